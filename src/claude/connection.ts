@@ -1,0 +1,102 @@
+/** The server's end of one plugin's WebSocket: hello first, then frames, and a ping when it is quiet. */
+import { getLogger } from "@logtape/logtape";
+import {
+  CLOSE,
+  type Inbound,
+  MAX_FRAME_BYTES,
+  PROTOCOL,
+  pluginFrame,
+  readFrame,
+  type ServerFrame,
+  writeFrame,
+} from "../wire/frames.ts";
+
+const log = getLogger(["synthesis", "bridge"]);
+
+/** What is used of Bun's ServerWebSocket. */
+export interface Socket {
+  send(text: string): number;
+  close(code: number, reason: string): void;
+  terminate(): void;
+}
+
+/** The process a connection belongs to, as far as the connection needs it. */
+export interface ConnectionOwner {
+  readonly pid: number;
+  /** hello was seen: from now on messages can be sent. */
+  attach(connection: Connection): void;
+  /** The socket is gone. */
+  detach(connection: Connection): void;
+}
+
+export class Connection {
+  readonly #socket: Socket;
+  readonly #owner: ConnectionOwner;
+  readonly #beat: Timer;
+  #greeted = false;
+  #quietBeats = 0;
+
+  /** @param pingMs pause between pings, in ms; a peer silent for two of them is cut off */
+  constructor(socket: Socket, owner: ConnectionOwner, pingMs: number) {
+    this.#socket = socket;
+    this.#owner = owner;
+    this.#beat = setInterval(() => {
+      this.#quietBeats += 1;
+      if (this.#quietBeats > 2) {
+        log.warning("plugin silent, connection cut", { pid: owner.pid });
+        this.#socket.terminate();
+      } else this.#send({ type: "ping" });
+    }, pingMs);
+  }
+
+  /** Takes one message from the socket. */
+  receive(message: string | Buffer): void {
+    this.#quietBeats = 0;
+    if (Buffer.byteLength(message) > MAX_FRAME_BYTES) {
+      this.close(CLOSE.TOO_LARGE, "frame too large");
+      return;
+    }
+    const read = readFrame(pluginFrame, message.toString());
+    if (!this.#greeted) this.#greet(read);
+    else if ("wrong" in read) {
+      log.warning("frame ignored: {wrong}", { pid: this.#owner.pid, wrong: read.wrong });
+    } else if (read.frame.type === "hello") {
+      log.warning("second hello ignored", { pid: this.#owner.pid });
+    } else if (read.frame.type === "ping") {
+      this.#send({ type: "pong" });
+    }
+  }
+
+  #greet(read: ReturnType<typeof readFrame<typeof pluginFrame>>): void {
+    if ("wrong" in read || read.frame.type !== "hello") {
+      this.close(CLOSE.EXPECTED_HELLO, "expected hello");
+    } else if (read.frame.protocol !== PROTOCOL) {
+      this.close(CLOSE.PROTOCOL, `protocol ${PROTOCOL} is spoken here`);
+    } else {
+      this.#greeted = true;
+      this.#send({ type: "hello_ack", protocol: PROTOCOL });
+      log.debug("hello", { pid: this.#owner.pid, plugin: read.frame.plugin_version });
+      this.#owner.attach(this);
+    }
+  }
+
+  /** Pushes a message to claude. False when it could not even be queued. */
+  push(inbound: Inbound): boolean {
+    return this.#send(inbound);
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.close(code, reason);
+  }
+
+  /** The socket has closed, by whichever end. */
+  closed(): void {
+    clearInterval(this.#beat);
+    if (this.#greeted) this.#owner.detach(this);
+  }
+
+  #send(frame: ServerFrame): boolean {
+    // Bun: 0 means dropped, -1 queued behind a slow reader, else the bytes sent.
+    return this.#socket.send(writeFrame(frame)) !== 0;
+  }
+}

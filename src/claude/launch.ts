@@ -1,0 +1,186 @@
+/**
+ * How a claude is started: arguments, environment, and the files it is pointed to. Everything a
+ * workspace could turn against us (hooks off, hooks elsewhere, our variables replaced) is said again in
+ * `--settings`, which wins over the workspace's own.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Config } from "../config/schema.ts";
+import { PLUGIN_NAME, TOOL_PREFIX } from "../plugin/manifest.ts";
+
+/** What one claude is started for. */
+export interface LaunchSpec {
+  /** The conversation's key. */
+  readonly sessionKey: string;
+  /** claude's own session id, a uuid. */
+  readonly claudeSession: string;
+  /** claude has a transcript of this session and shall go on with it. */
+  readonly resume: boolean;
+  /** An absolute path that exists. */
+  readonly workspace: string;
+  /** The configuration names this workspace, so claude may be told to trust it. */
+  readonly trusted: boolean;
+}
+
+export interface LaunchPlace {
+  /** The port the server listens on. */
+  readonly port: number;
+  readonly bridgeToken: string;
+  readonly hookToken: string;
+  /** This process's own folder, made here with mode 0700. */
+  readonly folder: string;
+  /** The plugin's folder. */
+  readonly plugin: string;
+  /** The managed settings allow our channel. */
+  readonly channelAllowed: boolean;
+}
+
+export interface Launch {
+  readonly argv: string[];
+  readonly env: Record<string, string>;
+  readonly debugFile: string;
+}
+
+/**
+ * Tools that would open a dialog nobody can see, start turns of their own, or leave the workspace we
+ * gave. A chat has no use for them.
+ */
+const DISALLOWED_TOOLS = [
+  "AskUserQuestion",
+  "EnterPlanMode",
+  "ExitPlanMode",
+  "ScheduleWakeup",
+  "CronCreate",
+  "CronDelete",
+  "CronList",
+  "Workflow",
+  "EnterWorktree",
+  "ExitWorktree",
+  "SendMessage",
+  "ListAgents",
+  "Monitor",
+  "DesignSync",
+  "ReportFindings",
+];
+
+/** Each says what claude would do without it. */
+const QUIET = {
+  /** Hide our tools behind a search, where late ones are never found. */
+  ENABLE_TOOL_SEARCH: "false",
+  /** Move an MCP call to the background after two minutes and end the turn. */
+  CLAUDE_CODE_MCP_AUTO_BACKGROUND_MS: "0",
+  /** Answer before its sub-agents have. */
+  CLAUDE_CODE_DISABLE_BACKGROUND_TASKS: "1",
+  /** Start turns by the clock. */
+  CLAUDE_CODE_DISABLE_CRON: "1",
+  /** Ask how it is doing. */
+  CLAUDE_CODE_DISABLE_FEEDBACK_SURVEY: "1",
+  DISABLE_COST_WARNINGS: "1",
+  DISABLE_ERROR_REPORTING: "1",
+  /** Replace itself while conversations run. */
+  DISABLE_AUTOUPDATER: "1",
+};
+
+/**
+ * What a claude tells the programs it starts. If synthesis is one of them, its own claudes must not
+ * take themselves for that claude's children.
+ */
+const OF_A_PARENT_CLAUDE = [
+  "CLAUDECODE",
+  "AI_AGENT",
+  "CLAUDE_CODE_CHILD_SESSION",
+  "CLAUDE_CODE_CHILD_NOTES_DIR",
+  "CLAUDE_CODE_ENTRYPOINT",
+  "CLAUDE_CODE_EXECPATH",
+  "CLAUDE_CODE_MESSAGING_SOCKET",
+  "CLAUDE_CODE_MESSAGING_TOKEN",
+  "CLAUDE_CODE_SESSION_ATTENDED",
+  "CLAUDE_CODE_SESSION_ID",
+  "CLAUDE_EFFORT",
+  "CLAUDE_PID",
+];
+
+/** A channel message does not bring the plugin's own instructions or the working directory; this does. */
+const systemPrompt = (workspace: string) => `Messages reach you in <channel> tags. They come from a person who \
+sees everything you write as ordinary text, as you write it, and nothing else: no tool calls, no screen. \
+Answer in plain text. Files named in a tag's attributes are theirs, for you to read.
+Your working directory is ${workspace}.
+`;
+
+/** Writes the files of one claude and says how to start it. */
+export function prepareLaunch(
+  spec: LaunchSpec,
+  place: LaunchPlace,
+  config: Config,
+  parentEnv: Record<string, string | undefined>,
+): Launch {
+  const ours = {
+    SYNTHESIS_BRIDGE_URL: `ws://127.0.0.1:${place.port}/bridge`,
+    SYNTHESIS_BRIDGE_TOKEN: place.bridgeToken,
+    SYNTHESIS_HOOK_TOKEN: place.hookToken,
+    SYNTHESIS_OPENCLAW_SESSION: spec.sessionKey,
+    SYNTHESIS_CLAUDE_SESSION: spec.claudeSession,
+    ...QUIET,
+  };
+  mkdirSync(place.folder, { recursive: true, mode: 0o700 });
+  const file = (name: string, content: string) => {
+    const path = join(place.folder, name);
+    writeFileSync(path, content, { mode: 0o600 });
+    return path;
+  };
+  // In a file and not in an argument: every user of the machine can read arguments, and these hold the tokens.
+  const settings = file(
+    "settings.json",
+    JSON.stringify({
+      disableAllHooks: false,
+      allowedHttpHookUrls: [`http://127.0.0.1:${place.port}/*`],
+      env: ours,
+      spinnerTipsEnabled: false,
+    }),
+  );
+  const prompt = file("system-prompt.md", systemPrompt(spec.workspace));
+  // Made here so that it has our mode; claude would make it readable by all.
+  const debugFile = file("debug.log", "");
+  const channel = `plugin:${PLUGIN_NAME}@inline`;
+
+  return {
+    argv: [
+      config.claudeBin,
+      "--plugin-dir",
+      place.plugin,
+      place.channelAllowed ? "--channels" : "--dangerously-load-development-channels",
+      channel,
+      spec.resume ? "--resume" : "--session-id",
+      spec.claudeSession,
+      "--permission-mode",
+      config.permissionMode,
+      "--effort",
+      config.effort,
+      "--allowed-tools",
+      [...config.allowedTools, `${TOOL_PREFIX}*`].join(","),
+      "--disallowed-tools",
+      DISALLOWED_TOOLS.join(","),
+      // Otherwise a resumed session keeps the system prompt it began with.
+      "--system-prompt-snapshot",
+      "off",
+      "--append-system-prompt-file",
+      prompt,
+      "--settings",
+      settings,
+      "--debug-file",
+      debugFile,
+    ],
+    env: { ...inherited(parentEnv), ...ours, TERM: "xterm-256color" },
+    debugFile,
+  };
+}
+
+/** The parent's environment without what is synthesis's own or another claude's. */
+function inherited(parentEnv: Record<string, string | undefined>): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(parentEnv)) {
+    if (value === undefined || name.startsWith("SYNTHESIS_") || OF_A_PARENT_CLAUDE.includes(name)) continue;
+    env[name] = value;
+  }
+  return env;
+}

@@ -1,0 +1,52 @@
+/**
+ * Whether the machine's administrator lets our channel in. If so claude starts it with `--channels` and
+ * asks nothing; if not it takes the development flag, which opens a dialog at every start.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+
+/** Where Claude Code reads managed settings, by its own documentation. */
+export const MANAGED_SETTINGS_FOLDER =
+  process.platform === "darwin" ? "/Library/Application Support/ClaudeCode" : "/etc/claude-code";
+
+const managed = z.looseObject({
+  channelsEnabled: z.boolean().optional(),
+  allowedChannelPlugins: z.array(z.looseObject({ marketplace: z.string(), plugin: z.string() })).optional(),
+});
+
+/** True when the managed settings in `folder` allow a plugin named `plugin` from `--plugin-dir`. */
+export function channelAllowed(plugin: string, folder: string = MANAGED_SETTINGS_FOLDER): boolean {
+  const dropIns = join(folder, "managed-settings.d");
+  const files = [
+    join(folder, "managed-settings.json"),
+    ...(existsSync(dropIns)
+      ? readdirSync(dropIns)
+          .sort()
+          .filter((file) => file.endsWith(".json"))
+      : []
+    ).map((file) => join(dropIns, file)),
+  ];
+  let enabled = false;
+  let allowed = false;
+  for (const file of files) {
+    if (!existsSync(file)) continue;
+    const settings = managed.safeParse(readJson(file));
+    // A file claude cannot use either says nothing.
+    if (!settings.success) continue;
+    enabled = settings.data.channelsEnabled ?? enabled;
+    allowed ||= (settings.data.allowedChannelPlugins ?? []).some(
+      (entry) => entry.marketplace === "inline" && entry.plugin === plugin,
+    );
+  }
+  return enabled && allowed;
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch {
+    // Unreadable or not JSON: claude goes on without it, and so do we.
+    return null;
+  }
+}

@@ -1,0 +1,279 @@
+/**
+ * One running claude: its PTY and screen, its plugin's connection, its two tokens. Whatever it does
+ * (hooks, connection, exit) goes out as one stream of events, in the order of arrival.
+ */
+import { rmSync } from "node:fs";
+import { getLogger } from "@logtape/logtape";
+import type { Config } from "../config/schema.ts";
+import { ApiError } from "../openai/errors.ts";
+import { CLOSE } from "../wire/frames.ts";
+import type { HookBody } from "../wire/hooks.ts";
+import type { Connection, ConnectionOwner } from "./connection.ts";
+import { type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
+import { advise } from "./dialogs.ts";
+import { type LaunchSpec, prepareLaunch } from "./launch.ts";
+import { COLUMNS, createScreen, lastLines, ROWS } from "./screen.ts";
+import { newToken } from "./tokens.ts";
+
+const log = getLogger(["synthesis", "process"]);
+
+/** Between two looks at the screen while claude starts. A dialog is answered at the second look that finds it. */
+const LOOK_MS = 100;
+/** After which a key that did nothing is taken for lost and pressed again. */
+const PRESS_AGAIN_MS = 400;
+/** From SIGTERM to SIGKILL. */
+const KILL_AFTER_MS = 5_000;
+
+export type ProcessState = "starting" | "ready" | "draining" | "gone";
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+export type ClaudeEvent =
+  | { readonly type: "hook"; readonly hook: HookBody }
+  | { readonly type: "connection"; readonly open: boolean }
+  | { readonly type: "exit"; readonly exit: Exit };
+
+export interface ProcessPlace {
+  readonly port: number;
+  /** This process's own folder; it is removed with the process. */
+  readonly folder: string;
+  readonly plugin: string;
+  readonly channelAllowed: boolean;
+}
+
+export class ClaudeProcess implements ConnectionOwner {
+  readonly spec: LaunchSpec;
+  readonly bridgeToken = newToken();
+  readonly hookToken = newToken();
+  /** Resolves when messages can be sent; rejects with an ApiError when that will never be. */
+  readonly ready: Promise<void>;
+  readonly exited: Promise<Exit>;
+  /** The conversation listens here. */
+  onEvent: (event: ClaudeEvent) => void = () => {};
+  /** Says whether the process works for somebody. The conversation knows; nobody else does. */
+  isBusy: () => boolean = () => false;
+  /** When it last did something for somebody, in ms of `Date.now()`. */
+  lastActiveAt = Date.now();
+
+  readonly #config: Config;
+  readonly #place: ProcessPlace;
+  readonly #child: Bun.Subprocess;
+  readonly #screen = createScreen();
+  readonly #debugLog: DebugLog;
+  readonly #whenReady = Promise.withResolvers<void>();
+  readonly #look: Timer;
+  readonly #startDeadline: Timer;
+  #killTimer: Timer | undefined;
+  #state: ProcessState = "starting";
+  #connection: Connection | null = null;
+  #channel: ChannelState | null = null;
+  #pressed = { what: "", at: 0 };
+
+  /** @throws ApiError (503) when the program cannot be started at all */
+  constructor(spec: LaunchSpec, place: ProcessPlace, config: Config, parentEnv: Record<string, string | undefined>) {
+    this.spec = spec;
+    this.#config = config;
+    this.#place = place;
+    const launch = prepareLaunch(
+      spec,
+      { ...place, bridgeToken: this.bridgeToken, hookToken: this.hookToken },
+      config,
+      parentEnv,
+    );
+    try {
+      this.#child = Bun.spawn(launch.argv, {
+        cwd: spec.workspace,
+        env: launch.env,
+        terminal: {
+          cols: COLUMNS,
+          rows: ROWS,
+          // Always read: a PTY that nobody reads stops claude after a few turns.
+          data: (_terminal, bytes) => this.#screen.write(bytes, () => {}),
+        },
+      });
+    } catch (error) {
+      this.#screen.dispose();
+      rmSync(place.folder, { recursive: true, force: true });
+      throw new ApiError(
+        "claude_not_found",
+        `Claude Code could not be started (${(error as Error).message}). Install it (npm install -g ` +
+          "@anthropic-ai/claude-code) or set SYNTHESIS_CLAUDE_BIN to where it is.",
+        null,
+        60,
+      );
+    }
+    this.ready = this.#whenReady.promise;
+    // Whoever waits for it gets the error; nobody may wait.
+    this.ready.catch(() => {});
+    this.exited = this.#child.exited.then(() => this.#gone());
+    this.#debugLog = watchDebugLog(launch.debugFile, (state) => {
+      this.#channel = state;
+      this.#lookAtStart();
+    });
+    this.#look = setInterval(() => this.#lookAtStart(), LOOK_MS);
+    this.#startDeadline = setTimeout(
+      () => this.#failStart(`Claude Code was not ready after ${config.readyTimeoutMs} ms.`),
+      config.readyTimeoutMs,
+    );
+    log.info("claude started", { session: spec.sessionKey, pid: this.pid, resume: spec.resume });
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  get state(): ProcessState {
+    return this.#state;
+  }
+
+  get connected(): boolean {
+    return this.#connection !== null;
+  }
+
+  /** Pushes a message into claude's channel. False when the plugin is not there to take it. */
+  send(messageId: string, chatId: string, content: string): boolean {
+    this.lastActiveAt = Date.now();
+    // message_id first: what the conversation's key may hold comes after it in the tag.
+    const meta = { message_id: messageId, chat_id: chatId, ts: new Date().toISOString() };
+    return this.#connection?.push({ type: "inbound", content, meta }) ?? false;
+  }
+
+  /** Takes what a hook of this claude's posted. */
+  receiveHook(hook: HookBody): void {
+    this.lastActiveAt = Date.now();
+    this.onEvent({ type: "hook", hook });
+  }
+
+  attach(connection: Connection): void {
+    this.#connection?.close(CLOSE.REPLACED, "replaced by reconnect");
+    this.#connection = connection;
+    this.onEvent({ type: "connection", open: true });
+    this.#debugLog.check();
+    this.#lookAtStart();
+  }
+
+  detach(connection: Connection): void {
+    if (this.#connection !== connection) return;
+    this.#connection = null;
+    this.onEvent({ type: "connection", open: false });
+  }
+
+  /** Ends the process, politely first, and resolves when it is gone. */
+  stop(): Promise<Exit> {
+    if (this.#state !== "gone" && this.#killTimer === undefined) {
+      this.#endStart();
+      this.#whenReady.reject(new ApiError("claude_not_ready", "Claude Code was stopped before it was ready.", null, 1));
+      this.#state = "draining";
+      this.#child.kill("SIGTERM");
+      this.#killTimer = setTimeout(() => this.#child.kill("SIGKILL"), KILL_AFTER_MS);
+    }
+    return this.exited;
+  }
+
+  /** Ends it at once. */
+  kill(): void {
+    if (this.#state !== "gone") this.#child.kill("SIGKILL");
+  }
+
+  /** One look at a claude that is not ready yet: is it now, does it refuse, does it ask something? */
+  #lookAtStart(): void {
+    if (this.#state !== "starting") return;
+    if (this.#channel?.registered === false) {
+      this.#failStart(channelRefused(this.#channel.why), "channel_refused");
+      return;
+    }
+    const { trusted } = this.spec;
+    const advice = advise(this.#screen.text(), { trusted, useApiKey: this.#config.useApiKey });
+    if (advice && "refuse" in advice) {
+      this.#failStart(advice.refuse, advice.dialog === "login" ? "claude_not_logged_in" : "claude_not_ready");
+    } else if (advice) {
+      this.#press(advice.dialog, advice.key);
+    } else if (this.#connection && this.#channel?.registered) {
+      this.#endStart();
+      this.#state = "ready";
+      log.info("claude ready", { session: this.spec.sessionKey, pid: this.pid });
+      this.#whenReady.resolve();
+    }
+  }
+
+  #press(dialog: string, key: string): void {
+    const what = `${dialog} ${key}`;
+    const now = Date.now();
+    // The first look only notes it: a key sent right after a dialog is painted is often lost.
+    if (this.#pressed.what !== what) this.#pressed = { what, at: now - PRESS_AGAIN_MS + LOOK_MS / 2 };
+    else if (now - this.#pressed.at >= PRESS_AGAIN_MS) {
+      this.#pressed.at = now;
+      log.debug("dialog answered: {dialog}", { dialog, pid: this.pid });
+      this.#child.terminal?.write(key);
+    }
+  }
+
+  #failStart(
+    message: string,
+    code: "claude_not_ready" | "channel_refused" | "claude_not_logged_in" = "claude_not_ready",
+  ) {
+    const screen = lastLines(this.#screen.text());
+    const full = code === "claude_not_ready" && screen ? `${message} Its screen:\n${screen}` : message;
+    this.#whenReady.reject(new ApiError(code, full, null, 30));
+    log.warning("claude not ready: {message}", { session: this.spec.sessionKey, pid: this.pid, message });
+    void this.stop();
+  }
+
+  #endStart(): void {
+    clearInterval(this.#look);
+    clearTimeout(this.#startDeadline);
+  }
+
+  #gone(): Exit {
+    const { exitCode: code, signalCode } = this.#child;
+    const signal = signalCode === null ? null : String(signalCode);
+    const screen = lastLines(this.#screen.text());
+    this.#endStart();
+    clearTimeout(this.#killTimer);
+    this.#state = "gone";
+    this.#whenReady.reject(
+      new ApiError(
+        "claude_not_ready",
+        `Claude Code ended while it started (${signal ?? `exit code ${code}`}).${screen ? ` Its screen:\n${screen}` : ""}`,
+        null,
+        30,
+      ),
+    );
+    endGroup(this.pid);
+    this.#child.terminal?.close();
+    this.#debugLog.close();
+    this.#screen.dispose();
+    this.#connection?.close(1000, "claude is gone");
+    rmSync(this.#place.folder, { recursive: true, force: true });
+    log.info("claude exited", { session: this.spec.sessionKey, pid: this.pid, code, signal });
+    this.onEvent({ type: "exit", exit: { code, signal } });
+    return { code, signal };
+  }
+}
+
+/** Ends what claude left behind in its process group: its plugin, and with a crash its MCP servers. */
+function endGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch (error) {
+    // ESRCH: nobody was left. EPERM is macOS's word for a group of zombies.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ESRCH" && code !== "EPERM") throw error;
+  }
+}
+
+function channelRefused(why: string): string {
+  const advice = /not currently available/.test(why)
+    ? "Channels need a Claude Code that has been online once, and none of DISABLE_TELEMETRY, DO_NOT_TRACK, " +
+      "DISABLE_GROWTHBOOK and CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC set."
+    : /third-party/.test(why)
+      ? "Channels do not work with Bedrock, Vertex or Foundry."
+      : /org policy|allowlist|channels list/.test(why)
+        ? "Your organisation's managed settings must have channelsEnabled and list the plugin `synthesis` of the " +
+          "marketplace `inline` in allowedChannelPlugins."
+        : "Run `claude --debug` for more.";
+  return `Claude Code refuses the channel through which synthesis talks to it: ${why}. ${advice}`;
+}

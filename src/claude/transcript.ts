@@ -1,0 +1,130 @@
+/**
+ * claude's own record of a session, a JSONL file: exact texts and token figures of a turn. A row is
+ * written for every content block, and rows of one message carry the same `message.id` and `usage`.
+ */
+import { existsSync, watch } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import type { Usage } from "../openai/chunks.ts";
+import { channelMessageId } from "../wire/hooks.ts";
+
+/** How long the rows of a finished turn are waited for; the last is on disk some 120 ms after `Stop`. */
+const WAIT_MS = 500;
+
+export interface TurnRecord {
+  /** The text of each assistant message, in order; messages without text are left out. */
+  readonly texts: readonly string[];
+  readonly usage: Usage;
+}
+
+const row = z.discriminatedUnion("type", [
+  z.looseObject({
+    type: z.literal("user"),
+    isSidechain: z.boolean().optional(),
+    message: z.looseObject({ content: z.unknown() }),
+  }),
+  z.looseObject({
+    type: z.literal("assistant"),
+    isSidechain: z.boolean().optional(),
+    /** claude's own words about a failed request. */
+    isApiErrorMessage: z.boolean().optional(),
+    message: z.looseObject({
+      id: z.string(),
+      content: z.array(z.looseObject({ type: z.string(), text: z.string().optional() })),
+      usage: z.looseObject({
+        input_tokens: z.number(),
+        output_tokens: z.number(),
+        cache_read_input_tokens: z.number().nullish(),
+        cache_creation_input_tokens: z.number().nullish(),
+      }),
+    }),
+  }),
+  z.looseObject({ type: z.literal("system"), subtype: z.string().optional() }),
+]);
+
+/**
+ * The record of one turn, as far as `jsonl` has it.
+ * @returns null when the turn is not in it, or not complete yet
+ */
+export function findTurn(jsonl: string, messageId: string): TurnRecord | null {
+  let inTurn = false;
+  let complete = false;
+  const texts = new Map<string, string>();
+  const usages = new Map<string, Usage>();
+
+  for (const line of jsonl.split("\n")) {
+    const parsed = row.safeParse(parseLine(line));
+    if (!parsed.success) continue;
+    const value = parsed.data;
+    if (value.type === "user") {
+      const prompt = typeof value.message.content === "string" ? channelMessageId(value.message.content) : null;
+      if (prompt !== null) {
+        if (inTurn) break;
+        inTurn = prompt === messageId;
+      }
+    } else if (!inTurn) {
+    } else if (value.type === "system") {
+      complete ||= value.subtype === "turn_duration";
+    } else if (!value.isSidechain && !value.isApiErrorMessage) {
+      const { id, content, usage } = value.message;
+      const text = content.map((block) => (block.type === "text" ? (block.text ?? "") : "")).join("");
+      texts.set(id, (texts.get(id) ?? "") + text);
+      const cached = usage.cache_read_input_tokens ?? 0;
+      const input = usage.input_tokens + cached + (usage.cache_creation_input_tokens ?? 0);
+      usages.set(id, { input, cached, output: usage.output_tokens });
+    }
+  }
+  if (!complete) return null;
+  const sum = (field: keyof Usage) => [...usages.values()].reduce((total, usage) => total + usage[field], 0);
+  return {
+    texts: [...texts.values()].filter((text) => text !== ""),
+    usage: { input: sum("input"), cached: sum("cached"), output: sum("output") },
+  };
+}
+
+function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    // The last line may be half written; it is read again with the next change.
+    return null;
+  }
+}
+
+/**
+ * Reads the turn of `messageId` as soon as claude has written all of it.
+ * @param offset bytes of the file that are older than the turn
+ * @returns null when it is not there in time
+ */
+export async function readTurn(path: string, messageId: string, offset: number): Promise<TurnRecord | null> {
+  const deadline = AbortSignal.timeout(WAIT_MS);
+  let changed = Promise.withResolvers<void>();
+  const wake = () => changed.resolve();
+  // The folder, since a session's first turn may end before its file is there.
+  if (!existsSync(dirname(path))) return null;
+  const watcher = watch(dirname(path), wake);
+  deadline.addEventListener("abort", wake);
+  try {
+    for (;;) {
+      const turn = existsSync(path) ? findTurn(await Bun.file(path).slice(offset).text(), messageId) : null;
+      if (turn || deadline.aborted) return turn;
+      await changed.promise;
+      changed = Promise.withResolvers();
+    }
+  } finally {
+    watcher.close();
+  }
+}
+
+/** claude's own folder, `CLAUDE_CONFIG_DIR` or `~/.claude`. */
+const configFolder = (env: Record<string, string | undefined>): string =>
+  env.CLAUDE_CONFIG_DIR || join(env.HOME || homedir(), ".claude");
+
+/** Whether claude has a transcript of this session, for any folder: `--resume` of an unknown one exits. */
+export async function hasTranscript(claudeSession: string, env: Record<string, string | undefined>): Promise<boolean> {
+  const projects = join(configFolder(env), "projects");
+  if (!existsSync(projects)) return false;
+  for await (const _file of new Bun.Glob(`*/${claudeSession}.jsonl`).scan({ cwd: projects, dot: true })) return true;
+  return false;
+}

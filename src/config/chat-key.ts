@@ -1,0 +1,25 @@
+/** The key that clients bring: made on the first start, kept where only its owner can read it. */
+import { randomBytes } from "node:crypto";
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { ConfigError } from "./load.ts";
+
+/**
+ * The key in `file`, made there (mode 0600) if there is none yet; a mode that lets others read it is mended.
+ * @throws ConfigError when the file is empty, or shorter than a key can be
+ */
+export function chatKey(file: string): string {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  try {
+    const key = `sk-synthesis-${randomBytes(24).toString("base64url")}`;
+    // "wx" fails if the file is there: of two first starts at once, one makes the key and both use it.
+    writeFileSync(file, `${key}\n`, { mode: 0o600, flag: "wx" });
+    return key;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+  if (statSync(file).mode & 0o077) chmodSync(file, 0o600);
+  const key = readFileSync(file, "utf8").trim();
+  if (key.length < 16) throw new ConfigError(`${file} holds no key. Remove it, and the next start makes a new one.`);
+  return key;
+}

@@ -1,0 +1,73 @@
+/**
+ * Every setting once: its name, type, meaning and default. The file uses these names, the
+ * environment `SYNTHESIS_` and the name in capitals, the command line `--` and the name with dashes.
+ */
+import { delimiter } from "node:path";
+import { z } from "zod";
+import type { Paths } from "./paths.ts";
+
+/** A number that may come as text, as it does from the environment and the command line. */
+const number = (schema: z.ZodNumber) =>
+  z.preprocess((value) => (typeof value === "string" && value.trim() !== "" ? Number(value) : value), schema);
+const milliseconds = number(z.number().int().min(1));
+const list = (separator: string | RegExp) =>
+  z.preprocess(
+    (value) => (typeof value === "string" ? value.split(separator).filter((part) => part !== "") : value),
+    z.array(z.string().min(1)),
+  );
+
+export const settings = {
+  bridgePort: number(z.number().int().min(0).max(65535)).describe(
+    "Port on 127.0.0.1 for everything: clients, hooks and plugins (0: any free one)",
+  ),
+  apiKey: z.string().min(16).describe("The key clients must bring (default: the one in `chat.key`)"),
+  claudeBin: z.string().min(1).describe("The Claude Code program, a name on PATH or a path"),
+  workspace: z.string().min(1).describe("Folder in which conversations work"),
+  allowedRoots: list(delimiter).describe(
+    "Folders below which a client may choose its workspace (in the environment parted as in PATH)",
+  ),
+  permissionMode: z
+    .enum(["manual", "acceptEdits", "dontAsk", "plan", "auto", "bypassPermissions"])
+    .describe("Claude Code's permission mode"),
+  allowedTools: list(/[\s,]+(?![^(]*\))/).describe(
+    "Tools claude may use without asking, in Claude Code's own rule syntax",
+  ),
+  effort: z.enum(["low", "medium", "high", "xhigh", "max"]).describe("How hard claude thinks"),
+  useApiKey: z
+    .union([z.boolean(), z.stringbool()])
+    .describe("Let claude use an ANTHROPIC_API_KEY from the environment instead of its login"),
+  maxProcesses: number(z.number().int().min(1).max(256)).describe("How many claude processes may run at once"),
+  readyTimeoutMs: milliseconds.describe("How long a claude may take to start, in ms"),
+  turnTimeoutMs: milliseconds.describe("How long one turn may take, in ms"),
+  sseHeartbeatMs: milliseconds.describe("Pause between heartbeat chunks on a quiet stream, in ms"),
+  bridgePingMs: milliseconds.describe("Pause between pings on a plugin's WebSocket, in ms; silent for two means gone"),
+  logLevel: z.enum(["debug", "info", "warning", "error"]).describe("Least level that is logged to stderr"),
+} as const;
+
+const complete = z.strictObject(settings);
+/** One layer (file, environment, command line): any of the settings, and nothing else. */
+export const layer = complete.partial();
+
+export type Layer = z.infer<typeof layer>;
+export type Config = Omit<z.infer<typeof complete>, "apiKey"> & { readonly apiKey?: string | undefined };
+export type Setting = keyof typeof settings;
+
+/** What holds when nothing is said; `workspace` and `allowedRoots` depend on the state folder. */
+export function defaults(paths: Paths): Config {
+  return {
+    bridgePort: 18990,
+    claudeBin: "claude",
+    workspace: paths.workspace,
+    allowedRoots: [],
+    permissionMode: "manual",
+    allowedTools: ["Read", "Edit", "Bash"],
+    effort: "medium",
+    useApiKey: false,
+    maxProcesses: 8,
+    readyTimeoutMs: 15_000,
+    turnTimeoutMs: 3_600_000,
+    sseHeartbeatMs: 15_000,
+    bridgePingMs: 30_000,
+    logLevel: "info",
+  };
+}

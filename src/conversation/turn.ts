@@ -1,0 +1,181 @@
+/**
+ * One request's work, as a pure reducer: a state and an event give the next state and what to do.
+ *
+ * Claude's hooks name the prompt they belong to. The one whose `UserPromptSubmit` begins with our
+ * message's tag is ours (the receipt); hooks of other prompts are not, and those of a prompt nobody has
+ * claimed yet are kept for a while, since hooks may overtake each other.
+ */
+import type { Usage } from "../openai/chunks.ts";
+import { ApiError } from "../openai/errors.ts";
+import { channelMessageId, type HookBody } from "../wire/hooks.ts";
+import { type Answer, addNote, addPiece, afterTool, complete, emptyAnswer, isWhole } from "./answer.ts";
+
+/**
+ * - `sent`: pushed to the plugin, not seen by claude
+ * - `running`: claude works on it
+ * - `settling`: claude has stopped, but some of the text is still on its way
+ * - `done`, `failed`: nothing more goes to the client but the usage
+ */
+type Phase = "sent" | "running" | "settling" | "done" | "failed";
+
+export interface TurnState {
+  /** The `message_id` in the channel's meta. */
+  readonly id: string;
+  readonly phase: Phase;
+  readonly promptId: string | null;
+  readonly answer: Answer;
+  /** Something has gone to the client. */
+  readonly spoken: boolean;
+  /** Hooks of prompts that nobody has claimed, oldest first. */
+  readonly unclaimed: readonly { readonly at: number; readonly hook: HookBody }[];
+  /** `Stop`'s `last_assistant_message`. */
+  readonly last: string | undefined;
+}
+
+export type TurnEvent =
+  /** `at` is the time of arrival in ms. */
+  | { readonly type: "hook"; readonly hook: HookBody; readonly at: number }
+  /** What the transcript says, null when it could not be read. */
+  | { readonly type: "transcript"; readonly texts: readonly string[] | null; readonly usage: Usage | null }
+  /** The turn cannot go on: a deadline has passed, or the process is gone. */
+  | { readonly type: "fail"; readonly error: ApiError };
+
+export type TurnOutput =
+  | { readonly type: "received" }
+  | { readonly type: "text"; readonly text: string }
+  /** The answer is complete and claude is done with this turn. */
+  | { readonly type: "finish" }
+  | { readonly type: "usage"; readonly usage: Usage }
+  /** The last for the client: an error, after whatever text there was. */
+  | { readonly type: "error"; readonly error: ApiError }
+  | { readonly type: "read_transcript"; readonly path: string }
+  /** What the client was shown is not how claude's record begins. */
+  | { readonly type: "diverged" };
+
+type Step = readonly [state: TurnState, outputs: readonly TurnOutput[]];
+
+const UNCLAIMED_MS = 2_000;
+/** OpenClaw asks again when an answer is empty. */
+const NO_ANSWER = "(no answer)";
+
+export const newTurn = (id: string): TurnState => ({
+  id,
+  phase: "sent",
+  promptId: null,
+  answer: emptyAnswer,
+  spoken: false,
+  unclaimed: [],
+  last: undefined,
+});
+
+const isOver = (state: TurnState): boolean => state.phase === "done" || state.phase === "failed";
+
+export function reduceTurn(state: TurnState, event: TurnEvent): Step {
+  switch (event.type) {
+    case "hook":
+      return isOver(state) ? [state, []] : takeHook(state, event.hook, event.at);
+    case "transcript":
+      return takeTranscript(state, event.texts, event.usage);
+    case "fail":
+      return isOver(state) ? [state, []] : fail(state, event.error);
+  }
+}
+
+function takeHook(state: TurnState, hook: HookBody, at: number): Step {
+  if (hook.prompt_id === undefined) return [state, []];
+  if (state.promptId !== null) return hook.prompt_id === state.promptId ? takeOurs(state, hook) : [state, []];
+
+  if (hook.hook_event_name === "UserPromptSubmit") {
+    if (channelMessageId(hook.prompt) !== state.id) return [state, []];
+    const early = state.unclaimed.filter((one) => one.hook.prompt_id === hook.prompt_id);
+    return early.reduce<Step>(
+      ([before, outputs], one) => {
+        const [after, more] = takeHook(before, one.hook, one.at);
+        return [after, [...outputs, ...more]];
+      },
+      [{ ...state, phase: "running", promptId: hook.prompt_id, unclaimed: [] }, [{ type: "received" }]],
+    );
+  }
+  const fresh = state.unclaimed.filter((one) => at - one.at < UNCLAIMED_MS);
+  return [{ ...state, unclaimed: [...fresh, { at, hook }] }, []];
+}
+
+function takeOurs(state: TurnState, hook: HookBody): Step {
+  switch (hook.hook_event_name) {
+    case "MessageDisplay": {
+      const { message_id: message, index, final, delta: text } = hook;
+      const next = speak(state, addPiece(state.answer, { message, index, final, text }));
+      return state.phase === "settling" ? settle(next) : next;
+    }
+    case "PostToolUse":
+    case "PostToolUseFailure":
+      return [{ ...state, answer: afterTool(state.answer) }, []];
+    case "PermissionRequest":
+      return speak(state, addNote(state.answer, deniedNote(hook.tool_name)));
+    case "Stop": {
+      if (state.phase !== "running") return [state, []];
+      const stopped: TurnState = { ...state, phase: "settling", last: hook.last_assistant_message };
+      const [next, outputs] = settle([stopped, []]);
+      return [next, [...outputs, { type: "read_transcript", path: hook.transcript_path }]];
+    }
+    case "StopFailure":
+      return fail(state, claudeFailure(hook.error, hook.last_assistant_message));
+    default:
+      return [state, []];
+  }
+}
+
+/** Puts text that the answer has let out among the outputs. */
+function speak(state: TurnState, [answer, text]: readonly [Answer, string]): Step {
+  const next = { ...state, answer, spoken: state.spoken || text !== "" };
+  return [next, text === "" ? [] : [{ type: "text", text }]];
+}
+
+/** Ends a turn that has stopped, if its answer is whole. */
+function settle([state, outputs]: Step): Step {
+  if (!isWhole(state.answer, state.last)) return [state, outputs];
+  const [finished, more] = finish(state);
+  return [finished, [...outputs, ...more]];
+}
+
+function finish(state: TurnState): Step {
+  const silence: TurnOutput[] = state.spoken ? [] : [{ type: "text", text: NO_ANSWER }];
+  return [{ ...state, phase: "done", spoken: true }, [...silence, { type: "finish" }]];
+}
+
+function takeTranscript(state: TurnState, texts: readonly string[] | null, usage: Usage | null): Step {
+  const usageOutput: TurnOutput[] = usage ? [{ type: "usage", usage }] : [];
+  if (state.phase === "done") return [state, usageOutput];
+  if (state.phase !== "settling") return [state, []];
+  const [answer, out, diverged] = complete(state.answer, texts, state.last);
+  const [spoken, text] = speak(state, [answer, out]);
+  const [finished, end] = finish(spoken);
+  return [finished, [...text, ...(diverged ? [{ type: "diverged" } as const] : []), ...end, ...usageOutput]];
+}
+
+function fail(state: TurnState, error: ApiError): Step {
+  return [{ ...state, phase: "failed" }, [{ type: "error", error }]];
+}
+
+const deniedNote = (tool: string): string =>
+  `[synthesis: claude asked to use ${tool}, which is not among its allowed tools, and was refused.]`;
+
+/** `StopFailure`'s error, for the client. `said` is claude's own account of it. */
+function claudeFailure(error: string, said = "Claude Code could not answer."): ApiError {
+  switch (error) {
+    case "rate_limit":
+      return new ApiError("rate_limited", `Claude's rate limit is reached. ${said}`, null, 60);
+    case "overloaded":
+      return new ApiError("overloaded", `Claude's API is overloaded. ${said}`, null, 30);
+    case "authentication_failed":
+    case "oauth_org_not_allowed":
+      return new ApiError(
+        "claude_not_logged_in",
+        `Claude Code is not logged in, or its login has expired: run \`claude\` in a terminal and use /login. ${said}`,
+        null,
+        60,
+      );
+    default:
+      return new ApiError("claude_failed", said);
+  }
+}

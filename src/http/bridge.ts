@@ -1,0 +1,42 @@
+/** `WS /bridge`: where the plugin inside each claude connects. */
+import type { Server, WebSocketHandler } from "bun";
+import { Connection } from "../claude/connection.ts";
+import type { Pool } from "../claude/pool.ts";
+import type { ClaudeProcess } from "../claude/process.ts";
+import { bearer } from "../claude/tokens.ts";
+import { ApiError } from "../openai/errors.ts";
+import { CLOSE, MAX_FRAME_BYTES } from "../wire/frames.ts";
+import { refusal } from "./guard.ts";
+
+export interface BridgeData {
+  /** Whose token the socket brought; null for nobody's. */
+  readonly process: ClaudeProcess | null;
+  connection: Connection | null;
+}
+
+/** Turns a request for `/bridge` into a WebSocket, or says why not. */
+export function upgradeBridge(request: Request, server: Server<BridgeData>, pool: Pool): Response | undefined {
+  const refused = refusal(request.headers, server.port ?? 0);
+  if (refused) return refused.toResponse();
+  const process = pool.byBridgeToken(bearer(request.headers.get("authorization"))) ?? null;
+  if (server.upgrade(request, { data: { process, connection: null } })) return undefined;
+  return new ApiError("invalid_request", "This address speaks WebSocket only.").toResponse();
+}
+
+/** Bun's handlers for the sockets of `/bridge`. */
+export function bridgeHandlers(pingMs: number): WebSocketHandler<BridgeData> {
+  return {
+    // Above our own limit, so that it is we who say what was wrong.
+    maxPayloadLength: 4 * MAX_FRAME_BYTES,
+    // Our own pings find out; Bun's limit would cut a plugin that is merely quiet.
+    idleTimeout: 0,
+    open(socket) {
+      const { process } = socket.data;
+      // A plain 401 would not reach the plugin: a WebSocket client sees close codes only.
+      if (process) socket.data.connection = new Connection(socket, process, pingMs);
+      else socket.close(CLOSE.NOT_AUTHORIZED, "not authorized");
+    },
+    message: (socket, message) => socket.data.connection?.receive(message),
+    close: (socket) => socket.data.connection?.closed(),
+  };
+}

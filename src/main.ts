@@ -1,0 +1,26 @@
+#!/usr/bin/env bun
+/** The program: `synthesis serve` by default, and `synthesis channel` inside each claude. */
+import { Command } from "commander";
+import { version } from "../package.json";
+import { ConfigError } from "./config/load.ts";
+
+const program = new Command("synthesis")
+  .description("Real, long-lived Claude Code processes behind an OpenAI-compatible API")
+  .version(version);
+
+// The plugin runs once per claude: it must not load the server, nor the server the plugin.
+if (process.argv[2] === "channel") {
+  const { channelCommand } = await import("./cli/channel.ts");
+  program.addCommand(channelCommand());
+} else {
+  const { serveCommand } = await import("./cli/serve.ts");
+  program.addCommand(serveCommand(), { isDefault: true });
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof ConfigError)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
+}

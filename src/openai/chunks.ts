@@ -1,0 +1,86 @@
+/** The answers of `/v1/chat/completions`, streamed and whole, to the letter of OpenAI's reference. */
+
+/** The model that stands for claude's own default. */
+export const MODEL = "synthesis-claude-bridge";
+
+/** Tokens of one turn, as claude's transcript has them. */
+export interface Usage {
+  /** All input tokens, read from the cache or not. */
+  readonly input: number;
+  /** Those of `input` that were read from the cache. */
+  readonly cached: number;
+  readonly output: number;
+}
+
+type FinishReason = "stop";
+
+interface Delta {
+  role?: "assistant";
+  content?: string;
+}
+
+/** A `usage` object of OpenAI's. */
+function usageBody(usage: Usage) {
+  return {
+    prompt_tokens: usage.input,
+    completion_tokens: usage.output,
+    total_tokens: usage.input + usage.output,
+    prompt_tokens_details: { cached_tokens: usage.cached },
+  };
+}
+
+export interface Completion {
+  /** The first chunk: it names the role. */
+  role(): string;
+  text(content: string): string;
+  /** A chunk that says nothing. OpenClaw counts it as progress, and no SSE comment. */
+  heartbeat(): string;
+  finish(reason: FinishReason): string;
+  /** The last chunk, when the request asked for it. */
+  usage(usage: Usage): string;
+  /** The whole answer of a request that does not stream. */
+  whole(content: string, usage: Usage | null): object;
+}
+
+/**
+ * The answer to one request.
+ * @param created Unix time in seconds
+ * @param includeUsage `stream_options.include_usage`: every chunk but the last then carries `usage: null`
+ */
+export function completion(created: number, model: string, includeUsage: boolean): Completion {
+  const id = `chatcmpl-synthesis-${crypto.randomUUID()}`;
+  const chunk = (choices: object[], usage: object | null) =>
+    JSON.stringify({
+      id,
+      object: "chat.completion.chunk",
+      created,
+      model,
+      choices,
+      ...(includeUsage ? { usage } : {}),
+    });
+  const choice = (delta: Delta, finish_reason: FinishReason | null) =>
+    chunk([{ index: 0, delta, logprobs: null, finish_reason }], null);
+
+  return {
+    role: () => choice({ role: "assistant", content: "" }, null),
+    text: (content) => choice({ content }, null),
+    heartbeat: () => choice({ content: "" }, null),
+    finish: (reason) => choice({}, reason),
+    usage: (usage) => chunk([], usageBody(usage)),
+    whole: (content, usage) => ({
+      id,
+      object: "chat.completion",
+      created,
+      model,
+      choices: [
+        {
+          index: 0,
+          message: { role: "assistant", content, refusal: null },
+          logprobs: null,
+          finish_reason: "stop",
+        },
+      ],
+      ...(usage ? { usage: usageBody(usage) } : {}),
+    }),
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * The frames on `/bridge`, the WebSocket between the server and the channel plugin inside a claude.
+ * JSON text, one object a frame. Both ends read them with these schemas.
+ */
+import { z } from "zod";
+
+export const PROTOCOL = 1;
+/** A larger frame closes the connection (`TOO_LARGE`). */
+export const MAX_FRAME_BYTES = 1024 * 1024;
+
+/** Close codes of `/bridge`. */
+export const CLOSE = {
+  EXPECTED_HELLO: 4001,
+  REPLACED: 4002,
+  NOT_AUTHORIZED: 4003,
+  PROTOCOL: 4004,
+  TOO_LARGE: 4005,
+} as const;
+
+const ping = z.strictObject({ type: z.literal("ping") });
+const pong = z.strictObject({ type: z.literal("pong") });
+
+const hello = z.strictObject({
+  type: z.literal("hello"),
+  /** Absent in the first plugins, whose protocol was 1. */
+  protocol: z.number().int().min(1).default(1),
+  /** claude's process id; for the log only, the token says who it is. */
+  pid: z.number().int(),
+  openclaw_session: z.string(),
+  claude_session: z.string(),
+  plugin_version: z.string(),
+});
+
+const helloAck = z.strictObject({
+  type: z.literal("hello_ack"),
+  protocol: z.number().int(),
+});
+
+/** Claude Code's channels take meta keys of this form and string values; it drops others. */
+const meta = z.record(z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/), z.string());
+
+const inbound = z.strictObject({
+  type: z.literal("inbound"),
+  content: z.string(),
+  meta: meta.and(z.object({ message_id: z.string().min(1) })),
+});
+
+/** What the plugin sends. */
+export const pluginFrame = z.discriminatedUnion("type", [hello, ping, pong]);
+/** What the server sends. */
+export const serverFrame = z.discriminatedUnion("type", [helloAck, inbound, ping, pong]);
+
+export type PluginFrame = z.infer<typeof pluginFrame>;
+export type ServerFrame = z.infer<typeof serverFrame>;
+export type Inbound = z.infer<typeof inbound>;
+
+/**
+ * Reads one frame.
+ * @returns the frame, or what is wrong with it (never its text: it may hold the user's words)
+ */
+export function readFrame<S extends typeof pluginFrame | typeof serverFrame>(
+  schema: S,
+  text: string,
+): { frame: z.infer<S> } | { wrong: string } {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // JSON.parse quotes the text in its message.
+    return { wrong: "not JSON" };
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return { frame: result.data as z.infer<S> };
+  return { wrong: result.error.issues.map((issue) => `${issue.path.join(".") || "frame"}: ${issue.code}`).join(", ") };
+}
+
+export const writeFrame = (frame: PluginFrame | ServerFrame): string => JSON.stringify(frame);

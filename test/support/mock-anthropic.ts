@@ -1,0 +1,276 @@
+/**
+ * A stand-in for the Anthropic Messages API, as far as the real claude uses it
+ * (`HEAD /api/hello`, `POST /v1/messages`, `POST /v1/messages/count_tokens`).
+ *
+ * What the model says is a script: an async generator of steps, so that a test
+ * decides with an ordinary `await` when the next piece is sent. Every request is
+ * recorded, with a promise that tells when its connection was closed.
+ */
+
+export type Step =
+  | { type: "text"; text: string }
+  | { type: "thinking"; thinking: string }
+  | { type: "tool_use"; name: string; input: Record<string, unknown> }
+  | { type: "error"; status: number; error: string; message: string; headers?: Record<string, string> };
+
+export const text = (value: string): Step => ({ type: "text", text: value });
+export const thinking = (value: string): Step => ({ type: "thinking", thinking: value });
+export const toolUse = (name: string, input: Record<string, unknown>): Step => ({ type: "tool_use", name, input });
+export const apiError = (status: number, error: string, message: string, headers?: Record<string, string>): Step => ({
+  type: "error",
+  status,
+  error,
+  message,
+  ...(headers ? { headers } : {}),
+});
+
+interface Block {
+  type: string;
+  text?: string;
+  content?: unknown;
+  is_error?: boolean;
+}
+interface Message {
+  role: string;
+  content: string | Block[];
+}
+export interface MessagesBody {
+  model: string;
+  system?: string | Block[];
+  messages: Message[];
+  tools?: { name: string }[];
+  stream?: boolean;
+}
+
+export interface ModelRequest {
+  readonly body: MessagesBody;
+  /** The text of the newest user message that is not a tool result. */
+  readonly asked: string;
+  /** The results in the newest message, empty on a turn's first round. */
+  readonly toolResults: readonly { content: string; isError: boolean }[];
+  /** Everything the model is shown: system prompt and all messages, as one string. */
+  readonly shown: string;
+  /** Resolves when the response ended, by itself or because claude hung up. */
+  readonly closed: Promise<"complete" | "aborted">;
+}
+
+export type Script = (request: ModelRequest) => AsyncIterable<Step> | Iterable<Step>;
+
+export interface MockAnthropic {
+  readonly url: string;
+  readonly requests: readonly ModelRequest[];
+  /** Answers with `script` whenever the newest user text matches; the latest rule wins. */
+  on(match: RegExp, script: Script): void;
+  /** The next request (also one already recorded) whose newest user text matches. */
+  request(match: RegExp): Promise<ModelRequest>;
+  stop(): Promise<void>;
+}
+
+/** What every answer costs on the way in; on the way out a token is a step of the script. */
+export const INPUT_USAGE = { input_tokens: 100, cache_read_input_tokens: 40, cache_creation_input_tokens: 2 };
+
+/** What the model says when no rule matches. */
+const echo: Script = function* (request) {
+  const said = /<channel [^>]*>\n([\s\S]*?)\n<\/channel>/.exec(request.asked)?.[1] ?? request.asked;
+  yield text(`You said: ${said}`);
+};
+
+/** Starts the mock on 127.0.0.1 at `port` (0: any free one). */
+export function startMockAnthropic(port = 0): MockAnthropic {
+  const rules: { match: RegExp; script: Script }[] = [];
+  const requests: ModelRequest[] = [];
+  const waiting: { match: RegExp; resolve: (request: ModelRequest) => void }[] = [];
+
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port,
+    idleTimeout: 0,
+    async fetch(request) {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/v1/messages/count_tokens") return Response.json({ input_tokens: 1 });
+      if (pathname !== "/v1/messages") return new Response(null, { status: 200 });
+      const body = (await request.json()) as MessagesBody;
+      const end = Promise.withResolvers<"complete" | "aborted">();
+      const recorded: ModelRequest = {
+        body,
+        asked: newestUserText(body),
+        toolResults: newestToolResults(body),
+        shown: [blocksText(body.system ?? ""), ...body.messages.map((m) => blocksText(m.content))].join("\n"),
+        closed: end.promise,
+      };
+      requests.push(recorded);
+      for (const waiter of waiting.filter((w) => w.match.test(recorded.asked))) {
+        waiting.splice(waiting.indexOf(waiter), 1);
+        waiter.resolve(recorded);
+      }
+      const script = rules.findLast((rule) => rule.match.test(recorded.asked))?.script ?? echo;
+      request.signal.addEventListener("abort", () => end.resolve("aborted"));
+      return respond(recorded, script(recorded), request.signal, end.resolve);
+    },
+  });
+
+  return {
+    url: `http://127.0.0.1:${server.port}`,
+    requests,
+    on: (match, script) => {
+      rules.push({ match, script });
+    },
+    request: (match) => {
+      const known = requests.find((request) => match.test(request.asked));
+      if (known) return Promise.resolve(known);
+      const { promise, resolve } = Promise.withResolvers<ModelRequest>();
+      waiting.push({ match, resolve });
+      return promise;
+    },
+    stop: () => server.stop(true),
+  };
+}
+
+async function respond(
+  request: ModelRequest,
+  steps: AsyncIterable<Step> | Iterable<Step>,
+  signal: AbortSignal,
+  end: (how: "complete" | "aborted") => void,
+): Promise<Response> {
+  const iterator = Symbol.asyncIterator in steps ? steps[Symbol.asyncIterator]() : steps[Symbol.iterator]();
+  let step = await iterator.next();
+  if (!step.done && step.value.type === "error") {
+    const { status, error, message, headers } = step.value;
+    end("complete");
+    return Response.json({ type: "error", error: { type: error, message } }, { status, headers: headers ?? {} });
+  }
+  if (request.body.stream !== true) return wholeMessage(request, step, iterator, end);
+  const stream = new ReadableStream({
+    async start(controller) {
+      const encoder = new TextEncoder();
+      const send = (data: { type: string }) => {
+        if (signal.aborted) return;
+        controller.enqueue(encoder.encode(`event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`));
+      };
+      let index = -1;
+      let open: string | null = null;
+      let outputTokens = 0;
+      let stopReason = "end_turn";
+      const openBlock = (type: string, block: object) => {
+        closeBlock();
+        index += 1;
+        open = type;
+        send({ type: "content_block_start", index, content_block: { type, ...block } } as { type: string });
+      };
+      const closeBlock = () => {
+        if (open === "thinking") delta({ type: "signature_delta", signature: "c2lnbmVk" });
+        if (open !== null) send({ type: "content_block_stop", index } as { type: string });
+        open = null;
+      };
+      const delta = (value: object) => send({ type: "content_block_delta", index, delta: value } as { type: string });
+
+      send({
+        type: "message_start",
+        message: {
+          id: `msg_${crypto.randomUUID().replaceAll("-", "")}`,
+          type: "message",
+          role: "assistant",
+          model: request.body.model,
+          content: [],
+          stop_reason: null,
+          stop_sequence: null,
+          usage: { ...INPUT_USAGE, output_tokens: 1 },
+        },
+      } as { type: string });
+      for (; !step.done && !signal.aborted; step = await iterator.next()) {
+        const value = step.value;
+        outputTokens += 1;
+        if (value.type === "text") {
+          if (open !== "text") openBlock("text", { text: "" });
+          delta({ type: "text_delta", text: value.text });
+        } else if (value.type === "thinking") {
+          if (open !== "thinking") openBlock("thinking", { thinking: "", signature: "" });
+          delta({ type: "thinking_delta", thinking: value.thinking });
+        } else if (value.type === "tool_use") {
+          const id = `toolu_${crypto.randomUUID().replaceAll("-", "")}`;
+          openBlock("tool_use", { id, name: value.name, input: {} });
+          delta({ type: "input_json_delta", partial_json: JSON.stringify(value.input) });
+          closeBlock();
+          stopReason = "tool_use";
+        } else {
+          send({ type: "error", error: { type: value.error, message: value.message } } as { type: string });
+          break;
+        }
+      }
+      closeBlock();
+      send({
+        type: "message_delta",
+        delta: { stop_reason: stopReason, stop_sequence: null },
+        usage: { output_tokens: outputTokens },
+      } as { type: string });
+      send({ type: "message_stop" });
+      end(signal.aborted ? "aborted" : "complete");
+      if (!signal.aborted) controller.close();
+    },
+  });
+  return new Response(stream, { headers: { "content-type": "text/event-stream", "request-id": "req_mock" } });
+}
+
+/** The unstreamed form, to which claude falls back when a stream breaks. */
+async function wholeMessage(
+  request: ModelRequest,
+  first: IteratorResult<Step>,
+  iterator: AsyncIterator<Step> | Iterator<Step>,
+  end: (how: "complete") => void,
+): Promise<Response> {
+  const content: object[] = [];
+  let outputTokens = 0;
+  for (let step = first; !step.done; step = await iterator.next()) {
+    const value = step.value;
+    outputTokens += 1;
+    if (value.type === "text") content.push({ type: "text", text: value.text });
+    else if (value.type === "thinking") content.push({ type: "thinking", thinking: value.thinking, signature: "c2ln" });
+    else if (value.type === "tool_use") {
+      content.push({ type: "tool_use", id: `toolu_${crypto.randomUUID()}`, name: value.name, input: value.input });
+    } else {
+      end("complete");
+      const { status, error, message } = value;
+      return Response.json({ type: "error", error: { type: error, message } }, { status });
+    }
+  }
+  end("complete");
+  return Response.json({
+    id: `msg_${crypto.randomUUID().replaceAll("-", "")}`,
+    type: "message",
+    role: "assistant",
+    model: request.body.model,
+    content,
+    stop_reason: "end_turn",
+    stop_sequence: null,
+    usage: { ...INPUT_USAGE, output_tokens: outputTokens },
+  });
+}
+
+function blocksText(content: string | Block[]): string {
+  if (typeof content === "string") return content;
+  return content
+    .map((block) => block.text ?? (block.content === undefined ? "" : blocksText(block.content as string | Block[])))
+    .join("\n");
+}
+
+function isToolResult(message: Message): boolean {
+  return Array.isArray(message.content) && message.content.some((block) => block.type === "tool_result");
+}
+
+function newestUserText(body: MessagesBody): string {
+  // The last block only: claude shows a message that failed once more, in front of the next one.
+  const content = body.messages.findLast((m) => m.role === "user" && !isToolResult(m))?.content ?? "";
+  return typeof content === "string" ? content : (content.findLast((block) => block.type === "text")?.text ?? "");
+}
+
+function newestToolResults(body: MessagesBody): { content: string; isError: boolean }[] {
+  // claude puts reminders behind the results, as messages of the role "system".
+  const message = body.messages.findLast((m) => m.role !== "system");
+  if (!message || !Array.isArray(message.content)) return [];
+  return message.content
+    .filter((block) => block.type === "tool_result")
+    .map((block) => ({
+      content: blocksText((block.content ?? "") as string | Block[]),
+      isError: block.is_error === true,
+    }));
+}

@@ -1,0 +1,41 @@
+/** All a test on the real claude needs, in one: the mock API, a home, a running server, and their end. */
+import { join } from "node:path";
+import { type ClaudeHome, createClaudeHome, type HomeOptions } from "./claude-home.ts";
+import { type MockAnthropic, startMockAnthropic } from "./mock-anthropic.ts";
+import { REAL_CLAUDE, startServer, type TestServer } from "./server.ts";
+
+export interface World extends AsyncDisposable {
+  readonly mock: MockAnthropic;
+  readonly claude: ClaudeHome;
+  readonly server: TestServer;
+}
+
+export interface WorldOptions extends Omit<HomeOptions, "api"> {
+  /** Settings and variables of the server. */
+  readonly env?: Record<string, string>;
+  /** Puts things in place before the server starts. */
+  readonly prepare?: (claude: ClaudeHome) => void;
+}
+
+export async function createWorld({ env = {}, prepare, ...home }: WorldOptions = {}): Promise<World> {
+  const mock = startMockAnthropic();
+  const claude = createClaudeHome({ api: mock.url, ...home });
+  prepare?.(claude);
+  const server = await startServer({
+    ...claude.env,
+    SYNTHESIS_HOME: join(claude.base, "state"),
+    SYNTHESIS_WORKSPACE: claude.workspace,
+    SYNTHESIS_CLAUDE_BIN: REAL_CLAUDE,
+    ...env,
+  });
+  return {
+    mock,
+    claude,
+    server,
+    [Symbol.asyncDispose]: async () => {
+      await server.stop();
+      await mock.stop();
+      claude.remove();
+    },
+  };
+}
