@@ -8,6 +8,7 @@
  */
 
 const ENTER = "\r";
+const ESCAPE = "\x1b";
 const UP = "\x1b[A";
 const DOWN = "\x1b[B";
 
@@ -20,59 +21,70 @@ export interface Consent {
 }
 
 export type Advice =
+  /** An empty key: look again. */
   | { readonly dialog: string; readonly key: string }
   /** This dialog must not be answered for the user. */
   | { readonly dialog: string; readonly refuse: string };
 
+type Answer = { readonly choose: RegExp } | { readonly press: string } | { readonly refuse: string };
+
 interface Dialog {
   readonly name: string;
   readonly title: RegExp;
-  /** The line to choose, or why none may be chosen. */
-  answer(consent: Consent): RegExp | string;
+  answer(consent: Consent): Answer;
 }
 
 const dialogs: readonly Dialog[] = [
   {
     name: "development channels",
     title: /WARNING: Loading development channels/,
-    answer: () => /I am using this for local development/,
+    answer: () => ({ choose: /I am using this for local development/ }),
   },
   {
     name: "folder trust",
     title: /Quick safety check: Is this a project you created or one you trust/,
     answer: ({ trusted }) =>
       trusted
-        ? /Yes, I trust this folder/
-        : "Claude Code does not trust this workspace yet, and synthesis trusts only folders that its configuration " +
-          "names. Run `claude` in that folder once and accept it, or name the folder in SYNTHESIS_WORKSPACE or " +
-          "SYNTHESIS_ALLOWED_ROOTS.",
+        ? { choose: /Yes, I trust this folder/ }
+        : {
+            refuse:
+              "Claude Code does not trust this workspace yet, and synthesis trusts only folders that its " +
+              "configuration names. Run `claude` in that folder once and accept it, or name the folder in " +
+              "SYNTHESIS_WORKSPACE or SYNTHESIS_ALLOWED_ROOTS.",
+          },
   },
   {
     name: "API key",
     title: /Detected a custom API key in your environment/,
-    answer: ({ useApiKey }) => (useApiKey ? /^Yes\b/ : /^No\b/),
+    answer: ({ useApiKey }) => ({ choose: useApiKey ? /^Yes\b/ : /^No\b/ }),
+  },
+  // A project must not start programs of its choice just because a chat client named its folder.
+  {
+    name: "project MCP server",
+    title: /New MCP server found in this project/,
+    answer: () => ({ choose: /Continue without using this MCP server/ }),
   },
   {
     name: "project MCP servers",
-    title: /New MCP servers? found in this project|new MCP servers found/i,
-    // A project must not start programs of its choice just because a chat client named its folder.
-    answer: () => /Continue without using|^Reject|^No\b/i,
+    title: /\d+ new MCP servers found in this project/,
+    // "Esc to reject all"
+    answer: () => ({ press: ESCAPE }),
   },
   {
     name: "bypass permissions",
-    title: /Bypass Permissions mode/i,
+    title: /Bypass Permissions mode/,
     // Chosen by whoever configured that mode.
-    answer: () => /Yes, I accept/,
+    answer: () => ({ choose: /Yes, I accept/ }),
   },
   {
     name: "onboarding",
     title: /Let's get started\.|Select login method/,
-    answer: () => "Claude Code has not been set up for this user. Run `claude` once in a terminal and log in.",
+    answer: () => ({ refuse: "Claude Code has not been set up for this user. Run `claude` once in a terminal." }),
   },
   {
     name: "login",
-    title: /Not logged in · run \/login/i,
-    answer: () => "Claude Code is not logged in. Run `claude` in a terminal and use /login.",
+    title: /Not logged in · (Please )?run \/login/i,
+    answer: () => ({ refuse: "Claude Code is not logged in. Run `claude` in a terminal and use /login." }),
   },
 ];
 
@@ -80,14 +92,15 @@ const dialogs: readonly Dialog[] = [
 export function advise(screen: string, consent: Consent): Advice | null {
   const dialog = dialogs.find(({ title }) => title.test(screen));
   if (!dialog) return null;
-  const wanted = dialog.answer(consent);
-  if (typeof wanted === "string") return { dialog: dialog.name, refuse: wanted };
+  const answer = dialog.answer(consent);
+  if ("refuse" in answer) return { dialog: dialog.name, refuse: answer.refuse };
+  if ("press" in answer) return { dialog: dialog.name, key: answer.press };
 
   // The options are the last lines that can hold the cursor; the text above them may hold their words, too.
   const lines = screen.split("\n").map((line) => line.trim());
   const cursor = lines.findLastIndex((line) => line.startsWith("❯"));
-  const target = lines.findLastIndex((line) => wanted.test(line.replace(/^❯\s*/, "")));
+  const target = lines.findLastIndex((line) => answer.choose.test(line.replace(/^❯\s*/, "")));
   // Half painted: look again.
-  if (cursor < 0 || target < 0) return null;
+  if (cursor < 0 || target < 0) return { dialog: dialog.name, key: "" };
   return { dialog: dialog.name, key: cursor === target ? ENTER : cursor < target ? DOWN : UP };
 }

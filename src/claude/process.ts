@@ -190,7 +190,7 @@ export class ClaudeProcess implements ConnectionOwner {
     if (advice && "refuse" in advice) {
       this.#failStart(advice.refuse, advice.dialog === "login" ? "claude_not_logged_in" : "claude_not_ready");
     } else if (advice) {
-      this.#press(advice.dialog, advice.key);
+      if (advice.key !== "") this.#press(advice.dialog, advice.key);
     } else if (this.#connection && this.#channel?.registered) {
       this.#endStart();
       this.#state = "ready";
