@@ -73,7 +73,7 @@ const isOver = (state: TurnState): boolean => state.phase === "done" || state.ph
 export function reduceTurn(state: TurnState, event: TurnEvent): Step {
   switch (event.type) {
     case "hook":
-      return isOver(state) ? [state, []] : takeHook(state, event.hook, event.at);
+      return takeHook(state, event.hook, event.at);
     case "transcript":
       return takeTranscript(state, event.texts, event.usage);
     case "fail":
@@ -82,7 +82,7 @@ export function reduceTurn(state: TurnState, event: TurnEvent): Step {
 }
 
 function takeHook(state: TurnState, hook: HookBody, at: number): Step {
-  if (hook.prompt_id === undefined) return [state, []];
+  if (isOver(state) || hook.prompt_id === undefined) return [state, []];
   if (state.promptId !== null) return hook.prompt_id === state.promptId ? takeOurs(state, hook) : [state, []];
 
   if (hook.hook_event_name === "UserPromptSubmit") {

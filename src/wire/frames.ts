@@ -36,13 +36,17 @@ const helloAck = z.strictObject({
   protocol: z.number().int(),
 });
 
-/** Claude Code's channels take meta keys of this form and string values; it drops others. */
-const meta = z.record(z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/), z.string());
-
 const inbound = z.strictObject({
   type: z.literal("inbound"),
   content: z.string(),
-  meta: meta.and(z.object({ message_id: z.string().min(1) })),
+  /** claude shows these as attributes of the channel tag. It takes keys of letters, digits and `_` only. */
+  meta: z.strictObject({
+    /** First, so that nothing in what follows can be taken for it. */
+    message_id: z.string().min(1),
+    chat_id: z.string().optional(),
+    /** ISO 8601 */
+    ts: z.string().optional(),
+  }),
 });
 
 /** What the plugin sends. */

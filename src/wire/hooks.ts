@@ -55,5 +55,5 @@ export const HOOK_NAMES: readonly HookName[] = body.options.map((option) => opti
  * `message_id`: whatever the body of a message holds, it cannot pass for another message.
  */
 export function channelMessageId(prompt: string): string | null {
-  return /^<channel\s(?:[^>]*?\s)?message_id="([^"]*)"/.exec(prompt)?.[1] ?? null;
+  return /^<channel\s(?:[^>]*?\s)??message_id="([^"]*)"/.exec(prompt)?.[1] ?? null;
 }

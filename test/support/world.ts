@@ -1,4 +1,5 @@
 /** All a test on the real claude needs, in one: the mock API, a home, a running server, and their end. */
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ClaudeHome, createClaudeHome, type HomeOptions } from "./claude-home.ts";
 import { type MockAnthropic, startMockAnthropic } from "./mock-anthropic.ts";
@@ -13,11 +14,13 @@ export interface World extends AsyncDisposable {
 export interface WorldOptions extends Omit<HomeOptions, "api"> {
   /** Settings and variables of the server. */
   readonly env?: Record<string, string>;
+  /** The stand-in answers instead of the real claude. */
+  readonly standIn?: boolean;
   /** Puts things in place before the server starts. */
   readonly prepare?: (claude: ClaudeHome) => void;
 }
 
-export async function createWorld({ env = {}, prepare, ...home }: WorldOptions = {}): Promise<World> {
+export async function createWorld({ env = {}, standIn = false, prepare, ...home }: WorldOptions = {}): Promise<World> {
   const mock = startMockAnthropic();
   const claude = createClaudeHome({ api: mock.url, ...home });
   prepare?.(claude);
@@ -25,7 +28,7 @@ export async function createWorld({ env = {}, prepare, ...home }: WorldOptions =
     ...claude.env,
     SYNTHESIS_HOME: join(claude.base, "state"),
     SYNTHESIS_WORKSPACE: claude.workspace,
-    SYNTHESIS_CLAUDE_BIN: REAL_CLAUDE,
+    SYNTHESIS_CLAUDE_BIN: standIn ? standInClaude(claude.base) : REAL_CLAUDE,
     ...env,
   });
   return {
@@ -38,4 +41,12 @@ export async function createWorld({ env = {}, prepare, ...home }: WorldOptions =
       claude.remove();
     },
   };
+}
+
+/** The stand-in as a program that can be started by its path. */
+function standInClaude(folder: string): string {
+  const path = join(folder, "claude");
+  const script = join(import.meta.dir, "stand-in-claude.ts");
+  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`, { mode: 0o755 });
+  return path;
 }

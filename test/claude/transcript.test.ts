@@ -1,0 +1,60 @@
+/** A turn's exact texts and figures, read from claude's transcript. */
+import { describe, expect, test } from "bun:test";
+import { findTurn } from "../../src/claude/transcript.ts";
+
+const prompt = (id: string) => ({
+  type: "user",
+  message: { role: "user", content: `<channel source="plugin:synthesis:chat" message_id="${id}">\nhi\n</channel>` },
+});
+const usage = { input_tokens: 10, output_tokens: 5, cache_read_input_tokens: 3, cache_creation_input_tokens: 2 };
+const block = (id: string, content: object, more: object = {}) => ({
+  type: "assistant",
+  message: { id, content: [content], usage },
+  ...more,
+});
+const words = (text: string) => ({ type: "text", text });
+const end = { type: "system", subtype: "turn_duration" };
+const lines = (...rows: object[]) => rows.map((row) => JSON.stringify(row)).join("\n");
+
+describe("a turn", () => {
+  test("is the texts behind its prompt, and its messages' figures once each", () => {
+    const jsonl = lines(
+      prompt("before"),
+      block("m0", words("old")),
+      end,
+      prompt("mine"),
+      { type: "attachment", attachment: {} },
+      block("m1", { type: "thinking", thinking: "secret" }),
+      block("m1", words("ok")),
+      block("m1", { type: "tool_use", name: "Bash" }),
+      { type: "user", message: { content: [{ type: "tool_result", content: "x" }] } },
+      block("m2", words("a")),
+      block("m2", words("b")),
+      end,
+      prompt("after"),
+      block("m3", words("new")),
+    );
+    expect(findTurn(jsonl, "mine")).toEqual({ texts: ["ok", "ab"], usage: { input: 30, cached: 6, output: 10 } });
+  });
+
+  const incomplete: [what: string, jsonl: string][] = [
+    ["is not there", lines(prompt("other"), block("m", words("x")), end)],
+    ["has no end yet", lines(prompt("mine"), block("m", words("x")))],
+    ["has its end half written", `${lines(prompt("mine"), block("m", words("x")))}\n{"type":"system","subty`],
+    ["has only the end of another", lines(end, prompt("mine"), block("m", words("x")))],
+  ];
+  test.each(incomplete)("is waited for when it %s", (_what, jsonl) => {
+    expect(findTurn(jsonl, "mine")).toBeNull();
+  });
+
+  test("does not count sub-agents' rows or claude's own error messages", () => {
+    const jsonl = lines(
+      prompt("mine"),
+      block("side", words("aside"), { isSidechain: true }),
+      block("error", words("API Error"), { isApiErrorMessage: true }),
+      block("m", words("x")),
+      end,
+    );
+    expect(findTurn(jsonl, "mine")?.texts).toEqual(["x"]);
+  });
+});

@@ -1,0 +1,121 @@
+/** The configuration: which layer wins, and what is said about mistakes. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chatKey } from "../../src/config/chat-key.ts";
+import { ConfigError, environmentName, loadConfig } from "../../src/config/load.ts";
+import { pathsFor } from "../../src/config/paths.ts";
+import { defaults, settings } from "../../src/config/schema.ts";
+
+let home: string;
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), "synthesis-test-"));
+});
+afterAll(() => rmSync(home, { recursive: true }));
+
+const load = (file: string | object, env: Record<string, string> = {}, flags: object = {}) => {
+  const paths = pathsFor(home);
+  writeFileSync(paths.configFile, typeof file === "string" ? file : JSON.stringify(file));
+  return loadConfig(paths, env, flags);
+};
+
+describe("a setting", () => {
+  test("comes from the default, the file, the environment, the command line, the later the stronger", () => {
+    expect(load({}).bridgePort).toBe(18990);
+    expect(load({ bridgePort: 1 }).bridgePort).toBe(1);
+    expect(load({ bridgePort: 1 }, { SYNTHESIS_BRIDGE_PORT: "2" }).bridgePort).toBe(2);
+    expect(load({ bridgePort: 1 }, { SYNTHESIS_BRIDGE_PORT: "2" }, { bridgePort: "3" }).bridgePort).toBe(3);
+  });
+
+  test("may be commented in the file", () => {
+    expect(load('{\n  // mine\n  "bridgePort": 5,\n}').bridgePort).toBe(5);
+  });
+
+  test("may be a list, written as such or in one line", () => {
+    expect(load({ allowedTools: ["Read", "Bash(git log:*)"] }).allowedTools).toEqual(["Read", "Bash(git log:*)"]);
+    expect(load({}, { SYNTHESIS_ALLOWED_TOOLS: "Read, Bash(git log:*) Edit" }).allowedTools).toEqual([
+      "Read",
+      "Bash(git log:*)",
+      "Edit",
+    ]);
+    expect(load({}, { SYNTHESIS_ALLOWED_ROOTS: "/a:/b" }).allowedRoots).toEqual(["/a", "/b"]);
+  });
+
+  test("left empty in the environment is not set", () => {
+    expect(load({}, { SYNTHESIS_BRIDGE_PORT: "" }).bridgePort).toBe(18990);
+  });
+
+  test("allows the workspace when no roots are given", () => {
+    expect(load({ workspace: "/w" }).allowedRoots).toEqual(["/w"]);
+  });
+});
+
+describe("a mistake is told with its place and a way out", () => {
+  const cases: [what: string, load: () => unknown, message: RegExp][] = [
+    [
+      "an unknown name in the file",
+      () => load({ bridgePrt: 1 }),
+      /bridgePrt in .*config\.json is not a setting.*Did you mean bridgePort\?/,
+    ],
+    [
+      "an unknown variable",
+      () => load({}, { SYNTHESIS_BRIDGE_PROT: "1" }),
+      /SYNTHESIS_BRIDGE_PROT.*Did you mean SYNTHESIS_BRIDGE_PORT\?/,
+    ],
+    ["a name like no other", () => load({ zzzzzzzzzzz: 1 }), /not a setting of synthesis\.$/],
+    [
+      "a value of the wrong kind",
+      () => load({}, { SYNTHESIS_BRIDGE_PORT: "many" }),
+      /SYNTHESIS_BRIDGE_PORT in the environment/,
+    ],
+    ["a value out of range", () => load({}, {}, { bridgePort: "70000" }), /--bridge-port in the command line/],
+    ["a value not in the list", () => load({ permissionMode: "yolo" }), /permissionMode in .*config\.json/],
+    ["a file that is no JSON", () => load("{"), /config\.json is not valid JSON/],
+  ];
+  test.each(cases)("%s", (_what, run, message) => {
+    expect(run).toThrow(ConfigError);
+    expect(run).toThrow(message);
+  });
+});
+
+test("what a claude's shell has in its environment is no mistake", () => {
+  expect(load({}, { SYNTHESIS_BRIDGE_TOKEN: "x", SYNTHESIS_HOOK_TOKEN: "x", SYNTHESIS_HOME: "/x" }).bridgePort).toBe(
+    18990,
+  );
+});
+
+test("the README's table has every setting, its variable and its default", () => {
+  const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8");
+  const values = defaults(pathsFor("<home>"));
+  for (const name of Object.keys(settings) as (keyof typeof settings)[]) {
+    const row = readme.split("\n").find((line) => line.startsWith(`| \`${environmentName(name)}\` |`));
+    expect(row, `no row for ${name}`).toBeString();
+    const value = values[name];
+    if (typeof value === "number" || typeof value === "boolean") expect(row).toContain(`\`${value}\``);
+  }
+});
+
+describe("the chat key", () => {
+  test("is made once, for its owner only", () => {
+    const file = join(home, "fresh/chat.key");
+    const key = chatKey(file);
+    expect(key).toMatch(/^sk-synthesis-[\w-]{32}$/);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(chatKey(file)).toBe(key);
+  });
+
+  test("is taken away from others", () => {
+    const file = join(home, "open.key");
+    const key = chatKey(file);
+    chmodSync(file, 0o644);
+    expect(chatKey(file)).toBe(key);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  test("cannot be empty", () => {
+    const file = join(home, "empty.key");
+    writeFileSync(file, "");
+    expect(() => chatKey(file)).toThrow("holds no key");
+  });
+});

@@ -1,0 +1,212 @@
+/** The turn's reducer: whose hooks count, and how a turn ends, in any order of events. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { newTurn, reduceTurn, type TurnEvent, type TurnOutput, type TurnState } from "../../src/conversation/turn.ts";
+import { ApiError } from "../../src/openai/errors.ts";
+import type { HookBody } from "../../src/wire/hooks.ts";
+
+const common = (prompt: string) => ({ session_id: "s", transcript_path: "/t.jsonl", prompt_id: prompt });
+const hook = (body: HookBody, at = 0): TurnEvent => ({ type: "hook", hook: body, at });
+const prompt = (id: string, messageId: string): TurnEvent =>
+  hook({
+    ...common(id),
+    hook_event_name: "UserPromptSubmit",
+    prompt: `<channel source="plugin:synthesis:chat" message_id="${messageId}" chat_id="c">\nhi\n</channel>`,
+  });
+const display = (id: string, message: string, index: number, delta: string, final = false, at = 0): TurnEvent =>
+  hook({ ...common(id), hook_event_name: "MessageDisplay", message_id: message, index, delta, final }, at);
+const stop = (id: string, last?: string): TurnEvent =>
+  hook({ ...common(id), hook_event_name: "Stop", ...(last === undefined ? {} : { last_assistant_message: last }) });
+const usage = { input: 10, cached: 4, output: 2 };
+const transcript = (...texts: string[]): TurnEvent => ({ type: "transcript", texts, usage });
+
+function run(...events: TurnEvent[]): [TurnState, TurnOutput[]] {
+  let state = newTurn("mine");
+  const outputs: TurnOutput[] = [];
+  for (const event of events) {
+    const [next, more] = reduceTurn(state, event);
+    state = next;
+    outputs.push(...more);
+  }
+  return [state, outputs];
+}
+/** What a client would see: the text, and how it ended. */
+function seen(outputs: readonly TurnOutput[]): string {
+  return outputs
+    .map((output) => {
+      if (output.type === "text") return output.text;
+      if (output.type === "finish") return "■";
+      return output.type === "error" ? `✗${output.error.code}` : "";
+    })
+    .join("");
+}
+
+describe("a turn", () => {
+  const cases: [what: string, events: TurnEvent[], seen: string][] = [
+    ["streams and ends", [prompt("p", "mine"), display("p", "a", 0, "hi", true), stop("p", "hi")], "hi■"],
+    ["waits for a piece behind Stop", [prompt("p", "mine"), stop("p", "hi"), display("p", "a", 0, "hi", true)], "hi■"],
+    [
+      "takes from the transcript what never came",
+      [prompt("p", "mine"), display("p", "a", 0, "h"), stop("p", "hi"), transcript("hi")],
+      "hi■",
+    ],
+    [
+      "says nothing again that came after all",
+      [prompt("p", "mine"), stop("p", "hi"), transcript("hi"), display("p", "a", 0, "hi", true)],
+      "hi■",
+    ],
+    [
+      "ends without a transcript",
+      [prompt("p", "mine"), stop("p", "hi"), { type: "transcript", texts: null, usage: null }],
+      "hi■",
+    ],
+    ["is never empty", [prompt("p", "mine"), stop("p")], "(no answer)■"],
+    [
+      "takes hooks that overtook their prompt",
+      [display("p", "a", 0, "hi", true), prompt("p", "mine"), stop("p", "hi")],
+      "hi■",
+    ],
+    [
+      "forgets hooks whose prompt did not come within 2 s",
+      [
+        display("p", "a", 0, "old", true, 0),
+        display("p", "b", 0, "hi", true, 2_000),
+        prompt("p", "mine"),
+        stop("p", "hi"),
+      ],
+      "hi■",
+    ],
+    [
+      "leaves out what belongs to another prompt",
+      [
+        prompt("q", "other"),
+        display("q", "x", 0, "foreign", true),
+        prompt("p", "mine"),
+        display("q", "x", 1, "foreign", true),
+        stop("q", "foreign"),
+        display("p", "a", 0, "hi", true),
+        stop("p", "hi"),
+      ],
+      "hi■",
+    ],
+    [
+      "is told of a failure after its text",
+      [
+        prompt("p", "mine"),
+        display("p", "a", 0, "half"),
+        hook({ ...common("p"), hook_event_name: "StopFailure", error: "rate_limit" }),
+        display("p", "a", 1, "late", true),
+        stop("p", "late"),
+      ],
+      "half✗rate_limited",
+    ],
+    [
+      "fails when its process does",
+      [prompt("p", "mine"), { type: "fail", error: new ApiError("claude_exited", "gone") }, stop("p", "hi")],
+      "✗claude_exited",
+    ],
+    [
+      "notes a refused tool between the messages",
+      [
+        prompt("p", "mine"),
+        hook({ ...common("p"), hook_event_name: "PermissionRequest", tool_name: "Write" }),
+        display("p", "a", 0, "no", true),
+        stop("p", "no"),
+      ],
+      "[synthesis: claude asked to use Write, which is not among its allowed tools, and was refused.]\n\nno■",
+    ],
+  ];
+  test.each(cases)("%s", (_what, events, expected) => {
+    expect(seen(run(...events)[1])).toBe(expected);
+  });
+
+  test("gives the transcript's figures after its end", () => {
+    const [, outputs] = run(prompt("p", "mine"), display("p", "a", 0, "hi", true), stop("p", "hi"), transcript("hi"));
+    expect(outputs.map(({ type }) => type)).toEqual(["received", "text", "finish", "read_transcript", "usage"]);
+  });
+
+  test("counts it when the transcript tells another story", () => {
+    const [, outputs] = run(prompt("p", "mine"), display("p", "a", 0, "hi"), stop("p", "ho"), transcript("ho"));
+    expect(outputs.map(({ type }) => type)).toContain("diverged");
+    expect(seen(outputs)).toBe("hi■");
+  });
+});
+
+/**
+ * A claude's turn of several messages with a tool's run between two of them. claude waits for the tool's
+ * hook to be answered, so by then at least one piece of the message before it has come, and none of the
+ * message behind it; everything else may come at any time and twice.
+ */
+const turnInDisorder = fc
+  .array(fc.array(fc.constantFrom("ab\n", "c", "\n", "de"), { minLength: 1, maxLength: 4 }), {
+    minLength: 1,
+    maxLength: 4,
+  })
+  .filter((all) => all.every((pieces) => pieces.join("").trim() !== ""))
+  .chain((all) => {
+    const end = all.length + 1;
+    const at = (from: number, to: number) =>
+      fc.double({ min: from, max: to, noNaN: true, minExcluded: true, maxExcluded: true });
+    const timed = (event: TurnEvent, from: number, to: number) => at(from, to).map((when) => ({ when, event }));
+    const texts = all.map((pieces) => pieces.join(""));
+    const events = all.flatMap((pieces, m) => {
+      const shown = pieces.map((text, i) => display("p", `m${m}`, i, text, i + 1 === pieces.length));
+      const tool = hook({ ...common("p"), hook_event_name: "PostToolUse", tool_name: "Bash" });
+      const last = m + 1 === all.length;
+      return [
+        ...shown.map((event) => timed(event, m, end)),
+        fc.constantFrom(...shown).chain((event) => timed(event, m, last ? end : m + 1)),
+        ...(last ? [] : [fc.constant({ when: m + 1, event: tool })]),
+      ];
+    });
+    const foreign = [prompt("q", "other"), display("q", "x", 0, "FOREIGN", true), stop("q", "FOREIGN")];
+    return fc
+      .tuple(
+        timed(prompt("p", "mine"), 0, end),
+        timed(stop("p", texts.at(-1)?.trim()), all.length - 1, end),
+        ...events,
+        ...foreign.map((event) => timed(event, 0, end)),
+      )
+      .map((all) => ({ texts, events: all.sort((one, other) => one.when - other.when).map(({ event }) => event) }));
+  });
+
+test("property: whatever overtakes what, the client gets each message once, in order, and one end", () => {
+  fc.assert(
+    fc.property(turnInDisorder, ({ texts, events }) => {
+      // The session reads the transcript at Stop.
+      const [state, outputs] = run(...events, transcript(...texts));
+      const gap = (text: string) => (text === "" || text.endsWith("\n\n") ? "" : text.endsWith("\n") ? "\n" : "\n\n");
+      expect(seen(outputs)).toBe(`${texts.reduce((text, one) => text + gap(text) + one, "")}■`);
+      expect(state.phase).toBe("done");
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test("property: any events at all end at most once, and nothing follows the end", () => {
+  const anyEvent = fc.oneof(
+    fc.constantFrom("p", "q").chain((id) =>
+      fc.oneof(
+        fc.constantFrom(prompt(id, "mine"), prompt(id, "other"), stop(id, "x"), stop(id)),
+        fc
+          .tuple(fc.constantFrom("a", "b"), fc.nat(3), fc.boolean())
+          .map(([m, i, final]) => display(id, m, i, `${id}${m}${i} `, final)),
+        fc.constant(hook({ ...common(id), hook_event_name: "StopFailure", error: "unknown" })),
+        fc.constant(hook({ ...common(id), hook_event_name: "PostToolUse", tool_name: "Bash" })),
+      ),
+    ),
+    fc.constantFrom<TurnEvent>(transcript("x"), { type: "transcript", texts: null, usage: null }),
+    fc.constant<TurnEvent>({ type: "fail", error: new ApiError("turn_timeout", "late") }),
+  );
+  fc.assert(
+    fc.property(fc.array(anyEvent, { maxLength: 30 }), (events) => {
+      const shown = seen(run(...events)[1]);
+      expect(shown.match(/[■✗]/g)?.length ?? 0).toBeLessThanOrEqual(1);
+      expect(shown).toMatch(/^[^■✗]*(■|✗\w+)?$/);
+      for (const one of shown.match(/[pq][ab]\d /g) ?? []) expect(shown.split(one)).toHaveLength(2);
+      // Only one prompt is ours: text of both never mixes.
+      expect(/p[ab]\d/.test(shown) && /q[ab]\d/.test(shown)).toBe(false);
+    }),
+    { numRuns: 2000 },
+  );
+});

@@ -1,0 +1,57 @@
+/** In which folders a client may work. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathsFor } from "../../src/config/paths.ts";
+import { type Config, defaults } from "../../src/config/schema.ts";
+import { workspaceFor } from "../../src/conversation/workspace.ts";
+
+let base: string;
+let config: Config;
+beforeAll(() => {
+  base = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-test-")));
+  for (const folder of ["root/project", "outside/secret", "work"]) mkdirSync(join(base, folder), { recursive: true });
+  symlinkSync(join(base, "outside"), join(base, "root/way-out"));
+  symlinkSync(join(base, "root/project"), join(base, "root/alias"));
+  writeFileSync(join(base, "root/file"), "");
+  config = { ...defaults(pathsFor(base)), workspace: join(base, "work"), allowedRoots: [join(base, "root")] };
+});
+afterAll(() => rmSync(base, { recursive: true }));
+
+describe("allowed", () => {
+  const cases: [asked: string | undefined, path: string, trusted: boolean][] = [
+    [undefined, "work", true],
+    ["root", "root", true],
+    ["root/project", "root/project", false],
+    ["root/alias", "root/project", false],
+    ["root/new/deep", "root/new/deep", false],
+    ["root/../root/project", "root/project", false],
+  ];
+  test.each(cases)("%p is %p, trusted: %p", (asked, path, trusted) => {
+    const workspace = workspaceFor(asked && join(base, asked), config);
+    expect(workspace).toEqual({ path: join(base, path), trusted });
+    expect(existsSync(workspace.path)).toBe(true);
+  });
+});
+
+describe("refused", () => {
+  test.each([
+    "work/x",
+    "outside",
+    "root/way-out",
+    "root/way-out/secret",
+    "root/way-out/new",
+    "root/../outside",
+    "root-2",
+    "",
+  ])("%p", (asked) => {
+    // The default workspace is no root here; and nothing may be made on the way to a refusal.
+    const path = asked === "" ? "relative/path" : `${base}/${asked}`;
+    expect(() => workspaceFor(path, config)).toThrow(/not below an allowed root|absolute/);
+    expect(existsSync(join(base, "outside/new"))).toBe(false);
+  });
+  test("a file", () => {
+    expect(() => workspaceFor(join(base, "root/file"), config)).toThrow("not a folder");
+  });
+});

@@ -1,0 +1,57 @@
+/** Nothing stays behind: processes, folders, secrets. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { text, toolUse } from "../support/mock-anthropic.ts";
+import { descendants, gone } from "../support/processes.ts";
+import { ask, next, texts } from "../support/sse.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+afterEach(() => world[Symbol.asyncDispose]());
+
+/** A world in the middle of a turn, with a shell command running inside claude. */
+async function busyWorld(): Promise<{ pids: number[] }> {
+  world = await createWorld();
+  world.mock.on(/sleep/, function* () {
+    yield text("sleeping\n");
+    yield toolUse("Bash", { command: "sleep 600", description: "Sleep" });
+  });
+  await next(texts(await world.server.post(ask("sleep"))));
+  // server, claude, plugin, and the shell with its sleep
+  let pids: number[] = [];
+  while (!pids.some((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("sleep"))) {
+    pids = descendants(world.server.pid);
+    await Bun.sleep(20);
+  }
+  expect(pids.length).toBeGreaterThanOrEqual(4);
+  return { pids };
+}
+
+describe("when the server ends, so does everything it started", () => {
+  test.each(["SIGTERM", "SIGINT", "SIGKILL"] as const)("by %s", async (signal) => {
+    const { pids } = await busyWorld();
+    await world.server.stop(signal);
+    await gone(pids);
+  });
+});
+
+test("a process's folder holds its secrets for its owner only, and goes with it", async () => {
+  world = await createWorld();
+  await Array.fromAsync(texts(await world.server.post(ask("hello"))));
+  const run = join(world.claude.base, "state/run");
+  const [folder] = readdirSync(run);
+  // `latest` is a link of claude's to the log.
+  const files = readdirSync(join(run, folder ?? "")).filter((file) => file !== "latest");
+  expect(files.sort()).toEqual(["debug.log", "settings.json", "system-prompt.md"]);
+  for (const file of files) expect(statSync(join(run, folder ?? "", file)).mode & 0o777).toBe(0o600);
+  // No token among the arguments, which every user of the machine can read.
+  const settings = readFileSync(join(run, folder ?? "", "settings.json"), "utf8");
+  const token = JSON.parse(settings).env.SYNTHESIS_HOOK_TOKEN as string;
+  expect(token.length).toBeGreaterThan(40);
+  for (const pid of descendants(world.server.pid)) {
+    expect(readFileSync(`/proc/${pid}/cmdline`, "utf8")).not.toContain(token);
+  }
+  await world.server.stop();
+  expect(existsSync(join(run, folder ?? ""))).toBe(false);
+});

@@ -1,0 +1,191 @@
+/** The doors: who comes in, and what is said to whom who does not. No claude is needed for any of it. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connect } from "node:net";
+import { networkInterfaces } from "node:os";
+import { version } from "../../package.json";
+import { PROGRAM } from "../support/server.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld({ standIn: true });
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const request = (path: string, init: RequestInit & { key?: string | null } = {}) => {
+  const { key = world.server.key, headers, ...rest } = init;
+  return fetch(`${world.server.url}${path}`, {
+    ...rest,
+    headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...(headers as Record<string, string>) },
+  });
+};
+const json = { "content-type": "application/json" };
+const chat = (body: unknown, headers: Record<string, string> = json) =>
+  request("/v1/chat/completions", {
+    method: "POST",
+    headers,
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+const user = (content: unknown) => ({ messages: [{ role: "user", content }] });
+
+describe("every error has OpenAI's shape", () => {
+  const cases: [what: string, send: () => Promise<Response>, status: number, code: string, param: string | null][] = [
+    ["no key", () => request("/v1/models", { key: null }), 401, "invalid_api_key", null],
+    ["a wrong key", () => request("/v1/models", { key: "sk-wrong" }), 401, "invalid_api_key", null],
+    [
+      "a key in the wrong scheme",
+      () => request("/v1/models", { key: null, headers: { authorization: `Basic ${btoa("a:b")}` } }),
+      401,
+      "invalid_api_key",
+      null,
+    ],
+    ["a key with nothing behind it", () => request("/v1/nothing", { key: null }), 401, "invalid_api_key", null],
+    [
+      "a foreign origin",
+      () => request("/v1/models", { headers: { origin: "https://evil.example" } }),
+      403,
+      "origin_not_allowed",
+      null,
+    ],
+    ["a page from a file", () => request("/health", { headers: { origin: "null" } }), 403, "origin_not_allowed", null],
+    ["a foreign host", () => request("/health", { headers: { host: "evil.example" } }), 403, "host_not_allowed", null],
+    ["no such address", () => request("/v1/nothing"), 404, "unknown_url", null],
+    ["no such model", () => request("/v1/models/gpt-99"), 404, "unknown_url", "model"],
+    ["a wrong method", () => request("/v1/chat/completions"), 405, "method_not_allowed", null],
+    ["a wrong method for models", () => request("/v1/models", { method: "POST" }), 405, "method_not_allowed", null],
+    ["not JSON", () => chat("{"), 400, "invalid_json", null],
+    ["another content type", () => chat("hello", { "content-type": "text/plain" }), 400, "invalid_json", null],
+    ["no messages", () => chat({}), 400, "invalid_request", "messages"],
+    ["empty messages", () => chat({ messages: [] }), 400, "invalid_request", "messages"],
+    [
+      "a role nobody knows",
+      () => chat({ messages: [{ role: "robot", content: "x" }] }),
+      400,
+      "invalid_request",
+      "messages[0].role",
+    ],
+    ["no user text", () => chat({ messages: [{ role: "system", content: "x" }] }), 400, "invalid_request", "messages"],
+    ["only blanks", () => chat(user(" \n ")), 400, "invalid_request", "messages"],
+    [
+      "nothing new",
+      () =>
+        chat({
+          messages: [
+            { role: "user", content: "x" },
+            { role: "assistant", content: "y" },
+          ],
+        }),
+      400,
+      "invalid_request",
+      "messages",
+    ],
+    [
+      "a part that is not text",
+      () => chat(user([{ type: "text", text: "x" }, { type: "input_audio" }])),
+      400,
+      "invalid_request",
+      "messages[0].content[1]",
+    ],
+    ["more than one answer", () => chat({ ...user("x"), n: 2 }), 400, "invalid_request", "n"],
+    ["a wrong type", () => chat({ ...user("x"), stream: "yes" }), 400, "invalid_request", "stream"],
+    ["a user that is not printable", () => chat({ ...user("x"), user: "a\nb" }), 400, "invalid_request", "user"],
+    ["a body too large", () => chat(user("x".repeat(33 * 1024 * 1024))), 413, "request_too_large", null],
+    [
+      "a hook without a token",
+      () => request("/hooks", { method: "POST", key: null, body: "{}" }),
+      401,
+      "invalid_api_key",
+      null,
+    ],
+    ["a hook with the chat key", () => request("/hooks", { method: "POST", body: "{}" }), 401, "invalid_api_key", null],
+    ["a plain request to the bridge", () => request("/bridge"), 400, "invalid_request", null],
+  ];
+  test.each(cases)("%s", async (_what, send, status, code, param) => {
+    const response = await send();
+    const body = (await response.json()) as { error: Record<string, unknown> };
+    expect([response.status, body]).toEqual([
+      status,
+      { error: { message: expect.stringMatching(/./), type: body.error.type, code, param } },
+    ]);
+    expect(body.error.type).toBeString();
+    expect(response.headers.get("access-control-allow-origin")).toBeNull();
+  });
+});
+
+test("a wrong method is told the right one", async () => {
+  expect((await request("/chat/completions")).headers.get("allow")).toBe("POST");
+});
+
+test("a browser's preflight gets no leave", async () => {
+  const response = await request("/v1/chat/completions", {
+    method: "OPTIONS",
+    key: null,
+    headers: { origin: "http://evil.example", "access-control-request-method": "POST" },
+  });
+  expect(response.status).toBe(403);
+  expect([...response.headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual([]);
+});
+
+test("health needs no key and says nothing private", async () => {
+  const response = await request("/health", { key: null });
+  expect(await response.json()).toEqual({
+    ok: true,
+    version,
+    processes: expect.any(Number),
+    conns: expect.any(Number),
+  });
+});
+
+test("both addresses of the chat answer, under localhost too", async () => {
+  for (const path of ["/chat/completions", "/v1/chat/completions"]) {
+    const response = await fetch(`${world.server.url.replace("127.0.0.1", "localhost")}${path}`, {
+      method: "POST",
+      headers: { ...json, authorization: `Bearer ${world.server.key}` },
+      body: JSON.stringify(user("hello")),
+    });
+    expect(await response.json()).toMatchObject({ choices: [{ message: { content: "You said: hello" } }] });
+  }
+});
+
+test("what is new is every user message behind the last answer", async () => {
+  const response = await chat({
+    messages: [
+      { role: "user", content: "old" },
+      { role: "assistant", content: "answer" },
+      { role: "user", content: "one" },
+      { role: "user", content: [{ type: "text", text: "two" }] },
+    ],
+    user: "new",
+  });
+  expect(await response.json()).toMatchObject({ choices: [{ message: { content: "You said: one\n\ntwo" } }] });
+});
+
+test("nobody else on the network can reach it", async () => {
+  const port = Number(new URL(world.server.url).port);
+  const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  for (const { address } of addresses.filter(({ internal, family }) => !internal && family === "IPv4")) {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const socket = connect(port, address, () => resolve("connected")).on("error", () => resolve("refused"));
+    expect(await promise).toBe("refused");
+    socket.destroy();
+  }
+});
+
+test("unknown settings end the start with a hint", async () => {
+  const child = Bun.spawn([...PROGRAM], {
+    env: { ...world.claude.env, SYNTHESIS_HOME: `${world.claude.base}/other`, SYNTHESIS_BRIGE_PORT: "1" },
+    stderr: "pipe",
+  });
+  expect(await child.exited).toBe(2);
+  expect(await child.stderr.text()).toContain("Did you mean SYNTHESIS_BRIDGE_PORT?");
+});
+
+test("a port that is taken ends the start with a way out", async () => {
+  const port = new URL(world.server.url).port;
+  const child = Bun.spawn([...PROGRAM, "serve", "--bridge-port", port, "--home", `${world.claude.base}/other`], {
+    env: world.claude.env,
+    stderr: "pipe",
+  });
+  expect(await child.exited).toBe(2);
+  expect(await child.stderr.text()).toContain(`Port ${port} on 127.0.0.1 is taken`);
+});

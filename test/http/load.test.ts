@@ -1,0 +1,45 @@
+/** Many conversations at once, with stand-ins: every client gets its own answer, whole and once. */
+import { expect, test } from "bun:test";
+import { ask, texts } from "../support/sse.ts";
+import { createWorld } from "../support/world.ts";
+
+test("16 conversations at once, several turns each, and not a line in the wrong place", async () => {
+  await using world = await createWorld({ standIn: true, env: { SYNTHESIS_MAX_PROCESSES: "16" } });
+  const turns = 5;
+  const lines = 50;
+  await Promise.all(
+    Array.from({ length: 16 }, async (_, client) => {
+      for (let turn = 0; turn < turns; turn += 1) {
+        const what = `lines ${lines} of ${client} in ${turn}`;
+        const answer = await Array.fromAsync(texts(await world.server.post(ask(what, { user: `${client}` }))));
+        expect(answer.join("")).toBe(Array.from({ length: lines }, (_, line) => `${what} ${line}\n`).join(""));
+      }
+    }),
+  );
+  const health = await (await fetch(`${world.server.url}/health`)).json();
+  expect(health).toMatchObject({ processes: 16, conns: 16 });
+});
+
+test("one process more than allowed: the one idle longest makes room, and its conversation comes back", async () => {
+  await using world = await createWorld({ standIn: true, env: { SYNTHESIS_MAX_PROCESSES: "2" } });
+  const say = async (user: string) => {
+    const response = await world.server.post(ask("hello", { user }));
+    await Array.fromAsync(texts(response));
+    return response.headers.get("x-synthesis-process");
+  };
+  expect([await say("a"), await say("b"), await say("b"), await say("c")]).toEqual(["cold", "cold", "warm", "cold"]);
+  expect([await say("b"), await say("a"), await say("c")]).toEqual(["warm", "resumed", "resumed"]);
+});
+
+test("a turn whose process ends is told so, and the next one resumes", async () => {
+  await using world = await createWorld({ standIn: true });
+  const first = await world.server.post(ask("hello", { stream: false }));
+  expect(first.status).toBe(200);
+  const second = await world.server.post(ask("exit", { stream: false }));
+  expect([second.status, ((await second.json()) as { error: { code: string } }).error.code]).toEqual([
+    502,
+    "claude_exited",
+  ]);
+  const third = await world.server.post(ask("hello", { stream: false }));
+  expect(third.headers.get("x-synthesis-process")).toBe("resumed");
+});

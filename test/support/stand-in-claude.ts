@@ -1,0 +1,95 @@
+/**
+ * A stand-in for claude where speed or faults are the point: it takes claude's arguments, connects to the
+ * bridge as the plugin does, and answers each message with the hooks and transcript rows of a short turn.
+ * It is never the only proof of anything; the end-to-end tests run the real one.
+ *
+ * A message may say what to do: `lines <n>` answers with n lines, `exit` ends the process, `deaf` is
+ * never received; anything else is echoed.
+ */
+import { appendFileSync, mkdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { CLOSE, readFrame, serverFrame, writeFrame } from "../../src/wire/frames.ts";
+
+const option = (name: string): string | undefined => {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? undefined : process.argv[at + 1];
+};
+
+const pluginFolder = option("plugin-dir") ?? "";
+const debugFile = option("debug-file") ?? "";
+const session = option("session-id") ?? option("resume") ?? "";
+const hooks = JSON.parse(readFileSync(join(pluginFolder, "hooks/hooks.json"), "utf8"));
+const hookUrl: string = hooks.hooks.Stop[0].hooks[0].url;
+const { SYNTHESIS_BRIDGE_URL, SYNTHESIS_BRIDGE_TOKEN, SYNTHESIS_HOOK_TOKEN, SYNTHESIS_OPENCLAW_SESSION } = process.env;
+const configFolder = process.env.CLAUDE_CONFIG_DIR ?? join(process.env.HOME ?? "", ".claude");
+const transcript = join(configFolder, "projects/stand-in", `${session}.jsonl`);
+mkdirSync(dirname(transcript), { recursive: true });
+// Lets a test speak to the bridge in this process's name.
+if (process.env.STAND_IN_ENV) appendFileSync(process.env.STAND_IN_ENV, `${JSON.stringify(process.env)}\n`);
+
+const hook = async (body: object) => {
+  await fetch(hookUrl, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: `Bearer ${SYNTHESIS_HOOK_TOKEN}` },
+    body: JSON.stringify({ session_id: session, transcript_path: transcript, ...body }),
+  });
+};
+const row = (value: object) => appendFileSync(transcript, `${JSON.stringify(value)}\n`);
+
+async function turn(content: string, messageId: string): Promise<void> {
+  if (content === "exit") process.exit(7);
+  if (content === "deaf") return;
+  const prompt_id = crypto.randomUUID();
+  const prompt = `<channel source="plugin:synthesis:chat" message_id="${messageId}">\n${content}\n</channel>`;
+  row({ type: "user", message: { role: "user", content: prompt } });
+  await hook({ hook_event_name: "UserPromptSubmit", prompt_id, prompt });
+  const count = Number(/^lines (\d+)/.exec(content)?.[1] ?? 0);
+  const lines = count ? Array.from({ length: count }, (_, i) => `${content} ${i}\n`) : [`You said: ${content}`];
+  await Promise.all(
+    lines.map((delta, index) =>
+      hook({
+        hook_event_name: "MessageDisplay",
+        prompt_id,
+        message_id: messageId,
+        index,
+        final: index === lines.length - 1,
+        delta,
+      }),
+    ),
+  );
+  const text = lines.join("");
+  const usage = { input_tokens: 3, output_tokens: lines.length, cache_read_input_tokens: 1 };
+  row({ type: "assistant", message: { id: messageId, content: [{ type: "text", text }], usage } });
+  row({ type: "system", subtype: "turn_duration" });
+  await hook({ hook_event_name: "Stop", prompt_id, last_assistant_message: text.trim() });
+}
+
+const socket = new WebSocket(SYNTHESIS_BRIDGE_URL ?? "", {
+  headers: { authorization: `Bearer ${SYNTHESIS_BRIDGE_TOKEN}` },
+});
+socket.onopen = () => {
+  socket.send(
+    writeFrame({
+      type: "hello",
+      protocol: 1,
+      pid: process.pid,
+      openclaw_session: SYNTHESIS_OPENCLAW_SESSION ?? "",
+      claude_session: session,
+      plugin_version: "stand-in",
+    }),
+  );
+  appendFileSync(debugFile, "[DEBUG] Channel notifications registered\n");
+};
+socket.onmessage = ({ data }) => {
+  const read = readFrame(serverFrame, String(data));
+  if ("wrong" in read) throw new Error(read.wrong);
+  if (read.frame.type === "ping") socket.send(writeFrame({ type: "pong" }));
+  if (read.frame.type === "inbound") void turn(read.frame.content, read.frame.meta.message_id);
+};
+// Replaced by a test that speaks in our name: stay, as a claude does when its plugin is gone.
+socket.onclose = ({ code }) => {
+  if (code !== CLOSE.REPLACED) process.exit(0);
+};
+process.stdin.resume();
+process.on("SIGTERM", () => process.exit(143));
+process.on("SIGHUP", () => process.exit(129));
