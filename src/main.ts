@@ -22,5 +22,6 @@ try {
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error;
   console.error(error.message);
-  process.exitCode = 2;
+  // Not just the exit code: what has been opened so far would keep the process alive.
+  process.exit(2);
 }

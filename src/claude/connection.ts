@@ -32,6 +32,9 @@ export interface ConnectionOwner {
 export class Connection {
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
+  /** claude's process id, as its plugin sees it: a wrapper may stand between it and us. */
+  pid = 0;
+
   readonly #beat: Timer;
   #greeted = false;
   #quietBeats = 0;
@@ -74,6 +77,7 @@ export class Connection {
       this.close(CLOSE.PROTOCOL, `protocol ${PROTOCOL} is spoken here`);
     } else {
       this.#greeted = true;
+      this.pid = read.frame.pid;
       this.#send({ type: "hello_ack", protocol: PROTOCOL });
       log.debug("hello", { pid: this.#owner.pid, plugin: read.frame.plugin_version });
       this.#owner.attach(this);

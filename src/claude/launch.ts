@@ -107,6 +107,15 @@ Answer in plain text. Files named in a tag's attributes are theirs, for you to r
 Your working directory is ${workspace}.
 `;
 
+/**
+ * Says what a claude was started with, as far as it can be chosen: another hash means that a running one
+ * has to be restarted.
+ */
+export function launchHash(workspace: string, config: Config): string {
+  const { permissionMode, allowedTools, effort, useApiKey } = config;
+  return Bun.hash(JSON.stringify([workspace, permissionMode, allowedTools, effort, useApiKey])).toString(16);
+}
+
 /** Writes the files of one claude and says how to start it. */
 export function prepareLaunch(
   spec: LaunchSpec,

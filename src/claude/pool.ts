@@ -1,10 +1,12 @@
-/** All running claudes: starts them, finds them by their tokens, makes room, ends them. */
+/** All running claudes: starts them, finds them by their tokens, makes room for others, ends them. */
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import type { LaunchSpec } from "./launch.ts";
+import { endLeftovers } from "./leftovers.ts";
 import { ClaudeProcess } from "./process.ts";
 import { sameSecret } from "./tokens.ts";
 
@@ -12,10 +14,18 @@ const log = getLogger(["synthesis", "pool"]);
 
 export interface Pool {
   /**
-   * Starts a claude, after ending the one that has been idle longest if there are too many.
-   * @throws ApiError 429 when all are at work, 503 when claude cannot be started
+   * Starts a claude as soon as there is a place for it: those who ask are served in turn, and the claude
+   * that has been idle longest is ended for them. A busy one never is.
+   * @param signal ends the wait for a place
+   * @throws ApiError 503 when claude cannot be started
    */
-  start(spec: LaunchSpec): Promise<ClaudeProcess>;
+  start(spec: LaunchSpec, signal: AbortSignal): Promise<ClaudeProcess>;
+  /** Told by a conversation whose claude has nothing to do: it may be ended for somebody who waits. */
+  noteIdle(): void;
+  /** A claude could be started at once, though an idle one may have to end for it. */
+  readonly hasRoom: boolean;
+  /** How many wait for a place. */
+  readonly waiting: number;
   /** The process whose plugin brings this token. */
   byBridgeToken(token: string | null): ClaudeProcess | undefined;
   /** The process whose hooks bring this token. */
@@ -41,34 +51,93 @@ export interface PoolOptions {
 
 export function createPool({ config, paths, port, channelAllowed, env }: PoolOptions): Pool {
   const processes = new Set<ClaudeProcess>();
+  /** Those who wait for a place, first come first. */
+  const waiting: (() => void)[] = [];
+  let taken = 0;
   let stopping = false;
+  const sweep = setInterval(endIdle, Math.min(60_000, config.idleKillMs / 2));
 
-  /** Ends the process that has been idle longest. */
-  async function makeRoom(): Promise<void> {
-    const idle = [...processes].filter((one) => one.state === "ready" && !one.isBusy());
-    const oldest = idle.sort((one, other) => one.lastActiveAt - other.lastActiveAt)[0];
-    if (!oldest) {
-      throw new ApiError(
-        "queue_full",
-        `All ${config.maxProcesses} claude processes are at work. Try again later or raise SYNTHESIS_MAX_PROCESSES.`,
-        null,
-        10,
-      );
+  const idle = () =>
+    [...processes]
+      .filter((process) => process.state === "ready" && !process.isBusy())
+      .sort((one, other) => one.lastActiveAt - other.lastActiveAt);
+
+  /** Ends claudes that nobody has needed for long. */
+  function endIdle(): void {
+    for (const process of idle()) {
+      if (Date.now() - process.lastActiveAt < config.idleKillMs) continue;
+      log.info("idle claude ended", { session: process.spec.sessionKey, pid: process.pid });
+      void process.stop();
     }
-    log.info("idle claude stopped to make room", { session: oldest.spec.sessionKey, pid: oldest.pid });
-    await oldest.stop();
+  }
+
+  /** Ends as many idle claudes as there are who wait, less those that are ending already. */
+  function makeRoom(): void {
+    const ending = [...processes].filter((process) => process.state === "draining").length;
+    for (const process of idle().slice(0, Math.max(0, waiting.length - ending))) {
+      log.info("idle claude ended to make room", { session: process.spec.sessionKey, pid: process.pid });
+      void process.stop();
+    }
+  }
+
+  async function takePlace(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (waiting.length === 0 && taken < config.maxProcesses) {
+      taken += 1;
+      return;
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    waiting.push(resolve);
+    const leave = () => {
+      const at = waiting.indexOf(resolve);
+      // Not there any more: the place has just been given, and the caller will see the signal.
+      if (at < 0) return;
+      waiting.splice(at, 1);
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", leave);
+    makeRoom();
+    await promise.finally(() => signal.removeEventListener("abort", leave));
+  }
+
+  /** Hands a place on to the next who waits. */
+  function leavePlace(): void {
+    const next = waiting.shift();
+    if (next) next();
+    else taken -= 1;
   }
 
   return {
-    async start(spec) {
-      while (processes.size >= config.maxProcesses) await makeRoom();
-      if (stopping) throw new ApiError("shutting_down", "synthesis is shutting down.", null, 5);
-      const folder = join(paths.run, crypto.randomUUID());
-      const place = { port: port(), folder, plugin: paths.plugin, channelAllowed };
-      const process = new ClaudeProcess(spec, place, config, env);
-      processes.add(process);
-      void process.exited.then(() => processes.delete(process));
-      return process;
+    async start(spec, signal) {
+      await takePlace(signal);
+      try {
+        if (stopping) throw new ApiError("shutting_down", "synthesis is shutting down.", null, 5);
+        const place = {
+          port: port(),
+          folder: join(paths.run, crypto.randomUUID()),
+          plugin: paths.plugin,
+          channelAllowed,
+        };
+        const process = new ClaudeProcess(spec, place, config, env);
+        processes.add(process);
+        void process.exited.then(() => {
+          processes.delete(process);
+          leavePlace();
+        });
+        return process;
+      } catch (error) {
+        leavePlace();
+        throw error;
+      }
+    },
+    noteIdle: () => {
+      if (waiting.length > 0) makeRoom();
+    },
+    get hasRoom() {
+      return waiting.length === 0 && (taken < config.maxProcesses || idle().length > 0);
+    },
+    get waiting() {
+      return waiting.length;
     },
     byBridgeToken: (token) => {
       if (token === null) return undefined;
@@ -86,11 +155,31 @@ export function createPool({ config, paths, port, channelAllowed, env }: PoolOpt
     },
     async stopAll() {
       stopping = true;
+      clearInterval(sweep);
       await Promise.all([...processes].map((process) => process.stop()));
     },
     killAll: () => {
       stopping = true;
+      clearInterval(sweep);
       for (const process of processes) process.kill();
     },
   };
+}
+
+/**
+ * Ends what a server that was killed left running, and removes its folders. Only for the one server that
+ * holds the state folder's lock.
+ */
+export function clearRemains(runFolder: string): void {
+  if (!existsSync(runFolder)) return;
+  for (const name of readdirSync(runFolder)) {
+    const folder = join(runFolder, name);
+    const settings = join(folder, "settings.json");
+    if (existsSync(settings)) {
+      const token = /"SYNTHESIS_BRIDGE_TOKEN":"([\w-]{20,})"/.exec(readFileSync(settings, "utf8"))?.[1];
+      const ended = token ? endLeftovers(token) : 0;
+      if (ended > 0) log.warning("processes of a server that was killed were ended: {ended}", { ended });
+    }
+    rmSync(folder, { recursive: true, force: true });
+  }
 }

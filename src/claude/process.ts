@@ -12,7 +12,9 @@ import type { Connection, ConnectionOwner } from "./connection.ts";
 import { type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
 import { advise } from "./dialogs.ts";
 import { type LaunchSpec, prepareLaunch } from "./launch.ts";
+import { endLeftovers } from "./leftovers.ts";
 import { COLUMNS, createScreen, lastLines, ROWS } from "./screen.ts";
+import { type SessionFile, type SessionStatus, watchSessionFile } from "./session-file.ts";
 import { newToken } from "./tokens.ts";
 
 const log = getLogger(["synthesis", "process"]);
@@ -21,6 +23,8 @@ const log = getLogger(["synthesis", "process"]);
 const LOOK_MS = 100;
 /** After which a key that did nothing is taken for lost and pressed again. */
 const PRESS_AGAIN_MS = 400;
+/** How long a plugin whose socket dropped may take to come back. */
+const RECONNECT_GRACE_MS = 10_000;
 /** From SIGTERM to SIGKILL. */
 const KILL_AFTER_MS = 5_000;
 
@@ -34,6 +38,8 @@ export interface Exit {
 export type ClaudeEvent =
   | { readonly type: "hook"; readonly hook: HookBody }
   | { readonly type: "connection"; readonly open: boolean }
+  /** claude's own word on whether it works; `since` is Unix time in ms. */
+  | ({ readonly type: "status" } & SessionStatus)
   | { readonly type: "exit"; readonly exit: Exit };
 
 export interface ProcessPlace {
@@ -57,9 +63,12 @@ export class ClaudeProcess implements ConnectionOwner {
   isBusy: () => boolean = () => false;
   /** When it last did something for somebody, in ms of `Date.now()`. */
   lastActiveAt = Date.now();
+  /** When it last gave any sign of life (screen, hook, frame), in ms of `Date.now()`. */
+  lastSignAt = Date.now();
 
   readonly #config: Config;
   readonly #place: ProcessPlace;
+  readonly #env: Record<string, string | undefined>;
   readonly #child: Bun.Subprocess;
   readonly #screen = createScreen();
   readonly #debugLog: DebugLog;
@@ -67,8 +76,11 @@ export class ClaudeProcess implements ConnectionOwner {
   readonly #look: Timer;
   readonly #startDeadline: Timer;
   #killTimer: Timer | undefined;
+  #sessionFile: SessionFile | undefined;
   #state: ProcessState = "starting";
   #connection: Connection | null = null;
+  /** While the socket is away: resolves with whether it came back in time. */
+  #reconnection: (PromiseWithResolvers<boolean> & { grace: Timer }) | null = null;
   #channel: ChannelState | null = null;
   #pressed = { what: "", at: 0 };
 
@@ -77,6 +89,7 @@ export class ClaudeProcess implements ConnectionOwner {
     this.spec = spec;
     this.#config = config;
     this.#place = place;
+    this.#env = parentEnv;
     const launch = prepareLaunch(
       spec,
       { ...place, bridgeToken: this.bridgeToken, hookToken: this.hookToken },
@@ -91,7 +104,10 @@ export class ClaudeProcess implements ConnectionOwner {
           cols: COLUMNS,
           rows: ROWS,
           // Always read: a PTY that nobody reads stops claude after a few turns.
-          data: (_terminal, bytes) => this.#screen.write(bytes, () => {}),
+          data: (_terminal, bytes) => {
+            this.lastSignAt = Date.now();
+            this.#screen.write(bytes);
+          },
         },
       });
     } catch (error) {
@@ -133,23 +149,33 @@ export class ClaudeProcess implements ConnectionOwner {
     return this.#connection !== null;
   }
 
-  /** Pushes a message into claude's channel. False when the plugin is not there to take it. */
-  send(messageId: string, chatId: string, content: string): boolean {
+  /** Whether claude works, as it says itself; null when it does not say. */
+  get status(): SessionStatus | null {
+    return this.#sessionFile?.read() ?? null;
+  }
+
+  /**
+   * Pushes a message into claude's channel. False when the plugin is not there to take it.
+   * @param again claude never took it: it is pushed although the plugin has passed its id on before
+   */
+  send(messageId: string, chatId: string, content: string, again = false): boolean {
     this.lastActiveAt = Date.now();
     // message_id first: what the conversation's key may hold comes after it in the tag.
     const meta = { message_id: messageId, chat_id: chatId, ts: new Date().toISOString() };
-    return this.#connection?.push({ type: "inbound", content, meta }) ?? false;
+    return this.#connection?.push({ type: "inbound", content, meta, ...(again ? { again } : {}) }) ?? false;
   }
 
   /** Takes what a hook of this claude's posted. */
   receiveHook(hook: HookBody): void {
     this.lastActiveAt = Date.now();
+    this.lastSignAt = this.lastActiveAt;
     this.onEvent({ type: "hook", hook });
   }
 
   attach(connection: Connection): void {
     this.#connection?.close(CLOSE.REPLACED, "replaced by reconnect");
     this.#connection = connection;
+    this.#endReconnection(true);
     this.onEvent({ type: "connection", open: true });
     this.#debugLog.check();
     this.#lookAtStart();
@@ -158,7 +184,28 @@ export class ClaudeProcess implements ConnectionOwner {
   detach(connection: Connection): void {
     if (this.#connection !== connection) return;
     this.#connection = null;
+    if (this.#state === "ready") {
+      const grace = setTimeout(() => this.#endReconnection(false), RECONNECT_GRACE_MS);
+      this.#reconnection = { ...Promise.withResolvers<boolean>(), grace };
+    }
     this.onEvent({ type: "connection", open: false });
+  }
+
+  /** Whether messages can be sent; waits for a plugin that is reconnecting, as long as it may take. */
+  async isConnected(): Promise<boolean> {
+    return this.#reconnection ? this.#reconnection.promise : this.#connection !== null;
+  }
+
+  #endReconnection(connected: boolean): void {
+    if (!this.#reconnection) return;
+    clearTimeout(this.#reconnection.grace);
+    this.#reconnection.resolve(connected);
+    this.#reconnection = null;
+  }
+
+  /** Tells claude to stop what it does. At an idle prompt two of these open a menu behind which messages wait. */
+  pressEscape(): void {
+    if (this.#state === "ready") this.#child.terminal?.write("\x1b");
   }
 
   /** Ends the process, politely first, and resolves when it is gone. */
@@ -194,6 +241,9 @@ export class ClaudeProcess implements ConnectionOwner {
     } else if (this.#connection && this.#channel?.registered) {
       this.#endStart();
       this.#state = "ready";
+      this.#sessionFile = watchSessionFile(this.#connection.pid, this.#env, (status) =>
+        this.onEvent({ type: "status", ...status }),
+      );
       log.info("claude ready", { session: this.spec.sessionKey, pid: this.pid });
       this.#whenReady.resolve();
     }
@@ -243,10 +293,13 @@ export class ClaudeProcess implements ConnectionOwner {
       ),
     );
     endGroup(this.pid);
+    endLeftovers(this.bridgeToken);
+    this.#sessionFile?.close();
     this.#child.terminal?.close();
     this.#debugLog.close();
     this.#screen.dispose();
     this.#connection?.close(1000, "claude is gone");
+    this.#endReconnection(false);
     rmSync(this.#place.folder, { recursive: true, force: true });
     log.info("claude exited", { session: this.spec.sessionKey, pid: this.pid, code, signal });
     this.onEvent({ type: "exit", exit: { code, signal } });

@@ -9,8 +9,8 @@ export const COLUMNS = 120;
 export const ROWS = 40;
 
 export interface Screen {
-  /** Takes bytes from the PTY. `drawn` is called once they are on the screen. */
-  write(bytes: Uint8Array, drawn: () => void): void;
+  /** Takes bytes from the PTY; they are drawn a little later. */
+  write(bytes: Uint8Array): void;
   /** The visible text, a line per row, without trailing blanks. */
   text(): string;
   dispose(): void;
@@ -19,7 +19,7 @@ export interface Screen {
 export function createScreen(): Screen {
   const terminal = new Terminal({ cols: COLUMNS, rows: ROWS, scrollback: 0, allowProposedApi: true });
   return {
-    write: (bytes, drawn) => terminal.write(bytes, drawn),
+    write: (bytes) => terminal.write(bytes),
     text: () => {
       const { active } = terminal.buffer;
       const rows = Array.from({ length: ROWS }, (_, row) =>

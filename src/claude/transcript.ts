@@ -21,6 +21,7 @@ export interface TurnRecord {
 const row = z.discriminatedUnion("type", [
   z.looseObject({
     type: z.literal("user"),
+    promptId: z.string().optional(),
     isSidechain: z.boolean().optional(),
     message: z.looseObject({ content: z.unknown() }),
   }),
@@ -117,14 +118,36 @@ export async function readTurn(path: string, messageId: string, offset: number):
   }
 }
 
+/**
+ * claude's id for the prompt that brought our message.
+ * @param offset bytes of the file that are older than the message
+ * @returns null when claude has not recorded it
+ */
+export async function findPrompt(path: string, messageId: string, offset: number): Promise<string | null> {
+  if (!existsSync(path)) return null;
+  for (const line of (await Bun.file(path).slice(offset).text()).split("\n")) {
+    const parsed = row.safeParse(parseLine(line));
+    if (parsed.data?.type !== "user" || typeof parsed.data.message.content !== "string") continue;
+    if (channelMessageId(parsed.data.message.content) === messageId) return parsed.data.promptId ?? null;
+  }
+  return null;
+}
+
 /** claude's own folder, `CLAUDE_CONFIG_DIR` or `~/.claude`. */
-const configFolder = (env: Record<string, string | undefined>): string =>
+export const configFolder = (env: Record<string, string | undefined>): string =>
   env.CLAUDE_CONFIG_DIR || join(env.HOME || homedir(), ".claude");
 
-/** Whether claude has a transcript of this session, for any folder: `--resume` of an unknown one exits. */
-export async function hasTranscript(claudeSession: string, env: Record<string, string | undefined>): Promise<boolean> {
+/**
+ * Where claude's transcript of a session is; it may lie with any folder that claude has worked in.
+ * @returns null when there is none: then `--resume` would exit
+ */
+export async function findTranscript(
+  claudeSession: string,
+  env: Record<string, string | undefined>,
+): Promise<string | null> {
   const projects = join(configFolder(env), "projects");
-  if (!existsSync(projects)) return false;
-  for await (const _file of new Bun.Glob(`*/${claudeSession}.jsonl`).scan({ cwd: projects, dot: true })) return true;
-  return false;
+  if (!existsSync(projects)) return null;
+  const files = new Bun.Glob(`*/${claudeSession}.jsonl`).scan({ cwd: projects, dot: true, absolute: true });
+  for await (const file of files) return file;
+  return null;
 }

@@ -5,14 +5,18 @@ import { configure, getConsoleSink, getJsonLinesFormatter } from "@logtape/logta
 import { Command, Option } from "commander";
 import { version } from "../../package.json";
 import { channelAllowed } from "../claude/managed-settings.ts";
-import { createPool } from "../claude/pool.ts";
+import { clearRemains, createPool } from "../claude/pool.ts";
 import { chatKey } from "../config/chat-key.ts";
 import { ConfigError, flagName, loadConfig } from "../config/load.ts";
-import { pathsFor } from "../config/paths.ts";
+import { type Paths, pathsFor } from "../config/paths.ts";
 import { type Config, settings } from "../config/schema.ts";
 import { createConversations } from "../conversation/conversations.ts";
 import { listen } from "../http/listen.ts";
 import { PLUGIN_NAME, writePlugin } from "../plugin/manifest.ts";
+import { openStore } from "../store/database.ts";
+import { type Lock, takeLock } from "../store/lock.ts";
+import { sessionsIn } from "../store/sessions.ts";
+import { turnsIn } from "../store/turns.ts";
 
 export function serveCommand(): Command {
   const command = new Command("serve").description("run the server (the default)");
@@ -28,6 +32,12 @@ export function serveCommand(): Command {
     mkdirSync(config.workspace, { recursive: true, mode: 0o700 });
     await configureLog(config);
 
+    const lock = takeFolder(paths);
+    clearRemains(paths.run);
+    const store = openStore(paths.database);
+    const turns = turnsIn(store);
+    turns.markLost(Date.now());
+
     const pool = createPool({
       config,
       paths,
@@ -35,8 +45,9 @@ export function serveCommand(): Command {
       channelAllowed: channelAllowed(PLUGIN_NAME),
       env: process.env,
     });
-    const conversations = createConversations({ config, pool, env: process.env });
+    const conversations = createConversations({ config, pool, sessions: sessionsIn(store), turns, env: process.env });
     const server = openPort(config, () => listen({ config, key, pool, conversations }));
+    lock.announce(server.port ?? config.bridgePort);
     writePlugin(paths.plugin, server.port ?? config.bridgePort, thisProgram());
 
     console.log(`synthesis ${version} listens on ${server.url.origin}/v1`);
@@ -50,8 +61,12 @@ export function serveCommand(): Command {
         process.exit(1);
       }
       ending = true;
+      await conversations.drain(config.drainMs);
       await pool.stopAll();
-      await server.stop(true);
+      // Answers that are still being read get a moment.
+      await Promise.race([server.stop(), Bun.sleep(1_000)]);
+      store.close();
+      lock.release();
       process.exit(0);
     };
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => void end());
@@ -77,6 +92,18 @@ const stderrOnly = {
   error: "error",
   fatal: "error",
 } as const;
+
+/** @throws ConfigError that says who holds the folder */
+function takeFolder(paths: Paths): Lock {
+  const result = takeLock(paths.lock);
+  if ("lock" in result) return result.lock;
+  const who = result.heldBy
+    ? ` (pid ${result.heldBy.pid}${result.heldBy.port ? `, port ${result.heldBy.port}` : ""})`
+    : "";
+  throw new ConfigError(
+    `Another synthesis${who} uses ${paths.home}. Stop that one, or give this one a folder of its own with --home or SYNTHESIS_HOME.`,
+  );
+}
 
 function openPort<T>(config: Config, open: () => T): T {
   try {

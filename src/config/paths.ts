@@ -12,6 +12,10 @@ export interface Paths {
   readonly plugin: string;
   /** One folder per running claude: its settings (with its tokens), system prompt and debug log. */
   readonly run: string;
+  /** Which conversation is which claude session, and every turn. */
+  readonly database: string;
+  /** Held by the one server that uses this folder. */
+  readonly lock: string;
   /** Where conversations work when nothing else is said. */
   readonly workspace: string;
 }
@@ -25,6 +29,8 @@ export function pathsFor(home: string | undefined): Paths {
     chatKey: join(root, "chat.key"),
     plugin: join(root, "plugin"),
     run: join(root, "run"),
+    database: join(root, "synthesis.db"),
+    lock: join(root, "server.lock"),
     workspace: join(root, "workspace"),
   };
 }

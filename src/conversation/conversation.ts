@@ -1,245 +1,278 @@
 /**
- * One conversation: its queue of requests, the turn that runs, and the claude that works on it. One
- * turn at a time; claude would merge messages that reach it together.
+ * One conversation: its queue of requests, the claude that works on it, and the turn that runs. One
+ * turn at a time, since claude would merge messages that reach it together; and never two processes,
+ * since both would write into one transcript.
  */
 import { existsSync, statSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
+import { launchHash } from "../claude/launch.ts";
 import type { Pool } from "../claude/pool.ts";
 import type { ClaudeEvent, ClaudeProcess } from "../claude/process.ts";
-import { hasTranscript, readTurn } from "../claude/transcript.ts";
+import { findTranscript } from "../claude/transcript.ts";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
-import type { HookBody } from "../wire/hooks.ts";
-import { Reply, type Temperature } from "./reply.ts";
-import { newTurn, reduceTurn, type TurnEvent, type TurnOutput, type TurnState } from "./turn.ts";
+import type { SessionRow } from "../store/schema.ts";
+import type { Sessions } from "../store/sessions.ts";
+import type { Turns } from "../store/turns.ts";
+import { channelMessageId, type HookBody } from "../wire/hooks.ts";
+import type { Identity } from "./identity.ts";
+import type { Reply, Temperature } from "./reply.ts";
+import { TurnRun } from "./turn-run.ts";
 import type { Workspace } from "./workspace.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
 
-/** From a message's way to the plugin to claude's `UserPromptSubmit`. */
-const RECEIPT_MS = 10_000;
-const MAX_QUEUE = 16;
-
-interface Request {
+export interface Request {
   readonly text: string;
   readonly workspace: Workspace;
   readonly reply: Reply;
 }
 
-/** A request whose message has been sent. */
-interface Turn {
-  state: TurnState;
-  readonly reply: Reply;
-  /** Size of the transcript when the message was sent, in bytes. */
-  readonly transcriptAt: number;
-  /** Ends the wait for the current deadline. */
-  deadline: Timer;
-  /** Resolves when claude is free for the next one. */
-  readonly free: PromiseWithResolvers<void>;
-}
-
 export interface ConversationDeps {
   readonly config: Config;
   readonly pool: Pool;
+  readonly sessions: Sessions;
+  readonly turns: Turns;
   readonly env: Record<string, string | undefined>;
 }
 
+export interface Watcher {
+  /** A turn is over; `error` is what the client was told, null when all went well. */
+  onTurn(ms: number, error: ApiError | null): void;
+  /** Nothing waits, nothing runs, and there is no process. */
+  onRest(): void;
+}
+
 export class Conversation {
+  readonly identity: Identity;
   readonly #deps: ConversationDeps;
-  /** claude's session id, the same for as long as the conversation lives. */
-  readonly #claudeSession = crypto.randomUUID();
+  readonly #watcher: Watcher;
   readonly #queue: Request[] = [];
-  #working = false;
-  #process: ClaudeProcess | null = null;
-  #turn: Turn | null = null;
-  #transcript: string | null = null;
+  /** Turns of which something may still come; the last one runs. */
+  readonly #runs = new Set<TurnRun>();
   /** Prompts that claude works on and that no request of ours has brought. */
   readonly #foreign = new Set<string>();
   #foreignOver = Promise.withResolvers<void>();
+  #working = false;
+  #serving: Request | null = null;
+  #run: TurnRun | null = null;
+  #process: ClaudeProcess | null = null;
 
-  constructor(
-    readonly key: string,
-    deps: ConversationDeps,
-  ) {
+  constructor(identity: Identity, deps: ConversationDeps, watcher: Watcher) {
+    this.identity = identity;
     this.#deps = deps;
+    this.#watcher = watcher;
   }
 
-  /** A turn runs or waits, or claude works on something of its own. */
+  /** How many requests wait, the one that is served not counted. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  /** A turn is starting or runs, or claude works on something of its own. */
   get isBusy(): boolean {
-    return this.#working || this.#foreign.size > 0;
+    return this.#serving !== null || this.#foreign.size > 0;
   }
 
-  /** Queues a message; the reply tells how it goes. */
-  ask(text: string, workspace: Workspace): Reply {
-    const reply = new Reply();
-    if (this.#queue.length >= MAX_QUEUE) {
-      reply.fail(new ApiError("queue_full", "Too many messages wait in this conversation.", null, 10));
-      return reply;
-    }
-    this.#queue.push({ text, workspace, reply });
-    if (this.#turn) reply.open("warm");
+  get hasProcess(): boolean {
+    return this.#process !== null;
+  }
+
+  ask(request: Request): void {
+    const { reply } = request;
+    this.#queue.push(request);
+    reply.left.addEventListener("abort", () => this.#withdraw(request));
+    // Behind a turn that runs, there is nothing left to go wrong before it is its turn but what it waits for.
+    if (this.#run) reply.open("warm");
     void this.#work();
-    return reply;
+  }
+
+  /** Fails what waits and, unless it has been sent, what is starting. */
+  refuseWaiting(error: ApiError): void {
+    for (const { reply } of this.#queue.splice(0)) reply.fail(error);
+    if (this.#serving && !this.#run) {
+      this.#serving.reply.fail(error);
+      this.#serving.reply.leave();
+      void this.#process?.stop();
+    }
+  }
+
+  /** Ends the turn that runs, if there is one. */
+  interrupt(error: ApiError): void {
+    this.#run?.interrupt(error);
+  }
+
+  /** Resolves when no turn runs. */
+  async idle(): Promise<void> {
+    while (this.#run) await this.#run.over;
+  }
+
+  #withdraw(request: Request): void {
+    const at = this.#queue.indexOf(request);
+    if (at >= 0) this.#queue.splice(at, 1);
   }
 
   async #work(): Promise<void> {
     if (this.#working) return;
     this.#working = true;
     for (let request = this.#queue.shift(); request; request = this.#queue.shift()) {
+      this.#serving = request;
+      const started = Date.now();
+      let error: unknown = null;
       try {
         await this.#serve(request);
-      } catch (error) {
-        if (!(error instanceof ApiError)) log.error("turn failed: {error}", { session: this.key, error });
-        request.reply.fail(error);
+      } catch (cause) {
+        error = cause;
+        // A client that has left while it waited for a place is no fault.
+        if (!(cause instanceof ApiError) && !request.reply.left.aborted) {
+          log.error("unexpected: {error}", { session: this.identity.key, error });
+        }
+        request.reply.fail(cause);
       }
+      this.#serving = null;
+      this.#watcher.onTurn(Date.now() - started, error instanceof ApiError ? error : request.reply.error);
+      // Between two turns the process is idle, and others may be waiting for one.
+      this.#deps.pool.noteIdle();
     }
     this.#working = false;
+    this.#rest();
+  }
+
+  #rest(): void {
+    if (!this.#working && !this.#process) this.#watcher.onRest();
   }
 
   /** One request from its place in the queue to a claude that is free again. */
-  async #serve({ text, workspace, reply }: Request): Promise<void> {
+  async #serve(request: Request): Promise<void> {
+    const { reply, text } = request;
+    const session = this.#session(request.workspace);
+    const [process, temperature] = await this.#readyProcess(request, session);
     if (reply.left.aborted) return;
-    const [process, temperature] = await this.#readyProcess(workspace);
-    if (reply.left.aborted) return;
-    while (this.#foreign.size > 0) await this.#foreignOver.promise;
 
-    const turn: Turn = {
-      state: newTurn(reply.id),
+    const transcript = await findTranscript(session.claudeSession, this.#deps.env);
+    const run = new TurnRun({
+      config: this.#deps.config,
+      turns: this.#deps.turns,
+      process,
       reply,
-      transcriptAt: this.#transcript && existsSync(this.#transcript) ? statSync(this.#transcript).size : 0,
-      deadline: setTimeout(
-        () =>
-          this.#failTurn(turn, new ApiError("message_not_received", "Claude Code did not take the message.", null, 1)),
-        RECEIPT_MS,
-      ),
-      free: Promise.withResolvers(),
-    };
-    this.#turn = turn;
-    try {
-      if (!process.send(reply.id, this.key, text)) {
-        await process.stop();
-        throw new ApiError("message_not_received", "The connection to Claude Code is lost. Try again.", null, 1);
-      }
-      log.info("message sent", { session: this.key, turn: reply.id, pid: process.pid, characters: text.length });
-      reply.open(temperature);
-      for (const { reply } of this.#queue) reply.open("warm");
-      await turn.free.promise;
-    } finally {
-      clearTimeout(turn.deadline);
-      this.#turn = null;
+      sessionKey: session.key,
+      text,
+      transcriptAt: transcript && existsSync(transcript) ? statSync(transcript).size : 0,
+      findTranscript: () => findTranscript(session.claudeSession, this.#deps.env),
+      onReceived: () => this.#deps.sessions.countTurn(session.key, Date.now()),
+    });
+    if (!run.start()) {
+      await process.stop();
+      throw new ApiError("message_not_received", "The connection to Claude Code was lost. Try again.", null, 1);
     }
+    this.#run = run;
+    this.#runs.add(run);
+    void run.over.then(() => this.#runs.delete(run));
+    reply.open(temperature);
+    for (const { reply } of this.#queue) reply.open("warm");
+    await run.freed;
+    this.#run = null;
   }
 
-  /** The conversation's claude, ready; started or resumed if need be. */
-  async #readyProcess(workspace: Workspace): Promise<[ClaudeProcess, Temperature]> {
+  /** What is known of this conversation; begun here if it is new. */
+  #session({ path }: Workspace): SessionRow {
+    const known = this.#deps.sessions.find(this.identity.key);
+    const now = Date.now();
+    const hash = launchHash(path, this.#deps.config);
+    const session: SessionRow = known
+      ? { ...known, workspace: path, launchHash: hash, lastActiveAt: now }
+      : {
+          ...this.identity,
+          claudeSession: crypto.randomUUID(),
+          workspace: path,
+          launchHash: hash,
+          model: null,
+          createdAt: now,
+          lastActiveAt: now,
+          turns: 0,
+        };
+    const { turns: _counted, ...row } = session;
+    if (!known || known.launchHash !== hash) this.#deps.sessions.save(row);
+    return session;
+  }
+
+  /** The conversation's claude, free for a turn; started or resumed if need be. */
+  async #readyProcess({ workspace, reply }: Request, session: SessionRow): Promise<[ClaudeProcess, Temperature]> {
     const current = this.#process;
-    if (current?.state === "ready" && current.connected && current.spec.workspace === workspace.path) {
-      return [current, "warm"];
+    if (
+      current?.state === "ready" &&
+      launchHash(current.spec.workspace, this.#deps.config) === session.launchHash &&
+      (await current.isConnected()) &&
+      (await this.#foreignEnds(reply.left))
+    ) {
+      // It may have ended during the waits.
+      if (current.state === "ready" && current.connected) return [current, "warm"];
     }
-    // Never two processes on one claude session: both would write to its transcript.
+    if (reply.left.aborted && current) return [current, "warm"];
     await current?.stop();
-    const resume = await hasTranscript(this.#claudeSession, this.#deps.env);
-    const process = await this.#deps.pool.start({
-      sessionKey: this.key,
-      claudeSession: this.#claudeSession,
-      resume,
-      workspace: workspace.path,
-      trusted: workspace.trusted,
-    });
+    const transcript = await findTranscript(session.claudeSession, this.#deps.env);
+    const process = await this.#deps.pool.start(
+      {
+        sessionKey: session.key,
+        claudeSession: session.claudeSession,
+        resume: transcript !== null,
+        workspace: workspace.path,
+        trusted: workspace.trusted,
+      },
+      reply.left,
+    );
     this.#process = process;
     process.isBusy = () => this.isBusy;
     process.onEvent = (event) => this.#takeEvent(process, event);
     await process.ready;
-    return [process, resume ? "resumed" : "cold"];
+    if (transcript === null && session.turns > 0) {
+      log.warning("claude's transcript is gone, the session starts anew", { session: session.key });
+      reply.put({
+        type: "text",
+        text: "[synthesis: Claude Code's record of this conversation is gone; it has forgotten what was said before.]\n\n",
+      });
+    }
+    return [process, transcript === null ? "cold" : "resumed"];
+  }
+
+  /** Waits until claude is done with prompts that are not ours. False when that takes longer than a turn may. */
+  async #foreignEnds(left: AbortSignal): Promise<boolean> {
+    if (this.#foreign.size === 0) return true;
+    const given = AbortSignal.any([left, AbortSignal.timeout(this.#deps.config.turnTimeoutMs)]);
+    const giveUp = Promise.withResolvers<void>();
+    given.addEventListener("abort", () => giveUp.resolve());
+    while (this.#foreign.size > 0 && !given.aborted) await Promise.race([this.#foreignOver.promise, giveUp.promise]);
+    return this.#foreign.size === 0;
   }
 
   #takeEvent(process: ClaudeProcess, event: ClaudeEvent): void {
-    if (event.type === "hook") {
-      this.#transcript = event.hook.transcript_path;
-      this.#noteForeign(event.hook);
-      if (this.#turn) this.#reduce(this.#turn, { type: "hook", hook: event.hook, at: Date.now() });
-    } else if (event.type === "exit") {
+    if (event.type === "hook") this.#noteForeign(event.hook);
+    // A person at claude's terminal may interrupt a prompt, and no hook says so.
+    else if (event.type === "status" && event.status === "idle") this.#endForeign(() => true);
+    else if (event.type === "exit") {
+      this.#endForeign(() => true);
       if (this.#process === process) this.#process = null;
-      this.#foreign.clear();
-      this.#foreignOver.resolve();
-      if (this.#turn) {
-        const how = event.exit.signal ?? `exit code ${event.exit.code}`;
-        this.#failTurn(
-          this.#turn,
-          new ApiError("claude_exited", `Claude Code ended in the middle of this turn (${how}).`),
-        );
-      }
     }
+    for (const run of this.#runs) run.take(event);
+    if (event.type === "exit") this.#rest();
   }
 
   /** Keeps account of the prompts that are not ours: a wake-up, or a person at claude's terminal. */
   #noteForeign(hook: HookBody): void {
-    if (hook.prompt_id === undefined) return;
+    const id = hook.prompt_id;
+    if (id === undefined) return;
     if (hook.hook_event_name === "UserPromptSubmit") {
-      const turn = this.#turn;
-      const ours = turn && hook.prompt.startsWith("<channel ") && hook.prompt.includes(`message_id="${turn.state.id}"`);
-      if (!ours) this.#foreign.add(hook.prompt_id);
+      const message = channelMessageId(hook.prompt);
+      if (![...this.#runs].some((run) => run.id === message)) this.#foreign.add(id);
     } else if (hook.hook_event_name === "Stop" || hook.hook_event_name === "StopFailure") {
-      this.#foreign.delete(hook.prompt_id);
-      if (this.#foreign.size === 0) {
-        this.#foreignOver.resolve();
-        this.#foreignOver = Promise.withResolvers();
-      }
+      this.#endForeign((foreign) => foreign === id);
     }
   }
 
-  #reduce(turn: Turn, event: TurnEvent): void {
-    const [state, outputs] = reduceTurn(turn.state, event);
-    turn.state = state;
-    for (const output of outputs) this.#put(turn, output);
-  }
-
-  #put(turn: Turn, output: TurnOutput): void {
-    const { reply } = turn;
-    const { turnTimeoutMs } = this.#deps.config;
-    switch (output.type) {
-      case "received":
-        clearTimeout(turn.deadline);
-        turn.deadline = setTimeout(() => {
-          this.#failTurn(
-            turn,
-            new ApiError("turn_timeout", `Claude Code worked for ${turnTimeoutMs} ms without an end.`),
-          );
-        }, turnTimeoutMs);
-        break;
-      case "text":
-      case "usage":
-        reply.put(output);
-        break;
-      case "finish":
-        reply.put(output);
-        log.info("turn finished", { session: this.key, turn: reply.id, characters: turn.state.answer.text.length });
-        turn.free.resolve();
-        break;
-      case "error":
-        reply.fail(output.error);
-        log.warning("turn failed: {code}", { session: this.key, turn: reply.id, code: output.error.code });
-        turn.free.resolve();
-        break;
-      case "diverged":
-        log.warning("the text shown is not the text recorded", { session: this.key, turn: reply.id });
-        break;
-      case "read_transcript":
-        void readTurn(output.path, reply.id, turn.transcriptAt).then((record) => {
-          this.#reduce(turn, { type: "transcript", texts: record?.texts ?? null, usage: record?.usage ?? null });
-          reply.close();
-        });
-    }
-  }
-
-  /** Ends a turn whose claude cannot be trusted to be done with it; the next one resumes in a new process. */
-  #failTurn(turn: Turn, error: ApiError): void {
-    const { free } = turn;
-    // The turn is free when the process is gone, so that the next one does not find it.
-    const gone = this.#process?.stop() ?? Promise.resolve();
-    const [state, outputs] = reduceTurn(turn.state, { type: "fail", error });
-    turn.state = state;
-    for (const output of outputs) if (output.type === "error") turn.reply.fail(output.error);
-    void gone.then(() => free.resolve());
+  #endForeign(which: (promptId: string) => boolean): void {
+    for (const id of this.#foreign) if (which(id)) this.#foreign.delete(id);
+    if (this.#foreign.size > 0) return;
+    this.#foreignOver.resolve();
+    this.#foreignOver = Promise.withResolvers();
   }
 }

@@ -20,13 +20,17 @@ export class Reply {
   /** Everything for the client, in order; it ends when there is no more. Cancelled: the client has left. */
   readonly parts: ReadableStream<ReplyPart>;
 
+  /** What the client was told instead of an end; null when all went well so far. */
+  error: ApiError | null = null;
+
   readonly #opening = Promise.withResolvers<Temperature>();
   readonly #leaving = new AbortController();
   #controller!: ReadableStreamDefaultController<ReplyPart>;
   #opened = false;
   #closed = false;
 
-  constructor() {
+  /** @param traceId the client's trace, from its `traceparent` header */
+  constructor(readonly traceId: string | null) {
     this.opened = this.#opening.promise;
     this.opened.catch(() => {});
     this.parts = new ReadableStream<ReplyPart>({
@@ -61,6 +65,7 @@ export class Reply {
   fail(error: unknown): void {
     const known =
       error instanceof ApiError ? error : new ApiError("internal_error", "Something went wrong inside synthesis.");
+    this.error ??= known;
     if (!this.#opened) this.#opening.reject(known);
     this.put({ type: "error", error: known });
     this.close();

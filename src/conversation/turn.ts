@@ -14,9 +14,10 @@ import { type Answer, addNote, addPiece, afterTool, complete, emptyAnswer, isWho
  * - `sent`: pushed to the plugin, not seen by claude
  * - `running`: claude works on it
  * - `settling`: claude has stopped, but some of the text is still on its way
- * - `done`, `failed`: nothing more goes to the client but the usage
+ * - `interrupting`: claude is being told to stop
+ * - `done`, `failed`, `interrupted`: over; at most the token figures follow
  */
-type Phase = "sent" | "running" | "settling" | "done" | "failed";
+export type Phase = "sent" | "running" | "settling" | "interrupting" | "done" | "failed" | "interrupted";
 
 export interface TurnState {
   /** The `message_id` in the channel's meta. */
@@ -26,6 +27,8 @@ export interface TurnState {
   readonly answer: Answer;
   /** Something has gone to the client. */
   readonly spoken: boolean;
+  /** Nothing more may go to the client: it has left, or was told an error. */
+  readonly silent: boolean;
   /** Hooks of prompts that nobody has claimed, oldest first. */
   readonly unclaimed: readonly { readonly at: number; readonly hook: HookBody }[];
   /** `Stop`'s `last_assistant_message`. */
@@ -35,20 +38,31 @@ export interface TurnState {
 export type TurnEvent =
   /** `at` is the time of arrival in ms. */
   | { readonly type: "hook"; readonly hook: HookBody; readonly at: number }
+  /** claude's record shows that it has our message, though its hook never came. */
+  | { readonly type: "receipt"; readonly promptId: string }
   /** What the transcript says, null when it could not be read. */
   | { readonly type: "transcript"; readonly texts: readonly string[] | null; readonly usage: Usage | null }
-  /** The turn cannot go on: a deadline has passed, or the process is gone. */
+  /** The turn shall end before claude does; `error` is for the client, null when it has left. */
+  | { readonly type: "interrupt"; readonly error: ApiError | null }
+  /** claude's record shows that it has stopped working. */
+  | { readonly type: "idle" }
+  /** The turn cannot go on: its process is gone, or has never taken the message. */
   | { readonly type: "fail"; readonly error: ApiError };
 
 export type TurnOutput =
-  | { readonly type: "received" }
+  /** claude has the message. */
+  | { readonly type: "received"; readonly promptId: string }
   | { readonly type: "text"; readonly text: string }
-  /** The answer is complete and claude is done with this turn. */
+  /** The answer is complete. */
   | { readonly type: "finish" }
   | { readonly type: "usage"; readonly usage: Usage }
   /** The last for the client: an error, after whatever text there was. */
   | { readonly type: "error"; readonly error: ApiError }
   | { readonly type: "read_transcript"; readonly path: string }
+  /** Tell claude to stop. */
+  | { readonly type: "interrupt" }
+  /** claude is done with this turn and free for the next. */
+  | { readonly type: "free" }
   /** What the client was shown is not how claude's record begins. */
   | { readonly type: "diverged" };
 
@@ -64,18 +78,25 @@ export const newTurn = (id: string): TurnState => ({
   promptId: null,
   answer: emptyAnswer,
   spoken: false,
+  silent: false,
   unclaimed: [],
   last: undefined,
 });
 
-const isOver = (state: TurnState): boolean => state.phase === "done" || state.phase === "failed";
+const isOver = ({ phase }: TurnState): boolean => phase === "done" || phase === "failed" || phase === "interrupted";
 
 export function reduceTurn(state: TurnState, event: TurnEvent): Step {
   switch (event.type) {
     case "hook":
       return takeHook(state, event.hook, event.at);
+    case "receipt":
+      return state.phase === "sent" && state.promptId === null ? receive(state, event.promptId) : [state, []];
     case "transcript":
       return takeTranscript(state, event.texts, event.usage);
+    case "interrupt":
+      return interrupt(state, event.error);
+    case "idle":
+      return state.phase === "interrupting" && state.promptId !== null ? end(state, "interrupted") : [state, []];
     case "fail":
       return isOver(state) ? [state, []] : fail(state, event.error);
   }
@@ -86,18 +107,25 @@ function takeHook(state: TurnState, hook: HookBody, at: number): Step {
   if (state.promptId !== null) return hook.prompt_id === state.promptId ? takeOurs(state, hook) : [state, []];
 
   if (hook.hook_event_name === "UserPromptSubmit") {
-    if (channelMessageId(hook.prompt) !== state.id) return [state, []];
-    const early = state.unclaimed.filter((one) => one.hook.prompt_id === hook.prompt_id);
-    return early.reduce<Step>(
-      ([before, outputs], one) => {
-        const [after, more] = takeHook(before, one.hook, one.at);
-        return [after, [...outputs, ...more]];
-      },
-      [{ ...state, phase: "running", promptId: hook.prompt_id, unclaimed: [] }, [{ type: "received" }]],
-    );
+    return channelMessageId(hook.prompt) === state.id ? receive(state, hook.prompt_id) : [state, []];
   }
   const fresh = state.unclaimed.filter((one) => at - one.at < UNCLAIMED_MS);
   return [{ ...state, unclaimed: [...fresh, { at, hook }] }, []];
+}
+
+/** claude has the message: the prompt is ours, and so are its hooks that came before. */
+function receive(state: TurnState, promptId: string): Step {
+  const received: TurnOutput = { type: "received", promptId };
+  // Interrupted before claude had it: now there is something to interrupt.
+  const first: Step =
+    state.phase === "interrupting"
+      ? [{ ...state, promptId, unclaimed: [] }, [received, { type: "interrupt" }]]
+      : [{ ...state, promptId, unclaimed: [], phase: "running" }, [received]];
+  const early = state.unclaimed.filter((one) => one.hook.prompt_id === promptId);
+  return early.reduce<Step>(([before, outputs], one) => {
+    const [after, more] = takeHook(before, one.hook, one.at);
+    return [after, [...outputs, ...more]];
+  }, first);
 }
 
 function takeOurs(state: TurnState, hook: HookBody): Step {
@@ -113,9 +141,10 @@ function takeOurs(state: TurnState, hook: HookBody): Step {
     case "PermissionRequest":
       return speak(state, addNote(state.answer, deniedNote(hook.tool_name)));
     case "Stop": {
-      if (state.phase !== "running") return [state, []];
+      if (state.phase === "settling") return [state, []];
+      // Also while it is being interrupted: it was faster, and the turn is done.
       const stopped: TurnState = { ...state, phase: "settling", last: hook.last_assistant_message };
-      const [next, outputs] = settle([stopped, []]);
+      const [next, outputs] = settle([stopped, [{ type: "free" }]]);
       return [next, [...outputs, { type: "read_transcript", path: hook.transcript_path }]];
     }
     case "StopFailure":
@@ -127,35 +156,48 @@ function takeOurs(state: TurnState, hook: HookBody): Step {
 
 /** Puts text that the answer has let out among the outputs. */
 function speak(state: TurnState, [answer, text]: readonly [Answer, string]): Step {
-  const next = { ...state, answer, spoken: state.spoken || text !== "" };
-  return [next, text === "" ? [] : [{ type: "text", text }]];
+  if (state.silent || text === "") return [{ ...state, answer }, []];
+  return [{ ...state, answer, spoken: true }, [{ type: "text", text }]];
 }
 
 /** Ends a turn that has stopped, if its answer is whole. */
 function settle([state, outputs]: Step): Step {
-  if (!isWhole(state.answer, state.last)) return [state, outputs];
+  if (!state.silent && !isWhole(state.answer, state.last)) return [state, outputs];
   const [finished, more] = finish(state);
   return [finished, [...outputs, ...more]];
 }
 
 function finish(state: TurnState): Step {
-  const silence: TurnOutput[] = state.spoken ? [] : [{ type: "text", text: NO_ANSWER }];
-  return [{ ...state, phase: "done", spoken: true }, [...silence, { type: "finish" }]];
+  const done: TurnState = { ...state, phase: "done" };
+  if (state.silent) return [done, []];
+  return [done, [...(state.spoken ? [] : [{ type: "text", text: NO_ANSWER } as const]), { type: "finish" }]];
 }
 
 function takeTranscript(state: TurnState, texts: readonly string[] | null, usage: Usage | null): Step {
-  const usageOutput: TurnOutput[] = usage ? [{ type: "usage", usage }] : [];
-  if (state.phase === "done") return [state, usageOutput];
+  const figures: TurnOutput[] = usage ? [{ type: "usage", usage }] : [];
+  if (state.phase === "done") return [state, figures];
   if (state.phase !== "settling") return [state, []];
   const [answer, out, diverged] = complete(state.answer, texts, state.last);
   const [spoken, text] = speak(state, [answer, out]);
-  const [finished, end] = finish(spoken);
-  return [finished, [...text, ...(diverged ? [{ type: "diverged" } as const] : []), ...end, ...usageOutput]];
+  const [finished, more] = finish(spoken);
+  return [finished, [...text, ...(diverged ? [{ type: "diverged" } as const] : []), ...more, ...figures]];
+}
+
+function interrupt(state: TurnState, error: ApiError | null): Step {
+  if (state.phase !== "sent" && state.phase !== "running") return [state, []];
+  const told: TurnOutput[] = error ? [{ type: "error", error }] : [];
+  const next: TurnState = { ...state, phase: "interrupting", silent: true };
+  // Before its receipt there is nothing to interrupt: a key pressed now would reach an idle prompt.
+  return [next, state.phase === "sent" ? told : [...told, { type: "interrupt" }]];
 }
 
 function fail(state: TurnState, error: ApiError): Step {
-  return [{ ...state, phase: "failed" }, [{ type: "error", error }]];
+  // Whoever asked for the interruption has heard, or has left.
+  if (state.silent) return end(state, "interrupted");
+  return [{ ...state, phase: "failed", silent: true }, [{ type: "error", error }, { type: "free" }]];
 }
+
+const end = (state: TurnState, phase: "interrupted"): Step => [{ ...state, phase }, [{ type: "free" }]];
 
 const deniedNote = (tool: string): string =>
   `[synthesis: claude asked to use ${tool}, which is not among its allowed tools, and was refused.]`;

@@ -5,7 +5,7 @@ import { bodyLimit } from "hono/body-limit";
 import { streamSSE } from "hono/streaming";
 import type { Config } from "../config/schema.ts";
 import type { Conversations } from "../conversation/conversations.ts";
-import { sessionKey } from "../conversation/identity.ts";
+import { identify } from "../conversation/identity.ts";
 import type { Reply } from "../conversation/reply.ts";
 import { WORKSPACE_HEADER, workspaceFor } from "../conversation/workspace.ts";
 import { type Completion, completion, MODEL, type Usage } from "../openai/chunks.ts";
@@ -41,18 +41,19 @@ export function chatDoor({ config, conversations }: ChatDeps): Hono<Env> {
     }),
     async (c) => {
       const request = c.req.valid("json");
-      const key = sessionKey((name) => c.req.header(name), request.user);
+      const identity = identify((name) => c.req.header(name), request.user);
       const text = newUserText(request);
       const workspace = workspaceFor(c.req.header(WORKSPACE_HEADER), config);
 
       // Bun ends a connection after 10 quiet seconds; a turn may well be quiet for longer.
       c.env.server.timeout(c.req.raw, 0);
-      const reply = conversations.ask(key, text, workspace);
+      const traceId = c.req.header("traceparent")?.split("-")[1] ?? null;
+      const reply = conversations.ask(identity, text, workspace, traceId);
       c.req.raw.signal.addEventListener("abort", () => reply.leave());
       // Until the message is sent nothing was done, and an error can still be the status.
       const temperature = await reply.opened;
       // A header holds bytes only.
-      c.header("x-synthesis-session", encodeURI(key));
+      c.header("x-synthesis-session", encodeURI(identity.key));
       c.header("x-synthesis-process", temperature);
       c.header("x-request-id", reply.id);
 

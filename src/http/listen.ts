@@ -58,7 +58,7 @@ function doors({ config, key, pool, conversations }: ListenDeps, port: number): 
   const chat = chatDoor({ config, conversations });
   return new Hono<Env>({ strict: false })
     .use(localOnly(() => port))
-    .route("/health", healthDoor(pool))
+    .route("/health", healthDoor(pool, conversations))
     .route("/hooks", hooksDoor(pool))
     .use(requireKey(key))
     .route("/v1/models", modelsDoor)

@@ -39,6 +39,8 @@ const helloAck = z.strictObject({
 const inbound = z.strictObject({
   type: z.literal("inbound"),
   content: z.string(),
+  /** claude never took this message: pass it on once more. Without it a message_id is passed on once only. */
+  again: z.literal(true).optional(),
   /** claude shows these as attributes of the channel tag. It takes keys of letters, digits and `_` only. */
   meta: z.strictObject({
     /** First, so that nothing in what follows can be taken for it. */

@@ -1,14 +1,14 @@
 /** Which conversation a request belongs to. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { sessionKey } from "../../src/conversation/identity.ts";
+import { identify } from "../../src/conversation/identity.ts";
 
 type Names = { key?: string; agent?: string; chat?: string; user?: string };
 const keyOf = ({ key, agent, chat, user }: Names) =>
-  sessionKey((name) => {
+  identify((name) => {
     const headers = { "x-openclaw-session-key": key, "x-openclaw-agent-id": agent, "x-openclaw-chat-id": chat };
     return headers[name as keyof typeof headers];
-  }, user);
+  }, user).key;
 
 describe("the session key", () => {
   const cases: [what: string, names: Names, key: string][] = [

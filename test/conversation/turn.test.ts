@@ -122,7 +122,7 @@ describe("a turn", () => {
 
   test("gives the transcript's figures after its end", () => {
     const [, outputs] = run(prompt("p", "mine"), display("p", "a", 0, "hi", true), stop("p", "hi"), transcript("hi"));
-    expect(outputs.map(({ type }) => type)).toEqual(["received", "text", "finish", "read_transcript", "usage"]);
+    expect(outputs.map(({ type }) => type)).toEqual(["received", "text", "free", "finish", "read_transcript", "usage"]);
   });
 
   test("counts it when the transcript tells another story", () => {

@@ -208,6 +208,6 @@ test("the log holds no word of what is said", async () => {
     yield text("incomparable");
   });
   expect(await collect(await world.server.post(ask(word, { user: "log" })))).toBe("incomparable");
-  await world.server.logged(/turn finished.*user:log/);
+  await world.server.logged(/"turn .*done.*user:log/);
   expect(world.server.log()).not.toMatch(/unmistakable|incomparable/);
 });

@@ -133,6 +133,7 @@ test("health needs no key and says nothing private", async () => {
     version,
     processes: expect.any(Number),
     conns: expect.any(Number),
+    login: expect.stringMatching(/^(ok|expired|unknown)$/),
   });
 });
 

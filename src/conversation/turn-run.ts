@@ -1,0 +1,252 @@
+/**
+ * One turn under way: feeds claude's events to the reducer, does what it puts out, keeps the turn's
+ * deadlines, and writes down in the store how it goes.
+ */
+import { getLogger } from "@logtape/logtape";
+import type { ClaudeEvent, ClaudeProcess } from "../claude/process.ts";
+import { findPrompt, readTurn } from "../claude/transcript.ts";
+import type { Config } from "../config/schema.ts";
+import { ApiError } from "../openai/errors.ts";
+import type { Turns } from "../store/turns.ts";
+import type { Reply } from "./reply.ts";
+import { newTurn, type Phase, reduceTurn, type TurnEvent, type TurnOutput } from "./turn.ts";
+
+const log = getLogger(["synthesis", "turn"]);
+
+/** From a message's way to the plugin to claude's `UserPromptSubmit`. */
+const RECEIPT_MS = 10_000;
+/** From the interruption to claude's record of it. */
+const INTERRUPT_MS = 5_000;
+/** Escape is pressed again when claude still works after this. */
+const PRESS_AGAIN_MS = 1_500;
+
+export interface TurnRunDeps {
+  readonly config: Config;
+  readonly turns: Turns;
+  readonly process: ClaudeProcess;
+  readonly reply: Reply;
+  readonly sessionKey: string;
+  readonly text: string;
+  /** Bytes of the transcript that are older than this turn, if it is known already. */
+  readonly transcriptAt: number;
+  /** Where claude's transcript is; null while there is none. */
+  readonly findTranscript: () => Promise<string | null>;
+  /** claude has received the message. */
+  readonly onReceived: () => void;
+}
+
+export class TurnRun {
+  /** Resolves when claude is free for the next turn, or gone. */
+  readonly freed: Promise<void>;
+  /** Resolves when nothing more can come of this turn. */
+  readonly over: Promise<void>;
+
+  readonly #deps: TurnRunDeps;
+  readonly #free = Promise.withResolvers<void>();
+  readonly #over = Promise.withResolvers<void>();
+  readonly #leave = () => this.interrupt(null);
+  #state;
+  #deadline: Timer | undefined;
+  #again = false;
+  #error: ApiError | null = null;
+  #startedAt = 0;
+  #interruptedAt = 0;
+
+  constructor(deps: TurnRunDeps) {
+    this.#deps = deps;
+    this.#state = newTurn(deps.reply.id);
+    this.freed = this.#free.promise;
+    this.over = this.#over.promise;
+  }
+
+  get id(): string {
+    return this.#state.id;
+  }
+
+  /** Sends the message. False when there is no connection to send it through. */
+  start(): boolean {
+    const { reply, sessionKey, turns, process, text } = this.#deps;
+    if (!this.#send()) return false;
+    this.#startedAt = Date.now();
+    turns.sent({ id: this.id, session: sessionKey, traceId: reply.traceId, sentAt: this.#startedAt });
+    log.info("message sent", { session: sessionKey, turn: this.id, pid: process.pid, characters: text.length });
+    this.#armDeadline();
+    reply.left.addEventListener("abort", this.#leave);
+    if (reply.left.aborted) this.#leave();
+    return true;
+  }
+
+  take(event: ClaudeEvent): void {
+    if (event.type === "hook") {
+      this.#reduce({ type: "hook", hook: event.hook, at: Date.now() });
+    } else if (event.type === "status") {
+      // A status from before the key says nothing about what the key did.
+      if (event.status === "idle" && event.since > this.#interruptedAt) this.#reduce({ type: "idle" });
+    } else if (event.type === "connection") {
+      // The socket may have dropped with the message in it. The plugin knows the ids it has passed on.
+      if (event.open && this.#state.promptId === null && this.#phase === "sent") this.#send();
+    } else {
+      const how = event.exit.signal ?? `exit code ${event.exit.code}`;
+      if (this.#phase === "settling") this.#free.resolve();
+      else
+        this.#reduce({
+          type: "fail",
+          error: new ApiError("claude_exited", `Claude Code ended in the middle of this turn (${how}).`),
+        });
+    }
+  }
+
+  /** Ends the turn before claude does. @param error what the client is told, null when it has left */
+  interrupt(error: ApiError | null): void {
+    this.#reduce({ type: "interrupt", error });
+  }
+
+  get #phase(): Phase {
+    return this.#state.phase;
+  }
+
+  #send(again = false): boolean {
+    return this.#deps.process.send(this.id, this.#deps.sessionKey, this.#deps.text, again);
+  }
+
+  #reduce(event: TurnEvent): void {
+    const before = this.#phase;
+    const wasSpoken = this.#state.spoken;
+    const [state, outputs] = reduceTurn(this.#state, event);
+    this.#state = state;
+    if (state.spoken && !wasSpoken) this.#deps.turns.firstText(this.id, Date.now());
+    for (const output of outputs) this.#put(output);
+    if (state.phase === before) return;
+    this.#armDeadline();
+    if (state.phase === "failed" || state.phase === "interrupted" || state.phase === "done") this.#end(state.phase);
+  }
+
+  #put(output: TurnOutput): void {
+    const { reply, process, turns, sessionKey } = this.#deps;
+    switch (output.type) {
+      case "received":
+        turns.received(this.id, Date.now(), output.promptId);
+        this.#deps.onReceived();
+        this.#armDeadline();
+        break;
+      case "text":
+      case "finish":
+        reply.put(output);
+        break;
+      case "usage":
+        turns.usage(this.id, output.usage);
+        reply.put(output);
+        break;
+      case "error":
+        log.warning("turn failed: {code}", { session: sessionKey, turn: this.id, code: output.error.code });
+        this.#error = output.error;
+        reply.fail(output.error);
+        break;
+      case "interrupt":
+        this.#interruptedAt = Date.now();
+        process.pressEscape();
+        break;
+      case "free":
+        this.#free.resolve();
+        break;
+      case "diverged":
+        log.warning("the text shown is not the text recorded", { session: sessionKey, turn: this.id });
+        break;
+      case "read_transcript":
+        void readTurn(output.path, this.id, this.#deps.transcriptAt).then((record) => {
+          this.#reduce({ type: "transcript", texts: record?.texts ?? null, usage: record?.usage ?? null });
+          this.#close();
+        });
+    }
+  }
+
+  /** The turn has its end; after `done` the token figures are still awaited. */
+  #end(state: "done" | "failed" | "interrupted"): void {
+    const { reply, turns, sessionKey } = this.#deps;
+    reply.left.removeEventListener("abort", this.#leave);
+    turns.ended(this.id, Date.now(), this.#error ? "failed" : state, this.#error?.code);
+    log.info("turn {state}", { state, session: sessionKey, turn: this.id, ms: Date.now() - this.#startedAt });
+    if (state !== "done") this.#close();
+  }
+
+  #close(): void {
+    clearTimeout(this.#deadline);
+    this.#deps.reply.close();
+    this.#over.resolve();
+  }
+
+  /** The one deadline that the turn's phase has. */
+  #armDeadline(): void {
+    clearTimeout(this.#deadline);
+    const after = (ms: number, then: () => void) => {
+      this.#deadline = setTimeout(then, ms);
+    };
+    if (this.#state.promptId === null && (this.#phase === "sent" || this.#phase === "interrupting")) {
+      after(RECEIPT_MS, () => void this.#checkReceipt());
+    } else if (this.#phase === "running") {
+      const { turnTimeoutMs, progressTimeoutMs } = this.#deps.config;
+      const left = Math.min(
+        this.#startedAt + turnTimeoutMs - Date.now(),
+        this.#deps.process.lastSignAt + progressTimeoutMs - Date.now(),
+      );
+      after(Math.max(left, 0), () => this.#checkProgress());
+    } else if (this.#phase === "interrupting") {
+      after(PRESS_AGAIN_MS, () => this.#checkInterrupted());
+    }
+  }
+
+  /** No receipt in time: is claude busy with something else, was the hook lost, or was the message? */
+  async #checkReceipt(): Promise<void> {
+    const { process, findTranscript, transcriptAt } = this.#deps;
+    const waiting = () => this.#state.promptId === null && (this.#phase === "sent" || this.#phase === "interrupting");
+    const path = await findTranscript();
+    const promptId = path ? await findPrompt(path, this.id, transcriptAt) : null;
+    if (!waiting()) return;
+    if (promptId !== null) {
+      this.#reduce({ type: "receipt", promptId });
+    } else if (process.status?.status === "busy" && Date.now() - this.#startedAt < this.#deps.config.turnTimeoutMs) {
+      // The message is in claude's own queue.
+      this.#armDeadline();
+    } else if (this.#phase === "sent" && !this.#again && this.#send(true)) {
+      this.#again = true;
+      log.warning("no receipt, message sent again", { session: this.#deps.sessionKey, turn: this.id });
+      this.#armDeadline();
+    } else {
+      // It must not be taken up later, when nobody waits for it.
+      await process.stop();
+      this.#reduce({
+        type: "fail",
+        error: new ApiError("message_not_received", "Claude Code did not take the message. Try again.", null, 1),
+      });
+    }
+  }
+
+  #checkProgress(): void {
+    const { turnTimeoutMs, progressTimeoutMs } = this.#deps.config;
+    const now = Date.now();
+    if (now - this.#startedAt >= turnTimeoutMs) {
+      this.interrupt(
+        new ApiError("turn_timeout", `Claude Code worked for ${turnTimeoutMs} ms without an end and was stopped.`),
+      );
+    } else if (now - this.#deps.process.lastSignAt >= progressTimeoutMs) {
+      this.interrupt(
+        new ApiError("turn_timeout", `Claude Code showed no sign of life for ${progressTimeoutMs} ms and was stopped.`),
+      );
+    } else this.#armDeadline();
+  }
+
+  #checkInterrupted(): void {
+    const { process } = this.#deps;
+    const { status } = process;
+    if (status?.status === "idle" && status.since > this.#interruptedAt) {
+      this.#reduce({ type: "idle" });
+    } else if (Date.now() - this.#interruptedAt >= INTERRUPT_MS) {
+      log.warning("claude does not let itself be interrupted", { session: this.#deps.sessionKey, pid: process.pid });
+      process.kill();
+    } else {
+      // A key can be lost. While claude works a second one does no harm; at its prompt it would.
+      if (status?.status === "busy") process.pressEscape();
+      this.#armDeadline();
+    }
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * One server per state folder. The lock is SQLite's own on a small file: the system gives it back when
+ * its holder dies, however that happens. Who holds it stands in a file beside it.
+ */
+import { Database, SQLiteError } from "bun:sqlite";
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { z } from "zod";
+
+const holder = z.object({ pid: z.number(), port: z.number().optional() });
+export type Holder = z.infer<typeof holder>;
+
+export interface Lock {
+  /** Tells others where this server listens. */
+  announce(port: number): void;
+  release(): void;
+}
+
+/** Takes the lock. Gives its holder instead when another process has it; null when that one is not known. */
+export function takeLock(file: string): { lock: Lock } | { heldBy: Holder | null } {
+  closeSync(openSync(file, "a", 0o600));
+  const database = new Database(file);
+  try {
+    database.run("PRAGMA locking_mode = EXCLUSIVE");
+    database.run("BEGIN EXCLUSIVE");
+  } catch (error) {
+    database.close();
+    if (error instanceof SQLiteError && error.code === "SQLITE_BUSY") return { heldBy: readHolder(`${file}.json`) };
+    throw error;
+  }
+  const tell = (value: Holder) => writeFileSync(`${file}.json`, JSON.stringify(value), { mode: 0o600 });
+  tell({ pid: process.pid });
+  return {
+    lock: {
+      announce: (port) => tell({ pid: process.pid, port }),
+      release: () => {
+        rmSync(`${file}.json`, { force: true });
+        database.close();
+      },
+    },
+  };
+}
+
+function readHolder(file: string): Holder | null {
+  if (!existsSync(file)) return null;
+  try {
+    return holder.parse(JSON.parse(readFileSync(file, "utf8")));
+  } catch {
+    // Half written by a holder that has just begun.
+    return null;
+  }
+}
