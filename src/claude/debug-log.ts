@@ -2,7 +2,8 @@
  * claude's `--debug-file`: the only place where it says whether it listens to our channel. A message
  * pushed before that is lost without a word.
  */
-import { closeSync, type FSWatcher, fstatSync, openSync, readSync, truncateSync, watch } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, truncateSync } from "node:fs";
+import { watchChanges } from "./watch.ts";
 
 /** claude goes on writing for as long as it lives; past this size the file is emptied. */
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -48,7 +49,7 @@ export function watchDebugLog(file: string, onChannel: (state: ChannelState) => 
     } else rest = rest.slice(rest.lastIndexOf("\n") + 1);
   };
 
-  const watcher: FSWatcher = watch(file, check);
+  const watcher = watchChanges(file, check);
   check();
   return { check, close: () => watcher.close() };
 }

@@ -2,10 +2,11 @@
  * claude's own word on whether it works: `<config>/sessions/<pid>.json`, which it keeps while it runs.
  * (Only that file is read: beside it lie keys that are none of our business.)
  */
-import { existsSync, type FSWatcher, readFileSync, watch } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { configFolder } from "./transcript.ts";
+import { type Watch, watchChanges } from "./watch.ts";
 
 export interface SessionStatus {
   readonly status: string;
@@ -38,13 +39,16 @@ export function watchSessionFile(
       return null;
     }
   };
-  let watcher: FSWatcher | undefined;
+  let watching: Watch | undefined;
   if (existsSync(folder)) {
-    watcher = watch(folder, (_event, file) => {
-      if (file !== name && file !== null) return;
-      const status = read();
-      if (status) onStatus(status);
-    });
+    watching = watchChanges(
+      folder,
+      () => {
+        const status = read();
+        if (status) onStatus(status);
+      },
+      name,
+    );
   }
-  return { read, close: () => watcher?.close() };
+  return { read, close: () => watching?.close() };
 }

@@ -2,12 +2,13 @@
  * claude's own record of a session, a JSONL file: exact texts and token figures of a turn. A row is
  * written for every content block, and rows of one message carry the same `message.id` and `usage`.
  */
-import { existsSync, watch } from "node:fs";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import type { Usage } from "../openai/chunks.ts";
 import { channelMessageId } from "../wire/hooks.ts";
+import { watchChanges } from "./watch.ts";
 
 /** How long the rows of a finished turn are waited for; the last is on disk some 120 ms after `Stop`. */
 const WAIT_MS = 500;
@@ -93,28 +94,59 @@ function parseLine(line: string): unknown {
   }
 }
 
+/** Whether claude has recorded that this turn was interrupted. */
+export function findInterruption(jsonl: string, messageId: string): true | null {
+  let inTurn = false;
+  for (const line of jsonl.split("\n")) {
+    const parsed = row.safeParse(parseLine(line));
+    if (parsed.data?.type !== "user") continue;
+    const { content } = parsed.data.message;
+    const prompt = typeof content === "string" ? channelMessageId(content) : null;
+    if (prompt !== null) inTurn = prompt === messageId;
+    // A text block of a row of its own; words in a message or a tool's result are not at this place.
+    else if (inTurn && interruption.safeParse(content).success) return true;
+  }
+  return null;
+}
+
+const interruption = z.tuple([
+  z.looseObject({ type: z.literal("text"), text: z.string().startsWith("[Request interrupted by user") }),
+]);
+
+/** The record of a turn, as soon as claude has written all of it; null when it is not there in time. */
+export const readTurn = (path: string, messageId: string, offset: number): Promise<TurnRecord | null> =>
+  follow(path, offset, (jsonl) => findTurn(jsonl, messageId), AbortSignal.timeout(WAIT_MS));
+
+/** Resolves when claude has recorded the turn's interruption, or with null when `signal` ends the wait. */
+export const readInterruption = (path: string, messageId: string, offset: number, signal: AbortSignal) =>
+  follow(path, offset, (jsonl) => findInterruption(jsonl, messageId), signal);
+
 /**
- * Reads the turn of `messageId` as soon as claude has written all of it.
- * @param offset bytes of the file that are older than the turn
- * @returns null when it is not there in time
+ * Reads `path` from `offset` (bytes) on, now and after each change, until `find` finds something.
+ * @returns null when `signal` ends the wait
  */
-export async function readTurn(path: string, messageId: string, offset: number): Promise<TurnRecord | null> {
-  const deadline = AbortSignal.timeout(WAIT_MS);
+async function follow<T>(
+  path: string,
+  offset: number,
+  find: (jsonl: string) => T | null,
+  signal: AbortSignal,
+): Promise<T | null> {
+  // The folder is watched, since a session's first turn may end before its file is there.
+  if (!existsSync(dirname(path))) return null;
   let changed = Promise.withResolvers<void>();
   const wake = () => changed.resolve();
-  // The folder, since a session's first turn may end before its file is there.
-  if (!existsSync(dirname(path))) return null;
-  const watcher = watch(dirname(path), wake);
-  deadline.addEventListener("abort", wake);
+  const watcher = watchChanges(dirname(path), wake, basename(path));
+  signal.addEventListener("abort", wake);
   try {
     for (;;) {
-      const turn = existsSync(path) ? findTurn(await Bun.file(path).slice(offset).text(), messageId) : null;
-      if (turn || deadline.aborted) return turn;
+      const found = existsSync(path) ? find(await Bun.file(path).slice(offset).text()) : null;
+      if (found !== null || signal.aborted) return found;
       await changed.promise;
       changed = Promise.withResolvers();
     }
   } finally {
     watcher.close();
+    signal.removeEventListener("abort", wake);
   }
 }
 

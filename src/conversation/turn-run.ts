@@ -4,7 +4,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { ClaudeEvent, ClaudeProcess } from "../claude/process.ts";
-import { findPrompt, readTurn } from "../claude/transcript.ts";
+import { findPrompt, readInterruption, readTurn } from "../claude/transcript.ts";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import type { Turns } from "../store/turns.ts";
@@ -79,13 +79,10 @@ export class TurnRun {
   take(event: ClaudeEvent): void {
     if (event.type === "hook") {
       this.#reduce({ type: "hook", hook: event.hook, at: Date.now() });
-    } else if (event.type === "status") {
-      // A status from before the key says nothing about what the key did.
-      if (event.status === "idle" && event.since > this.#interruptedAt) this.#reduce({ type: "idle" });
     } else if (event.type === "connection") {
       // The socket may have dropped with the message in it. The plugin knows the ids it has passed on.
       if (event.open && this.#state.promptId === null && this.#phase === "sent") this.#send();
-    } else {
+    } else if (event.type === "exit") {
       const how = event.exit.signal ?? `exit code ${event.exit.code}`;
       if (this.#phase === "settling") this.#free.resolve();
       else
@@ -145,6 +142,7 @@ export class TurnRun {
       case "interrupt":
         this.#interruptedAt = Date.now();
         process.pressEscape();
+        void this.#awaitInterruption();
         break;
       case "free":
         this.#free.resolve();
@@ -235,10 +233,22 @@ export class TurnRun {
     } else this.#armDeadline();
   }
 
+  /**
+   * claude's record of the interruption is the last it writes of a turn. Its status is idle before that,
+   * and a message that comes in between is recorded in front of the interrupted tool's result.
+   */
+  async #awaitInterruption(): Promise<void> {
+    const path = await this.#deps.findTranscript();
+    const signal = AbortSignal.timeout(INTERRUPT_MS);
+    if (path && (await readInterruption(path, this.id, this.#deps.transcriptAt, signal)))
+      this.#reduce({ type: "idle" });
+  }
+
   #checkInterrupted(): void {
     const { process } = this.#deps;
     const { status } = process;
     if (status?.status === "idle" && status.since > this.#interruptedAt) {
+      // Idle for long and no record of it: there was nothing yet to record.
       this.#reduce({ type: "idle" });
     } else if (Date.now() - this.#interruptedAt >= INTERRUPT_MS) {
       log.warning("claude does not let itself be interrupted", { session: this.#deps.sessionKey, pid: process.pid });

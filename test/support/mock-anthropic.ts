@@ -253,21 +253,22 @@ function blocksText(content: string | Block[]): string {
     .join("\n");
 }
 
-function isToolResult(message: Message): boolean {
-  return Array.isArray(message.content) && message.content.some((block) => block.type === "tool_result");
-}
+const isPrompt = (block: Block): boolean => block.type === "text" && /^<channel /.test(block.text ?? "");
+const blocksOf = ({ content }: Message): Block[] =>
+  typeof content === "string" ? [{ type: "text", text: content }] : content;
 
+/** The last channel message, wherever it stands: claude puts a new one behind what is left of an interrupted turn. */
 function newestUserText(body: MessagesBody): string {
-  // The last block only: claude shows a message that failed once more, in front of the next one.
-  const content = body.messages.findLast((m) => m.role === "user" && !isToolResult(m))?.content ?? "";
-  return typeof content === "string" ? content : (content.findLast((block) => block.type === "text")?.text ?? "");
+  const texts = body.messages.filter(({ role }) => role === "user").flatMap(blocksOf);
+  return (texts.findLast(isPrompt) ?? texts.findLast(({ type }) => type === "text"))?.text ?? "";
 }
 
 function newestToolResults(body: MessagesBody): { content: string; isError: boolean }[] {
   // claude puts reminders behind the results, as messages of the role "system".
   const message = body.messages.findLast((m) => m.role !== "system");
-  if (!message || !Array.isArray(message.content)) return [];
-  return message.content
+  const blocks = message ? blocksOf(message) : [];
+  if (blocks.some(isPrompt)) return [];
+  return blocks
     .filter((block) => block.type === "tool_result")
     .map((block) => ({
       content: blocksText((block.content ?? "") as string | Block[]),
