@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { z } from "zod";
 
 /** Where Claude Code reads managed settings, by its own documentation. */
-export const MANAGED_SETTINGS_FOLDER =
+const MANAGED_SETTINGS_FOLDER =
   process.platform === "darwin" ? "/Library/Application Support/ClaudeCode" : "/etc/claude-code";
 
 const managed = z.looseObject({

@@ -24,8 +24,6 @@ export interface Pool {
   noteIdle(): void;
   /** A claude could be started at once, though an idle one may have to end for it. */
   readonly hasRoom: boolean;
-  /** How many wait for a place. */
-  readonly waiting: number;
   /** The process whose plugin brings this token. */
   byBridgeToken(token: string | null): ClaudeProcess | undefined;
   /** The process whose hooks bring this token. */
@@ -88,6 +86,7 @@ export function createPool({ config, paths, port, channelAllowed, env }: PoolOpt
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     waiting.push(resolve);
+    log.debug("a turn waits for a place", { waiting: waiting.length });
     const leave = () => {
       const at = waiting.indexOf(resolve);
       // Not there any more: the place has just been given, and the caller will see the signal.
@@ -135,9 +134,6 @@ export function createPool({ config, paths, port, channelAllowed, env }: PoolOpt
     },
     get hasRoom() {
       return waiting.length === 0 && (taken < config.maxProcesses || idle().length > 0);
-    },
-    get waiting() {
-      return waiting.length;
     },
     byBridgeToken: (token) => {
       if (token === null) return undefined;

@@ -1,7 +1,7 @@
 /** `synthesis serve`: puts the server together, runs it, and ends everything it started. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { configure, getConsoleSink, getJsonLinesFormatter } from "@logtape/logtape";
+import { configure, getConsoleSink, getJsonLinesFormatter, getLogger } from "@logtape/logtape";
 import { Command, Option } from "commander";
 import { version } from "../../package.json";
 import { channelAllowed } from "../claude/managed-settings.ts";
@@ -61,6 +61,7 @@ export function serveCommand(): Command {
         process.exit(1);
       }
       ending = true;
+      getLogger(["synthesis"]).info("shutting down");
       await conversations.drain(config.drainMs);
       await pool.stopAll();
       // Answers that are still being read get a moment.

@@ -64,9 +64,9 @@ export class Conversation {
     this.#watcher = watcher;
   }
 
-  /** How many requests wait, the one that is served not counted. */
+  /** How many requests wait: behind a turn, or for a process. */
   get waiting(): number {
-    return this.#queue.length;
+    return this.#queue.length + (this.#serving && !this.#process ? 1 : 0);
   }
 
   /** A turn is starting or runs, or claude works on something of its own. */

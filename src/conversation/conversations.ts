@@ -50,7 +50,7 @@ export function createConversations(deps: ConversationDeps): Conversations {
       );
     }
     const mustWait = conversation.isBusy || !(conversation.hasProcess || pool.hasRoom);
-    const waiting = [...conversations.values()].reduce((sum, one) => sum + one.waiting, pool.waiting);
+    const waiting = [...conversations.values()].reduce((sum, one) => sum + one.waiting, 0);
     if (!mustWait || waiting < config.maxQueue) return null;
     return new ApiError(
       "queue_full",

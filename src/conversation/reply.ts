@@ -37,7 +37,10 @@ export class Reply {
       start: (controller) => {
         this.#controller = controller;
       },
-      cancel: () => this.leave(),
+      cancel: () => {
+        this.#closed = true;
+        this.#leaving.abort();
+      },
     });
   }
 
@@ -48,7 +51,8 @@ export class Reply {
 
   /** The client has left; nobody reads on. */
   leave(): void {
-    this.#closed = true;
+    // Also ends the loop of a door that still waits for the next part.
+    this.close();
     this.#leaving.abort();
   }
 

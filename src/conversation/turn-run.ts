@@ -13,8 +13,6 @@ import { newTurn, type Phase, reduceTurn, type TurnEvent, type TurnOutput } from
 
 const log = getLogger(["synthesis", "turn"]);
 
-/** From a message's way to the plugin to claude's `UserPromptSubmit`. */
-const RECEIPT_MS = 10_000;
 /** From the interruption to claude's record of it. */
 const INTERRUPT_MS = 5_000;
 /** Escape is pressed again when claude still works after this. */
@@ -84,12 +82,8 @@ export class TurnRun {
       if (event.open && this.#state.promptId === null && this.#phase === "sent") this.#send();
     } else if (event.type === "exit") {
       const how = event.exit.signal ?? `exit code ${event.exit.code}`;
-      if (this.#phase === "settling") this.#free.resolve();
-      else
-        this.#reduce({
-          type: "fail",
-          error: new ApiError("claude_exited", `Claude Code ended in the middle of this turn (${how}).`),
-        });
+      const message = `Claude Code ended in the middle of this turn (${how}).`;
+      this.#reduce({ type: "fail", error: new ApiError("claude_exited", message) });
     }
   }
 
@@ -180,7 +174,7 @@ export class TurnRun {
       this.#deadline = setTimeout(then, ms);
     };
     if (this.#state.promptId === null && (this.#phase === "sent" || this.#phase === "interrupting")) {
-      after(RECEIPT_MS, () => void this.#checkReceipt());
+      after(this.#deps.config.receiptTimeoutMs, () => void this.#checkReceipt());
     } else if (this.#phase === "running") {
       const { turnTimeoutMs, progressTimeoutMs } = this.#deps.config;
       const left = Math.min(
@@ -211,7 +205,7 @@ export class TurnRun {
       this.#armDeadline();
     } else {
       // It must not be taken up later, when nobody waits for it.
-      await process.stop();
+      void process.stop();
       this.#reduce({
         type: "fail",
         error: new ApiError("message_not_received", "Claude Code did not take the message. Try again.", null, 1),

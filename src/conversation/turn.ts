@@ -90,7 +90,7 @@ export function reduceTurn(state: TurnState, event: TurnEvent): Step {
     case "hook":
       return takeHook(state, event.hook, event.at);
     case "receipt":
-      return state.phase === "sent" && state.promptId === null ? receive(state, event.promptId) : [state, []];
+      return state.promptId === null && !isOver(state) ? receive(state, event.promptId) : [state, []];
     case "transcript":
       return takeTranscript(state, event.texts, event.usage);
     case "interrupt":
@@ -98,7 +98,7 @@ export function reduceTurn(state: TurnState, event: TurnEvent): Step {
     case "idle":
       return state.phase === "interrupting" && state.promptId !== null ? end(state, "interrupted") : [state, []];
     case "fail":
-      return isOver(state) ? [state, []] : fail(state, event.error);
+      return fail(state, event.error);
   }
 }
 
@@ -192,6 +192,8 @@ function interrupt(state: TurnState, error: ApiError | null): Step {
 }
 
 function fail(state: TurnState, error: ApiError): Step {
+  // After `Stop` nothing can fail any more: the transcript has what is missing.
+  if (isOver(state) || state.phase === "settling") return [state, []];
   // Whoever asked for the interruption has heard, or has left.
   if (state.silent) return end(state, "interrupted");
   return [{ ...state, phase: "failed", silent: true }, [{ type: "error", error }, { type: "free" }]];

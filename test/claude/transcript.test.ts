@@ -1,6 +1,6 @@
 /** A turn's exact texts and figures, read from claude's transcript. */
 import { describe, expect, test } from "bun:test";
-import { findTurn } from "../../src/claude/transcript.ts";
+import { findInterruption, findTurn } from "../../src/claude/transcript.ts";
 
 const prompt = (id: string) => ({
   type: "user",
@@ -56,5 +56,35 @@ describe("a turn", () => {
       end,
     );
     expect(findTurn(jsonl, "mine")?.texts).toEqual(["x"]);
+  });
+});
+
+describe("an interruption", () => {
+  const mark = (text: string) => ({ type: "user", message: { content: [{ type: "text", text }] } });
+  const cases: [what: string, jsonl: string, found: true | null][] = [
+    ["is recorded behind the turn's prompt", lines(prompt("mine"), mark("[Request interrupted by user]")), true],
+    ["may name a tool", lines(prompt("mine"), mark("[Request interrupted by user for tool use]")), true],
+    [
+      "of an earlier turn does not count",
+      lines(prompt("old"), mark("[Request interrupted by user]"), prompt("mine")),
+      null,
+    ],
+    [
+      "of a later turn does not count",
+      lines(prompt("mine"), prompt("new"), mark("[Request interrupted by user]")),
+      null,
+    ],
+    [
+      "is not what a tool or the user says",
+      lines(
+        prompt("mine"),
+        { type: "user", message: { content: [{ type: "tool_result", content: "[Request interrupted by user]" }] } },
+        { type: "user", message: { content: "[Request interrupted by user]" } },
+      ),
+      null,
+    ],
+  ];
+  test.each(cases)("%s", (_what, jsonl, found) => {
+    expect(findInterruption(jsonl, "mine")).toBe(found);
   });
 });

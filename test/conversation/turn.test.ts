@@ -41,6 +41,70 @@ function seen(outputs: readonly TurnOutput[]): string {
     .join("");
 }
 
+const left: TurnEvent = { type: "interrupt", error: null };
+const late: TurnEvent = { type: "interrupt", error: new ApiError("turn_timeout", "late") };
+const idle: TurnEvent = { type: "idle" };
+const gone: TurnEvent = { type: "fail", error: new ApiError("claude_exited", "gone") };
+/** What becomes of claude: ⎋ for the key that stops it, ✓ when it is free. */
+const done = (outputs: readonly TurnOutput[]): string =>
+  outputs.map(({ type }) => (type === "interrupt" ? "⎋" : type === "free" ? "✓" : "")).join("");
+
+describe("a turn that is interrupted", () => {
+  const cases: [what: string, events: TurnEvent[], seen: string, done: string, phase: TurnState["phase"]][] = [
+    [
+      "while it runs: one key, free when claude's record shows it",
+      [prompt("p", "mine"), left, idle],
+      "",
+      "⎋✓",
+      "interrupted",
+    ],
+    ["before its receipt: the key waits for it", [left, prompt("p", "mine"), idle], "", "⎋✓", "interrupted"],
+    ["before its receipt, and claude is idle: nothing yet", [left, idle], "", "", "interrupting"],
+    ["with its process", [prompt("p", "mine"), left, gone], "", "⎋✓", "interrupted"],
+    [
+      "shows no more text",
+      [prompt("p", "mine"), left, display("p", "a", 0, "hi", true), idle],
+      "",
+      "⎋✓",
+      "interrupted",
+    ],
+    ["and is done all the same: Stop wins", [prompt("p", "mine"), left, stop("p", "hi")], "", "⎋✓", "done"],
+    [
+      "because it takes too long: the client is told at once",
+      [prompt("p", "mine"), late, idle],
+      "✗turn_timeout",
+      "⎋✓",
+      "interrupted",
+    ],
+    ["twice: one key", [prompt("p", "mine"), late, left, idle], "✗turn_timeout", "⎋✓", "interrupted"],
+    [
+      "too late: it is over",
+      [prompt("p", "mine"), display("p", "a", 0, "hi", true), stop("p", "hi"), left],
+      "hi■",
+      "✓",
+      "done",
+    ],
+    [
+      "while its last text is on its way: too late",
+      [prompt("p", "mine"), stop("p", "hi"), left, transcript("hi")],
+      "hi■",
+      "✓",
+      "done",
+    ],
+    [
+      "whose receipt is found in claude's record",
+      [left, { type: "receipt", promptId: "p" }, stop("p")],
+      "",
+      "⎋✓",
+      "done",
+    ],
+  ];
+  test.each(cases)("%s", (_what, events, expectedSeen, expectedDone, phase) => {
+    const [state, outputs] = run(...events);
+    expect([seen(outputs), done(outputs), state.phase]).toEqual([expectedSeen, expectedDone, phase]);
+  });
+});
+
 describe("a turn", () => {
   const cases: [what: string, events: TurnEvent[], seen: string][] = [
     ["streams and ends", [prompt("p", "mine"), display("p", "a", 0, "hi", true), stop("p", "hi")], "hi■"],
@@ -196,11 +260,15 @@ test("property: any events at all end at most once, and nothing follows the end"
       ),
     ),
     fc.constantFrom<TurnEvent>(transcript("x"), { type: "transcript", texts: null, usage: null }),
-    fc.constant<TurnEvent>({ type: "fail", error: new ApiError("turn_timeout", "late") }),
+    fc.constantFrom<TurnEvent>(left, late, idle, gone, { type: "receipt", promptId: "p" }),
   );
   fc.assert(
     fc.property(fc.array(anyEvent, { maxLength: 30 }), (events) => {
-      const shown = seen(run(...events)[1]);
+      const [state, outputs] = run(...events);
+      const shown = seen(outputs);
+      // claude is told to stop at most once, and let go exactly once, when the turn is over or settles.
+      expect(done(outputs)).toMatch(/^⎋?✓?$/);
+      expect(done(outputs).includes("✓")).toBe(["settling", "done", "failed", "interrupted"].includes(state.phase));
       expect(shown.match(/[■✗]/g)?.length ?? 0).toBeLessThanOrEqual(1);
       expect(shown).toMatch(/^[^■✗]*(■|✗\w+)?$/);
       for (const one of shown.match(/[pq][ab]\d /g) ?? []) expect(shown.split(one)).toHaveLength(2);

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-export const FAKE_API_KEY = "sk-ant-test-0000000000000000000000000000000000";
+const FAKE_API_KEY = "sk-ant-test-0000000000000000000000000000000000";
 
 export interface ClaudeHome {
   /** A fresh folder for everything below; real path. */

@@ -34,7 +34,7 @@ interface Message {
   role: string;
   content: string | Block[];
 }
-export interface MessagesBody {
+interface MessagesBody {
   model: string;
   system?: string | Block[];
   messages: Message[];
@@ -54,7 +54,7 @@ export interface ModelRequest {
   readonly closed: Promise<"complete" | "aborted">;
 }
 
-export type Script = (request: ModelRequest) => AsyncIterable<Step> | Iterable<Step>;
+type Script = (request: ModelRequest) => AsyncIterable<Step> | Iterable<Step>;
 
 export interface MockAnthropic {
   readonly url: string;

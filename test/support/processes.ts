@@ -1,25 +1,36 @@
-/** What runs below a process, and whether it still does. Linux's /proc; macOS asks `ps`. */
+/** What runs below a process, and whether it still does. */
 
-/** The process ids of everything below `pid`, at any depth. */
-export function descendants(pid: number): number[] {
-  const table = Bun.spawnSync(["ps", "-A", "-o", "pid=,ppid="]).stdout.toString().trim().split("\n");
-  const children = new Map<number, number[]>();
-  for (const line of table) {
-    const [child = 0, parent = 0] = line.trim().split(/\s+/).map(Number);
-    children.set(parent, [...(children.get(parent) ?? []), child]);
-  }
-  const below = (one: number): number[] => (children.get(one) ?? []).flatMap((child) => [child, ...below(child)]);
-  return below(pid).filter(isAlive);
+interface Row {
+  readonly pid: number;
+  readonly parent: number;
+  readonly zombie: boolean;
+  readonly command: string;
 }
 
-const isAlive = (pid: number): boolean => {
-  const state = Bun.spawnSync(["ps", "-o", "stat=", "-p", `${pid}`])
-    .stdout.toString()
-    .trim();
-  return state !== "" && !state.startsWith("Z");
-};
+function table(): Row[] {
+  const lines = Bun.spawnSync(["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="]).stdout.toString().split("\n");
+  return lines.flatMap((line) => {
+    const [, pid, parent, stat, command = ""] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s*(.*)$/.exec(line) ?? [];
+    return pid ? [{ pid: Number(pid), parent: Number(parent), zombie: stat?.startsWith("Z") ?? false, command }] : [];
+  });
+}
+
+/** The process ids of everything that runs below `pid`, at any depth. */
+export function descendants(pid: number): number[] {
+  const rows = table().filter(({ zombie }) => !zombie);
+  const below = (parent: number): number[] =>
+    rows.filter((row) => row.parent === parent).flatMap((row) => [row.pid, ...below(row.pid)]);
+  return below(pid);
+}
+
+/** Those of `pids` whose command line matches. */
+export function named(pids: readonly number[], command: RegExp): number[] {
+  return table()
+    .filter((row) => pids.includes(row.pid) && command.test(row.command))
+    .map(({ pid }) => pid);
+}
 
 /** Waits until none of `pids` runs any more; the test's own time limit ends the wait. */
 export async function gone(pids: readonly number[]): Promise<void> {
-  while (pids.some(isAlive)) await Bun.sleep(50);
+  while (table().some(({ pid, zombie }) => !zombie && pids.includes(pid))) await Bun.sleep(50);
 }

@@ -32,9 +32,12 @@ export interface TestServer {
   stop(signal?: NodeJS.Signals): Promise<number>;
 }
 
-/** @param env what the server sees, and nothing else: HOME, PATH and its settings */
-export async function startServer(env: Record<string, string>): Promise<TestServer> {
-  const child = Bun.spawn([...PROGRAM, "serve"], {
+/**
+ * @param env what the server sees, and nothing else: HOME, PATH and its settings
+ * @param program how it is started
+ */
+export async function startServer(env: Record<string, string>, program = PROGRAM): Promise<TestServer> {
+  const child = Bun.spawn([...program, "serve"], {
     env: { SYNTHESIS_BRIDGE_PORT: "0", SYNTHESIS_LOG_LEVEL: "debug", ...env },
     stdin: "ignore",
     stdout: "pipe",

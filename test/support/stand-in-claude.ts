@@ -4,9 +4,10 @@
  * It is never the only proof of anything; the end-to-end tests run the real one.
  *
  * A message may say what to do: `lines <n>` answers with n lines, `exit` ends the process, `deaf` is
- * never received; anything else is echoed.
+ * never received, `deaf once` only when it is sent again, `hang` is received and worked on until Escape;
+ * anything else is echoed.
  */
-import { appendFileSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CLOSE, readFrame, serverFrame, writeFrame } from "../../src/wire/frames.ts";
 
@@ -24,6 +25,15 @@ const { SYNTHESIS_BRIDGE_URL, SYNTHESIS_BRIDGE_TOKEN, SYNTHESIS_HOOK_TOKEN, SYNT
 const configFolder = process.env.CLAUDE_CONFIG_DIR ?? join(process.env.HOME ?? "", ".claude");
 const transcript = join(configFolder, "projects/stand-in", `${session}.jsonl`);
 mkdirSync(dirname(transcript), { recursive: true });
+const sessionFile = join(configFolder, "sessions", `${process.pid}.json`);
+mkdirSync(dirname(sessionFile), { recursive: true });
+const status = (status: "busy" | "idle") =>
+  writeFileSync(
+    sessionFile,
+    JSON.stringify({ pid: process.pid, sessionId: session, status, statusUpdatedAt: Date.now() }),
+  );
+status("idle");
+let pressed = Promise.withResolvers<void>();
 // Lets a test speak to the bridge in this process's name.
 if (process.env.STAND_IN_ENV) appendFileSync(process.env.STAND_IN_ENV, `${JSON.stringify(process.env)}\n`);
 
@@ -36,13 +46,24 @@ const hook = async (body: object) => {
 };
 const row = (value: object) => appendFileSync(transcript, `${JSON.stringify(value)}\n`);
 
-async function turn(content: string, messageId: string): Promise<void> {
+async function turn(content: string, messageId: string, again: boolean): Promise<void> {
   if (content === "exit") process.exit(7);
-  if (content === "deaf") return;
+  if (content === "deaf" || (content === "deaf once" && !again)) return;
+  status("busy");
+  pressed = Promise.withResolvers();
   const prompt_id = crypto.randomUUID();
   const prompt = `<channel source="plugin:synthesis:chat" message_id="${messageId}">\n${content}\n</channel>`;
-  row({ type: "user", message: { role: "user", content: prompt } });
+  row({ type: "user", promptId: prompt_id, message: { role: "user", content: prompt } });
   await hook({ hook_event_name: "UserPromptSubmit", prompt_id, prompt });
+  if (content === "hang") {
+    await pressed.promise;
+    row({
+      type: "user",
+      message: { role: "user", content: [{ type: "text", text: "[Request interrupted by user]" }] },
+    });
+    status("idle");
+    return;
+  }
   const count = Number(/^lines (\d+)/.exec(content)?.[1] ?? 0);
   const lines = count ? Array.from({ length: count }, (_, i) => `${content} ${i}\n`) : [`You said: ${content}`];
   await Promise.all(
@@ -61,6 +82,7 @@ async function turn(content: string, messageId: string): Promise<void> {
   const usage = { input_tokens: 3, output_tokens: lines.length, cache_read_input_tokens: 1 };
   row({ type: "assistant", message: { id: messageId, content: [{ type: "text", text }], usage } });
   row({ type: "system", subtype: "turn_duration" });
+  status("idle");
   await hook({ hook_event_name: "Stop", prompt_id, last_assistant_message: text.trim() });
 }
 
@@ -84,12 +106,21 @@ socket.onmessage = ({ data }) => {
   const read = readFrame(serverFrame, String(data));
   if ("wrong" in read) throw new Error(read.wrong);
   if (read.frame.type === "ping") socket.send(writeFrame({ type: "pong" }));
-  if (read.frame.type === "inbound") void turn(read.frame.content, read.frame.meta.message_id);
+  if (read.frame.type === "inbound") {
+    void turn(read.frame.content, read.frame.meta.message_id, read.frame.again === true);
+  }
 };
 // Replaced by a test that speaks in our name: stay, as a claude does when its plugin is gone.
 socket.onclose = ({ code }) => {
   if (code !== CLOSE.REPLACED) process.exit(0);
 };
-process.stdin.resume();
-process.on("SIGTERM", () => process.exit(143));
-process.on("SIGHUP", () => process.exit(129));
+process.stdin.setRawMode(true);
+process.stdin.on("data", (bytes) => {
+  if (bytes.toString() === "\x1b") pressed.resolve();
+});
+const end = (code: number) => {
+  rmSync(sessionFile, { force: true });
+  process.exit(code);
+};
+process.on("SIGTERM", () => end(143));
+process.on("SIGHUP", () => end(129));

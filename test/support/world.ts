@@ -16,21 +16,32 @@ export interface WorldOptions extends Omit<HomeOptions, "api"> {
   readonly env?: Record<string, string>;
   /** The stand-in answers instead of the real claude. */
   readonly standIn?: boolean;
+  /** How the server is started, if not as usual. */
+  readonly program?: readonly string[];
   /** Puts things in place before the server starts. */
   readonly prepare?: (claude: ClaudeHome) => void;
 }
 
-export async function createWorld({ env = {}, standIn = false, prepare, ...home }: WorldOptions = {}): Promise<World> {
+export async function createWorld({
+  env = {},
+  standIn = false,
+  prepare,
+  program,
+  ...home
+}: WorldOptions = {}): Promise<World> {
   const mock = startMockAnthropic();
   const claude = createClaudeHome({ api: mock.url, ...home });
   prepare?.(claude);
-  const server = await startServer({
-    ...claude.env,
-    SYNTHESIS_HOME: join(claude.base, "state"),
-    SYNTHESIS_WORKSPACE: claude.workspace,
-    SYNTHESIS_CLAUDE_BIN: standIn ? standInClaude(claude.base) : REAL_CLAUDE,
-    ...env,
-  });
+  const server = await startServer(
+    {
+      ...claude.env,
+      SYNTHESIS_HOME: join(claude.base, "state"),
+      SYNTHESIS_WORKSPACE: claude.workspace,
+      SYNTHESIS_CLAUDE_BIN: standIn ? standInClaude(claude.base) : REAL_CLAUDE,
+      ...env,
+    },
+    program,
+  );
   return {
     mock,
     claude,

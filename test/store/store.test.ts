@@ -1,0 +1,69 @@
+/** What a look into the database shows after some turns. */
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { ask } from "../support/sse.ts";
+import { createWorld } from "../support/world.ts";
+
+test("the conversations and turns that just happened are in it, for their owner only", async () => {
+  await using world = await createWorld({ standIn: true });
+  const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const ids: (string | null)[] = [];
+  for (const content of ["hello", "lines 3", "exit"]) {
+    const response = await world.server.post(ask(content, { stream: false }), {
+      "x-openclaw-agent-id": "main",
+      "x-openclaw-chat-id": "42",
+      traceparent: `00-${trace}-00f067aa0ba902b7-01`,
+    });
+    await response.text();
+    ids.push(response.headers.get("x-request-id"));
+  }
+  const file = join(world.claude.base, "state/synthesis.db");
+  for (const suffix of ["", "-wal", "-shm"]) expect(statSync(`${file}${suffix}`).mode & 0o777).toBe(0o600);
+  const database = new Database(file, { readonly: true });
+  const sessions = database.query("select * from sessions").all() as Record<string, unknown>[];
+  expect(sessions).toEqual([
+    expect.objectContaining({
+      key: "chat:main::42",
+      source: "chat",
+      agent: "main",
+      chat: "42",
+      workspace: world.claude.workspace,
+      turns: 2,
+    }),
+  ]);
+  const turns = database.query("select * from turns order by sent_at").all() as Record<string, number>[];
+  expect(turns).toMatchObject([
+    {
+      id: ids[0],
+      session: "chat:main::42",
+      state: "done",
+      trace_id: trace,
+      tokens_out: 1,
+      tokens_in: 4,
+      tokens_cached: 1,
+    },
+    { id: ids[1], state: "done", tokens_out: 3 },
+    { state: "failed", error_code: "claude_exited", received_at: null },
+  ]);
+  for (const turn of turns.slice(0, 2)) {
+    const steps = [turn.sent_at, turn.received_at, turn.first_text_at, turn.ended_at] as number[];
+    expect(steps).toEqual([...steps].sort((one, other) => one - other));
+  }
+  // No word of what was said.
+  expect(JSON.stringify([sessions, turns])).not.toContain("hello");
+  database.close();
+});
+
+test("turns that a killed server left in the middle are lost after the next start", async () => {
+  await using world = await createWorld({ standIn: true });
+  await world.server.post(ask("hang"));
+  await world.server.stop("SIGKILL");
+  const { startServer } = await import("../support/server.ts");
+  const again = await startServer({ ...world.claude.env, SYNTHESIS_HOME: join(world.claude.base, "state") });
+  const database = new Database(join(world.claude.base, "state/synthesis.db"), { readonly: true });
+  expect(database.query("select state from turns").all()).toEqual([{ state: "lost" }]);
+  database.close();
+  await again.stop();
+});
