@@ -1,5 +1,5 @@
 #!/usr/bin/env bun
-/** The program: `synthesis serve` by default, and `synthesis channel` inside each claude. */
+/** The program: `synthesis serve` by default; `channel` runs inside each claude, `sweep` after a killed server. */
 import { Command } from "commander";
 import { version } from "../package.json";
 import { ConfigError } from "./config/load.ts";
@@ -12,6 +12,9 @@ const program = new Command("synthesis")
 if (process.argv[2] === "channel") {
   const { channelCommand } = await import("./cli/channel.ts");
   program.addCommand(channelCommand());
+} else if (process.argv[2] === "sweep") {
+  const { sweepCommand } = await import("./cli/sweep.ts");
+  program.addCommand(sweepCommand());
 } else {
   const { serveCommand } = await import("./cli/serve.ts");
   program.addCommand(serveCommand(), { isDefault: true });

@@ -1,24 +1,60 @@
 /**
- * Programs that a claude started and that outlived it. A claude that is killed cannot end its shell
- * commands, which run in groups of their own; but all of them carry its token in their environment.
+ * Programs that a claude started and that outlived it, and claudes that outlived their server. A claude
+ * that is killed cannot end its shell commands, which run in groups of their own; but all of them carry
+ * its token in their environment.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 
-/** Ends every process of ours whose environment has `marker` in it, except this one. How many there were. */
-export function endLeftovers(marker: string): number {
-  const pids = process.platform === "linux" ? fromProc(marker) : fromPs(marker);
-  let ended = 0;
-  for (const pid of pids) {
-    if (pid === process.pid) continue;
+/** Ends every process of ours whose environment has `marker` in it, except this one. */
+export function endLeftovers(marker: string): void {
+  for (const pid of findLeftovers(marker)) {
     try {
       process.kill(pid, "SIGKILL");
-      ended += 1;
     } catch (error) {
       // Gone in the meantime.
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
     }
   }
-  return ended;
+}
+
+/**
+ * Waits until what a killed server has left running has ended by itself, as a claude does when its
+ * terminal is gone, for at most `patienceMs`.
+ */
+export async function remainsEnd(runFolder: string, patienceMs: number): Promise<void> {
+  const tokens = remains(runFolder).flatMap(({ token }) => token ?? []);
+  const deadline = Date.now() + patienceMs;
+  while (Date.now() < deadline && tokens.some((token) => findLeftovers(token).length > 0)) await Bun.sleep(100);
+}
+
+/**
+ * Ends what a killed server has left running, and removes its claudes' folders. Only for the holder of
+ * the state folder's lock.
+ */
+export function clearRemains(runFolder: string): void {
+  for (const { folder, token } of remains(runFolder)) {
+    if (token !== null) endLeftovers(token);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function remains(runFolder: string): { folder: string; token: string | null }[] {
+  if (!existsSync(runFolder)) return [];
+  return readdirSync(runFolder).map((name) => {
+    const folder = join(runFolder, name);
+    return { folder, token: tokenIn(join(folder, "settings.json")) };
+  });
+}
+
+function tokenIn(settings: string): string | null {
+  if (!existsSync(settings)) return null;
+  return /"SYNTHESIS_BRIDGE_TOKEN":"([\w-]{20,})"/.exec(readFileSync(settings, "utf8"))?.[1] ?? null;
+}
+
+function findLeftovers(marker: string): number[] {
+  const pids = process.platform === "linux" ? fromProc(marker) : fromPs(marker);
+  return pids.filter((pid) => pid !== process.pid);
 }
 
 function fromProc(marker: string): number[] {

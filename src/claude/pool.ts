@@ -1,12 +1,10 @@
 /** All running claudes: starts them, finds them by their tokens, makes room for others, ends them. */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import type { LaunchSpec } from "./launch.ts";
-import { endLeftovers } from "./leftovers.ts";
 import { ClaudeProcess } from "./process.ts";
 import { sameSecret } from "./tokens.ts";
 
@@ -160,22 +158,4 @@ export function createPool({ config, paths, port, channelAllowed, env }: PoolOpt
       for (const process of processes) process.kill();
     },
   };
-}
-
-/**
- * Ends what a server that was killed left running, and removes its folders. Only for the one server that
- * holds the state folder's lock.
- */
-export function clearRemains(runFolder: string): void {
-  if (!existsSync(runFolder)) return;
-  for (const name of readdirSync(runFolder)) {
-    const folder = join(runFolder, name);
-    const settings = join(folder, "settings.json");
-    if (existsSync(settings)) {
-      const token = /"SYNTHESIS_BRIDGE_TOKEN":"([\w-]{20,})"/.exec(readFileSync(settings, "utf8"))?.[1];
-      const ended = token ? endLeftovers(token) : 0;
-      if (ended > 0) log.warning("processes of a server that was killed were ended: {ended}", { ended });
-    }
-    rmSync(folder, { recursive: true, force: true });
-  }
 }

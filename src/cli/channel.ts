@@ -1,9 +1,8 @@
 /** `synthesis channel`: the plugin inside a claude. Claude Code starts it; people do not. */
 import { Command } from "commander";
-import { endLeftovers } from "../claude/leftovers.ts";
 import { runChannel } from "../plugin/channel.ts";
 
 export const channelCommand = () =>
   new Command("channel")
     .description("the plugin inside a claude (started by Claude Code)")
-    .action(() => runChannel(process.env, endLeftovers));
+    .action(() => runChannel(process.env));

@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { configure, getConsoleSink, getJsonLinesFormatter, getLogger } from "@logtape/logtape";
 import { Command, Option } from "commander";
 import { version } from "../../package.json";
+import { startGuard } from "../claude/guard.ts";
+import { clearRemains } from "../claude/leftovers.ts";
 import { channelAllowed } from "../claude/managed-settings.ts";
-import { clearRemains, createPool } from "../claude/pool.ts";
+import { createPool } from "../claude/pool.ts";
 import { chatKey } from "../config/chat-key.ts";
 import { ConfigError, flagName, loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
@@ -32,7 +34,7 @@ export function serveCommand(): Command {
     mkdirSync(config.workspace, { recursive: true, mode: 0o700 });
     await configureLog(config);
 
-    const lock = takeFolder(paths);
+    const lock = await takeFolder(paths);
     clearRemains(paths.run);
     const store = openStore(paths.database);
     const turns = turnsIn(store);
@@ -50,9 +52,7 @@ export function serveCommand(): Command {
     lock.announce(server.port ?? config.bridgePort);
     writePlugin(paths.plugin, server.port ?? config.bridgePort, thisProgram());
 
-    console.log(`synthesis ${version} listens on ${server.url.origin}/v1`);
-    console.log(`API key: ${config.apiKey ? "as configured" : paths.chatKey}`);
-    console.log(`Claude Code: ${config.claudeBin}, working in ${config.workspace}`);
+    const guard = startGuard([...thisProgram(), "sweep", "--home", paths.home]);
 
     let ending = false;
     const end = async () => {
@@ -68,9 +68,14 @@ export function serveCommand(): Command {
       await Promise.race([server.stop(), Bun.sleep(1_000)]);
       store.close();
       lock.release();
+      guard.dismiss();
       process.exit(0);
     };
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => void end());
+
+    console.log(`synthesis ${version} listens on ${server.url.origin}/v1`);
+    console.log(`API key: ${config.apiKey ? "as configured" : paths.chatKey}`);
+    console.log(`Claude Code: ${config.claudeBin}, working in ${config.workspace}`);
   });
 }
 
@@ -95,15 +100,31 @@ const stderrOnly = {
 } as const;
 
 /** @throws ConfigError that says who holds the folder */
-function takeFolder(paths: Paths): Lock {
-  const result = takeLock(paths.lock);
-  if ("lock" in result) return result.lock;
-  const who = result.heldBy
-    ? ` (pid ${result.heldBy.pid}${result.heldBy.port ? `, port ${result.heldBy.port}` : ""})`
-    : "";
-  throw new ConfigError(
-    `Another synthesis${who} uses ${paths.home}. Stop that one, or give this one a folder of its own with --home or SYNTHESIS_HOME.`,
-  );
+async function takeFolder(paths: Paths): Promise<Lock> {
+  for (let looks = 0; ; looks += 1) {
+    const result = takeLock(paths.lock);
+    if ("lock" in result) return result.lock;
+    const { heldBy } = result;
+    // The guard of a server that was killed holds it for a moment, while it clears up.
+    if ((heldBy && isRunning(heldBy.pid)) || looks === 20) {
+      const who = heldBy ? ` (pid ${heldBy.pid}${heldBy.port ? `, port ${heldBy.port}` : ""})` : "";
+      throw new ConfigError(
+        `Another synthesis${who} uses ${paths.home}. Stop that one, or give this one a folder of its own with --home ` +
+          "or SYNTHESIS_HOME.",
+      );
+    }
+    await Bun.sleep(100);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it runs, as another user.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 function openPort<T>(config: Config, open: () => T): T {

@@ -27,15 +27,8 @@ const environment = z.object({
   SYNTHESIS_CLAUDE_SESSION: z.string(),
 });
 
-/**
- * Runs the channel until claude or the server is gone.
- * @param endLeftovers ends every process that has this token in its environment: what a claude that was
- *   killed has left running, when no server is there to do it
- */
-export async function runChannel(
-  env: Record<string, string | undefined>,
-  endLeftovers: (token: string) => void,
-): Promise<void> {
+/** Runs the channel until claude or the server is gone. */
+export async function runChannel(env: Record<string, string | undefined>): Promise<void> {
   const parsed = environment.safeParse(env);
   if (!parsed.success) {
     console.error("synthesis channel is started by Claude Code for the synthesis server, not by hand.");
@@ -44,7 +37,6 @@ export async function runChannel(
   }
   const { SYNTHESIS_BRIDGE_URL: url, SYNTHESIS_BRIDGE_TOKEN: token, ...sessions } = parsed.data;
 
-  const claude = process.ppid;
   const over = Promise.withResolvers<void>();
   const mcp = new Server({ name: SERVER_NAME, version }, { capabilities: { experimental: { "claude/channel": {} } } });
   mcp.onclose = () => over.resolve();
@@ -68,7 +60,7 @@ export async function runChannel(
     {
       type: "hello",
       protocol: PROTOCOL,
-      pid: claude,
+      pid: process.ppid,
       openclaw_session: sessions.SYNTHESIS_OPENCLAW_SESSION,
       claude_session: sessions.SYNTHESIS_CLAUDE_SESSION,
       plugin_version: version,
@@ -78,9 +70,6 @@ export async function runChannel(
   await over.promise;
   bridge.close();
   await mcp.close();
-  // A claude that ends by itself waits for us, one that was killed is gone within moments.
-  for (let looks = 0; looks < 10 && process.ppid === claude; looks += 1) await Bun.sleep(20);
-  if (process.ppid !== claude) endLeftovers(token);
   process.exit(0);
 }
 

@@ -12,7 +12,7 @@ afterEach(() => world[Symbol.asyncDispose]());
 
 /** A world in the middle of a turn, with a shell command running inside claude. */
 async function busyWorld(): Promise<{ pids: number[] }> {
-  world = await createWorld();
+  world = await createWorld({ env: { SYNTHESIS_DRAIN_MS: "100" } });
   world.mock.on(/sleep/, function* () {
     yield text("sleeping\n");
     yield toolUse("Bash", { command: "sleep 600", description: "Sleep" });

@@ -142,14 +142,17 @@ describe("in the middle of a turn", () => {
     expect(times(shown, "one", "run a shell", "two")).toEqual([1, 1, 1]);
   });
 
-  test("server and claude killed together leave nothing behind", async () => {
+  test.each([
+    { order: ["server", "claude", "plugin"] },
+    { order: ["claude", "server"] },
+    { order: ["plugin", "server", "claude"] },
+  ] as const)("killed at once they leave nothing behind: $order", async ({ order }) => {
     await begin();
     const { sleeper } = await shellTurn();
-    const pids = descendants(world.server.pid);
-    const claude = claudePid();
-    process.kill(world.server.pid, "SIGKILL");
-    process.kill(claude, "SIGKILL");
-    await gone([...pids, sleeper]);
+    const everything = [world.server.pid, ...descendants(world.server.pid), sleeper];
+    const pids = { server: world.server.pid, claude: claudePid(), plugin: pluginPid() };
+    for (const who of order) process.kill(pids[who], "SIGKILL");
+    await gone(everything);
   });
 
   test("a socket that drops comes back, and the turn and the next are whole", async () => {

@@ -3,6 +3,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { startServer } from "../support/server.ts";
 import { ask } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
@@ -60,10 +61,38 @@ test("turns that a killed server left in the middle are lost after the next star
   await using world = await createWorld({ standIn: true });
   await world.server.post(ask("hang"));
   await world.server.stop("SIGKILL");
-  const { startServer } = await import("../support/server.ts");
   const again = await startServer({ ...world.claude.env, SYNTHESIS_HOME: join(world.claude.base, "state") });
   const database = new Database(join(world.claude.base, "state/synthesis.db"), { readonly: true });
   expect(database.query("select state from turns").all()).toEqual([{ state: "lost" }]);
   database.close();
   await again.stop();
+});
+
+test("drizzle studio shows them, while the server runs", async () => {
+  await using world = await createWorld({ standIn: true });
+  await (await world.server.post(ask("hello", { stream: false, user: "studio" }))).text();
+  using free = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
+  const port = `${free.port}`;
+  await free.stop(true);
+  const studio = Bun.spawn([join(import.meta.dir, "../../node_modules/.bin/drizzle-kit"), "studio", "--port", port], {
+    cwd: join(import.meta.dir, "../.."),
+    env: { ...process.env, SYNTHESIS_HOME: join(world.claude.base, "state") },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  let said = "";
+  const decoder = new TextDecoder();
+  for await (const bytes of studio.stdout) {
+    said += decoder.decode(bytes, { stream: true });
+    if (said.includes("up and running")) break;
+  }
+  const query = { sql: "select session, state from turns", params: [], typings: [], method: "all", mode: "object" };
+  const response = await fetch(`http://127.0.0.1:${port}/`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ type: "proxy", data: query }),
+  });
+  expect(await response.json()).toEqual([{ session: "user:studio", state: "done" }]);
+  studio.kill();
+  await studio.exited;
 });
