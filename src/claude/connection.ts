@@ -6,8 +6,11 @@ import {
   MAX_FRAME_BYTES,
   PROTOCOL,
   pluginFrame,
+  type ReplyFrame,
+  type ReplyMode,
   readFrame,
   type ServerFrame,
+  type ToolDefinition,
   writeFrame,
 } from "../wire/frames.ts";
 
@@ -23,6 +26,9 @@ export interface Socket {
 /** The process a connection belongs to, as far as the connection needs it. */
 export interface ConnectionOwner {
   readonly pid: number;
+  /** What the plugin is told to offer. */
+  readonly offer: { readonly mode: ReplyMode; readonly tools: ToolDefinition[] };
+  receiveReply(frame: ReplyFrame): void;
   /** hello was seen: from now on messages can be sent. */
   attach(connection: Connection): void;
   /** The socket is gone. */
@@ -67,6 +73,9 @@ export class Connection {
       log.warning("second hello ignored", { pid: this.#owner.pid });
     } else if (read.frame.type === "ping") {
       this.#send({ type: "pong" });
+    } else if (read.frame.type === "reply") {
+      this.#owner.receiveReply(read.frame);
+      if (read.frame.id !== undefined) this.#send({ type: "reply_ack", id: read.frame.id });
     }
   }
 
@@ -78,7 +87,7 @@ export class Connection {
     } else {
       this.#greeted = true;
       this.pid = read.frame.pid;
-      this.#send({ type: "hello_ack", protocol: PROTOCOL });
+      this.#send({ type: "hello_ack", protocol: PROTOCOL, ...this.#owner.offer });
       log.debug("hello", { pid: this.#owner.pid, plugin: read.frame.plugin_version });
       this.#owner.attach(this);
     }

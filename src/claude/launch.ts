@@ -7,6 +7,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { PLUGIN_NAME, TOOL_PREFIX } from "../plugin/manifest.ts";
+import type { ReplyMode } from "../wire/frames.ts";
+import type { ManagedSettings } from "./managed-settings.ts";
 
 /** What one claude is started for. */
 export interface LaunchSpec {
@@ -31,8 +33,7 @@ export interface LaunchPlace {
   readonly folder: string;
   /** The plugin's folder. */
   readonly plugin: string;
-  /** The managed settings allow our channel. */
-  readonly channelAllowed: boolean;
+  readonly managed: ManagedSettings;
 }
 
 export interface Launch {
@@ -100,10 +101,16 @@ const OF_A_PARENT_CLAUDE = [
   "CLAUDE_PID",
 ];
 
+const HOW_TO_ANSWER = {
+  live: `They come from a person who sees everything you write as ordinary text, as you write it, and nothing else: \
+no tool calls, no screen. Answer in plain text.`,
+  tool: `They come from a person who sees only what you send with the reply tool, nothing else that you write or do. \
+When something takes long, say so with \`final\` false; end with exactly one final reply.`,
+};
+
 /** A channel message does not bring the plugin's own instructions or the working directory; this does. */
-const systemPrompt = (workspace: string) => `Messages reach you in <channel> tags. They come from a person who \
-sees everything you write as ordinary text, as you write it, and nothing else: no tool calls, no screen. \
-Answer in plain text. Files named in a tag's attributes are theirs, for you to read.
+const systemPrompt = (workspace: string, mode: ReplyMode) => `Messages reach you in <channel> tags. \
+${HOW_TO_ANSWER[mode]} Files named in a tag's attributes are theirs, for you to read.
 Your working directory is ${workspace}.
 `;
 
@@ -112,8 +119,8 @@ Your working directory is ${workspace}.
  * has to be restarted.
  */
 export function launchHash(workspace: string, config: Config): string {
-  const { permissionMode, allowedTools, effort, useApiKey } = config;
-  return Bun.hash(JSON.stringify([workspace, permissionMode, allowedTools, effort, useApiKey])).toString(16);
+  const { permissionMode, allowedTools, effort, useApiKey, reply } = config;
+  return Bun.hash(JSON.stringify([workspace, permissionMode, allowedTools, effort, useApiKey, reply])).toString(16);
 }
 
 /** Writes the files of one claude and says how to start it. */
@@ -147,7 +154,7 @@ export function prepareLaunch(
       spinnerTipsEnabled: false,
     }),
   );
-  const prompt = file("system-prompt.md", systemPrompt(spec.workspace));
+  const prompt = file("system-prompt.md", systemPrompt(spec.workspace, config.reply));
   // Made here so that it has our mode; claude would make it readable by all.
   const debugFile = file("debug.log", "");
   const channel = `plugin:${PLUGIN_NAME}@inline`;
@@ -157,12 +164,13 @@ export function prepareLaunch(
       config.claudeBin,
       "--plugin-dir",
       place.plugin,
-      place.channelAllowed ? "--channels" : "--dangerously-load-development-channels",
+      place.managed.channelAllowed ? "--channels" : "--dangerously-load-development-channels",
       channel,
       spec.resume ? "--resume" : "--session-id",
       spec.claudeSession,
       "--permission-mode",
-      config.permissionMode,
+      // Without hooks nobody could answer the question; this mode answers it with no.
+      place.managed.hooksForbidden && config.permissionMode === "manual" ? "dontAsk" : config.permissionMode,
       "--effort",
       config.effort,
       "--allowed-tools",

@@ -1,7 +1,4 @@
-/**
- * Whether the machine's administrator lets our channel in. If so claude starts it with `--channels` and
- * asks nothing; if not it takes the development flag, which opens a dialog at every start.
- */
+/** What the machine's administrator has said about channels and hooks. It wins over all that we say. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -11,12 +8,23 @@ const MANAGED_SETTINGS_FOLDER =
   process.platform === "darwin" ? "/Library/Application Support/ClaudeCode" : "/etc/claude-code";
 
 const managed = z.looseObject({
+  allowManagedHooksOnly: z.boolean().optional(),
   channelsEnabled: z.boolean().optional(),
   allowedChannelPlugins: z.array(z.looseObject({ marketplace: z.string(), plugin: z.string() })).optional(),
 });
 
-/** True when the managed settings in `folder` allow a plugin named `plugin` from `--plugin-dir`. */
-export function channelAllowed(plugin: string, folder: string = MANAGED_SETTINGS_FOLDER): boolean {
+export interface ManagedSettings {
+  /**
+   * Our channel is let in: claude starts it with `--channels` and asks nothing. Otherwise it takes the
+   * development flag, which opens a dialog at every start.
+   */
+  readonly channelAllowed: boolean;
+  /** No hook of ours will come; only the reply tool can bring an answer. */
+  readonly hooksForbidden: boolean;
+}
+
+/** What the managed settings in `folder` say of a plugin named `plugin` from `--plugin-dir`. */
+export function readManagedSettings(plugin: string, folder: string = MANAGED_SETTINGS_FOLDER): ManagedSettings {
   const dropIns = join(folder, "managed-settings.d");
   const files = [
     join(folder, "managed-settings.json"),
@@ -29,17 +37,19 @@ export function channelAllowed(plugin: string, folder: string = MANAGED_SETTINGS
   ];
   let enabled = false;
   let allowed = false;
+  let hooksForbidden = false;
   for (const file of files) {
     if (!existsSync(file)) continue;
     const settings = managed.safeParse(readJson(file));
     // A file claude cannot use either says nothing.
     if (!settings.success) continue;
+    hooksForbidden = settings.data.allowManagedHooksOnly ?? hooksForbidden;
     enabled = settings.data.channelsEnabled ?? enabled;
     allowed ||= (settings.data.allowedChannelPlugins ?? []).some(
       (entry) => entry.marketplace === "inline" && entry.plugin === plugin,
     );
   }
-  return enabled && allowed;
+  return { channelAllowed: enabled && allowed, hooksForbidden };
 }
 
 function readJson(file: string): unknown {

@@ -5,6 +5,7 @@ import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import type { LaunchSpec } from "./launch.ts";
+import type { ManagedSettings } from "./managed-settings.ts";
 import { ClaudeProcess } from "./process.ts";
 import { sameSecret } from "./tokens.ts";
 
@@ -41,11 +42,11 @@ export interface PoolOptions {
   readonly paths: Paths;
   /** The port the server listens on. */
   readonly port: () => number;
-  readonly channelAllowed: boolean;
+  readonly managed: ManagedSettings;
   readonly env: Record<string, string | undefined>;
 }
 
-export function createPool({ config, paths, port, channelAllowed, env }: PoolOptions): Pool {
+export function createPool({ config, paths, port, managed, env }: PoolOptions): Pool {
   const processes = new Set<ClaudeProcess>();
   /** Those who wait for a place, first come first. */
   const waiting: (() => void)[] = [];
@@ -113,7 +114,7 @@ export function createPool({ config, paths, port, channelAllowed, env }: PoolOpt
           port: port(),
           folder: join(paths.run, crypto.randomUUID()),
           plugin: paths.plugin,
-          channelAllowed,
+          managed,
         };
         const process = new ClaudeProcess(spec, place, config, env);
         processes.add(process);

@@ -6,13 +6,14 @@ import { rmSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
-import { CLOSE } from "../wire/frames.ts";
+import { CLOSE, type ReplyFrame } from "../wire/frames.ts";
 import type { HookBody } from "../wire/hooks.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import { type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
 import { advise } from "./dialogs.ts";
 import { type LaunchSpec, prepareLaunch } from "./launch.ts";
 import { endLeftovers } from "./leftovers.ts";
+import type { ManagedSettings } from "./managed-settings.ts";
 import { COLUMNS, createScreen, lastLines, ROWS } from "./screen.ts";
 import { type SessionFile, type SessionStatus, watchSessionFile } from "./session-file.ts";
 import { newToken } from "./tokens.ts";
@@ -25,6 +26,8 @@ const LOOK_MS = 100;
 const PRESS_AGAIN_MS = 400;
 /** How long a plugin whose socket dropped may take to come back. */
 const RECONNECT_GRACE_MS = 10_000;
+/** So many ids of replies are remembered, to take none twice. */
+const REMEMBERED_REPLIES = 16;
 /** From SIGTERM to SIGKILL. */
 const KILL_AFTER_MS = 5_000;
 
@@ -38,6 +41,7 @@ export interface Exit {
 export type ClaudeEvent =
   | { readonly type: "hook"; readonly hook: HookBody }
   | { readonly type: "connection"; readonly open: boolean }
+  | { readonly type: "reply"; readonly frame: ReplyFrame }
   /** claude's own word on whether it works; `since` is Unix time in ms. */
   | ({ readonly type: "status" } & SessionStatus)
   | { readonly type: "exit"; readonly exit: Exit };
@@ -47,7 +51,7 @@ export interface ProcessPlace {
   /** This process's own folder; it is removed with the process. */
   readonly folder: string;
   readonly plugin: string;
-  readonly channelAllowed: boolean;
+  readonly managed: ManagedSettings;
 }
 
 export class ClaudeProcess implements ConnectionOwner {
@@ -82,6 +86,7 @@ export class ClaudeProcess implements ConnectionOwner {
   /** While the socket is away: resolves with whether it came back in time. */
   #reconnection: (PromiseWithResolvers<boolean> & { grace: Timer }) | null = null;
   #channel: ChannelState | null = null;
+  readonly #replies: string[] = [];
   #pressed = { what: "", at: 0 };
 
   /** @throws ApiError (503) when the program cannot be started at all */
@@ -141,6 +146,10 @@ export class ClaudeProcess implements ConnectionOwner {
     return this.#child.pid;
   }
 
+  get offer() {
+    return { mode: this.#config.reply, tools: [] };
+  }
+
   get state(): ProcessState {
     return this.#state;
   }
@@ -170,6 +179,19 @@ export class ClaudeProcess implements ConnectionOwner {
     this.lastActiveAt = Date.now();
     this.lastSignAt = this.lastActiveAt;
     this.onEvent({ type: "hook", hook });
+  }
+
+  /** Takes what claude sends with the reply tool. */
+  receiveReply(frame: ReplyFrame): void {
+    this.lastActiveAt = Date.now();
+    this.lastSignAt = this.lastActiveAt;
+    if (frame.id !== undefined) {
+      // Sent again after a dropped socket: it was taken the first time.
+      if (this.#replies.includes(frame.id)) return;
+      this.#replies.push(frame.id);
+      if (this.#replies.length > REMEMBERED_REPLIES) this.#replies.shift();
+    }
+    this.onEvent({ type: "reply", frame });
   }
 
   attach(connection: Connection): void {

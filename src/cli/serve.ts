@@ -6,7 +6,7 @@ import { Command, Option } from "commander";
 import { version } from "../../package.json";
 import { startGuard } from "../claude/guard.ts";
 import { clearRemains } from "../claude/leftovers.ts";
-import { channelAllowed } from "../claude/managed-settings.ts";
+import { readManagedSettings } from "../claude/managed-settings.ts";
 import { createPool } from "../claude/pool.ts";
 import { chatKey } from "../config/chat-key.ts";
 import { ConfigError, flagName, loadConfig } from "../config/load.ts";
@@ -44,7 +44,7 @@ export function serveCommand(): Command {
       config,
       paths,
       port: () => server.port ?? config.bridgePort,
-      channelAllowed: channelAllowed(PLUGIN_NAME),
+      managed: readManagedSettings(PLUGIN_NAME),
       env: process.env,
     });
     const conversations = createConversations({ config, pool, sessions: sessionsIn(store), turns, env: process.env });

@@ -4,6 +4,7 @@
  */
 import { delimiter } from "node:path";
 import { z } from "zod";
+import { REPLY_MODES } from "../wire/frames.ts";
 import type { Paths } from "./paths.ts";
 
 /** A number that may come as text, as it does from the environment and the command line. */
@@ -32,6 +33,9 @@ export const settings = {
   allowedTools: list(/[\s,]+(?![^(]*\))/).describe(
     "Tools claude may use without asking, in Claude Code's own rule syntax",
   ),
+  reply: z
+    .enum(REPLY_MODES)
+    .describe("Which text is the answer: `live`, what claude writes; `tool`, what it sends with the reply tool"),
   effort: z.enum(["low", "medium", "high", "xhigh", "max"]).describe("How hard claude thinks"),
   useApiKey: z
     .union([z.boolean(), z.stringbool()])
@@ -68,6 +72,7 @@ export function defaults(paths: Paths): Config {
     allowedRoots: [],
     permissionMode: "manual",
     allowedTools: ["Read", "Edit", "Bash"],
+    reply: "live",
     effort: "medium",
     useApiKey: false,
     maxProcesses: 8,

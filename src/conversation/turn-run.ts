@@ -4,6 +4,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { ClaudeEvent, ClaudeProcess } from "../claude/process.ts";
+import type { SessionStatus } from "../claude/session-file.ts";
 import { findPrompt, readInterruption, readTurn } from "../claude/transcript.ts";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
@@ -17,6 +18,8 @@ const log = getLogger(["synthesis", "turn"]);
 const INTERRUPT_MS = 5_000;
 /** Escape is pressed again when claude still works after this. */
 const PRESS_AGAIN_MS = 1_500;
+/** How long a client that has its answer waits for the token figures. */
+const FIGURES_MS = 500;
 
 export interface TurnRunDeps {
   readonly config: Config;
@@ -48,11 +51,13 @@ export class TurnRun {
   #again = false;
   #error: ApiError | null = null;
   #startedAt = 0;
+  #receivedAt = 0;
+  #reading = false;
   #interruptedAt = 0;
 
   constructor(deps: TurnRunDeps) {
     this.#deps = deps;
-    this.#state = newTurn(deps.reply.id);
+    this.#state = newTurn(deps.reply.id, deps.config.reply);
     this.freed = this.#free.promise;
     this.over = this.#over.promise;
   }
@@ -77,6 +82,10 @@ export class TurnRun {
   take(event: ClaudeEvent): void {
     if (event.type === "hook") {
       this.#reduce({ type: "hook", hook: event.hook, at: Date.now() });
+    } else if (event.type === "reply") {
+      this.#reduce({ type: "reply", content: event.frame.content, final: event.frame.final });
+    } else if (event.type === "status") {
+      this.#takeStatus(event);
     } else if (event.type === "connection") {
       // The socket may have dropped with the message in it. The plugin knows the ids it has passed on.
       if (event.open && this.#state.promptId === null && this.#phase === "sent") this.#send();
@@ -84,6 +93,14 @@ export class TurnRun {
       const how = event.exit.signal ?? `exit code ${event.exit.code}`;
       const message = `Claude Code ended in the middle of this turn (${how}).`;
       this.#reduce({ type: "fail", error: new ApiError("claude_exited", message) });
+    }
+  }
+
+  /** In tool mode hooks may be forbidden; then claude's own record is all that says when it is done. */
+  #takeStatus({ status, since }: SessionStatus): void {
+    const waits = this.#phase === "running" || this.#phase === "answered";
+    if (this.#deps.config.reply === "tool" && waits && status === "idle" && since > this.#receivedAt) {
+      this.#reduce({ type: "idle" });
     }
   }
 
@@ -109,6 +126,8 @@ export class TurnRun {
     for (const output of outputs) this.#put(output);
     if (state.phase === before) return;
     this.#armDeadline();
+    // The client has its answer. The figures are not known before claude is done, and that may take long.
+    if (state.phase === "answered") setTimeout(() => this.#deps.reply.close(), FIGURES_MS);
     if (state.phase === "failed" || state.phase === "interrupted" || state.phase === "done") this.#end(state.phase);
   }
 
@@ -116,7 +135,8 @@ export class TurnRun {
     const { reply, process, turns, sessionKey } = this.#deps;
     switch (output.type) {
       case "received":
-        turns.received(this.id, Date.now(), output.promptId);
+        this.#receivedAt = Date.now();
+        turns.received(this.id, this.#receivedAt, output.promptId);
         this.#deps.onReceived();
         this.#armDeadline();
         break;
@@ -141,15 +161,23 @@ export class TurnRun {
       case "free":
         this.#free.resolve();
         break;
+      case "unsolicited":
+        log.warning("reply ignored: nobody waits for it", { session: sessionKey, turn: this.id });
+        break;
       case "diverged":
         log.warning("the text shown is not the text recorded", { session: sessionKey, turn: this.id });
         break;
       case "read_transcript":
-        void readTurn(output.path, this.id, this.#deps.transcriptAt).then((record) => {
-          this.#reduce({ type: "transcript", texts: record?.texts ?? null, usage: record?.usage ?? null });
-          this.#close();
-        });
+        this.#reading = true;
+        void this.#readTranscript(output.path);
     }
+  }
+
+  async #readTranscript(named: string | null): Promise<void> {
+    const path = named ?? (await this.#deps.findTranscript());
+    const record = path ? await readTurn(path, this.id, this.#deps.transcriptAt) : null;
+    this.#reduce({ type: "transcript", texts: record?.texts ?? null, usage: record?.usage ?? null });
+    this.#close();
   }
 
   /** The turn has its end; after `done` the token figures are still awaited. */
@@ -158,7 +186,8 @@ export class TurnRun {
     reply.left.removeEventListener("abort", this.#leave);
     turns.ended(this.id, Date.now(), this.#error ? "failed" : state, this.#error?.code);
     log.info("turn {state}", { state, session: sessionKey, turn: this.id, ms: Date.now() - this.#startedAt });
-    if (state !== "done") this.#close();
+    // A turn that is done without `Stop` has no transcript to wait for.
+    if (state !== "done" || !this.#reading) this.#close();
   }
 
   #close(): void {
@@ -175,7 +204,7 @@ export class TurnRun {
     };
     if (this.#state.promptId === null && (this.#phase === "sent" || this.#phase === "interrupting")) {
       after(this.#deps.config.receiptTimeoutMs, () => void this.#checkReceipt());
-    } else if (this.#phase === "running") {
+    } else if (this.#phase === "running" || this.#phase === "answered") {
       const { turnTimeoutMs, progressTimeoutMs } = this.#deps.config;
       const left = Math.min(
         this.#startedAt + turnTimeoutMs - Date.now(),
@@ -195,7 +224,10 @@ export class TurnRun {
     const promptId = path ? await findPrompt(path, this.id, transcriptAt) : null;
     if (!waiting()) return;
     if (promptId !== null) {
+      // When it was taken up is not known; if claude is idle by now, it is done with it.
       this.#reduce({ type: "receipt", promptId });
+      this.#receivedAt = this.#startedAt;
+      if (process.status) this.#takeStatus(process.status);
     } else if (process.status?.status === "busy" && Date.now() - this.#startedAt < this.#deps.config.turnTimeoutMs) {
       // The message is in claude's own queue.
       this.#armDeadline();

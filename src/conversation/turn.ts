@@ -7,19 +7,22 @@
  */
 import type { Usage } from "../openai/chunks.ts";
 import { ApiError } from "../openai/errors.ts";
+import type { ReplyMode } from "../wire/frames.ts";
 import { channelMessageId, type HookBody } from "../wire/hooks.ts";
 import { type Answer, addNote, addPiece, afterTool, complete, emptyAnswer, isWhole } from "./answer.ts";
 
 /**
  * - `sent`: pushed to the plugin, not seen by claude
  * - `running`: claude works on it
+ * - `answered`: the client has its answer, claude still works (tool mode)
  * - `settling`: claude has stopped, but some of the text is still on its way
  * - `interrupting`: claude is being told to stop
  * - `done`, `failed`, `interrupted`: over; at most the token figures follow
  */
-export type Phase = "sent" | "running" | "settling" | "interrupting" | "done" | "failed" | "interrupted";
+export type Phase = "sent" | "running" | "answered" | "settling" | "interrupting" | "done" | "failed" | "interrupted";
 
 export interface TurnState {
+  readonly mode: ReplyMode;
   /** The `message_id` in the channel's meta. */
   readonly id: string;
   readonly phase: Phase;
@@ -38,6 +41,8 @@ export interface TurnState {
 export type TurnEvent =
   /** `at` is the time of arrival in ms. */
   | { readonly type: "hook"; readonly hook: HookBody; readonly at: number }
+  /** claude has called the reply tool (tool mode). */
+  | { readonly type: "reply"; readonly content: string; readonly final: boolean }
   /** claude's record shows that it has our message, though its hook never came. */
   | { readonly type: "receipt"; readonly promptId: string }
   /** What the transcript says, null when it could not be read. */
@@ -58,7 +63,10 @@ export type TurnOutput =
   | { readonly type: "usage"; readonly usage: Usage }
   /** The last for the client: an error, after whatever text there was. */
   | { readonly type: "error"; readonly error: ApiError }
-  | { readonly type: "read_transcript"; readonly path: string }
+  /** `path` as `Stop` names it; null when no hook has come. */
+  | { readonly type: "read_transcript"; readonly path: string | null }
+  /** claude has sent something that no client waits for any more. */
+  | { readonly type: "unsolicited" }
   /** Tell claude to stop. */
   | { readonly type: "interrupt" }
   /** claude is done with this turn and free for the next. */
@@ -72,7 +80,8 @@ const UNCLAIMED_MS = 2_000;
 /** OpenClaw asks again when an answer is empty. */
 const NO_ANSWER = "(no answer)";
 
-export const newTurn = (id: string): TurnState => ({
+export const newTurn = (id: string, mode: ReplyMode): TurnState => ({
+  mode,
   id,
   phase: "sent",
   promptId: null,
@@ -89,6 +98,8 @@ export function reduceTurn(state: TurnState, event: TurnEvent): Step {
   switch (event.type) {
     case "hook":
       return takeHook(state, event.hook, event.at);
+    case "reply":
+      return takeReply(state, event.content, event.final);
     case "receipt":
       return state.promptId === null && !isOver(state) ? receive(state, event.promptId) : [state, []];
     case "transcript":
@@ -96,7 +107,7 @@ export function reduceTurn(state: TurnState, event: TurnEvent): Step {
     case "interrupt":
       return interrupt(state, event.error);
     case "idle":
-      return state.phase === "interrupting" && state.promptId !== null ? end(state, "interrupted") : [state, []];
+      return goIdle(state);
     case "fail":
       return fail(state, event.error);
   }
@@ -120,7 +131,7 @@ function receive(state: TurnState, promptId: string): Step {
   const first: Step =
     state.phase === "interrupting"
       ? [{ ...state, promptId, unclaimed: [] }, [received, { type: "interrupt" }]]
-      : [{ ...state, promptId, unclaimed: [], phase: "running" }, [received]];
+      : [{ ...state, promptId, unclaimed: [], phase: state.phase === "sent" ? "running" : state.phase }, [received]];
   const early = state.unclaimed.filter((one) => one.hook.prompt_id === promptId);
   return early.reduce<Step>(([before, outputs], one) => {
     const [after, more] = takeHook(before, one.hook, one.at);
@@ -131,6 +142,7 @@ function receive(state: TurnState, promptId: string): Step {
 function takeOurs(state: TurnState, hook: HookBody): Step {
   switch (hook.hook_event_name) {
     case "MessageDisplay": {
+      if (state.mode === "tool") return [state, []];
       const { message_id: message, index, final, delta: text } = hook;
       const next = speak(state, addPiece(state.answer, { message, index, final, text }));
       return state.phase === "settling" ? settle(next) : next;
@@ -141,10 +153,12 @@ function takeOurs(state: TurnState, hook: HookBody): Step {
     case "PermissionRequest":
       return speak(state, addNote(state.answer, deniedNote(hook.tool_name)));
     case "Stop": {
-      if (state.phase === "settling") return [state, []];
+      if (state.phase === "settling" && state.mode === "live") return [state, []];
       // Also while it is being interrupted: it was faster, and the turn is done.
       const stopped: TurnState = { ...state, phase: "settling", last: hook.last_assistant_message };
-      const [next, outputs] = settle([stopped, [{ type: "free" }]]);
+      const free: TurnOutput[] = state.phase === "settling" ? [] : [{ type: "free" }];
+      const [next, outputs] = state.mode === "tool" ? settleReplies(stopped, free) : settle([stopped, free]);
+      if (state.phase === "settling") return [next, outputs];
       return [next, [...outputs, { type: "read_transcript", path: hook.transcript_path }]];
     }
     case "StopFailure":
@@ -152,6 +166,33 @@ function takeOurs(state: TurnState, hook: HookBody): Step {
     default:
       return [state, []];
   }
+}
+
+/** The answer is what claude sends with the reply tool; the final one ends it, claude may work on. */
+function takeReply(state: TurnState, content: string, final: boolean): Step {
+  const waits = state.mode === "tool" && (state.phase === "sent" || state.phase === "running");
+  if (!waits) return [state, [{ type: "unsolicited" }]];
+  // Whoever replies has the message, also when no hook can say so.
+  const [next, outputs] = speak({ ...state, phase: "running" }, addNote(state.answer, content));
+  if (!final) return [next, outputs];
+  const [answered, more] = finish(next);
+  return [{ ...answered, phase: "answered" }, [...outputs, ...more]];
+}
+
+/** Ends a turn in tool mode that has stopped: without a final reply claude's last words are the answer. */
+function settleReplies(state: TurnState, outputs: readonly TurnOutput[]): Step {
+  const [spoken, text] = speak(state, state.last?.trim() ? addNote(state.answer, state.last) : [state.answer, ""]);
+  const [finished, more] = finish(spoken);
+  return [finished, [...outputs, ...text, ...more]];
+}
+
+/** claude's record shows that it does nothing: a hook may not be allowed to say so. */
+function goIdle(state: TurnState): Step {
+  if (state.phase === "interrupting" && state.promptId !== null) return end(state, "interrupted");
+  if (state.mode === "live") return [state, []];
+  if (state.phase === "answered") return [{ ...state, phase: "done" }, [{ type: "free" }]];
+  if (state.phase !== "running") return [state, []];
+  return [{ ...state, phase: "settling" }, [{ type: "free" }, { type: "read_transcript", path: null }]];
 }
 
 /** Puts text that the answer has let out among the outputs. */
@@ -168,7 +209,8 @@ function settle([state, outputs]: Step): Step {
 }
 
 function finish(state: TurnState): Step {
-  const done: TurnState = { ...state, phase: "done" };
+  // After the final reply the client waits for nothing but the figures.
+  const done: TurnState = { ...state, phase: "done", silent: state.silent || state.mode === "tool" };
   if (state.silent) return [done, []];
   return [done, [...(state.spoken ? [] : [{ type: "text", text: NO_ANSWER } as const]), { type: "finish" }]];
 }
@@ -177,6 +219,10 @@ function takeTranscript(state: TurnState, texts: readonly string[] | null, usage
   const figures: TurnOutput[] = usage ? [{ type: "usage", usage }] : [];
   if (state.phase === "done") return [state, figures];
   if (state.phase !== "settling") return [state, []];
+  if (state.mode === "tool") {
+    const [finished, outputs] = settleReplies({ ...state, last: texts?.at(-1) }, []);
+    return [finished, [...outputs, ...figures]];
+  }
   const [answer, out, diverged] = complete(state.answer, texts, state.last);
   const [spoken, text] = speak(state, [answer, out]);
   const [finished, more] = finish(spoken);
@@ -184,8 +230,8 @@ function takeTranscript(state: TurnState, texts: readonly string[] | null, usage
 }
 
 function interrupt(state: TurnState, error: ApiError | null): Step {
-  if (state.phase !== "sent" && state.phase !== "running") return [state, []];
-  const told: TurnOutput[] = error ? [{ type: "error", error }] : [];
+  if (state.phase !== "sent" && state.phase !== "running" && state.phase !== "answered") return [state, []];
+  const told: TurnOutput[] = error && state.phase !== "answered" ? [{ type: "error", error }] : [];
   const next: TurnState = { ...state, phase: "interrupting", silent: true };
   // Before its receipt there is nothing to interrupt: a key pressed now would reach an idle prompt.
   return [next, state.phase === "sent" ? told : [...told, { type: "interrupt" }]];
@@ -194,6 +240,7 @@ function interrupt(state: TurnState, error: ApiError | null): Step {
 function fail(state: TurnState, error: ApiError): Step {
   // After `Stop` nothing can fail any more: the transcript has what is missing.
   if (isOver(state) || state.phase === "settling") return [state, []];
+  if (state.phase === "answered") return [{ ...state, phase: "done" }, [{ type: "free" }]];
   // Whoever asked for the interruption has heard, or has left.
   if (state.silent) return end(state, "interrupted");
   return [{ ...state, phase: "failed", silent: true }, [{ type: "error", error }, { type: "free" }]];

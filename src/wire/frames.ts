@@ -31,10 +31,38 @@ const hello = z.strictObject({
   plugin_version: z.string(),
 });
 
+/**
+ * Which text is the answer: `live`, what claude writes, as it writes it; `tool`, what it sends with the
+ * reply tool.
+ */
+export const REPLY_MODES = ["live", "tool"] as const;
+export type ReplyMode = (typeof REPLY_MODES)[number];
+
+const tool = z.strictObject({
+  name: z.string(),
+  description: z.string(),
+  inputSchema: z.record(z.string(), z.unknown()),
+});
+export type ToolDefinition = z.infer<typeof tool>;
+
 const helloAck = z.strictObject({
   type: z.literal("hello_ack"),
   protocol: z.number().int(),
+  mode: z.enum(REPLY_MODES),
+  /** What the plugin offers to claude besides its own. */
+  tools: z.array(tool),
 });
+
+const reply = z.strictObject({
+  type: z.literal("reply"),
+  /** Answered by a `reply_ack` with the same id; the tool call returns after it, so `Stop` cannot overtake it. */
+  id: z.string().optional(),
+  content: z.string(),
+  /** False for what is said on the way; absent means true, as in the first plugins. */
+  final: z.boolean().default(true),
+});
+
+const replyAck = z.strictObject({ type: z.literal("reply_ack"), id: z.string() });
 
 const inbound = z.strictObject({
   type: z.literal("inbound"),
@@ -52,13 +80,14 @@ const inbound = z.strictObject({
 });
 
 /** What the plugin sends. */
-export const pluginFrame = z.discriminatedUnion("type", [hello, ping, pong]);
+export const pluginFrame = z.discriminatedUnion("type", [hello, reply, ping, pong]);
 /** What the server sends. */
-export const serverFrame = z.discriminatedUnion("type", [helloAck, inbound, ping, pong]);
+export const serverFrame = z.discriminatedUnion("type", [helloAck, inbound, replyAck, ping, pong]);
 
 export type PluginFrame = z.infer<typeof pluginFrame>;
 export type ServerFrame = z.infer<typeof serverFrame>;
 export type Inbound = z.infer<typeof inbound>;
+export type ReplyFrame = z.infer<typeof reply>;
 
 /**
  * Reads one frame.

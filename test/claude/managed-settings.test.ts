@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { channelAllowed } from "../../src/claude/managed-settings.ts";
+import { readManagedSettings } from "../../src/claude/managed-settings.ts";
 
 let base: string;
 beforeAll(() => {
@@ -37,6 +37,7 @@ const cases: [what: string, files: Record<string, unknown>, allowed: boolean][] 
     },
     false,
   ],
+  ["hooks are the administrator's only", { "managed-settings.json": { allowManagedHooksOnly: true } }, false],
   ["a file is broken", { "managed-settings.json": "{" }, false],
 ];
 test.each(cases)("%s", (what, files, allowed) => {
@@ -45,5 +46,6 @@ test.each(cases)("%s", (what, files, allowed) => {
   for (const [name, content] of Object.entries(files)) {
     writeFileSync(join(folder, name), typeof content === "string" ? content : JSON.stringify(content));
   }
-  expect(channelAllowed("synthesis", folder)).toBe(allowed);
+  const managed = readManagedSettings("synthesis", folder);
+  expect(managed).toEqual({ channelAllowed: allowed, hooksForbidden: what === "hooks are the administrator's only" });
 });

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { newTurn, reduceTurn, type TurnEvent, type TurnOutput, type TurnState } from "../../src/conversation/turn.ts";
 import { ApiError } from "../../src/openai/errors.ts";
+import type { ReplyMode } from "../../src/wire/frames.ts";
 import type { HookBody } from "../../src/wire/hooks.ts";
 
 const common = (prompt: string) => ({ session_id: "s", transcript_path: "/t.jsonl", prompt_id: prompt });
@@ -20,8 +21,9 @@ const stop = (id: string, last?: string): TurnEvent =>
 const usage = { input: 10, cached: 4, output: 2 };
 const transcript = (...texts: string[]): TurnEvent => ({ type: "transcript", texts, usage });
 
-function run(...events: TurnEvent[]): [TurnState, TurnOutput[]] {
-  let state = newTurn("mine");
+const run = (...events: TurnEvent[]) => runIn("live", ...events);
+function runIn(mode: ReplyMode, ...events: TurnEvent[]): [TurnState, TurnOutput[]] {
+  let state = newTurn("mine", mode);
   const outputs: TurnOutput[] = [];
   for (const event of events) {
     const [next, more] = reduceTurn(state, event);
@@ -196,6 +198,66 @@ describe("a turn", () => {
   });
 });
 
+describe("a turn in tool mode", () => {
+  const reply = (content: string, final = true): TurnEvent => ({ type: "reply", content, final });
+  const receipt: TurnEvent = { type: "receipt", promptId: "p" };
+  const cases: [what: string, events: TurnEvent[], seen: string, done: string, phase: TurnState["phase"]][] = [
+    ["ends for the client with a final reply", [prompt("p", "mine"), reply("hi")], "hi■", "", "answered"],
+    [
+      "ends for claude with Stop",
+      [prompt("p", "mine"), reply("hi"), stop("p", "bye"), transcript("bye")],
+      "hi■",
+      "✓",
+      "done",
+    ],
+    [
+      "shows replies on the way",
+      [prompt("p", "mine"), reply("on it", false), reply("hi")],
+      "on it\n\nhi■",
+      "",
+      "answered",
+    ],
+    [
+      "shows nothing else",
+      [prompt("p", "mine"), display("p", "a", 0, "aside", true), reply("hi")],
+      "hi■",
+      "",
+      "answered",
+    ],
+    ["shows no second answer", [prompt("p", "mine"), reply("hi"), reply("again")], "hi■", "", "answered"],
+    ["falls back to the last message", [prompt("p", "mine"), stop("p", "last")], "last■", "✓", "done"],
+    [
+      "falls back after replies on the way, too",
+      [prompt("p", "mine"), reply("on it", false), stop("p", "last")],
+      "on it\n\nlast■",
+      "✓",
+      "done",
+    ],
+    ["is never empty", [prompt("p", "mine"), stop("p")], "(no answer)■", "✓", "done"],
+    ["needs no hook: a reply is a receipt", [reply("hi"), idle], "hi■", "✓", "done"],
+    ["needs no hook: claude's record has its end", [receipt, idle, transcript("first", "last")], "last■", "✓", "done"],
+    [
+      "needs no hook, and takes them if they come",
+      [receipt, idle, stop("p", "last"), transcript("last")],
+      "last■",
+      "✓",
+      "done",
+    ],
+    ["keeps its answer when its process ends", [prompt("p", "mine"), reply("hi"), gone], "hi■", "✓", "done"],
+    [
+      "can be interrupted behind its answer",
+      [prompt("p", "mine"), reply("hi"), late, idle],
+      "hi■",
+      "⎋✓",
+      "interrupted",
+    ],
+  ];
+  test.each(cases)("%s", (_what, events, expectedSeen, expectedDone, phase) => {
+    const [state, outputs] = runIn("tool", ...events);
+    expect([seen(outputs), done(outputs), state.phase]).toEqual([expectedSeen, expectedDone, phase]);
+  });
+});
+
 /**
  * A claude's turn of several messages with a tool's run between two of them. claude waits for the tool's
  * hook to be answered, so by then at least one piece of the message before it has come, and none of the
@@ -262,9 +324,11 @@ test("property: any events at all end at most once, and nothing follows the end"
     fc.constantFrom<TurnEvent>(transcript("x"), { type: "transcript", texts: null, usage: null }),
     fc.constantFrom<TurnEvent>(left, late, idle, gone, { type: "receipt", promptId: "p" }),
   );
+  const replies = fc.record({ type: fc.constant("reply" as const), content: fc.constant("r"), final: fc.boolean() });
+  const mode = fc.constantFrom<ReplyMode>("live", "tool");
   fc.assert(
-    fc.property(fc.array(anyEvent, { maxLength: 30 }), (events) => {
-      const [state, outputs] = run(...events);
+    fc.property(mode, fc.array(fc.oneof(anyEvent, replies), { maxLength: 30 }), (mode, events) => {
+      const [state, outputs] = runIn(mode, ...events);
       const shown = seen(outputs);
       // claude is told to stop at most once, and let go exactly once, when the turn is over or settles.
       expect(done(outputs)).toMatch(/^⎋?✓?$/);

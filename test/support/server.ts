@@ -38,7 +38,7 @@ export interface TestServer {
  */
 export async function startServer(env: Record<string, string>, program = PROGRAM): Promise<TestServer> {
   const child = Bun.spawn([...program, "serve"], {
-    env: { SYNTHESIS_BRIDGE_PORT: "0", SYNTHESIS_LOG_LEVEL: "debug", ...env },
+    env: { SYNTHESIS_BRIDGE_PORT: "0", SYNTHESIS_LOG_LEVEL: "debug", SYNTHESIS_DRAIN_MS: "5000", ...env },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
