@@ -88,7 +88,7 @@ export class TurnRun {
       this.#takeStatus(event);
     } else if (event.type === "connection") {
       // The socket may have dropped with the message in it. The plugin knows the ids it has passed on.
-      if (event.open && this.#state.promptId === null && this.#phase === "sent") this.#send();
+      if (event.open && this.#phase === "sent") this.#send();
     } else if (event.type === "exit") {
       const how = event.exit.signal ?? `exit code ${event.exit.code}`;
       const message = `Claude Code ended in the middle of this turn (${how}).`;
@@ -111,6 +111,10 @@ export class TurnRun {
 
   get #phase(): Phase {
     return this.#state.phase;
+  }
+
+  get #awaitsReceipt(): boolean {
+    return !this.#state.taken && (this.#phase === "sent" || this.#phase === "interrupting");
   }
 
   #send(again = false): boolean {
@@ -202,7 +206,7 @@ export class TurnRun {
     const after = (ms: number, then: () => void) => {
       this.#deadline = setTimeout(then, ms);
     };
-    if (this.#state.promptId === null && (this.#phase === "sent" || this.#phase === "interrupting")) {
+    if (this.#awaitsReceipt) {
       after(this.#deps.config.receiptTimeoutMs, () => void this.#checkReceipt());
     } else if (this.#phase === "running" || this.#phase === "answered") {
       const { turnTimeoutMs, progressTimeoutMs } = this.#deps.config;
@@ -219,10 +223,9 @@ export class TurnRun {
   /** No receipt in time: is claude busy with something else, was the hook lost, or was the message? */
   async #checkReceipt(): Promise<void> {
     const { process, findTranscript, transcriptAt } = this.#deps;
-    const waiting = () => this.#state.promptId === null && (this.#phase === "sent" || this.#phase === "interrupting");
     const path = await findTranscript();
     const promptId = path ? await findPrompt(path, this.id, transcriptAt) : null;
-    if (!waiting()) return;
+    if (!this.#awaitsReceipt) return;
     if (promptId !== null) {
       // When it was taken up is not known; if claude is idle by now, it is done with it.
       this.#reduce({ type: "receipt", promptId });

@@ -27,6 +27,8 @@ export interface TurnState {
   readonly id: string;
   readonly phase: Phase;
   readonly promptId: string | null;
+  /** claude has the message, as a hook, its record, or a reply has shown. */
+  readonly taken: boolean;
   readonly answer: Answer;
   /** Something has gone to the client. */
   readonly spoken: boolean;
@@ -85,6 +87,7 @@ export const newTurn = (id: string, mode: ReplyMode): TurnState => ({
   id,
   phase: "sent",
   promptId: null,
+  taken: false,
   answer: emptyAnswer,
   spoken: false,
   silent: false,
@@ -128,10 +131,11 @@ function takeHook(state: TurnState, hook: HookBody, at: number): Step {
 function receive(state: TurnState, promptId: string): Step {
   const received: TurnOutput = { type: "received", promptId };
   // Interrupted before claude had it: now there is something to interrupt.
+  const next: TurnState = { ...state, promptId, taken: true, unclaimed: [] };
   const first: Step =
-    state.phase === "interrupting"
-      ? [{ ...state, promptId, unclaimed: [] }, [received, { type: "interrupt" }]]
-      : [{ ...state, promptId, unclaimed: [], phase: state.phase === "sent" ? "running" : state.phase }, [received]];
+    state.phase === "interrupting" && !state.taken
+      ? [next, [received, { type: "interrupt" }]]
+      : [{ ...next, phase: state.phase === "sent" ? "running" : state.phase }, [received]];
   const early = state.unclaimed.filter((one) => one.hook.prompt_id === promptId);
   return early.reduce<Step>(([before, outputs], one) => {
     const [after, more] = takeHook(before, one.hook, one.at);
@@ -173,7 +177,7 @@ function takeReply(state: TurnState, content: string, final: boolean): Step {
   const waits = state.mode === "tool" && (state.phase === "sent" || state.phase === "running");
   if (!waits) return [state, [{ type: "unsolicited" }]];
   // Whoever replies has the message, also when no hook can say so.
-  const [next, outputs] = speak({ ...state, phase: "running" }, addNote(state.answer, content));
+  const [next, outputs] = speak({ ...state, taken: true, phase: "running" }, addNote(state.answer, content));
   if (!final) return [next, outputs];
   const [answered, more] = finish(next);
   return [{ ...answered, phase: "answered" }, [...outputs, ...more]];
@@ -188,7 +192,7 @@ function settleReplies(state: TurnState, outputs: readonly TurnOutput[]): Step {
 
 /** claude's record shows that it does nothing: a hook may not be allowed to say so. */
 function goIdle(state: TurnState): Step {
-  if (state.phase === "interrupting" && state.promptId !== null) return end(state, "interrupted");
+  if (state.phase === "interrupting" && state.taken) return end(state, "interrupted");
   if (state.mode === "live") return [state, []];
   if (state.phase === "answered") return [{ ...state, phase: "done" }, [{ type: "free" }]];
   if (state.phase !== "running") return [state, []];
