@@ -16,6 +16,8 @@ if (process.argv[2] === "channel") {
   const { sweepCommand } = await import("./cli/sweep.ts");
   program.addCommand(sweepCommand());
 } else {
+  const { doctorCommand } = await import("./cli/doctor.ts");
+  program.addCommand(doctorCommand());
   const { serveCommand } = await import("./cli/serve.ts");
   program.addCommand(serveCommand(), { isDefault: true });
 }

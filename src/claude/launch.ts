@@ -9,6 +9,7 @@ import type { Config } from "../config/schema.ts";
 import { PLUGIN_NAME, TOOL_PREFIX } from "../plugin/manifest.ts";
 import type { ReplyMode } from "../wire/frames.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
+import { findClaude } from "./program.ts";
 
 /** What one claude is started for. */
 export interface LaunchSpec {
@@ -161,7 +162,8 @@ export function prepareLaunch(
 
   return {
     argv: [
-      config.claudeBin,
+      // Not found: the name itself goes into the error of the start.
+      findClaude(config.claudeBin, parentEnv) ?? config.claudeBin,
       "--plugin-dir",
       place.plugin,
       place.managed.channelAllowed ? "--channels" : "--dangerously-load-development-channels",

@@ -19,6 +19,8 @@ export interface ManagedSettings {
    * development flag, which opens a dialog at every start.
    */
   readonly channelAllowed: boolean;
+  /** There are managed settings, and they switch channels off (by leaving them out, too). */
+  readonly channelsDisabled: boolean;
   /** No hook of ours will come; only the reply tool can bring an answer. */
   readonly hooksForbidden: boolean;
 }
@@ -38,18 +40,20 @@ export function readManagedSettings(plugin: string, folder: string = MANAGED_SET
   let enabled = false;
   let allowed = false;
   let hooksForbidden = false;
+  let managedAtAll = false;
   for (const file of files) {
     if (!existsSync(file)) continue;
     const settings = managed.safeParse(readJson(file));
     // A file claude cannot use either says nothing.
     if (!settings.success) continue;
+    managedAtAll = true;
     hooksForbidden = settings.data.allowManagedHooksOnly ?? hooksForbidden;
     enabled = settings.data.channelsEnabled ?? enabled;
     allowed ||= (settings.data.allowedChannelPlugins ?? []).some(
       (entry) => entry.marketplace === "inline" && entry.plugin === plugin,
     );
   }
-  return { channelAllowed: enabled && allowed, hooksForbidden };
+  return { channelAllowed: enabled && allowed, channelsDisabled: managedAtAll && !enabled, hooksForbidden };
 }
 
 function readJson(file: string): unknown {

@@ -1,31 +1,29 @@
 /** `synthesis serve`: puts the server together, runs it, and ends everything it started. */
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { configure, getConsoleSink, getJsonLinesFormatter, getLogger } from "@logtape/logtape";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { version } from "../../package.json";
 import { startGuard } from "../claude/guard.ts";
 import { clearRemains } from "../claude/leftovers.ts";
 import { readManagedSettings } from "../claude/managed-settings.ts";
 import { createPool } from "../claude/pool.ts";
+import { claudeAuth, claudeVersion, findClaude } from "../claude/program.ts";
 import { chatKey } from "../config/chat-key.ts";
-import { ConfigError, flagName, loadConfig } from "../config/load.ts";
+import { ConfigError, loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
-import { type Config, settings } from "../config/schema.ts";
+import type { Config } from "../config/schema.ts";
 import { createConversations } from "../conversation/conversations.ts";
 import { listen } from "../http/listen.ts";
 import { PLUGIN_NAME, writePlugin } from "../plugin/manifest.ts";
 import { openStore } from "../store/database.ts";
-import { type Lock, takeLock } from "../store/lock.ts";
+import { isRunning, type Lock, takeLock } from "../store/lock.ts";
 import { sessionsIn } from "../store/sessions.ts";
 import { turnsIn } from "../store/turns.ts";
+import { addSettings } from "./settings.ts";
+import { thisProgram } from "./this-program.ts";
 
 export function serveCommand(): Command {
-  const command = new Command("serve").description("run the server (the default)");
-  command.addOption(new Option("--home <folder>", "state folder (SYNTHESIS_HOME, default ~/.synthesis)"));
-  for (const [name, schema] of Object.entries(settings)) {
-    command.addOption(new Option(`${flagName(name)} <value>`, schema.description));
-  }
+  const command = addSettings(new Command("serve").description("run the server (the default)"));
   return command.action(async ({ home, ...flags }: { home?: string }) => {
     const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
     mkdirSync(paths.home, { recursive: true, mode: 0o700 });
@@ -75,8 +73,22 @@ export function serveCommand(): Command {
 
     console.log(`synthesis ${version} listens on ${server.url.origin}/v1`);
     console.log(`API key: ${config.apiKey ? "as configured" : paths.chatKey}`);
-    console.log(`Claude Code: ${config.claudeBin}, working in ${config.workspace}`);
+    console.log(`Workspace: ${config.workspace}`);
+    console.log(await aboutClaude(config));
   });
+}
+
+/** Which claude will be used, or what keeps it from being used; either way the server runs. */
+async function aboutClaude({ claudeBin }: Config): Promise<string> {
+  const path = findClaude(claudeBin, process.env);
+  const version = path ? await claudeVersion(path, process.env) : null;
+  if (!path || !version) {
+    return `Claude Code: ${path ? `${path} is not Claude Code` : `there is no ${claudeBin}`}. \`synthesis doctor\` says what to do.`;
+  }
+  const auth = await claudeAuth(path, process.env);
+  const login =
+    auth?.loggedIn === false ? "NOT LOGGED IN: run `claude` in a terminal and use /login" : "ready to start";
+  return `Claude Code: ${path}, ${version}, ${login}`;
 }
 
 /** Logs as JSON lines on stderr; stdout is for people. */
@@ -117,16 +129,6 @@ async function takeFolder(paths: Paths): Promise<Lock> {
   }
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it runs, as another user.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
 function openPort<T>(config: Config, open: () => T): T {
   try {
     return open();
@@ -137,9 +139,4 @@ function openPort<T>(config: Config, open: () => T): T {
         "Stop that one, or choose another port with --bridge-port or SYNTHESIS_BRIDGE_PORT.",
     );
   }
-}
-
-/** How this program is started again, as a binary or from its source. */
-function thisProgram(): string[] {
-  return Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, join(import.meta.dir, "../main.ts")];
 }

@@ -24,7 +24,7 @@ export function takeLock(file: string): { lock: Lock } | { heldBy: Holder | null
     database.run("BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();
-    if (error instanceof SQLiteError && error.code === "SQLITE_BUSY") return { heldBy: readHolder(`${file}.json`) };
+    if (error instanceof SQLiteError && error.code === "SQLITE_BUSY") return { heldBy: readHolder(file) };
     throw error;
   }
   const tell = (value: Holder) => writeFileSync(`${file}.json`, JSON.stringify(value), { mode: 0o600 });
@@ -40,12 +40,24 @@ export function takeLock(file: string): { lock: Lock } | { heldBy: Holder | null
   };
 }
 
-function readHolder(file: string): Holder | null {
-  if (!existsSync(file)) return null;
+/** Who has last taken the lock and not released it. It may have died since. */
+export function readHolder(file: string): Holder | null {
+  if (!existsSync(`${file}.json`)) return null;
   try {
-    return holder.parse(JSON.parse(readFileSync(file, "utf8")));
+    return holder.parse(JSON.parse(readFileSync(`${file}.json`, "utf8")));
   } catch {
     // Half written by a holder that has just begun.
     return null;
+  }
+}
+
+/** Whether a process of this id runs. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it runs, as another user.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

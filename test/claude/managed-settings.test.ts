@@ -47,5 +47,8 @@ test.each(cases)("%s", (what, files, allowed) => {
     writeFileSync(join(folder, name), typeof content === "string" ? content : JSON.stringify(content));
   }
   const managed = readManagedSettings("synthesis", folder);
-  expect(managed).toEqual({ channelAllowed: allowed, hooksForbidden: what === "hooks are the administrator's only" });
+  expect(managed).toMatchObject({
+    channelAllowed: allowed,
+    hooksForbidden: what === "hooks are the administrator's only",
+  });
 });

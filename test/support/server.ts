@@ -23,6 +23,8 @@ export interface TestServer {
   readonly openai: OpenAI;
   /** Everything logged so far. */
   readonly log: () => string;
+  /** Resolves when a line of what it prints for people matches. */
+  printed(match: RegExp): Promise<string>;
   /** Resolves when a line of the log matches. */
   logged(match: RegExp): Promise<string>;
   /** Posts a chat request as curl would. */
@@ -58,6 +60,7 @@ export async function startServer(env: Record<string, string>, program = PROGRAM
     openai: new OpenAI({ baseURL: `${url}/v1`, apiKey: key, maxRetries: 0 }),
     log: err.text,
     logged: err.match,
+    printed: out.match,
     post: (body, headers = {}, signal) =>
       fetch(`${url}/v1/chat/completions`, {
         method: "POST",

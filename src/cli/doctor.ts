@@ -1,0 +1,28 @@
+/** `synthesis doctor`: says what is wrong and what to do, in plain words. */
+import { Command } from "commander";
+import { pathsFor } from "../config/paths.ts";
+import { type Check, examine } from "../doctor/checks.ts";
+import { liveTurn } from "../doctor/live.ts";
+import { addSettings } from "./settings.ts";
+import { thisProgram } from "./this-program.ts";
+
+export function doctorCommand(): Command {
+  const command = new Command("doctor")
+    .description("look whether everything is in place, and say what to do if not")
+    .option("--live", "send one message through a real claude, and show the time of each step")
+    .option("--json", "print the checks as JSON");
+  return addSettings(command).action(
+    async ({ home, live, json, ...flags }: { home?: string; live?: boolean; json?: boolean }) => {
+      const checks = await examine(pathsFor(home ?? process.env.SYNTHESIS_HOME), process.env, flags);
+      const broken = () => checks.some(({ result }) => result === "failed");
+      if (live && !broken()) checks.push(...(await liveTurn(thisProgram(), process.env)));
+      console.log(json ? JSON.stringify({ ok: !broken(), checks }, null, 2) : checks.map(line).join("\n"));
+      if (broken()) process.exitCode = 1;
+    },
+  );
+}
+
+const MARKS = { ok: "✓", warning: "!", failed: "✗" } as const;
+
+const line = ({ name, result, found, advice }: Check): string =>
+  `${MARKS[result]} ${name}: ${found}${advice ? `\n    → ${advice}` : ""}`;

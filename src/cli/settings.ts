@@ -1,0 +1,13 @@
+/** The settings as options of a command. */
+import { type Command, Option } from "commander";
+import { flagName } from "../config/load.ts";
+import { settings } from "../config/schema.ts";
+
+/** Adds `--home` and an option for every setting. */
+export function addSettings(command: Command): Command {
+  command.addOption(new Option("--home <folder>", "state folder (SYNTHESIS_HOME, default ~/.synthesis)"));
+  for (const [name, schema] of Object.entries(settings)) {
+    command.addOption(new Option(`${flagName(name)} <value>`, schema.description));
+  }
+  return command;
+}

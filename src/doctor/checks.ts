@@ -1,0 +1,221 @@
+/** What can be wrong, each thing as one check: what was seen, and what to do about it. */
+import { Database } from "bun:sqlite";
+import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { readManagedSettings } from "../claude/managed-settings.ts";
+import {
+  type AuthStatus,
+  claudeAuth,
+  claudeVersion,
+  EXPECTED_VERSIONS,
+  findClaude,
+  TESTED_VERSION,
+} from "../claude/program.ts";
+import { ConfigError, loadConfig } from "../config/load.ts";
+import type { Paths } from "../config/paths.ts";
+import type { Config } from "../config/schema.ts";
+import { PLUGIN_NAME } from "../plugin/manifest.ts";
+import { isRunning, readHolder } from "../store/lock.ts";
+
+export interface Check {
+  readonly name: string;
+  /** `warning`: it may work; `failed`: it will not. */
+  readonly result: "ok" | "warning" | "failed";
+  /** What was seen. */
+  readonly found: string;
+  /** What to do about it. */
+  readonly advice?: string;
+}
+
+const ok = (name: string, found: string): Check => ({ name, result: "ok", found });
+const warning = (name: string, found: string, advice: string): Check => ({ name, result: "warning", found, advice });
+const failed = (name: string, found: string, advice: string): Check => ({ name, result: "failed", found, advice });
+
+type Env = Record<string, string | undefined>;
+
+/** Looks at everything that a turn needs. Changes nothing, starts no claude that talks to anybody. */
+export async function examine(paths: Paths, env: Env, flags: object): Promise<Check[]> {
+  let config: Config;
+  try {
+    config = loadConfig(paths, env, flags);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return [failed("configuration", error.message, "Correct it; nothing else can be checked before.")];
+  }
+  return [
+    ok("configuration", existsSync(paths.configFile) ? paths.configFile : "defaults and environment"),
+    ...(await claudeChecks(config, env)),
+    ...workspaceChecks(config),
+    ...stateChecks(paths),
+    await portCheck(paths, config),
+    databaseCheck(paths),
+  ];
+}
+
+async function claudeChecks(config: Config, env: Env): Promise<Check[]> {
+  const path = findClaude(config.claudeBin, env);
+  if (!path) {
+    return [
+      failed(
+        "claude",
+        `no program ${config.claudeBin}`,
+        "Install Claude Code (npm install -g @anthropic-ai/claude-code), or set SYNTHESIS_CLAUDE_BIN to where it is.",
+      ),
+    ];
+  }
+  const version = await claudeVersion(path, env);
+  if (!version) {
+    return [failed("claude", `${path} does not tell its version`, "Set SYNTHESIS_CLAUDE_BIN to Claude Code.")];
+  }
+  const auth = await claudeAuth(path, env);
+  return [
+    Bun.semver.satisfies(version, EXPECTED_VERSIONS)
+      ? ok("claude", `${path}, ${version}`)
+      : warning(
+          "claude",
+          `${path}, ${version}`,
+          `synthesis is tested with ${TESTED_VERSION}. If something fails: npm install -g @anthropic-ai/claude-code@${TESTED_VERSION}`,
+        ),
+    loginCheck(auth),
+    channelCheck(auth, env),
+    hooksCheck(config),
+  ];
+}
+
+function loginCheck(auth: AuthStatus | null): Check {
+  if (!auth) return warning("login", "claude does not tell", "Run `claude` in a terminal and see whether it answers.");
+  if (!auth.loggedIn) return failed("login", "not logged in", "Run `claude` in a terminal and use /login.");
+  return ok("login", `by ${auth.authMethod ?? "an unknown way"}`);
+}
+
+/** Each of these turns channels off, for claude itself. */
+const SWITCHES = [
+  "DISABLE_TELEMETRY",
+  "DO_NOT_TRACK",
+  "DISABLE_GROWTHBOOK",
+  "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+];
+const PROVIDERS = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
+
+const cachedSwitch = z.looseObject({ cachedGrowthBookFeatures: z.looseObject({ tengu_harbor: z.unknown() }) });
+
+function channelCheck(auth: AuthStatus | null, env: Env): Check {
+  const name = "channel";
+  const set = [...SWITCHES, ...PROVIDERS].filter((variable) => env[variable]);
+  if (set.length > 0) return failed(name, `switched off by ${set.join(", ")}`, "Unset it where you start synthesis.");
+  if (auth?.apiProvider && auth.apiProvider !== "firstParty") {
+    return failed(
+      name,
+      `does not work with ${auth.apiProvider}`,
+      "Use Claude Code with a Claude login or an Anthropic key.",
+    );
+  }
+  if (auth?.analyticsDisabled) {
+    const advice = `Look for ${SWITCHES.join(", ")} in Claude Code's settings (\`env\`), and remove it.`;
+    return failed(name, "switched off in Claude Code's settings", advice);
+  }
+  const managed = readManagedSettings(PLUGIN_NAME);
+  if (managed.channelsDisabled) {
+    return failed(
+      name,
+      "managed settings without channelsEnabled",
+      "Ask your administrator for `channelsEnabled: true`.",
+    );
+  }
+  const way = managed.channelAllowed ? "allowed by managed settings" : "as a development channel";
+  if (!isSwitchOn(auth, env)) {
+    return warning(
+      name,
+      `${way}; Claude Code has not fetched the switch for channels`,
+      "Start `claude` once while online. `synthesis doctor --live` tells for certain.",
+    );
+  }
+  return ok(name, way);
+}
+
+/** Whether Claude Code remembers that its server lets channels in. */
+function isSwitchOn(auth: AuthStatus | null, env: Env): boolean {
+  const file = env.CLAUDE_CONFIG_DIR
+    ? join(env.CLAUDE_CONFIG_DIR, ".claude.json")
+    : join(env.HOME ?? auth?.configDirectory ?? "", ".claude.json");
+  if (!existsSync(file)) return false;
+  const known = cachedSwitch.safeParse(JSON.parse(readFileSync(file, "utf8")));
+  return known.success && known.data.cachedGrowthBookFeatures.tengu_harbor === true;
+}
+
+function hooksCheck(config: Config): Check {
+  if (!readManagedSettings(PLUGIN_NAME).hooksForbidden) return ok("hooks", "allowed");
+  if (config.reply === "tool") return ok("hooks", "forbidden by managed settings; the reply tool does without");
+  return failed("hooks", "forbidden by managed settings (allowManagedHooksOnly)", "Set SYNTHESIS_REPLY=tool.");
+}
+
+function workspaceChecks(config: Config): Check[] {
+  const check = (name: string, path: string): Check => {
+    if (!existsSync(path)) {
+      return name === "workspace"
+        ? ok(name, `${path} (made at the first start)`)
+        : warning(name, `${path} is not there`, "Make it, or take it out of SYNTHESIS_ALLOWED_ROOTS.");
+    }
+    if (!statSync(path).isDirectory()) return failed(name, `${path} is not a folder`, "Name a folder.");
+    return canWrite(path) ? ok(name, path) : failed(name, `${path} cannot be written to`, "Change its owner or mode.");
+  };
+  const roots = config.allowedRoots.filter((root) => root !== config.workspace);
+  return [check("workspace", config.workspace), ...roots.map((root) => check("allowed root", root))];
+}
+
+function canWrite(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    // The only thing that access can say is no.
+    return false;
+  }
+}
+
+function stateChecks({ home, chatKey, database }: Paths): Check[] {
+  if (!existsSync(home)) return [ok("state folder", `${home} (made at the first start)`)];
+  if (!canWrite(home)) return [failed("state folder", `${home} cannot be written to`, "Change its owner or mode.")];
+  const open = [home, chatKey, database].filter((path) => existsSync(path) && statSync(path).mode & 0o077);
+  if (open.length > 0) {
+    return [failed("state folder", `others can read ${open.join(", ")}`, `chmod go= ${open.join(" ")}`)];
+  }
+  if (existsSync(chatKey) && readFileSync(chatKey, "utf8").trim().length < 16) {
+    return [failed("state folder", `${chatKey} holds no key`, "Remove it; the next start makes a new one.")];
+  }
+  return [ok("state folder", home)];
+}
+
+async function portCheck({ lock }: Paths, { bridgePort }: Config): Promise<Check> {
+  const name = "port";
+  const holder = readHolder(lock);
+  const running = holder && isRunning(holder.pid) ? holder : null;
+  if (running) return ok(name, `synthesis runs (pid ${running.pid}) and listens on ${running.port ?? "a port"}`);
+  try {
+    await Bun.listen({ hostname: "127.0.0.1", port: bridgePort, socket: { data() {} } }).stop();
+    return ok(name, `${bridgePort} is free; no server uses this state folder`);
+  } catch {
+    // Bun says only that it could not.
+    return failed(
+      name,
+      `${bridgePort} on 127.0.0.1 is taken by another program`,
+      "Choose another with SYNTHESIS_BRIDGE_PORT.",
+    );
+  }
+}
+
+function databaseCheck({ database }: Paths): Check {
+  if (!existsSync(database)) return ok("database", `${database} (made at the first start)`);
+  try {
+    using file = new Database(database, { readonly: true });
+    const { integrity_check } = file.query("PRAGMA integrity_check").get() as { integrity_check: string };
+    if (integrity_check === "ok") return ok("database", database);
+    return failed("database", `${database} is damaged: ${integrity_check}`, moveAway(database));
+  } catch (error) {
+    return failed("database", `${database} cannot be read: ${(error as Error).message}`, moveAway(database));
+  }
+}
+
+const moveAway = (database: string) =>
+  `Stop synthesis and move ${database} away. Conversations then begin anew; Claude Code keeps its own record of the old ones.`;

@@ -1,0 +1,89 @@
+/** One message through a real claude, with the time of each step. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Check } from "./checks.ts";
+
+/** The start of a server and a claude, and a short answer of the model's. */
+const PATIENCE_MS = 120_000;
+
+const chunk = z.looseObject({
+  choices: z.array(z.looseObject({ delta: z.looseObject({ content: z.string().optional() }) })).optional(),
+  error: z.looseObject({ message: z.string() }).optional(),
+});
+
+/**
+ * Starts a server of its own, in a state folder of its own, and asks it something.
+ * @param program how this program is started
+ * @param env the user's environment; the state folder and the port are replaced
+ */
+export async function liveTurn(program: readonly string[], env: Record<string, string | undefined>): Promise<Check[]> {
+  const home = mkdtempSync(join(tmpdir(), "synthesis-doctor-"));
+  const steps: Check[] = [];
+  let last = performance.now();
+  const step = (name: string) => {
+    steps.push({ name, result: "ok", found: `${Math.round(performance.now() - last)} ms` });
+    last = performance.now();
+  };
+  const server = Bun.spawn([...program, "serve", "--home", home, "--bridge-port", "0"], {
+    env: { ...env, SYNTHESIS_HOME: home, SYNTHESIS_BRIDGE_PORT: "0" },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const patience = setTimeout(() => server.kill("SIGKILL"), PATIENCE_MS);
+  const complaints = server.stderr.text();
+  try {
+    const origin = await listeningAt(server.stdout);
+    if (!origin) throw new Error((await complaints).trim() || "the server did not start");
+    step("server started");
+    const response = await fetch(`${origin}/v1/chat/completions`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        authorization: `Bearer ${env.SYNTHESIS_API_KEY || readFileSync(join(home, "chat.key"), "utf8").trim()}`,
+      },
+      body: JSON.stringify({ stream: true, messages: [{ role: "user", content: "Answer with the one word: ready" }] }),
+    });
+    if (!response.ok) throw new Error(chunk.parse(await response.json()).error?.message);
+    step("claude started and took the message");
+    let text = "";
+    for await (const line of lines(response.body as ReadableStream<Uint8Array>)) {
+      const data = line.replace(/^data: /, "");
+      if (data === "" || data === "[DONE]") continue;
+      const { choices, error } = chunk.parse(JSON.parse(data));
+      if (error) throw new Error(error.message);
+      const more = choices?.[0]?.delta.content ?? "";
+      if (text === "" && more !== "") step("first text");
+      text += more;
+    }
+    step("answer complete");
+    return [...steps, { name: "live", result: "ok", found: "a real claude answered" }];
+  } catch (error) {
+    return [...steps, { name: "live", result: "failed", found: (error as Error).message, advice: "See above." }];
+  } finally {
+    clearTimeout(patience);
+    server.kill("SIGTERM");
+    await server.exited;
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+async function listeningAt(stdout: ReadableStream<Uint8Array>): Promise<string | null> {
+  for await (const line of lines(stdout)) {
+    const origin = /listens on (http:\S+)\/v1/.exec(line)?.[1];
+    if (origin) return origin;
+  }
+  return null;
+}
+
+async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  let rest = "";
+  const decoder = new TextDecoder();
+  for await (const bytes of stream) {
+    const parts = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = parts.pop() ?? "";
+    yield* parts;
+  }
+}

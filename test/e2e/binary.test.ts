@@ -1,0 +1,52 @@
+/** The one binary, alone in an empty folder: it serves, it is its own plugin, it loads nothing it finds there. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ask, texts } from "../support/sse.ts";
+import { createWorld } from "../support/world.ts";
+
+const root = join(import.meta.dir, "../..");
+let folder: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "synthesis-binary-"));
+  const build = Bun.spawn([process.execPath, "run", "build", "--outfile", join(folder, "built")], {
+    cwd: root,
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  expect(await build.exited, await build.stderr.text()).toBe(0);
+  mkdirSync(join(folder, "empty"));
+  copyFileSync(join(folder, "built"), join(folder, "empty/synthesis"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("serves turns of the real claude, and resumes", async () => {
+  await using world = await createWorld({
+    program: [join(folder, "empty/synthesis")],
+    env: { SYNTHESIS_IDLE_KILL_MS: "300" },
+  });
+  const say = async (content: string) => {
+    const response = await world.server.post(ask(content, { user: "me" }));
+    return [(await Array.fromAsync(texts(response))).join(""), response.headers.get("x-synthesis-process")];
+  };
+  expect(await say("one")).toEqual(["You said: one", "cold"]);
+  await world.server.logged(/claude exited/);
+  expect(await say("two")).toEqual(["You said: two", "resumed"]);
+});
+
+test("loads nothing from the folder it is started in", async () => {
+  const trap = join(folder, "trap");
+  mkdirSync(trap);
+  writeFileSync(join(trap, ".env"), "SYNTHESIS_NO_SUCH_SETTING=1\n");
+  writeFileSync(join(trap, "bunfig.toml"), 'preload = ["./evil.ts"]\n');
+  writeFileSync(join(trap, "evil.ts"), `require("node:fs").writeFileSync(${JSON.stringify(join(trap, "ran"))}, "")`);
+  const doctor = Bun.spawn([join(folder, "empty/synthesis"), "doctor", "--json"], {
+    cwd: trap,
+    env: { HOME: folder, PATH: "/usr/bin:/bin", SYNTHESIS_HOME: join(folder, "state") },
+    stdout: "pipe",
+  });
+  const { checks } = JSON.parse(await doctor.stdout.text()) as { checks: { name: string; result: string }[] };
+  expect(checks[0]).toMatchObject({ name: "configuration", result: "ok" });
+  expect(existsSync(join(trap, "ran"))).toBe(false);
+});
