@@ -7,7 +7,8 @@ import { ApiError } from "../openai/errors.ts";
 import type { LaunchSpec } from "./launch.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
 import { ClaudeProcess } from "./process.ts";
-import { sameSecret } from "./tokens.ts";
+import { SessionFolder } from "./session-file.ts";
+import { digest } from "./tokens.ts";
 
 const log = getLogger(["synthesis", "pool"]);
 
@@ -48,6 +49,10 @@ export interface PoolOptions {
 
 export function createPool({ config, paths, port, managed, env }: PoolOptions): Pool {
   const processes = new Set<ClaudeProcess>();
+  /** By the digests of their tokens. */
+  const byBridge = new Map<string, ClaudeProcess>();
+  const byHook = new Map<string, ClaudeProcess>();
+  const sessionFolder = new SessionFolder(env);
   /** Those who wait for a place, first come first. */
   const waiting: (() => void)[] = [];
   let taken = 0;
@@ -115,11 +120,16 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
           folder: join(paths.run, crypto.randomUUID()),
           plugin: paths.plugin,
           managed,
+          sessionFolder,
         };
         const process = new ClaudeProcess(spec, place, config, env);
         processes.add(process);
+        byBridge.set(digest(process.bridgeToken), process);
+        byHook.set(digest(process.hookToken), process);
         void process.exited.then(() => {
           processes.delete(process);
+          byBridge.delete(digest(process.bridgeToken));
+          byHook.delete(digest(process.hookToken));
           leavePlace();
         });
         return process;
@@ -134,14 +144,8 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
     get hasRoom() {
       return waiting.length === 0 && (taken < config.maxProcesses || idle().length > 0);
     },
-    byBridgeToken: (token) => {
-      if (token === null) return undefined;
-      return [...processes].find((process) => sameSecret(process.bridgeToken, token));
-    },
-    byHookToken: (token) => {
-      if (token === null) return undefined;
-      return [...processes].find((process) => sameSecret(process.hookToken, token));
-    },
+    byBridgeToken: (token) => ofToken(byBridge, token),
+    byHookToken: (token) => ofToken(byHook, token),
     get size() {
       return processes.size;
     },
@@ -151,6 +155,7 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
     async stopAll() {
       stopping = true;
       clearInterval(sweep);
+      sessionFolder.close();
       await Promise.all([...processes].map((process) => process.stop()));
     },
     killAll: () => {
@@ -160,3 +165,6 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
     },
   };
 }
+
+const ofToken = (processes: ReadonlyMap<string, ClaudeProcess>, token: string | null): ClaudeProcess | undefined =>
+  token === null ? undefined : processes.get(digest(token));

@@ -15,7 +15,7 @@ import { type LaunchSpec, prepareLaunch } from "./launch.ts";
 import { endLeftovers } from "./leftovers.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
 import { COLUMNS, createScreen, lastLines, ROWS } from "./screen.ts";
-import { type SessionFile, type SessionStatus, watchSessionFile } from "./session-file.ts";
+import type { SessionFolder, SessionStatus } from "./session-file.ts";
 import { newToken } from "./tokens.ts";
 
 const log = getLogger(["synthesis", "process"]);
@@ -42,8 +42,8 @@ export type ClaudeEvent =
   | { readonly type: "hook"; readonly hook: HookBody }
   | { readonly type: "connection"; readonly open: boolean }
   | { readonly type: "reply"; readonly frame: ReplyFrame }
-  /** claude's own word on whether it works; `since` is Unix time in ms. */
-  | ({ readonly type: "status" } & SessionStatus)
+  /** claude's own word on whether it works has changed, perhaps; `status` says what it is. */
+  | { readonly type: "status" }
   | { readonly type: "exit"; readonly exit: Exit };
 
 export interface ProcessPlace {
@@ -52,6 +52,7 @@ export interface ProcessPlace {
   readonly folder: string;
   readonly plugin: string;
   readonly managed: ManagedSettings;
+  readonly sessionFolder: SessionFolder;
 }
 
 export class ClaudeProcess implements ConnectionOwner {
@@ -72,7 +73,6 @@ export class ClaudeProcess implements ConnectionOwner {
 
   readonly #config: Config;
   readonly #place: ProcessPlace;
-  readonly #env: Record<string, string | undefined>;
   readonly #child: Bun.Subprocess;
   readonly #screen = createScreen();
   readonly #debugLog: DebugLog;
@@ -80,7 +80,7 @@ export class ClaudeProcess implements ConnectionOwner {
   readonly #look: Timer;
   readonly #startDeadline: Timer;
   #killTimer: Timer | undefined;
-  #sessionFile: SessionFile | undefined;
+  #unwatchStatus: (() => void) | undefined;
   #state: ProcessState = "starting";
   #connection: Connection | null = null;
   /** While the socket is away: resolves with whether it came back in time. */
@@ -94,7 +94,6 @@ export class ClaudeProcess implements ConnectionOwner {
     this.spec = spec;
     this.#config = config;
     this.#place = place;
-    this.#env = parentEnv;
     const launch = prepareLaunch(
       spec,
       { ...place, bridgeToken: this.bridgeToken, hookToken: this.hookToken },
@@ -160,7 +159,7 @@ export class ClaudeProcess implements ConnectionOwner {
 
   /** Whether claude works, as it says itself; null when it does not say. */
   get status(): SessionStatus | null {
-    return this.#sessionFile?.read() ?? null;
+    return this.#connection ? this.#place.sessionFolder.read(this.#connection.pid) : null;
   }
 
   /**
@@ -263,8 +262,8 @@ export class ClaudeProcess implements ConnectionOwner {
     } else if (this.#connection && this.#channel?.registered) {
       this.#endStart();
       this.#state = "ready";
-      this.#sessionFile = watchSessionFile(this.#connection.pid, this.#env, (status) =>
-        this.onEvent({ type: "status", ...status }),
+      this.#unwatchStatus = this.#place.sessionFolder.watch(this.#connection.pid, () =>
+        this.onEvent({ type: "status" }),
       );
       log.info("claude ready", { session: this.spec.sessionKey, pid: this.pid });
       this.#whenReady.resolve();
@@ -316,7 +315,7 @@ export class ClaudeProcess implements ConnectionOwner {
     );
     endGroup(this.pid);
     endLeftovers(this.bridgeToken);
-    this.#sessionFile?.close();
+    this.#unwatchStatus?.();
     this.#child.terminal?.close();
     this.#debugLog.close();
     this.#screen.dispose();

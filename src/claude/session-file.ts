@@ -1,6 +1,6 @@
 /**
  * claude's own word on whether it works: `<config>/sessions/<pid>.json`, which it keeps while it runs.
- * (Only that file is read: beside it lie keys that are none of our business.)
+ * (Only these files are read: beside them lie keys that are none of our business.)
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,39 +16,39 @@ export interface SessionStatus {
 
 const session = z.looseObject({ status: z.string(), statusUpdatedAt: z.number() });
 
-export interface SessionFile {
-  /** What the file says now; null when it says nothing that can be read. */
-  read(): SessionStatus | null;
-  close(): void;
-}
+/** The folder of all session files, watched once for all claudes. */
+export class SessionFolder {
+  readonly #folder: string;
+  readonly #listeners = new Map<string, () => void>();
+  #watch: Watch | undefined;
 
-/** Watches the session file of the claude with this process id. */
-export function watchSessionFile(
-  pid: number,
-  env: Record<string, string | undefined>,
-  onStatus: (status: SessionStatus) => void,
-): SessionFile {
-  const folder = join(configFolder(env), "sessions");
-  const name = `${pid}.json`;
-  const read = (): SessionStatus | null => {
+  constructor(env: Record<string, string | undefined>) {
+    this.#folder = join(configFolder(env), "sessions");
+  }
+
+  /** What the file of the claude with this process id says; null when it says nothing that can be read. */
+  read(pid: number): SessionStatus | null {
     try {
-      const { status, statusUpdatedAt } = session.parse(JSON.parse(readFileSync(join(folder, name), "utf8")));
+      const file = readFileSync(join(this.#folder, `${pid}.json`), "utf8");
+      const { status, statusUpdatedAt } = session.parse(JSON.parse(file));
       return { status, since: statusUpdatedAt };
     } catch {
       // Not there, or half written: the next change announces itself.
       return null;
     }
-  };
-  let watching: Watch | undefined;
-  if (existsSync(folder)) {
-    watching = watchChanges(
-      folder,
-      () => {
-        const status = read();
-        if (status) onStatus(status);
-      },
-      name,
-    );
   }
-  return { read, close: () => watching?.close() };
+
+  /** Calls `onChange` when that file may have changed, until the function it gives is called. */
+  watch(pid: number, onChange: () => void): () => void {
+    // Made by the first claude that ever runs.
+    if (!this.#watch && existsSync(this.#folder)) {
+      this.#watch = watchChanges(this.#folder, (file) => this.#listeners.get(file)?.());
+    }
+    this.#listeners.set(`${pid}.json`, onChange);
+    return () => this.#listeners.delete(`${pid}.json`);
+  }
+
+  close(): void {
+    this.#watch?.close();
+  }
 }

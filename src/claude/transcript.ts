@@ -131,15 +131,21 @@ async function follow<T>(
   find: (jsonl: string) => T | null,
   signal: AbortSignal,
 ): Promise<T | null> {
-  // The folder is watched, since a session's first turn may end before its file is there.
-  if (!existsSync(dirname(path))) return null;
+  const look = async () => (existsSync(path) ? find(await Bun.file(path).slice(offset).text()) : null);
+  const there = await look();
+  if (there !== null || signal.aborted || !existsSync(dirname(path))) return there;
+
   let changed = Promise.withResolvers<void>();
   const wake = () => changed.resolve();
-  const watcher = watchChanges(dirname(path), wake, basename(path));
+  // The folder is watched, since a session's first turn may end before its file is there.
+  const name = basename(path);
+  const watcher = watchChanges(dirname(path), (file) => {
+    if (file === name) wake();
+  });
   signal.addEventListener("abort", wake);
   try {
     for (;;) {
-      const found = existsSync(path) ? find(await Bun.file(path).slice(offset).text()) : null;
+      const found = await look();
       if (found !== null || signal.aborted) return found;
       await changed.promise;
       changed = Promise.withResolvers();

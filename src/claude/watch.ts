@@ -1,4 +1,4 @@
-/** Tells of changes to a file, or of files in a folder. */
+/** Tells of changes to a file, or to the files in a folder. */
 import { watch } from "node:fs";
 
 /** Bun drops a change that follows another within a millisecond; one more look after this sees it. */
@@ -9,21 +9,27 @@ export interface Watch {
 }
 
 /**
- * Calls `onChange` after every change of `path`, and possibly more often.
+ * Calls `onChange` after every change of `path`, and once more a little later.
  * @param path a file or folder that exists
- * @param only of a folder: the one file in it that matters
+ * @param onChange gets the name of the file that has changed
  */
-export function watchChanges(path: string, onChange: () => void, only?: string): Watch {
-  let again: Timer | undefined;
+export function watchChanges(path: string, onChange: (file: string) => void): Watch {
+  const again = new Map<string, Timer>();
   const watcher = watch(path, (_event, file) => {
-    if (only !== undefined && file !== null && file !== only) return;
-    clearTimeout(again);
-    again = setTimeout(onChange, LOOK_AGAIN_MS);
-    onChange();
+    if (file === null) return;
+    clearTimeout(again.get(file));
+    again.set(
+      file,
+      setTimeout(() => {
+        again.delete(file);
+        onChange(file);
+      }, LOOK_AGAIN_MS),
+    );
+    onChange(file);
   });
   return {
     close: () => {
-      clearTimeout(again);
+      for (const timer of again.values()) clearTimeout(timer);
       watcher.close();
     },
   };

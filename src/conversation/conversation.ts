@@ -57,6 +57,7 @@ export class Conversation {
   #serving: Request | null = null;
   #run: TurnRun | null = null;
   #process: ClaudeProcess | null = null;
+  #transcript: string | null = null;
 
   constructor(identity: Identity, deps: ConversationDeps, watcher: Watcher) {
     this.identity = identity;
@@ -149,7 +150,7 @@ export class Conversation {
     const [process, temperature] = await this.#readyProcess(request, session);
     if (reply.left.aborted) return;
 
-    const transcript = await findTranscript(session.claudeSession, this.#deps.env);
+    const transcript = await this.#findTranscript(session);
     const run = new TurnRun({
       config: this.#deps.config,
       turns: this.#deps.turns,
@@ -157,9 +158,8 @@ export class Conversation {
       reply,
       sessionKey: session.key,
       text,
-      transcriptAt: transcript && existsSync(transcript) ? statSync(transcript).size : 0,
-      findTranscript: () => findTranscript(session.claudeSession, this.#deps.env),
-      onReceived: () => this.#deps.sessions.countTurn(session.key, Date.now()),
+      transcriptAt: transcript ? statSync(transcript).size : 0,
+      findTranscript: () => this.#findTranscript(session),
     });
     if (!run.start()) {
       await process.stop();
@@ -210,7 +210,7 @@ export class Conversation {
     }
     if (reply.left.aborted && current) return [current, "warm"];
     await current?.stop();
-    const transcript = await findTranscript(session.claudeSession, this.#deps.env);
+    const transcript = await this.#findTranscript(session);
     const process = await this.#deps.pool.start(
       {
         sessionKey: session.key,
@@ -235,6 +235,14 @@ export class Conversation {
     return [process, transcript === null ? "cold" : "resumed"];
   }
 
+  /** Where claude's transcript is; null while there is none, or when it is gone. */
+  async #findTranscript({ claudeSession }: SessionRow): Promise<string | null> {
+    if (!this.#transcript || !existsSync(this.#transcript)) {
+      this.#transcript = await findTranscript(claudeSession, this.#deps.env);
+    }
+    return this.#transcript;
+  }
+
   /** Waits until claude is done with prompts that are not ours. False when that takes longer than a turn may. */
   async #foreignEnds(left: AbortSignal): Promise<boolean> {
     if (this.#foreign.size === 0) return true;
@@ -248,8 +256,9 @@ export class Conversation {
   #takeEvent(process: ClaudeProcess, event: ClaudeEvent): void {
     if (event.type === "hook") this.#noteForeign(event.hook);
     // A person at claude's terminal may interrupt a prompt, and no hook says so.
-    else if (event.type === "status" && event.status === "idle") this.#endForeign(() => true);
-    else if (event.type === "exit") {
+    else if (event.type === "status") {
+      if (this.#foreign.size > 0 && process.status?.status === "idle") this.#endForeign(() => true);
+    } else if (event.type === "exit") {
       this.#endForeign(() => true);
       if (this.#process === process) this.#process = null;
     }

@@ -4,7 +4,6 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { ClaudeEvent, ClaudeProcess } from "../claude/process.ts";
-import type { SessionStatus } from "../claude/session-file.ts";
 import { findPrompt, readInterruption, readTurn } from "../claude/transcript.ts";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
@@ -32,8 +31,6 @@ export interface TurnRunDeps {
   readonly transcriptAt: number;
   /** Where claude's transcript is; null while there is none. */
   readonly findTranscript: () => Promise<string | null>;
-  /** claude has received the message. */
-  readonly onReceived: () => void;
 }
 
 export class TurnRun {
@@ -52,6 +49,7 @@ export class TurnRun {
   #error: ApiError | null = null;
   #startedAt = 0;
   #receivedAt = 0;
+  #firstTextAt: number | null = null;
   #reading = false;
   #interruptedAt = 0;
 
@@ -85,7 +83,7 @@ export class TurnRun {
     } else if (event.type === "reply") {
       this.#reduce({ type: "reply", content: event.frame.content, final: event.frame.final });
     } else if (event.type === "status") {
-      this.#takeStatus(event);
+      if (this.#deps.config.reply === "tool") this.#checkIdle();
     } else if (event.type === "connection") {
       // The socket may have dropped with the message in it. The plugin knows the ids it has passed on.
       if (event.open && this.#phase === "sent") this.#send();
@@ -97,11 +95,10 @@ export class TurnRun {
   }
 
   /** In tool mode hooks may be forbidden; then claude's own record is all that says when it is done. */
-  #takeStatus({ status, since }: SessionStatus): void {
-    const waits = this.#phase === "running" || this.#phase === "answered";
-    if (this.#deps.config.reply === "tool" && waits && status === "idle" && since > this.#receivedAt) {
-      this.#reduce({ type: "idle" });
-    }
+  #checkIdle(): void {
+    if (this.#phase !== "running" && this.#phase !== "answered") return;
+    const { status } = this.#deps.process;
+    if (status?.status === "idle" && status.since > this.#receivedAt) this.#reduce({ type: "idle" });
   }
 
   /** Ends the turn before claude does. @param error what the client is told, null when it has left */
@@ -123,10 +120,9 @@ export class TurnRun {
 
   #reduce(event: TurnEvent): void {
     const before = this.#phase;
-    const wasSpoken = this.#state.spoken;
     const [state, outputs] = reduceTurn(this.#state, event);
     this.#state = state;
-    if (state.spoken && !wasSpoken) this.#deps.turns.firstText(this.id, Date.now());
+    if (state.spoken) this.#firstTextAt ??= Date.now();
     for (const output of outputs) this.#put(output);
     if (state.phase === before) return;
     this.#armDeadline();
@@ -140,8 +136,7 @@ export class TurnRun {
     switch (output.type) {
       case "received":
         this.#receivedAt = Date.now();
-        turns.received(this.id, this.#receivedAt, output.promptId);
-        this.#deps.onReceived();
+        turns.received(this.id, sessionKey, this.#receivedAt, output.promptId);
         this.#armDeadline();
         break;
       case "text":
@@ -188,7 +183,12 @@ export class TurnRun {
   #end(state: "done" | "failed" | "interrupted"): void {
     const { reply, turns, sessionKey } = this.#deps;
     reply.left.removeEventListener("abort", this.#leave);
-    turns.ended(this.id, Date.now(), this.#error ? "failed" : state, this.#error?.code);
+    turns.ended(this.id, {
+      state: this.#error ? "failed" : state,
+      at: Date.now(),
+      firstTextAt: this.#firstTextAt,
+      errorCode: this.#error?.code ?? null,
+    });
     log.info("turn {state}", { state, session: sessionKey, turn: this.id, ms: Date.now() - this.#startedAt });
     // A turn that is done without `Stop` has no transcript to wait for.
     if (state !== "done" || !this.#reading) this.#close();
@@ -230,7 +230,7 @@ export class TurnRun {
       // When it was taken up is not known; if claude is idle by now, it is done with it.
       this.#reduce({ type: "receipt", promptId });
       this.#receivedAt = this.#startedAt;
-      if (process.status) this.#takeStatus(process.status);
+      if (this.#deps.config.reply === "tool") this.#checkIdle();
     } else if (process.status?.status === "busy" && Date.now() - this.#startedAt < this.#deps.config.turnTimeoutMs) {
       // The message is in claude's own queue.
       this.#armDeadline();

@@ -25,20 +25,25 @@ export function workspaceFor(asked: string | undefined, config: Config): Workspa
   }
   // Decided on the real path, before anything is made: a link below an allowed root may lead out of it.
   const path = realPath(wanted);
-  const named = [config.workspace, ...config.allowedRoots].map(realPath);
+  if (!asked) return { path: made(path, wanted), trusted: true };
   const roots = config.allowedRoots.map(realPath);
-  if (asked && !roots.some((root) => isWithin(path, root))) {
+  if (!roots.some((root) => isWithin(path, root))) {
     throw new ApiError(
       "workspace_not_allowed",
       `The workspace ${asked} is not below an allowed root. Add it to SYNTHESIS_ALLOWED_ROOTS.`,
       WORKSPACE_HEADER,
     );
   }
-  if (existsSync(path) && !statSync(path).isDirectory()) {
+  return { path: made(path, wanted), trusted: [realPath(config.workspace), ...roots].includes(path) };
+}
+
+/** The folder, made if it is not there. */
+function made(path: string, wanted: string): string {
+  if (!existsSync(path)) mkdirSync(path, { recursive: true, mode: 0o700 });
+  else if (!statSync(path).isDirectory()) {
     throw new ApiError("workspace_not_allowed", `The workspace ${wanted} is not a folder.`, WORKSPACE_HEADER);
   }
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  return { path, trusted: named.includes(path) };
+  return path;
 }
 
 /** The real path of the nearest ancestor that exists, and the rest as written. */

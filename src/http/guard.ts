@@ -4,7 +4,7 @@
  * request (so Origin is checked). No answer ever carries a CORS header.
  */
 import type { MiddlewareHandler } from "hono";
-import { bearer, sameSecret } from "../claude/tokens.ts";
+import { bearer, digest, isSecret } from "../claude/tokens.ts";
 import { ApiError } from "../openai/errors.ts";
 
 /** Why a request with these headers is turned away; null when it is not. */
@@ -32,9 +32,10 @@ export function localOnly(port: () => number): MiddlewareHandler {
 
 /** Lets requests through that bring the chat key. */
 export function requireKey(key: string): MiddlewareHandler {
+  const expected = digest(key);
   return async (c, next) => {
     const brought = bearer(c.req.header("authorization"));
-    if (brought === null || !sameSecret(brought, key)) {
+    if (brought === null || !isSecret(brought, expected)) {
       throw new ApiError(
         "invalid_api_key",
         "The API key is missing or wrong. Send `Authorization: Bearer <key>` with the key that `synthesis serve` " +

@@ -7,8 +7,6 @@ export interface Sessions {
   find(key: string): SessionRow | undefined;
   /** Writes a session: a new one, or the launch of a known one. */
   save(session: Omit<SessionRow, "turns">): void;
-  /** Counts a turn that claude has received. */
-  countTurn(key: string, at: number): void;
 }
 
 export function sessionsIn({ database }: Store): Sessions {
@@ -17,18 +15,10 @@ export function sessionsIn({ database }: Store): Sessions {
     .from(sessions)
     .where(eq(sessions.key, sql.placeholder("key")))
     .prepare();
-  const count = database
-    .update(sessions)
-    .set({ turns: sql`${sessions.turns} + 1`, lastActiveAt: sql`${sql.placeholder("at")}` })
-    .where(eq(sessions.key, sql.placeholder("key")))
-    .prepare();
   return {
     find: (key) => find.get({ key }),
     save: (session) => {
       database.insert(sessions).values(session).onConflictDoUpdate({ target: sessions.key, set: session }).run();
-    },
-    countTurn: (key, at) => {
-      count.run({ key, at });
     },
   };
 }

@@ -2,14 +2,22 @@
 import { eq, inArray, sql } from "drizzle-orm";
 import type { Usage } from "../openai/chunks.ts";
 import type { Store } from "./database.ts";
-import { type TurnRow, turns } from "./schema.ts";
+import { sessions, type TurnRow, turns } from "./schema.ts";
+
+export interface TurnEnd {
+  readonly state: "done" | "failed" | "interrupted";
+  readonly at: number;
+  /** When the client was first shown something, if it was. */
+  readonly firstTextAt: number | null;
+  readonly errorCode: string | null;
+}
 
 export interface Turns {
   /** A message was sent to claude. */
   sent(turn: Pick<TurnRow, "id" | "session" | "traceId" | "sentAt">): void;
-  received(id: string, at: number, promptId: string): void;
-  firstText(id: string, at: number): void;
-  ended(id: string, at: number, state: "done" | "failed" | "interrupted", errorCode?: string): void;
+  /** claude has received it; its conversation counts it. */
+  received(id: string, session: string, at: number, promptId: string): void;
+  ended(id: string, end: TurnEnd): void;
   /** The tokens it took, which are known a little later. */
   usage(id: string, usage: Usage): void;
   /** Marks what a dead server left in the middle; how many there were. */
@@ -34,14 +42,19 @@ export function turnsIn({ database }: Store): Turns {
     .set({ state: "running", receivedAt: value("at"), promptId: value("promptId") })
     .where(mine)
     .prepare();
-  const firstText = database
-    .update(turns)
-    .set({ firstTextAt: value("at") })
-    .where(mine)
+  const count = database
+    .update(sessions)
+    .set({ turns: sql`${sessions.turns} + 1`, lastActiveAt: value("at") })
+    .where(eq(sessions.key, sql.placeholder("session")))
     .prepare();
   const ended = database
     .update(turns)
-    .set({ state: value("state"), endedAt: value("at"), errorCode: value("errorCode") })
+    .set({
+      state: value("state"),
+      endedAt: value("at"),
+      firstTextAt: value("firstTextAt"),
+      errorCode: value("errorCode"),
+    })
     .where(mine)
     .prepare();
   const usage = database
@@ -51,9 +64,12 @@ export function turnsIn({ database }: Store): Turns {
     .prepare();
   return {
     sent: (turn) => void insert.run(turn),
-    received: (id, at, promptId) => void received.run({ id, at, promptId }),
-    firstText: (id, at) => void firstText.run({ id, at }),
-    ended: (id, at, state, errorCode) => void ended.run({ id, at, state, errorCode: errorCode ?? null }),
+    received: (id, session, at, promptId) =>
+      database.transaction(() => {
+        received.run({ id, at, promptId });
+        count.run({ session, at });
+      }),
+    ended: (id, end) => void ended.run({ id, ...end }),
     usage: (id, { input, output, cached }) => void usage.run({ id, input, output, cached }),
     markLost: (at) =>
       database

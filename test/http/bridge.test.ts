@@ -100,7 +100,7 @@ describe("with a good token", () => {
     const first = connect(token);
     await first.opened;
     first.socket.send(JSON.stringify(hello));
-    expect(JSON.parse(await first.next())).toEqual({ type: "hello_ack", protocol: 1 });
+    expect(JSON.parse(await first.next())).toEqual({ type: "hello_ack", protocol: 1, mode: "live", tools: [] });
     const second = connect(token);
     await second.opened;
     second.socket.send(JSON.stringify(hello));

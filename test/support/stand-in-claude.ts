@@ -46,6 +46,32 @@ const hook = async (body: object) => {
 };
 const row = (value: object) => appendFileSync(transcript, `${JSON.stringify(value)}\n`);
 
+/** As in live mode: hooks, side by side. */
+const byHooks = async (lines: string[], prompt_id: string, message_id: string) => {
+  await Promise.all(
+    lines.map((delta, index) =>
+      hook({
+        hook_event_name: "MessageDisplay",
+        prompt_id,
+        message_id,
+        index,
+        final: index === lines.length - 1,
+        delta,
+      }),
+    ),
+  );
+};
+/** As in tool mode: reply frames, the last one final. The tool call returns when that is acknowledged. */
+const byFrames = async (lines: string[]) => {
+  acknowledged = Promise.withResolvers();
+  lines.forEach((content, index) => {
+    const final = index === lines.length - 1;
+    socket.send(writeFrame({ type: "reply", content, final, ...(final ? { id: crypto.randomUUID() } : {}) }));
+  });
+  await acknowledged.promise;
+};
+let acknowledged = Promise.withResolvers<void>();
+
 async function turn(content: string, messageId: string, again: boolean): Promise<void> {
   if (content === "exit") process.exit(7);
   if (content === "deaf" || (content === "deaf once" && !again)) return;
@@ -65,19 +91,9 @@ async function turn(content: string, messageId: string, again: boolean): Promise
     return;
   }
   const count = Number(/^lines (\d+)/.exec(content)?.[1] ?? 0);
+  const through = process.env.STAND_IN_REPLY === "frames" ? byFrames : byHooks;
   const lines = count ? Array.from({ length: count }, (_, i) => `${content} ${i}\n`) : [`You said: ${content}`];
-  await Promise.all(
-    lines.map((delta, index) =>
-      hook({
-        hook_event_name: "MessageDisplay",
-        prompt_id,
-        message_id: messageId,
-        index,
-        final: index === lines.length - 1,
-        delta,
-      }),
-    ),
-  );
+  await through(lines, prompt_id, messageId);
   const text = lines.join("");
   const usage = { input_tokens: 3, output_tokens: lines.length, cache_read_input_tokens: 1 };
   row({ type: "assistant", message: { id: messageId, content: [{ type: "text", text }], usage } });
@@ -106,6 +122,7 @@ socket.onmessage = ({ data }) => {
   const read = readFrame(serverFrame, String(data));
   if ("wrong" in read) throw new Error(read.wrong);
   if (read.frame.type === "ping") socket.send(writeFrame({ type: "pong" }));
+  if (read.frame.type === "reply_ack") acknowledged.resolve();
   if (read.frame.type === "inbound") {
     void turn(read.frame.content, read.frame.meta.message_id, read.frame.again === true);
   }

@@ -55,7 +55,7 @@ export async function createWorld({
 }
 
 /** The stand-in as a program that can be started by its path. */
-function standInClaude(folder: string): string {
+export function standInClaude(folder: string): string {
   const path = join(folder, "claude");
   const script = join(import.meta.dir, "stand-in-claude.ts");
   writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`, { mode: 0o755 });
