@@ -78,19 +78,23 @@ const dialogs: readonly Dialog[] = [
   },
   {
     name: "onboarding",
-    title: /Let's get started\.|Select login method/,
+    title: /(Let's get started\.|Select login method)[\s\S]*❯/,
     answer: () => ({ refuse: "Claude Code has not been set up for this user. Run `claude` once in a terminal." }),
-  },
-  {
-    name: "login",
-    title: /Not logged in · (Please )?run \/login/i,
-    answer: () => ({ refuse: "Claude Code is not logged in. Run `claude` in a terminal and use /login." }),
   },
 ];
 
-/** What to do about `screen`; null when no dialog stands on it. */
+/** Whether claude's footer, below its input, says that nobody is logged in. */
+export const saysNotLoggedIn = (screen: string): boolean => /Not logged in · run \/login/i.test(lowestPart(screen));
+
+/** What stands below the last rule: a dialog, or under claude's input the footer. What was said is above. */
+const lowestPart = (screen: string): string => screen.slice(Math.max(screen.lastIndexOf("─".repeat(20)), 0));
+
+/**
+ * What to do about `screen`; null when no dialog stands on it. Only for a claude that does not take
+ * messages yet: a resumed conversation is drawn on the same screen, and may say anything.
+ */
 export function advise(screen: string, consent: Consent): Advice | null {
-  const dialog = dialogs.find(({ title }) => title.test(screen));
+  const dialog = dialogs.find(({ title }) => title.test(lowestPart(screen)));
   if (!dialog) return null;
   const answer = dialog.answer(consent);
   if ("refuse" in answer) return { dialog: dialog.name, refuse: answer.refuse };

@@ -3,9 +3,11 @@
  * workspace could turn against us (hooks off, hooks elsewhere, our variables replaced) is said again in
  * `--settings`, which wins over the workspace's own.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { z } from "zod";
 import type { Config } from "../config/schema.ts";
+import { ApiError } from "../openai/errors.ts";
 import { PLUGIN_NAME, TOOL_PREFIX } from "../plugin/manifest.ts";
 import type { ReplyMode } from "../wire/frames.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
@@ -124,13 +126,26 @@ export function launchHash(workspace: string, config: Config): string {
   return Bun.hash(JSON.stringify([workspace, permissionMode, allowedTools, effort, useApiKey, reply])).toString(16);
 }
 
-/** Writes the files of one claude and says how to start it. */
+/**
+ * Writes the files of one claude and says how to start it.
+ * @throws ApiError (503) when there is no claude
+ */
 export function prepareLaunch(
   spec: LaunchSpec,
   place: LaunchPlace,
   config: Config,
   parentEnv: Record<string, string | undefined>,
 ): Launch {
+  const claude = findClaude(config.claudeBin, parentEnv);
+  if (!claude) {
+    throw new ApiError(
+      "claude_not_found",
+      `There is no program ${config.claudeBin}. Install Claude Code (npm install -g @anthropic-ai/claude-code) or set ` +
+        "SYNTHESIS_CLAUDE_BIN to where it is.",
+      null,
+      60,
+    );
+  }
   const ours = {
     SYNTHESIS_BRIDGE_URL: `ws://127.0.0.1:${place.port}/bridge`,
     SYNTHESIS_BRIDGE_TOKEN: place.bridgeToken,
@@ -150,6 +165,9 @@ export function prepareLaunch(
     "settings.json",
     JSON.stringify({
       disableAllHooks: false,
+      // A workspace may not start its own MCP servers by approving them itself.
+      enableAllProjectMcpServers: false,
+      disabledMcpjsonServers: projectMcpServers(spec.workspace),
       allowedHttpHookUrls: [`http://127.0.0.1:${place.port}/*`],
       env: ours,
       spinnerTipsEnabled: false,
@@ -162,8 +180,7 @@ export function prepareLaunch(
 
   return {
     argv: [
-      // Not found: the name itself goes into the error of the start.
-      findClaude(config.claudeBin, parentEnv) ?? config.claudeBin,
+      claude,
       "--plugin-dir",
       place.plugin,
       place.managed.channelAllowed ? "--channels" : "--dangerously-load-development-channels",
@@ -172,7 +189,7 @@ export function prepareLaunch(
       spec.claudeSession,
       "--permission-mode",
       // Without hooks nobody could answer the question; this mode answers it with no.
-      place.managed.hooksForbidden && config.permissionMode === "manual" ? "dontAsk" : config.permissionMode,
+      place.managed.hooksForbidden && config.permissionMode !== "bypassPermissions" ? "dontAsk" : config.permissionMode,
       "--effort",
       config.effort,
       "--allowed-tools",
@@ -193,6 +210,21 @@ export function prepareLaunch(
     debugFile,
   };
 }
+
+/** The names of the MCP servers that a workspace, or a folder above it, brings in its `.mcp.json`. */
+function projectMcpServers(folder: string): string[] {
+  const file = join(folder, ".mcp.json");
+  const above = dirname(folder) === folder ? [] : projectMcpServers(dirname(folder));
+  if (!existsSync(file)) return above;
+  try {
+    return [...above, ...Object.keys(mcpFile.parse(JSON.parse(readFileSync(file, "utf8"))).mcpServers)];
+  } catch {
+    // claude can make nothing of it either.
+    return above;
+  }
+}
+
+const mcpFile = z.looseObject({ mcpServers: z.record(z.string(), z.unknown()) });
 
 /** The parent's environment without what is synthesis's own or another claude's. */
 function inherited(parentEnv: Record<string, string | undefined>): Record<string, string> {

@@ -12,8 +12,9 @@ export function endLeftovers(marker: string): void {
     try {
       process.kill(pid, "SIGKILL");
     } catch (error) {
-      // Gone in the meantime.
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      // ESRCH: gone in the meantime. EPERM: it has become another user's.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "ESRCH" && code !== "EPERM") throw error;
     }
   }
 }
@@ -77,5 +78,6 @@ function fromPs(marker: string): number[] {
   return table
     .split("\n")
     .filter((line) => line.includes(marker))
-    .map((line) => Number.parseInt(line, 10));
+    .flatMap((line) => /^\s*(\d+)\s/.exec(line)?.[1] ?? [])
+    .map(Number);
 }

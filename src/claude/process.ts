@@ -10,7 +10,7 @@ import { CLOSE, type ReplyFrame } from "../wire/frames.ts";
 import type { HookBody } from "../wire/hooks.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import { type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
-import { advise } from "./dialogs.ts";
+import { advise, saysNotLoggedIn } from "./dialogs.ts";
 import { type LaunchSpec, prepareLaunch } from "./launch.ts";
 import { endLeftovers } from "./leftovers.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
@@ -68,7 +68,7 @@ export class ClaudeProcess implements ConnectionOwner {
   isBusy: () => boolean = () => false;
   /** When it last did something for somebody, in ms of `Date.now()`. */
   lastActiveAt = Date.now();
-  /** When it last gave any sign of life (screen, hook, frame), in ms of `Date.now()`. */
+  /** When it last gave any sign of life (screen, hook, reply), in ms of `Date.now()`. */
   lastSignAt = Date.now();
 
   readonly #config: Config;
@@ -86,6 +86,8 @@ export class ClaudeProcess implements ConnectionOwner {
   /** While the socket is away: resolves with whether it came back in time. */
   #reconnection: (PromiseWithResolvers<boolean> & { grace: Timer }) | null = null;
   #channel: ChannelState | null = null;
+  /** As its plugin sees it: a wrapper may stand between claude and us. */
+  #claudePid: number | null = null;
   readonly #replies: string[] = [];
   #pressed = { what: "", at: 0 };
 
@@ -119,8 +121,7 @@ export class ClaudeProcess implements ConnectionOwner {
       rmSync(place.folder, { recursive: true, force: true });
       throw new ApiError(
         "claude_not_found",
-        `Claude Code could not be started (${(error as Error).message}). Install it (npm install -g ` +
-          "@anthropic-ai/claude-code) or set SYNTHESIS_CLAUDE_BIN to where it is.",
+        `Claude Code could not be started: ${(error as Error).message}. \`synthesis doctor\` says more.`,
         null,
         60,
       );
@@ -133,7 +134,10 @@ export class ClaudeProcess implements ConnectionOwner {
       this.#channel = state;
       this.#lookAtStart();
     });
-    this.#look = setInterval(() => this.#lookAtStart(), LOOK_MS);
+    this.#look = setInterval(() => {
+      this.#debugLog.check();
+      this.#lookAtStart();
+    }, LOOK_MS);
     this.#startDeadline = setTimeout(
       () => this.#failStart(`Claude Code was not ready after ${config.readyTimeoutMs} ms.`),
       config.readyTimeoutMs,
@@ -159,7 +163,7 @@ export class ClaudeProcess implements ConnectionOwner {
 
   /** Whether claude works, as it says itself; null when it does not say. */
   get status(): SessionStatus | null {
-    return this.#connection ? this.#place.sessionFolder.read(this.#connection.pid) : null;
+    return this.#claudePid === null ? null : this.#place.sessionFolder.read(this.#claudePid);
   }
 
   /**
@@ -196,6 +200,7 @@ export class ClaudeProcess implements ConnectionOwner {
   attach(connection: Connection): void {
     this.#connection?.close(CLOSE.REPLACED, "replaced by reconnect");
     this.#connection = connection;
+    this.#claudePid = connection.pid;
     this.#endReconnection(true);
     this.onEvent({ type: "connection", open: true });
     this.#debugLog.check();
@@ -253,13 +258,16 @@ export class ClaudeProcess implements ConnectionOwner {
       this.#failStart(channelRefused(this.#channel.why), "channel_refused");
       return;
     }
-    const { trusted } = this.spec;
-    const advice = advise(this.#screen.text(), { trusted, useApiKey: this.#config.useApiKey });
-    if (advice && "refuse" in advice) {
-      this.#failStart(advice.refuse, advice.dialog === "login" ? "claude_not_logged_in" : "claude_not_ready");
-    } else if (advice) {
-      if (advice.key !== "") this.#press(advice.dialog, advice.key);
-    } else if (this.#connection && this.#channel?.registered) {
+    const screen = this.#screen.text();
+    if (!this.#connection || !this.#channel?.registered) {
+      const { trusted } = this.spec;
+      const advice = advise(screen, { trusted, useApiKey: this.#config.useApiKey });
+      if (advice && "refuse" in advice) this.#failStart(advice.refuse);
+      else if (advice && advice.key !== "") this.#press(advice.dialog, advice.key);
+    } else if (saysNotLoggedIn(screen)) {
+      const message = "Claude Code is not logged in. Run `claude` in a terminal and use /login.";
+      this.#failStart(message, "claude_not_logged_in");
+    } else {
       this.#endStart();
       this.#state = "ready";
       this.#unwatchStatus = this.#place.sessionFolder.watch(this.#connection.pid, () =>
@@ -313,15 +321,20 @@ export class ClaudeProcess implements ConnectionOwner {
         30,
       ),
     );
-    endGroup(this.pid);
-    endLeftovers(this.bridgeToken);
     this.#unwatchStatus?.();
     this.#child.terminal?.close();
     this.#debugLog.close();
     this.#screen.dispose();
     this.#connection?.close(1000, "claude is gone");
     this.#endReconnection(false);
-    rmSync(this.#place.folder, { recursive: true, force: true });
+    try {
+      endGroup(this.pid);
+      endLeftovers(this.bridgeToken);
+      rmSync(this.#place.folder, { recursive: true, force: true });
+    } catch (error) {
+      // The conversation goes on without; the next start of the server clears what is left.
+      log.error("leftovers of claude could not be cleared: {error}", { pid: this.pid, error });
+    }
     log.info("claude exited", { session: this.spec.sessionKey, pid: this.pid, code, signal });
     this.onEvent({ type: "exit", exit: { code, signal } });
     return { code, signal };

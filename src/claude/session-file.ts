@@ -42,7 +42,10 @@ export class SessionFolder {
   watch(pid: number, onChange: () => void): () => void {
     // Made by the first claude that ever runs.
     if (!this.#watch && existsSync(this.#folder)) {
-      this.#watch = watchChanges(this.#folder, (file) => this.#listeners.get(file)?.());
+      this.#watch = watchChanges(this.#folder, (file) => {
+        if (file === null) for (const listener of this.#listeners.values()) listener();
+        else this.#listeners.get(file)?.();
+      });
     }
     this.#listeners.set(`${pid}.json`, onChange);
     return () => this.#listeners.delete(`${pid}.json`);

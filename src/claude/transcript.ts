@@ -140,7 +140,7 @@ async function follow<T>(
   // The folder is watched, since a session's first turn may end before its file is there.
   const name = basename(path);
   const watcher = watchChanges(dirname(path), (file) => {
-    if (file === name) wake();
+    if (file === name || file === null) wake();
   });
   signal.addEventListener("abort", wake);
   try {

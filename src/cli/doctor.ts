@@ -1,5 +1,6 @@
 /** `synthesis doctor`: says what is wrong and what to do, in plain words. */
 import { Command } from "commander";
+import { loadConfig } from "../config/load.ts";
 import { pathsFor } from "../config/paths.ts";
 import { type Check, examine } from "../doctor/checks.ts";
 import { liveTurn } from "../doctor/live.ts";
@@ -13,9 +14,14 @@ export function doctorCommand(): Command {
     .option("--json", "print the checks as JSON");
   return addSettings(command).action(
     async ({ home, live, json, ...flags }: { home?: string; live?: boolean; json?: boolean }) => {
-      const checks = await examine(pathsFor(home ?? process.env.SYNTHESIS_HOME), process.env, flags);
+      const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
+      const checks = await examine(paths, process.env, flags);
       const broken = () => checks.some(({ result }) => result === "failed");
-      if (live && !broken()) checks.push(...(await liveTurn(thisProgram(), process.env)));
+      if (live && !broken()) {
+        const { workspace } = loadConfig(paths, process.env, flags);
+        const user = { configFile: paths.configFile, workspace };
+        checks.push(...(await liveTurn(thisProgram(), process.env, user, flags)));
+      }
       console.log(json ? JSON.stringify({ ok: !broken(), checks }, null, 2) : checks.map(line).join("\n"));
       if (broken()) process.exitCode = 1;
     },

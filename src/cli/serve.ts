@@ -22,12 +22,18 @@ import { turnsIn } from "../store/turns.ts";
 import { addSettings } from "./settings.ts";
 import { thisProgram } from "./this-program.ts";
 
+/** A second signal this soon after the first is the same one. */
+const SECOND_SIGNAL_MS = 500;
+
 export function serveCommand(): Command {
   const command = addSettings(new Command("serve").description("run the server (the default)"));
   return command.action(async ({ home, ...flags }: { home?: string }) => {
     const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
     mkdirSync(paths.home, { recursive: true, mode: 0o700 });
-    const config = loadConfig(paths, process.env, flags);
+    const managed = readManagedSettings(PLUGIN_NAME);
+    const loaded = loadConfig(paths, process.env, flags);
+    // Where no hook of ours may run, only the reply tool can bring an answer.
+    const config: Config = managed.hooksForbidden ? { ...loaded, reply: "tool" } : loaded;
     const key = config.apiKey ?? chatKey(paths.chatKey);
     mkdirSync(config.workspace, { recursive: true, mode: 0o700 });
     await configureLog(config);
@@ -42,7 +48,7 @@ export function serveCommand(): Command {
       config,
       paths,
       port: () => server.port ?? config.bridgePort,
-      managed: readManagedSettings(PLUGIN_NAME),
+      managed,
       env: process.env,
     });
     const conversations = createConversations({ config, pool, sessions: sessionsIn(store), turns, env: process.env });
@@ -52,13 +58,15 @@ export function serveCommand(): Command {
 
     const guard = startGuard([...thisProgram(), "sweep", "--home", paths.home]);
 
-    let ending = false;
+    let endingSince: number | null = null;
     const end = async () => {
-      if (ending) {
+      if (endingSince !== null) {
+        // Ctrl-C reaches us twice at once, from the terminal and from npx; a person takes longer.
+        if (Date.now() - endingSince < SECOND_SIGNAL_MS) return;
         pool.killAll();
         process.exit(1);
       }
-      ending = true;
+      endingSince = Date.now();
       getLogger(["synthesis"]).info("shutting down");
       await conversations.drain(config.drainMs);
       await pool.stopAll();

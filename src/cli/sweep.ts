@@ -14,7 +14,7 @@ export const sweepCommand = () =>
     .action(async ({ home }: { home?: string }) => {
       const paths = pathsFor(home);
       await remainsEnd(paths.run, PATIENCE_MS);
-      const result = takeLock(paths.lock);
+      const result = takeLock(paths.lock, true);
       // Another server has started, and has cleared it.
       if ("heldBy" in result) return;
       clearRemains(paths.run);

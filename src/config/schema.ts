@@ -10,7 +10,9 @@ import type { Paths } from "./paths.ts";
 /** A number that may come as text, as it does from the environment and the command line. */
 const number = (schema: z.ZodNumber) =>
   z.preprocess((value) => (typeof value === "string" && value.trim() !== "" ? Number(value) : value), schema);
-const milliseconds = number(z.number().int().min(1));
+/** A timer of more than this many ms fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const milliseconds = number(z.number().int().min(1).max(LONGEST_TIMER_MS));
 const list = (separator: string | RegExp) =>
   z.preprocess(
     (value) => (typeof value === "string" ? value.split(separator).filter((part) => part !== "") : value),
@@ -43,7 +45,7 @@ export const settings = {
   maxProcesses: number(z.number().int().min(1).max(256)).describe("How many claude processes may run at once"),
   maxQueue: number(z.number().int().min(0).max(10_000)).describe("How many messages may wait, over all conversations"),
   idleKillMs: milliseconds.describe("After which an idle claude is ended, in ms; its conversation resumes"),
-  drainMs: number(z.number().int().min(0)).describe(
+  drainMs: number(z.number().int().min(0).max(LONGEST_TIMER_MS)).describe(
     "How long running turns may go on when the server is stopped, in ms",
   ),
   readyTimeoutMs: milliseconds.describe("How long a claude may take to start, in ms"),

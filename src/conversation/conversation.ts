@@ -22,6 +22,9 @@ import type { Workspace } from "./workspace.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
 
+/** What waits longer than a start may take and this, in ms, gets its stream, so that its client sees heartbeats. */
+const PATIENCE_MS = 1_000;
+
 export interface Request {
   readonly text: string;
   readonly workspace: Workspace;
@@ -37,8 +40,12 @@ export interface ConversationDeps {
 }
 
 export interface Watcher {
-  /** A turn is over; `error` is what the client was told, null when all went well. */
-  onTurn(ms: number, error: ApiError | null): void;
+  /**
+   * A request has been served.
+   * @param ms how long claude worked on it, null when it was never sent
+   * @param error what the client was told, null when all went well
+   */
+  onTurn(ms: number | null, error: ApiError | null): void;
   /** Nothing waits, nothing runs, and there is no process. */
   onRest(): void;
 }
@@ -54,6 +61,7 @@ export class Conversation {
   readonly #foreign = new Set<string>();
   #foreignOver = Promise.withResolvers<void>();
   #working = false;
+  #sentAt = 0;
   #serving: Request | null = null;
   #run: TurnRun | null = null;
   #process: ClaudeProcess | null = null;
@@ -85,6 +93,12 @@ export class Conversation {
     reply.left.addEventListener("abort", () => this.#withdraw(request));
     // Behind a turn that runs, there is nothing left to go wrong before it is its turn but what it waits for.
     if (this.#run) reply.open("warm");
+    else {
+      const patience = setTimeout(() => reply.open("waiting"), this.#deps.config.readyTimeoutMs + PATIENCE_MS);
+      const end = () => clearTimeout(patience);
+      reply.opened.then(end, end);
+      reply.left.addEventListener("abort", end);
+    }
     void this.#work();
   }
 
@@ -118,7 +132,6 @@ export class Conversation {
     this.#working = true;
     for (let request = this.#queue.shift(); request; request = this.#queue.shift()) {
       this.#serving = request;
-      const started = Date.now();
       let error: unknown = null;
       try {
         await this.#serve(request);
@@ -131,7 +144,10 @@ export class Conversation {
         request.reply.fail(cause);
       }
       this.#serving = null;
-      this.#watcher.onTurn(Date.now() - started, error instanceof ApiError ? error : request.reply.error);
+      const told = error instanceof ApiError ? error : request.reply.error;
+      const ms = this.#sentAt === 0 ? null : Date.now() - this.#sentAt;
+      if (told || ms !== null) this.#watcher.onTurn(ms, told);
+      this.#sentAt = 0;
       // Between two turns the process is idle, and others may be waiting for one.
       this.#deps.pool.noteIdle();
     }
@@ -161,11 +177,14 @@ export class Conversation {
       transcriptAt: transcript ? statSync(transcript).size : 0,
       findTranscript: () => this.#findTranscript(session),
     });
+    // In the meantime the client may have left, or the server may be ending.
+    if (reply.left.aborted) return;
     if (!run.start()) {
       await process.stop();
       throw new ApiError("message_not_received", "The connection to Claude Code was lost. Try again.", null, 1);
     }
     this.#run = run;
+    this.#sentAt = Date.now();
     this.#runs.add(run);
     void run.over.then(() => this.#runs.delete(run));
     reply.open(temperature);
@@ -279,9 +298,12 @@ export class Conversation {
   }
 
   #endForeign(which: (promptId: string) => boolean): void {
+    if (this.#foreign.size === 0) return;
     for (const id of this.#foreign) if (which(id)) this.#foreign.delete(id);
     if (this.#foreign.size > 0) return;
     this.#foreignOver.resolve();
     this.#foreignOver = Promise.withResolvers();
+    // Others may be waiting for its place.
+    if (!this.isBusy) this.#deps.pool.noteIdle();
   }
 }

@@ -28,7 +28,7 @@ export function createConversations(deps: ConversationDeps): Conversations {
   const create = (identity: Identity): Conversation =>
     new Conversation(identity, deps, {
       onTurn: (ms, error) => {
-        typicalTurn += (ms - typicalTurn) / 8;
+        if (ms !== null) typicalTurn += (ms - typicalTurn) / 8;
         if (error?.code === "claude_not_logged_in") login = "expired";
         else if (!error) login = "ok";
       },

@@ -3,7 +3,7 @@ import type { Usage } from "../openai/chunks.ts";
 import { ApiError } from "../openai/errors.ts";
 
 /** How the request found its claude. */
-export type Temperature = "warm" | "cold" | "resumed";
+export type Temperature = "warm" | "cold" | "resumed" | "waiting";
 
 export type ReplyPart =
   | { readonly type: "text"; readonly text: string }

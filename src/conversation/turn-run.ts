@@ -4,7 +4,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { ClaudeEvent, ClaudeProcess } from "../claude/process.ts";
-import { findPrompt, readInterruption, readTurn } from "../claude/transcript.ts";
+import { findPrompt, readInterruption, readTurn, type TurnRecord } from "../claude/transcript.ts";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import type { Turns } from "../store/turns.ts";
@@ -17,6 +17,8 @@ const log = getLogger(["synthesis", "turn"]);
 const INTERRUPT_MS = 5_000;
 /** Escape is pressed again when claude still works after this. */
 const PRESS_AGAIN_MS = 1_500;
+/** `Stop` comes within milliseconds of claude's being idle. */
+const LOST_STOP_MS = 3_000;
 /** How long a client that has its answer waits for the token figures. */
 const FIGURES_MS = 500;
 
@@ -45,6 +47,7 @@ export class TurnRun {
   readonly #leave = () => this.interrupt(null);
   #state;
   #deadline: Timer | undefined;
+  #lostStop: Timer | undefined;
   #again = false;
   #error: ApiError | null = null;
   #startedAt = 0;
@@ -67,9 +70,14 @@ export class TurnRun {
   /** Sends the message. False when there is no connection to send it through. */
   start(): boolean {
     const { reply, sessionKey, turns, process, text } = this.#deps;
-    if (!this.#send()) return false;
     this.#startedAt = Date.now();
+    // Before it is sent: what cannot be written down must not be done either.
     turns.sent({ id: this.id, session: sessionKey, traceId: reply.traceId, sentAt: this.#startedAt });
+    if (!this.#send()) {
+      const end = { state: "failed", at: Date.now(), firstTextAt: null, errorCode: "message_not_received" } as const;
+      this.#record(() => turns.ended(this.id, end));
+      return false;
+    }
     log.info("message sent", { session: sessionKey, turn: this.id, pid: process.pid, characters: text.length });
     this.#armDeadline();
     reply.left.addEventListener("abort", this.#leave);
@@ -83,7 +91,7 @@ export class TurnRun {
     } else if (event.type === "reply") {
       this.#reduce({ type: "reply", content: event.frame.content, final: event.frame.final });
     } else if (event.type === "status") {
-      if (this.#deps.config.reply === "tool") this.#checkIdle();
+      this.#checkIdle();
     } else if (event.type === "connection") {
       // The socket may have dropped with the message in it. The plugin knows the ids it has passed on.
       if (event.open && this.#phase === "sent") this.#send();
@@ -94,11 +102,24 @@ export class TurnRun {
     }
   }
 
-  /** In tool mode hooks may be forbidden; then claude's own record is all that says when it is done. */
+  /**
+   * claude's own word that it is done. In tool mode it counts at once, since hooks may be forbidden; in live
+   * mode `Stop` is on its way, and only when it is lost does this end the turn.
+   */
   #checkIdle(): void {
-    if (this.#phase !== "running" && this.#phase !== "answered") return;
-    const { status } = this.#deps.process;
-    if (status?.status === "idle" && status.since > this.#receivedAt) this.#reduce({ type: "idle" });
+    const isIdle = () => {
+      if (this.#phase !== "running" && this.#phase !== "answered") return false;
+      const { status } = this.#deps.process;
+      return status?.status === "idle" && status.since > this.#receivedAt;
+    };
+    if (this.#deps.config.reply === "tool") {
+      if (isIdle()) this.#reduce({ type: "idle" });
+    } else {
+      clearTimeout(this.#lostStop);
+      this.#lostStop = setTimeout(() => {
+        if (isIdle()) this.#reduce({ type: "idle" });
+      }, LOST_STOP_MS);
+    }
   }
 
   /** Ends the turn before claude does. @param error what the client is told, null when it has left */
@@ -136,7 +157,7 @@ export class TurnRun {
     switch (output.type) {
       case "received":
         this.#receivedAt = Date.now();
-        turns.received(this.id, sessionKey, this.#receivedAt, output.promptId);
+        this.#record(() => turns.received(this.id, sessionKey, this.#receivedAt, output.promptId));
         this.#armDeadline();
         break;
       case "text":
@@ -144,7 +165,7 @@ export class TurnRun {
         reply.put(output);
         break;
       case "usage":
-        turns.usage(this.id, output.usage);
+        this.#record(() => turns.usage(this.id, output.usage));
         reply.put(output);
         break;
       case "error":
@@ -173,22 +194,43 @@ export class TurnRun {
   }
 
   async #readTranscript(named: string | null): Promise<void> {
-    const path = named ?? (await this.#deps.findTranscript());
-    const record = path ? await readTurn(path, this.id, this.#deps.transcriptAt) : null;
+    let record: TurnRecord | null = null;
+    try {
+      const path = named ?? (await this.#deps.findTranscript());
+      record = path ? await readTurn(path, this.id, this.#deps.transcriptAt) : null;
+    } catch (error) {
+      // What was streamed has to do.
+      this.#noteUnreadable(error);
+    }
     this.#reduce({ type: "transcript", texts: record?.texts ?? null, usage: record?.usage ?? null });
     this.#close();
+  }
+
+  /** Writes down how it goes. A turn under way does not fail because that fails. */
+  #record(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      log.error("turn not written down: {error}", { session: this.#deps.sessionKey, turn: this.id, error });
+    }
+  }
+
+  #noteUnreadable(error: unknown): void {
+    log.warning("transcript not readable: {error}", { session: this.#deps.sessionKey, turn: this.id, error });
   }
 
   /** The turn has its end; after `done` the token figures are still awaited. */
   #end(state: "done" | "failed" | "interrupted"): void {
     const { reply, turns, sessionKey } = this.#deps;
     reply.left.removeEventListener("abort", this.#leave);
-    turns.ended(this.id, {
-      state: this.#error ? "failed" : state,
-      at: Date.now(),
-      firstTextAt: this.#firstTextAt,
-      errorCode: this.#error?.code ?? null,
-    });
+    this.#record(() =>
+      turns.ended(this.id, {
+        state: this.#error ? "failed" : state,
+        at: Date.now(),
+        firstTextAt: this.#firstTextAt,
+        errorCode: this.#error?.code ?? null,
+      }),
+    );
     log.info("turn {state}", { state, session: sessionKey, turn: this.id, ms: Date.now() - this.#startedAt });
     // A turn that is done without `Stop` has no transcript to wait for.
     if (state !== "done" || !this.#reading) this.#close();
@@ -196,6 +238,7 @@ export class TurnRun {
 
   #close(): void {
     clearTimeout(this.#deadline);
+    clearTimeout(this.#lostStop);
     this.#deps.reply.close();
     this.#over.resolve();
   }
@@ -223,14 +266,19 @@ export class TurnRun {
   /** No receipt in time: is claude busy with something else, was the hook lost, or was the message? */
   async #checkReceipt(): Promise<void> {
     const { process, findTranscript, transcriptAt } = this.#deps;
-    const path = await findTranscript();
-    const promptId = path ? await findPrompt(path, this.id, transcriptAt) : null;
+    let promptId: string | null = null;
+    try {
+      const path = await findTranscript();
+      promptId = path ? await findPrompt(path, this.id, transcriptAt) : null;
+    } catch (error) {
+      this.#noteUnreadable(error);
+    }
     if (!this.#awaitsReceipt) return;
     if (promptId !== null) {
       // When it was taken up is not known; if claude is idle by now, it is done with it.
       this.#reduce({ type: "receipt", promptId });
       this.#receivedAt = this.#startedAt;
-      if (this.#deps.config.reply === "tool") this.#checkIdle();
+      this.#checkIdle();
     } else if (process.status?.status === "busy" && Date.now() - this.#startedAt < this.#deps.config.turnTimeoutMs) {
       // The message is in claude's own queue.
       this.#armDeadline();
@@ -267,10 +315,15 @@ export class TurnRun {
    * and a message that comes in between is recorded in front of the interrupted tool's result.
    */
   async #awaitInterruption(): Promise<void> {
-    const path = await this.#deps.findTranscript();
-    const signal = AbortSignal.timeout(INTERRUPT_MS);
-    if (path && (await readInterruption(path, this.id, this.#deps.transcriptAt, signal)))
-      this.#reduce({ type: "idle" });
+    try {
+      const path = await this.#deps.findTranscript();
+      const signal = AbortSignal.timeout(INTERRUPT_MS);
+      const found = path && (await readInterruption(path, this.id, this.#deps.transcriptAt, signal));
+      if (found) this.#reduce({ type: "idle" });
+    } catch (error) {
+      // The deadline of the interruption looks at claude's status instead.
+      this.#noteUnreadable(error);
+    }
   }
 
   #checkInterrupted(): void {

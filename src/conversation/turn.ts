@@ -193,7 +193,6 @@ function settleReplies(state: TurnState, outputs: readonly TurnOutput[]): Step {
 /** claude's record shows that it does nothing: a hook may not be allowed to say so. */
 function goIdle(state: TurnState): Step {
   if (state.phase === "interrupting" && state.taken) return end(state, "interrupted");
-  if (state.mode === "live") return [state, []];
   if (state.phase === "answered") return [{ ...state, phase: "done" }, [{ type: "free" }]];
   if (state.phase !== "running") return [state, []];
   return [{ ...state, phase: "settling" }, [{ type: "free" }, { type: "read_transcript", path: null }]];
@@ -234,7 +233,9 @@ function takeTranscript(state: TurnState, texts: readonly string[] | null, usage
 }
 
 function interrupt(state: TurnState, error: ApiError | null): Step {
-  if (state.phase !== "sent" && state.phase !== "running" && state.phase !== "answered") return [state, []];
+  // A client that has its answer may leave; claude works on.
+  const may = state.phase === "sent" || state.phase === "running" || (state.phase === "answered" && error !== null);
+  if (!may) return [state, []];
   const told: TurnOutput[] = error && state.phase !== "answered" ? [{ type: "error", error }] : [];
   const next: TurnState = { ...state, phase: "interrupting", silent: true };
   // Before its receipt there is nothing to interrupt: a key pressed now would reach an idle prompt.

@@ -39,8 +39,14 @@ export function workspaceFor(asked: string | undefined, config: Config): Workspa
 
 /** The folder, made if it is not there. */
 function made(path: string, wanted: string): string {
-  if (!existsSync(path)) mkdirSync(path, { recursive: true, mode: 0o700 });
-  else if (!statSync(path).isDirectory()) {
+  if (!existsSync(path)) {
+    try {
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      const why = (error as NodeJS.ErrnoException).code;
+      throw new ApiError("workspace_not_allowed", `The workspace ${wanted} cannot be made (${why}).`, WORKSPACE_HEADER);
+    }
+  } else if (!statSync(path).isDirectory()) {
     throw new ApiError("workspace_not_allowed", `The workspace ${wanted} is not a folder.`, WORKSPACE_HEADER);
   }
   return path;

@@ -140,8 +140,13 @@ function isSwitchOn(auth: AuthStatus | null, env: Env): boolean {
     ? join(env.CLAUDE_CONFIG_DIR, ".claude.json")
     : join(env.HOME ?? auth?.configDirectory ?? "", ".claude.json");
   if (!existsSync(file)) return false;
-  const known = cachedSwitch.safeParse(JSON.parse(readFileSync(file, "utf8")));
-  return known.success && known.data.cachedGrowthBookFeatures.tengu_harbor === true;
+  try {
+    const { cachedGrowthBookFeatures } = cachedSwitch.parse(JSON.parse(readFileSync(file, "utf8")));
+    return cachedGrowthBookFeatures.tengu_harbor === true;
+  } catch {
+    // Half written, or of another form: it does not say so.
+    return false;
+  }
 }
 
 function hooksCheck(config: Config): Check {

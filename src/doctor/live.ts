@@ -1,8 +1,10 @@
 /** One message through a real claude, with the time of each step. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { newToken } from "../claude/tokens.ts";
+import { flagName } from "../config/load.ts";
 import type { Check } from "./checks.ts";
 
 /** The start of a server and a claude, and a short answer of the model's. */
@@ -16,22 +18,35 @@ const chunk = z.looseObject({
 /**
  * Starts a server of its own, in a state folder of its own, and asks it something.
  * @param program how this program is started
- * @param env the user's environment; the state folder and the port are replaced
+ * @param env the user's environment; the state folder is replaced
+ * @param user the user's configuration file and workspace, which hold here, too
+ * @param flags the settings given on the command line
  */
-export async function liveTurn(program: readonly string[], env: Record<string, string | undefined>): Promise<Check[]> {
+export async function liveTurn(
+  program: readonly string[],
+  env: Record<string, string | undefined>,
+  { configFile, workspace }: { configFile: string; workspace: string },
+  flags: object,
+): Promise<Check[]> {
   const home = mkdtempSync(join(tmpdir(), "synthesis-doctor-"));
+  if (existsSync(configFile)) copyFileSync(configFile, join(home, "config.json"));
+  const args = Object.entries(flags).flatMap(([name, value]) => [flagName(name), String(value)]);
+  const key = newToken();
   const steps: Check[] = [];
   let last = performance.now();
   const step = (name: string) => {
     steps.push({ name, result: "ok", found: `${Math.round(performance.now() - last)} ms` });
     last = performance.now();
   };
-  const server = Bun.spawn([...program, "serve", "--home", home, "--bridge-port", "0"], {
-    env: { ...env, SYNTHESIS_HOME: home, SYNTHESIS_BRIDGE_PORT: "0" },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
+  const server = Bun.spawn(
+    [...program, "serve", ...args, "--workspace", workspace, "--home", home, "--bridge-port", "0"],
+    {
+      env: { ...env, SYNTHESIS_HOME: home, SYNTHESIS_API_KEY: key },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    },
+  );
   const patience = setTimeout(() => server.kill("SIGKILL"), PATIENCE_MS);
   const complaints = server.stderr.text();
   try {
@@ -42,7 +57,7 @@ export async function liveTurn(program: readonly string[], env: Record<string, s
       method: "POST",
       headers: {
         "content-type": "application/json",
-        authorization: `Bearer ${env.SYNTHESIS_API_KEY || readFileSync(join(home, "chat.key"), "utf8").trim()}`,
+        authorization: `Bearer ${key}`,
       },
       body: JSON.stringify({ stream: true, messages: [{ role: "user", content: "Answer with the one word: ready" }] }),
     });
@@ -63,9 +78,9 @@ export async function liveTurn(program: readonly string[], env: Record<string, s
   } catch (error) {
     return [...steps, { name: "live", result: "failed", found: (error as Error).message, advice: "See above." }];
   } finally {
-    clearTimeout(patience);
     server.kill("SIGTERM");
     await server.exited;
+    clearTimeout(patience);
     rmSync(home, { recursive: true, force: true });
   }
 }

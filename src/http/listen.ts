@@ -38,9 +38,15 @@ export function listen(deps: ListenDeps): Server<BridgeData> {
     port: config.bridgePort,
     fetch(request, server) {
       app ??= doors(deps, server.port ?? config.bridgePort);
-      if (new URL(request.url).pathname === "/bridge") return upgradeBridge(request, server, pool);
+      // Cut out by hand: with a bad Host the URL is none.
+      if (/^[^?#]*\/bridge(?:[?#]|$)/.test(request.url)) return upgradeBridge(request, server, pool);
       return app.fetch(request, { server });
     },
+    // In development Bun answers an error with its own page, which shows the source.
+    development: false,
+    // Otherwise, outside of development, two servers on one port take turns without a word.
+    reusePort: false,
+    error: () => new ApiError("internal_error", "Something went wrong inside synthesis.").toResponse(),
     websocket: bridgeHandlers(config.bridgePingMs),
   });
   return server;

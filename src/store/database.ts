@@ -15,7 +15,7 @@ export function openStore(file: string) {
   const client = new Database(file, { strict: true });
   client.run("PRAGMA journal_mode = WAL");
   client.run("PRAGMA synchronous = NORMAL");
-  client.run("PRAGMA busy_timeout = 5000");
+  client.run("PRAGMA busy_timeout = 250");
   client.run("PRAGMA foreign_keys = ON");
   const database = drizzle(client, { schema });
   migrate(database, { migrationsFolder: join(import.meta.dir, "migrations") });

@@ -15,8 +15,11 @@ export interface Lock {
   release(): void;
 }
 
-/** Takes the lock. Gives its holder instead when another process has it; null when that one is not known. */
-export function takeLock(file: string): { lock: Lock } | { heldBy: Holder | null } {
+/**
+ * Takes the lock. Gives its holder instead when another process has it; null when that one is not known.
+ * @param silently others are not told who holds it
+ */
+export function takeLock(file: string, silently = false): { lock: Lock } | { heldBy: Holder | null } {
   closeSync(openSync(file, "a", 0o600));
   const database = new Database(file);
   try {
@@ -28,7 +31,7 @@ export function takeLock(file: string): { lock: Lock } | { heldBy: Holder | null
     throw error;
   }
   const tell = (value: Holder) => writeFileSync(`${file}.json`, JSON.stringify(value), { mode: 0o600 });
-  tell({ pid: process.pid });
+  if (!silently) tell({ pid: process.pid });
   return {
     lock: {
       announce: (port) => tell({ pid: process.pid, port }),

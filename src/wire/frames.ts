@@ -24,7 +24,7 @@ const hello = z.strictObject({
   type: z.literal("hello"),
   /** Absent in the first plugins, whose protocol was 1. */
   protocol: z.number().int().min(1).default(1),
-  /** claude's process id; for the log only, the token says who it is. */
+  /** claude's process id, by which its own session file is found. Whose socket this is, the token says. */
   pid: z.number().int(),
   openclaw_session: z.string(),
   claude_session: z.string(),

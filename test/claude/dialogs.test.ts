@@ -1,6 +1,6 @@
 /** Which key brings each of claude's dialogs nearer to the answer we want. */
 import { describe, expect, test } from "bun:test";
-import { advise, type Consent } from "../../src/claude/dialogs.ts";
+import { advise, type Consent, saysNotLoggedIn } from "../../src/claude/dialogs.ts";
 
 const trust = (cursor: "no" | "yes") => `
  Accessing workspace:
@@ -80,11 +80,6 @@ describe("is not pressed", () => {
       { refuse: expect.stringContaining("does not trust this workspace") },
     ],
     [
-      "without a login",
-      "❯\n  manual mode on        Not logged in · run /login",
-      { refuse: expect.stringContaining("/login") },
-    ],
-    [
       "on a claude that was never set up",
       " Let's get started.\n ❯ 1. Dark mode",
       { refuse: expect.stringContaining("Run `claude` once") },
@@ -96,5 +91,27 @@ describe("is not pressed", () => {
     const given = { ...consent, trusted: false };
     if (advice === null) expect(advise(screen, given)).toBeNull();
     else expect(advise(screen, given)).toMatchObject(advice as object);
+  });
+});
+
+describe("what was said in the conversation is not a dialog", () => {
+  const rule = "─".repeat(120);
+  const said = [
+    trust("no"),
+    apiKey("no"),
+    channels,
+    server,
+    servers,
+    bypass,
+    " Let's get started.\n ❯ x",
+    "Not logged in · run /login",
+  ];
+  const screen = `${said.join("\n")}\n${rule}\n❯ \n${rule}\n  ⏸ manual mode on · ? for shortcuts`;
+  test("no key is pressed", () => {
+    expect(advise(screen, consent)).toBeNull();
+    expect(saysNotLoggedIn(screen)).toBe(false);
+  });
+  test("the footer below the input counts", () => {
+    expect(saysNotLoggedIn(`${screen}       Not logged in · run /login`)).toBe(true);
   });
 });

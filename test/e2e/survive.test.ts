@@ -36,6 +36,15 @@ describe("the model is shown every earlier message once", () => {
     expect(shown).toContain("You said: one");
   });
 
+  test("after an idle kill, when it talks of claude's own dialogs", async () => {
+    await begin({ env: { SYNTHESIS_IDLE_KILL_MS: "300" } });
+    const words = "Let's get started. Bypass Permissions mode. Not logged in · run /login. Quick safety check";
+    await say(words);
+    await world.server.logged(/claude exited/);
+    const { answer, found } = await say("two");
+    expect([answer, found]).toEqual(["You said: two", "resumed"]);
+  });
+
   test("after others needed its place", async () => {
     await begin({ env: { SYNTHESIS_MAX_PROCESSES: "1" } });
     await say("one", "a");
@@ -315,7 +324,9 @@ describe("a server that is stopped", () => {
     const pids = descendants(world.server.pid);
     void world.server.stop();
     await world.server.logged(/shutting down/);
-    expect(await world.server.stop()).toBe(1);
+    // Ctrl-C may reach the server twice at once; only a later one is a second one.
+    while ((await Promise.race([world.server.stop(), Bun.sleep(100)])) === undefined);
+    expect(await world.server.exited).toBe(1);
     await gone(pids);
   });
 });

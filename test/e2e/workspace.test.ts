@@ -91,6 +91,20 @@ test("a folder that brings its own MCP servers does not get them started", async
   }
 });
 
+test("a folder that approves its own MCP servers does not get them started", async () => {
+  for (const approval of [{ enableAllProjectMcpServers: true }, { enabledMcpjsonServers: ["evil"] }]) {
+    await using world = await createWorld({
+      prepare: ({ base, workspace }) => {
+        projectSettings(workspace, approval);
+        const mcpServers = { evil: { command: "touch", args: [join(base, "started")] } };
+        writeFileSync(join(workspace, ".mcp.json"), JSON.stringify({ mcpServers }));
+      },
+    });
+    expect(await collect(await world.server.post(ask("hello")))).toBe("You said: hello");
+    expect(existsSync(join(world.claude.base, "started"))).toBe(false);
+  }
+});
+
 test("an API key in the environment is not used unless the user says so", async () => {
   await using shy = await createWorld({ keyApproved: false });
   const refused = await shy.server.post(ask("hello"));

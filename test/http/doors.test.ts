@@ -28,6 +28,20 @@ const chat = (body: unknown, headers: Record<string, string> = json) =>
   });
 const user = (content: unknown) => ({ messages: [{ role: "user", content }] });
 
+/** fetch would not send such a Host. */
+async function rawHost(host: string): Promise<Response> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const socket = connect(Number(new URL(world.server.url).port), "127.0.0.1");
+  let answer = "";
+  socket.on("data", (bytes) => {
+    answer += bytes;
+  });
+  socket.on("close", () => resolve(answer));
+  socket.write(`GET /v1/models HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  const [head = "", body = ""] = (await promise).split("\r\n\r\n");
+  return new Response(body, { status: Number(head.split(" ")[1]) });
+}
+
 describe("every error has OpenAI's shape", () => {
   const cases: [what: string, send: () => Promise<Response>, status: number, code: string, param: string | null][] = [
     ["no key", () => request("/v1/models", { key: null }), 401, "invalid_api_key", null],
@@ -49,6 +63,7 @@ describe("every error has OpenAI's shape", () => {
     ],
     ["a page from a file", () => request("/health", { headers: { origin: "null" } }), 403, "origin_not_allowed", null],
     ["a foreign host", () => request("/health", { headers: { host: "evil.example" } }), 403, "host_not_allowed", null],
+    ["a host that is none", () => rawHost("["), 403, "host_not_allowed", null],
     ["no such address", () => request("/v1/nothing"), 404, "unknown_url", null],
     ["no such model", () => request("/v1/models/gpt-99"), 404, "unknown_url", "model"],
     ["a wrong method", () => request("/v1/chat/completions"), 405, "method_not_allowed", null],

@@ -72,6 +72,21 @@ test("a message that is not taken is sent once more, and claude is restarted whe
   expect([after.status, after.headers.get("x-synthesis-process")]).toEqual([200, "resumed"]);
 });
 
+test("one who waits long gets the stream, and heartbeats with it", async () => {
+  await using world = await createWorld({
+    standIn: true,
+    env: { SYNTHESIS_MAX_PROCESSES: "1", SYNTHESIS_READY_TIMEOUT_MS: "500", SYNTHESIS_SSE_HEARTBEAT_MS: "50" },
+  });
+  const free = await occupy(world, "busy");
+  const response = await world.server.post(ask("hello", { user: "patient" }));
+  expect(response.headers.get("x-synthesis-process")).toBe("waiting");
+  const stream = events(response);
+  await next(stream);
+  expect(JSON.stringify(await next(stream))).toContain('"content":""');
+  free();
+  expect(JSON.stringify(await Array.fromAsync(stream))).toContain("You said: hello");
+});
+
 test("a turn that takes too long, and one without a sign of life, are ended; the next one works", async () => {
   for (const setting of ["SYNTHESIS_TURN_TIMEOUT_MS", "SYNTHESIS_PROGRESS_TIMEOUT_MS"]) {
     await using world = await createWorld({ standIn: true, env: { [setting]: "300" } });
