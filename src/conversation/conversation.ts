@@ -162,8 +162,9 @@ export class Conversation {
   /** One request from its place in the queue to a claude that is free again. */
   async #serve(request: Request): Promise<void> {
     const { reply, text } = request;
+    const [process, temperature] = await this.#readyProcess(request, this.#session(request.workspace));
+    // Read again: one that claude could not go on with has a new id by now.
     const session = this.#session(request.workspace);
-    const [process, temperature] = await this.#readyProcess(request, session);
     if (reply.left.aborted) return;
 
     const transcript = await this.#findTranscript(session);
@@ -216,7 +217,8 @@ export class Conversation {
   }
 
   /** The conversation's claude, free for a turn; started or resumed if need be. */
-  async #readyProcess({ workspace, reply }: Request, session: SessionRow): Promise<[ClaudeProcess, Temperature]> {
+  async #readyProcess(request: Request, session: SessionRow): Promise<[ClaudeProcess, Temperature]> {
+    const { workspace, reply } = request;
     const current = this.#process;
     if (
       current?.state === "ready" &&
@@ -243,7 +245,17 @@ export class Conversation {
     this.#process = process;
     process.isBusy = () => this.isBusy;
     process.onEvent = (event) => this.#takeEvent(process, event);
-    await process.ready;
+    try {
+      await process.ready;
+    } catch (error) {
+      // claude has a file of this session but cannot go on with it. It will not take the id for a new one either.
+      if (!transcript || !(error instanceof ApiError) || !/No conversation found/.test(error.message)) throw error;
+      await process.stop();
+      const { turns: _counted, ...row } = { ...session, claudeSession: crypto.randomUUID() };
+      this.#deps.sessions.save(row);
+      this.#transcript = null;
+      return this.#readyProcess(request, { ...session, claudeSession: row.claudeSession });
+    }
     if (transcript === null && session.turns > 0) {
       log.warning("claude's transcript is gone, the session starts anew", { session: session.key });
       reply.put({

@@ -4,7 +4,7 @@ import type { Usage } from "../openai/chunks.ts";
 import type { Store } from "./database.ts";
 import { sessions, type TurnRow, turns } from "./schema.ts";
 
-export interface TurnEnd {
+interface TurnEnd {
   readonly state: "done" | "failed" | "interrupted";
   readonly at: number;
   /** When the client was first shown something, if it was. */

@@ -81,6 +81,17 @@ describe("the model is shown every earlier message once", () => {
   });
 });
 
+test("a record that claude cannot read does not lock its conversation out", async () => {
+  await begin({ env: { SYNTHESIS_IDLE_KILL_MS: "300" } });
+  await say("one");
+  await world.server.logged(/claude exited/);
+  await Bun.$`truncate -s 0 ${world.claude.home}/.claude/projects/${{ raw: "*/*.jsonl" }}`.quiet();
+  const { answer, found } = await say("two");
+  expect(found).toBe("cold");
+  expect(answer).toMatch(/record of this conversation is gone.*\n\nYou said: two$/);
+  expect((await say("three")).shown).toContain("You said: two");
+});
+
 /** A turn that has written a line and now runs a shell command. */
 async function shellTurn(): Promise<{ events: AsyncGenerator<unknown>; sleeper: number }> {
   world.mock.on(/run a shell/, function* ({ toolResults }) {

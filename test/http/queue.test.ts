@@ -75,7 +75,7 @@ test("a message that is not taken is sent once more, and claude is restarted whe
 test("one who waits long gets the stream, and heartbeats with it", async () => {
   await using world = await createWorld({
     standIn: true,
-    env: { SYNTHESIS_MAX_PROCESSES: "1", SYNTHESIS_READY_TIMEOUT_MS: "500", SYNTHESIS_SSE_HEARTBEAT_MS: "50" },
+    env: { SYNTHESIS_MAX_PROCESSES: "1", SYNTHESIS_READY_TIMEOUT_MS: "2000", SYNTHESIS_SSE_HEARTBEAT_MS: "50" },
   });
   const free = await occupy(world, "busy");
   const response = await world.server.post(ask("hello", { user: "patient" }));
