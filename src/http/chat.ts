@@ -76,20 +76,19 @@ function streamReply(
     stream.onAbort(() => reply.leave());
     let begun = 0;
     let written = 0;
+    let lastWrite = Date.now();
     const write = async (data: string) => {
       begun += 1;
       await stream.writeSSE({ data });
       written += 1;
+      lastWrite = Date.now();
     };
-    let before = -1;
     const beat = setInterval(() => {
-      const quiet = written === before;
-      before = written;
-      if (!quiet) return;
+      if (Date.now() - lastWrite < heartbeatMs) return;
       if (begun === written) void write(answer.heartbeat());
       // A write that takes this long has a reader that no longer reads: let Bun end the connection.
       else c.env.server.timeout(c.req.raw, 1);
-    }, heartbeatMs);
+    }, heartbeatMs / 3);
     try {
       await write(answer.role());
       // Not cancelled at the end of the loop: only a client that leaves may do that.

@@ -73,12 +73,14 @@ export async function runChannel(env: Record<string, string | undefined>): Promi
     const { mode, tools } = await welcomed.promise;
     return { tools: [...(mode === "tool" ? [REPLY_TOOL] : []), ...tools] as Tool[] };
   });
-  mcp.setRequestHandler("tools/call", async ({ params }) => {
+  mcp.setRequestHandler("tools/call", async ({ params }, { mcpReq }) => {
     const parsed = replyArguments.safeParse(params.arguments);
     if (params.name !== REPLY_TOOL.name || !parsed.success) return failed("The reply tool needs `content`, a text.");
     const frame = { type: "reply" as const, id: crypto.randomUUID(), ...parsed.data };
     if (Buffer.byteLength(writeFrame(frame)) > MAX_FRAME_BYTES) return failed("Too long. Send it in several parts.");
-    return (await bridge.reply(frame)) ? { content: [{ type: "text", text: "sent" }] } : failed("The person is gone.");
+    return (await bridge.reply(frame, mcpReq.signal))
+      ? { content: [{ type: "text", text: "sent" }] }
+      : failed("The person is gone.");
   });
 
   const bridge = keepConnected(
@@ -107,8 +109,8 @@ type Welcome = ServerFrame & { type: "hello_ack" };
 type IdentifiedReply = PluginFrame & { type: "reply"; id: string };
 
 interface Bridge {
-  /** Sends a reply until it is acknowledged; false when the server is gone for good. */
-  reply(frame: IdentifiedReply): Promise<boolean>;
+  /** Sends a reply until it is acknowledged; false when the server is gone for good, or claude was interrupted. */
+  reply(frame: IdentifiedReply, interrupted: AbortSignal): Promise<boolean>;
   close(): void;
 }
 
@@ -160,8 +162,13 @@ function keepConnected(
   };
   connect();
   return {
-    reply: (frame) => {
+    reply: (frame, interrupted) => {
       const { promise, resolve } = Promise.withResolvers<boolean>();
+      interrupted.addEventListener("abort", () => {
+        // It must not reach the next turn with the next hello_ack.
+        unacknowledged.delete(frame.id);
+        resolve(false);
+      });
       unacknowledged.set(frame.id, { frame, settle: resolve });
       // On a socket that is away it is sent with the next hello_ack.
       if (socket.readyState === WebSocket.OPEN) socket.send(writeFrame(frame));
