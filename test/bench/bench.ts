@@ -19,6 +19,18 @@ const LINES = 5_000;
 const base = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-bench-")));
 const claude = standInClaude(base);
 
+/** Whatever goes wrong, no server stays behind. */
+const started: number[] = [];
+process.on("exit", () => {
+  for (const pid of started) {
+    try {
+      process.kill(pid, "SIGTERM");
+    } catch {
+      // It has ended as it should.
+    }
+  }
+});
+
 interface Target {
   readonly url: string;
   readonly key: string;
@@ -115,6 +127,7 @@ const memory: string[] = [];
 const deltaRows: string[] = [];
 for (const way of ["frames", "hooks"] as const) {
   const pair = [await relay(way), await synthesis(way)] as const;
+  started.push(...pair.map(({ pid }) => pid));
   // All conversations begun, everything compiled.
   for (const target of pair)
     await Promise.all(Array.from({ length: 64 }, (_, user) => ask(target, `${user}`, "lines 50")));
