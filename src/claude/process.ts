@@ -102,6 +102,11 @@ export class ClaudeProcess implements ConnectionOwner {
       config,
       parentEnv,
     );
+    // All that can fail comes before the spawn: a claude must not run that nobody knows of.
+    this.#debugLog = watchDebugLog(launch.debugFile, (state) => {
+      this.#channel = state;
+      this.#lookAtStart();
+    });
     try {
       this.#child = Bun.spawn(launch.argv, {
         cwd: spec.workspace,
@@ -117,6 +122,7 @@ export class ClaudeProcess implements ConnectionOwner {
         },
       });
     } catch (error) {
+      this.#debugLog.close();
       this.#screen.dispose();
       rmSync(place.folder, { recursive: true, force: true });
       throw new ApiError(
@@ -130,10 +136,6 @@ export class ClaudeProcess implements ConnectionOwner {
     // Whoever waits for it gets the error; nobody may wait.
     this.ready.catch(() => {});
     this.exited = this.#child.exited.then(() => this.#gone());
-    this.#debugLog = watchDebugLog(launch.debugFile, (state) => {
-      this.#channel = state;
-      this.#lookAtStart();
-    });
     this.#look = setInterval(() => {
       this.#debugLog.check();
       this.#lookAtStart();

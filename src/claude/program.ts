@@ -35,7 +35,7 @@ function isExecutable(path: string): boolean {
 
 /** What `--version` says, such as `2.1.330`; null when it says nothing of the kind. */
 export async function claudeVersion(path: string, env: Env): Promise<string | null> {
-  const { output } = await run([path, "--version"], env);
+  const output = await run([path, "--version"], env);
   return /\d+\.\d+\.\d+/.exec(output)?.[0] ?? null;
 }
 
@@ -51,7 +51,7 @@ export type AuthStatus = z.infer<typeof authStatus>;
 
 /** What `claude auth status` says; null when it does not say. It does not check a key with the API. */
 export async function claudeAuth(path: string, env: Env): Promise<AuthStatus | null> {
-  const { output } = await run([path, "auth", "status", "--json"], env);
+  const output = await run([path, "auth", "status", "--json"], env);
   try {
     return authStatus.parse(JSON.parse(output));
   } catch {
@@ -60,12 +60,13 @@ export async function claudeAuth(path: string, env: Env): Promise<AuthStatus | n
   }
 }
 
-async function run(argv: string[], env: Env): Promise<{ output: string }> {
+/** What a program prints; empty when it cannot be run, or takes too long. */
+async function run(argv: string[], env: Env): Promise<string> {
   try {
     const child = Bun.spawn(argv, { env, stdin: "ignore", stdout: "pipe", stderr: "ignore", timeout: ANSWER_MS });
-    return { output: await child.stdout.text() };
+    return await child.stdout.text();
   } catch {
-    // It cannot be run at all; what it would have said is empty.
-    return { output: "" };
+    // Not there, or not a program.
+    return "";
   }
 }

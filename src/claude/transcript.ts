@@ -45,44 +45,21 @@ const row = z.discriminatedUnion("type", [
   z.looseObject({ type: z.literal("system"), subtype: z.string().optional() }),
 ]);
 
-/**
- * The record of one turn, as far as `jsonl` has it.
- * @returns null when the turn is not in it, or not complete yet
- */
-export function findTurn(jsonl: string, messageId: string): TurnRecord | null {
-  let inTurn = false;
-  let complete = false;
-  const texts = new Map<string, string>();
-  const usages = new Map<string, Usage>();
+type Row = z.infer<typeof row>;
 
+/** The rows of one turn: the prompt that brought our message, and what follows up to the next prompt. */
+function* rowsOfTurn(jsonl: string, messageId: string): Generator<Row> {
+  let inTurn = false;
   for (const line of jsonl.split("\n")) {
     const parsed = row.safeParse(parseLine(line));
     if (!parsed.success) continue;
-    const value = parsed.data;
-    if (value.type === "user") {
-      const prompt = typeof value.message.content === "string" ? channelMessageId(value.message.content) : null;
-      if (prompt !== null) {
-        if (inTurn) break;
-        inTurn = prompt === messageId;
-      }
-    } else if (!inTurn) {
-    } else if (value.type === "system") {
-      complete ||= value.subtype === "turn_duration";
-    } else if (!value.isSidechain && !value.isApiErrorMessage) {
-      const { id, content, usage } = value.message;
-      const text = content.map((block) => (block.type === "text" ? (block.text ?? "") : "")).join("");
-      texts.set(id, (texts.get(id) ?? "") + text);
-      const cached = usage.cache_read_input_tokens ?? 0;
-      const input = usage.input_tokens + cached + (usage.cache_creation_input_tokens ?? 0);
-      usages.set(id, { input, cached, output: usage.output_tokens });
+    const prompt = promptOf(parsed.data);
+    if (prompt !== null) {
+      if (inTurn) return;
+      inTurn = prompt === messageId;
     }
+    if (inTurn) yield parsed.data;
   }
-  if (!complete) return null;
-  const sum = (field: keyof Usage) => [...usages.values()].reduce((total, usage) => total + usage[field], 0);
-  return {
-    texts: [...texts.values()].filter((text) => text !== ""),
-    usage: { input: sum("input"), cached: sum("cached"), output: sum("output") },
-  };
 }
 
 function parseLine(line: string): unknown {
@@ -94,17 +71,41 @@ function parseLine(line: string): unknown {
   }
 }
 
+/** The message id in a row that is a channel prompt. */
+const promptOf = (row: Row): string | null =>
+  row.type === "user" && typeof row.message.content === "string" ? channelMessageId(row.message.content) : null;
+
+/**
+ * The record of one turn, as far as `jsonl` has it.
+ * @returns null when the turn is not in it, or not complete yet
+ */
+export function findTurn(jsonl: string, messageId: string): TurnRecord | null {
+  let complete = false;
+  const texts = new Map<string, string>();
+  const usages = new Map<string, Usage>();
+  for (const row of rowsOfTurn(jsonl, messageId)) {
+    if (row.type === "system") complete ||= row.subtype === "turn_duration";
+    if (row.type !== "assistant" || row.isSidechain || row.isApiErrorMessage) continue;
+    const { id, content, usage } = row.message;
+    const text = content.map((block) => (block.type === "text" ? (block.text ?? "") : "")).join("");
+    texts.set(id, (texts.get(id) ?? "") + text);
+    const cached = usage.cache_read_input_tokens ?? 0;
+    const input = usage.input_tokens + cached + (usage.cache_creation_input_tokens ?? 0);
+    usages.set(id, { input, cached, output: usage.output_tokens });
+  }
+  if (!complete) return null;
+  const sum = (field: keyof Usage) => [...usages.values()].reduce((total, usage) => total + usage[field], 0);
+  return {
+    texts: [...texts.values()].filter((text) => text !== ""),
+    usage: { input: sum("input"), cached: sum("cached"), output: sum("output") },
+  };
+}
+
 /** Whether claude has recorded that this turn was interrupted. */
 export function findInterruption(jsonl: string, messageId: string): true | null {
-  let inTurn = false;
-  for (const line of jsonl.split("\n")) {
-    const parsed = row.safeParse(parseLine(line));
-    if (parsed.data?.type !== "user") continue;
-    const { content } = parsed.data.message;
-    const prompt = typeof content === "string" ? channelMessageId(content) : null;
-    if (prompt !== null) inTurn = prompt === messageId;
+  for (const row of rowsOfTurn(jsonl, messageId)) {
     // A text block of a row of its own; words in a message or a tool's result are not at this place.
-    else if (inTurn && interruption.safeParse(content).success) return true;
+    if (row.type === "user" && interruption.safeParse(row.message.content).success) return true;
   }
   return null;
 }
@@ -163,10 +164,8 @@ async function follow<T>(
  */
 export async function findPrompt(path: string, messageId: string, offset: number): Promise<string | null> {
   if (!existsSync(path)) return null;
-  for (const line of (await Bun.file(path).slice(offset).text()).split("\n")) {
-    const parsed = row.safeParse(parseLine(line));
-    if (parsed.data?.type !== "user" || typeof parsed.data.message.content !== "string") continue;
-    if (channelMessageId(parsed.data.message.content) === messageId) return parsed.data.promptId ?? null;
+  for (const row of rowsOfTurn(await Bun.file(path).slice(offset).text(), messageId)) {
+    if (row.type === "user") return row.promptId ?? null;
   }
   return null;
 }

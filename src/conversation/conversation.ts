@@ -162,9 +162,7 @@ export class Conversation {
   /** One request from its place in the queue to a claude that is free again. */
   async #serve(request: Request): Promise<void> {
     const { reply, text } = request;
-    const [process, temperature] = await this.#readyProcess(request, this.#session(request.workspace));
-    // Read again: one that claude could not go on with has a new id by now.
-    const session = this.#session(request.workspace);
+    const [process, temperature, session] = await this.#readyProcess(request, this.#session(request.workspace));
     if (reply.left.aborted) return;
 
     const transcript = await this.#findTranscript(session);
@@ -216,8 +214,11 @@ export class Conversation {
     return session;
   }
 
-  /** The conversation's claude, free for a turn; started or resumed if need be. */
-  async #readyProcess(request: Request, session: SessionRow): Promise<[ClaudeProcess, Temperature]> {
+  /**
+   * The conversation's claude, free for a turn; started or resumed if need be. With it the session, which
+   * has a new id where claude could not go on with the old one.
+   */
+  async #readyProcess(request: Request, session: SessionRow): Promise<[ClaudeProcess, Temperature, SessionRow]> {
     const { workspace, reply } = request;
     const current = this.#process;
     if (
@@ -227,9 +228,9 @@ export class Conversation {
       (await this.#foreignEnds(reply.left))
     ) {
       // It may have ended during the waits.
-      if (current.state === "ready" && current.connected) return [current, "warm"];
+      if (current.state === "ready" && current.connected) return [current, "warm", session];
     }
-    if (reply.left.aborted && current) return [current, "warm"];
+    if (reply.left.aborted && current) return [current, "warm", session];
     await current?.stop();
     const transcript = await this.#findTranscript(session);
     const process = await this.#deps.pool.start(
@@ -263,7 +264,7 @@ export class Conversation {
         text: "[synthesis: Claude Code's record of this conversation is gone; it has forgotten what was said before.]\n\n",
       });
     }
-    return [process, transcript === null ? "cold" : "resumed"];
+    return [process, transcript === null ? "cold" : "resumed", session];
   }
 
   /** Where claude's transcript is; null while there is none, or when it is gone. */

@@ -22,11 +22,20 @@ const REFUSED = {
 
 const answerTo = (hook: HookBody): object => (hook.hook_event_name === "PermissionRequest" ? REFUSED : {});
 
+async function jsonBody(request: Request): Promise<unknown> {
+  try {
+    return await request.json();
+  } catch {
+    // Not passed on: the parser's message quotes the body, and that may hold the user's words.
+    throw new ApiError("invalid_json", "The body is not valid JSON.");
+  }
+}
+
 export const hooksDoor = (pool: Pool) =>
   new Hono().post("/", async (c) => {
     const process = pool.byHookToken(bearer(c.req.header("authorization")));
     if (!process) throw new ApiError("invalid_api_key", "This token belongs to no running claude.");
-    const body = hookBody.safeParse(await c.req.json());
+    const body = hookBody.safeParse(await jsonBody(c.req.raw));
     if (!body.success) {
       const fields = body.error.issues.map(({ path }) => path.join("."));
       log.warning("hook ignored, these fields do not fit: {fields}", { pid: process.pid, fields });
