@@ -110,6 +110,19 @@ async function shellTurn(): Promise<{ events: AsyncGenerator<unknown>; sleeper: 
   return { events: stream, sleeper };
 }
 
+/** A turn that has written a line, and writes the next when it is told to. */
+async function longPoem(): Promise<{ poem: AsyncGenerator<string>; finish: () => void }> {
+  const gate = Promise.withResolvers<void>();
+  world.mock.on(/long poem/, async function* () {
+    yield text("begun\n");
+    await gate.promise;
+    yield text("and done\n");
+  });
+  const poem = texts(await world.server.post(ask("long poem", { user: "me" })));
+  expect(await next(poem)).toBe("begun\n");
+  return { poem, finish: gate.resolve };
+}
+
 describe("in the middle of a turn", () => {
   test("SIGKILL of claude is told, leaves no shell behind, and the next turn resumes", async () => {
     await begin();
@@ -127,16 +140,9 @@ describe("in the middle of a turn", () => {
   test("SIGKILL of the plugin does not harm the turn, and the next one works", async () => {
     await begin();
     await say("one");
-    const gate = Promise.withResolvers<void>();
-    world.mock.on(/long poem/, async function* () {
-      yield text("begun\n");
-      await gate.promise;
-      yield text("and done\n");
-    });
-    const poem = texts(await world.server.post(ask("long poem", { user: "me" })));
-    expect(await next(poem)).toBe("begun\n");
+    const { poem, finish } = await longPoem();
     process.kill(pluginPid(), "SIGKILL");
-    gate.resolve();
+    finish();
     expect((await Array.fromAsync(poem)).join("")).toBe("and done\n");
     const { answer, shown } = await say("two");
     expect(answer).toBe("You said: two");
@@ -177,19 +183,12 @@ describe("in the middle of a turn", () => {
 
   test("a socket that drops comes back, and the turn and the next are whole", async () => {
     await begin({ env: { SYNTHESIS_BRIDGE_PING_MS: "100" } });
-    const gate = Promise.withResolvers<void>();
-    world.mock.on(/long poem/, async function* () {
-      yield text("begun\n");
-      await gate.promise;
-      yield text("and done\n");
-    });
-    const poem = texts(await world.server.post(ask("long poem", { user: "me" })));
-    expect(await next(poem)).toBe("begun\n");
+    const { poem, finish } = await longPoem();
     const plugin = pluginPid();
     process.kill(plugin, "SIGSTOP");
     await world.server.logged(/plugin silent/);
     process.kill(plugin, "SIGCONT");
-    gate.resolve();
+    finish();
     expect((await Array.fromAsync(poem)).join("")).toBe("and done\n");
     const { answer, found } = await say("two");
     expect([answer, found]).toEqual(["You said: two", "warm"]);

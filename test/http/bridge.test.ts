@@ -122,6 +122,21 @@ describe("with a good token", () => {
   });
 });
 
+test("a hook whose body is no JSON is told so, and its words are not logged", async () => {
+  const { SYNTHESIS_HOOK_TOKEN: token = "" } = await standIn("hook");
+  const response = await fetch(`${world.server.url}/hooks`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}` },
+    body: "unmistakable words",
+  });
+  expect([response.status, ((await response.json()) as { error: { code: string } }).error.code]).toEqual([
+    400,
+    "invalid_json",
+  ]);
+  expect(await say("still there", "hook")).toBe("You said: still there");
+  expect(world.server.log()).not.toContain("unmistakable");
+});
+
 test("a plugin that is silent for two pings is cut off", async () => {
   await using quick = await createWorld({
     standIn: true,
