@@ -11,7 +11,11 @@ async function occupy(world: World, user: string) {
   const leaving = new AbortController();
   const stream = events(await world.server.post(ask("hang", { user }), {}, leaving.signal));
   await next(stream);
-  return () => leaving.abort();
+  return () => {
+    leaving.abort();
+    // Held on to until now: an answer that nobody holds is collected, and its client leaves by itself.
+    return stream.return(undefined).catch(() => {});
+  };
 }
 
 test("all busy: the next ones wait, those too many are told when to come back, at once", async () => {
