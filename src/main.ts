@@ -2,6 +2,7 @@
 /** The program: `synthesis serve` by default; `channel` runs inside each claude, `sweep` after a killed server. */
 import { Command } from "commander";
 import { version } from "../package.json";
+import { Failure } from "./cli/failure.ts";
 import { ConfigError } from "./config/load.ts";
 
 const program = new Command("synthesis")
@@ -18,6 +19,14 @@ if (process.argv[2] === "channel") {
 } else {
   const { doctorCommand } = await import("./cli/doctor.ts");
   program.addCommand(doctorCommand());
+  const { setupCommand } = await import("./cli/setup.ts");
+  program.addCommand(setupCommand());
+  const { sessionsCommand } = await import("./cli/sessions.ts");
+  program.addCommand(sessionsCommand());
+  const { permissionsCommand } = await import("./cli/permissions.ts");
+  program.addCommand(permissionsCommand());
+  const { attachCommand } = await import("./cli/attach.ts");
+  program.addCommand(attachCommand());
   const { serveCommand } = await import("./cli/serve.ts");
   program.addCommand(serveCommand(), { isDefault: true });
 }
@@ -25,8 +34,8 @@ if (process.argv[2] === "channel") {
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof ConfigError)) throw error;
+  if (!(error instanceof ConfigError || error instanceof Failure)) throw error;
   console.error(error.message);
   // Not just the exit code: what has been opened so far would keep the process alive.
-  process.exit(2);
+  process.exit(error instanceof Failure ? 1 : 2);
 }

@@ -10,7 +10,10 @@ import {
   type ReplyMode,
   readFrame,
   type ServerFrame,
+  type ToolCallFrame,
   type ToolDefinition,
+  type ToolResultFrame,
+  type ToolsFrame,
   writeFrame,
 } from "../wire/frames.ts";
 
@@ -27,8 +30,13 @@ export interface Socket {
 export interface ConnectionOwner {
   readonly pid: number;
   /** What the plugin is told to offer. */
-  readonly offer: { readonly mode: ReplyMode; readonly tools: ToolDefinition[] };
+  readonly offer: { readonly mode: ReplyMode; readonly tools: readonly ToolDefinition[] };
   receiveReply(frame: ReplyFrame): void;
+  /** claude calls a tool of the client's; the same call may come again. */
+  receiveCall(frame: ToolCallFrame): void;
+  receiveCancel(callId: string): void;
+  /** claude has the tools of this revision. */
+  receiveListed(revision: number): void;
   /** hello was seen: from now on messages can be sent. */
   attach(connection: Connection): void;
   /** The socket is gone. */
@@ -76,6 +84,12 @@ export class Connection {
     } else if (read.frame.type === "reply") {
       this.#owner.receiveReply(read.frame);
       if (read.frame.id !== undefined) this.#send({ type: "reply_ack", id: read.frame.id });
+    } else if (read.frame.type === "tool_call") {
+      this.#owner.receiveCall(read.frame);
+    } else if (read.frame.type === "tool_cancel") {
+      this.#owner.receiveCancel(read.frame.id);
+    } else if (read.frame.type === "tools_listed") {
+      this.#owner.receiveListed(read.frame.revision);
     }
   }
 
@@ -93,9 +107,9 @@ export class Connection {
     }
   }
 
-  /** Pushes a message to claude. False when it could not even be queued. */
-  push(inbound: Inbound): boolean {
-    return this.#send(inbound);
+  /** Pushes a message, a result or the tools to the plugin. False when it could not even be queued. */
+  push(frame: Inbound | ToolsFrame | ToolResultFrame): boolean {
+    return this.#send(frame);
   }
 
   close(code: number, reason: string): void {

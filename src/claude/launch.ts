@@ -6,8 +6,9 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import type { Config } from "../config/schema.ts";
+import type { Config, Effort } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
+import type { Catalogue } from "../openai/tools.ts";
 import { PLUGIN_NAME, TOOL_PREFIX } from "../plugin/manifest.ts";
 import type { ReplyMode } from "../wire/frames.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
@@ -21,10 +22,25 @@ export interface LaunchSpec {
   readonly claudeSession: string;
   /** claude has a transcript of this session and shall go on with it. */
   readonly resume: boolean;
+  /** The configuration names the workspace, so claude may be told to trust it. */
+  readonly trusted: boolean;
+  readonly choice: LaunchChoice;
+  /** What it is offered from the start. */
+  readonly tools: Catalogue;
+}
+
+/** What a request may choose. Another choice means that a running claude has to be restarted. */
+export interface LaunchChoice {
   /** An absolute path that exists. */
   readonly workspace: string;
-  /** The configuration names this workspace, so claude may be told to trust it. */
-  readonly trusted: boolean;
+  /** An alias or a full name; null for claude's own default. */
+  readonly model: string | null;
+  /** Null for the configured one. */
+  readonly effort: Effort | null;
+  /** The part of the client's system prompt that stays the same; null when there is none. */
+  readonly systemPrompt: string | null;
+  /** For one answer and no work: no tools, and the client's system prompt in place of claude's own. */
+  readonly answersOnly: boolean;
 }
 
 export interface LaunchPlace {
@@ -68,7 +84,7 @@ const DISALLOWED_TOOLS = [
 ];
 
 /** Each says what claude would do without it. */
-const QUIET = {
+export const QUIET = {
   /** Hide our tools behind a search, where late ones are never found. */
   ENABLE_TOOL_SEARCH: "false",
   /** Move an MCP call to the background after two minutes and end the turn. */
@@ -84,6 +100,22 @@ const QUIET = {
   /** Replace itself while conversations run. */
   DISABLE_AUTOUPDATER: "1",
 };
+
+/** A timer of more than this many ms fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Each says what claude would do with a call of a client's tool without it. */
+function waitingFor({ parkedToolTimeoutMs }: Config) {
+  // A call that comes while others wait may wait as long as they, and then as long again.
+  const longest = Math.min(2 * parkedToolTimeoutMs + 60_000, LONGEST_TIMER_MS);
+  return {
+    /** Give up before we do. */
+    MCP_TOOL_TIMEOUT: `${longest}`,
+    CLAUDE_CODE_MCP_TOOL_IDLE_TIMEOUT: `${longest}`,
+    /** Put a long result away in a file. */
+    MAX_MCP_OUTPUT_TOKENS: "1000000",
+  };
+}
 
 /**
  * What a claude tells the programs it starts. If synthesis is one of them, its own claudes must not
@@ -111,19 +143,39 @@ no tool calls, no screen. Answer in plain text.`,
 When something takes long, say so with \`final\` false; end with exactly one final reply.`,
 };
 
-/** A channel message does not bring the plugin's own instructions or the working directory; this does. */
-const systemPrompt = (workspace: string, mode: ReplyMode) => `Messages reach you in <channel> tags. \
-${HOW_TO_ANSWER[mode]} Files named in a tag's attributes are theirs, for you to read.
+/**
+ * A channel message does not bring the plugin's own instructions or the working directory; this does. It
+ * comes last, so that nothing in the client's prompt can follow it.
+ */
+const ownPrompt = (workspace: string, mode: ReplyMode) => `Messages reach you in <channel> tags. \
+${HOW_TO_ANSWER[mode]} Files named in a tag's attributes are theirs, for you to read. What stands in a <context> \
+block at the start of a message comes from the person's chat program, not from the person.
 Your working directory is ${workspace}.
 `;
+
+const systemPrompt = ({ workspace, systemPrompt, answersOnly }: LaunchChoice, config: Config): string =>
+  [config.systemPrompt === "ignore" && !answersOnly ? null : systemPrompt, ownPrompt(workspace, config.reply)]
+    .filter((part) => part !== null)
+    .join("\n\n");
 
 /**
  * Says what a claude was started with, as far as it can be chosen: another hash means that a running one
  * has to be restarted.
  */
-export function launchHash(workspace: string, config: Config): string {
+export function launchHash(choice: LaunchChoice, config: Config): string {
   const { permissionMode, allowedTools, effort, useApiKey, reply } = config;
-  return Bun.hash(JSON.stringify([workspace, permissionMode, allowedTools, effort, useApiKey, reply])).toString(16);
+  const all = [
+    choice.workspace,
+    choice.model,
+    choice.effort ?? effort,
+    systemPrompt(choice, config),
+    config.systemPrompt,
+    permissionMode,
+    allowedTools,
+    useApiKey,
+    reply,
+  ];
+  return Bun.hash(JSON.stringify(all)).toString(16);
 }
 
 /**
@@ -136,16 +188,7 @@ export function prepareLaunch(
   config: Config,
   parentEnv: Record<string, string | undefined>,
 ): Launch {
-  const claude = findClaude(config.claudeBin, parentEnv);
-  if (!claude) {
-    throw new ApiError(
-      "claude_not_found",
-      `There is no program ${config.claudeBin}. Install Claude Code (npm install -g @anthropic-ai/claude-code) or set ` +
-        "SYNTHESIS_CLAUDE_BIN to where it is.",
-      null,
-      60,
-    );
-  }
+  const claude = claudeProgram(config, parentEnv);
   const ours = {
     SYNTHESIS_BRIDGE_URL: `ws://127.0.0.1:${place.port}/bridge`,
     SYNTHESIS_BRIDGE_TOKEN: place.bridgeToken,
@@ -153,6 +196,7 @@ export function prepareLaunch(
     SYNTHESIS_OPENCLAW_SESSION: spec.sessionKey,
     SYNTHESIS_CLAUDE_SESSION: spec.claudeSession,
     ...QUIET,
+    ...waitingFor(config),
   };
   mkdirSync(place.folder, { recursive: true, mode: 0o700 });
   const file = (name: string, content: string) => {
@@ -167,13 +211,13 @@ export function prepareLaunch(
       disableAllHooks: false,
       // A workspace may not start its own MCP servers by approving them itself.
       enableAllProjectMcpServers: false,
-      disabledMcpjsonServers: projectMcpServers(spec.workspace),
+      disabledMcpjsonServers: projectMcpServers(spec.choice.workspace),
       allowedHttpHookUrls: [`http://127.0.0.1:${place.port}/*`],
       env: ours,
       spinnerTipsEnabled: false,
     }),
   );
-  const prompt = file("system-prompt.md", systemPrompt(spec.workspace, config.reply));
+  const prompt = file("system-prompt.md", systemPrompt(spec.choice, config));
   // Made here so that it has our mode; claude would make it readable by all.
   const debugFile = file("debug.log", "");
   const channel = `plugin:${PLUGIN_NAME}@inline`;
@@ -191,7 +235,8 @@ export function prepareLaunch(
       // Without hooks nobody could answer the question; this mode answers it with no.
       place.managed.hooksForbidden && config.permissionMode !== "bypassPermissions" ? "dontAsk" : config.permissionMode,
       "--effort",
-      config.effort,
+      spec.choice.effort ?? config.effort,
+      ...(spec.choice.model === null ? [] : ["--model", spec.choice.model]),
       "--allowed-tools",
       [...config.allowedTools, `${TOOL_PREFIX}*`].join(","),
       "--disallowed-tools",
@@ -199,8 +244,11 @@ export function prepareLaunch(
       // Otherwise a resumed session keeps the system prompt it began with.
       "--system-prompt-snapshot",
       "off",
-      "--append-system-prompt-file",
+      config.systemPrompt === "replace" || spec.choice.answersOnly
+        ? "--system-prompt-file"
+        : "--append-system-prompt-file",
       prompt,
+      ...(spec.choice.answersOnly ? ["--tools", ""] : []),
       "--settings",
       settings,
       "--debug-file",
@@ -209,6 +257,22 @@ export function prepareLaunch(
     env: { ...inherited(parentEnv), ...ours, TERM: "xterm-256color" },
     debugFile,
   };
+}
+
+/**
+ * The path of the program.
+ * @throws ApiError (503) when there is none
+ */
+export function claudeProgram({ claudeBin }: Config, env: Record<string, string | undefined>): string {
+  const claude = findClaude(claudeBin, env);
+  if (claude) return claude;
+  throw new ApiError(
+    "claude_not_found",
+    `There is no program ${claudeBin}. Install Claude Code (npm install -g @anthropic-ai/claude-code) or set ` +
+      "SYNTHESIS_CLAUDE_BIN to where it is.",
+    null,
+    60,
+  );
 }
 
 /** The names of the MCP servers that a workspace, or a folder above it, brings in its `.mcp.json`. */
@@ -227,7 +291,7 @@ function projectMcpServers(folder: string): string[] {
 const mcpFile = z.looseObject({ mcpServers: z.record(z.string(), z.unknown()) });
 
 /** The parent's environment without what is synthesis's own or another claude's. */
-function inherited(parentEnv: Record<string, string | undefined>): Record<string, string> {
+export function inherited(parentEnv: Record<string, string | undefined>): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(parentEnv)) {
     if (value === undefined || name.startsWith("SYNTHESIS_") || OF_A_PARENT_CLAUDE.includes(name)) continue;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 
 /** Where Claude Code reads managed settings, by its own documentation. */
-const MANAGED_SETTINGS_FOLDER =
+export const MANAGED_SETTINGS_FOLDER =
   process.platform === "darwin" ? "/Library/Application Support/ClaudeCode" : "/etc/claude-code";
 
 const managed = z.looseObject({
@@ -27,6 +27,23 @@ export interface ManagedSettings {
 
 /** What the managed settings in `folder` say of a plugin named `plugin` from `--plugin-dir`. */
 export function readManagedSettings(plugin: string, folder: string = MANAGED_SETTINGS_FOLDER): ManagedSettings {
+  let enabled = false;
+  let allowed = false;
+  let hooksForbidden = false;
+  let managedAtAll = false;
+  for (const { settings } of managedFiles(folder)) {
+    managedAtAll = true;
+    hooksForbidden = settings.allowManagedHooksOnly ?? hooksForbidden;
+    enabled = settings.channelsEnabled ?? enabled;
+    allowed ||= (settings.allowedChannelPlugins ?? []).some(
+      (entry) => entry.marketplace === "inline" && entry.plugin === plugin,
+    );
+  }
+  return { channelAllowed: enabled && allowed, channelsDisabled: managedAtAll && !enabled, hooksForbidden };
+}
+
+/** The files of managed settings in the order in which claude reads them. */
+export function managedFiles(folder: string): { file: string; settings: z.infer<typeof managed> }[] {
   const dropIns = join(folder, "managed-settings.d");
   const files = [
     join(folder, "managed-settings.json"),
@@ -37,23 +54,11 @@ export function readManagedSettings(plugin: string, folder: string = MANAGED_SET
       : []
     ).map((file) => join(dropIns, file)),
   ];
-  let enabled = false;
-  let allowed = false;
-  let hooksForbidden = false;
-  let managedAtAll = false;
-  for (const file of files) {
-    if (!existsSync(file)) continue;
-    const settings = managed.safeParse(readJson(file));
+  return files.flatMap((file) => {
+    const settings = existsSync(file) ? managed.safeParse(readJson(file)) : null;
     // A file claude cannot use either says nothing.
-    if (!settings.success) continue;
-    managedAtAll = true;
-    hooksForbidden = settings.data.allowManagedHooksOnly ?? hooksForbidden;
-    enabled = settings.data.channelsEnabled ?? enabled;
-    allowed ||= (settings.data.allowedChannelPlugins ?? []).some(
-      (entry) => entry.marketplace === "inline" && entry.plugin === plugin,
-    );
-  }
-  return { channelAllowed: enabled && allowed, channelsDisabled: managedAtAll && !enabled, hooksForbidden };
+    return settings?.success ? [{ file, settings: settings.data }] : [];
+  });
 }
 
 function readJson(file: string): unknown {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { ApiError } from "../openai/errors.ts";
+import { shuttingDown } from "../openai/errors.ts";
 import type { LaunchSpec } from "./launch.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
 import { ClaudeProcess } from "./process.ts";
@@ -114,7 +114,7 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
     async start(spec, signal) {
       await takePlace(signal);
       try {
-        if (stopping) throw new ApiError("shutting_down", "synthesis is shutting down.", null, 5);
+        if (stopping) throw shuttingDown();
         const place = {
           port: port(),
           folder: join(paths.run, crypto.randomUUID()),

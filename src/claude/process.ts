@@ -6,15 +6,23 @@ import { rmSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
-import { CLOSE, type ReplyFrame } from "../wire/frames.ts";
-import type { HookBody } from "../wire/hooks.ts";
+import { argumentsOf, type Catalogue, type ToolCall } from "../openai/tools.ts";
+import {
+  CLOSE,
+  type ReplyFrame,
+  type ToolCallFrame,
+  type ToolContent,
+  type ToolDefinition,
+  type ToolResultFrame,
+} from "../wire/frames.ts";
+import type { HookBody, Verdict } from "../wire/hooks.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import { type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
 import { advise, saysNotLoggedIn } from "./dialogs.ts";
 import { type LaunchSpec, prepareLaunch } from "./launch.ts";
 import { endLeftovers } from "./leftovers.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
-import { COLUMNS, createScreen, lastLines, ROWS } from "./screen.ts";
+import { COLUMNS, createScreen, lastLines, ROWS, type Screen } from "./screen.ts";
 import type { SessionFolder, SessionStatus } from "./session-file.ts";
 import { newToken } from "./tokens.ts";
 
@@ -28,6 +36,10 @@ const PRESS_AGAIN_MS = 400;
 const RECONNECT_GRACE_MS = 10_000;
 /** So many ids of replies are remembered, to take none twice. */
 const REMEMBERED_REPLIES = 16;
+/** How long claude may take to ask for tools that have changed, which it does once in a second at most. */
+const LISTING_MS = 3_000;
+/** claude draws everything anew when its terminal changes its size; for so long the size is another one. */
+const RESIZED_MS = 50;
 /** From SIGTERM to SIGKILL. */
 const KILL_AFTER_MS = 5_000;
 
@@ -42,9 +54,25 @@ export type ClaudeEvent =
   | { readonly type: "hook"; readonly hook: HookBody }
   | { readonly type: "connection"; readonly open: boolean }
   | { readonly type: "reply"; readonly frame: ReplyFrame }
+  /** claude calls a tool of the client's; `answerCall` is its answer. */
+  | { readonly type: "call"; readonly call: ToolCall }
+  /** claude does not wait for a call's result any more. */
+  | { readonly type: "call_cancelled"; readonly id: string }
   /** claude's own word on whether it works has changed, perhaps; `status` says what it is. */
   | { readonly type: "status" }
   | { readonly type: "exit"; readonly exit: Exit };
+
+/** Somebody who looks at claude's terminal. */
+export interface Viewer {
+  /** Takes what claude writes on it. */
+  draw(bytes: Uint8Array): void;
+  /** claude is gone. */
+  end(): void;
+}
+
+export type PermissionHook = HookBody & { hook_event_name: "PermissionRequest" };
+
+const NOBODY: Verdict = { behavior: "deny", message: "Nobody can be asked.", rule: null };
 
 export interface ProcessPlace {
   readonly port: number;
@@ -64,17 +92,23 @@ export class ClaudeProcess implements ConnectionOwner {
   readonly exited: Promise<Exit>;
   /** The conversation listens here. */
   onEvent: (event: ClaudeEvent) => void = () => {};
+  /** The conversation answers here what claude asks. */
+  onPermission: (hook: PermissionHook, signal: AbortSignal) => Promise<Verdict> = async () => NOBODY;
   /** Says whether the process works for somebody. The conversation knows; nobody else does. */
   isBusy: () => boolean = () => false;
   /** When it last did something for somebody, in ms of `Date.now()`. */
   lastActiveAt = Date.now();
-  /** When it last gave any sign of life (screen, hook, reply), in ms of `Date.now()`. */
-  lastSignAt = Date.now();
 
   readonly #config: Config;
   readonly #place: ProcessPlace;
   readonly #child: Bun.Subprocess;
-  readonly #screen = createScreen();
+  /** Drawn until claude is ready; nobody looks at it later, and it costs time and memory. */
+  #screen: Screen | null = createScreen();
+  readonly #viewers = new Set<Viewer>();
+  #lastSignAt = Date.now();
+  /** Its questions that wait for a person. */
+  #questions = 0;
+  #resize: Timer | undefined;
   readonly #debugLog: DebugLog;
   readonly #whenReady = Promise.withResolvers<void>();
   readonly #look: Timer;
@@ -89,11 +123,22 @@ export class ClaudeProcess implements ConnectionOwner {
   /** As its plugin sees it: a wrapper may stand between claude and us. */
   #claudePid: number | null = null;
   readonly #replies: string[] = [];
+  /** What may be called. */
+  #catalogue: Catalogue;
+  /** All that claude has been offered. */
+  readonly #offered = new Map<string, ToolDefinition>();
+  #revision = 0;
+  /** Resolves when claude has asked for the newest tools; null when it knows them. */
+  #listing: PromiseWithResolvers<void> | null = null;
+  /** Calls that have reached us, by their ids, with their results where there are any. */
+  readonly #calls = new Map<string, ToolResultFrame | null>();
   #pressed = { what: "", at: 0 };
 
   /** @throws ApiError (503) when the program cannot be started at all */
   constructor(spec: LaunchSpec, place: ProcessPlace, config: Config, parentEnv: Record<string, string | undefined>) {
     this.spec = spec;
+    this.#catalogue = spec.tools;
+    for (const [name, { definition }] of spec.tools) this.#offered.set(name, definition);
     this.#config = config;
     this.#place = place;
     const launch = prepareLaunch(
@@ -109,21 +154,22 @@ export class ClaudeProcess implements ConnectionOwner {
     });
     try {
       this.#child = Bun.spawn(launch.argv, {
-        cwd: spec.workspace,
+        cwd: spec.choice.workspace,
         env: launch.env,
         terminal: {
           cols: COLUMNS,
           rows: ROWS,
           // Always read: a PTY that nobody reads stops claude after a few turns.
           data: (_terminal, bytes) => {
-            this.lastSignAt = Date.now();
-            this.#screen.write(bytes);
+            this.noteSign();
+            this.#screen?.write(bytes);
+            for (const viewer of this.#viewers) viewer.draw(bytes);
           },
         },
       });
     } catch (error) {
       this.#debugLog.close();
-      this.#screen.dispose();
+      this.#closeScreen();
       rmSync(place.folder, { recursive: true, force: true });
       throw new ApiError(
         "claude_not_found",
@@ -152,7 +198,20 @@ export class ClaudeProcess implements ConnectionOwner {
   }
 
   get offer() {
-    return { mode: this.#config.reply, tools: [] };
+    return { mode: this.#config.reply, tools: this.#definitions };
+  }
+
+  get #definitions() {
+    return [...this.#offered.values()];
+  }
+
+  /** When it last gave any sign of life (screen, hook, reply), in ms of `Date.now()`; now, while it waits for a person. */
+  get lastSignAt(): number {
+    return this.#questions > 0 ? Date.now() : this.#lastSignAt;
+  }
+
+  noteSign(): void {
+    this.#lastSignAt = Date.now();
   }
 
   get state(): ProcessState {
@@ -170,26 +229,105 @@ export class ClaudeProcess implements ConnectionOwner {
 
   /**
    * Pushes a message into claude's channel. False when the plugin is not there to take it.
+   * @param images paths of the images that came with it
    * @param again claude never took it: it is pushed although the plugin has passed its id on before
    */
-  send(messageId: string, chatId: string, content: string, again = false): boolean {
+  send(messageId: string, chatId: string, content: string, images: readonly string[], again = false): boolean {
     this.lastActiveAt = Date.now();
+    // claude waits for no call of an earlier message.
+    if (!again) this.#calls.clear();
     // message_id first: what the conversation's key may hold comes after it in the tag.
-    const meta = { message_id: messageId, chat_id: chatId, ts: new Date().toISOString() };
+    const meta = {
+      message_id: messageId,
+      chat_id: chatId,
+      ts: new Date().toISOString(),
+      ...Object.fromEntries(images.map((path, index) => [`image_${index + 1}`, path])),
+    };
     return this.#connection?.push({ type: "inbound", content, meta, ...(again ? { again } : {}) }) ?? false;
+  }
+
+  /**
+   * Offers claude these tools; resolves when it has them, or does not ask for them. What was offered before
+   * stays in its list: a tool that is taken off, claude shows to the model all the same, and answers a call of
+   * it itself.
+   */
+  async offerTools(catalogue: Catalogue): Promise<void> {
+    this.#catalogue = catalogue;
+    const before = this.#definitions;
+    for (const [name, { definition }] of catalogue) this.#offered.set(name, definition);
+    if (this.#listing === null && Bun.deepEquals(before, this.#definitions)) return;
+    this.#revision += 1;
+    const listing = Promise.withResolvers<void>();
+    this.#listing = listing;
+    this.#pushTools();
+    const late = setTimeout(() => {
+      log.warning("claude does not ask for its tools", { session: this.spec.sessionKey, pid: this.pid });
+      listing.resolve();
+    }, LISTING_MS);
+    await listing.promise;
+    clearTimeout(late);
+  }
+
+  #pushTools(): void {
+    this.#connection?.push({ type: "tools", revision: this.#revision, tools: this.#definitions });
+  }
+
+  receiveListed(revision: number): void {
+    if (revision !== this.#revision) return;
+    this.#listing?.resolve();
+    this.#listing = null;
+  }
+
+  receiveCall({ id, name, arguments: given }: ToolCallFrame): void {
+    this.lastActiveAt = Date.now();
+    this.noteSign();
+    const known = this.#calls.get(id);
+    if (known !== undefined) {
+      // Asked again after a dropped socket: the result may have been lost with it.
+      if (known) this.#connection?.push(known);
+      return;
+    }
+    this.#calls.set(id, null);
+    log.debug("call received", { session: this.spec.sessionKey, pid: this.pid });
+    const tool = this.#catalogue.get(name);
+    if (tool) this.onEvent({ type: "call", call: { id, name: tool.name, arguments: argumentsOf(tool, given) } });
+    else this.answerCall(id, [{ type: "text", text: `The tool ${name} is no longer offered.` }], true);
+  }
+
+  receiveCancel(id: string): void {
+    this.onEvent({ type: "call_cancelled", id });
+  }
+
+  /** Gives claude the result of a call. The first one counts. */
+  answerCall(id: string, content: readonly ToolContent[], isError: boolean): void {
+    if (this.#calls.get(id)) return;
+    const result: ToolResultFrame = { type: "tool_result", id, content, is_error: isError };
+    this.#calls.set(id, result);
+    this.#connection?.push(result);
   }
 
   /** Takes what a hook of this claude's posted. */
   receiveHook(hook: HookBody): void {
     this.lastActiveAt = Date.now();
-    this.lastSignAt = this.lastActiveAt;
+    this.noteSign();
     this.onEvent({ type: "hook", hook });
+  }
+
+  /** Puts a question of this claude's. @param signal aborted when claude no longer wants to know */
+  async askPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict> {
+    this.#questions += 1;
+    try {
+      return await this.onPermission(hook, signal);
+    } finally {
+      this.#questions -= 1;
+      this.noteSign();
+    }
   }
 
   /** Takes what claude sends with the reply tool. */
   receiveReply(frame: ReplyFrame): void {
     this.lastActiveAt = Date.now();
-    this.lastSignAt = this.lastActiveAt;
+    this.noteSign();
     if (frame.id !== undefined) {
       // Sent again after a dropped socket: it was taken the first time.
       if (this.#replies.includes(frame.id)) return;
@@ -204,6 +342,7 @@ export class ClaudeProcess implements ConnectionOwner {
     this.#connection = connection;
     this.#claudePid = connection.pid;
     this.#endReconnection(true);
+    if (this.#listing) this.#pushTools();
     this.onEvent({ type: "connection", open: true });
     this.#debugLog.check();
     this.#lookAtStart();
@@ -236,6 +375,29 @@ export class ClaudeProcess implements ConnectionOwner {
     if (this.#state === "ready") this.#child.terminal?.write("\x1b");
   }
 
+  /**
+   * Shows the terminal to a viewer: all of it as soon as claude is ready, and what claude writes.
+   * @returns ends it; how many others still look
+   */
+  show(viewer: Viewer): () => number {
+    this.#viewers.add(viewer);
+    this.ready.then(
+      () => this.#redraw(),
+      () => {},
+    );
+    return () => {
+      this.#viewers.delete(viewer);
+      return this.#viewers.size;
+    };
+  }
+
+  #redraw(): void {
+    if (this.#state !== "ready") return;
+    clearTimeout(this.#resize);
+    this.#child.terminal?.resize(COLUMNS - 1, ROWS);
+    this.#resize = setTimeout(() => this.#child.terminal?.resize(COLUMNS, ROWS), RESIZED_MS);
+  }
+
   /** Ends the process, politely first, and resolves when it is gone. */
   stop(): Promise<Exit> {
     if (this.#state !== "gone" && this.#killTimer === undefined) {
@@ -260,7 +422,7 @@ export class ClaudeProcess implements ConnectionOwner {
       this.#failStart(channelRefused(this.#channel.why), "channel_refused");
       return;
     }
-    const screen = this.#screen.text();
+    const screen = this.#screen?.text() ?? "";
     if (!this.#connection || !this.#channel?.registered) {
       const { trusted } = this.spec;
       const advice = advise(screen, { trusted, useApiKey: this.#config.useApiKey });
@@ -272,6 +434,7 @@ export class ClaudeProcess implements ConnectionOwner {
     } else {
       this.#endStart();
       this.#state = "ready";
+      this.#closeScreen();
       this.#unwatchStatus = this.#place.sessionFolder.watch(this.#connection.pid, () =>
         this.onEvent({ type: "status" }),
       );
@@ -296,11 +459,16 @@ export class ClaudeProcess implements ConnectionOwner {
     message: string,
     code: "claude_not_ready" | "channel_refused" | "claude_not_logged_in" = "claude_not_ready",
   ) {
-    const screen = lastLines(this.#screen.text());
+    const screen = lastLines(this.#screen?.text() ?? "");
     const full = code === "claude_not_ready" && screen ? `${message} Its screen:\n${screen}` : message;
     this.#whenReady.reject(new ApiError(code, full, null, 30));
     log.warning("claude not ready: {message}", { session: this.spec.sessionKey, pid: this.pid, message });
     void this.stop();
+  }
+
+  #closeScreen(): void {
+    this.#screen?.dispose();
+    this.#screen = null;
   }
 
   #endStart(): void {
@@ -311,7 +479,7 @@ export class ClaudeProcess implements ConnectionOwner {
   #gone(): Exit {
     const { exitCode: code, signalCode } = this.#child;
     const signal = signalCode === null ? null : String(signalCode);
-    const screen = lastLines(this.#screen.text());
+    const screen = lastLines(this.#screen?.text() ?? "");
     this.#endStart();
     clearTimeout(this.#killTimer);
     this.#state = "gone";
@@ -324,9 +492,11 @@ export class ClaudeProcess implements ConnectionOwner {
       ),
     );
     this.#unwatchStatus?.();
+    clearTimeout(this.#resize);
     this.#child.terminal?.close();
+    for (const viewer of this.#viewers) viewer.end();
     this.#debugLog.close();
-    this.#screen.dispose();
+    this.#closeScreen();
     this.#connection?.close(1000, "claude is gone");
     this.#endReconnection(false);
     try {
@@ -344,7 +514,7 @@ export class ClaudeProcess implements ConnectionOwner {
 }
 
 /** Ends what claude left behind in its process group: its plugin, and with a crash its MCP servers. */
-function endGroup(pid: number): void {
+export function endGroup(pid: number): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch (error) {

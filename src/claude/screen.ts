@@ -9,23 +9,23 @@ export const COLUMNS = 120;
 export const ROWS = 40;
 
 export interface Screen {
-  /** Takes bytes from the PTY; they are drawn a little later. */
-  write(bytes: Uint8Array): void;
+  /** Takes bytes from the PTY; they are drawn a little later, and then `drawn` is called. */
+  write(bytes: Uint8Array, drawn?: () => void): void;
   /** The visible text, a line per row, without trailing blanks. */
   text(): string;
   dispose(): void;
 }
 
-export function createScreen(): Screen {
-  const terminal = new Terminal({ cols: COLUMNS, rows: ROWS, scrollback: 0, allowProposedApi: true });
+export function createScreen(columns = COLUMNS, rows = ROWS): Screen {
+  const terminal = new Terminal({ cols: columns, rows, scrollback: 0, allowProposedApi: true });
   return {
-    write: (bytes) => terminal.write(bytes),
+    write: (bytes, drawn) => terminal.write(bytes, drawn),
     text: () => {
       const { active } = terminal.buffer;
-      const rows = Array.from({ length: ROWS }, (_, row) =>
+      const lines = Array.from({ length: rows }, (_, row) =>
         active.getLine(active.viewportY + row)?.translateToString(true),
       );
-      return rows.join("\n").trimEnd();
+      return lines.join("\n").trimEnd();
     },
     dispose: () => terminal.dispose(),
   };

@@ -2,11 +2,12 @@
  * claude's own record of a session, a JSONL file: exact texts and token figures of a turn. A row is
  * written for every content block, and rows of one message carry the same `message.id` and `usage`.
  */
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import type { Usage } from "../openai/chunks.ts";
+import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { channelMessageId } from "../wire/hooks.ts";
 import { watchChanges } from "./watch.ts";
 
@@ -33,7 +34,14 @@ const row = z.discriminatedUnion("type", [
     isApiErrorMessage: z.boolean().optional(),
     message: z.looseObject({
       id: z.string(),
-      content: z.array(z.looseObject({ type: z.string(), text: z.string().optional() })),
+      content: z.array(
+        z.looseObject({
+          type: z.string(),
+          text: z.string().optional(),
+          id: z.string().optional(),
+          name: z.string().optional(),
+        }),
+      ),
       usage: z.looseObject({
         input_tokens: z.number(),
         output_tokens: z.number(),
@@ -101,6 +109,23 @@ export function findTurn(jsonl: string, messageId: string): TurnRecord | null {
   };
 }
 
+/**
+ * The ids of all calls of a client's tools in the message that has this one. claude records a message when it is complete.
+ * @returns null when it is not in `jsonl`
+ */
+export function findCalls(jsonl: string, messageId: string, callId: string): readonly string[] | null {
+  const calls = new Map<string, string[]>();
+  for (const row of rowsOfTurn(jsonl, messageId)) {
+    if (row.type !== "assistant") continue;
+    const { id, content } = row.message;
+    const ids = content.flatMap(({ type, id: call, name }) =>
+      type === "tool_use" && call !== undefined && name?.startsWith(TOOL_PREFIX) ? [call] : [],
+    );
+    calls.set(id, [...(calls.get(id) ?? []), ...ids]);
+  }
+  return [...calls.values()].find((ids) => ids.includes(callId)) ?? null;
+}
+
 /** Whether claude has recorded that this turn was interrupted. */
 export function findInterruption(jsonl: string, messageId: string): true | null {
   for (const row of rowsOfTurn(jsonl, messageId)) {
@@ -118,6 +143,10 @@ const interruption = z.tuple([
 export const readTurn = (path: string, messageId: string, offset: number): Promise<TurnRecord | null> =>
   follow(path, offset, (jsonl) => findTurn(jsonl, messageId), AbortSignal.timeout(WAIT_MS));
 
+/** `findCalls` as soon as claude has recorded them, or null when `signal` ends the wait. */
+export const readCalls = (path: string, messageId: string, offset: number, callId: string, signal: AbortSignal) =>
+  follow(path, offset, (jsonl) => findCalls(jsonl, messageId, callId), signal);
+
 /** Resolves when claude has recorded the turn's interruption, or with null when `signal` ends the wait. */
 export const readInterruption = (path: string, messageId: string, offset: number, signal: AbortSignal) =>
   follow(path, offset, (jsonl) => findInterruption(jsonl, messageId), signal);
@@ -132,8 +161,11 @@ async function follow<T>(
   find: (jsonl: string) => T | null,
   signal: AbortSignal,
 ): Promise<T | null> {
-  const look = async () => (existsSync(path) ? find(await Bun.file(path).slice(offset).text()) : null);
-  const there = await look();
+  const look = () => {
+    const jsonl = readFrom(path, offset);
+    return jsonl === null ? null : find(jsonl);
+  };
+  const there = look();
   if (there !== null || signal.aborted || !existsSync(dirname(path))) return there;
 
   let changed = Promise.withResolvers<void>();
@@ -146,7 +178,7 @@ async function follow<T>(
   signal.addEventListener("abort", wake);
   try {
     for (;;) {
-      const found = await look();
+      const found = look();
       if (found !== null || signal.aborted) return found;
       await changed.promise;
       changed = Promise.withResolvers();
@@ -157,14 +189,30 @@ async function follow<T>(
   }
 }
 
+/** The text of `path` from `offset` (bytes) on; null while there is no such file. One turn's rows are few. */
+function readFrom(path: string, offset: number): string | null {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+  try {
+    const bytes = Buffer.allocUnsafe(Math.max(fstatSync(file).size - offset, 0));
+    return bytes.toString("utf8", 0, readSync(file, bytes, 0, bytes.length, offset));
+  } finally {
+    closeSync(file);
+  }
+}
+
 /**
  * claude's id for the prompt that brought our message.
  * @param offset bytes of the file that are older than the message
  * @returns null when claude has not recorded it
  */
-export async function findPrompt(path: string, messageId: string, offset: number): Promise<string | null> {
-  if (!existsSync(path)) return null;
-  for (const row of rowsOfTurn(await Bun.file(path).slice(offset).text(), messageId)) {
+export function findPrompt(path: string, messageId: string, offset: number): string | null {
+  for (const row of rowsOfTurn(readFrom(path, offset) ?? "", messageId)) {
     if (row.type === "user") return row.promptId ?? null;
   }
   return null;
@@ -187,4 +235,12 @@ export async function findTranscript(
   const files = new Bun.Glob(`*/${claudeSession}.jsonl`).scan({ cwd: projects, dot: true, absolute: true });
   for await (const file of files) return file;
   return null;
+}
+
+/** Removes claude's record of a session, for good, with those of its sub-agents. */
+export async function removeTranscript(claudeSession: string, env: Record<string, string | undefined>): Promise<void> {
+  const file = await findTranscript(claudeSession, env);
+  if (!file) return;
+  rmSync(file, { force: true });
+  rmSync(file.replace(/\.jsonl$/, ""), { recursive: true, force: true });
 }

@@ -2,7 +2,8 @@
 import { Command } from "commander";
 import { loadConfig } from "../config/load.ts";
 import { pathsFor } from "../config/paths.ts";
-import { type Check, examine } from "../doctor/checks.ts";
+import type { Check } from "../doctor/check.ts";
+import { examine } from "../doctor/checks.ts";
 import { liveTurn } from "../doctor/live.ts";
 import { addSettings } from "./settings.ts";
 import { thisProgram } from "./this-program.ts";

@@ -8,15 +8,20 @@ import { clearRemains } from "../claude/leftovers.ts";
 import { readManagedSettings } from "../claude/managed-settings.ts";
 import { createPool } from "../claude/pool.ts";
 import { claudeAuth, claudeVersion, findClaude } from "../claude/program.ts";
-import { chatKey } from "../config/chat-key.ts";
+import { chatKey, controlKey } from "../config/keys.ts";
+import { withLiveFolders } from "../config/live-folders.ts";
 import { ConfigError, loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { createConversations } from "../conversation/conversations.ts";
+import { createOneShots } from "../conversation/one-shots.ts";
+import { createPermissions } from "../conversation/permissions.ts";
+import { picturesIn } from "../conversation/pictures.ts";
 import { listen } from "../http/listen.ts";
 import { PLUGIN_NAME, writePlugin } from "../plugin/manifest.ts";
 import { openStore } from "../store/database.ts";
 import { isRunning, type Lock, takeLock } from "../store/lock.ts";
+import { permissionsIn } from "../store/permissions.ts";
 import { sessionsIn } from "../store/sessions.ts";
 import { turnsIn } from "../store/turns.ts";
 import { addSettings } from "./settings.ts";
@@ -31,10 +36,12 @@ export function serveCommand(): Command {
     const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
     mkdirSync(paths.home, { recursive: true, mode: 0o700 });
     const managed = readManagedSettings(PLUGIN_NAME);
-    const loaded = loadConfig(paths, process.env, flags);
+    const load = () => loadConfig(paths, process.env, flags);
+    const loaded = load();
     // Where no hook of ours may run, only the reply tool can bring an answer.
-    const config: Config = managed.hooksForbidden ? { ...loaded, reply: "tool" } : loaded;
-    const key = config.apiKey ?? chatKey(paths.chatKey);
+    const fitting: Config = managed.hooksForbidden ? { ...loaded, reply: "tool" } : loaded;
+    const config = withLiveFolders(fitting, paths.configFile, load);
+    const keys = { chat: config.apiKey ?? chatKey(paths.chatKey), control: controlKey(paths.controlKey) };
     mkdirSync(config.workspace, { recursive: true, mode: 0o700 });
     await configureLog(config);
 
@@ -51,8 +58,33 @@ export function serveCommand(): Command {
       managed,
       env: process.env,
     });
-    const conversations = createConversations({ config, pool, sessions: sessionsIn(store), turns, env: process.env });
-    const server = openPort(config, () => listen({ config, key, pool, conversations }));
+    const sessions = sessionsIn(store);
+    const pictures = picturesIn(paths.pictures);
+    const permissionLog = permissionsIn(store);
+    const permissions = createPermissions({ config, permissionLog, env: process.env });
+    const conversations = createConversations({
+      config,
+      pool,
+      sessions,
+      turns,
+      pictures,
+      permissions,
+      env: process.env,
+    });
+    const oneShots = createOneShots({ config, paths, env: process.env });
+    const deps = {
+      config,
+      keys,
+      pool,
+      conversations,
+      oneShots,
+      sessions,
+      turns,
+      permissions,
+      permissionLog,
+      nowhere: paths.nowhere,
+    };
+    const server = openPort(config, () => listen(deps));
     lock.announce(server.port ?? config.bridgePort);
     writePlugin(paths.plugin, server.port ?? config.bridgePort, thisProgram());
 
@@ -64,14 +96,16 @@ export function serveCommand(): Command {
         // Ctrl-C reaches us twice at once, from the terminal and from npx; a person takes longer.
         if (Date.now() - endingSince < SECOND_SIGNAL_MS) return;
         pool.killAll();
+        oneShots.killAll();
         process.exit(1);
       }
       endingSince = Date.now();
       getLogger(["synthesis"]).info("shutting down");
-      await conversations.drain(config.drainMs);
+      await Promise.all([conversations.drain(config.drainMs), oneShots.drain(config.drainMs)]);
       await pool.stopAll();
       // Answers that are still being read get a moment.
       await Promise.race([server.stop(), Bun.sleep(1_000)]);
+      turns.flush();
       store.close();
       lock.release();
       guard.dismiss();

@@ -3,9 +3,11 @@ import { type Command, Option } from "commander";
 import { flagName } from "../config/load.ts";
 import { settings } from "../config/schema.ts";
 
+export const homeOption = () => new Option("--home <folder>", "state folder (SYNTHESIS_HOME, default ~/.synthesis)");
+
 /** Adds `--home` and an option for every setting. */
 export function addSettings(command: Command): Command {
-  command.addOption(new Option("--home <folder>", "state folder (SYNTHESIS_HOME, default ~/.synthesis)"));
+  command.addOption(homeOption());
   for (const [name, schema] of Object.entries(settings)) {
     command.addOption(new Option(`${flagName(name)} <value>`, schema.description));
   }

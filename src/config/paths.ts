@@ -8,14 +8,23 @@ export interface Paths {
   readonly configFile: string;
   /** The key that clients bring, made on the first start. */
   readonly chatKey: string;
+  /** The key to the sessions; it stays in this folder. */
+  readonly controlKey: string;
   /** The Claude Code plugin that the server writes for its own claude processes. */
   readonly plugin: string;
   /** One folder per running claude: its settings (with its tokens), system prompt and debug log. */
   readonly run: string;
   /** Which conversation is which claude session, and every turn. */
   readonly database: string;
+  /** Always empty: where a claude works that is to see no files. */
+  readonly nowhere: string;
+  /** Images that came with messages, a folder per claude session. */
+  readonly pictures: string;
   /** Held by the one server that uses this folder. */
   readonly lock: string;
+  /** The plugin that OpenClaw loads from here, and what `synthesis setup openclaw` has done. */
+  readonly openClawPlugin: string;
+  readonly openClawRecord: string;
   /** Where conversations work when nothing else is said. */
   readonly workspace: string;
 }
@@ -27,10 +36,15 @@ export function pathsFor(home: string | undefined): Paths {
     home: root,
     configFile: join(root, "config.json"),
     chatKey: join(root, "chat.key"),
+    controlKey: join(root, "control.key"),
     plugin: join(root, "plugin"),
     run: join(root, "run"),
     database: join(root, "synthesis.db"),
+    nowhere: join(root, "nowhere"),
+    pictures: join(root, "images"),
     lock: join(root, "server.lock"),
+    openClawPlugin: join(root, "openclaw-plugin"),
+    openClawRecord: join(root, "openclaw-setup.json"),
     workspace: join(root, "workspace"),
   };
 }

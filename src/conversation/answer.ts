@@ -73,6 +73,12 @@ export function addNote(answer: Answer, text: string): Step {
 /** Takes the end of a tool's run. */
 export const afterTool = (answer: Answer): Answer => (answer.toolSince ? answer : { ...answer, toolSince: true });
 
+/** What follows goes out in another answer: no blank line stands before it. */
+export const cutOff = (answer: Answer): Answer => ({ ...answer, tail: "" });
+
+/** Whether every message of which something has come has come to its end. */
+export const isEven = ({ messages }: Answer): boolean => messages.every(isComplete);
+
 /**
  * Whether the answer is whole, at `Stop`.
  * @param last `Stop`'s `last_assistant_message`: claude's last text, trimmed
@@ -98,7 +104,10 @@ export function complete(
   if (texts) {
     const whole = texts.reduce((text, message) => text + gap(text) + message, "");
     if (!whole.startsWith(answer.text)) return [answer, "", whole.trim() !== answer.text.trim()];
-    return [{ ...answer, text: whole }, whole.slice(answer.text.length), false];
+    const rest = whole.slice(answer.text.length);
+    // What is said first to a client that was given the text before with another answer.
+    const out = answer.tail === "" && answer.text !== "" ? rest.trimStart() : rest;
+    return [{ ...answer, text: whole }, out, false];
   }
   // No transcript: what we hold in order, then what `Stop` says beyond it.
   const [flushed, out] = release({ ...answer, messages: answer.messages.map(closeGaps) });
@@ -156,7 +165,9 @@ function release(answer: Answer): Step {
       messages[open] = { ...message, waiting: "", begun: true };
     }
     if (!isComplete(message)) break;
-    open += 1;
+    // A note that is out is done with; a message is kept, since a piece of it may come twice.
+    if (message.id === null) messages.splice(open, 1);
+    else open += 1;
   }
   if (out !== "") tail = (tail + out).slice(-2);
   return [{ ...answer, messages, open, text, newestAt, tail }, out];

@@ -3,40 +3,63 @@
  * turn at a time, since claude would merge messages that reach it together; and never two processes,
  * since both would write into one transcript.
  */
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import { launchHash } from "../claude/launch.ts";
 import type { Pool } from "../claude/pool.ts";
-import type { ClaudeEvent, ClaudeProcess } from "../claude/process.ts";
-import { findTranscript } from "../claude/transcript.ts";
-import type { Config } from "../config/schema.ts";
+import type { ClaudeEvent, ClaudeProcess, PermissionHook } from "../claude/process.ts";
+import { readTurn } from "../claude/transcript.ts";
+import type { Effort } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
+import { readPictures } from "../openai/pictures.ts";
 import type { SessionRow } from "../store/schema.ts";
-import type { Sessions } from "../store/sessions.ts";
-import type { Turns } from "../store/turns.ts";
-import { channelMessageId, type HookBody } from "../wire/hooks.ts";
-import type { Identity } from "./identity.ts";
+import { channelMessageId, type HookBody, type Verdict } from "../wire/hooks.ts";
+import { type ChatQuestion, questionText, readVerdict } from "./chat-verdict.ts";
+import type { Affinity, Identity } from "./identity.ts";
+import { messageText } from "./message.ts";
+import type { Offer } from "./offer.ts";
+import type { Pending, PermissionQuestion, Permissions } from "./permissions.ts";
+import { type Progress, progressOf } from "./progress.ts";
+import { ConversationRecord, type RecordDeps } from "./record.ts";
 import type { Reply, Temperature } from "./reply.ts";
+import { isAnswerTo, partResults, type SaveFile, toolResults } from "./results.ts";
+import { answeredBefore, planTurn, type Question } from "./told.ts";
+import { NO_ANSWER, type ToolResults } from "./turn.ts";
 import { TurnRun } from "./turn-run.ts";
 import type { Workspace } from "./workspace.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
 
-/** What waits longer than a start may take and this, in ms, gets its stream, so that its client sees heartbeats. */
-const PATIENCE_MS = 1_000;
+const OVER = new ApiError("shutting_down", "This answer is over.");
+const FORGOTTEN =
+  "[synthesis: Claude Code's record of this conversation is gone; it has forgotten what was said before.]\n\n";
 
-export interface Request {
-  readonly text: string;
-  readonly workspace: Workspace;
+const NO_CLIENT = "The chat's program is not waiting for anything now.";
+const USER_SPOKE = "The person has spoken instead.";
+
+export interface Request extends Question {
   readonly reply: Reply;
+  readonly workspace: Workspace;
+  /** Null for claude's own default. */
+  readonly model: string | null;
+  /** Null for the configured one. */
+  readonly effort: Effort | null;
+  /** The part of the client's system prompt that stays the same; empty when it sends none. */
+  readonly systemPrompt: string;
+  /** It is not worth a restart: claude stays as it is, if it was there before. */
+  readonly isPassing: boolean;
+  readonly offer: Offer;
+  /** Who has sent it, if that is known. */
+  readonly sender: string | null;
+  /** Nobody else is in its chat. */
+  readonly isDirect: boolean;
+  /** OpenClaw's own id of the session. */
+  readonly affinity: Affinity | null;
 }
 
-export interface ConversationDeps {
-  readonly config: Config;
+export interface ConversationDeps extends RecordDeps {
   readonly pool: Pool;
-  readonly sessions: Sessions;
-  readonly turns: Turns;
-  readonly env: Record<string, string | undefined>;
+  readonly permissions: Permissions;
 }
 
 export interface Watcher {
@@ -54,9 +77,15 @@ export class Conversation {
   readonly identity: Identity;
   readonly #deps: ConversationDeps;
   readonly #watcher: Watcher;
+  readonly #record: ConversationRecord;
+  readonly #progress: Progress;
   readonly #queue: Request[] = [];
+  /** Changes that wait for the process to be gone; they come before any request. */
+  readonly #changes: (() => Promise<void>)[] = [];
   /** Turns of which something may still come; the last one runs. */
   readonly #runs = new Set<TurnRun>();
+  /** Changes that are being made. */
+  readonly #ending = new Set<Promise<void>>();
   /** Prompts that claude works on and that no request of ours has brought. */
   readonly #foreign = new Set<string>();
   #foreignOver = Promise.withResolvers<void>();
@@ -64,13 +93,23 @@ export class Conversation {
   #sentAt = 0;
   #serving: Request | null = null;
   #run: TurnRun | null = null;
+  /** Results are on their way to the turn that runs. */
+  #joining = false;
+  /** What the client last wanted known with a message. */
+  #carried = "";
+  /** The question with which the client's answer has ended. */
+  #asked: ChatQuestion | null = null;
+  /** Resolves when the question before is answered. */
+  #asking: Promise<void> = Promise.resolve();
+  /** Why nothing more is taken; null while it is. */
+  #refused: ApiError | null = null;
   #process: ClaudeProcess | null = null;
-  #transcript: string | null = null;
-
   constructor(identity: Identity, deps: ConversationDeps, watcher: Watcher) {
     this.identity = identity;
     this.#deps = deps;
     this.#watcher = watcher;
+    this.#record = new ConversationRecord(identity, deps);
+    this.#progress = progressOf(deps.config, deps.env);
   }
 
   /** How many requests wait: behind a turn, or for a process. */
@@ -87,39 +126,157 @@ export class Conversation {
     return this.#process !== null;
   }
 
+  /** Whether a request brings what the turn that runs waits for: then it goes past the queue. */
+  awaits({ input, sender }: Pick<Request, "input" | "sender">): boolean {
+    if (this.#asked) return readVerdict(input, sender, this.#asked) !== null;
+    return this.#awaited ? isAnswerTo(input, this.#awaited) : false;
+  }
+
+  /** Its claude, whatever state that is in; null when none runs. */
+  get process(): ClaudeProcess | null {
+    return this.#process;
+  }
+
+  /** For people: `cold` has no claude that could take a message. */
+  get state(): "idle" | "busy" | "starting" | "cold" {
+    if (this.#run || this.#foreign.size > 0) return "busy";
+    if (this.#serving) return "starting";
+    return this.#process?.state === "ready" ? "idle" : "cold";
+  }
+
   ask(request: Request): void {
+    if (this.#run && this.#asked) this.#askAsked(this.#run, this.#asked, request);
+    else if (this.#run && this.#awaited) this.#askParked(this.#run, this.#awaited, request);
+    else this.#enqueue(request);
+  }
+
+  /** The calls whose results the turn that runs waits for; null when it does not, or they are being brought. */
+  get #awaited(): readonly string[] | null {
+    return this.#joining ? null : (this.#run?.awaited ?? null);
+  }
+
+  /**
+   * A request while the turn waits for results. With nothing but results it goes on. Any other ends it: claude
+   * gets what results there are, is told to stop, and then hears what is new.
+   */
+  #askParked(run: TurnRun, awaited: readonly string[], request: Request): void {
+    const { input, reply } = request;
+    const brought = partResults(input.messages, awaited);
+    const save: SaveFile = (content, extension) => this.#deps.pictures.saveFile(run.claudeSession, content, extension);
+    if (isAnswerTo(input, awaited)) {
+      const context = input.context.join("\n\n");
+      const results = toolResults(brought, context === this.#carried ? "" : context, save);
+      this.#carried = context;
+      reply.open("warm");
+      void this.#join(run, request, results);
+    } else {
+      run.giveUp(toolResults(brought, "", save), USER_SPOKE);
+      this.#enqueue({ ...request, input: { ...input, messages: brought.rest } });
+    }
+  }
+
+  /** A request while a question of claude's waits. What is no answer to it is a no, and the next turn. */
+  #askAsked(run: TurnRun, asked: ChatQuestion, request: Request): void {
+    const { input, sender, reply } = request;
+    const { id } = asked.pending;
+    const behavior = readVerdict(input, sender, asked);
+    this.#asked = null;
+    if (behavior) {
+      reply.open("warm");
+      run.goOn(reply, input.newPrints);
+      this.#deps.permissions.answer(id, { behavior, way: "chat", by: sender });
+    } else {
+      this.#deps.permissions.answer(id, { behavior: "deny", way: "spoke", by: sender });
+      run.giveUp(new Map(), USER_SPOKE);
+      this.#enqueue(request);
+    }
+  }
+
+  /** Goes on with a turn when claude has the tools that the client offers by now. */
+  async #join(run: TurnRun, request: Request, results: ToolResults): Promise<void> {
+    this.#joining = true;
+    await this.#process?.offerTools(request.offer.catalogue);
+    this.#joining = false;
+    if (run.awaited) run.resume(request.reply, results);
+    else if (this.#refused) request.reply.fail(this.#refused);
+    // It has ended meanwhile: its results are told to claude like those of any call that is over.
+    else this.#enqueue(request);
+  }
+
+  #enqueue(request: Request): void {
     const { reply } = request;
     this.#queue.push(request);
     reply.left.addEventListener("abort", () => this.#withdraw(request));
     // Behind a turn that runs, there is nothing left to go wrong before it is its turn but what it waits for.
-    if (this.#run) reply.open("warm");
-    else {
-      const patience = setTimeout(() => reply.open("waiting"), this.#deps.config.readyTimeoutMs + PATIENCE_MS);
-      const end = () => clearTimeout(patience);
-      reply.opened.then(end, end);
-      reply.left.addEventListener("abort", end);
-    }
+    if (this.#run && this.#changes.length === 0) reply.open("warm");
+    else reply.openLate(this.#deps.config.readyTimeoutMs);
     void this.#work();
+  }
+
+  /** From now on nothing is taken: fails what waits, and ends a turn that waits for its client. */
+  refuse(error: ApiError): void {
+    this.#refused = error;
+    if (this.#run?.awaited) this.#run.interrupt(error);
+    this.refuseWaiting(error);
   }
 
   /** Fails what waits and, unless it has been sent, what is starting. */
   refuseWaiting(error: ApiError): void {
     for (const { reply } of this.#queue.splice(0)) reply.fail(error);
     if (this.#serving && !this.#run) {
-      this.#serving.reply.fail(error);
-      this.#serving.reply.leave();
+      this.interrupt(error);
       void this.#process?.stop();
     }
   }
 
-  /** Ends the turn that runs, if there is one. */
-  interrupt(error: ApiError): void {
-    this.#run?.interrupt(error);
+  /** Ends what runs or is starting, and tells its client. False when there is nothing to end. */
+  interrupt(error: ApiError): boolean {
+    if (this.#run) this.#run.interrupt(error);
+    else if (this.#serving) {
+      this.#serving.reply.fail(error);
+      this.#serving.reply.leave();
+    } else if (this.#foreign.size > 0 && this.#process?.status?.status === "busy") this.#process.pressEscape();
+    else return false;
+    return true;
   }
 
-  /** Resolves when no turn runs. */
+  /**
+   * Ends the process, and all that waits and runs, with `error`. Then `change` is made, and what has come in
+   * the meantime is served.
+   */
+  end(error: ApiError, change: (record: ConversationRecord) => Promise<void>): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#changes.push(async () => {
+      try {
+        await this.#process?.stop();
+        // They still write down their figures.
+        await Promise.all([...this.#runs].map(({ over }) => over));
+        resolve(await change(this.#record));
+      } catch (cause) {
+        reject(cause);
+      }
+    });
+    this.refuseWaiting(error);
+    this.interrupt(error);
+    void this.#process?.stop();
+    void this.#work();
+    this.#ending.add(promise);
+    const done = () => void this.#ending.delete(promise);
+    promise.then(done, done);
+    return promise;
+  }
+
+  /** Resolves when no turn runs and no change is being made. */
   async idle(): Promise<void> {
     while (this.#run) await this.#run.over;
+    await Promise.allSettled(this.#ending);
+  }
+
+  /** Of a conversation of one turn nothing is kept. */
+  #forget(): void {
+    this.end(OVER, (record) => record.remove(true)).catch((error) =>
+      log.error("a one-shot could not be forgotten: {error}", { session: this.identity.key, error }),
+    );
   }
 
   #withdraw(request: Request): void {
@@ -130,11 +287,14 @@ export class Conversation {
   async #work(): Promise<void> {
     if (this.#working) return;
     this.#working = true;
-    for (let request = this.#queue.shift(); request; request = this.#queue.shift()) {
+    for (;;) {
+      for (let change = this.#changes.shift(); change; change = this.#changes.shift()) await change();
+      const request = this.#queue.shift();
+      if (!request) break;
       this.#serving = request;
       let error: unknown = null;
       try {
-        await this.#serve(request);
+        error = await this.#serve(request);
       } catch (cause) {
         error = cause;
         // A client that has left while it waited for a place is no fault.
@@ -148,6 +308,7 @@ export class Conversation {
       const ms = this.#sentAt === 0 ? null : Date.now() - this.#sentAt;
       if (told || ms !== null) this.#watcher.onTurn(ms, told);
       this.#sentAt = 0;
+      if (this.identity.source === "one-shot") this.#forget();
       // Between two turns the process is idle, and others may be waiting for one.
       this.#deps.pool.noteIdle();
     }
@@ -159,25 +320,49 @@ export class Conversation {
     if (!this.#working && !this.#process) this.#watcher.onRest();
   }
 
-  /** One request from its place in the queue to a claude that is free again. */
-  async #serve(request: Request): Promise<void> {
-    const { reply, text } = request;
-    const [process, temperature, session] = await this.#readyProcess(request, this.#session(request.workspace));
-    if (reply.left.aborted) return;
+  /**
+   * One request from its place in the queue to a claude that is free again.
+   * @returns what was told instead of an end to whoever waited for it last; null when all went well
+   */
+  async #serve(request: Request): Promise<ApiError | null> {
+    const { reply } = request;
+    const session = await this.#record.take(request);
+    const answered = answeredBefore(this.#record.told, request);
+    if (answered !== null && (await this.#replay(answered, reply))) return null;
+    const [process, temperature, claudeSession] = await this.#readyProcess(request, session);
+    if (reply.left.aborted) return null;
 
-    const transcript = await this.#findTranscript(session);
+    const { offer, input } = request;
+    await process.offerTools(offer.catalogue);
+    const transcript = await this.#record.transcript();
+    const plan = planTurn(this.#record.told, request, temperature === "cold");
+    this.#carried = input.context.join("\n\n");
+    const images = readPictures(plan.messages.flatMap((message) => message.images));
     const run = new TurnRun({
       config: this.#deps.config,
       turns: this.#deps.turns,
       process,
       reply,
       sessionKey: session.key,
-      text,
-      transcriptAt: transcript ? statSync(transcript).size : 0,
-      findTranscript: () => this.#findTranscript(session),
+      claudeSession,
+      traceId: request.traceId,
+      message: {
+        text: messageText(plan, offer.note),
+        images: this.#deps.pictures.save(claudeSession, images),
+        prints: plan.prints,
+        pastPrints: plan.pastPrints,
+        volatile: plan.volatile?.print ?? null,
+      },
+      isParallel: offer.isParallel,
+      onParked: () => {
+        if (this.#refused) run.interrupt(this.#refused);
+      },
+      transcriptAt: (transcript && statSync(transcript, { throwIfNoEntry: false })?.size) || 0,
+      progress: this.#progress,
+      findTranscript: () => this.#record.transcript(),
     });
     // In the meantime the client may have left, or the server may be ending.
-    if (reply.left.aborted) return;
+    if (reply.left.aborted) return null;
     if (!run.start()) {
       await process.stop();
       throw new ApiError("message_not_received", "The connection to Claude Code was lost. Try again.", null, 1);
@@ -190,89 +375,76 @@ export class Conversation {
     for (const { reply } of this.#queue) reply.open("warm");
     await run.freed;
     this.#run = null;
+    if (run.told) this.#record.add(run.told);
+    return run.error;
   }
 
-  /** What is known of this conversation; begun here if it is new. */
-  #session({ path }: Workspace): SessionRow {
-    const known = this.#deps.sessions.find(this.identity.key);
-    const now = Date.now();
-    const hash = launchHash(path, this.#deps.config);
-    const session: SessionRow = known
-      ? { ...known, workspace: path, launchHash: hash, lastActiveAt: now }
-      : {
-          ...this.identity,
-          claudeSession: crypto.randomUUID(),
-          workspace: path,
-          launchHash: hash,
-          model: null,
-          createdAt: now,
-          lastActiveAt: now,
-          turns: 0,
-        };
-    const { turns: _counted, ...row } = session;
-    if (!known || known.launchHash !== hash) this.#deps.sessions.save(row);
-    return session;
+  /** Gives an answer once more, from claude's record. False when it cannot be read there. */
+  async #replay(turn: string, reply: Reply): Promise<boolean> {
+    const transcript = await this.#record.transcript();
+    const found = transcript && (await readTurn(transcript, turn, 0));
+    if (!found) return false;
+    log.info("answer given once more", { session: this.identity.key, turn });
+    reply.open("warm");
+    reply.put({ type: "text", text: found.texts.join("\n\n") || NO_ANSWER });
+    reply.put({ type: "finish" });
+    reply.put({ type: "usage", usage: found.usage });
+    reply.close();
+    return true;
   }
 
-  /**
-   * The conversation's claude, free for a turn; started or resumed if need be. With it the session, which
-   * has a new id where claude could not go on with the old one.
-   */
-  async #readyProcess(request: Request, session: SessionRow): Promise<[ClaudeProcess, Temperature, SessionRow]> {
+  /** The conversation's claude, free for a turn; started or resumed if need be. With it its claude session. */
+  async #readyProcess(
+    request: Request,
+    session: SessionRow,
+    unreadable = false,
+  ): Promise<[ClaudeProcess, Temperature, string]> {
     const { workspace, reply } = request;
     const current = this.#process;
     if (
       current?.state === "ready" &&
-      launchHash(current.spec.workspace, this.#deps.config) === session.launchHash &&
+      current.spec.claudeSession === session.claudeSession &&
+      launchHash(current.spec.choice, this.#deps.config) === session.launchHash &&
       (await current.isConnected()) &&
       (await this.#foreignEnds(reply.left))
     ) {
       // It may have ended during the waits.
-      if (current.state === "ready" && current.connected) return [current, "warm", session];
+      if (current.state === "ready" && current.connected) return [current, "warm", session.claudeSession];
     }
-    if (reply.left.aborted && current) return [current, "warm", session];
+    if (reply.left.aborted && current) return [current, "warm", session.claudeSession];
     await current?.stop();
-    const transcript = await this.#findTranscript(session);
-    const process = await this.#deps.pool.start(
-      {
-        sessionKey: session.key,
-        claudeSession: session.claudeSession,
-        resume: transcript !== null,
-        workspace: workspace.path,
-        trusted: workspace.trusted,
-      },
-      reply.left,
-    );
+    const resume = (await this.#record.transcript()) !== null;
+    const gone = !resume && this.#record.told.length > 0;
+    // Of what was never answered the client tells again.
+    const forgotten = unreadable || (gone && this.#record.told.some(({ answered }) => answered));
+    const { claudeSession } = gone ? this.#record.renew() : session;
+    const spec = {
+      sessionKey: session.key,
+      claudeSession,
+      resume,
+      trusted: workspace.trusted,
+      choice: ConversationRecord.choice(session),
+      tools: request.offer.catalogue,
+    };
+    const process = await this.#deps.pool.start(spec, reply.left);
     this.#process = process;
     process.isBusy = () => this.isBusy;
     process.onEvent = (event) => this.#takeEvent(process, event);
+    process.onPermission = (hook, signal) => this.#askPermission(hook, signal);
     try {
       await process.ready;
     } catch (error) {
       // claude has a file of this session but cannot go on with it. It will not take the id for a new one either.
-      if (!transcript || !(error instanceof ApiError) || !/No conversation found/.test(error.message)) throw error;
+      if (!resume || !(error instanceof ApiError) || !/No conversation found/.test(error.message)) throw error;
       await process.stop();
-      const { turns: _counted, ...row } = { ...session, claudeSession: crypto.randomUUID() };
-      this.#deps.sessions.save(row);
-      this.#transcript = null;
-      return this.#readyProcess(request, { ...session, claudeSession: row.claudeSession });
+      return this.#readyProcess(request, this.#record.renew(), true);
     }
-    if (transcript === null && session.turns > 0) {
+    if (forgotten) {
       log.warning("claude's transcript is gone, the session starts anew", { session: session.key });
-      reply.put({
-        type: "text",
-        text: "[synthesis: Claude Code's record of this conversation is gone; it has forgotten what was said before.]\n\n",
-      });
+      // What the client remembers, it brings itself.
+      if (!request.input.hasHistory) reply.put({ type: "text", text: FORGOTTEN });
     }
-    return [process, transcript === null ? "cold" : "resumed", session];
-  }
-
-  /** Where claude's transcript is; null while there is none, or when it is gone. */
-  async #findTranscript({ claudeSession }: SessionRow): Promise<string | null> {
-    if (!this.#transcript || !existsSync(this.#transcript)) {
-      this.#transcript = await findTranscript(claudeSession, this.#deps.env);
-    }
-    return this.#transcript;
+    return [process, resume ? "resumed" : "cold", claudeSession];
   }
 
   /** Waits until claude is done with prompts that are not ours. False when that takes longer than a turn may. */
@@ -294,8 +466,69 @@ export class Conversation {
       this.#endForeign(() => true);
       if (this.#process === process) this.#process = null;
     }
-    for (const run of this.#runs) run.take(event);
+    if (event.type === "call") this.#takeCall(process, event);
+    else for (const run of this.#runs) run.take(event);
     if (event.type === "exit") this.#rest();
+  }
+
+  /** Only a turn that runs can have called; a wake-up has no client. */
+  #takeCall(process: ClaudeProcess, event: ClaudeEvent & { type: "call" }): void {
+    if (this.#run) this.#run.take(event);
+    else process.answerCall(event.call.id, [{ type: "text", text: NO_CLIENT }], true);
+  }
+
+  /** Puts a question of claude's to whom it may concern. */
+  async #askPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict> {
+    const run = [...this.#runs].find((one) => one.isPrompt(hook.prompt_id));
+    const question = {
+      session: this.identity.key,
+      turn: run?.id ?? null,
+      tool: hook.tool_name,
+      input: hook.tool_input,
+      sender: this.#serving?.sender ?? null,
+    };
+    const { permissions, config } = this.#deps;
+    if (run && !run.isSilent && config.permissions === "chat" && question.sender !== null) {
+      return this.#askInChat(run, question, AbortSignal.any([signal, run.ended]));
+    }
+    if (!run || run.isSilent || config.permissions !== "ask") {
+      run?.note(
+        `[synthesis: claude asked to use ${hook.tool_name}, which is not among its allowed tools, and was refused.]`,
+      );
+      return permissions.refuse(question);
+    }
+    const asked = ({ id, description }: Pending) =>
+      run.note(
+        `[synthesis: claude asks to use ${description}. It waits for \`synthesis permissions allow ${id}\` or \`deny ${id}\`.]`,
+      );
+    return permissions.ask(question, asked, AbortSignal.any([signal, run.ended]));
+  }
+
+  /** Asks at the end of the client's answer; one question at a time, each with a client to hear it. */
+  async #askInChat(run: TurnRun, question: PermissionQuestion, signal: AbortSignal): Promise<Verdict> {
+    const before = this.#asking;
+    const over = Promise.withResolvers<void>();
+    this.#asking = over.promise;
+    try {
+      await before;
+      await run.attended();
+      const isDirect = this.#serving?.isDirect === true;
+      let asked: ChatQuestion | null = null;
+      const put = (pending: Pending) => {
+        asked = { pending, isDirect };
+        this.#asked = asked;
+        run.question(questionText(asked));
+      };
+      const verdict = await this.#deps.permissions.ask(question, put, signal);
+      // Answered elsewhere, or not in time.
+      if (this.#asked === asked) {
+        this.#asked = null;
+        if (verdict.behavior === "deny") run.giveUp(new Map(), verdict.message);
+      }
+      return verdict;
+    } finally {
+      over.resolve();
+    }
   }
 
   /** Keeps account of the prompts that are not ours: a wake-up, or a person at claude's terminal. */

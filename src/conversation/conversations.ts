@@ -1,16 +1,25 @@
 /** All conversations that do something, by their keys; the others are rows in the store. */
-import { ApiError } from "../openai/errors.ts";
-import { Conversation, type ConversationDeps } from "./conversation.ts";
+import { ApiError, shuttingDown } from "../openai/errors.ts";
+import type { SessionRow } from "../store/schema.ts";
+import { Conversation, type ConversationDeps, type Request } from "./conversation.ts";
 import type { Identity } from "./identity.ts";
+import type { ConversationRecord } from "./record.ts";
 import { Reply } from "./reply.ts";
-import type { Workspace } from "./workspace.ts";
 
 /** So many messages may wait in one conversation. */
 const MAX_WAITING = 16;
+/** The server counts as quiet when for so long, in ms, no turn has ended and none runs. */
+const QUIET_MS = 1_000;
 
 export interface Conversations {
   /** Puts a message into a conversation, begun if it is new. */
-  ask(identity: Identity, text: string, workspace: Workspace, traceId: string | null): Reply;
+  ask(identity: Identity, question: Omit<Request, "reply">): Reply;
+  /** The conversation of this key, if it does something or has a claude. */
+  find(key: string): Conversation | undefined;
+  /** Ends a known conversation's turns and its claude; its next message begins a new claude session. */
+  reset(session: SessionRow): Promise<void>;
+  /** As `reset`, and forgets it. @param transcripts also removes claude's own records of it */
+  remove(session: SessionRow, transcripts: boolean): Promise<void>;
   /** What the last turn said of claude's login; `unknown` before there was one. */
   readonly login: "ok" | "expired" | "unknown";
   /** Takes no more messages, fails those that wait, and gives those that run `drainMs` to end. */
@@ -22,6 +31,7 @@ export function createConversations(deps: ConversationDeps): Conversations {
   const conversations = new Map<string, Conversation>();
   let login: Conversations["login"] = "unknown";
   let draining = false;
+  let quiet: Timer | undefined;
   /** How long a turn takes of late, in ms. */
   let typicalTurn = 10_000;
 
@@ -31,16 +41,26 @@ export function createConversations(deps: ConversationDeps): Conversations {
         if (ms !== null) typicalTurn += (ms - typicalTurn) / 8;
         if (error?.code === "claude_not_logged_in") login = "expired";
         else if (!error) login = "ok";
+        tidyWhenQuiet();
       },
       onRest: () => conversations.delete(identity.key),
     });
+
+  /** After much work the heap is several times what is in use, and in an idle process nothing ever shrinks it. */
+  function tidyWhenQuiet(): void {
+    clearTimeout(quiet);
+    quiet = setTimeout(() => {
+      if (![...conversations.values()].some(({ isBusy }) => isBusy)) Bun.gc(true);
+    }, QUIET_MS);
+  }
 
   /** Seconds until `ahead` turns are likely to be over when `together` run at a time. */
   const retryAfter = (ahead: number, together: number) =>
     Math.min(600, Math.max(1, Math.ceil((typicalTurn * ahead) / together / 1000)));
 
-  function refusal(conversation: Conversation): ApiError | null {
+  function refusal(conversation: Conversation, question: Omit<Request, "reply">): ApiError | null {
     if (draining) return shuttingDown();
+    if (conversation.awaits(question)) return null;
     if (conversation.waiting >= MAX_WAITING) {
       return new ApiError(
         "queue_full",
@@ -60,15 +80,35 @@ export function createConversations(deps: ConversationDeps): Conversations {
     );
   }
 
+  /**
+   * Changes a conversation when it is at rest. Also one that is only a row gets its object for that time: a message
+   * that comes meanwhile finds it, and waits.
+   */
+  async function change(session: SessionRow, why: string, make: (record: ConversationRecord) => Promise<void>) {
+    if (draining) throw shuttingDown();
+    const { key, agent, chat } = session;
+    const source = session.source as Identity["source"];
+    const conversation = conversations.get(key) ?? create({ key, source, agent, chat, affinity: null });
+    conversations.set(key, conversation);
+    await conversation.end(new ApiError("turn_interrupted", why), make);
+  }
+
   return {
-    ask: (identity, text, workspace, traceId) => {
-      const reply = new Reply(traceId);
+    find: (key) => conversations.get(key),
+    reset: (session) =>
+      change(session, "This session was reset. Send the message again to begin anew.", (record) => record.reset()),
+    remove: (session, transcripts) =>
+      change(session, "This session was deleted. Send the message again to begin a new one.", (record) =>
+        record.remove(transcripts),
+      ),
+    ask: (identity, question) => {
+      const reply = new Reply();
       const conversation = conversations.get(identity.key) ?? create(identity);
-      const refused = refusal(conversation);
+      const refused = refusal(conversation, question);
       if (refused) reply.fail(refused);
       else {
         conversations.set(identity.key, conversation);
-        conversation.ask({ text, workspace, reply });
+        conversation.ask({ ...question, reply });
       }
       return reply;
     },
@@ -77,8 +117,9 @@ export function createConversations(deps: ConversationDeps): Conversations {
     },
     drain: async (drainMs) => {
       draining = true;
+      clearTimeout(quiet);
       const all = [...conversations.values()];
-      for (const conversation of all) conversation.refuseWaiting(shuttingDown());
+      for (const conversation of all) conversation.refuse(shuttingDown());
       const timer = setTimeout(() => {
         for (const conversation of all) conversation.interrupt(shuttingDown());
       }, drainMs);
@@ -87,5 +128,3 @@ export function createConversations(deps: ConversationDeps): Conversations {
     },
   };
 }
-
-const shuttingDown = () => new ApiError("shutting_down", "synthesis is shutting down.", null, 5);

@@ -1,12 +1,20 @@
 /** What a door gets for a request: when it is under way, and what the client is to be told. */
 import type { Usage } from "../openai/chunks.ts";
 import { ApiError } from "../openai/errors.ts";
+import type { ToolCall } from "../openai/tools.ts";
+
+/** What waits for so long beyond the time that a start may take, in ms, gets its stream. */
+const PATIENCE_MS = 1_000;
 
 /** How the request found its claude. */
 export type Temperature = "warm" | "cold" | "resumed" | "waiting";
 
 export type ReplyPart =
   | { readonly type: "text"; readonly text: string }
+  /** What claude does on the way. */
+  | { readonly type: "progress"; readonly text: string }
+  /** The answer ends with these: the client is to bring their results. */
+  | { readonly type: "calls"; readonly calls: readonly ToolCall[] }
   /** The answer is complete. */
   | { readonly type: "finish" }
   | { readonly type: "usage"; readonly usage: Usage }
@@ -17,31 +25,38 @@ export class Reply {
   readonly id = crypto.randomUUID();
   /** Resolves when the message was sent, or waits behind its conversation's turn; rejects when it never will be. */
   readonly opened: Promise<Temperature>;
-  /** Everything for the client, in order; it ends when there is no more. Cancelled: the client has left. */
-  readonly parts: ReadableStream<ReplyPart>;
-
+  /** The message is with claude: from now on something may have been done. */
+  sent = false;
   /** What the client was told instead of an end; null when all went well so far. */
   error: ApiError | null = null;
 
   readonly #opening = Promise.withResolvers<Temperature>();
   readonly #leaving = new AbortController();
-  #controller!: ReadableStreamDefaultController<ReplyPart>;
+  #parts: ReplyPart[] = [];
+  #more = Promise.withResolvers<void>();
   #opened = false;
   #closed = false;
 
-  /** @param traceId the client's trace, from its `traceparent` header */
-  constructor(readonly traceId: string | null) {
+  constructor() {
     this.opened = this.#opening.promise;
     this.opened.catch(() => {});
-    this.parts = new ReadableStream<ReplyPart>({
-      start: (controller) => {
-        this.#controller = controller;
-      },
-      cancel: () => {
-        this.#closed = true;
-        this.#leaving.abort();
-      },
-    });
+  }
+
+  /**
+   * Everything for the client, in order, for one reader: each time all that is there, so that what comes in
+   * quick succession goes out together. Ends when there is no more.
+   */
+  async *parts(): AsyncGenerator<readonly ReplyPart[]> {
+    for (;;) {
+      await this.#more.promise;
+      const parts = this.#parts;
+      const closed = this.#closed;
+      this.#parts = [];
+      if (!closed) this.#more = Promise.withResolvers();
+      if (parts.length > 0) yield parts;
+      // Closed before these parts were taken: there can be no others.
+      if (closed) return;
+    }
   }
 
   /** Aborted when the client has left. */
@@ -61,8 +76,18 @@ export class Reply {
     this.#opening.resolve(temperature);
   }
 
+  /** Opens it when it has waited for longer than a start may take, so that its client sees heartbeats. */
+  openLate(readyTimeoutMs: number): void {
+    const patience = setTimeout(() => this.open("waiting"), readyTimeoutMs + PATIENCE_MS);
+    const end = () => clearTimeout(patience);
+    this.#opening.promise.then(end, end);
+    this.left.addEventListener("abort", end);
+  }
+
   put(part: ReplyPart): void {
-    if (!this.#closed) this.#controller.enqueue(part);
+    if (this.#closed) return;
+    this.#parts.push(part);
+    this.#more.resolve();
   }
 
   /** The last word. Before `open` it is the error of the whole request. */
@@ -78,6 +103,6 @@ export class Reply {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#controller.close();
+    this.#more.resolve();
   }
 }

@@ -4,12 +4,25 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { ClaudeEvent, ClaudeProcess } from "../claude/process.ts";
-import { findPrompt, readInterruption, readTurn, type TurnRecord } from "../claude/transcript.ts";
+import { findPrompt, readCalls, readInterruption, readTurn, type TurnRecord } from "../claude/transcript.ts";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
-import type { Turns } from "../store/turns.ts";
-import type { Reply } from "./reply.ts";
-import { newTurn, type Phase, reduceTurn, type TurnEvent, type TurnOutput } from "./turn.ts";
+import { callIdOf } from "../openai/tools.ts";
+import type { SentTurn, Turns } from "../store/turns.ts";
+import type { HookBody } from "../wire/hooks.ts";
+import { isEven } from "./answer.ts";
+import type { Progress } from "./progress.ts";
+import type { Reply, ReplyPart } from "./reply.ts";
+import type { Told } from "./told.ts";
+import {
+  isGathering,
+  newTurn,
+  type Phase,
+  reduceTurn,
+  type ToolResults,
+  type TurnEvent,
+  type TurnOutput,
+} from "./turn.ts";
 
 const log = getLogger(["synthesis", "turn"]);
 
@@ -19,8 +32,21 @@ const INTERRUPT_MS = 5_000;
 const PRESS_AGAIN_MS = 1_500;
 /** `Stop` comes within milliseconds of claude's being idle. */
 const LOST_STOP_MS = 3_000;
+/** How long claude may take to record a message with calls in it; what has come by then goes out without the rest. */
+const RECORD_MS = 10_000;
+/** After so long without another sign no more calls of a message will come. */
+const QUIET_MS = 500;
+/** How long claude may take to take up the results of a turn that is given up. */
+const TAKE_UP_MS = 1_000;
 /** How long a client that has its answer waits for the token figures. */
 const FIGURES_MS = 500;
+
+/** What is told to claude, and by what it is known again. */
+interface ToldMessage extends Pick<SentTurn, "prints" | "pastPrints" | "volatile"> {
+  readonly text: string;
+  /** Paths of the images that come with it. */
+  readonly images: readonly string[];
+}
 
 export interface TurnRunDeps {
   readonly config: Config;
@@ -28,9 +54,17 @@ export interface TurnRunDeps {
   readonly process: ClaudeProcess;
   readonly reply: Reply;
   readonly sessionKey: string;
-  readonly text: string;
+  readonly claudeSession: string;
+  /** The client's trace, from its `traceparent` header. */
+  readonly traceId: string | null;
+  readonly message: ToldMessage;
   /** Bytes of the transcript that are older than this turn, if it is known already. */
   readonly transcriptAt: number;
+  /** The client takes several calls at once. */
+  readonly isParallel: boolean;
+  readonly progress: Progress;
+  /** Told when the turn waits for the client's results. */
+  readonly onParked: () => void;
   /** Where claude's transcript is; null while there is none. */
   readonly findTranscript: () => Promise<string | null>;
 }
@@ -45,7 +79,21 @@ export class TurnRun {
   readonly #free = Promise.withResolvers<void>();
   readonly #over = Promise.withResolvers<void>();
   readonly #leave = () => this.interrupt(null);
+  #reply: Reply;
+  readonly #ending = new AbortController();
   #state;
+  /** Where claude's hooks say that its transcript is. */
+  #transcript: string | null = null;
+  readonly #ofSubagents = new Set<string>();
+  #isGathering = false;
+  /** Something has come that may complete the calls of a message. */
+  #sign = Promise.withResolvers<void>();
+  #parkedAt = 0;
+  #unparked = Promise.withResolvers<void>();
+  /** Of messages that were answers to a question: the conversation has them, claude does not need them. */
+  #answers: readonly string[] = [];
+  /** How long the client has been waited for in all, in ms. */
+  #parkedMs = 0;
   #deadline: Timer | undefined;
   #lostStop: Timer | undefined;
   #again = false;
@@ -58,38 +106,103 @@ export class TurnRun {
 
   constructor(deps: TurnRunDeps) {
     this.#deps = deps;
+    this.#reply = deps.reply;
     this.#state = newTurn(deps.reply.id, deps.config.reply);
     this.freed = this.#free.promise;
     this.over = this.#over.promise;
+  }
+
+  /** Aborted when claude no longer works on it for a client. */
+  get ended(): AbortSignal {
+    return this.#ending.signal;
   }
 
   get id(): string {
     return this.#state.id;
   }
 
+  get claudeSession(): string {
+    return this.#deps.claudeSession;
+  }
+
+  /** Calls whose results the client is to bring, by claude's ids; null when it is not waited for. */
+  get awaited(): readonly string[] | null {
+    if (this.#phase !== "parked") return null;
+    return this.#state.calls.flatMap(({ id, isOut }) => (isOut ? [id] : []));
+  }
+
+  /** What the client was told instead of an end, null when all went well so far. */
+  get error(): ApiError | null {
+    return this.#error;
+  }
+
+  /** Goes on with the client's results; what claude says from now on is the answer to them. */
+  resume(reply: Reply, results: ToolResults): void {
+    const { process, sessionKey } = this.#deps;
+    const now = Date.now();
+    log.info("results brought", { session: sessionKey, turn: this.id, results: results.size });
+    this.#reply = reply;
+    this.#parkedMs += now - this.#parkedAt;
+    // It has waited, and was not silent.
+    process.noteSign();
+    reply.sent = true;
+    this.#reduce({ type: "resume", results });
+    this.#listen();
+  }
+
+  /** Goes on after an answer to its question. @param prints of the message that held it */
+  goOn(reply: Reply, prints: readonly string[]): void {
+    this.#answers = [...this.#answers, ...prints];
+    this.resume(reply, new Map());
+  }
+
+  /** Ends a turn that waits for the client. @param why what claude is told of calls that have no result */
+  giveUp(results: ToolResults, why: string): void {
+    log.info("calls given up: {why}", { session: this.#deps.sessionKey, turn: this.id, why });
+    this.#reduce({ type: "give_up", results, why });
+  }
+
   /** Sends the message. False when there is no connection to send it through. */
   start(): boolean {
-    const { reply, sessionKey, turns, process, text } = this.#deps;
+    const { reply, sessionKey, claudeSession, traceId, turns, process, message } = this.#deps;
+    const { text, images: _images, ...prints } = message;
     this.#startedAt = Date.now();
     // Before it is sent: what cannot be written down must not be done either.
-    turns.sent({ id: this.id, session: sessionKey, traceId: reply.traceId, sentAt: this.#startedAt });
+    turns.sent({
+      id: this.id,
+      session: sessionKey,
+      claudeSession,
+      traceId,
+      sentAt: this.#startedAt,
+      ...prints,
+    });
     if (!this.#send()) {
-      const end = { state: "failed", at: Date.now(), firstTextAt: null, errorCode: "message_not_received" } as const;
-      this.#record(() => turns.ended(this.id, end));
+      turns.ended(this.id, { state: "failed", at: Date.now(), firstTextAt: null, errorCode: "message_not_received" });
       return false;
     }
     log.info("message sent", { session: sessionKey, turn: this.id, pid: process.pid, characters: text.length });
+    reply.sent = true;
     this.#armDeadline();
-    reply.left.addEventListener("abort", this.#leave);
-    if (reply.left.aborted) this.#leave();
+    this.#listen();
     return true;
+  }
+
+  /** Ends the turn when its client leaves. */
+  #listen(): void {
+    const { left } = this.#reply;
+    left.addEventListener("abort", this.#leave);
+    if (left.aborted) this.#leave();
   }
 
   take(event: ClaudeEvent): void {
     if (event.type === "hook") {
+      this.#noteCall(event.hook);
+      this.#noteProgress(event.hook);
       this.#reduce({ type: "hook", hook: event.hook, at: Date.now() });
     } else if (event.type === "reply") {
       this.#reduce({ type: "reply", content: event.frame.content, final: event.frame.final });
+    } else if (event.type === "call" || event.type === "call_cancelled") {
+      this.#reduce(event);
     } else if (event.type === "status") {
       this.#checkIdle();
     } else if (event.type === "connection") {
@@ -108,7 +221,7 @@ export class TurnRun {
    */
   #checkIdle(): void {
     const isIdle = () => {
-      if (this.#phase !== "running" && this.#phase !== "answered") return false;
+      if (this.#phase !== "running" && this.#phase !== "answered" && this.#phase !== "parked") return false;
       const { status } = this.#deps.process;
       return status?.status === "idle" && status.since > this.#receivedAt;
     };
@@ -122,9 +235,45 @@ export class TurnRun {
     }
   }
 
+  /** Whether claude works on it under this prompt. */
+  isPrompt(id: string | undefined): boolean {
+    return id !== undefined && this.#state.promptId === id;
+  }
+
+  /** Nobody waits for its answer any more. */
+  get isSilent(): boolean {
+    return this.#state.silent;
+  }
+
+  /** Ends the client's answer with a question; the turn waits until it goes on for another, or is given up. */
+  question(text: string): void {
+    this.#reduce({ type: "question", text });
+  }
+
+  /** Resolves when a client is there to be spoken to, or the turn is over. */
+  async attended(): Promise<void> {
+    while (this.#phase === "parked") await this.#unparked.promise;
+  }
+
+  /** Tells the client something between claude's words. */
+  note(text: string): void {
+    this.#reduce({ type: "note", text });
+  }
+
   /** Ends the turn before claude does. @param error what the client is told, null when it has left */
   interrupt(error: ApiError | null): void {
+    if (this.#phase === "parked") this.giveUp(new Map(), error?.message ?? "The chat's program has left.");
     this.#reduce({ type: "interrupt", error });
+  }
+
+  /** What claude was told with it, as far as it goes; null when it has not received it. */
+  get told(): Told | null {
+    if (!this.#state.taken) return null;
+    const { traceId, message } = this.#deps;
+    const { pastPrints, volatile } = message;
+    const prints = [...message.prints, ...this.#answers];
+    const answered = (this.#phase === "done" || this.#phase === "settling") && !this.#state.isGivenUp;
+    return { turn: this.id, traceId, prints, pastPrints, volatile, answered };
   }
 
   get #phase(): Phase {
@@ -136,7 +285,8 @@ export class TurnRun {
   }
 
   #send(again = false): boolean {
-    return this.#deps.process.send(this.id, this.#deps.sessionKey, this.#deps.text, again);
+    const { process, sessionKey, message } = this.#deps;
+    return process.send(this.id, sessionKey, message.text, message.images, again);
   }
 
   #reduce(event: TurnEvent): void {
@@ -145,27 +295,47 @@ export class TurnRun {
     this.#state = state;
     if (state.spoken) this.#firstTextAt ??= Date.now();
     for (const output of outputs) this.#put(output);
+    this.#sign.resolve();
+    if (isGathering(state) && !this.#isGathering) void this.#gather();
     if (state.phase === before) return;
+    if (before === "parked") {
+      this.#unparked.resolve();
+      this.#unparked = Promise.withResolvers();
+    }
+    if (state.phase !== "running" && state.phase !== "parked" && state.phase !== "answered") this.#ending.abort();
     this.#armDeadline();
     // The client has its answer. The figures are not known before claude is done, and that may take long.
-    if (state.phase === "answered") setTimeout(() => this.#deps.reply.close(), FIGURES_MS);
+    if (state.phase === "answered") setTimeout(() => this.#reply.close(), FIGURES_MS);
     if (state.phase === "failed" || state.phase === "interrupted" || state.phase === "done") this.#end(state.phase);
   }
 
   #put(output: TurnOutput): void {
-    const { reply, process, turns, sessionKey } = this.#deps;
+    const { process, turns, sessionKey } = this.#deps;
+    const reply = this.#reply;
     switch (output.type) {
       case "received":
         this.#receivedAt = Date.now();
-        this.#record(() => turns.received(this.id, sessionKey, this.#receivedAt, output.promptId));
+        turns.receive(this.id, sessionKey, this.#receivedAt, output.promptId);
         this.#armDeadline();
         break;
       case "text":
       case "finish":
         reply.put(output);
         break;
+      case "calls": {
+        const calls = output.calls.map((call) => ({ ...call, id: callIdOf(call.id) }));
+        log.info("calls put to the client", { session: sessionKey, turn: this.id, calls: calls.length });
+        this.#park({ type: "calls", calls });
+        break;
+      }
+      case "parked":
+        this.#park({ type: "finish" });
+        break;
+      case "result":
+        process.answerCall(output.id, output.result.content, output.result.isError);
+        break;
       case "usage":
-        this.#record(() => turns.usage(this.id, output.usage));
+        turns.usage(this.id, output.usage);
         reply.put(output);
         break;
       case "error":
@@ -175,6 +345,7 @@ export class TurnRun {
         break;
       case "interrupt":
         this.#interruptedAt = Date.now();
+        this.#armDeadline();
         process.pressEscape();
         void this.#awaitInterruption();
         break;
@@ -193,6 +364,68 @@ export class TurnRun {
     }
   }
 
+  /** Ends the client's answer with `last`; the turn waits for its next request. */
+  #park(last: ReplyPart): void {
+    this.#parkedAt = Date.now();
+    // Its answer is complete: that it leaves is to be expected.
+    this.#reply.left.removeEventListener("abort", this.#leave);
+    this.#reply.put(last);
+    this.#reply.close();
+    this.#deps.onParked();
+  }
+
+  #noteProgress(hook: HookBody): void {
+    if (this.#phase !== "running" || this.#state.silent || !this.isPrompt(hook.prompt_id)) return;
+    const line = this.#deps.progress(hook);
+    if (line !== null) this.#reply.put({ type: "progress", text: line });
+  }
+
+  #noteCall(hook: HookBody): void {
+    if (hook.hook_event_name !== "PreToolUse" || hook.tool_use_id === undefined) return;
+    this.#transcript = hook.transcript_path;
+    if (hook.agent_id !== undefined) this.#ofSubagents.add(hook.tool_use_id);
+  }
+
+  /**
+   * Waits until all calls that claude makes together have come, and sends them on. claude begins with the first
+   * while the model still writes the next, and records the message when it is complete: with all its calls.
+   */
+  async #gather(): Promise<void> {
+    this.#isGathering = true;
+    const first = this.#state.calls.find(({ isOut }) => !isOut)?.id ?? "";
+    const together = await this.#callsWith(first);
+    for (let isQuiet = false; isGathering(this.#state) && !isQuiet; ) {
+      const { calls, announced, answer } = this.#state;
+      const isThere = (id: string) => calls.some((call) => call.id === id);
+      if (together?.every(isThere) && announced.length === 0 && isEven(answer)) break;
+      this.#sign = Promise.withResolvers<void>();
+      const quiet = Promise.withResolvers<void>();
+      const timer = setTimeout(() => {
+        isQuiet = true;
+        quiet.resolve();
+      }, QUIET_MS);
+      await Promise.race([this.#sign.promise, quiet.promise]);
+      clearTimeout(timer);
+    }
+    this.#isGathering = false;
+    this.#reduce({ type: "gathered", isParallel: this.#deps.isParallel });
+  }
+
+  /** All calls in the message of claude's that has this one; null when that cannot be known. */
+  async #callsWith(id: string): Promise<readonly string[] | null> {
+    const { findTranscript, transcriptAt } = this.#deps;
+    try {
+      // What a subagent says is recorded elsewhere.
+      const path = this.#ofSubagents.has(id) ? null : (this.#transcript ?? (await findTranscript()));
+      if (path === null) return null;
+      return await readCalls(path, this.id, transcriptAt, id, AbortSignal.timeout(RECORD_MS));
+    } catch (error) {
+      // What comes together within a moment has to do.
+      this.#noteUnreadable(error);
+      return null;
+    }
+  }
+
   async #readTranscript(named: string | null): Promise<void> {
     let record: TurnRecord | null = null;
     try {
@@ -206,31 +439,20 @@ export class TurnRun {
     this.#close();
   }
 
-  /** Writes down how it goes. A turn under way does not fail because that fails. */
-  #record(write: () => void): void {
-    try {
-      write();
-    } catch (error) {
-      log.error("turn not written down: {error}", { session: this.#deps.sessionKey, turn: this.id, error });
-    }
-  }
-
   #noteUnreadable(error: unknown): void {
     log.warning("transcript not readable: {error}", { session: this.#deps.sessionKey, turn: this.id, error });
   }
 
   /** The turn has its end; after `done` the token figures are still awaited. */
   #end(state: "done" | "failed" | "interrupted"): void {
-    const { reply, turns, sessionKey } = this.#deps;
-    reply.left.removeEventListener("abort", this.#leave);
-    this.#record(() =>
-      turns.ended(this.id, {
-        state: this.#error ? "failed" : state,
-        at: Date.now(),
-        firstTextAt: this.#firstTextAt,
-        errorCode: this.#error?.code ?? null,
-      }),
-    );
+    const { turns, sessionKey } = this.#deps;
+    this.#reply.left.removeEventListener("abort", this.#leave);
+    turns.ended(this.id, {
+      state: this.#error ? "failed" : state,
+      at: Date.now(),
+      firstTextAt: this.#firstTextAt,
+      errorCode: this.#error?.code ?? null,
+    });
     log.info("turn {state}", { state, session: sessionKey, turn: this.id, ms: Date.now() - this.#startedAt });
     // A turn that is done without `Stop` has no transcript to wait for.
     if (state !== "done" || !this.#reading) this.#close();
@@ -239,7 +461,7 @@ export class TurnRun {
   #close(): void {
     clearTimeout(this.#deadline);
     clearTimeout(this.#lostStop);
-    this.#deps.reply.close();
+    this.#reply.close();
     this.#over.resolve();
   }
 
@@ -254,10 +476,21 @@ export class TurnRun {
     } else if (this.#phase === "running" || this.#phase === "answered") {
       const { turnTimeoutMs, progressTimeoutMs } = this.#deps.config;
       const left = Math.min(
-        this.#startedAt + turnTimeoutMs - Date.now(),
+        this.#startedAt + this.#parkedMs + turnTimeoutMs - Date.now(),
         this.#deps.process.lastSignAt + progressTimeoutMs - Date.now(),
       );
       after(Math.max(left, 0), () => this.#checkProgress());
+    } else if (this.#phase === "parked") {
+      const { parkedToolTimeoutMs, permissionTimeoutMs } = this.#deps.config;
+      // A question has its own, shorter deadline with who asks it.
+      after(this.awaited?.length === 0 ? permissionTimeoutMs + TAKE_UP_MS : parkedToolTimeoutMs, () =>
+        this.giveUp(new Map(), "The chat's program has not brought the result in time."),
+      );
+    } else if (this.#state.closing.length > 0) {
+      after(TAKE_UP_MS, () => {
+        this.#reduce({ type: "press" });
+        this.#armDeadline();
+      });
     } else if (this.#phase === "interrupting") {
       after(PRESS_AGAIN_MS, () => this.#checkInterrupted());
     }
@@ -269,7 +502,7 @@ export class TurnRun {
     let promptId: string | null = null;
     try {
       const path = await findTranscript();
-      promptId = path ? await findPrompt(path, this.id, transcriptAt) : null;
+      promptId = path ? findPrompt(path, this.id, transcriptAt) : null;
     } catch (error) {
       this.#noteUnreadable(error);
     }
@@ -299,7 +532,7 @@ export class TurnRun {
   #checkProgress(): void {
     const { turnTimeoutMs, progressTimeoutMs } = this.#deps.config;
     const now = Date.now();
-    if (now - this.#startedAt >= turnTimeoutMs) {
+    if (now - this.#startedAt - this.#parkedMs >= turnTimeoutMs) {
       this.interrupt(
         new ApiError("turn_timeout", `Claude Code worked for ${turnTimeoutMs} ms without an end and was stopped.`),
       );

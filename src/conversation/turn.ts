@@ -7,19 +7,44 @@
  */
 import type { Usage } from "../openai/chunks.ts";
 import { ApiError } from "../openai/errors.ts";
-import type { ReplyMode } from "../wire/frames.ts";
+import type { ToolCall } from "../openai/tools.ts";
+import { TOOL_PREFIX } from "../plugin/manifest.ts";
+import type { ReplyMode, ToolContent } from "../wire/frames.ts";
 import { channelMessageId, type HookBody } from "../wire/hooks.ts";
-import { type Answer, addNote, addPiece, afterTool, complete, emptyAnswer, isWhole } from "./answer.ts";
+import { type Answer, addNote, addPiece, afterTool, complete, cutOff, emptyAnswer, isWhole } from "./answer.ts";
 
 /**
  * - `sent`: pushed to the plugin, not seen by claude
  * - `running`: claude works on it
+ * - `parked`: the client has its answer, which ends with calls of its tools; claude waits for their results
  * - `answered`: the client has its answer, claude still works (tool mode)
  * - `settling`: claude has stopped, but some of the text is still on its way
  * - `interrupting`: claude is being told to stop
  * - `done`, `failed`, `interrupted`: over; at most the token figures follow
  */
-export type Phase = "sent" | "running" | "answered" | "settling" | "interrupting" | "done" | "failed" | "interrupted";
+export type Phase =
+  | "sent"
+  | "running"
+  | "parked"
+  | "answered"
+  | "settling"
+  | "interrupting"
+  | "done"
+  | "failed"
+  | "interrupted";
+
+/** A call of one of the client's tools. */
+interface PendingCall extends ToolCall {
+  /** The client has been given it. */
+  readonly isOut: boolean;
+}
+
+export interface ToolResult {
+  readonly content: readonly ToolContent[];
+  readonly isError: boolean;
+}
+/** By claude's ids of the calls. */
+export type ToolResults = ReadonlyMap<string, ToolResult>;
 
 export interface TurnState {
   readonly mode: ReplyMode;
@@ -34,6 +59,16 @@ export interface TurnState {
   readonly spoken: boolean;
   /** Nothing more may go to the client: it has left, or was told an error. */
   readonly silent: boolean;
+  /** Calls that have no result, in the order in which claude made them. */
+  readonly calls: readonly PendingCall[];
+  /** Calls that a hook has announced and that have not come, by claude's ids. */
+  readonly announced: readonly string[];
+  /** Text that waits for the client's next request: it has none open. */
+  readonly held: string;
+  /** What claude says of it at its end no client hears. */
+  readonly isGivenUp: boolean;
+  /** Calls whose results claude is still taking up; then it is told to stop. */
+  readonly closing: readonly string[];
   /** Hooks of prompts that nobody has claimed, oldest first. */
   readonly unclaimed: readonly { readonly at: number; readonly hook: HookBody }[];
   /** `Stop`'s `last_assistant_message`. */
@@ -45,6 +80,22 @@ export type TurnEvent =
   | { readonly type: "hook"; readonly hook: HookBody; readonly at: number }
   /** claude has called the reply tool (tool mode). */
   | { readonly type: "reply"; readonly content: string; readonly final: boolean }
+  /** claude has called a tool of the client's. */
+  | { readonly type: "call"; readonly call: ToolCall }
+  /** claude has given up a call. */
+  | { readonly type: "call_cancelled"; readonly id: string }
+  /** All calls that belong together have come. With `isParallel` false they go out one by one. */
+  | { readonly type: "gathered"; readonly isParallel: boolean }
+  /** The client has brought results; a call that is out and has none gets an error. */
+  | { readonly type: "resume"; readonly results: ToolResults }
+  /** A parked turn shall end: the calls get what results there are, and else `why`. */
+  | { readonly type: "give_up"; readonly results: ToolResults; readonly why: string }
+  /** claude has had the time to take up the results of a turn that was given up. */
+  | { readonly type: "press" }
+  /** The client's answer ends with a question of claude's; the turn waits for what is said to it. */
+  | { readonly type: "question"; readonly text: string }
+  /** Something that the client should know, between claude's words. */
+  | { readonly type: "note"; readonly text: string }
   /** claude's record shows that it has our message, though its hook never came. */
   | { readonly type: "receipt"; readonly promptId: string }
   /** What the transcript says, null when it could not be read. */
@@ -60,6 +111,12 @@ export type TurnOutput =
   /** claude has the message. */
   | { readonly type: "received"; readonly promptId: string }
   | { readonly type: "text"; readonly text: string }
+  /** The end of this answer, not of the turn: the client is to bring the results. */
+  | { readonly type: "calls"; readonly calls: readonly ToolCall[] }
+  /** The end of this answer, not of the turn: the client is to say something. */
+  | { readonly type: "parked" }
+  /** The result of a call, for claude. */
+  | { readonly type: "result"; readonly id: string; readonly result: ToolResult }
   /** The answer is complete. */
   | { readonly type: "finish" }
   | { readonly type: "usage"; readonly usage: Usage }
@@ -80,7 +137,11 @@ type Step = readonly [state: TurnState, outputs: readonly TurnOutput[]];
 
 const UNCLAIMED_MS = 2_000;
 /** OpenClaw asks again when an answer is empty. */
-const NO_ANSWER = "(no answer)";
+export const NO_ANSWER = "(no answer)";
+const NOBODY_WAITS = "The chat's program does not wait for calls any more.";
+const NO_RESULT = "The chat's program has sent no result for this call.";
+
+const failure = (text: string): ToolResult => ({ content: [{ type: "text", text }], isError: true });
 
 export const newTurn = (id: string, mode: ReplyMode): TurnState => ({
   mode,
@@ -91,9 +152,18 @@ export const newTurn = (id: string, mode: ReplyMode): TurnState => ({
   answer: emptyAnswer,
   spoken: false,
   silent: false,
+  calls: [],
+  announced: [],
+  held: "",
+  isGivenUp: false,
+  closing: [],
   unclaimed: [],
   last: undefined,
 });
+
+/** Calls have come that the client does not have yet. */
+export const isGathering = ({ phase, calls }: TurnState): boolean =>
+  phase === "running" && calls.some(({ isOut }) => !isOut);
 
 const isOver = ({ phase }: TurnState): boolean => phase === "done" || phase === "failed" || phase === "interrupted";
 
@@ -103,6 +173,22 @@ export function reduceTurn(state: TurnState, event: TurnEvent): Step {
       return takeHook(state, event.hook, event.at);
     case "reply":
       return takeReply(state, event.content, event.final);
+    case "call":
+      return takeCall(state, event.call);
+    case "call_cancelled":
+      return [without(state, event.id), []];
+    case "gathered":
+      return isGathering(state) ? park(state, event.isParallel) : [state, []];
+    case "resume":
+      return resume(state, event.results);
+    case "give_up":
+      return giveUp(state, event.results, event.why);
+    case "press":
+      return stopClaude(state);
+    case "question":
+      return ask(state, event.text);
+    case "note":
+      return isOver(state) ? [state, []] : speak(state, addNote(state.answer, event.text));
     case "receipt":
       return state.promptId === null && !isOver(state) ? receive(state, event.promptId) : [state, []];
     case "transcript":
@@ -151,15 +237,24 @@ function takeOurs(state: TurnState, hook: HookBody): Step {
       const next = speak(state, addPiece(state.answer, { message, index, final, text }));
       return state.phase === "settling" ? settle(next) : next;
     }
+    case "PreToolUse": {
+      const { tool_use_id: id } = hook;
+      const isOurs = id !== undefined && hook.tool_name.startsWith(TOOL_PREFIX);
+      if (!isOurs || state.calls.some((call) => call.id === id)) return [state, []];
+      return [{ ...state, announced: [...state.announced, id] }, []];
+    }
     case "PostToolUse":
-    case "PostToolUseFailure":
-      return [{ ...state, answer: afterTool(state.answer) }, []];
-    case "PermissionRequest":
-      return speak(state, addNote(state.answer, deniedNote(hook.tool_name)));
+    case "PostToolUseFailure": {
+      const next = { ...without(state, hook.tool_use_id), answer: afterTool(state.answer) };
+      // The last result that it was to take up before it is told to stop.
+      return state.closing.length > 0 && next.closing.length === 0 ? [next, [{ type: "interrupt" }]] : [next, []];
+    }
     case "Stop": {
       if (state.phase === "settling" && state.mode === "live") return [state, []];
       // Also while it is being interrupted: it was faster, and the turn is done.
-      const stopped: TurnState = { ...state, phase: "settling", last: hook.last_assistant_message };
+      // Of a parked turn nobody can hear any more: somebody else has told claude not to wait.
+      const silent = state.silent || state.phase === "parked";
+      const stopped: TurnState = { ...state, phase: "settling", silent, last: hook.last_assistant_message };
       const free: TurnOutput[] = state.phase === "settling" ? [] : [{ type: "free" }];
       const [next, outputs] = state.mode === "tool" ? settleReplies(stopped, free) : settle([stopped, free]);
       if (state.phase === "settling") return [next, outputs];
@@ -174,13 +269,92 @@ function takeOurs(state: TurnState, hook: HookBody): Step {
 
 /** The answer is what claude sends with the reply tool; the final one ends it, claude may work on. */
 function takeReply(state: TurnState, content: string, final: boolean): Step {
-  const waits = state.mode === "tool" && (state.phase === "sent" || state.phase === "running");
+  const isParked = state.phase === "parked";
+  const waits = state.mode === "tool" && (state.phase === "sent" || state.phase === "running" || isParked);
   if (!waits) return [state, [{ type: "unsolicited" }]];
   // Whoever replies has the message, also when no hook can say so.
-  const [next, outputs] = speak({ ...state, taken: true, phase: "running" }, addNote(state.answer, content));
-  if (!final) return [next, outputs];
+  const phase = isParked ? "parked" : "running";
+  const [next, outputs] = speak({ ...state, taken: true, phase }, addNote(state.answer, content));
+  if (!final || isParked) return [next, outputs];
   const [answered, more] = finish(next);
   return [{ ...answered, phase: "answered" }, [...outputs, ...more]];
+}
+
+function takeCall(state: TurnState, call: ToolCall): Step {
+  if (state.calls.some(({ id }) => id === call.id)) return [state, []];
+  const waits =
+    state.phase === "running" || state.phase === "parked" || (state.mode === "tool" && state.phase === "sent");
+  if (!waits) return [state, [{ type: "result", id: call.id, result: failure(NOBODY_WAITS) }]];
+  const phase = state.phase === "parked" ? "parked" : "running";
+  const calls = [...state.calls, { ...call, isOut: false }];
+  return [{ ...without(state, call.id), phase, taken: true, calls }, []];
+}
+
+/** Of a call that is over, or comes now, nothing is awaited. */
+function without(state: TurnState, id: string | undefined): TurnState {
+  const { calls, announced, closing } = state;
+  if (calls.length + announced.length + closing.length === 0) return state;
+  const isOther = (other: string) => other !== id;
+  return {
+    ...state,
+    calls: calls.filter((call) => isOther(call.id)),
+    announced: announced.filter(isOther),
+    closing: closing.filter(isOther),
+  };
+}
+
+/** Ends the client's answer with the calls that have come. */
+function park(state: TurnState, isParallel: boolean): Step {
+  const waiting = state.calls.filter(({ isOut }) => !isOut);
+  const out = isParallel ? waiting : waiting.slice(0, 1);
+  const calls = state.calls.map((call) => (out.includes(call) ? { ...call, isOut: true } : call));
+  const parked: TurnState = { ...state, phase: "parked", calls, answer: cutOff(state.answer), spoken: false };
+  return [parked, [{ type: "calls", calls: out.map(({ isOut: _out, ...call }) => call) }]];
+}
+
+/** Ends the client's answer with a question. */
+function ask(state: TurnState, text: string): Step {
+  if (state.phase !== "running" || state.silent) return [state, []];
+  const [asked, outputs] = speak(state, addNote(state.answer, text));
+  const parked: TurnState = { ...asked, phase: "parked", answer: cutOff(asked.answer), spoken: false };
+  return [parked, [...outputs, { type: "parked" }]];
+}
+
+/** Goes on, for a client that has brought what was waited for. */
+function resume(state: TurnState, results: ToolResults): Step {
+  if (state.phase !== "parked") return [state, []];
+  const out = state.calls.filter(({ isOut }) => isOut);
+  const calls = state.calls.filter(({ isOut }) => !isOut);
+  const given = out.map(
+    ({ id }): TurnOutput => ({ type: "result", id, result: results.get(id) ?? failure(NO_RESULT) }),
+  );
+  const text: TurnOutput[] = state.held === "" ? [] : [{ type: "text", text: state.held }];
+  return [{ ...state, phase: "running", calls, held: "", spoken: text.length > 0 }, [...given, ...text]];
+}
+
+/** Ends a parked turn: claude is told to stop when it has taken up the results. */
+function giveUp(state: TurnState, results: ToolResults, why: string): Step {
+  if (state.phase !== "parked") return [state, []];
+  const given = state.calls.map(
+    ({ id }): TurnOutput => ({ type: "result", id, result: results.get(id) ?? failure(why) }),
+  );
+  const closing = state.calls.map(({ id }) => id);
+  const next: TurnState = {
+    ...state,
+    phase: "interrupting",
+    silent: true,
+    isGivenUp: true,
+    calls: [],
+    announced: [],
+    closing,
+  };
+  return [next, closing.length > 0 ? given : [{ type: "interrupt" }]];
+}
+
+/** claude has had its time, unless it has come to an end by itself. */
+function stopClaude(state: TurnState): Step {
+  if (state.phase !== "interrupting" || state.closing.length === 0) return [state, []];
+  return [{ ...state, closing: [] }, [{ type: "interrupt" }]];
 }
 
 /** Ends a turn in tool mode that has stopped: without a final reply claude's last words are the answer. */
@@ -192,6 +366,8 @@ function settleReplies(state: TurnState, outputs: readonly TurnOutput[]): Step {
 
 /** claude's record shows that it does nothing: a hook may not be allowed to say so. */
 function goIdle(state: TurnState): Step {
+  // A person at claude's terminal may have ended what waited for the client.
+  if (state.phase === "parked") return end({ ...state, silent: true }, "interrupted");
   if (state.phase === "interrupting" && state.taken) return end(state, "interrupted");
   if (state.phase === "answered") return [{ ...state, phase: "done" }, [{ type: "free" }]];
   if (state.phase !== "running") return [state, []];
@@ -201,6 +377,7 @@ function goIdle(state: TurnState): Step {
 /** Puts text that the answer has let out among the outputs. */
 function speak(state: TurnState, [answer, text]: readonly [Answer, string]): Step {
   if (state.silent || text === "") return [{ ...state, answer }, []];
+  if (state.phase === "parked") return [{ ...state, answer, held: state.held + text }, []];
   return [{ ...state, answer, spoken: true }, [{ type: "text", text }]];
 }
 
@@ -237,7 +414,7 @@ function interrupt(state: TurnState, error: ApiError | null): Step {
   const may = state.phase === "sent" || state.phase === "running" || (state.phase === "answered" && error !== null);
   if (!may) return [state, []];
   const told: TurnOutput[] = error && state.phase !== "answered" ? [{ type: "error", error }] : [];
-  const next: TurnState = { ...state, phase: "interrupting", silent: true };
+  const next: TurnState = { ...state, phase: "interrupting", silent: true, calls: [], announced: [] };
   // Before its receipt there is nothing to interrupt: a key pressed now would reach an idle prompt.
   return [next, state.phase === "sent" ? told : [...told, { type: "interrupt" }]];
 }
@@ -253,11 +430,8 @@ function fail(state: TurnState, error: ApiError): Step {
 
 const end = (state: TurnState, phase: "interrupted"): Step => [{ ...state, phase }, [{ type: "free" }]];
 
-const deniedNote = (tool: string): string =>
-  `[synthesis: claude asked to use ${tool}, which is not among its allowed tools, and was refused.]`;
-
 /** `StopFailure`'s error, for the client. `said` is claude's own account of it. */
-function claudeFailure(error: string, said = "Claude Code could not answer."): ApiError {
+export function claudeFailure(error: string, said = "Claude Code could not answer."): ApiError {
   switch (error) {
     case "rate_limit":
       return new ApiError("rate_limited", `Claude's rate limit is reached. ${said}`, null, 60);

@@ -1,10 +1,11 @@
 /** In which folder a conversation works, and whether the one who runs synthesis has agreed to it. */
-import { existsSync, mkdirSync, realpathSync, statSync } from "node:fs";
+import { mkdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
+import { openClawHeader } from "../openclaw/headers.ts";
 
-export const WORKSPACE_HEADER = "x-openclaw-workspace";
+const WORKSPACE_HEADER = "x-openclaw-workspace";
 
 export interface Workspace {
   /** A real path that exists. */
@@ -14,49 +15,72 @@ export interface Workspace {
 }
 
 /**
- * The workspace of a request; made if it is allowed and not there yet.
- * @param asked the folder the client named, if it did
- * @throws ApiError (400) when that is not below an allowed root
+ * The workspace of a request; made if it is allowed and not there yet. Its header decides, then the folder
+ * OpenClaw says it works in, then the agent's own, then the one of all.
+ * @param guessed the folder that a system prompt names, if it does: not allowed, it is passed over
+ * @throws ApiError (400) when the header names one that is not below an allowed root
  */
-export function workspaceFor(asked: string | undefined, config: Config): Workspace {
-  const wanted = asked || config.workspace;
-  if (!isAbsolute(wanted)) {
-    throw new ApiError("workspace_not_allowed", "The workspace must be an absolute path.", WORKSPACE_HEADER);
-  }
-  // Decided on the real path, before anything is made: a link below an allowed root may lead out of it.
-  const path = realPath(wanted);
-  if (!asked) return { path: made(path, wanted), trusted: true };
+export function workspaceFor(
+  headers: Headers,
+  guessed: string | null,
+  agent: string | null,
+  config: Config,
+): Workspace {
   const roots = config.allowedRoots.map(realPath);
-  if (!roots.some((root) => isWithin(path, root))) {
+  const own = Object.values(config.agents).map(({ workspace }) => realPath(workspace));
+  // Decided on the real path, before anything is made: a link below an allowed root may lead out of it.
+  const allowed = (folder: string): Workspace | null => {
+    const path = realPath(folder);
+    const named = [realPath(config.workspace), ...own].includes(path);
+    if (!named && !roots.some((root) => isWithin(path, root))) return null;
+    return { path, trusted: named || roots.includes(path) };
+  };
+
+  const wanted = openClawHeader(headers, WORKSPACE_HEADER);
+  if (wanted) {
+    if (!isAbsolute(wanted)) {
+      throw new ApiError("workspace_not_allowed", "The workspace must be an absolute path.", WORKSPACE_HEADER);
+    }
+    const workspace = allowed(wanted);
+    if (workspace) return made(workspace, wanted);
     throw new ApiError(
       "workspace_not_allowed",
-      `The workspace ${asked} is not below an allowed root. Add it to SYNTHESIS_ALLOWED_ROOTS.`,
+      `The workspace ${wanted} is not below an allowed root. Add it to SYNTHESIS_ALLOWED_ROOTS.`,
       WORKSPACE_HEADER,
     );
   }
-  return { path: made(path, wanted), trusted: [realPath(config.workspace), ...roots].includes(path) };
+  const guess = guessed !== null && isAbsolute(guessed) ? allowed(guessed) : null;
+  if (guess) return made(guess, guess.path);
+  const chosen = (agent !== null && config.agents[agent]?.workspace) || config.workspace;
+  return made({ path: realPath(chosen), trusted: true }, chosen);
 }
 
 /** The folder, made if it is not there. */
-function made(path: string, wanted: string): string {
-  if (!existsSync(path)) {
+function made(workspace: Workspace, wanted: string): Workspace {
+  const { path } = workspace;
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found) {
     try {
       mkdirSync(path, { recursive: true, mode: 0o700 });
     } catch (error) {
       const why = (error as NodeJS.ErrnoException).code;
       throw new ApiError("workspace_not_allowed", `The workspace ${wanted} cannot be made (${why}).`, WORKSPACE_HEADER);
     }
-  } else if (!statSync(path).isDirectory()) {
+  } else if (!found.isDirectory()) {
     throw new ApiError("workspace_not_allowed", `The workspace ${wanted} is not a folder.`, WORKSPACE_HEADER);
   }
-  return path;
+  return workspace;
 }
 
 /** The real path of the nearest ancestor that exists, and the rest as written. */
 function realPath(path: string): string {
-  if (existsSync(path)) return realpathSync(path);
-  const parent = dirname(path);
-  return parent === path ? path : join(realPath(parent), basename(path));
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    const parent = dirname(path);
+    return parent === path ? path : join(realPath(parent), basename(path));
+  }
 }
 
 function isWithin(path: string, root: string): boolean {

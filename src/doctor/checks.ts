@@ -17,20 +17,8 @@ import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import { isRunning, readHolder } from "../store/lock.ts";
-
-export interface Check {
-  readonly name: string;
-  /** `warning`: it may work; `failed`: it will not. */
-  readonly result: "ok" | "warning" | "failed";
-  /** What was seen. */
-  readonly found: string;
-  /** What to do about it. */
-  readonly advice?: string;
-}
-
-const ok = (name: string, found: string): Check => ({ name, result: "ok", found });
-const warning = (name: string, found: string, advice: string): Check => ({ name, result: "warning", found, advice });
-const failed = (name: string, found: string, advice: string): Check => ({ name, result: "failed", found, advice });
+import { type Check, failed, ok, warning } from "./check.ts";
+import { openClawChecks } from "./openclaw.ts";
 
 type Env = Record<string, string | undefined>;
 
@@ -50,6 +38,7 @@ export async function examine(paths: Paths, env: Env, flags: object): Promise<Ch
     ...stateChecks(paths),
     await portCheck(paths, config),
     databaseCheck(paths),
+    ...(await openClawChecks(paths, config, env)),
   ];
 }
 
@@ -179,16 +168,15 @@ function canWrite(path: string): boolean {
   }
 }
 
-function stateChecks({ home, chatKey, database }: Paths): Check[] {
+function stateChecks({ home, chatKey, controlKey, database }: Paths): Check[] {
   if (!existsSync(home)) return [ok("state folder", `${home} (made at the first start)`)];
   if (!canWrite(home)) return [failed("state folder", `${home} cannot be written to`, "Change its owner or mode.")];
-  const open = [home, chatKey, database].filter((path) => existsSync(path) && statSync(path).mode & 0o077);
+  const open = [home, chatKey, controlKey, database].filter((path) => existsSync(path) && statSync(path).mode & 0o077);
   if (open.length > 0) {
     return [failed("state folder", `others can read ${open.join(", ")}`, `chmod go= ${open.join(" ")}`)];
   }
-  if (existsSync(chatKey) && readFileSync(chatKey, "utf8").trim().length < 16) {
-    return [failed("state folder", `${chatKey} holds no key`, "Remove it; the next start makes a new one.")];
-  }
+  const empty = [chatKey, controlKey].find((key) => existsSync(key) && readFileSync(key, "utf8").trim().length < 16);
+  if (empty) return [failed("state folder", `${empty} holds no key`, "Remove it; the next start makes a new one.")];
   return [ok("state folder", home)];
 }
 

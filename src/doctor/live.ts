@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { newToken } from "../claude/tokens.ts";
 import { flagName } from "../config/load.ts";
-import type { Check } from "./checks.ts";
+import type { Check } from "./check.ts";
 
 /** The start of a server and a claude, and a short answer of the model's. */
 const PATIENCE_MS = 120_000;
@@ -59,7 +59,11 @@ export async function liveTurn(
         "content-type": "application/json",
         authorization: `Bearer ${key}`,
       },
-      body: JSON.stringify({ stream: true, messages: [{ role: "user", content: "Answer with the one word: ready" }] }),
+      body: JSON.stringify({
+        stream: true,
+        user: "doctor",
+        messages: [{ role: "user", content: "Answer with the one word: ready" }],
+      }),
     });
     if (!response.ok) throw new Error(chunk.parse(await response.json()).error?.message);
     step("claude started and took the message");

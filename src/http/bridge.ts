@@ -6,7 +6,6 @@ import type { ClaudeProcess } from "../claude/process.ts";
 import { bearer } from "../claude/tokens.ts";
 import { ApiError } from "../openai/errors.ts";
 import { CLOSE, MAX_FRAME_BYTES } from "../wire/frames.ts";
-import { refusal } from "./guard.ts";
 
 export interface BridgeData {
   /** Whose token the socket brought; null for nobody's. */
@@ -14,13 +13,11 @@ export interface BridgeData {
   connection: Connection | null;
 }
 
-/** Turns a request for `/bridge` into a WebSocket, or says why not. */
-export function upgradeBridge(request: Request, server: Server<BridgeData>, pool: Pool): Response | undefined {
-  const refused = refusal(request.headers, server.port ?? 0);
-  if (refused) return refused.toResponse();
+/** Turns a request for `/bridge` into a WebSocket. @throws ApiError when it is for none */
+export function upgradeBridge(request: Request, server: Server<BridgeData>, pool: Pool): undefined {
   const process = pool.byBridgeToken(bearer(request.headers.get("authorization"))) ?? null;
   if (server.upgrade(request, { data: { process, connection: null } })) return undefined;
-  return new ApiError("invalid_request", "This address speaks WebSocket only.").toResponse();
+  throw new ApiError("invalid_request", "This address speaks WebSocket only.");
 }
 
 /** Bun's handlers for the sockets of `/bridge`. */

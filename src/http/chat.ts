@@ -3,14 +3,20 @@ import { zValidator } from "@hono/zod-validator";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { streamSSE } from "hono/streaming";
+import { effortFor, modelFor } from "../claude/models.ts";
 import type { Config } from "../config/schema.ts";
 import type { Conversations } from "../conversation/conversations.ts";
 import { identify } from "../conversation/identity.ts";
-import type { Reply } from "../conversation/reply.ts";
-import { WORKSPACE_HEADER, workspaceFor } from "../conversation/workspace.ts";
+import type { OneShots } from "../conversation/one-shots.ts";
+import { readOnce, readQuestion } from "../conversation/question.ts";
+import type { Reply, ReplyPart } from "../conversation/reply.ts";
 import { type Completion, completion, MODEL, type Usage } from "../openai/chunks.ts";
 import { ApiError } from "../openai/errors.ts";
-import { chatRequest, invalidRequest, newUserText } from "../openai/request.ts";
+import { chatRequest, invalidRequest } from "../openai/request.ts";
+import { readStateless } from "../openai/stateless.ts";
+import type { ToolCall } from "../openai/tools.ts";
+import { readOpenClaw } from "../openclaw/request.ts";
+import type { Sessions } from "../store/sessions.ts";
 import type { Env } from "./listen.ts";
 
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
@@ -18,9 +24,13 @@ const MAX_BODY_BYTES = 32 * 1024 * 1024;
 export interface ChatDeps {
   readonly config: Config;
   readonly conversations: Conversations;
+  readonly oneShots: OneShots;
+  readonly sessions: Sessions;
+  /** An empty folder, made when it is needed. */
+  readonly nowhere: string;
 }
 
-export function chatDoor({ config, conversations }: ChatDeps): Hono<Env> {
+export function chatDoor({ config, conversations, oneShots, sessions, nowhere }: ChatDeps): Hono<Env> {
   return new Hono<Env>().post(
     "/",
     bodyLimit({
@@ -41,65 +51,117 @@ export function chatDoor({ config, conversations }: ChatDeps): Hono<Env> {
     }),
     async (c) => {
       const request = c.req.valid("json");
-      const identity = identify((name) => c.req.header(name), request.user);
-      const text = newUserText(request);
-      const workspace = workspaceFor(c.req.header(WORKSPACE_HEADER), config);
+      const { headers } = c.req.raw;
+      const openclaw = readOpenClaw(request, headers);
+      const identity = identify(request, headers, {
+        openclaw,
+        identityHeader: config.identityHeader,
+        identityFallback: config.identityFallback,
+        aliasOf: sessions.withAffinity,
+      });
+      const reply = identity
+        ? conversations.ask(identity, readQuestion(request, headers, openclaw, identity, config))
+        : config.oneShots === "interactive"
+          ? conversations.ask(...readOnce(request, headers, openclaw, config, nowhere))
+          : oneShots.ask({
+              ...readStateless(request),
+              model: modelFor(request.model),
+              effort: effortFor(request.reasoning_effort),
+            });
 
       // Bun ends a connection after 10 quiet seconds; a turn may well be quiet for longer.
       c.env.server.timeout(c.req.raw, 0);
-      const traceId = c.req.header("traceparent")?.split("-")[1] ?? null;
-      const reply = conversations.ask(identity, text, workspace, traceId);
       c.req.raw.signal.addEventListener("abort", () => reply.leave());
       // Until the message is sent nothing was done, and an error can still be the status.
       const temperature = await reply.opened;
       // A header holds bytes only.
-      c.header("x-synthesis-session", encodeURI(identity.key));
+      c.header("x-synthesis-session", identity ? encodeURI(identity.key) : "stateless");
       c.header("x-synthesis-process", temperature);
       c.header("x-request-id", reply.id);
 
+      const parts = openclaw ? errorsAsText(reply) : reply.parts();
       const includeUsage = request.stream_options?.include_usage === true;
       const answer = completion(Math.floor(Date.now() / 1000), request.model || MODEL, includeUsage);
       return request.stream === true
-        ? streamReply(c, reply, answer, { includeUsage, heartbeatMs: config.sseHeartbeatMs })
-        : wholeReply(c, reply, answer);
+        ? streamReply(c, parts, answer, {
+            includeUsage,
+            heartbeatMs: config.sseHeartbeatMs,
+            onAbort: () => reply.leave(),
+          })
+        : wholeReply(c, parts, answer);
     },
   );
 }
 
+type Parts = AsyncIterable<readonly ReplyPart[]>;
+
+/**
+ * OpenClaw asks again after an error, and all that was done would be done twice. So once claude has the
+ * message an error ends the answer as a text does.
+ */
+async function* errorsAsText(reply: Reply): AsyncGenerator<readonly ReplyPart[]> {
+  let spoken = false;
+  for await (const parts of reply.parts()) {
+    yield parts.flatMap((part): ReplyPart[] => {
+      if (part.type !== "error" || !reply.sent) {
+        spoken ||= part.type === "text";
+        return [part];
+      }
+      const text = `${spoken ? "\n\n" : ""}[synthesis: ${part.error.message}]`;
+      return [{ type: "text", text }, { type: "finish" }];
+    });
+  }
+}
+
 function streamReply(
   c: Context<Env>,
-  reply: Reply,
+  reply: Parts,
   answer: Completion,
-  { includeUsage, heartbeatMs }: { includeUsage: boolean; heartbeatMs: number },
+  { includeUsage, heartbeatMs, onAbort }: { includeUsage: boolean; heartbeatMs: number; onAbort: () => void },
 ): Response {
   return streamSSE(c, async (stream) => {
-    stream.onAbort(() => reply.leave());
-    let begun = 0;
-    let written = 0;
+    stream.onAbort(onAbort);
+    let writing = false;
     let lastWrite = Date.now();
-    const write = async (data: string) => {
-      begun += 1;
-      await stream.writeSSE({ data });
-      written += 1;
+    /** Several events at once cost as much as one: Hono's own writeSSE takes them one by one. */
+    const write = async (...events: string[]) => {
+      writing = true;
+      await stream.write(events.map((data) => `data: ${data}\n\n`).join(""));
+      writing = false;
       lastWrite = Date.now();
     };
     const beat = setInterval(() => {
       if (Date.now() - lastWrite < heartbeatMs) return;
-      if (begun === written) void write(answer.heartbeat());
+      if (!writing) void write(answer.heartbeat());
       // A write that takes this long has a reader that no longer reads: let Bun end the connection.
       else c.env.server.timeout(c.req.raw, 1);
     }, heartbeatMs / 3);
+    const event = (part: ReplyPart): string | string[] | null => {
+      switch (part.type) {
+        case "text":
+          return answer.text(part.text);
+        case "progress":
+          return answer.progress(part.text);
+        case "calls":
+          return [answer.calls(part.calls), answer.finish("tool_calls")];
+        case "error":
+          return JSON.stringify(part.error.body);
+        case "finish":
+          return answer.finish("stop");
+        case "usage":
+          return includeUsage ? answer.usage(part.usage) : null;
+      }
+    };
     try {
+      // At once: the client sees that it is heard.
       await write(answer.role());
-      // Not cancelled at the end of the loop: only a client that leaves may do that.
-      for await (const part of reply.parts.values({ preventCancel: true })) {
-        if (part.type === "text") await write(answer.text(part.text));
-        else if (part.type === "error") await write(JSON.stringify(part.error.body));
-        else if (part.type === "finish") {
-          await write(answer.finish("stop"));
-          // The figures come later; who did not ask for them need not wait.
-          if (!includeUsage) break;
-        } else if (includeUsage) await write(answer.usage(part.usage));
+      for await (const parts of reply) {
+        const events = parts.flatMap((part) => event(part) ?? []);
+        // The figures come later; who did not ask for them need not wait.
+        const over = !includeUsage && parts.some(({ type }) => type === "finish");
+        if (over) events.push("[DONE]");
+        if (events.length > 0) await write(...events);
+        if (over) return;
       }
       await write("[DONE]");
     } finally {
@@ -108,13 +170,19 @@ function streamReply(
   });
 }
 
-async function wholeReply(c: Context<Env>, reply: Reply, answer: Completion): Promise<Response> {
-  let text = "";
+async function wholeReply(c: Context<Env>, reply: Parts, answer: Completion): Promise<Response> {
+  let content = "";
+  let progress = "";
+  let calls: readonly ToolCall[] = [];
   let usage: Usage | null = null;
-  for await (const part of reply.parts) {
-    if (part.type === "error") throw part.error;
-    if (part.type === "text") text += part.text;
-    if (part.type === "usage") usage = part.usage;
+  for await (const parts of reply) {
+    for (const part of parts) {
+      if (part.type === "error") throw part.error;
+      if (part.type === "text") content += part.text;
+      if (part.type === "progress") progress += part.text;
+      if (part.type === "calls") calls = part.calls;
+      if (part.type === "usage") usage = part.usage;
+    }
   }
-  return c.json(answer.whole(text, usage));
+  return c.json(answer.whole({ content, progress, calls, usage }));
 }

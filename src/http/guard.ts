@@ -7,40 +7,41 @@ import type { MiddlewareHandler } from "hono";
 import { bearer, digest, isSecret } from "../claude/tokens.ts";
 import { ApiError } from "../openai/errors.ts";
 
-/** Why a request with these headers is turned away; null when it is not. */
-export function refusal(headers: Headers, port: number): ApiError | null {
-  const own = ["127.0.0.1", "localhost", "[::1]"].map((host) => `${host}:${port}`);
-  const host = headers.get("host") ?? "";
-  if (!own.includes(host.toLowerCase())) {
-    return new ApiError("host_not_allowed", `This server is reached as 127.0.0.1:${port}, not under another name.`);
-  }
-  const origin = headers.get("origin");
-  if (origin !== null && !own.includes(origin.toLowerCase().replace(/^http:\/\//, ""))) {
-    return new ApiError("origin_not_allowed", "This server does not answer web pages.");
-  }
-  return null;
-}
+/** Says why a request with such headers is turned away; null when it reaches us under our own name, from no web page. */
+export type Guard = (headers: Headers) => ApiError | null;
 
-/** Lets requests through that reach us under our own name and come from no web page. */
-export function localOnly(port: () => number): MiddlewareHandler {
-  return async (c, next) => {
-    const refused = refusal(c.req.raw.headers, port());
-    if (refused) throw refused;
-    await next();
+/** @param port the one the server listens on */
+export function createGuard(port: number): Guard {
+  const own = ["127.0.0.1", "localhost", "[::1]"].map((host) => `${host}:${port}`);
+  return (headers) => {
+    if (!own.includes((headers.get("host") ?? "").toLowerCase())) {
+      return new ApiError("host_not_allowed", `This server is reached as 127.0.0.1:${port}, not under another name.`);
+    }
+    const origin = headers.get("origin");
+    if (origin !== null && !own.includes(origin.toLowerCase().replace(/^http:\/\//, ""))) {
+      return new ApiError("origin_not_allowed", "This server does not answer web pages.");
+    }
+    return null;
   };
 }
 
-/** Lets requests through that bring the chat key. */
-export function requireKey(key: string): MiddlewareHandler {
+export const CHAT_KEY_WANTED =
+  "The API key is missing or wrong. Send `Authorization: Bearer <key>` with the key that `synthesis serve` " +
+  "names when it starts.";
+export const CONTROL_KEY_WANTED =
+  "The control key is missing or wrong. Send `Authorization: Bearer <key>` with the content of control.key in " +
+  "synthesis's state folder; the chat key does not open this.";
+
+/**
+ * Lets requests through that bring `key`.
+ * @param wanted what the others are told
+ */
+export function requireKey(key: string, wanted: string): MiddlewareHandler {
   const expected = digest(key);
   return async (c, next) => {
     const brought = bearer(c.req.header("authorization"));
     if (brought === null || !isSecret(brought, expected)) {
-      throw new ApiError(
-        "invalid_api_key",
-        "The API key is missing or wrong. Send `Authorization: Bearer <key>` with the key that `synthesis serve` " +
-          "names when it starts.",
-      );
+      throw new ApiError("invalid_api_key", wanted);
     }
     await next();
   };

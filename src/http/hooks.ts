@@ -1,26 +1,32 @@
-/** `POST /hooks`: what a claude's hooks report. claude waits for the answer, so it is given at once. */
+/**
+ * `POST /hooks`: what a claude's hooks report. claude waits for the answer, so it is given at once. Every
+ * line that claude writes comes by here, so the way is short: past Hono, like the bridge.
+ */
 import { getLogger } from "@logtape/logtape";
-import { Hono } from "hono";
+import type { Server } from "bun";
 import type { Pool } from "../claude/pool.ts";
 import { bearer } from "../claude/tokens.ts";
 import { ApiError } from "../openai/errors.ts";
-import { type HookBody, hookBody } from "../wire/hooks.ts";
+import { hookBody, type Verdict } from "../wire/hooks.ts";
+import type { BridgeData } from "./bridge.ts";
 
 const log = getLogger(["synthesis", "hooks"]);
 
-/** Until a question can be put to the user, the answer is no. */
-const REFUSED = {
+/** A verdict as Claude Code's hooks reference has it. A rule holds for claude's session. */
+const decisionBody = ({ behavior, message, rule }: Verdict): object => ({
   hookSpecificOutput: {
     hookEventName: "PermissionRequest",
-    decision: {
-      behavior: "deny",
-      message:
-        "The user cannot be asked in this chat, so this is not permitted. Do without it, or say what you would need.",
-    },
+    decision:
+      behavior === "deny"
+        ? { behavior, message }
+        : { behavior, ...(rule === null ? {} : { updatedPermissions: [addedRule(rule)] }) },
   },
-};
+});
 
-const answerTo = (hook: HookBody): object => (hook.hook_event_name === "PermissionRequest" ? REFUSED : {});
+function addedRule(rule: string): object {
+  const [, toolName, ruleContent] = /^([^(]+)(?:\((.*)\))?$/.exec(rule) ?? [];
+  return { type: "addRules", rules: [{ toolName, ruleContent }], behavior: "allow", destination: "session" };
+}
 
 async function jsonBody(request: Request): Promise<unknown> {
   try {
@@ -31,16 +37,19 @@ async function jsonBody(request: Request): Promise<unknown> {
   }
 }
 
-export const hooksDoor = (pool: Pool) =>
-  new Hono().post("/", async (c) => {
-    const process = pool.byHookToken(bearer(c.req.header("authorization")));
-    if (!process) throw new ApiError("invalid_api_key", "This token belongs to no running claude.");
-    const body = hookBody.safeParse(await jsonBody(c.req.raw));
-    if (!body.success) {
-      const fields = body.error.issues.map(({ path }) => path.join("."));
-      log.warning("hook ignored, these fields do not fit: {fields}", { pid: process.pid, fields });
-      return c.json({});
-    }
-    process.receiveHook(body.data);
-    return c.json(answerTo(body.data));
-  });
+/** Takes one hook's post and gives its answer. @throws ApiError when it is not a claude of ours, or no JSON */
+export async function receiveHook(request: Request, server: Server<BridgeData>, pool: Pool): Promise<Response> {
+  const process = pool.byHookToken(bearer(request.headers.get("authorization")));
+  if (!process) throw new ApiError("invalid_api_key", "This token belongs to no running claude.");
+  const body = hookBody.safeParse(await jsonBody(request));
+  if (!body.success) {
+    const fields = body.error.issues.map(({ path }) => path.join("."));
+    log.warning("hook ignored, these fields do not fit: {fields}", { pid: process.pid, fields });
+    return Response.json({});
+  }
+  process.receiveHook(body.data);
+  if (body.data.hook_event_name !== "PermissionRequest") return Response.json({});
+  // A person may take longer than the ten seconds that Bun gives a quiet connection.
+  server.timeout(request, 0);
+  return Response.json(decisionBody(await process.askPermission(body.data, request.signal)));
+}

@@ -6,13 +6,20 @@ import { HTTPException } from "hono/http-exception";
 import type { Pool } from "../claude/pool.ts";
 import type { Config } from "../config/schema.ts";
 import type { Conversations } from "../conversation/conversations.ts";
+import type { OneShots } from "../conversation/one-shots.ts";
+import type { Permissions } from "../conversation/permissions.ts";
 import { ApiError } from "../openai/errors.ts";
+import type { PermissionLog } from "../store/permissions.ts";
+import type { Sessions } from "../store/sessions.ts";
+import type { Turns } from "../store/turns.ts";
 import { type BridgeData, bridgeHandlers, upgradeBridge } from "./bridge.ts";
 import { chatDoor } from "./chat.ts";
-import { localOnly, requireKey } from "./guard.ts";
+import { CHAT_KEY_WANTED, CONTROL_KEY_WANTED, createGuard, type Guard, requireKey } from "./guard.ts";
 import { healthDoor } from "./health.ts";
-import { hooksDoor } from "./hooks.ts";
+import { receiveHook } from "./hooks.ts";
 import { modelsDoor } from "./models.ts";
+import { permissionsDoor } from "./permissions.ts";
+import { sessionsDoor } from "./sessions.ts";
 
 const log = getLogger(["synthesis", "http"]);
 
@@ -23,24 +30,40 @@ export interface Env {
 
 export interface ListenDeps {
   readonly config: Config;
-  /** The key that clients must bring. */
-  readonly key: string;
+  /** The one that clients must bring, and the one that opens the sessions. */
+  readonly keys: { readonly chat: string; readonly control: string };
   readonly pool: Pool;
   readonly conversations: Conversations;
+  readonly sessions: Sessions;
+  readonly nowhere: string;
+  readonly permissions: Permissions;
+  readonly permissionLog: PermissionLog;
+  readonly oneShots: OneShots;
+  readonly turns: Turns;
 }
 
 /** Opens the port on 127.0.0.1. Throws when it is taken. */
 export function listen(deps: ListenDeps): Server<BridgeData> {
   const { config, pool } = deps;
-  let app: Hono<Env> | undefined;
+  let guard: Guard | undefined;
+  const app = doors(deps);
   const server = Bun.serve<BridgeData>({
     hostname: "127.0.0.1",
     port: config.bridgePort,
-    fetch(request, server) {
-      app ??= doors(deps, server.port ?? config.bridgePort);
-      // Cut out by hand: with a bad Host the URL is none.
-      if (/^[^?#]*\/bridge(?:[?#]|$)/.test(request.url)) return upgradeBridge(request, server, pool);
-      return app.fetch(request, { server });
+    async fetch(request, server) {
+      guard ??= createGuard(server.port ?? config.bridgePort);
+      try {
+        // First of all: with a bad Host the URL is none.
+        const refused = guard(request.headers);
+        if (refused) throw refused;
+        const { pathname } = new URL(request.url);
+        if (pathname === "/bridge") return upgradeBridge(request, server, pool);
+        if (pathname === "/hooks" && request.method === "POST") return await receiveHook(request, server, pool);
+        return await app.fetch(request, { server });
+      } catch (error) {
+        if (error instanceof ApiError) return error.toResponse();
+        throw error;
+      }
     },
     // In development Bun answers an error with its own page, which shows the source.
     development: false,
@@ -58,20 +81,31 @@ const METHODS: Record<string, string> = {
   "/v1/models": "GET",
   "/health": "GET",
   "/hooks": "POST",
+  "/v1/permissions": "GET",
+  "/v1/permissions/:key": "POST",
+  "/v1/sessions": "GET",
+  "/v1/sessions/:key": "GET, DELETE",
+  "/v1/sessions/:key/interrupt": "POST",
+  "/v1/sessions/:key/reset": "POST",
+  "/v1/sessions/:key/screen": "GET",
 };
 
-function doors({ config, key, pool, conversations }: ListenDeps, port: number): Hono<Env> {
-  const chat = chatDoor({ config, conversations });
+function doors(deps: ListenDeps): Hono<Env> {
+  const { keys, pool, conversations, sessions, turns } = deps;
+  const chatKey = requireKey(keys.chat, CHAT_KEY_WANTED);
+  const controlKey = requireKey(keys.control, CONTROL_KEY_WANTED);
+  const chat = chatDoor(deps);
   return new Hono<Env>({ strict: false })
-    .use(localOnly(() => port))
     .route("/health", healthDoor(pool, conversations))
-    .route("/hooks", hooksDoor(pool))
-    .use(requireKey(key))
+    .use((c, next) => (/^\/v1\/(sessions|permissions)(\/|$)/.test(c.req.path) ? controlKey : chatKey)(c, next))
+    .route("/v1/sessions", sessionsDoor({ conversations, sessions, turns }))
+    .route("/v1/permissions", permissionsDoor(deps))
     .route("/v1/models", modelsDoor)
     .route("/v1/chat/completions", chat)
     .route("/chat/completions", chat)
     .notFound((c) => {
-      const allowed = METHODS[c.req.path.replace(/\/$/, "")];
+      const allowed =
+        METHODS[c.req.path.replace(/\/$/, "").replace(/^\/v1\/(sessions|permissions)\/[^/]+/, "/v1/$1/:key")];
       if (!allowed) {
         return new ApiError("unknown_url", `There is nothing at ${c.req.method} ${c.req.path}.`).toResponse();
       }

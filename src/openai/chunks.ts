@@ -1,5 +1,7 @@
 /** The answers of `/v1/chat/completions`, streamed and whole, to the letter of OpenAI's reference. */
 
+import type { ToolCall } from "./tools.ts";
+
 /** The model that stands for claude's own default. */
 export const MODEL = "synthesis-claude-bridge";
 
@@ -12,12 +14,21 @@ export interface Usage {
   readonly output: number;
 }
 
-type FinishReason = "stop";
+type FinishReason = "stop" | "tool_calls";
 
 interface Delta {
   role?: "assistant";
   content?: string;
+  /** Not OpenAI's: by this name DeepSeek and others stream what a model thinks and does. */
+  reasoning_content?: string;
+  tool_calls?: object[];
 }
+
+const callBody = ({ id, name, arguments: given }: ToolCall) => ({
+  id,
+  type: "function",
+  function: { name, arguments: given },
+});
 
 /** A `usage` object of OpenAI's. */
 function usageBody(usage: Usage) {
@@ -29,17 +40,28 @@ function usageBody(usage: Usage) {
   };
 }
 
+interface WholeAnswer {
+  readonly content: string;
+  /** Empty when there is none. */
+  readonly progress: string;
+  readonly calls: readonly ToolCall[];
+  readonly usage: Usage | null;
+}
+
 export interface Completion {
   /** The first chunk: it names the role. */
   role(): string;
   text(content: string): string;
+  /** What is done on the way. */
+  progress(line: string): string;
+  calls(calls: readonly ToolCall[]): string;
   /** A chunk that says nothing. OpenClaw counts it as progress, and no SSE comment. */
   heartbeat(): string;
   finish(reason: FinishReason): string;
   /** The last chunk, when the request asked for it. */
   usage(usage: Usage): string;
-  /** The whole answer of a request that does not stream. */
-  whole(content: string, usage: Usage | null): object;
+  /** The whole answer of a request that does not stream; with calls when it ends with them. */
+  whole(answer: WholeAnswer): object;
 }
 
 /**
@@ -64,10 +86,12 @@ export function completion(created: number, model: string, includeUsage: boolean
   return {
     role: () => choice({ role: "assistant", content: "" }, null),
     text: (content) => choice({ content }, null),
+    progress: (line) => choice({ reasoning_content: line }, null),
+    calls: (calls) => choice({ tool_calls: calls.map((call, index) => ({ index, ...callBody(call) })) }, null),
     heartbeat: () => choice({ content: "" }, null),
     finish: (reason) => choice({}, reason),
     usage: (usage) => chunk([], usageBody(usage)),
-    whole: (content, usage) => ({
+    whole: ({ content, progress, calls, usage }) => ({
       id,
       object: "chat.completion",
       created,
@@ -75,9 +99,15 @@ export function completion(created: number, model: string, includeUsage: boolean
       choices: [
         {
           index: 0,
-          message: { role: "assistant", content, refusal: null },
+          message: {
+            role: "assistant",
+            content: content === "" && calls.length > 0 ? null : content,
+            refusal: null,
+            ...(progress === "" ? {} : { reasoning_content: progress }),
+            ...(calls.length > 0 ? { tool_calls: calls.map(callBody) } : {}),
+          },
           logprobs: null,
-          finish_reason: "stop",
+          finish_reason: calls.length > 0 ? "tool_calls" : "stop",
         },
       ],
       ...(usage ? { usage: usageBody(usage) } : {}),

@@ -9,11 +9,17 @@ const kinds = {
   invalid_json: [400, "invalid_request_error"],
   invalid_request: [400, "invalid_request_error"],
   workspace_not_allowed: [400, "invalid_request_error"],
+  // Somebody wanted it ended: a 409 or a 5xx would make the client begin it once more.
+  turn_interrupted: [400, "interrupted_error"],
   invalid_api_key: [401, "invalid_request_error"],
   host_not_allowed: [403, "permission_error"],
   origin_not_allowed: [403, "permission_error"],
   unknown_url: [404, "invalid_request_error"],
+  model_not_found: [404, "invalid_request_error"],
+  permission_not_found: [404, "invalid_request_error"],
+  session_not_found: [404, "invalid_request_error"],
   method_not_allowed: [405, "invalid_request_error"],
+  not_running: [409, "invalid_request_error"],
   request_too_large: [413, "invalid_request_error"],
   queue_full: [429, "rate_limit_error"],
   rate_limited: [429, "rate_limit_error"],
@@ -62,3 +68,6 @@ export class ApiError extends Error {
     return Response.json(this.body, { status: this.status, headers });
   }
 }
+
+/** What everybody is told who comes while the server ends. */
+export const shuttingDown = () => new ApiError("shutting_down", "synthesis is shutting down.", null, 5);

@@ -6,10 +6,46 @@ import { z } from "zod";
 import { ApiError } from "./errors.ts";
 
 const part = z.looseObject({ type: z.string(), text: z.string().optional() });
+const toolCall = z.looseObject({
+  id: z.string().optional(),
+  function: z.looseObject({ name: z.string().optional() }).optional(),
+});
 const message = z.looseObject({
   role: z.enum(["system", "developer", "user", "assistant", "tool", "function"]),
   content: z.union([z.string(), z.array(part)]).nullish(),
+  /** Of a past answer: only its names are ever read, so a strange one is no reason to refuse the request. */
+  tool_calls: z.array(toolCall).nullish().catch(null),
+  tool_call_id: z.string().nullish(),
+  /** Not OpenAI's, but the one way to say that a tool has failed. */
+  is_error: z.boolean().nullish().catch(null),
 });
+
+const tool = z.looseObject({
+  type: z.string(),
+  function: z
+    .looseObject({
+      name: z.string().min(1),
+      description: z.string().nullish(),
+      parameters: z.record(z.string(), z.unknown()).nullish(),
+    })
+    .optional(),
+});
+const namedTool = z.looseObject({ function: z.looseObject({ name: z.string() }).optional() });
+const toolChoice = z.union(
+  [
+    z.enum(["none", "auto", "required"]),
+    z.looseObject({
+      type: z.string(),
+      function: z.looseObject({ name: z.string() }).optional(),
+      allowed_tools: z.looseObject({ mode: z.string(), tools: z.array(namedTool) }).optional(),
+    }),
+  ],
+  "one of none, auto, required, or a tool",
+);
+
+/** OpenAI's, and claude's `max`. */
+const REASONING_EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
+export type ReasoningEffort = (typeof REASONING_EFFORTS)[number];
 
 export const chatRequest = z.looseObject({
   model: z.string().nullish(),
@@ -18,10 +54,20 @@ export const chatRequest = z.looseObject({
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
   n: z.literal(1, "only one answer can be given, n must be 1").nullish(),
+  modalities: z.array(z.literal("text", "only text can be answered")).nullish(),
+  audio: z.null("only text can be answered").optional(),
+  tools: z.array(tool).nullish(),
+  tool_choice: toolChoice.nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  reasoning_effort: z.enum(REASONING_EFFORTS).nullish(),
   user: z.string().nullish(),
+  /** A hint only: what is not text is as good as absent. */
+  prompt_cache_key: z.string().nullish().catch(null),
 });
 
 export type ChatRequest = z.infer<typeof chatRequest>;
+export type ChatMessage = ChatRequest["messages"][number];
+export type ContentPart = z.infer<typeof part>;
 
 /** The request's error for a body that does not fit, with the field's path as `param`. */
 export function invalidRequest(error: z.core.$ZodError): ApiError {
@@ -33,35 +79,17 @@ export function invalidRequest(error: z.core.$ZodError): ApiError {
   return new ApiError("invalid_request", param ? `${param}: ${issue?.message}` : `${issue?.message}`, param || null);
 }
 
-/**
- * What the user says with this request: the text of every user message behind the last assistant
- * message. What came before is already in claude's own conversation.
- * @throws ApiError (400) when there is no text, or something that is not text
- */
-export function newUserText(request: ChatRequest): string {
-  const start = request.messages.findLastIndex(({ role }) => role === "assistant") + 1;
-  const texts: string[] = [];
-  request.messages.forEach(({ role, content }, index) => {
-    if (index < start || role !== "user") return;
-    if (typeof content === "string") texts.push(content);
-    else texts.push(partsText(content ?? [], `messages[${index}].content`));
-  });
-  const text = texts.filter((one) => one.trim() !== "").join("\n\n");
-  if (text === "") {
-    throw new ApiError(
-      "invalid_request",
-      "There is no new user text: the last message must be a user message with text in it.",
-      "messages",
-    );
-  }
-  return text;
+/** The text of a message; what is not text is left out. */
+export function messageText({ content }: ChatMessage): string {
+  if (typeof content === "string") return content;
+  return (content ?? []).flatMap(({ text }) => (text === undefined ? [] : [text])).join("\n");
 }
 
-function partsText(parts: readonly z.infer<typeof part>[], path: string): string {
-  return parts
-    .map(({ type, text }, index) => {
-      if (type === "text" && text !== undefined) return text;
-      throw new ApiError("invalid_request", `Only text parts are understood, not ${type}.`, `${path}[${index}]`);
-    })
-    .join("\n");
+/** The system and developer messages, a blank line between two. */
+export function systemText({ messages }: ChatRequest): string {
+  return messages
+    .filter(({ role }) => role === "system" || role === "developer")
+    .map(messageText)
+    .filter((text) => text.trim() !== "")
+    .join("\n\n");
 }

@@ -1,6 +1,7 @@
 /**
  * What runs inside each claude as `synthesis channel`: an MCP server on stdio with a channel, and a
- * WebSocket to the server that started this claude. Messages go from the socket into the channel.
+ * WebSocket to the server that started this claude. Messages go from the socket into the channel, calls
+ * of the client's tools to the server and their results back.
  *
  * It must never outlive its claude or its server: it ends on the end of stdin, on a signal, and when
  * the server has been away for longer than the grace period.
@@ -15,9 +16,12 @@ import {
   MAX_FRAME_BYTES,
   type PluginFrame,
   PROTOCOL,
+  type ReplyMode,
   readFrame,
   type ServerFrame,
   serverFrame,
+  type ToolCallFrame,
+  type ToolDefinition,
   writeFrame,
 } from "../wire/frames.ts";
 import { SERVER_NAME } from "./manifest.ts";
@@ -30,6 +34,10 @@ const RECONNECT_MS = 250;
 const SILENCE_MS = 90_000;
 /** So many message ids are remembered: one that is sent again after a dropped socket is not passed on twice. */
 const REMEMBERED_IDS = 16;
+/** claude gathers changes of its lists for 16 ms. */
+const TAKEN_UP_MS = 50;
+/** In characters; the most that claude allows. */
+const LARGEST_RESULT = 500_000;
 
 const environment = z.object({
   SYNTHESIS_BRIDGE_URL: z.url(),
@@ -51,7 +59,7 @@ export async function runChannel(env: Record<string, string | undefined>): Promi
   const over = Promise.withResolvers<void>();
   const mcp = new Server(
     { name: SERVER_NAME, version },
-    { capabilities: { experimental: { "claude/channel": {} }, tools: {} } },
+    { capabilities: { experimental: { "claude/channel": {} }, tools: { listChanged: true } } },
   );
   mcp.onclose = () => over.resolve();
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => over.resolve());
@@ -68,20 +76,57 @@ export async function runChannel(env: Record<string, string | undefined>): Promi
   };
 
   // claude asks for the tools before the server may have said which there are.
-  const welcomed = Promise.withResolvers<Welcome>();
+  const welcomed = Promise.withResolvers<void>();
+  let isWelcome = false;
+  let mode: ReplyMode = "live";
+  let offered: readonly ToolDefinition[] = [];
+  let revision: number | null = null;
+  /** Resolves when claude uses the list it has got: it takes up changes in batches, a moment later. */
+  const inUse = async () => {
+    await mcp.ping();
+    await Bun.sleep(TAKEN_UP_MS);
+    // Answered only by a claude that has had the time to do it.
+    await mcp.ping();
+  };
   mcp.setRequestHandler("tools/list", async () => {
-    const { mode, tools } = await welcomed.promise;
-    return { tools: [...(mode === "tool" ? [REPLY_TOOL] : []), ...tools] as Tool[] };
+    await welcomed.promise;
+    if (revision !== null) {
+      const listed = revision;
+      revision = null;
+      // Behind the list, which goes out when this returns.
+      setImmediate(() =>
+        inUse().then(
+          () => bridge.send({ type: "tools_listed", revision: listed }),
+          (error) => console.error(`synthesis channel: claude does not answer: ${error}`),
+        ),
+      );
+    }
+    return { tools: [...(mode === "tool" ? [REPLY_TOOL as Tool] : []), ...offered.map(asTool)] };
   });
   mcp.setRequestHandler("tools/call", async ({ params }, { mcpReq }) => {
-    const parsed = replyArguments.safeParse(params.arguments);
-    if (params.name !== REPLY_TOOL.name || !parsed.success) return failed("The reply tool needs `content`, a text.");
-    const frame = { type: "reply" as const, id: crypto.randomUUID(), ...parsed.data };
-    if (Buffer.byteLength(writeFrame(frame)) > MAX_FRAME_BYTES) return failed("Too long. Send it in several parts.");
-    return (await bridge.reply(frame, mcpReq.signal))
-      ? { content: [{ type: "text", text: "sent" }] }
+    if (mode === "tool" && params.name === REPLY_TOOL.name) return sendReply(params.arguments, mcpReq.signal);
+    const id = params._meta?.["claudecode/toolUseId"];
+    const frame = {
+      type: "tool_call" as const,
+      id: typeof id === "string" ? id : crypto.randomUUID(),
+      name: params.name,
+      arguments: params.arguments ?? {},
+    };
+    if (isTooLarge(frame)) return failed("The arguments are too long.");
+    const answer = await bridge.ask(frame, mcpReq.signal);
+    return answer?.type === "tool_result"
+      ? { content: [...answer.content], isError: answer.is_error }
       : failed("The person is gone.");
   });
+  const sendReply = async (given: unknown, interrupted: AbortSignal) => {
+    const parsed = replyArguments.safeParse(given);
+    if (!parsed.success) return failed("The reply tool needs `content`, a text.");
+    const frame = { type: "reply" as const, id: crypto.randomUUID(), ...parsed.data };
+    if (isTooLarge(frame)) return failed("Too long. Send it in several parts.");
+    return (await bridge.ask(frame, interrupted))
+      ? { content: [{ type: "text" as const, text: "sent" }] }
+      : failed("The person is gone.");
+  };
 
   const bridge = keepConnected(
     url,
@@ -94,7 +139,21 @@ export async function runChannel(env: Record<string, string | undefined>): Promi
       claude_session: sessions.SYNTHESIS_CLAUDE_SESSION,
       plugin_version: version,
     },
-    { deliver, welcome: welcomed.resolve, lost: () => over.resolve() },
+    {
+      deliver,
+      welcome: (ack) => {
+        mode = ack.mode;
+        // Of a later change a frame of its own tells.
+        if (!isWelcome) offered = ack.tools;
+        isWelcome = true;
+        welcomed.resolve();
+      },
+      change: (frame) => {
+        ({ tools: offered, revision } = frame);
+        void mcp.sendToolListChanged();
+      },
+      lost: () => over.resolve(),
+    },
   );
   await mcp.connect(new StdioServerTransport());
   await over.promise;
@@ -105,12 +164,27 @@ export async function runChannel(env: Record<string, string | undefined>): Promi
 
 const failed = (text: string) => ({ content: [{ type: "text" as const, text }], isError: true });
 
+const isTooLarge = (frame: PluginFrame) => Buffer.byteLength(writeFrame(frame)) > MAX_FRAME_BYTES;
+
+/** A tool of the client's, as claude is offered it. */
+const asTool = (tool: ToolDefinition): Tool => ({
+  ...(tool as Tool),
+  // Calls of other tools claude sends one after the other, each when the one before has its result.
+  annotations: { readOnlyHint: true },
+  // A longer result claude writes to a file, of which the model sees the beginning.
+  _meta: { "anthropic/maxResultSizeChars": LARGEST_RESULT },
+});
+
 type Welcome = ServerFrame & { type: "hello_ack" };
-type IdentifiedReply = PluginFrame & { type: "reply"; id: string };
+type Change = ServerFrame & { type: "tools" };
+type Answer = ServerFrame & { type: "reply_ack" | "tool_result" };
+type Ask = (PluginFrame & { type: "reply"; id: string }) | ToolCallFrame;
 
 interface Bridge {
-  /** Sends a reply until it is acknowledged; false when the server is gone for good, or claude was interrupted. */
-  reply(frame: IdentifiedReply, interrupted: AbortSignal): Promise<boolean>;
+  /** Sends a reply or a call until it is answered; null when the server is gone for good, or claude was interrupted. */
+  ask(frame: Ask, interrupted: AbortSignal): Promise<Answer | null>;
+  /** Sends it if the server is there. */
+  send(frame: PluginFrame): void;
   close(): void;
 }
 
@@ -119,15 +193,23 @@ function keepConnected(
   url: string,
   token: string,
   hello: PluginFrame,
-  on: { deliver: (inbound: Inbound) => Promise<void>; welcome: (ack: Welcome) => void; lost: () => void },
+  on: {
+    deliver: (inbound: Inbound) => Promise<void>;
+    welcome: (ack: Welcome) => void;
+    change: (tools: Change) => void;
+    lost: () => void;
+  },
 ): Bridge {
   let socket: WebSocket;
   let retry: Timer | undefined;
   let grace: Timer | undefined = setTimeout(on.lost, GRACE_MS);
   let silence: Timer | undefined;
   let ended = false;
-  /** Replies that have not been acknowledged, by their ids. */
-  const unacknowledged = new Map<string, { frame: IdentifiedReply; settle: (acknowledged: boolean) => void }>();
+  /** What has not been answered, by its id. */
+  const unanswered = new Map<string, { frame: Ask; settle: (answer: Answer | null) => void }>();
+  const send = (frame: PluginFrame) => {
+    if (socket.readyState === WebSocket.OPEN) socket.send(writeFrame(frame));
+  };
 
   const heard = () => {
     clearTimeout(silence);
@@ -144,11 +226,12 @@ function keepConnected(
         clearTimeout(grace);
         grace = undefined;
         on.welcome(read.frame);
-        for (const { frame } of unacknowledged.values()) socket.send(writeFrame(frame));
-      } else if (read.frame.type === "reply_ack") {
-        unacknowledged.get(read.frame.id)?.settle(true);
-        unacknowledged.delete(read.frame.id);
+        for (const { frame } of unanswered.values()) socket.send(writeFrame(frame));
+      } else if (read.frame.type === "reply_ack" || read.frame.type === "tool_result") {
+        unanswered.get(read.frame.id)?.settle(read.frame);
+        unanswered.delete(read.frame.id);
       } else if (read.frame.type === "ping") socket.send(writeFrame({ type: "pong" }));
+      else if (read.frame.type === "tools") on.change(read.frame);
       else if (read.frame.type === "inbound") void on.deliver(read.frame);
     };
     socket.onclose = ({ code }) => {
@@ -162,22 +245,23 @@ function keepConnected(
   };
   connect();
   return {
-    reply: (frame, interrupted) => {
-      const { promise, resolve } = Promise.withResolvers<boolean>();
+    ask: (frame, interrupted) => {
+      const { promise, resolve } = Promise.withResolvers<Answer | null>();
       interrupted.addEventListener("abort", () => {
         // It must not reach the next turn with the next hello_ack.
-        unacknowledged.delete(frame.id);
-        resolve(false);
+        if (unanswered.delete(frame.id) && frame.type === "tool_call") send({ type: "tool_cancel", id: frame.id });
+        resolve(null);
       });
-      unacknowledged.set(frame.id, { frame, settle: resolve });
+      unanswered.set(frame.id, { frame, settle: resolve });
       // On a socket that is away it is sent with the next hello_ack.
-      if (socket.readyState === WebSocket.OPEN) socket.send(writeFrame(frame));
+      send(frame);
       return promise;
     },
+    send,
     close: () => {
       ended = true;
       for (const timer of [retry, grace, silence]) clearTimeout(timer);
-      for (const { settle } of unacknowledged.values()) settle(false);
+      for (const { settle } of unanswered.values()) settle(null);
       socket.close(1000, "claude is gone");
     },
   };

@@ -12,6 +12,9 @@ export const SERVER_NAME = "chat";
 /** What Claude Code puts before the names of our MCP tools. */
 export const TOOL_PREFIX = `mcp__plugin_${PLUGIN_NAME}_${SERVER_NAME}__`;
 
+/** A permission is waited for as long as this, in s; the server answers before. */
+const PERMISSION_HOOK_S = 24 * 60 * 60;
+
 /**
  * Writes the plugin for `--plugin-dir`.
  * @param folder made if it is not there, with mode 0700
@@ -34,7 +37,12 @@ export function writePlugin(folder: string, port: number, program: readonly stri
     allowedEnvVars: ["SYNTHESIS_HOOK_TOKEN"],
   };
   writeJson(join(folder, "hooks"), "hooks.json", {
-    hooks: Object.fromEntries(HOOK_NAMES.map((name) => [name, [{ hooks: [hook] }]])),
+    hooks: Object.fromEntries(
+      HOOK_NAMES.map((name) => [
+        name,
+        [{ hooks: [name === "PermissionRequest" ? { ...hook, timeout: PERMISSION_HOOK_S } : hook] }],
+      ]),
+    ),
   });
 }
 

@@ -1,8 +1,19 @@
-/** Every turn, as it goes. */
-import { eq, inArray, sql } from "drizzle-orm";
+/**
+ * Every turn, as it goes. That a message is sent is written down before it is; what follows is gathered
+ * for a moment, since a commit costs as much as all else that a turn does here.
+ */
+import { getLogger } from "@logtape/logtape";
+import { and, desc, eq, inArray, isNotNull, or, sql } from "drizzle-orm";
 import type { Usage } from "../openai/chunks.ts";
 import type { Store } from "./database.ts";
 import { sessions, type TurnRow, turns } from "./schema.ts";
+
+const log = getLogger(["synthesis", "store"]);
+
+/** How long what is known of a turn may wait to be written down, in ms. */
+const GATHER_MS = 25;
+/** So many turns of a session decide what its claude must be told. */
+const REMEMBERED = 1_000;
 
 interface TurnEnd {
   readonly state: "done" | "failed" | "interrupted";
@@ -12,65 +23,129 @@ interface TurnEnd {
   readonly errorCode: string | null;
 }
 
+type Progress = Partial<Pick<TurnRow, (typeof PROGRESS)[number]>>;
+/** What becomes known of a turn while it runs. */
+const PROGRESS = [
+  "state",
+  "receivedAt",
+  "promptId",
+  "endedAt",
+  "firstTextAt",
+  "errorCode",
+  "tokensIn",
+  "tokensOut",
+  "tokensCached",
+] as const;
+
+export type SentTurn = Pick<
+  TurnRow,
+  "id" | "session" | "claudeSession" | "traceId" | "sentAt" | "prints" | "pastPrints" | "volatile"
+>;
+
 export interface Turns {
-  /** A message was sent to claude. */
-  sent(turn: Pick<TurnRow, "id" | "session" | "traceId" | "sentAt">): void;
+  /** What a claude session has received of late, or may have, oldest first. */
+  told(claudeSession: string): TurnRow[];
+  /** The last `count` turns of a conversation, oldest first. */
+  latest(session: string, count: number): TurnRow[];
+  /** A message is about to be sent to claude. Throws when that cannot be written down. */
+  sent(turn: SentTurn): void;
   /** claude has received it; its conversation counts it. */
-  received(id: string, session: string, at: number, promptId: string): void;
+  receive(id: string, session: string, at: number, promptId: string): void;
   ended(id: string, end: TurnEnd): void;
   /** The tokens it took, which are known a little later. */
   usage(id: string, usage: Usage): void;
+  /** Writes down now what has been gathered. When that fails it is kept, and written with what comes next. */
+  flush(): void;
   /** Marks what a dead server left in the middle; how many there were. */
   markLost(at: number): number;
 }
 
 export function turnsIn({ database }: Store): Turns {
-  const value = (name: string) => sql`${sql.placeholder(name)}`;
   const mine = eq(turns.id, sql.placeholder("id"));
   const insert = database
     .insert(turns)
     .values({
       id: sql.placeholder("id"),
       session: sql.placeholder("session"),
+      claudeSession: sql.placeholder("claudeSession"),
       state: "sent",
+      prints: sql`${sql.placeholder("prints")}`,
+      pastPrints: sql`${sql.placeholder("pastPrints")}`,
+      volatile: sql.placeholder("volatile"),
       traceId: sql.placeholder("traceId"),
       sentAt: sql.placeholder("sentAt"),
     })
     .prepare();
-  const received = database
-    .update(turns)
-    .set({ state: "running", receivedAt: value("at"), promptId: value("promptId") })
-    .where(mine)
-    .prepare();
+  const columns = PROGRESS.map((name) => [name, sql`coalesce(${sql.placeholder(name)}, ${turns[name]})`]);
+  const update = database.update(turns).set(Object.fromEntries(columns)).where(mine).prepare();
   const count = database
     .update(sessions)
-    .set({ turns: sql`${sessions.turns} + 1`, lastActiveAt: value("at") })
+    .set({ turns: sql`${sessions.turns} + 1`, lastActiveAt: sql`${sql.placeholder("at")}` })
     .where(eq(sessions.key, sql.placeholder("session")))
     .prepare();
-  const ended = database
-    .update(turns)
-    .set({
-      state: value("state"),
-      endedAt: value("at"),
-      firstTextAt: value("firstTextAt"),
-      errorCode: value("errorCode"),
-    })
-    .where(mine)
-    .prepare();
-  const usage = database
-    .update(turns)
-    .set({ tokensIn: value("input"), tokensOut: value("output"), tokensCached: value("cached") })
-    .where(mine)
-    .prepare();
+
+  const nothing = Object.fromEntries(PROGRESS.map((name) => [name, null]));
+  const gathered = new Map<string, Progress>();
+  const counted: { session: string; at: number }[] = [];
+  let timer: Timer | undefined;
+
+  const gather = (id: string, progress: Progress) => {
+    gathered.set(id, { ...gathered.get(id), ...progress });
+    timer ??= setTimeout(flush, GATHER_MS);
+  };
+  /** In one transaction with `more`. */
+  const commit = (more: () => void) => {
+    clearTimeout(timer);
+    timer = undefined;
+    database.transaction(() => {
+      for (const [id, progress] of gathered) update.run({ ...nothing, id, ...progress });
+      for (const one of counted) count.run(one);
+      more();
+    });
+    gathered.clear();
+    counted.length = 0;
+  };
+  function flush() {
+    if (gathered.size === 0) return;
+    try {
+      commit(() => {});
+    } catch (error) {
+      log.error("turns not written down: {error}", { turns: gathered.size, error });
+    }
+  }
+
   return {
-    sent: (turn) => void insert.run(turn),
-    received: (id, session, at, promptId) =>
-      database.transaction(() => {
-        received.run({ id, at, promptId });
-        count.run({ session, at });
-      }),
-    ended: (id, end) => void ended.run({ id, ...end }),
-    usage: (id, { input, output, cached }) => void usage.run({ id, input, output, cached }),
+    told: (claudeSession) => {
+      flush();
+      return database
+        .select()
+        .from(turns)
+        .where(and(eq(turns.claudeSession, claudeSession), or(isNotNull(turns.receivedAt), eq(turns.state, "lost"))))
+        .orderBy(desc(turns.sentAt))
+        .limit(REMEMBERED)
+        .all()
+        .reverse();
+    },
+    latest: (session, count) => {
+      flush();
+      return database
+        .select()
+        .from(turns)
+        .where(eq(turns.session, session))
+        .orderBy(desc(turns.sentAt))
+        .limit(count)
+        .all()
+        .reverse();
+    },
+    sent: ({ prints, pastPrints, ...turn }) =>
+      commit(() => insert.run({ ...turn, prints: JSON.stringify(prints), pastPrints: JSON.stringify(pastPrints) })),
+    receive: (id, session, at, promptId) => {
+      counted.push({ session, at });
+      gather(id, { state: "running", receivedAt: at, promptId });
+    },
+    ended: (id, { state, at, firstTextAt, errorCode }) => gather(id, { state, endedAt: at, firstTextAt, errorCode }),
+    usage: (id, { input, output, cached }) => gather(id, { tokensIn: input, tokensOut: output, tokensCached: cached }),
+    flush,
     markLost: (at) =>
       database
         .update(turns)

@@ -41,7 +41,7 @@ export type ReplyMode = (typeof REPLY_MODES)[number];
 const tool = z.strictObject({
   name: z.string(),
   description: z.string(),
-  inputSchema: z.record(z.string(), z.unknown()),
+  inputSchema: z.record(z.string(), z.unknown()).readonly(),
 });
 export type ToolDefinition = z.infer<typeof tool>;
 
@@ -50,7 +50,35 @@ const helloAck = z.strictObject({
   protocol: z.number().int(),
   mode: z.enum(REPLY_MODES),
   /** What the plugin offers to claude besides its own. */
-  tools: z.array(tool),
+  tools: z.array(tool).readonly(),
+});
+
+/** The catalogue has changed: claude is to be told of it. Answered by `tools_listed` with the same revision. */
+const tools = z.strictObject({ type: z.literal("tools"), revision: z.number().int(), tools: z.array(tool).readonly() });
+/** claude has asked for the list and got this one. */
+const toolsListed = z.strictObject({ type: z.literal("tools_listed"), revision: z.number().int() });
+
+/** claude calls a tool of the catalogue. Sent again after a dropped socket, until its result is there. */
+const toolCall = z.strictObject({
+  type: z.literal("tool_call"),
+  /** claude's own id of the call, the `tool_use_id` of its hooks. */
+  id: z.string().min(1),
+  name: z.string(),
+  arguments: z.record(z.string(), z.unknown()),
+});
+/** claude does not wait for the result any more. */
+const toolCancel = z.strictObject({ type: z.literal("tool_cancel"), id: z.string() });
+const toolContent = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("text"), text: z.string() }),
+  /** `data` in base64 */
+  z.strictObject({ type: z.literal("image"), data: z.string(), mimeType: z.string() }),
+]);
+/** The first one with an id counts. */
+const toolResult = z.strictObject({
+  type: z.literal("tool_result"),
+  id: z.string(),
+  content: z.array(toolContent).readonly(),
+  is_error: z.boolean(),
 });
 
 const reply = z.strictObject({
@@ -69,25 +97,33 @@ const inbound = z.strictObject({
   content: z.string(),
   /** claude never took this message: pass it on once more. Without it a message_id is passed on once only. */
   again: z.literal(true).optional(),
-  /** claude shows these as attributes of the channel tag. It takes keys of letters, digits and `_` only. */
-  meta: z.strictObject({
-    /** First, so that nothing in what follows can be taken for it. */
-    message_id: z.string().min(1),
-    chat_id: z.string().optional(),
-    /** ISO 8601 */
-    ts: z.string().optional(),
-  }),
+  /** claude shows these as attributes of the channel tag, in their order. */
+  meta: z
+    .strictObject({
+      /** First, so that nothing in what follows can be taken for it. */
+      message_id: z.string().min(1),
+      chat_id: z.string().optional(),
+      /** ISO 8601 */
+      ts: z.string().optional(),
+    })
+    // Paths of files that came with the message. claude takes keys of letters, digits and `_` only.
+    .catchall(z.string())
+    .refine((meta) => Object.keys(meta).every((key) => /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(key)), "not an attribute"),
 });
 
 /** What the plugin sends. */
-export const pluginFrame = z.discriminatedUnion("type", [hello, reply, ping, pong]);
+export const pluginFrame = z.discriminatedUnion("type", [hello, reply, toolsListed, toolCall, toolCancel, ping, pong]);
 /** What the server sends. */
-export const serverFrame = z.discriminatedUnion("type", [helloAck, inbound, replyAck, ping, pong]);
+export const serverFrame = z.discriminatedUnion("type", [helloAck, inbound, replyAck, tools, toolResult, ping, pong]);
 
 export type PluginFrame = z.infer<typeof pluginFrame>;
 export type ServerFrame = z.infer<typeof serverFrame>;
 export type Inbound = z.infer<typeof inbound>;
 export type ReplyFrame = z.infer<typeof reply>;
+export type ToolCallFrame = z.infer<typeof toolCall>;
+export type ToolResultFrame = z.infer<typeof toolResult>;
+export type ToolsFrame = z.infer<typeof tools>;
+export type ToolContent = z.infer<typeof toolContent>;
 
 /**
  * Reads one frame.

@@ -11,6 +11,17 @@ const common = {
   prompt_id: z.string().optional(),
 };
 
+const toolUse = {
+  ...common,
+  tool_name: z.string(),
+  tool_use_id: z.string().optional(),
+  /** There when a subagent uses it. */
+  agent_id: z.string().optional(),
+};
+
+/** How long the tool ran, in ms. */
+const took = { duration_ms: z.number().optional() };
+
 const body = z.discriminatedUnion("hook_event_name", [
   /** claude takes up a prompt: our receipt, when it begins with our channel tag. */
   z.looseObject({ ...common, hook_event_name: z.literal("UserPromptSubmit"), prompt: z.string() }),
@@ -23,10 +34,16 @@ const body = z.discriminatedUnion("hook_event_name", [
     final: z.boolean(),
     delta: z.string(),
   }),
-  z.looseObject({ ...common, hook_event_name: z.literal("PreToolUse"), tool_name: z.string() }),
-  z.looseObject({ ...common, hook_event_name: z.literal("PostToolUse"), tool_name: z.string() }),
-  z.looseObject({ ...common, hook_event_name: z.literal("PostToolUseFailure"), tool_name: z.string() }),
-  z.looseObject({ ...common, hook_event_name: z.literal("PermissionRequest"), tool_name: z.string() }),
+  z.looseObject({ ...toolUse, hook_event_name: z.literal("PreToolUse"), tool_input: z.unknown().optional() }),
+  z.looseObject({ ...toolUse, ...took, hook_event_name: z.literal("PostToolUse") }),
+  z.looseObject({ ...toolUse, ...took, hook_event_name: z.literal("PostToolUseFailure") }),
+  /** claude asks whether it may; the answer to the post is the verdict. */
+  z.looseObject({
+    ...common,
+    hook_event_name: z.literal("PermissionRequest"),
+    tool_name: z.string(),
+    tool_input: z.unknown().optional(),
+  }),
   /** The turn is over. `last_assistant_message`: the last text, trimmed; absent when there was none. */
   z.looseObject({
     ...common,
@@ -42,6 +59,15 @@ const body = z.discriminatedUnion("hook_event_name", [
   }),
   z.looseObject({ ...common, hook_event_name: z.literal("SessionEnd") }),
 ]);
+
+/** The answer to a `PermissionRequest`. */
+export interface Verdict {
+  readonly behavior: "allow" | "deny";
+  /** For claude, with a no. */
+  readonly message: string;
+  /** What else is allowed with it, in claude's rule syntax, as `Bash(git push *)`. */
+  readonly rule: string | null;
+}
 
 export const hookBody = body;
 export type HookBody = z.infer<typeof hookBody>;

@@ -2,19 +2,21 @@
  * `bun run bench`: synthesis beside the bare relay, in one run, taking turns, with the same stand-ins; and
  * the real claude against the mock API, beside `claude -p`. Prints tables and ratios; asserts nothing.
  */
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClaudeHome } from "../support/claude-home.ts";
 import { startMockAnthropic } from "../support/mock-anthropic.ts";
 import { descendants, named } from "../support/processes.ts";
-import { REAL_CLAUDE, startServer } from "../support/server.ts";
+import { PROGRAM, REAL_CLAUDE, startServer } from "../support/server.ts";
 import { standInClaude } from "../support/world.ts";
 
 const ROUNDS = 3;
 const MEASURE_MS = 2_000;
 const CLIENTS = [1, 16, 64];
 const LINES = 5_000;
+/** After so long without a turn the server has given back what it no longer needs. */
+const REST_MS = 3_000;
 
 const base = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-bench-")));
 const claude = standInClaude(base);
@@ -71,7 +73,12 @@ async function ask({ url, key }: Target, user: string, content: string): Promise
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
-    body: JSON.stringify({ model: "m", stream: true, user, messages: [{ role: "user", content }] }),
+    body: JSON.stringify({
+      model: "synthesis-claude-bridge",
+      stream: true,
+      user,
+      messages: [{ role: "user", content }],
+    }),
   });
   return response.text();
 }
@@ -150,7 +157,9 @@ for (const way of ["frames", "hooks"] as const) {
   }
   const [r, s] = [median(speeds[0]), median(speeds[1])];
   deltaRows.push(`| ${way} | ${r.toFixed(0)} | ${s.toFixed(0)} | ${((s / r) * 100).toFixed(0)} % |`);
-  memory.push(`| server, 64 conversations, ${way} | ${megabytes(pair[1].pid)} |`);
+  memory.push(`| server, with 64 claudes, just after, ${way} | ${megabytes(pair[1].pid)} |`);
+  await Bun.sleep(REST_MS);
+  memory.push(`| server, with 64 claudes, at rest, ${way} | ${megabytes(pair[1].pid)} |`);
   for (const target of pair) await target.stop();
 }
 console.log("\n| deltas through | relay /s | synthesis /s | ratio |\n|---|---|---|---|");
@@ -169,7 +178,7 @@ const timed = async (what: () => Promise<unknown>) => {
   await what();
   return performance.now() - start;
 };
-memory.unshift(`| server, at rest | ${megabytes(server.pid)} |`);
+memory.unshift(`| server, just started | ${megabytes(server.pid)} |`);
 const cold: number[] = [];
 const warm: number[] = [];
 const print: number[] = [];
@@ -196,6 +205,26 @@ console.log(`| every further turn (warm) | ${median(warm).toFixed(0)} |`);
 console.log(`| \`claude -p\` per request | ${median(print).toFixed(0)} |`);
 console.log("\n| memory | MB |\n|---|---|");
 for (const row of memory) console.log(row);
+
+const binary = join(import.meta.dir, "../../dist/synthesis");
+console.log("\n| start to the first accepted request | ms | MB |\n|---|---|---|");
+for (const [name, program] of [
+  ["from source", PROGRAM],
+  ...(existsSync(binary) ? [["the binary", [binary]] as const] : []),
+] as const) {
+  const starts: number[] = [];
+  let size = 0;
+  for (let round = 0; round < 5; round += 1) {
+    const env = { ...home.env, SYNTHESIS_HOME: join(home.base, `start-${round}`), SYNTHESIS_CLAUDE_BIN: claude };
+    const start = performance.now();
+    const one = await startServer(env, program);
+    await fetch(`${one.url}/health`);
+    starts.push(performance.now() - start);
+    size = megabytes(one.pid);
+    await one.stop();
+  }
+  console.log(`| ${name} | ${median(starts).toFixed(0)} | ${size} |`);
+}
 await server.stop();
 await mock.stop();
 home.remove();

@@ -1,7 +1,8 @@
 /**
  * The measure of all: a relay on the same runtime that does the least there is to do. It takes a chat
- * request, pushes it to a stand-in, and streams what comes back, by frames or by hooks. It checks no key,
- * no host and no body, keeps no queue, no deadline, no store and no log, and repairs nothing.
+ * request, pushes it to a stand-in that is done with the one before, and streams what comes back, by frames
+ * or by hooks. It checks no key, no host and no body, keeps no queue, no deadline, no store and no log, and
+ * repairs nothing.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,6 +14,9 @@ const [claude = "", folder = ""] = process.argv.slice(2);
 interface StandIn {
   socket: ServerWebSocket<{ token: string }> | null;
   ready: PromiseWithResolvers<void>;
+  /** Resolved when it is done with the turn before: the next message must not reach it sooner. */
+  free: Promise<void>;
+  stopped: () => void;
   answer: ReadableStreamDefaultController | null;
 }
 const byUser = new Map<string, StandIn>();
@@ -46,11 +50,18 @@ const server = Bun.serve<{ token: string }>({
     if (pathname === "/hooks") {
       const standIn = byToken.get(token);
       if (standIn && body.hook_event_name === "MessageDisplay") chunk(standIn, { content: body.delta }, null);
-      if (standIn && body.hook_event_name === "Stop") end(standIn);
+      if (standIn && body.hook_event_name === "Stop") {
+        end(standIn);
+        standIn.stopped();
+      }
       return Response.json({});
     }
     const standIn = byUser.get(body.user) ?? start(body.user);
     await standIn.ready.promise;
+    await standIn.free;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    standIn.free = promise;
+    standIn.stopped = resolve;
     return new Response(
       new ReadableStream({
         start(controller) {
@@ -81,7 +92,13 @@ const server = Bun.serve<{ token: string }>({
 
 function start(user: string): StandIn {
   const token = crypto.randomUUID();
-  const standIn: StandIn = { socket: null, ready: Promise.withResolvers(), answer: null };
+  const standIn: StandIn = {
+    socket: null,
+    ready: Promise.withResolvers(),
+    free: Promise.resolve(),
+    stopped: () => {},
+    answer: null,
+  };
   byUser.set(user, standIn);
   byToken.set(token, standIn);
   const debugFile = join(folder, `${token}.log`);

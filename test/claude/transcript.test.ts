@@ -1,6 +1,6 @@
 /** A turn's exact texts and figures, read from claude's transcript. */
 import { describe, expect, test } from "bun:test";
-import { findInterruption, findTurn } from "../../src/claude/transcript.ts";
+import { findCalls, findInterruption, findTurn } from "../../src/claude/transcript.ts";
 
 const prompt = (id: string) => ({
   type: "user",
@@ -15,6 +15,31 @@ const block = (id: string, content: object, more: object = {}) => ({
 const words = (text: string) => ({ type: "text", text });
 const end = { type: "system", subtype: "turn_duration" };
 const lines = (...rows: object[]) => rows.map((row) => JSON.stringify(row)).join("\n");
+
+describe("calls of a client's tools", () => {
+  const call = (id: string, name = "mcp__plugin_synthesis_chat__t") => ({ type: "tool_use", id, name });
+  const jsonl = lines(
+    prompt("before"),
+    block("m0", call("old")),
+    prompt("mine"),
+    block("m1", words("hm")),
+    block("m1", call("a")),
+    block("m1", call("x", "Bash")),
+    block("m1", call("b")),
+    block("m2", call("c")),
+  );
+  const cases: [id: string, ids: string[] | null][] = [
+    ["a", ["a", "b"]],
+    ["b", ["a", "b"]],
+    ["c", ["c"]],
+    ["x", null],
+    ["old", null],
+    ["nobody", null],
+  ];
+  test.each(cases)("%s stands with those of its message", (id, ids) => {
+    expect(findCalls(jsonl, "mine", id)).toEqual(ids);
+  });
+});
 
 describe("a turn", () => {
   test("is the texts behind its prompt, and its messages' figures once each", () => {

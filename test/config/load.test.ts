@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { chatKey } from "../../src/config/chat-key.ts";
+import { chatKey, controlKey } from "../../src/config/keys.ts";
 import { ConfigError, environmentName, loadConfig } from "../../src/config/load.ts";
 import { pathsFor } from "../../src/config/paths.ts";
 import { defaults, settings } from "../../src/config/schema.ts";
@@ -117,5 +117,11 @@ describe("the chat key", () => {
     const file = join(home, "empty.key");
     writeFileSync(file, "");
     expect(() => chatKey(file)).toThrow("holds no key");
+  });
+
+  test("is not the control key, nor looks like it", () => {
+    const file = join(home, "control.key");
+    expect(controlKey(file)).toMatch(/^control-synthesis-[\w-]{32}$/);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 });

@@ -51,6 +51,30 @@ const gone: TurnEvent = { type: "fail", error: new ApiError("claude_exited", "go
 const done = (outputs: readonly TurnOutput[]): string =>
   outputs.map(({ type }) => (type === "interrupt" ? "⎋" : type === "free" ? "✓" : "")).join("");
 
+const call = (id: string): TurnEvent => ({ type: "call", call: { id, name: "t", arguments: "{}" } });
+const gathered: TurnEvent = { type: "gathered", isParallel: true };
+const one: TurnEvent = { type: "gathered", isParallel: false };
+const results = (given: [id: string, text: string][]) =>
+  new Map(given.map(([id, text]) => [id, { content: [{ type: "text" as const, text }], isError: false }]));
+const resume = (...given: [id: string, text: string][]): TurnEvent => ({ type: "resume", results: results(given) });
+const giveUp = (...given: [id: string, text: string][]): TurnEvent => ({
+  type: "give_up",
+  results: results(given),
+  why: "why",
+});
+/** All that happens: text, `(calls)`, `call=result` or `call✗`, ⎋, and the end. */
+function story(outputs: readonly TurnOutput[]): string {
+  return outputs
+    .map((output) => {
+      if (output.type === "calls") return `(${output.calls.map(({ id }) => id).join()})`;
+      if (output.type === "interrupt") return "⎋";
+      if (output.type !== "result") return seen([output]);
+      const [first] = output.result.content;
+      return output.result.isError ? `${output.id}✗` : `${output.id}=${first?.type === "text" ? first.text : ""}`;
+    })
+    .join("");
+}
+
 describe("a turn that is interrupted", () => {
   const cases: [what: string, events: TurnEvent[], seen: string, done: string, phase: TurnState["phase"]][] = [
     [
@@ -172,14 +196,9 @@ describe("a turn", () => {
       "✗claude_exited",
     ],
     [
-      "notes a refused tool between the messages",
-      [
-        prompt("p", "mine"),
-        hook({ ...common("p"), hook_event_name: "PermissionRequest", tool_name: "Write" }),
-        display("p", "a", 0, "no", true),
-        stop("p", "no"),
-      ],
-      "[synthesis: claude asked to use Write, which is not among its allowed tools, and was refused.]\n\nno■",
+      "has a note between the messages",
+      [prompt("p", "mine"), { type: "note", text: "[a note]" }, display("p", "a", 0, "no", true), stop("p", "no")],
+      "[a note]\n\nno■",
     ],
   ];
   test.each(cases)("%s", (_what, events, expected) => {
@@ -255,6 +274,192 @@ describe("a turn in tool mode", () => {
   test.each(cases)("%s", (_what, events, expectedSeen, expectedDone, phase) => {
     const [state, outputs] = runIn("tool", ...events);
     expect([seen(outputs), done(outputs), state.phase]).toEqual([expectedSeen, expectedDone, phase]);
+  });
+});
+
+describe("a turn whose claude calls the client's tools", () => {
+  const PREFIX = "mcp__plugin_synthesis_chat__";
+  const used = (name: "PreToolUse" | "PostToolUse", id: string): TurnEvent =>
+    hook({ ...common("p"), hook_event_name: name, tool_name: `${PREFIX}t`, tool_use_id: id });
+  const cases: [what: string, events: TurnEvent[], seen: string, phase: TurnState["phase"]][] = [
+    ["parks when its calls are together", [call("a"), call("b"), gathered], "(a,b)", "parked"],
+    ["gives them out one by one, if the client wants it so", [call("a"), call("b"), one], "(a)", "parked"],
+    ["takes a call that comes twice once", [call("a"), call("a"), gathered], "(a)", "parked"],
+    [
+      "says the text before the calls before them",
+      [display("p", "m", 0, "hm", true), call("a"), gathered],
+      "hm(a)",
+      "parked",
+    ],
+    ["goes on with the results", [call("a"), gathered, resume(["a", "A"])], "(a)a=A", "running"],
+    [
+      "tells claude which results are missing",
+      [call("a"), call("b"), gathered, resume(["b", "B"])],
+      "(a,b)a✗b=B",
+      "running",
+    ],
+    [
+      "keeps what is said meanwhile for the next answer",
+      [call("a"), gathered, display("p", "m", 0, "late", true), resume(["a", "A"])],
+      "(a)a=Alate",
+      "running",
+    ],
+    [
+      "says what comes behind the results without a gap before it",
+      [
+        display("p", "m", 0, "one", true),
+        call("a"),
+        gathered,
+        resume(["a", "A"]),
+        used("PostToolUse", "a"),
+        display("p", "n", 0, "two", true),
+        stop("p", "two"),
+      ],
+      "one(a)a=Atwo■",
+      "done",
+    ],
+    [
+      "takes what never came from the transcript, without a gap as well",
+      [
+        display("p", "m", 0, "one", true),
+        call("a"),
+        gathered,
+        resume(["a", "A"]),
+        used("PostToolUse", "a"),
+        stop("p", "two"),
+        transcript("one", "two"),
+      ],
+      "one(a)a=Atwo■",
+      "done",
+    ],
+    [
+      "is never empty behind results",
+      [call("a"), gathered, resume(["a", "A"]), stop("p")],
+      "(a)a=A(no answer)■",
+      "done",
+    ],
+    [
+      "has further rounds, with calls that came while the client was away",
+      [call("a"), gathered, call("b"), resume(["a", "A"]), gathered, resume(["b", "B"])],
+      "(a)a=A(b)b=B",
+      "running",
+    ],
+    ["puts out no call that is over", [call("a"), { type: "call_cancelled", id: "a" }, gathered], "", "running"],
+    ["has no calls when its client has left", [call("a"), left, gathered], "⎋", "interrupting"],
+    ["answers a call that comes behind its end", [stop("p"), transcript(), call("a")], "(no answer)■a✗", "done"],
+    ["answers a call that comes while it is interrupted", [left, call("a")], "⎋a✗", "interrupting"],
+    ["ends in silence when somebody else has stopped claude", [call("a"), gathered, idle], "(a)", "interrupted"],
+    ["ends in silence when claude does not wait", [call("a"), gathered, stop("p", "x")], "(a)", "done"],
+    ["fails with its process", [call("a"), gathered, gone], "(a)✗claude_exited", "failed"],
+    ["goes on once only", [call("a"), gathered, resume(["a", "A"]), resume(["a", "B"])], "(a)a=A", "running"],
+    [
+      "that is given up is stopped when claude has the results",
+      [call("a"), call("b"), gathered, giveUp(["a", "A"]), used("PostToolUse", "a"), used("PostToolUse", "b"), idle],
+      "(a,b)a=Ab✗⎋",
+      "interrupted",
+    ],
+    [
+      "that is given up is stopped when claude does not say that it has them",
+      [call("a"), gathered, giveUp(), { type: "press" }, { type: "press" }, idle],
+      "(a)a✗⎋",
+      "interrupted",
+    ],
+    [
+      "that is given up says no more, though claude is faster",
+      [call("a"), gathered, giveUp(), display("p", "m", 0, "x", true), stop("p", "x"), { type: "press" }],
+      "(a)a✗",
+      "done",
+    ],
+  ];
+  test.each(cases)("%s", (_what, events, expected, phase) => {
+    const [state, outputs] = run(prompt("p", "mine"), ...events);
+    expect([story(outputs), state.phase]).toEqual([expected, phase]);
+  });
+
+  test("knows which calls are on their way", () => {
+    const announced = (...events: TurnEvent[]) => run(prompt("p", "mine"), ...events)[0].announced;
+    expect(announced(used("PreToolUse", "a"), used("PreToolUse", "b"), call("a"))).toEqual(["b"]);
+    expect(announced(used("PreToolUse", "a"), used("PostToolUse", "a"))).toEqual([]);
+    expect(announced(call("a"), used("PreToolUse", "a"))).toEqual([]);
+  });
+
+  test("without hooks has the message when it calls (tool mode)", () => {
+    const [state, outputs] = runIn("tool", call("a"), gathered, { type: "reply", content: "hi", final: true });
+    expect([story(outputs), state.phase, state.taken]).toEqual(["(a)", "parked", true]);
+    expect(story(reduceTurn(state, resume(["a", "A"]))[1])).toBe("a=Ahi");
+  });
+
+  test("property: in whatever order, one end, no text twice, no call put out or answered twice, none left without answer", () => {
+    const ids = ["a", "b", "c"];
+    const anyEvent = fc.oneof(
+      fc
+        .constantFrom(...ids)
+        .chain((id) =>
+          fc.constantFrom<TurnEvent>(
+            call(id),
+            used("PreToolUse", id),
+            used("PostToolUse", id),
+            { type: "call_cancelled", id },
+            resume([id, "R"]),
+            giveUp([id, "R"]),
+          ),
+        ),
+      fc
+        .tuple(fc.constantFrom("m", "n"), fc.nat(2), fc.boolean())
+        .map(([m, i, final]) => display("p", m, i, `${m}${i} `, final)),
+      fc.constantFrom<TurnEvent>(gathered, one, left, late, idle, gone, stop("p", "x"), transcript("x"), {
+        type: "press",
+      }),
+      // A question, and the verdict with which the turn goes on, or none.
+      fc.constantFrom<TurnEvent>({ type: "question", text: "May I?" }, resume(), giveUp()),
+    );
+    const beginning = fc.constantFrom<TurnEvent[]>([], [call("a"), gathered], [call("a"), gathered, giveUp()]);
+    fc.assert(
+      fc.property(beginning, fc.array(anyEvent, { maxLength: 20 }), (begun, more) => {
+        const events = [...begun, ...more];
+        const seenCalls = new Set<string>();
+        // claude gives each call an id of its own.
+        const distinct = events.filter((event) => {
+          if (event.type !== "call") return true;
+          const isNew = !seenCalls.has(event.call.id);
+          seenCalls.add(event.call.id);
+          return isNew;
+        });
+        const [state, outputs] = run(prompt("p", "mine"), ...distinct);
+        const told = story(outputs);
+        const ends = outputs.filter(({ type }) => type === "finish" || type === "error");
+        expect(ends.length).toBeLessThanOrEqual(1);
+        expect(done(outputs)).toMatch(/^⎋?✓?$/);
+        // An answer that has ended with a question or calls has no other end, and none is put to nobody.
+        const openings = distinct.filter(({ type }) => type === "resume").length + 1;
+        const endings = outputs.filter(({ type }) => ["finish", "calls", "parked"].includes(type));
+        expect(endings.length).toBeLessThanOrEqual(openings);
+        for (const text of told.match(/[mn]\d /g) ?? []) expect(told.split(text)).toHaveLength(2);
+        const out = outputs.flatMap((output) => (output.type === "calls" ? output.calls.map(({ id }) => id) : []));
+        const answered = outputs.flatMap((output) => (output.type === "result" ? [output.id] : []));
+        expect(new Set(out).size).toBe(out.length);
+        expect(new Set(answered).size).toBe(answered.length);
+        // The client is not asked for what has its answer already.
+        for (const id of out) {
+          const asked = outputs.findIndex(
+            (output) => output.type === "calls" && output.calls.some((one) => one.id === id),
+          );
+          const given = outputs.findIndex((output) => output.type === "result" && output.id === id);
+          expect(given === -1 || given > asked).toBe(true);
+        }
+        // While a client waits or is waited for, every call that is not answered or over is still known.
+        const over = distinct.flatMap((event) => {
+          if (event.type === "call_cancelled") return [event.id];
+          return event.type === "hook" && event.hook.hook_event_name === "PostToolUse"
+            ? [event.hook.tool_use_id ?? ""]
+            : [];
+        });
+        if (state.phase !== "running" && state.phase !== "parked") return;
+        const known = new Set([...state.calls.map(({ id }) => id), ...answered, ...over]);
+        expect([...seenCalls].filter((id) => !known.has(id))).toEqual([]);
+      }),
+      { numRuns: 3000 },
+    );
   });
 });
 

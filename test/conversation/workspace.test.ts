@@ -19,6 +19,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(base, { recursive: true }));
 
+const asking = (folder: string | undefined) => new Headers(folder ? { "x-openclaw-workspace": folder } : {});
+
 describe("allowed", () => {
   const cases: [asked: string | undefined, path: string, trusted: boolean][] = [
     [undefined, "work", true],
@@ -29,7 +31,7 @@ describe("allowed", () => {
     ["root/../root/project", "root/project", false],
   ];
   test.each(cases)("%p is %p, trusted: %p", (asked, path, trusted) => {
-    const workspace = workspaceFor(asked && join(base, asked), config);
+    const workspace = workspaceFor(asking(asked && join(base, asked)), null, null, config);
     expect(workspace).toEqual({ path: join(base, path), trusted });
     expect(existsSync(workspace.path)).toBe(true);
   });
@@ -48,10 +50,27 @@ describe("refused", () => {
   ])("%p", (asked) => {
     // The default workspace is no root here; and nothing may be made on the way to a refusal.
     const path = asked === "" ? "relative/path" : `${base}/${asked}`;
-    expect(() => workspaceFor(path, config)).toThrow(/not below an allowed root|absolute/);
+    expect(() => workspaceFor(asking(path), null, null, config)).toThrow(/not below an allowed root|absolute/);
     expect(existsSync(join(base, "outside/new"))).toBe(false);
   });
   test("a file", () => {
-    expect(() => workspaceFor(join(base, "root/file"), config)).toThrow("not a folder");
+    expect(() => workspaceFor(asking(join(base, "root/file")), null, null, config)).toThrow("not a folder");
+  });
+});
+
+describe("without a header", () => {
+  const at = (folder: string) => join(base, folder);
+  const cases: [what: string, guessed: string | null, agent: string | null, path: string, trusted: boolean][] = [
+    ["the folder that OpenClaw names", "root/project", "ops", "root/project", false],
+    ["not when it is not allowed", "outside", null, "work", true],
+    ["nor when a link leads it out", "root/way-out/secret", null, "work", true],
+    ["the agent's own", null, "ops", "agents/ops", true],
+    ["the agent's own, named by OpenClaw", "agents/ops", "main", "agents/ops", true],
+    ["that of all for an agent without one", null, "main", "work", true],
+  ];
+  test.each(cases)("%s", (_what, guessed, agent, path, trusted) => {
+    const withAgents = { ...config, agents: { ops: { workspace: at("agents/ops") } } };
+    const workspace = workspaceFor(new Headers(), guessed && at(guessed), agent, withAgents);
+    expect(workspace).toEqual({ path: at(path), trusted });
   });
 });

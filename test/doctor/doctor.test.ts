@@ -1,6 +1,6 @@
 /** The doctor on a healthy machine and on broken ones. */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClaudeHome, type HomeOptions } from "../support/claude-home.ts";
 import { startMockAnthropic, text } from "../support/mock-anthropic.ts";
@@ -155,6 +155,14 @@ describe("a broken one: what is wrong, and what to do", () => {
       /Remove it/,
     ],
     [
+      "a control key that others can read",
+      { prepare: (state) => put(join(state, "control.key"), "control-synthesis-0123456789", 0o644) },
+      "state folder",
+      "failed",
+      /others can read .*control\.key/,
+      /chmod go=/,
+    ],
+    [
       "a damaged database",
       {
         prepare: (state) =>
@@ -210,4 +218,127 @@ test("the start says which claude it will use, and what keeps it from that", asy
     await server.stop();
   }
   claude.remove();
+});
+
+describe("with OpenClaw on the machine", () => {
+  interface Settings {
+    models: { providers: { synthesis: Record<string, unknown> } };
+    agents: { defaults: object; entries?: object };
+    plugins: { entries: object; load: { paths: string[] } };
+  }
+  const KEY = "sk-synthesis-0123456789";
+  /** What the doctor says of OpenClaw there, after `change` to what a setup has done. */
+  async function lookAt(change: (config: Settings, base: string) => Record<string, string> | undefined) {
+    const { checks } = await examine({
+      prepare: (state, base) => {
+        const bin = join(base, "bin");
+        const script = join(import.meta.dir, "../support/stand-in-openclaw.ts");
+        mkdirSync(bin);
+        writeFileSync(join(bin, "openclaw"), `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`, {
+          mode: 0o755,
+        });
+        writeFileSync(join(state, "chat.key"), KEY, { mode: 0o600 });
+        const file = join(base, "openclaw.json");
+        const env = { PATH: `${bin}:/usr/bin:/bin`, OPENCLAW_CONFIG_PATH: file, SYNTHESIS_BRIDGE_PORT: "9" };
+        const done = Bun.spawnSync([...PROGRAM, "setup", "openclaw", "--yes"], {
+          env: { ...env, HOME: base, SYNTHESIS_HOME: state },
+        });
+        expect(done.exitCode, done.stderr.toString()).toBe(0);
+        const config = JSON.parse(readFileSync(file, "utf8")) as Settings;
+        const more = change(config, base);
+        writeFileSync(file, JSON.stringify(config));
+        return { ...env, ...more };
+      },
+    });
+    return checks.filter(({ name }) => name.startsWith("OpenClaw"));
+  }
+  test("that was set up: every line ok, and no key in them", async () => {
+    const checks = await lookAt(() => undefined);
+    expect(checks.map(({ name, result }) => [name, result])).toEqual([
+      ["OpenClaw", "ok"],
+      ["OpenClaw's provider", "ok"],
+      ["OpenClaw's plugin", "ok"],
+      ["OpenClaw's workspaces", "ok"],
+    ]);
+    expect(checks[2]?.found).toMatch(/^\d+\.\d+\.\d+, in /);
+    expect(JSON.stringify(checks)).not.toContain(KEY);
+  });
+
+  const cases: [what: string, change: Parameters<typeof lookAt>[0], name: string, result: string, found: RegExp][] = [
+    [
+      "it does not know us",
+      (config) => {
+        config.models.providers.synthesis = undefined as never;
+        return undefined;
+      },
+      "OpenClaw",
+      "warning",
+      /does not know synthesis/,
+    ],
+    [
+      "another port",
+      (config) => {
+        config.models.providers.synthesis.baseUrl = "http://127.0.0.1:1/v1";
+        return undefined;
+      },
+      "OpenClaw's provider",
+      "failed",
+      /127\.0\.0\.1:1\/v1, and not to http:\/\/127\.0\.0\.1:9/,
+    ],
+    [
+      "another key",
+      (config) => {
+        config.models.providers.synthesis.apiKey = "sk-another";
+        return undefined;
+      },
+      "OpenClaw's provider",
+      "failed",
+      /with another key than ours$/,
+    ],
+    [
+      "no plugin",
+      (config) => {
+        config.plugins.load.paths = [];
+        return undefined;
+      },
+      "OpenClaw's plugin",
+      "warning",
+      /^absent/,
+    ],
+    [
+      "the plugin switched off",
+      (config) => {
+        config.plugins.entries = { synthesis: { enabled: false } };
+        return undefined;
+      },
+      "OpenClaw's plugin",
+      "warning",
+      /switched off/,
+    ],
+    [
+      "another plugin in its place",
+      (_config, base) => {
+        writeFileSync(join(base, "state/openclaw-plugin/index.js"), "//");
+        return undefined;
+      },
+      "OpenClaw's plugin",
+      "warning",
+      /not this program's/,
+    ],
+    [
+      "an agent elsewhere",
+      (config) => {
+        config.agents.entries = { ops: { workspace: "/elsewhere" } };
+        return undefined;
+      },
+      "OpenClaw's workspaces",
+      "warning",
+      /^\/elsewhere not among/,
+    ],
+    ["an OpenClaw that fails", () => ({ STAND_IN_FAILS: "agents list" }), "OpenClaw", "warning", /does not answer/],
+  ];
+  test.each(cases)("%s", async (_what, change, name, result, found) => {
+    const check = (await lookAt(change)).find((one) => one.name === name);
+    expect(check).toMatchObject({ result, found: expect.stringMatching(found), advice: expect.any(String) });
+  });
 });

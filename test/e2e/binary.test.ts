@@ -1,6 +1,6 @@
 /** The one binary, alone in an empty folder: it serves, it is its own plugin, it loads nothing it finds there. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ask, texts } from "../support/sse.ts";
@@ -49,4 +49,25 @@ test("loads nothing from the folder it is started in", async () => {
   const { checks } = JSON.parse(await doctor.stdout.text()) as { checks: { name: string; result: string }[] };
   expect(checks[0]).toMatchObject({ name: "configuration", result: "ok" });
   expect(existsSync(join(trap, "ran"))).toBe(false);
+});
+
+test("brings OpenClaw its plugin", async () => {
+  const script = join(import.meta.dir, "../support/stand-in-openclaw.ts");
+  writeFileSync(join(folder, "openclaw"), `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`, { mode: 0o755 });
+  const state = join(folder, "setup");
+  const setup = Bun.spawn([join(folder, "empty/synthesis"), "setup", "openclaw", "--yes", "--bridge-port", "9"], {
+    env: {
+      HOME: folder,
+      PATH: `${folder}:/usr/bin:/bin`,
+      SYNTHESIS_HOME: state,
+      OPENCLAW_CONFIG_PATH: join(folder, "openclaw.json"),
+    },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  expect(await setup.exited, await setup.stderr.text()).toBe(0);
+  for (const file of ["package.json", "openclaw.plugin.json", "index.js"]) {
+    const source = readFileSync(join(root, "src/setup/openclaw-plugin", file), "utf8");
+    expect(readFileSync(join(state, "openclaw-plugin", file), "utf8")).toBe(source);
+  }
 });

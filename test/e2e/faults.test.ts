@@ -43,7 +43,7 @@ describe("a failing API", () => {
       "[DONE]",
     ]);
     const client = world.server.openai.chat.completions.create({
-      model: "m",
+      model: "synthesis-claude-bridge",
       stream: true,
       user: "stream",
       messages: [{ role: "user", content: "streamed limit again" }],
@@ -72,7 +72,8 @@ describe("a failing API", () => {
     const answer = (await (
       await world.server.post(whole("break off", { user: "break" }))
     ).json()) as OpenAI.ChatCompletion;
-    expect(answer.choices[0]?.message.content).toBe("It begins\nand it ends");
+    // Sometimes claude shows the rest as a message of its own.
+    expect(answer.choices[0]?.message.content).toMatch(/^It begins\n\n?and it ends$/);
   });
 });
 

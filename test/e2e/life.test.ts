@@ -11,13 +11,15 @@ let world: World;
 afterEach(() => world[Symbol.asyncDispose]());
 
 /** A world in the middle of a turn, with a shell command running inside claude. */
-async function busyWorld(): Promise<{ pids: number[] }> {
+async function busyWorld(): Promise<{ pids: number[]; answer: AsyncGenerator<string> }> {
   world = await createWorld({ env: { SYNTHESIS_DRAIN_MS: "100" } });
   world.mock.on(/sleep/, function* () {
     yield text("sleeping\n");
     yield toolUse("Bash", { command: "sleep 600", description: "Sleep" });
   });
-  await next(texts(await world.server.post(ask("sleep"))));
+  // Held on to by the test: an answer that nobody holds is collected, and its client leaves.
+  const answer = texts(await world.server.post(ask("sleep")));
+  await next(answer);
   // server, claude, plugin, and the shell with its sleep
   let pids: number[] = [];
   while (!pids.some((pid) => named([pid], /^sleep 600/).length > 0)) {
@@ -25,14 +27,15 @@ async function busyWorld(): Promise<{ pids: number[] }> {
     await Bun.sleep(20);
   }
   expect(pids.length).toBeGreaterThanOrEqual(4);
-  return { pids };
+  return { pids, answer };
 }
 
 describe("when the server ends, so does everything it started", () => {
   test.each(["SIGTERM", "SIGINT", "SIGKILL"] as const)("by %s", async (signal) => {
-    const { pids } = await busyWorld();
+    const { pids, answer } = await busyWorld();
     await world.server.stop(signal);
     await gone(pids);
+    await answer.return(undefined).catch(() => {});
   });
 });
 

@@ -26,7 +26,7 @@ const chat = (body: unknown, headers: Record<string, string> = json) =>
     headers,
     body: typeof body === "string" ? body : JSON.stringify(body),
   });
-const user = (content: unknown) => ({ messages: [{ role: "user", content }] });
+const user = (content: unknown) => ({ user: "me", messages: [{ role: "user", content }] });
 
 /** fetch would not send such a Host. */
 async function rawHost(host: string): Promise<Response> {
@@ -41,6 +41,8 @@ async function rawHost(host: string): Promise<Response> {
   const [head = "", body = ""] = (await promise).split("\r\n\r\n");
   return new Response(body, { status: Number(head.split(" ")[1]) });
 }
+
+const image = (url: string) => ({ type: "image_url", image_url: { url } });
 
 describe("every error has OpenAI's shape", () => {
   const cases: [what: string, send: () => Promise<Response>, status: number, code: string, param: string | null][] = [
@@ -65,7 +67,43 @@ describe("every error has OpenAI's shape", () => {
     ["a foreign host", () => request("/health", { headers: { host: "evil.example" } }), 403, "host_not_allowed", null],
     ["a host that is none", () => rawHost("["), 403, "host_not_allowed", null],
     ["no such address", () => request("/v1/nothing"), 404, "unknown_url", null],
-    ["no such model", () => request("/v1/models/gpt-99"), 404, "unknown_url", "model"],
+    ["no such model", () => request("/v1/models/gpt-99"), 404, "model_not_found", "model"],
+    ["a chat with no such model", () => chat({ ...user("x"), model: "gpt-99" }), 404, "model_not_found", "model"],
+    [
+      "an effort nobody knows",
+      () => chat({ ...user("x"), reasoning_effort: "huge" }),
+      400,
+      "invalid_request",
+      "reasoning_effort",
+    ],
+    [
+      "an image from elsewhere",
+      () => chat(user([image("http://127.0.0.1/x.png")])),
+      400,
+      "invalid_request",
+      "messages[0].content[0].image_url.url",
+    ],
+    [
+      "an image from a file",
+      () => chat(user([image("file:///etc/passwd")])),
+      400,
+      "invalid_request",
+      "messages[0].content[0].image_url.url",
+    ],
+    [
+      "an image that is none",
+      () => chat(user([image("data:image/png;base64,aGVsbG8=")])),
+      400,
+      "invalid_request",
+      "messages[0].content[0].image_url.url",
+    ],
+    [
+      "an image that is not base64",
+      () => chat(user([image("data:image/png,hello")])),
+      400,
+      "invalid_request",
+      "messages[0].content[0].image_url.url",
+    ],
     ["a wrong method", () => request("/v1/chat/completions"), 405, "method_not_allowed", null],
     ["a wrong method for models", () => request("/v1/models", { method: "POST" }), 405, "method_not_allowed", null],
     ["not JSON", () => chat("{"), 400, "invalid_json", null],
@@ -100,6 +138,13 @@ describe("every error has OpenAI's shape", () => {
       400,
       "invalid_request",
       "messages[0].content[1]",
+    ],
+    [
+      "an answer in sound",
+      () => chat({ ...user("x"), modalities: ["text", "audio"] }),
+      400,
+      "invalid_request",
+      "modalities[1]",
     ],
     ["more than one answer", () => chat({ ...user("x"), n: 2 }), 400, "invalid_request", "n"],
     ["a wrong type", () => chat({ ...user("x"), stream: "yes" }), 400, "invalid_request", "stream"],
@@ -173,7 +218,8 @@ test("what is new is every user message behind the last answer", async () => {
     ],
     user: "new",
   });
-  expect(await response.json()).toMatchObject({ choices: [{ message: { content: "You said: one\n\ntwo" } }] });
+  const { choices } = (await response.json()) as { choices: { message: { content: string } }[] };
+  expect(choices[0]?.message.content).toMatch(/^You said: <context>.*User: old.*<\/context>\n\none\n\ntwo$/s);
 });
 
 test("nobody else on the network can reach it", async () => {

@@ -22,6 +22,8 @@ test("the conversations and turns that just happened are in it, for their owner 
   }
   const file = join(world.claude.base, "state/synthesis.db");
   for (const suffix of ["", "-wal", "-shm"]) expect(statSync(`${file}${suffix}`).mode & 0o777).toBe(0o600);
+  // What becomes known last is gathered for a moment before it is written down.
+  await world.server.stop();
   const database = new Database(file, { readonly: true });
   const sessions = database.query("select * from sessions").all() as Record<string, unknown>[];
   expect(sessions).toEqual([

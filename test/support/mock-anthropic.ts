@@ -39,6 +39,7 @@ interface MessagesBody {
   system?: string | Block[];
   messages: Message[];
   tools?: { name: string }[];
+  output_config?: { effort?: string };
   stream?: boolean;
 }
 

@@ -36,10 +36,11 @@ export async function next<T>(iterator: AsyncGenerator<T>): Promise<T> {
   return result.value;
 }
 
-/** A question as most tests ask it. */
+/** A question as most tests ask it, in a conversation. */
 export const ask = (content: string, more: object = {}) => ({
   model: "synthesis-claude-bridge",
   stream: true,
+  user: "me",
   messages: [{ role: "user", content }],
   ...more,
 });

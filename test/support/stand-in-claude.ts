@@ -4,8 +4,10 @@
  * It is never the only proof of anything; the end-to-end tests run the real one.
  *
  * A message may say what to do: `lines <n>` answers with n lines, `exit` ends the process, `deaf` is
- * never received, `deaf once` only when it is sent again, `hang` is received and worked on until Escape;
- * anything else is echoed.
+ * never received, `deaf once` only when it is sent again, `hang` is received and worked on until Escape,
+ * `call <n>` calls a tool it is offered n times, together, and says the results, `draw <n>` writes n lines on its
+ * terminal and is echoed, as anything else is. Like claude it draws its screen anew when its terminal changes its
+ * size.
  */
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -34,6 +36,7 @@ const status = (status: "busy" | "idle") =>
   );
 status("idle");
 let pressed = Promise.withResolvers<void>();
+let drawn: string[] = [];
 // Lets a test speak to the bridge in this process's name.
 if (process.env.STAND_IN_ENV) appendFileSync(process.env.STAND_IN_ENV, `${JSON.stringify(process.env)}\n`);
 
@@ -72,16 +75,43 @@ const byFrames = async (lines: string[]) => {
 };
 let acknowledged = Promise.withResolvers<void>();
 
+/** The name of a tool, when there is one. */
+let offered: string | undefined;
+const results = new Map<string, PromiseWithResolvers<string>>();
+
+/** As claude does: a hook for each, its record of the message, the calls, and a hook when one is over. */
+async function callTools(count: number, prompt_id: string): Promise<string> {
+  const name = offered ?? "none";
+  const tool_name = `mcp__plugin_synthesis_chat__${name}`;
+  const ids = Array.from({ length: count }, () => `toolu_${crypto.randomUUID().replaceAll("-", "")}`);
+  await Promise.all(
+    ids.map((tool_use_id) => hook({ hook_event_name: "PreToolUse", prompt_id, tool_name, tool_use_id })),
+  );
+  const content = ids.map((id) => ({ type: "tool_use", id, name: tool_name }));
+  row({ type: "assistant", message: { id: `calls ${ids[0]}`, content, usage: { input_tokens: 1, output_tokens: 1 } } });
+  const all = ids.map((id, index) => {
+    const result = Promise.withResolvers<string>();
+    results.set(id, result);
+    socket.send(writeFrame({ type: "tool_call", id, name, arguments: { index } }));
+    return result.promise.then(async (text) => {
+      await hook({ hook_event_name: "PostToolUse", prompt_id, tool_name, tool_use_id: id });
+      return text;
+    });
+  });
+  return (await Promise.all(all)).join("|");
+}
+
 async function turn(content: string, messageId: string, again: boolean): Promise<void> {
-  if (content === "exit") process.exit(7);
-  if (content === "deaf" || (content === "deaf once" && !again)) return;
+  const command = content.replace(/^<context>.*<\/context>\n\n/s, "");
+  if (command === "exit") process.exit(7);
+  if (command === "deaf" || (command === "deaf once" && !again)) return;
   status("busy");
   pressed = Promise.withResolvers();
   const prompt_id = crypto.randomUUID();
   const prompt = `<channel source="plugin:synthesis:chat" message_id="${messageId}">\n${content}\n</channel>`;
   row({ type: "user", promptId: prompt_id, message: { role: "user", content: prompt } });
   await hook({ hook_event_name: "UserPromptSubmit", prompt_id, prompt });
-  if (content === "hang") {
+  if (command === "hang") {
     await pressed.promise;
     row({
       type: "user",
@@ -90,7 +120,23 @@ async function turn(content: string, messageId: string, again: boolean): Promise
     status("idle");
     return;
   }
-  const count = Number(/^lines (\d+)/.exec(content)?.[1] ?? 0);
+  const calls = Number(/^call (\d+)/.exec(command)?.[1] ?? 0);
+  if (calls > 0) {
+    const outcome = await Promise.race([callTools(calls, prompt_id), pressed.promise]);
+    if (outcome === undefined) {
+      row({
+        type: "user",
+        message: { role: "user", content: [{ type: "text", text: "[Request interrupted by user for tool use]" }] },
+      });
+      status("idle");
+      return;
+    }
+    content = outcome;
+  }
+  const draw = Number(/^draw (\d+)/.exec(command)?.[1] ?? 0);
+  drawn = Array.from({ length: draw }, (_, line) => `drawn ${line}${".".repeat(100)}\r\n`);
+  for (const line of drawn) process.stdout.write(line);
+  const count = Number(/^lines (\d+)/.exec(command)?.[1] ?? 0);
   const through = process.env.STAND_IN_REPLY === "frames" ? byFrames : byHooks;
   const lines = count ? Array.from({ length: count }, (_, i) => `${content} ${i}\n`) : [`You said: ${content}`];
   await through(lines, prompt_id, messageId);
@@ -123,6 +169,16 @@ socket.onmessage = ({ data }) => {
   if ("wrong" in read) throw new Error(read.wrong);
   if (read.frame.type === "ping") socket.send(writeFrame({ type: "pong" }));
   if (read.frame.type === "reply_ack") acknowledged.resolve();
+  if (read.frame.type === "hello_ack") offered = read.frame.tools[0]?.name;
+  if (read.frame.type === "tools") {
+    offered = read.frame.tools.at(-1)?.name;
+    socket.send(writeFrame({ type: "tools_listed", revision: read.frame.revision }));
+  }
+  if (read.frame.type === "tool_result") {
+    const { id, content, is_error } = read.frame;
+    const text = content.map((part) => (part.type === "text" ? part.text : "[image]")).join();
+    results.get(id)?.resolve(`${is_error ? "✗" : ""}${text}`);
+  }
   if (read.frame.type === "inbound") {
     void turn(read.frame.content, read.frame.meta.message_id, read.frame.again === true);
   }
@@ -131,6 +187,10 @@ socket.onmessage = ({ data }) => {
 socket.onclose = ({ code }) => {
   if (code !== CLOSE.REPLACED) process.exit(0);
 };
+process.stdout.on("resize", () => {
+  const head = `stand-in \x1b[31min red\x1b[0m, ${process.stdout.columns} columns\r\n`;
+  process.stdout.write(`\x1b[2J\x1b[H${head}${drawn.slice(-30).join("")}`);
+});
 process.stdin.setRawMode(true);
 process.stdin.on("data", (bytes) => {
   if (bytes.toString() === "\x1b") pressed.resolve();

@@ -9,6 +9,8 @@ export interface World extends AsyncDisposable {
   readonly mock: MockAnthropic;
   readonly claude: ClaudeHome;
   readonly server: TestServer;
+  /** What the server was started with, for one that takes its place. */
+  readonly serverEnv: Record<string, string>;
 }
 
 export interface WorldOptions extends Omit<HomeOptions, "api"> {
@@ -32,20 +34,19 @@ export async function createWorld({
   const mock = startMockAnthropic();
   const claude = createClaudeHome({ api: mock.url, ...home });
   prepare?.(claude);
-  const server = await startServer(
-    {
-      ...claude.env,
-      SYNTHESIS_HOME: join(claude.base, "state"),
-      SYNTHESIS_WORKSPACE: claude.workspace,
-      SYNTHESIS_CLAUDE_BIN: standIn ? standInClaude(claude.base) : REAL_CLAUDE,
-      ...env,
-    },
-    program,
-  );
+  const serverEnv = {
+    ...claude.env,
+    SYNTHESIS_HOME: join(claude.base, "state"),
+    SYNTHESIS_WORKSPACE: claude.workspace,
+    SYNTHESIS_CLAUDE_BIN: standIn ? standInClaude(claude.base) : REAL_CLAUDE,
+    ...env,
+  };
+  const server = await startServer(serverEnv, program);
   return {
     mock,
     claude,
     server,
+    serverEnv,
     [Symbol.asyncDispose]: async () => {
       await server.stop();
       await mock.stop();

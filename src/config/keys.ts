@@ -1,17 +1,23 @@
-/** The key that clients bring: made on the first start, kept where only its owner can read it. */
+/** The keys of the doors: made on the first start, kept where only their owner can read them. */
 import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { ConfigError } from "./load.ts";
 
+/** The key that clients bring, in `file`. @throws ConfigError as `keyIn` does */
+export const chatKey = (file: string): string => keyIn(file, "sk-synthesis-");
+
+/** The key that opens the sessions, in `file`, which it never leaves. @throws ConfigError as `keyIn` does */
+export const controlKey = (file: string): string => keyIn(file, "control-synthesis-");
+
 /**
  * The key in `file`, made there (mode 0600) if there is none yet; a mode that lets others read it is mended.
  * @throws ConfigError when the file is empty, or shorter than a key can be
  */
-export function chatKey(file: string): string {
+function keyIn(file: string, prefix: string): string {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   try {
-    const key = `sk-synthesis-${randomBytes(24).toString("base64url")}`;
+    const key = `${prefix}${randomBytes(24).toString("base64url")}`;
     // "wx" fails if the file is there: of two first starts at once, one makes the key and both use it.
     writeFileSync(file, `${key}\n`, { mode: 0o600, flag: "wx" });
     return key;

@@ -1,0 +1,32 @@
+/** Which models a client may ask for, and how hard claude may be told to think. */
+import type { Effort } from "../config/schema.ts";
+import { MODEL } from "../openai/chunks.ts";
+import { ApiError } from "../openai/errors.ts";
+import type { ReasoningEffort } from "../openai/request.ts";
+
+/** What Claude Code calls its newest models. */
+const ALIASES = ["opus", "sonnet", "haiku", "fable", "opusplan"];
+/** A model by its full name, with the mark for a window of a million tokens. */
+const FULL_NAME = /^claude-[a-z0-9.-]+(\[1m\])?$/;
+
+/** What `GET /v1/models` lists: claude's own default, and its aliases. */
+export const MODELS: readonly string[] = [MODEL, ...ALIASES];
+
+/**
+ * What `--model` is to be; null for claude's own default.
+ * @param asked the request's `model`
+ * @throws ApiError (404) when there is no such model
+ */
+export function modelFor(asked: string | null | undefined): string | null {
+  if (!asked || asked === MODEL) return null;
+  if (ALIASES.includes(asked.replace(/\[1m\]$/, "")) || FULL_NAME.test(asked)) return asked;
+  throw new ApiError(
+    "model_not_found",
+    `There is no model ${asked}. Use ${MODEL} for claude's own default, ${ALIASES.join(", ")}, or a full name such as claude-opus-5.`,
+    "model",
+  );
+}
+
+/** What `--effort` is to be; null when the request does not say. claude always thinks a little. */
+export const effortFor = (asked: ReasoningEffort | null | undefined): Effort | null =>
+  asked === "none" || asked === "minimal" ? "low" : (asked ?? null);

@@ -1,0 +1,53 @@
+/** `synthesis permissions`: what claude asks before it does it, and the answers. */
+import { Command } from "commander";
+import { runningServer } from "./running-server.ts";
+import { homeOption } from "./settings.ts";
+import { table, time } from "./table.ts";
+
+interface Options {
+  readonly home?: string;
+  readonly json?: boolean;
+  readonly rule?: string;
+}
+
+export function permissionsCommand(): Command {
+  const command = new Command("permissions").description("show what claude asks, and answer it");
+  const add = (usage: string, description: string) =>
+    command.command(usage).description(description).addOption(homeOption());
+
+  add("list", "the questions that wait, and the latest that were answered")
+    .option("--json", "print JSON")
+    .action(async ({ home, json }: Options) => {
+      const found = await runningServer(home).permissions();
+      console.log(json ? JSON.stringify(found, null, 2) : asTables(found));
+    });
+  add("allow <id>", "let claude do it, this once")
+    .option("--rule <rule>", "and all that this rule of claude's allows, as Bash(git push *), until its process ends")
+    .action(async (id: string, { home, rule }: Options) => {
+      await runningServer(home).answer(id, { behavior: "allow", rule });
+      console.log(`${id}: allowed`);
+    });
+  add("deny <id>", "do not let it").action(async (id: string, { home }: Options) => {
+    await runningServer(home).answer(id, { behavior: "deny" });
+    console.log(`${id}: denied`);
+  });
+  return command;
+}
+
+function asTables({ data, latest }: Awaited<ReturnType<ReturnType<typeof runningServer>["permissions"]>>): string {
+  const waiting = data.map(({ id, session, description, asked_at }) => [id, time(asked_at), session, description]);
+  const past = latest.map((one) => [
+    time(one.asked_at),
+    one.verdict ?? "waits",
+    one.way ?? "",
+    one.decided_by ?? "",
+    one.session,
+    one.tool,
+  ]);
+  return [
+    waiting.length === 0
+      ? "Nothing waits for an answer."
+      : table(["ID", "SINCE", "SESSION", "CLAUDE ASKS TO USE"], waiting),
+    ...(past.length === 0 ? [] : [table(["LATEST", "VERDICT", "BY WAY OF", "WHO", "SESSION", "TOOL"], past)]),
+  ].join("\n\n");
+}

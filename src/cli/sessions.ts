@@ -1,0 +1,104 @@
+/** `synthesis sessions`: what conversations the running server has, and what may be done to them. */
+import { Command } from "commander";
+import { type RunningServer, runningServer, type SessionInFull } from "./running-server.ts";
+import { homeOption } from "./settings.ts";
+import { seconds, table, time } from "./table.ts";
+
+interface Options {
+  readonly home?: string;
+  readonly json?: boolean;
+  readonly transcript?: boolean;
+}
+
+export function sessionsCommand(): Command {
+  const command = new Command("sessions").description("show the running server's conversations, and end or reset them");
+  const add = (usage: string, description: string) =>
+    command.command(usage).description(description).addOption(homeOption());
+  const change = (
+    usage: string,
+    description: string,
+    [method, path, done]: readonly ["POST" | "DELETE", (options: Options) => string, string],
+  ) =>
+    add(`${usage} <session>`, `${description}; a session's key may be shortened to its beginning or end`).action(
+      async (name: string, options: Options) => {
+        const server = runningServer(options.home);
+        const key = await server.keyOf(name);
+        await server.change(method, key, path(options));
+        console.log(`${key}: ${done}`);
+      },
+    );
+
+  add("list", "all sessions, the one used last first")
+    .option("--json", "print JSON")
+    .action(async ({ home, json }: Options) => {
+      const server = runningServer(home);
+      console.log(json ? await asJson(server) : await asTable(server));
+    });
+  add("show <session>", "one session, its last turns and its past claude sessions")
+    .option("--json", "print JSON")
+    .action(async (name: string, { home, json }: Options) => {
+      const server = runningServer(home);
+      const session = await server.session(await server.keyOf(name));
+      console.log(json ? JSON.stringify(session, null, 2) : inFull(session));
+    });
+  change("interrupt", "end the turn that runs", ["POST", () => "/interrupt", "interrupted"]);
+  change("reset", "end the turn and the process; the next message begins a new claude session", [
+    "POST",
+    () => "/reset",
+    "reset; the next message begins anew",
+  ]);
+  change("rm", "end the turn and the process, and forget the session", [
+    "DELETE",
+    ({ transcript }) => (transcript ? "?transcript=1" : ""),
+    "deleted",
+  ]).option("--transcript", "also remove Claude Code's own record of it, for good");
+  return command;
+}
+
+const asJson = async (server: RunningServer): Promise<string> => JSON.stringify(await server.sessions(), null, 2);
+
+async function asTable(server: RunningServer): Promise<string> {
+  const sessions = await server.sessions();
+  if (sessions.length === 0) return "There are no sessions yet. A client's first message begins one.";
+  return table(
+    ["SESSION", "STATE", "WAITING", "TURNS", "LAST ACTIVE", "PID", "WORKSPACE"],
+    sessions.map(({ key, state, waiting, turns, last_active_at, pid, workspace }) => [
+      key,
+      state,
+      `${waiting}`,
+      `${turns}`,
+      time(last_active_at),
+      `${pid ?? "–"}`,
+      workspace,
+    ]),
+  );
+}
+
+function inFull({ last_turns, past_sessions, created_at, last_active_at, ...facts }: SessionInFull): string {
+  const about = [
+    ...Object.entries(facts).flatMap(([name, value]) => (value === null ? [] : [[name.replace("_", " "), `${value}`]])),
+    ["created", time(created_at)],
+    ["last active", time(last_active_at)],
+  ];
+  const turns = last_turns.map(({ state, sent_at, first_text_at, ended_at, tokens_in, tokens_out, error_code }) => [
+    time(sent_at),
+    state,
+    seconds(sent_at, first_text_at),
+    seconds(sent_at, ended_at),
+    `${tokens_in ?? "–"}`,
+    `${tokens_out ?? "–"}`,
+    error_code ?? "",
+  ]);
+  const past = past_sessions.map(({ claude_session, created_at: from, ended_at: to }) => [
+    claude_session,
+    time(from),
+    time(to),
+  ]);
+  return [
+    about.map(([name = "", value]) => `${`${name}:`.padEnd(16)}${value}`).join("\n"),
+    ...(turns.length === 0
+      ? []
+      : [table(["LAST TURNS", "STATE", "FIRST TEXT", "WHOLE", "TOKENS IN", "OUT", "ERROR"], turns)]),
+    ...(past.length === 0 ? [] : [table(["PAST CLAUDE SESSIONS", "FROM", "TO"], past)]),
+  ].join("\n\n");
+}

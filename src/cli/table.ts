@@ -1,0 +1,29 @@
+/** Text for people at a terminal: rows as columns, times, what fits in. */
+
+/** @returns a line for the titles and each row, the columns two blanks apart */
+export function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [titles, ...rows];
+  const widths = titles.map((_title, at) => Math.max(...all.map((row) => Bun.stringWidth(row[at] ?? ""))));
+  const cell = (text: string, at: number) => text + " ".repeat((widths[at] ?? 0) - Bun.stringWidth(text));
+  return all.map((row) => row.map(cell).join("  ").trimEnd()).join("\n");
+}
+
+/** `2026-11-22 04:48:41`, in the local time. */
+export function time(ms: number): string {
+  const local = new Date(ms - new Date(ms).getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 19).replace("T", " ");
+}
+
+/** `1.2 s`; a dash for what is not known. */
+export const seconds = (from: number, to: number | null): string =>
+  to === null ? "–" : `${((to - from) / 1000).toFixed(1)} s`;
+
+/** As much of a text as fits into so many columns. */
+export function clip(text: string, columns: number): string {
+  let clipped = "";
+  for (const character of text) {
+    if (Bun.stringWidth(clipped + character) > columns) break;
+    clipped += character;
+  }
+  return clipped;
+}

@@ -1,0 +1,186 @@
+/**
+ * What a request brings into its conversation. Every request of this API carries the whole conversation;
+ * what is new are the user and tool messages behind the last assistant message, in their order. The rest
+ * claude has in its own conversation, unless it is new to this one: then the history tells it.
+ */
+import { ApiError } from "../openai/errors.ts";
+import { type Image, imagesIn, refuseOtherParts } from "../openai/images.ts";
+import { type ChatMessage, type ChatRequest, messageText, systemText } from "../openai/request.ts";
+import { carriedContext } from "../openclaw/carrier.ts";
+import { isCompactionSummary } from "../openclaw/compaction.ts";
+import type { OpenClawRequest } from "../openclaw/request.ts";
+import { readWording, saysAborted, type Wording } from "../openclaw/retry.ts";
+import { splitRuntimeLine } from "../openclaw/runtime-line.ts";
+import type { HistoryEntry } from "./history.ts";
+import { printOf } from "./print.ts";
+
+interface UserInput {
+  readonly role: "user";
+  readonly kind: Wording["kind"];
+  readonly text: string;
+  readonly images: readonly Image[];
+  /** The same for the same words, whenever they are said. */
+  readonly print: string;
+}
+
+export interface ToolInput {
+  readonly role: "tool";
+  /** Empty when the client does not say which call it answers. */
+  readonly callId: string;
+  /** The tool's name, when the history has the call. */
+  readonly name: string | null;
+  readonly text: string;
+  readonly images: readonly Image[];
+  /** The client says that the tool has failed. */
+  readonly isError: boolean;
+}
+
+export type NewMessage = UserInput | ToolInput;
+
+export interface PastMessage extends HistoryEntry {
+  /** By which the user's words are known again; none when they are another's. */
+  readonly prints: readonly string[];
+}
+
+export interface Input {
+  /** What is new, in its order. At least one. */
+  readonly messages: readonly NewMessage[];
+  /** What OpenClaw wants known with it: nobody's words. */
+  readonly context: readonly string[];
+  /** OpenClaw says that the turn before was aborted. */
+  readonly aborted: boolean;
+  /** The system and developer messages. */
+  readonly system: string;
+  /** All that was said before, oldest first. */
+  readonly history: readonly PastMessage[];
+  readonly hasHistory: boolean;
+  /** The history begins with a summary of what was said before it. */
+  readonly isCompacted: boolean;
+  /** Of the user's messages in the history. */
+  readonly historyPrints: readonly string[];
+  /** Of the user's messages that are new. */
+  readonly newPrints: readonly string[];
+}
+
+/**
+ * Reads a request's new input and its history.
+ * @param openclaw what OpenClaw says in it, null for another client
+ * @throws ApiError (400) when there is nothing new, or something that claude cannot be given
+ */
+export function readInput(request: ChatRequest, openclaw: OpenClawRequest | null): Input {
+  const start = request.messages.findLastIndex(({ role }) => role === "assistant") + 1;
+  const places = placesOf(request, openclaw);
+  const first = places.find(({ role }) => role === "user");
+  const isCompacted = openclaw !== null && first !== undefined && isCompactionSummary(messageText(first.message));
+
+  const history: PastMessage[] = [];
+  const messages: NewMessage[] = [];
+  const context: string[] = [];
+  let aborted = false;
+  for (const place of places) {
+    const { message, index } = place;
+    const carried = carriedContext(message);
+    if (isCompacted && place === first) history.push({ role: "summary", text: messageText(message), prints: [] });
+    else if (index < start) {
+      if (carried !== null) continue;
+      const inputs = place.role === "user" ? userInputs(place, openclaw) : [];
+      const prints = inputs.filter(({ kind }) => kind !== "continue").map(({ print }) => print);
+      history.push({ role: place.role, text: pastText(place, inputs), prints });
+    } else if (carried !== null) context.push(carried);
+    else {
+      refuseOtherParts(message, index);
+      aborted ||= openclaw !== null && place.role === "user" && saysAborted(messageText(message));
+      messages.push(...(place.role === "user" ? userInputs(place, openclaw) : [toolInput(place, places)]));
+    }
+  }
+  // Of OpenClaw a message without words is no fault: an error would end its run.
+  if (messages.length === 0 && (openclaw === null || context.length === 0)) {
+    throw new ApiError(
+      "invalid_request",
+      "There is no new user text: the last message must be a user message with text in it.",
+      "messages",
+    );
+  }
+  const told = history.filter(({ text }) => text.trim() !== "");
+  return {
+    messages,
+    context: context.filter((text) => text !== ""),
+    aborted,
+    system: systemText(request),
+    history: told,
+    hasHistory: told.length > 0,
+    isCompacted,
+    historyPrints: told.flatMap(({ prints }) => prints),
+    newPrints: messages.flatMap((message) => (message.role === "user" ? [message.print] : [])),
+  };
+}
+
+/**
+ * What is told to claude, as one text: words and results, a blank line between two.
+ * @param messages without the results that go to calls that still run
+ */
+export function inputText(messages: readonly NewMessage[]): string {
+  return messages
+    .map((message) =>
+      message.role === "user" ? message.text : `[${message.name ?? "a tool"} returned]\n${message.text}`,
+    )
+    .filter((text) => text.trim() !== "")
+    .join("\n\n");
+}
+
+/** One message that is neither a system nor a developer message. */
+interface Place {
+  readonly role: "user" | "assistant" | "tool";
+  /** Without the Runtime line. */
+  readonly message: ChatMessage;
+  readonly index: number;
+}
+
+function placesOf({ messages }: ChatRequest, openclaw: OpenClawRequest | null): readonly Place[] {
+  const first = messages.find(({ role }) => role === "user");
+  return messages.flatMap((message, index): Place[] => {
+    if (message.role === "system" || message.role === "developer") return [];
+    const role = message.role === "function" ? "tool" : message.role;
+    const bare = message === first && openclaw?.runtime ? splitRuntimeLine(message)?.message : undefined;
+    return [{ role, message: bare ?? message, index }];
+  });
+}
+
+/** More than one when OpenClaw has added a request of its own; none when there is nothing in it. */
+function userInputs(place: Place, openclaw: OpenClawRequest | null): readonly UserInput[] {
+  const text = messageText(place.message);
+  const wordings: readonly Wording[] = openclaw ? readWording(text) : [{ kind: "own", text }];
+  const said = wordings.filter((wording) => wording.text.trim() !== "");
+  const images = imagesIn(place.message, place.index);
+  if (said.length === 0 && images.length > 0) {
+    return [{ role: "user", kind: "own", text: "", images, print: printOf("", images) }];
+  }
+  return said.map((wording, at) => {
+    const own = at === 0 ? images : [];
+    return { role: "user", ...wording, images: own, print: printOf(wording.text, own) };
+  });
+}
+
+function toolInput(place: Place, places: readonly Place[]): ToolInput {
+  const callId = place.message.tool_call_id ?? "";
+  const call = places.flatMap(({ message }) => message.tool_calls ?? []).find(({ id }) => id === callId);
+  const name = call?.function?.name ?? null;
+  return {
+    role: "tool",
+    callId,
+    name,
+    text: messageText(place.message),
+    images: imagesIn(place.message, place.index),
+    isError: place.message.is_error === true,
+  };
+}
+
+/** How a message is told to a claude that was not there. */
+function pastText(place: Place, inputs: readonly UserInput[]): string {
+  const { message, role } = place;
+  const words =
+    role === "user" ? inputs.filter(({ kind }) => kind !== "continue").map(({ text }) => text) : [messageText(message)];
+  const calls = (message.tool_calls ?? []).map((call) => `[called ${call.function?.name ?? "a tool"}]`);
+  const images = imagesIn(message, place.index).map(() => "[image]");
+  return [...words, ...images, ...calls].filter((line) => line.trim() !== "").join("\n");
+}

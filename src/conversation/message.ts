@@ -1,0 +1,37 @@
+/** The message as claude reads it: what it should know first, in one block, then the user's words. */
+import { historyText } from "./history.ts";
+import { inputText } from "./input.ts";
+import type { Past, Plan } from "./told.ts";
+
+/** A history is told in so many characters at most. A frame on the bridge holds a megabyte. */
+const MAX_HISTORY = 100_000;
+const ONLY_CONTEXT = "(I have said nothing new; see the context.)";
+/** The user's words are with claude already; a message must not be empty. */
+const STILL_WAITING = "(My last message is still without an answer. Please answer it now.)";
+const ONLY_IMAGES = "(See the image.)";
+
+/**
+ * @param note what the client asks of claude beyond its user's words; null for nothing
+ * @returns what goes into the channel
+ */
+export function messageText(plan: Plan, note: string | null): string {
+  const context = [plan.past && pastText(plan.past), plan.volatile?.text ?? null, ...plan.carried, note].filter(
+    (part) => part !== null,
+  );
+  const nothing = plan.carried.length > 0 ? ONLY_CONTEXT : STILL_WAITING;
+  const text = plan.messages.length === 0 ? nothing : inputText(plan.messages) || ONLY_IMAGES;
+  return context.length === 0 ? text : `<context>\n${context.join("\n\n")}\n</context>\n\n${text}`;
+}
+
+function pastText(past: Past): string {
+  switch (past.why) {
+    case "new":
+      return `What was said in this chat before you came:\n\n${historyText(past.history, MAX_HISTORY)}`;
+    case "changed":
+      return `This chat has been edited, or went on without you. From there on it reads:\n\n${historyText(past.history, MAX_HISTORY)}`;
+    case "taken back":
+      return past.count === 1
+        ? "The person has taken back their last message; it and your answer to it no longer count."
+        : `The person has taken back their last ${past.count} messages; they and your answers to them no longer count.`;
+  }
+}

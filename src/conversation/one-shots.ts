@@ -1,0 +1,262 @@
+/**
+ * Requests that belong to no conversation: each is answered by a claude of its own that keeps nothing.
+ * So many at a time; the others wait in order.
+ */
+import { join } from "node:path";
+import { getLogger } from "@logtape/logtape";
+import { type OneShotProcess, type OneShotQuestion, startOneShot } from "../claude/one-shot.ts";
+import type { PrintLine } from "../claude/print-lines.ts";
+import type { Paths } from "../config/paths.ts";
+import type { Config } from "../config/schema.ts";
+import { ApiError, shuttingDown } from "../openai/errors.ts";
+import { unfenced } from "../openai/stateless.ts";
+import { Reply } from "./reply.ts";
+import { claudeFailure, NO_ANSWER } from "./turn.ts";
+
+const log = getLogger(["synthesis", "one-shot"]);
+
+export interface OneShots {
+  /** Has a request answered. */
+  ask(question: OneShotQuestion): Reply;
+  /** Takes no more requests, fails those that wait, and gives those that run `drainMs` to end. */
+  drain(drainMs: number): Promise<void>;
+  /** Ends them all at once. */
+  killAll(): void;
+}
+
+export interface OneShotDeps {
+  readonly config: Config;
+  readonly paths: Paths;
+  readonly env: Record<string, string | undefined>;
+}
+
+export function createOneShots({ config, paths, env }: OneShotDeps): OneShots {
+  const waiting: { question: OneShotQuestion; reply: Reply }[] = [];
+  const running = new Set<OneShot>();
+  let draining = false;
+  /** How long an answer takes of late, in ms. */
+  let typical = 5_000;
+
+  function refusal(): ApiError | null {
+    if (draining) return shuttingDown();
+    if (running.size < config.maxOneShots || waiting.length < config.maxQueue) return null;
+    const seconds = Math.ceil((typical * (waiting.length + 1)) / config.maxOneShots / 1000);
+    return new ApiError(
+      "queue_full",
+      `${running.size} requests without a conversation are being answered and ${waiting.length} wait. ` +
+        "Try again later, or raise SYNTHESIS_MAX_ONE_SHOTS.",
+      null,
+      Math.min(600, Math.max(1, seconds)),
+    );
+  }
+
+  function startNext(): void {
+    while (running.size < config.maxOneShots) {
+      const next = waiting.shift();
+      if (!next) return;
+      const startedAt = Date.now();
+      const oneShot = new OneShot(next.question, next.reply, config, join(paths.run, crypto.randomUUID()), env);
+      running.add(oneShot);
+      void oneShot.over.then(() => {
+        running.delete(oneShot);
+        typical += (Date.now() - startedAt - typical) / 8;
+        startNext();
+      });
+    }
+  }
+
+  return {
+    ask: (question) => {
+      const reply = new Reply();
+      const refused = refusal();
+      if (refused) {
+        reply.fail(refused);
+        return reply;
+      }
+      reply.openLate(config.readyTimeoutMs);
+      const entry = { question, reply };
+      reply.left.addEventListener("abort", () => {
+        const at = waiting.indexOf(entry);
+        if (at >= 0) waiting.splice(at, 1);
+      });
+      waiting.push(entry);
+      if (running.size >= config.maxOneShots) log.debug("a one-shot waits", { waiting: waiting.length });
+      startNext();
+      return reply;
+    },
+    drain: async (drainMs) => {
+      draining = true;
+      for (const { reply } of waiting.splice(0)) reply.fail(shuttingDown());
+      const timer = setTimeout(() => {
+        for (const oneShot of running) oneShot.end(shuttingDown());
+      }, drainMs);
+      await Promise.all([...running].map(({ over }) => over));
+      clearTimeout(timer);
+    },
+    killAll: () => {
+      for (const oneShot of running) oneShot.kill();
+    },
+  };
+}
+
+/** One answer under way: from claude's lines to the reply. */
+class OneShot {
+  /** Resolves when its claude is gone. */
+  readonly over: Promise<void>;
+
+  readonly #question: OneShotQuestion;
+  readonly #reply: Reply;
+  readonly #config: Config;
+  readonly #startedAt = Date.now();
+  #process: OneShotProcess | null = null;
+  #deadline: Timer | undefined;
+  #shown = "";
+  /** What claude has kept of its answer, by message. */
+  readonly #said = new Map<string, string>();
+  /** What was shown is not how the answer begins: claude has asked the model once more. */
+  #broken = false;
+  #failure = "";
+  /** The client has its answer, its error, or has left. */
+  #told = false;
+
+  constructor(
+    question: OneShotQuestion,
+    reply: Reply,
+    config: Config,
+    folder: string,
+    env: Record<string, string | undefined>,
+  ) {
+    this.#question = question;
+    this.#reply = reply;
+    this.#config = config;
+    try {
+      this.#process = startOneShot(question, folder, config, env, (line) => this.#take(line));
+    } catch (error) {
+      if (!(error instanceof ApiError)) log.error("unexpected: {error}", { oneShot: reply.id, error });
+      reply.fail(error);
+      this.over = Promise.resolve();
+      return;
+    }
+    const { pid } = this.#process;
+    log.info("one-shot started", { oneShot: reply.id, pid, turns: question.turns.length });
+    reply.left.addEventListener("abort", () => this.end(null));
+    this.over = this.#process.exited.then(
+      ({ how, said }) => {
+        clearTimeout(this.#deadline);
+        const begun = this.#process?.lastSignAt !== null;
+        this.#fail(
+          new ApiError(
+            begun ? "claude_exited" : "claude_not_ready",
+            `Claude Code ended without an answer (${how}).${said ? ` It says: ${said}` : ""}`,
+          ),
+        );
+        const state = reply.left.aborted ? "left" : (reply.error?.code ?? "done");
+        log.info("one-shot over: {state}", { state, oneShot: reply.id, pid, how, ms: Date.now() - this.#startedAt });
+      },
+      (error) => log.error("leftovers of a one-shot could not be cleared: {error}", { oneShot: reply.id, error }),
+    );
+    this.#armDeadline();
+  }
+
+  /** Ends it before claude does. @param error what the client is told, null when it has left */
+  end(error: ApiError | null): void {
+    if (error) this.#fail(error);
+    this.#told = true;
+    this.#process?.stop();
+  }
+
+  kill(): void {
+    this.#process?.kill();
+  }
+
+  #take(line: PrintLine): void {
+    if (this.#told) return;
+    switch (line.type) {
+      case "text":
+        // An answer that must parse is looked through first.
+        if (this.#question.format.type === "text" && !this.#broken) this.#show(line.text);
+        break;
+      case "abandoned":
+        this.#broken = this.#shown !== "";
+        this.#said.delete(line.message);
+        break;
+      case "said":
+        this.#said.set(line.message, (this.#said.get(line.message) ?? "") + line.text);
+        break;
+      case "failure":
+        this.#failure = line.error;
+        break;
+      case "result":
+        if (line.failed) this.#fail(this.#failed(line));
+        else this.#finish(line);
+    }
+  }
+
+  #failed({ text, tooLong, status }: PrintLine & { type: "result" }): ApiError {
+    if (tooLong) return new ApiError("invalid_request", text, "messages");
+    // Of an overload claude's own word says only that the server is at fault.
+    return claudeFailure(status === 529 ? "overloaded" : this.#failure, text || undefined);
+  }
+
+  #finish({ structured, usage }: PrintLine & { type: "result" }): void {
+    const said = [...this.#said.values()].join("");
+    const whole = this.#question.format.type === "json" ? (structured ?? unfenced(said)) : said;
+    if (this.#question.format.type === "json" && !isJson(whole)) {
+      this.#fail(new ApiError("claude_failed", "JSON was asked for, and claude's answer is none. Ask again."));
+    } else if (whole.startsWith(this.#shown)) {
+      // All of it where it was held back; else what follows the point at which the stream broke off.
+      this.#show(whole.trim() === "" ? NO_ANSWER : whole.slice(this.#shown.length));
+      this.#told = true;
+      this.#reply.put({ type: "finish" });
+      this.#reply.put({ type: "usage", usage });
+      this.#reply.close();
+    } else {
+      this.#fail(
+        new ApiError("claude_failed", "The answer broke off midway, and claude has begun it anew. Ask again."),
+      );
+    }
+  }
+
+  #show(text: string): void {
+    if (text === "") return;
+    // Until now an error could still be the status.
+    if (this.#shown === "") this.#reply.open("cold");
+    this.#shown += text;
+    this.#reply.put({ type: "text", text });
+  }
+
+  #fail(error: ApiError): void {
+    if (this.#told) return;
+    this.#told = true;
+    this.#reply.fail(error);
+  }
+
+  /** The next of its deadlines: for the start, for a sign of life, for the whole. */
+  #armDeadline(): void {
+    const { readyTimeoutMs, turnTimeoutMs, progressTimeoutMs } = this.#config;
+    const { lastSignAt } = this.#process as OneShotProcess;
+    const now = Date.now();
+    const dead = lastSignAt === null ? this.#startedAt + readyTimeoutMs - now : lastSignAt + progressTimeoutMs - now;
+    const late = this.#startedAt + turnTimeoutMs - now;
+    if (late <= 0) {
+      const message = `Claude Code worked for ${turnTimeoutMs} ms without an end and was stopped.`;
+      this.end(new ApiError("turn_timeout", message));
+    } else if (dead <= 0 && lastSignAt === null) {
+      const message = `Claude Code was not ready after ${readyTimeoutMs} ms.`;
+      this.end(new ApiError("claude_not_ready", message, null, 30));
+    } else if (dead <= 0) {
+      const message = `Claude Code showed no sign of life for ${progressTimeoutMs} ms and was stopped.`;
+      this.end(new ApiError("turn_timeout", message));
+    } else this.#deadline = setTimeout(() => this.#armDeadline(), Math.min(dead, late));
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    // That is the answer.
+    return false;
+  }
+}

@@ -1,0 +1,68 @@
+/** From a chat request to what its conversation is asked. */
+import { mkdirSync, realpathSync } from "node:fs";
+import { effortFor, modelFor } from "../claude/models.ts";
+import type { Config } from "../config/schema.ts";
+import { readPictures } from "../openai/pictures.ts";
+import type { ChatRequest } from "../openai/request.ts";
+import { openClawHeader } from "../openclaw/headers.ts";
+import type { OpenClawRequest } from "../openclaw/request.ts";
+import { splitSystemPrompt } from "../openclaw/system-prompt.ts";
+import type { Request } from "./conversation.ts";
+import { type Identity, newOneShot } from "./identity.ts";
+import { readInput } from "./input.ts";
+import { offerOf } from "./offer.ts";
+import { workspaceFor } from "./workspace.ts";
+
+/** @throws ApiError (4xx) for what cannot be asked; nothing is begun by then but the workspace's folder */
+export function readQuestion(
+  request: ChatRequest,
+  headers: Headers,
+  openclaw: OpenClawRequest | null,
+  { key, agent, affinity }: Identity,
+  config: Config,
+): Omit<Request, "reply"> {
+  const input = readInput(request, openclaw);
+  // Looked at now, while the request can still be refused.
+  readPictures(input.messages.flatMap(({ images }) => images));
+  const { stable, volatile } = splitSystemPrompt(config.systemPrompt === "ignore" ? "" : input.system);
+  return {
+    input,
+    traceId: traceOf(headers),
+    volatile,
+    fromOpenClaw: openclaw?.isAttempt === true,
+    isPassing: openclaw?.isHeartbeat === true,
+    model: modelFor(request.model),
+    effort: effortFor(request.reasoning_effort),
+    systemPrompt: stable,
+    affinity,
+    sender: openClawHeader(headers, "x-openclaw-sender-id"),
+    isDirect: !GROUP.test(key),
+    offer: offerOf(request, openclaw, config),
+    workspace: workspaceFor(headers, openclaw?.workingDirectory ?? null, agent, config),
+  };
+}
+
+/**
+ * The same for a conversation of one turn, which nobody can name and of which nothing is kept.
+ * @param nowhere an empty folder, made if it is not there
+ */
+export function readOnce(
+  request: ChatRequest,
+  headers: Headers,
+  openclaw: OpenClawRequest | null,
+  config: Config,
+  nowhere: string,
+): [identity: Identity, question: Omit<Request, "reply">] {
+  const identity = newOneShot();
+  // Nobody could bring it the results of a tool.
+  const own: Config = { ...config, systemPrompt: "replace", clientTools: ["none"] };
+  const question = readQuestion(request, headers, openclaw, identity, own);
+  mkdirSync(nowhere, { recursive: true, mode: 0o700 });
+  return [identity, { ...question, workspace: { path: realpathSync(nowhere), trusted: true } }];
+}
+
+/** In the session key of a chat in which others read along. */
+const GROUP = /:(?:group|channel|room|thread|topic)(?::|$)/;
+
+/** The trace in a `traceparent` header, as W3C's Trace Context has it. */
+const traceOf = (headers: Headers): string | null => headers.get("traceparent")?.split("-")[1] || null;

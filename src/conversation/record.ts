@@ -1,0 +1,157 @@
+/**
+ * What is known of one conversation: which claude session it is, how that one was started, where its
+ * transcript is, and what it was told.
+ */
+import { existsSync } from "node:fs";
+import { getLogger } from "@logtape/logtape";
+import { type LaunchChoice, launchHash } from "../claude/launch.ts";
+import { findPrompt, findTranscript, removeTranscript } from "../claude/transcript.ts";
+import type { Config } from "../config/schema.ts";
+import type { SessionRow } from "../store/schema.ts";
+import type { Sessions } from "../store/sessions.ts";
+import type { Turns } from "../store/turns.ts";
+import type { Request } from "./conversation.ts";
+import type { Identity } from "./identity.ts";
+import type { Pictures } from "./pictures.ts";
+import { isReset, type Told } from "./told.ts";
+
+const log = getLogger(["synthesis", "conversation"]);
+
+export interface RecordDeps {
+  readonly config: Config;
+  readonly sessions: Sessions;
+  readonly turns: Turns;
+  readonly pictures: Pictures;
+  readonly env: Record<string, string | undefined>;
+}
+
+export class ConversationRecord {
+  readonly #identity: Identity;
+  readonly #deps: RecordDeps;
+  #row: SessionRow | null = null;
+  #told: Told[] = [];
+  #transcript: string | null = null;
+
+  constructor(identity: Identity, deps: RecordDeps) {
+    this.#identity = identity;
+    this.#deps = deps;
+  }
+
+  /** What its claude has received, oldest first. */
+  get told(): readonly Told[] {
+    return this.#told;
+  }
+
+  /** The session for a request: begun if it is new, begun anew if the client has, brought up to date otherwise. */
+  async take(request: Request): Promise<SessionRow> {
+    if (!this.#row) await this.#load();
+    const { affinity, model, effort, systemPrompt, workspace } = request;
+    const before = this.#row;
+    const anew =
+      before !== null &&
+      isReset(this.#told, request, {
+        before: affinity?.id === before.affinity ? before.generation : null,
+        now: affinity?.generation ?? null,
+      });
+    if (anew) {
+      log.info("the client has begun anew", { session: this.#identity.key });
+      this.renew();
+    }
+    const now = Date.now();
+    const known = this.#row;
+    const asked: LaunchChoice = {
+      workspace: workspace.path,
+      model,
+      effort,
+      // Who has sent one does not take it back by sending none; not all clients send it every time.
+      systemPrompt: systemPrompt === "" ? (known?.systemPrompt ?? null) : systemPrompt,
+      answersOnly: this.#identity.source === "one-shot",
+    };
+    const choice = known && request.isPassing ? ConversationRecord.choice(known) : asked;
+    const hash = launchHash(choice, this.#deps.config);
+    const { key, source, agent, chat } = this.#identity;
+    const row: SessionRow = {
+      ...(known ?? { key, source, agent, chat, claudeSession: crypto.randomUUID(), createdAt: now, turns: 0 }),
+      ...choice,
+      launchHash: hash,
+      affinity: affinity?.id ?? known?.affinity ?? null,
+      generation: affinity?.generation ?? known?.generation ?? null,
+      lastActiveAt: now,
+    };
+    const changed =
+      known?.launchHash !== hash || known.affinity !== row.affinity || known.generation !== row.generation;
+    if (changed) this.#save(row);
+    this.#row = row;
+    return row;
+  }
+
+  /** How the session's claude is to be started. */
+  static choice({ source, workspace, model, effort, systemPrompt }: SessionRow): LaunchChoice {
+    return { workspace, model, effort, systemPrompt, answersOnly: source === "one-shot" };
+  }
+
+  /** Notes a turn that claude has received. */
+  add(told: Told): void {
+    this.#told.push(told);
+  }
+
+  /** Goes on in a new claude session, which knows nothing. */
+  renew(): SessionRow {
+    const last = this.#row as SessionRow;
+    const next = { ...last, claudeSession: crypto.randomUUID(), createdAt: Date.now(), turns: 0 };
+    this.#deps.sessions.renew(last, next);
+    this.#deps.pictures.remove(last.claudeSession);
+    this.#row = next;
+    this.#told = [];
+    this.#transcript = null;
+    return next;
+  }
+
+  /** Begins anew, whatever the client will say next. */
+  async reset(): Promise<void> {
+    if (!this.#row) await this.#load();
+    // What is still to be written down belongs to the session so far.
+    this.#deps.turns.flush();
+    if (this.#row) this.renew();
+  }
+
+  /**
+   * Forgets the conversation; the next message begins it as a new one.
+   * @param transcripts also removes claude's own records of it
+   */
+  async remove(transcripts: boolean): Promise<void> {
+    this.#deps.turns.flush();
+    for (const claudeSession of this.#deps.sessions.remove(this.#identity.key)) {
+      this.#deps.pictures.remove(claudeSession);
+      if (transcripts) await removeTranscript(claudeSession, this.#deps.env);
+    }
+    this.#row = null;
+    this.#told = [];
+    this.#transcript = null;
+  }
+
+  /** Where claude's transcript is; null while there is none, or when it is gone. */
+  async transcript(): Promise<string | null> {
+    const { claudeSession } = this.#row as SessionRow;
+    if (!this.#transcript || !existsSync(this.#transcript)) {
+      this.#transcript = await findTranscript(claudeSession, this.#deps.env);
+    }
+    return this.#transcript;
+  }
+
+  async #load(): Promise<void> {
+    this.#row = this.#deps.sessions.find(this.#identity.key) ?? null;
+    if (!this.#row) return;
+    const rows = this.#deps.turns.told(this.#row.claudeSession);
+    const transcript = await this.transcript();
+    for (const { id, traceId, prints, pastPrints, volatile, state, receivedAt } of rows) {
+      // A server that was killed may not have come to write down that claude had it.
+      const received = receivedAt !== null || (transcript !== null && findPrompt(transcript, id, 0) !== null);
+      if (received) this.#told.push({ turn: id, traceId, prints, pastPrints, volatile, answered: state === "done" });
+    }
+  }
+
+  #save({ turns: _counted, ...row }: SessionRow): void {
+    this.#deps.sessions.save(row);
+  }
+}

@@ -1,0 +1,70 @@
+/** `/v1/permissions`: what claude asks, and the answers of whoever has the control key. */
+import { zValidator } from "@hono/zod-validator";
+import { Hono } from "hono";
+import { z } from "zod";
+import type { Pending, Permissions } from "../conversation/permissions.ts";
+import { ApiError } from "../openai/errors.ts";
+import { invalidRequest } from "../openai/request.ts";
+import type { PermissionLog } from "../store/permissions.ts";
+
+/** So many past questions are shown. */
+const LATEST_SHOWN = 50;
+
+const answer = z.strictObject({
+  behavior: z.enum(["allow", "deny"]),
+  /** What shall be allowed from now on in this conversation, in claude's syntax. */
+  rule: z
+    .string()
+    .regex(/^[A-Za-z][\w-]*(\([^()\n]+\))?$/, "a rule in claude's syntax, such as Bash(git push *)")
+    .optional(),
+});
+
+interface PermissionsDeps {
+  readonly permissions: Permissions;
+  readonly permissionLog: PermissionLog;
+}
+
+export const permissionsDoor = ({ permissions, permissionLog }: PermissionsDeps) =>
+  new Hono()
+    .get("/", (c) =>
+      c.json({
+        object: "list",
+        data: permissions.pending.map(shown),
+        latest: permissionLog.latest(LATEST_SHOWN).map((row) => ({
+          session: row.session,
+          turn: row.turn,
+          tool: row.tool,
+          sender: row.sender,
+          asked_at: row.askedAt,
+          verdict: row.verdict,
+          way: row.way,
+          decided_by: row.decidedBy,
+          decided_at: row.decidedAt,
+        })),
+      }),
+    )
+    .post(
+      "/:id",
+      zValidator("json", answer, (result) => {
+        if (!result.success) throw invalidRequest(result.error);
+      }),
+      (c) => {
+        const { behavior, rule } = c.req.valid("json");
+        const id = c.req.param("id");
+        if (!permissions.answer(id, { behavior, rule, way: "control", by: null })) {
+          throw new ApiError("permission_not_found", `No question ${id} waits: it was answered, or came too late.`);
+        }
+        return c.json({ id, behavior });
+      },
+    );
+
+const shown = ({ id, session, turn, tool, description, input, sender, askedAt }: Pending) => ({
+  id,
+  session,
+  turn,
+  tool,
+  description,
+  input,
+  sender,
+  asked_at: askedAt,
+});

@@ -1,0 +1,135 @@
+/**
+ * `/v1/sessions`: what conversations there are, and what may be done to them from outside. Nothing that was said is
+ * shown. Times are Unix milliseconds.
+ */
+import { zValidator } from "@hono/zod-validator";
+import { getLogger } from "@logtape/logtape";
+import { Hono } from "hono";
+import { z } from "zod";
+import type { Conversations } from "../conversation/conversations.ts";
+import { ApiError } from "../openai/errors.ts";
+import { invalidRequest } from "../openai/request.ts";
+import type { PastSessionRow, SessionRow, TurnRow } from "../store/schema.ts";
+import type { Sessions } from "../store/sessions.ts";
+import type { Turns } from "../store/turns.ts";
+import type { Env } from "./listen.ts";
+import { screenStream } from "./screen.ts";
+
+const log = getLogger(["synthesis", "sessions"]);
+
+/** So many turns are shown of one session. */
+const TURNS_SHOWN = 20;
+
+const removal = z.object({ transcript: z.enum(["0", "1"]).default("0") });
+
+interface SessionsDeps {
+  readonly conversations: Conversations;
+  readonly sessions: Sessions;
+  readonly turns: Turns;
+}
+
+export function sessionsDoor({ conversations, sessions, turns }: SessionsDeps): Hono<Env> {
+  const known = (key: string): SessionRow => {
+    // The count of turns is gathered for a moment.
+    turns.flush();
+    const row = sessions.find(key);
+    if (!row) throw new ApiError("session_not_found", `There is no session ${key}.`);
+    return row;
+  };
+
+  const shown = (row: SessionRow) => {
+    const live = conversations.find(row.key);
+    return {
+      key: row.key,
+      source: row.source,
+      agent: row.agent,
+      chat: row.chat,
+      workspace: row.workspace,
+      model: row.model,
+      effort: row.effort,
+      claude_session: row.claudeSession,
+      created_at: row.createdAt,
+      last_active_at: row.lastActiveAt,
+      turns: row.turns,
+      state: live?.state ?? "cold",
+      pid: live?.process?.pid ?? null,
+      waiting: live?.waiting ?? 0,
+    };
+  };
+
+  return new Hono<Env>()
+    .get("/", (c) => {
+      turns.flush();
+      return c.json({ object: "list", data: sessions.all().map(shown) });
+    })
+    .get("/:key", (c) => {
+      const row = known(c.req.param("key"));
+      return c.json({
+        ...shown(row),
+        last_turns: turns.latest(row.key, TURNS_SHOWN).map(shownTurn),
+        past_sessions: sessions.past(row.key).map(shownPast),
+      });
+    })
+    .delete(
+      "/:key",
+      zValidator("query", removal, (result) => {
+        if (!result.success) throw invalidRequest(result.error);
+      }),
+      async (c) => {
+        const row = known(c.req.param("key"));
+        // claude may take its time to end; Bun's limit for a quiet connection is ten seconds.
+        c.env.server.timeout(c.req.raw, 0);
+        await conversations.remove(row, c.req.valid("query").transcript === "1");
+        log.info("session deleted", { session: row.key });
+        return c.json({ key: row.key, deleted: true });
+      },
+    )
+    .post("/:key/interrupt", (c) => {
+      const row = known(c.req.param("key"));
+      const interrupted = conversations
+        .find(row.key)
+        ?.interrupt(new ApiError("turn_interrupted", "This turn was interrupted from outside."));
+      if (!interrupted) throw new ApiError("not_running", "Nothing runs in this session.");
+      log.info("turn interrupted from outside", { session: row.key });
+      return c.json(shown(row));
+    })
+    .post("/:key/reset", async (c) => {
+      const row = known(c.req.param("key"));
+      c.env.server.timeout(c.req.raw, 0);
+      await conversations.reset(row);
+      log.info("session reset", { session: row.key });
+      return c.json(shown(known(row.key)));
+    })
+    .get("/:key/screen", (c) => {
+      const { key } = known(c.req.param("key"));
+      const process = conversations.find(key)?.process;
+      if (!process) {
+        throw new ApiError("not_running", "No claude runs for this session. Its next message starts one.");
+      }
+      // Nobody would read it.
+      if (c.req.raw.method === "HEAD") return c.body(null);
+      c.env.server.timeout(c.req.raw, 0);
+      return screenStream(process);
+    });
+}
+
+const shownTurn = (turn: TurnRow) => ({
+  id: turn.id,
+  claude_session: turn.claudeSession,
+  state: turn.state,
+  sent_at: turn.sentAt,
+  received_at: turn.receivedAt,
+  first_text_at: turn.firstTextAt,
+  ended_at: turn.endedAt,
+  error_code: turn.errorCode,
+  tokens_in: turn.tokensIn,
+  tokens_out: turn.tokensOut,
+  tokens_cached: turn.tokensCached,
+});
+
+const shownPast = ({ claudeSession, workspace, createdAt, endedAt }: PastSessionRow) => ({
+  claude_session: claudeSession,
+  workspace,
+  created_at: createdAt,
+  ended_at: endedAt,
+});

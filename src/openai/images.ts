@@ -1,0 +1,46 @@
+/** What a message has besides its text. Nothing is decoded or fetched here. */
+import { ApiError } from "./errors.ts";
+import type { ChatMessage, ContentPart } from "./request.ts";
+
+export interface Image {
+  /** As it came: in a new message a `data:` URL. */
+  readonly url: string;
+  /** Where in the request it stands, for an error that finds fault with it. */
+  readonly param: string;
+}
+
+const TEXT = new Set(["text", "input_text"]);
+
+/**
+ * The images of a message.
+ * @param index its place in the request
+ */
+export function imagesIn({ content }: ChatMessage, index: number): readonly Image[] {
+  if (!Array.isArray(content)) return [];
+  return content.flatMap((part, at) => imageIn(part, partPath(index, at)) ?? []);
+}
+
+/** @throws ApiError (400) for a part that is neither text nor an image with its bytes in it */
+export function refuseOtherParts({ content }: ChatMessage, index: number): void {
+  if (!Array.isArray(content)) return;
+  for (const [at, part] of content.entries()) {
+    const path = partPath(index, at);
+    const image = imageIn(part, path);
+    if (image && !/^data:/i.test(image.url)) {
+      throw new ApiError("invalid_request", "An image must be a data: URL; no image is fetched.", image.param);
+    }
+    if (image || (TEXT.has(part.type) && part.text !== undefined)) continue;
+    throw new ApiError("invalid_request", `Only text and images are understood, not ${part.type}.`, path);
+  }
+}
+
+const partPath = (index: number, at: number): string => `messages[${index}].content[${at}]`;
+
+/** An image part, of either of OpenAI's two APIs. */
+function imageIn(part: ContentPart, path: string): Image | null {
+  if (part.type !== "image_url" && part.type !== "input_image") return null;
+  const { image_url: image } = part;
+  if (typeof image === "string") return { url: image, param: `${path}.image_url` };
+  if (typeof image !== "object" || image === null || !("url" in image) || typeof image.url !== "string") return null;
+  return { url: image.url, param: `${path}.image_url.url` };
+}

@@ -1,0 +1,38 @@
+/** The bytes of images in a request, told apart by what they are and not by what they say they are. */
+import { ApiError } from "./errors.ts";
+import type { Image } from "./images.ts";
+
+/** What claude can look at, by its first bytes. */
+const SIGNATURES: readonly (readonly [extension: string, at: number, bytes: string])[] = [
+  ["png", 0, "\x89PNG\r\n\x1a\n"],
+  ["jpg", 0, "\xff\xd8\xff"],
+  ["gif", 0, "GIF8"],
+  ["webp", 8, "WEBP"],
+];
+const MAX_BYTES = 10 * 1024 * 1024;
+const MAX_IMAGES = 20;
+
+export interface Picture {
+  readonly bytes: Uint8Array;
+  readonly extension: string;
+}
+
+/**
+ * Decodes images.
+ * @throws ApiError (400) for one that is no base64 data URL, no image claude knows, or too large
+ */
+export function readPictures(images: readonly Image[]): readonly Picture[] {
+  const refuse = (message: string, param: string) => new ApiError("invalid_request", message, param);
+  const tooMany = images[MAX_IMAGES];
+  if (tooMany) throw refuse(`At most ${MAX_IMAGES} images can come with a message.`, tooMany.param);
+  return images.map(({ url, param }) => {
+    const base64 = /^data:[^,]{0,200};base64,([A-Za-z0-9+/\s]+={0,2}\s*)$/i.exec(url)?.[1];
+    if (base64 === undefined) throw refuse("An image must be a data: URL in base64.", param);
+    const bytes = Buffer.from(base64, "base64");
+    if (bytes.length > MAX_BYTES) throw refuse(`An image may have at most ${MAX_BYTES} bytes.`, param);
+    const start = bytes.toString("latin1", 0, 16);
+    const extension = SIGNATURES.find(([, at, signature]) => start.startsWith(signature, at))?.[0];
+    if (!extension) throw refuse("Only PNG, JPEG, GIF and WebP images are understood.", param);
+    return { bytes, extension };
+  });
+}

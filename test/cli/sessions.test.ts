@@ -1,0 +1,87 @@
+/** `synthesis sessions` beside a running server, and without one. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { PROGRAM } from "../support/server.ts";
+import { ask, events } from "../support/sse.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeEach(async () => {
+  world = await createWorld({ standIn: true });
+  for (const user of ["one", "two"]) await say("a secret", user);
+});
+afterEach(() => world[Symbol.asyncDispose]());
+
+const say = async (content: string, user: string) => {
+  const response = await world.server.post(ask(content, { user, stream: false }));
+  await response.text();
+  return response.headers.get("x-synthesis-process");
+};
+
+/** Runs `synthesis sessions …`. */
+async function sessions(...args: string[]) {
+  const child = Bun.spawn([...PROGRAM, "sessions", ...args], {
+    env: { ...world.claude.env, SYNTHESIS_HOME: join(world.claude.base, "state") },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { out, err, code };
+}
+
+test("list: a line for each, the one used last first; as JSON for programs", async () => {
+  const { out, code } = await sessions("list");
+  const lines = out.trimEnd().split("\n");
+  expect(lines.map((line) => line.split(/ {2,}/).slice(0, 4))).toEqual([
+    ["SESSION", "STATE", "WAITING", "TURNS"],
+    ["user:two", "idle", "0", "1"],
+    ["user:one", "idle", "0", "1"],
+  ]);
+  expect(code).toBe(0);
+  expect(JSON.parse((await sessions("list", "--json")).out)).toMatchObject([{ key: "user:two" }, { key: "user:one" }]);
+});
+
+test("show: one in full, named by an end of its key; no word that was said", async () => {
+  const { out } = await sessions("show", "one");
+  for (const line of [/^key: +user:one$/m, /^state: +idle$/m, /^LAST TURNS.*$\n.* done /m]) expect(out).toMatch(line);
+  const json = await sessions("show", "user:o", "--json");
+  expect(JSON.parse(json.out)).toMatchObject({ key: "user:one", last_turns: [{ state: "done" }] });
+  expect(out + json.out).not.toContain("secret");
+});
+
+test("a name that is none, or that of several, is told", async () => {
+  expect(await sessions("show", "three")).toMatchObject({ code: 1, err: expect.stringContaining("no session three") });
+  expect(await sessions("rm", "user")).toEqual({
+    code: 1,
+    out: "",
+    err: expect.stringMatching(/any of these.*\n {2}user:two\n {2}user:one\n/),
+  });
+});
+
+test("interrupt, reset and rm do it", async () => {
+  const stream = events(await world.server.post(ask("hang", { user: "one" })));
+  await world.server.logged(/message sent[^\n]*user:one/);
+  expect(await sessions("interrupt", "one")).toMatchObject({ code: 0, out: "user:one: interrupted\n" });
+  expect((await Array.fromAsync(stream)).at(-2)).toMatchObject({ error: { code: "turn_interrupted" } });
+  expect(await sessions("interrupt", "one")).toMatchObject({ code: 1, err: "Nothing runs in this session.\n" });
+  expect(await say("hello", "one")).toBe("warm");
+  expect(await sessions("reset", "one")).toMatchObject({ code: 0, out: expect.stringContaining("reset") });
+  expect(await say("hello", "one")).toBe("cold");
+  expect((await sessions("show", "one")).out).toContain("PAST CLAUDE SESSIONS");
+  const transcripts = () => readdirSync(join(world.claude.home, ".claude/projects/stand-in")).length;
+  expect(transcripts()).toBe(3);
+  expect(await sessions("rm", "two")).toMatchObject({ code: 0, out: "user:two: deleted\n" });
+  expect(transcripts()).toBe(3);
+  expect(await sessions("rm", "one", "--transcript")).toMatchObject({ code: 0 });
+  expect(transcripts()).toBe(1);
+  expect((await sessions("list")).out).toContain("no sessions yet");
+});
+
+test("without a server it says so, and what to do", async () => {
+  await world.server.stop("SIGKILL");
+  for (const home of [[], ["--home", join(world.claude.base, "nowhere")]]) {
+    const { err, code } = await sessions("list", ...home);
+    expect([code, err]).toEqual([1, expect.stringMatching(/No server runs in .* Start one with `synthesis serve`/)]);
+  }
+});

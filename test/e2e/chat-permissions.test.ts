@@ -1,0 +1,87 @@
+/** A permission asked and answered in the chat, on the real claude: by who asked, and by nobody else. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { text, toolUse } from "../support/mock-anthropic.ts";
+import { ask, texts } from "../support/sse.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld({ env: { SYNTHESIS_PERMISSION_TIMEOUT_MS: "15000" } });
+  world.mock.on(/write (\S+)/, function* ({ asked, toolResults }) {
+    const files = /write (\S+)/.exec(asked)?.[1]?.split("+") ?? [];
+    if (toolResults.length === 0) {
+      yield text("Let me see.\n");
+      for (const file of files) yield toolUse("Write", { file_path: join(world.claude.workspace, file), content: "x" });
+    } else yield text(toolResults.map(({ isError }) => (isError ? "refused" : "done")).join(" "));
+  });
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const say = async (words: string, session: string, sender = "ann") => {
+  const headers = { "x-openclaw-session-key": session, "x-openclaw-sender-id": sender };
+  const response = await world.server.post(ask(words), headers);
+  return (await Array.fromAsync(texts(response))).join("");
+};
+const idIn = (question: string) => /"yes (\w+)"/.exec(question)?.[1] ?? "";
+const written = (file: string) => existsSync(join(world.claude.workspace, file));
+
+test("a yes in a direct chat lets the same turn go on", async () => {
+  const question = await say("write yes.txt", "agent:main:yes");
+  expect(question).toMatch(/^Let me see\.\n\nMay I do this\? Write: .*yes\.txt\n.*Just "yes" or "no" will do/s);
+  expect(written("yes.txt")).toBe(false);
+  expect(await say("yes", "agent:main:yes")).toBe("done");
+  expect(written("yes.txt")).toBe(true);
+  // It is no message to claude, and the next is none of it.
+  const answer = await say("hello", "agent:main:yes");
+  expect(answer).toBe("You said: hello");
+  const { shown } = await world.mock.request(/\nhello\n/);
+  expect(shown).not.toContain("\nyes\n");
+});
+
+test("a no with its id, in a group; a bare one is no answer", async () => {
+  const group = "agent:main:telegram:group:7";
+  const question = await say("write no.txt", group);
+  expect(question).not.toContain("Just");
+  expect(await say(`no ${idIn(question)}`, group)).toBe("refused");
+  await say("write bare.txt", group);
+  // What is no answer is the next turn, and a no.
+  expect(await say("yes", group)).toBe("You said: yes");
+  expect([written("no.txt"), written("bare.txt")]).toEqual([false, false]);
+});
+
+test("nobody else can say yes", async () => {
+  const question = await say("write mine.txt", "agent:main:mine");
+  expect(await say(`yes ${idIn(question)}`, "agent:main:mine", "bob")).toContain("You said: yes");
+  expect(written("mine.txt")).toBe(false);
+});
+
+test("two questions come one after the other", async () => {
+  const first = await say("write one.txt+two.txt", "agent:main:two");
+  const second = await say(`yes ${idIn(first)}`, "agent:main:two");
+  expect(second).toContain("two.txt");
+  expect(await say(`no ${idIn(second)}`, "agent:main:two")).toBe("done refused");
+  expect([written("one.txt"), written("two.txt")]).toEqual([true, false]);
+});
+
+test("no answer in time is a no; the chat goes on", async () => {
+  await using hasty = await createWorld({ env: { SYNTHESIS_PERMISSION_TIMEOUT_MS: "300" } });
+  hasty.mock.on(/write/, function* ({ toolResults }) {
+    if (toolResults.length === 0)
+      yield toolUse("Write", { file_path: join(hasty.claude.workspace, "x"), content: "x" });
+    else yield text("never mind");
+  });
+  const headers = { "x-openclaw-session-key": "agent:main:late", "x-openclaw-sender-id": "ann" };
+  const post = async (words: string) =>
+    (await Array.fromAsync(texts(await hasty.server.post(ask(words), headers)))).join("");
+  expect(await post("write")).toContain("May I do this?");
+  await hasty.server.logged(/permission .*deny.*timeout/);
+  expect(await post("hello")).toBe("You said: hello");
+  expect(existsSync(join(hasty.claude.workspace, "x"))).toBe(false);
+});
+
+test("without a known sender nobody is asked", async () => {
+  const response = await world.server.post(ask("write unknown.txt", { user: "unknown" }));
+  expect((await Array.fromAsync(texts(response))).join("")).toMatch(/was refused\.\]\n\nrefused$/);
+});

@@ -1,0 +1,353 @@
+/** Requests that belong to no conversation, on the real claude: answered from themselves, and nothing is left. */
+import { Database } from "bun:sqlite";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { apiError, INPUT_USAGE, text, thinking, toolUse } from "../support/mock-anthropic.ts";
+import { descendants, gone, named } from "../support/processes.ts";
+import { ask, next, texts } from "../support/sse.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld({ prepare: ({ home, workspace }) => layTraps(home, workspace) });
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+/** What a one-shot must not take notice of. */
+function layTraps(home: string, workspace: string): void {
+  mkdirSync(join(home, ".claude"));
+  writeFileSync(join(home, ".claude/CLAUDE.md"), "the user's memory");
+  writeFileSync(join(workspace, "CLAUDE.md"), "the workspace's memory");
+  const hooks = [{ hooks: [{ type: "command", command: `touch '${join(home, "hook-ran")}'` }] }];
+  const settings = { hooks: { SessionStart: hooks, UserPromptSubmit: hooks, Stop: hooks, SessionEnd: hooks } };
+  writeFileSync(join(home, ".claude/settings.json"), JSON.stringify(settings));
+}
+
+type Message = { role: string; content: unknown };
+/** A request without a name. */
+const alone = (content: string, more: object = {}) => ask(content, { user: undefined, ...more });
+const dialogue = (...messages: Message[]) => alone("", { messages });
+const whole = (content: string, more: object = {}) => alone(content, { stream: false, ...more });
+const user = (content: unknown): Message => ({ role: "user", content });
+const assistant = (content: string): Message => ({ role: "assistant", content });
+const collect = async (response: Response) => (await Array.fromAsync(texts(response))).join("");
+const answerOf = async (response: Response) =>
+  ((await response.json()) as { choices: { message: { content: string } }[] }).choices[0]?.message.content;
+const errorOf = async (response: Response) => ((await response.json()) as { error: { code: string } }).error.code;
+const claudes = (of = world) => named(descendants(of.server.pid), /--print/);
+const runFolder = (of = world) => readdirSync(join(of.claude.base, "state/run"));
+const oneShotOver = (response: Response) =>
+  world.server.logged(new RegExp(`one-shot over.*${response.headers.get("x-request-id")}`));
+
+describe("an answer", () => {
+  test("comes token by token, while the model still writes", async () => {
+    const gate = Promise.withResolvers<void>();
+    world.mock.on(/slowly/, async function* () {
+      yield thinking("not for you");
+      yield text("one ");
+      await gate.promise;
+      yield text("two");
+    });
+    const response = await world.server.post(alone("slowly"));
+    expect(response.headers.get("x-synthesis-session")).toBe("stateless");
+    expect(response.headers.get("x-synthesis-process")).toBe("cold");
+    const answer = texts(response);
+    expect(await next(answer)).toBe("one ");
+    gate.resolve();
+    expect(await Array.fromAsync(answer)).toEqual(["two"]);
+  });
+
+  test("is whole, with true figures, for the official client", async () => {
+    const { openai } = world.server;
+    const messages = [{ role: "user" as const, content: "hello" }];
+    const { input_tokens, cache_read_input_tokens, cache_creation_input_tokens } = INPUT_USAGE;
+    const usage = {
+      prompt_tokens: input_tokens + cache_read_input_tokens + cache_creation_input_tokens,
+      completion_tokens: 1,
+      prompt_tokens_details: { cached_tokens: cache_read_input_tokens },
+    };
+    const answer = await openai.chat.completions.create({ model: "sonnet", messages });
+    expect(answer).toMatchObject({
+      choices: [{ message: { role: "assistant", content: "You said: hello" }, finish_reason: "stop" }],
+      usage,
+    });
+    const stream_options = { include_usage: true };
+    const stream = await openai.chat.completions.create({ model: "sonnet", messages, stream: true, stream_options });
+    const chunks = await Array.fromAsync(stream);
+    expect(chunks.map((chunk) => chunk.choices[0]?.delta.content ?? "").join("")).toBe("You said: hello");
+    expect(chunks.at(-2)?.choices[0]?.finish_reason).toBe("stop");
+    expect(chunks.at(-1)?.usage).toMatchObject(usage);
+  });
+
+  test("that breaks off and is completed is told once", async () => {
+    world.mock.on(/break off/, function* ({ body }) {
+      yield text("It begins\n");
+      if (body.stream) yield apiError(500, "overloaded_error", "Overloaded");
+      yield text("and it ends");
+    });
+    expect(await collect(await world.server.post(alone("break off")))).toBe("It begins\nand it ends");
+  });
+
+  test("that parses: in a code fence, and as a schema wants it", async () => {
+    world.mock.on(/a fenced object/, function* () {
+      yield text('```json\n{"a":');
+      yield text(" 1}\n```");
+    });
+    const object = await world.server.post(whole("a fenced object", { response_format: { type: "json_object" } }));
+    expect(JSON.parse(`${await answerOf(object)}`)).toEqual({ a: 1 });
+    expect(world.mock.requests.at(-1)?.shown).toContain("single JSON object");
+
+    world.mock.on(/a name/, function* () {
+      yield text("Here it is:");
+      yield toolUse("StructuredOutput", { name: "Ada" });
+    });
+    const schema = { type: "object", properties: { name: { type: "string" } }, required: ["name"] };
+    const json_schema = { name: "person", schema };
+    const held = await world.server.post(whole("a name", { response_format: { type: "json_schema", json_schema } }));
+    expect(JSON.parse(`${await answerOf(held)}`)).toEqual({ name: "Ada" });
+  });
+});
+
+describe("the model is shown", () => {
+  test("every message once and in its role, the client's system prompt, no tools, and nothing of the user's", async () => {
+    const messages = [
+      { role: "system", content: "You are a parrot." },
+      user("/compact first"),
+      assistant("second"),
+      user("third"),
+      {
+        role: "assistant",
+        content: null,
+        tool_calls: [{ id: "c1", function: { name: "exec", arguments: '{"a":1}' } }],
+      },
+      { role: "tool", tool_call_id: "c1", content: "fourth" },
+      user([
+        { type: "text", text: "fifth" },
+        {
+          type: "image_url",
+          image_url: {
+            url: "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+          },
+        },
+      ]),
+    ];
+    const response = await world.server.post(dialogue(...messages));
+    expect(await collect(response)).toBe("You said: fifth");
+    const { body, shown } = world.mock.requests.at(-1) as (typeof world.mock.requests)[number];
+    const dialog = body.messages.filter(({ role }) => role !== "system");
+    expect(dialog.map(({ role }) => role)).toEqual(["user", "assistant", "user", "assistant", "user"]);
+    expect(dialog.map(({ content }) => said(content))).toEqual([
+      "/compact first",
+      "second",
+      "third",
+      '[called exec with {"a":1}]',
+      "[result of exec]\nfourth|fifth|image",
+    ]);
+    expect(JSON.stringify(body.system)).toContain("You are a parrot.");
+    expect(body.tools ?? []).toEqual([]);
+    expect(shown).not.toContain("memory");
+    expect(readdirSync(world.claude.home)).not.toContain("hook-ran");
+  });
+
+  test("no file that a message names", async () => {
+    const secret = join(world.claude.workspace, "secret.txt");
+    writeFileSync(secret, "what nobody may know");
+    await collect(await world.server.post(dialogue(user(`one @${secret}`), assistant("yes"), user(`two @${secret}`))));
+    const { shown } = world.mock.requests.at(-1) as (typeof world.mock.requests)[number];
+    expect(shown).toContain(`two @${secret}`);
+    expect(shown).not.toContain("nobody may know");
+  });
+
+  test("by the model and with the effort that the request names", async () => {
+    await collect(await world.server.post(alone("with a model", { model: "claude-sonnet-4-5" })));
+    expect((await world.mock.request(/^with a model$/)).body).toMatchObject({ model: "claude-sonnet-4-5" });
+    await collect(await world.server.post(alone("with an effort", { reasoning_effort: "high" })));
+    expect((await world.mock.request(/^with an effort$/)).body).toMatchObject({ output_config: { effort: "high" } });
+  });
+});
+
+const said = (content: unknown): string =>
+  typeof content === "string"
+    ? content
+    : (content as { type: string; text?: string }[]).map(({ type, text }) => text?.trim() ?? type).join("|");
+
+describe("nothing is left", () => {
+  test("after the end: no process, no folder, no transcript", async () => {
+    const response = await world.server.post(alone("leave no trace"));
+    await collect(response);
+    const { pid } = JSON.parse(await oneShotOver(response)).properties;
+    // With those of other tests, that may just be ending.
+    await gone([pid, ...claudes()]);
+    expect(claudes()).toEqual([]);
+    expect(runFolder()).toEqual([]);
+    const kept = await Bun.$`grep -rl "leave no trace" ${world.claude.base}`.nothrow().quiet().text();
+    expect(kept).toBe("");
+    expect(world.server.log()).not.toContain("leave no trace");
+  });
+
+  test("after its client has left: the model is no longer asked", async () => {
+    world.mock.on(/endless/, async function* () {
+      yield text("and so on ");
+      await new Promise(() => {});
+    });
+    const leaving = new AbortController();
+    const response = await world.server.post(alone("endless"), {}, leaving.signal);
+    await next(texts(response));
+    const pids = claudes();
+    expect(pids).toHaveLength(1);
+    leaving.abort();
+    expect(await (await world.mock.request(/^endless$/)).closed).toBe("aborted");
+    await oneShotOver(response);
+    await gone(pids);
+    expect(runFolder()).toEqual([]);
+  });
+
+  test("after its server was killed", async () => {
+    await using doomed = await createWorld();
+    doomed.mock.on(/endless/, async function* () {
+      yield text("and so on ");
+      await new Promise(() => {});
+    });
+    const answer = texts(await doomed.server.post(alone("endless")));
+    await next(answer);
+    const pids = claudes(doomed);
+    expect(pids).toHaveLength(1);
+    await doomed.server.stop("SIGKILL");
+    await gone(pids);
+    await answer.return(undefined).catch(() => {});
+  });
+});
+
+describe("what goes wrong is the status", () => {
+  const faults: [what: string, status: number, type: string, expected: [number, string]][] = [
+    ["a rate limit", 429, "rate_limit_error", [429, "rate_limited"]],
+    ["an overload", 529, "overloaded_error", [503, "overloaded"]],
+    ["a rejected login", 401, "authentication_error", [503, "claude_not_logged_in"]],
+    ["a bad request", 400, "invalid_request_error", [502, "claude_failed"]],
+  ];
+  test.each(faults)("%s", async (what, status, type, expected) => {
+    world.mock.on(new RegExp(`^${what}$`), function* () {
+      yield apiError(status, type, "not now", { "retry-after": "0" });
+    });
+    for (const body of [whole(what), alone(what)]) {
+      const response = await world.server.post(body);
+      expect([response.status, await errorOf(response)]).toEqual(expected);
+    }
+  });
+
+  test("a dialogue that is too long for the model", async () => {
+    world.mock.on(/far too much/, function* () {
+      yield apiError(400, "invalid_request_error", "prompt is too long: 300000 tokens > 200000 maximum");
+    });
+    const response = await world.server.post(alone("far too much"));
+    expect([response.status, await errorOf(response)]).toEqual([400, "invalid_request"]);
+  });
+
+  test("no login, and a key that its owner has not approved", async () => {
+    for (const options of [{ loggedIn: false }, { keyApproved: false }]) {
+      await using shy = await createWorld(options);
+      const response = await shy.server.post(alone("hello"));
+      expect([response.status, await errorOf(response)]).toEqual([503, "claude_not_logged_in"]);
+      expect(shy.mock.requests).toHaveLength(0);
+    }
+    await using bold = await createWorld({ keyApproved: false, env: { SYNTHESIS_USE_API_KEY: "true" } });
+    expect(await collect(await bold.server.post(alone("hello")))).toBe("You said: hello");
+  });
+
+  test("an answer that does not parse though it was to", async () => {
+    const response = await world.server.post(alone("hello", { response_format: { type: "json_object" } }));
+    expect([response.status, await errorOf(response)]).toEqual([502, "claude_failed"]);
+  });
+
+  test("a claude that does not answer in time, or is none", async () => {
+    await using late = await createWorld({ env: { SYNTHESIS_TURN_TIMEOUT_MS: "3000" } });
+    late.mock.on(/never/, async function* () {
+      await new Promise(() => {});
+    });
+    const slow = await late.server.post(whole("never"));
+    expect([slow.status, await errorOf(slow)]).toEqual([504, "turn_timeout"]);
+
+    await using none = await createWorld({ env: { SYNTHESIS_CLAUDE_BIN: "/bin/false" } });
+    const failed = await none.server.post(whole("hello"));
+    expect([failed.status, await errorOf(failed)]).toEqual([503, "claude_not_ready"]);
+  });
+});
+
+describe("so many at a time", () => {
+  test("the others wait in order, and those too many are told when to come back", async () => {
+    await using full = await createWorld({ env: { SYNTHESIS_MAX_ONE_SHOTS: "1", SYNTHESIS_MAX_QUEUE: "1" } });
+    const gate = Promise.withResolvers<void>();
+    full.mock.on(/hold/, async function* () {
+      yield text("held");
+      await gate.promise;
+    });
+    const first = texts(await full.server.post(alone("hold")));
+    await next(first);
+    const second = full.server.post(alone("second"));
+    await full.server.logged(/a one-shot waits/);
+    const refused = await full.server.post(alone("third"));
+    expect([refused.status, await errorOf(refused)]).toEqual([429, "queue_full"]);
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
+    // Conversations have processes of their own.
+    expect(await collect(await full.server.post(ask("hello")))).toBe("You said: hello");
+    expect(full.mock.requests.map(({ asked }) => asked)).not.toContain("second");
+    gate.resolve();
+    expect(await collect(await second)).toBe("You said: second");
+    await first.return(undefined);
+  });
+
+  test("at shutdown those that run may end, those that wait are told", async () => {
+    await using ending = await createWorld({ env: { SYNTHESIS_MAX_ONE_SHOTS: "1" } });
+    const gate = Promise.withResolvers<void>();
+    ending.mock.on(/hold/, async function* () {
+      yield text("held ");
+      await gate.promise;
+      yield text("to the end");
+    });
+    const first = texts(await ending.server.post(alone("hold")));
+    await next(first);
+    const waiting = ending.server.post(alone("waits"));
+    await ending.server.logged(/a one-shot waits/);
+    const stopped = ending.server.stop();
+    const refused = await waiting;
+    expect([refused.status, await errorOf(refused)]).toEqual([503, "shutting_down"]);
+    gate.resolve();
+    expect(await Array.fromAsync(first)).toEqual(["to the end"]);
+    expect(await stopped).toBe(0);
+  });
+});
+
+test("by a claude in a terminal it is answered as well, and nothing of it is kept", async () => {
+  await using other = await createWorld({ env: { SYNTHESIS_ONE_SHOTS: "interactive" } });
+  const messages = [
+    { role: "system", content: "You give names." },
+    { role: "user", content: "one" },
+    { role: "assistant", content: "1" },
+    { role: "user", content: "two" },
+  ];
+  const response = await other.server.post({ ...alone(""), messages });
+  expect(response.headers.get("x-synthesis-session")).toBe("stateless");
+  expect(await collect(response)).toMatch(/two$/);
+  const { shown, body } = await other.mock.request(/\ntwo\n/);
+  expect(shown).toContain("You give names.");
+  expect(shown).not.toContain("# Harness");
+  expect(shown).toContain("User: one");
+  expect(body.tools?.map(({ name }) => name) ?? []).toEqual([]);
+  await other.server.logged(/claude exited.*one-shot:/);
+  await other.server.stop();
+  const database = new Database(join(other.claude.base, "state/synthesis.db"), { readonly: true });
+  const count = (table: string) => database.query(`select count(*) as n from ${table}`).get();
+  expect([count("sessions"), count("turns"), count("past_sessions")]).toEqual([{ n: 0 }, { n: 0 }, { n: 0 }]);
+  database.close();
+  const kept = [...new Bun.Glob("**/*.jsonl").scanSync({ cwd: join(other.claude.home, ".claude"), dot: true })];
+  expect(kept.filter((file) => file.startsWith("projects/"))).toEqual([]);
+});
+
+test("the conversation of those who name none is there for those who want it", async () => {
+  await using old = await createWorld({ env: { SYNTHESIS_IDENTITY_FALLBACK: "default" } });
+  await collect(await old.server.post(alone("hello")));
+  const again = await old.server.post(alone("again"));
+  expect(again.headers.get("x-synthesis-session")).toBe("default");
+  expect(again.headers.get("x-synthesis-process")).toBe("warm");
+});

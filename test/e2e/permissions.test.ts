@@ -1,0 +1,116 @@
+/** What claude may do when somebody says yes, no, or nothing, on the real claude. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { text, toolUse } from "../support/mock-anthropic.ts";
+import { PROGRAM } from "../support/server.ts";
+import { ask, next, texts } from "../support/sse.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld({ env: { SYNTHESIS_PERMISSIONS: "ask", SYNTHESIS_PERMISSION_TIMEOUT_MS: "20000" } });
+  world.mock.on(/write (\S+)/, function* ({ asked, toolResults }) {
+    const files = /write (\S+)/.exec(asked)?.[1]?.split("+") ?? [];
+    if (toolResults.length === 0) {
+      for (const file of files) yield toolUse("Write", { file_path: join(world.claude.workspace, file), content: "x" });
+    } else yield text(toolResults.map(({ isError, content }) => (isError ? `refused: ${content}` : "done")).join("\n"));
+  });
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const control = (path: string, init: RequestInit = {}) =>
+  fetch(`${world.server.url}/v1/permissions${path}`, {
+    ...init,
+    headers: {
+      authorization: `Bearer ${readFileSync(join(world.claude.base, "state/control.key"), "utf8").trim()}`,
+      "content-type": "application/json",
+    },
+  });
+const answer = (id: string, behavior: "allow" | "deny", rule?: string) =>
+  control(`/${id}`, { method: "POST", body: JSON.stringify({ behavior, ...(rule ? { rule } : {}) }) });
+const idIn = (note: string) => /permissions allow (\w+)/.exec(note)?.[1] ?? "";
+const written = (file: string) => existsSync(join(world.claude.workspace, file));
+const rest = async (stream: AsyncGenerator<string>) => (await Array.fromAsync(stream)).join("").trim();
+const latest = async () =>
+  ((await (await control("")).json()) as { latest: { verdict: string; way: string }[] }).latest[0];
+
+describe("a question of claude's", () => {
+  test("is put with its id; a yes lets it go on", async () => {
+    const stream = texts(await world.server.post(ask("write yes.txt", { user: "yes" })));
+    const note = await next(stream);
+    expect(note).toContain(`claude asks to use Write: ${join(world.claude.workspace, "yes.txt")}`);
+    expect(written("yes.txt")).toBe(false);
+    const { data } = (await (await control("")).json()) as { data: unknown[] };
+    expect(data).toMatchObject([{ id: idIn(note), session: "user:yes", tool: "Write" }]);
+    expect((await answer(idIn(note), "allow")).status).toBe(200);
+    expect(await rest(stream)).toBe("done");
+    expect(written("yes.txt")).toBe(true);
+    expect(await latest()).toMatchObject({ verdict: "allow", way: "control" });
+    // It is answered once.
+    expect((await answer(idIn(note), "deny")).status).toBe(404);
+  });
+
+  test("is a no from the command line, and claude is told", async () => {
+    const stream = texts(await world.server.post(ask("write no.txt", { user: "no" })));
+    const id = idIn(await next(stream));
+    const child = Bun.spawn([...PROGRAM, "permissions", "deny", id, "--home", join(world.claude.base, "state")], {
+      env: world.claude.env,
+      stdout: "pipe",
+    });
+    expect(await child.stdout.text()).toBe(`${id}: denied\n`);
+    expect(await rest(stream)).toStartWith("refused: The user has refused this.");
+    expect(written("no.txt")).toBe(false);
+  });
+
+  test("may be one of two: each has its own answer", async () => {
+    const stream = texts(await world.server.post(ask("write one.txt+two.txt", { user: "two" })));
+    const first = idIn(await next(stream));
+    await answer(first, "allow");
+    const second = idIn(await next(stream));
+    expect(second).not.toBe(first);
+    await answer(second, "deny");
+    expect(await rest(stream)).toMatch(/^done\nrefused/);
+    expect([written("one.txt"), written("two.txt")]).toEqual([true, false]);
+  });
+
+  test("is not put again where a rule was given with the yes", async () => {
+    const stream = texts(await world.server.post(ask("write rule1.txt", { user: "rule" })));
+    await answer(idIn(await next(stream)), "allow", "Write");
+    expect(await rest(stream)).toBe("done");
+    expect(await rest(texts(await world.server.post(ask("write rule2.txt", { user: "rule" }))))).toBe("done");
+    expect(written("rule2.txt")).toBe(true);
+  });
+
+  test("ends with its client, and the next turn works", async () => {
+    const leaving = new AbortController();
+    const stream = texts(await world.server.post(ask("write left.txt", { user: "left" }), {}, leaving.signal));
+    const id = idIn(await next(stream));
+    leaving.abort();
+    await world.server.logged(/permission .*deny.*gone.*user:left/);
+    expect((await answer(id, "allow")).status).toBe(404);
+    expect(await rest(texts(await world.server.post(ask("hello", { user: "left" }))))).toBe("You said: hello");
+    expect(written("left.txt")).toBe(false);
+  });
+});
+
+test("no answer in time is a no", async () => {
+  await using hasty = await createWorld({
+    env: { SYNTHESIS_PERMISSIONS: "ask", SYNTHESIS_PERMISSION_TIMEOUT_MS: "300" },
+  });
+  hasty.mock.on(/write/, function* ({ toolResults }) {
+    if (toolResults.length === 0)
+      yield toolUse("Write", { file_path: join(hasty.claude.workspace, "x"), content: "x" });
+    else yield text(toolResults[0]?.content ?? "");
+  });
+  expect(await rest(texts(await hasty.server.post(ask("write"))))).toEndWith(
+    "The user did not answer in time, so this is not permitted. Do without it.",
+  );
+});
+
+test("the chat key does not answer", async () => {
+  const response = await fetch(`${world.server.url}/v1/permissions`, {
+    headers: { authorization: `Bearer ${world.server.key}` },
+  });
+  expect(response.status).toBe(401);
+});

@@ -1,0 +1,153 @@
+/** What a request may choose, on the real claude: system prompt, model, effort, images, folder. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { text, toolUse } from "../support/mock-anthropic.ts";
+import { agentRequest, assistant, type OpenClawOptions, user } from "../support/openclaw.ts";
+import { ask, texts } from "../support/sse.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld();
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const collect = async (response: Response) => (await Array.fromAsync(texts(response))).join("");
+const shown = async (words: string) => (await world.mock.request(new RegExp(`\n${words}\n`))).shown;
+
+describe("the system prompt", () => {
+  const say = async (words: string, before: string[], options: OpenClawOptions) => {
+    const history = before.flatMap((one) => [user(one), assistant(`You said: ${one}`)]);
+    const { request, headers } = agentRequest([...history, user(words)], {
+      session: "agent:main:prompt",
+      workspace: world.claude.workspace,
+      ...options,
+    });
+    const response = await world.server.post(request, Object.fromEntries(headers));
+    await collect(response);
+    return response.headers.get("x-synthesis-process");
+  };
+
+  test("is shown beside claude's own; a change is shown after a restart that forgets nothing", async () => {
+    expect(await say("prompt one", [], { agentsFile: "Be kind." })).toBe("cold");
+    const first = await shown("prompt one");
+    expect(first).toContain("Be kind.");
+    expect(first).toContain("Messages reach you in <channel> tags.");
+
+    // Only what may differ with every request has changed: that is told with the message.
+    expect(await say("prompt two", ["prompt one"], { agentsFile: "Be kind.", date: "2026-11-30" })).toBe("warm");
+    expect(await shown("prompt two")).toContain("Current date: 2026-11-30");
+
+    // A heartbeat has a system prompt of its own, for which no claude is restarted.
+    const words = "Follow the heartbeat monitor scratch context when provided.";
+    expect(await say(words, ["prompt one", "prompt two"], { agentsFile: "Only look." })).toBe("warm");
+    expect(await shown(words)).toContain("Be kind.");
+
+    const changed = { agentsFile: "Be brief.", date: "2026-11-30" };
+    expect(await say("prompt three", ["prompt one", "prompt two"], changed)).toBe("resumed");
+    const third = await shown("prompt three");
+    expect(third).toContain("Be brief.");
+    expect(third).not.toContain("Be kind.");
+    for (const words of ["prompt one", "prompt two"]) {
+      expect(third.split(`\n${words}\n</channel>`)).toHaveLength(2);
+    }
+  });
+
+  test("of another client is taken as it is, and kept when it is not sent again", async () => {
+    const system = { role: "system", content: "Speak like a pirate." };
+    const messages = [system, { role: "user", content: "pirate one" }];
+    await collect(await world.server.post({ ...ask(""), user: "pirate", messages }));
+    expect(await shown("pirate one")).toContain("Speak like a pirate.");
+    const again = await world.server.post(ask("pirate two", { user: "pirate" }));
+    expect(again.headers.get("x-synthesis-process")).toBe("warm");
+    await collect(again);
+    expect(await shown("pirate two")).toContain("Speak like a pirate.");
+  });
+
+  test("replaces claude's own, or is ignored, where that is configured", async () => {
+    for (const mode of ["replace", "ignore"]) {
+      await using other = await createWorld({ env: { SYNTHESIS_SYSTEM_PROMPT: mode } });
+      const messages = [
+        { role: "system", content: "You are a parrot." },
+        { role: "user", content: "hello" },
+      ];
+      await collect(await other.server.post({ ...ask(""), user: "parrot", messages }));
+      const { shown } = await other.mock.request(/\nhello\n/);
+      expect(shown.includes("You are a parrot.")).toBe(mode === "replace");
+      expect(shown.includes("# Harness")).toBe(mode === "ignore");
+      expect(shown).toContain("Messages reach you in <channel> tags.");
+    }
+  });
+});
+
+test("the model and the effort are the request's; another one resumes the conversation", async () => {
+  const say = async (words: string, more: object) => {
+    const response = await world.server.post(ask(words, { user: "model", ...more }));
+    await collect(response);
+    const { body } = await world.mock.request(new RegExp(`\n${words}\n`));
+    return [response.headers.get("x-synthesis-process"), body.model, body.output_config?.effort];
+  };
+  expect(await say("model one", {})).toEqual(["cold", expect.stringContaining("opus"), "medium"]);
+  expect(await say("model two", { model: "haiku", reasoning_effort: "high" })).toEqual([
+    "resumed",
+    expect.stringContaining("haiku"),
+    "high",
+  ]);
+  expect(await say("model three", { model: "haiku", reasoning_effort: "high" })).toEqual([
+    "warm",
+    expect.stringContaining("haiku"),
+    "high",
+  ]);
+  expect(await shown("model three")).toContain("model one");
+});
+
+test("an image is a file that claude can read, for its owner only", async () => {
+  // One red pixel.
+  const png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC";
+  let path = "";
+  world.mock.on(/look at this/, function* ({ asked, body, toolResults }) {
+    path = /image_1="([^"]+)"/.exec(asked)?.[1] ?? "";
+    if (toolResults.length === 0) yield toolUse("Read", { file_path: path });
+    else yield text(JSON.stringify(body.messages).includes('"media_type":"image/png"') ? "A red pixel." : "Nothing.");
+  });
+  const content = [
+    { type: "text", text: "look at this" },
+    { type: "image_url", image_url: { url: `data:image/jpeg;base64,${png}` } },
+  ];
+  const answer = await world.server.post({ ...ask(""), user: "picture", messages: [{ role: "user", content }] });
+  expect(await collect(answer)).toBe("A red pixel.");
+  expect(path).toMatch(/\/images\/[0-9a-f-]{36}\/[0-9a-f-]{36}\.png$/);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+});
+
+test("a folder that is allowed while the server runs can be worked in at once", async () => {
+  await using other = await createWorld({ standIn: true });
+  const folder = join(other.claude.base, "later");
+  mkdirSync(folder);
+  const said = async () => (await other.server.post(ask("hello"), { "x-openclaw-workspace": folder })).status;
+  expect(await said()).toBe(400);
+  const file = join(other.claude.base, "state/config.json");
+  writeFileSync(file, JSON.stringify({ allowedRoots: [other.claude.workspace, folder] }));
+  expect(await said()).toBe(200);
+  // What cannot be read changes nothing.
+  writeFileSync(file, "{");
+  expect(await said()).toBe(200);
+});
+
+test("the folder is the one that OpenClaw names, if it is allowed", async () => {
+  const folder = join(world.claude.base, "agents");
+  mkdirSync(join(folder, "ops"), { recursive: true });
+  await using other = await createWorld({ env: { SYNTHESIS_ALLOWED_ROOTS: join(folder, "ops") } });
+  other.mock.on(/touch/, function* ({ toolResults }) {
+    if (toolResults.length === 0) yield toolUse("Bash", { command: "touch here", description: "Make a file" });
+    else yield text("done");
+  });
+  const { request, headers } = agentRequest([user("touch")], { workspace: join(folder, "ops") });
+  expect(await collect(await other.server.post(request, Object.fromEntries(headers)))).toBe("done");
+  expect(readdirSync(join(folder, "ops"))).toEqual(["here"]);
+  // Passed over, since it was guessed and is not allowed: the conversation works in the usual folder.
+  const guessed = agentRequest([user("touch")], { session: "agent:main:other", workspace: folder });
+  expect(await collect(await other.server.post(guessed.request, Object.fromEntries(guessed.headers)))).toBe("done");
+  expect(existsSync(join(other.claude.workspace, "here"))).toBe(true);
+});

@@ -1,0 +1,308 @@
+/** The sessions' doors: who may use them, what they show, and what they do to a conversation. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { control as askControl, at, controlKey } from "../support/control.ts";
+import { descendants, gone } from "../support/processes.ts";
+import { startServer } from "../support/server.ts";
+import { ask, events, next, texts } from "../support/sse.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeEach(async () => {
+  world = await createWorld({ standIn: true });
+});
+afterEach(() => world[Symbol.asyncDispose]());
+
+const control = (path: string, method = "GET", key = controlKey(world), url = world.server.url) =>
+  askControl(world, path, { method, key, url });
+const json = async (response: Response) => (await response.json()) as Record<string, unknown>;
+const say = async (content: string, user = "me") => {
+  const response = await world.server.post(ask(content, { user }));
+  const text = (await Array.fromAsync(texts(response))).join("");
+  return { text, process: response.headers.get("x-synthesis-process") };
+};
+/** A turn that runs until it is ended; resolves when claude has it. */
+const hang = async (user = "me") => {
+  const stream = events(await world.server.post(ask("hang", { user })));
+  await next(stream);
+  await world.server.logged(/message sent/);
+  return stream;
+};
+const code = async (response: Response) => [response.status, (await json(response)).error];
+const error = (code: string) => expect.objectContaining({ code, message: expect.stringMatching(/./) });
+/** The last word of a stream that ended with an error. */
+const ended = async (stream: ReturnType<typeof events>) => (await Array.fromAsync(stream)).at(-2);
+
+describe("the control key", () => {
+  test("is made for its owner alone, and is another than the chat key", () => {
+    expect(statSync(join(world.claude.base, "state/control.key")).mode & 0o777).toBe(0o600);
+    expect(controlKey(world)).not.toBe(world.server.key);
+    expect(world.server.log()).not.toContain(controlKey(world));
+  });
+
+  test("opens the sessions, which the chat key does not; and nothing else, which the chat key does", async () => {
+    await say("hello");
+    for (const path of ["", at("user:me"), `${at("user:me")}/screen`, "/nothing/at/all"]) {
+      const refused = await control(path, "GET", world.server.key);
+      expect(await code(refused)).toEqual([401, error("invalid_api_key")]);
+    }
+    for (const [path, method] of [
+      [at("user:me"), "DELETE"],
+      [`${at("user:me")}/reset`, "POST"],
+      [`${at("user:me")}/interrupt`, "POST"],
+    ] as const) {
+      const refused = await control(path, method, world.server.key);
+      expect((await json(refused)).error).toMatchObject({ message: expect.stringContaining("control.key") });
+    }
+    const chat = await world.server.post(ask("hello"), { authorization: `Bearer ${controlKey(world)}` });
+    expect((await json(chat)).error).toMatchObject({
+      code: "invalid_api_key",
+      message: expect.stringContaining("API key"),
+    });
+    expect((await control("")).status).toBe(200);
+  });
+});
+
+test("errors: no such session, a wrong method with the right one, nothing behind it", async () => {
+  await say("hello");
+  for (const [path, method] of [
+    ["/nobody", "GET"],
+    ["/nobody", "DELETE"],
+    ["/nobody/reset", "POST"],
+    ["/nobody/interrupt", "POST"],
+    ["/nobody/screen", "GET"],
+  ] as const) {
+    expect(await code(await control(path, method))).toEqual([404, error("session_not_found")]);
+  }
+  for (const [path, method, allowed] of [
+    ["", "POST", "GET"],
+    [at("user:me"), "PUT", "GET, DELETE"],
+    [`${at("user:me")}/reset`, "GET", "POST"],
+    [`${at("user:me")}/interrupt`, "DELETE", "POST"],
+    [`${at("user:me")}/screen`, "POST", "GET"],
+  ] as const) {
+    const response = await control(path, method);
+    expect(response.headers.get("allow")).toBe(allowed);
+    expect(await code(response)).toEqual([405, error("method_not_allowed")]);
+  }
+  expect(await code(await control(`${at("user:me")}/more`))).toEqual([404, error("unknown_url")]);
+  expect(await code(await control(`${at("user:me")}?transcript=yes`, "DELETE"))).toEqual([
+    400,
+    expect.objectContaining({ code: "invalid_request", param: "transcript" }),
+  ]);
+});
+
+describe("what is shown", () => {
+  test("of all, the last one first; of one its turns too, and no word that was said", async () => {
+    await say("a secret", "one");
+    await say("another secret", "two");
+    const list = await json(await control(""));
+    const session = {
+      key: "user:two",
+      source: "user",
+      agent: null,
+      chat: null,
+      workspace: world.claude.workspace,
+      model: null,
+      effort: null,
+      claude_session: expect.stringMatching(/^[\da-f-]{36}$/),
+      created_at: expect.any(Number),
+      last_active_at: expect.any(Number),
+      turns: 1,
+      state: "idle",
+      pid: expect.any(Number),
+      waiting: 0,
+    };
+    expect(list).toEqual({ object: "list", data: [session, { ...session, key: "user:one" }] });
+    const one = await json(await control(at("user:one")));
+    expect(one).toMatchObject({ key: "user:one", past_sessions: [] });
+    expect(one.last_turns).toEqual([
+      expect.objectContaining({ state: "done", tokens_in: 4, tokens_out: 1, claude_session: one.claude_session }),
+    ]);
+    expect(JSON.stringify([list, one])).not.toContain("secret");
+  });
+
+  test("whether it works, and how many wait", async () => {
+    const stream = await hang();
+    const waiting = await world.server.post(ask("hello", { user: "me" }));
+    expect(await json(await control(at("user:me")))).toMatchObject({ state: "busy", waiting: 1 });
+    await control(`${at("user:me")}/interrupt`, "POST");
+    await Array.fromAsync(stream);
+    await waiting.text();
+    expect(await json(await control(at("user:me")))).toMatchObject({ state: "idle", waiting: 0 });
+  });
+
+  test("under a key of any characters, also after a restart: then without a process", async () => {
+    const key = "agent:main/ü %2F?#&+%";
+    await (await world.server.post(ask("hello"), { "x-openclaw-session-key": "agent:main/x %2F?#&+%" })).text();
+    await say("hello", key);
+    await world.server.stop();
+    const again = await startServer({ ...world.claude.env, SYNTHESIS_HOME: join(world.claude.base, "state") });
+    for (const one of [`user:${key}`, "agent:main/x %2F?#&+%"]) {
+      const response = await control(at(one), "GET", controlKey(world), again.url);
+      expect(await json(response)).toMatchObject({ key: one, state: "cold", pid: null, turns: 1 });
+    }
+    const cold = await control(`${at(`user:${key}`)}/screen`, "GET", controlKey(world), again.url);
+    expect(await code(cold)).toEqual([409, error("not_running")]);
+    await again.stop();
+  });
+});
+
+describe("interrupt", () => {
+  test("ends the turn, tells its client, and keeps claude for the next message", async () => {
+    const stream = await hang();
+    expect((await control(`${at("user:me")}/interrupt`, "POST")).status).toBe(200);
+    expect(await ended(stream)).toMatchObject({ error: { code: "turn_interrupted" } });
+    expect(await say("hello")).toEqual({ text: "You said: hello", process: "warm" });
+  });
+
+  test("ends what only waits for a place; what comes after it is served", async () => {
+    await using full = await createWorld({ standIn: true, env: { SYNTHESIS_MAX_PROCESSES: "1" } });
+    const busy = new AbortController();
+    const held = await full.server.post(ask("hang", { user: "other" }), {}, busy.signal);
+    const waiting = full.server.post(ask("hello", { user: "me" }));
+    await full.server.logged(/a turn waits for a place/);
+    expect(await json(await askControl(full, at("user:me")))).toMatchObject({ state: "starting", waiting: 1 });
+    expect((await askControl(full, `${at("user:me")}/interrupt`, { method: "POST" })).status).toBe(200);
+    expect(await code(await waiting)).toEqual([400, error("turn_interrupted")]);
+    busy.abort();
+    await held.text().catch(() => "its client has left");
+    const after = await full.server.post(ask("hello", { user: "me", stream: false }));
+    expect([after.status, after.headers.get("x-synthesis-process")]).toEqual([200, "cold"]);
+  });
+
+  test("is refused when nothing runs", async () => {
+    await say("hello");
+    expect(await code(await control(`${at("user:me")}/interrupt`, "POST"))).toEqual([409, error("not_running")]);
+  });
+
+  test("is not taken by the official client for a fault to try again after", async () => {
+    const turn = world.server.openai.withOptions({ maxRetries: 2 }).chat.completions.create({
+      ...ask("hang", { user: "me" }),
+      stream: false,
+    } as never);
+    const failed = (async () => await turn)().catch((error: unknown) => error);
+    await world.server.logged(/message sent/);
+    await control(`${at("user:me")}/interrupt`, "POST");
+    expect(await failed).toMatchObject({ status: 400, code: "turn_interrupted" });
+    expect(world.server.log().match(/"message sent"/g)).toHaveLength(1);
+  });
+});
+
+describe("reset", () => {
+  const reset = () => control(`${at("user:me")}/reset`, "POST");
+
+  test("begins a new claude session with the next message, and keeps the old one as history", async () => {
+    await say("hello");
+    const before = await json(await control(at("user:me")));
+    expect(await json(await reset())).toMatchObject({ state: "cold", pid: null, turns: 0 });
+    await gone([before.pid as number]);
+    expect(await say("again")).toEqual({ text: "You said: again", process: "cold" });
+    const after = await json(await control(at("user:me")));
+    expect(after.claude_session).not.toBe(before.claude_session);
+    expect(after.turns).toBe(1);
+    expect(after.past_sessions).toMatchObject([{ claude_session: before.claude_session }]);
+    expect(after.last_turns).toMatchObject([
+      { claude_session: before.claude_session },
+      { claude_session: after.claude_session },
+    ]);
+  });
+
+  test("ends what runs and what waits, and serves what comes after it in the new session", async () => {
+    const running = await hang();
+    const waiting = await world.server.post(ask("waits", { user: "me" }));
+    const done = reset();
+    expect(await ended(running)).toMatchObject({ error: { code: "turn_interrupted" } });
+    expect(await ended(events(waiting))).toMatchObject({ error: { code: "turn_interrupted" } });
+    // The old claude is still ending, perhaps.
+    const [answer] = await Promise.all([say("hello"), done]);
+    expect(answer).toEqual({ text: "You said: hello", process: "cold" });
+    const { claude_session, past_sessions } = await json(await control(at("user:me")));
+    expect(past_sessions).toHaveLength(1);
+    expect(claude_session).not.toBe((past_sessions as { claude_session: string }[])[0]?.claude_session);
+  });
+
+  test("many of them at once, with messages between, leave one claude and no message unanswered", async () => {
+    await say("hello");
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, async (_, turn) => {
+        if (turn % 3 === 0) return (await reset()).status;
+        const response = await world.server.post(ask(`${turn}`, { user: "me", stream: false }));
+        const { error } = await json(response);
+        return error === undefined ? 200 : (error as { code: string }).code;
+      }),
+    );
+    for (const answer of answers) expect([200, "turn_interrupted"]).toContain(answer as never);
+    expect((await say("last")).text).toBe("You said: last");
+    const { pid } = await json(await control(at("user:me")));
+    expect(descendants(world.server.pid).filter((one) => one !== pid)).toEqual(guards());
+  });
+
+  test("of one that is only a row in the store", async () => {
+    await say("hello");
+    await world.server.stop();
+    const again = await startServer({
+      ...world.claude.env,
+      SYNTHESIS_HOME: join(world.claude.base, "state"),
+      SYNTHESIS_CLAUDE_BIN: join(world.claude.base, "claude"),
+    });
+    const response = await control(`${at("user:me")}/reset`, "POST", controlKey(world), again.url);
+    expect(await json(response)).toMatchObject({ state: "cold", turns: 0 });
+    const answer = await again.post(ask("hello", { user: "me", stream: false }));
+    expect(answer.headers.get("x-synthesis-process")).toBe("cold");
+    await again.stop();
+  });
+});
+
+/** What the server runs besides its claudes. */
+const guards = () => descendants(world.server.pid).filter((pid) => !claudes().includes(pid));
+const claudes = () =>
+  [...world.server.log().matchAll(/"message":"claude started".*?"pid":(\d+)/g)].map(([, pid]) => Number(pid));
+
+describe("delete", () => {
+  const image = `data:image/png;base64,${"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="}`;
+  const transcripts = () => readdirSync(join(world.claude.home, ".claude/projects/stand-in"));
+  const talk = async () => {
+    const content = [
+      { type: "text", text: "look" },
+      { type: "image_url", image_url: { url: image } },
+    ];
+    await (await world.server.post({ messages: [{ role: "user", content }], user: "me" })).text();
+  };
+
+  test("ends the process and forgets the session, its turns and its images, but not claude's own record", async () => {
+    await talk();
+    await control(`${at("user:me")}/reset`, "POST");
+    await talk();
+    const { pid } = await json(await control(at("user:me")));
+    const images = join(world.claude.base, "state/images");
+    expect(readdirSync(images)).toHaveLength(1);
+    expect(await json(await control(at("user:me"), "DELETE"))).toEqual({ key: "user:me", deleted: true });
+    await gone([pid as number]);
+    expect(readdirSync(images)).toEqual([]);
+    expect(transcripts()).toHaveLength(2);
+    expect((await control(at("user:me"))).status).toBe(404);
+    expect(await json(await control(""))).toEqual({ object: "list", data: [] });
+    expect(await say("hello")).toEqual({ text: "You said: hello", process: "cold" });
+    expect(await json(await control(at("user:me")))).toMatchObject({ turns: 1, past_sessions: [] });
+  });
+
+  test("removes claude's records, too, when it is told to", async () => {
+    await say("hello");
+    await control(`${at("user:me")}/reset`, "POST");
+    await say("hello");
+    await say("hello", "another");
+    await control(`${at("user:me")}?transcript=1`, "DELETE");
+    expect(transcripts()).toHaveLength(1);
+  });
+
+  test("ends a turn that runs; what comes meanwhile begins a new session", async () => {
+    const running = await hang();
+    const deleted = control(at("user:me"), "DELETE");
+    expect(await ended(running)).toMatchObject({ error: { code: "turn_interrupted" } });
+    const [answer] = await Promise.all([say("hello"), deleted]);
+    expect(answer).toEqual({ text: "You said: hello", process: "cold" });
+    expect(await json(await control(at("user:me")))).toMatchObject({ turns: 1, last_turns: [{ state: "done" }] });
+  });
+});

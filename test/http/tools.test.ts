@@ -1,0 +1,146 @@
+/** Client tools and the queue: who may pass whom, what waits for how long, and which tools are offered. */
+import { expect, test } from "bun:test";
+import { agentRequest, assistant, carrier, toolResult, user } from "../support/openclaw.ts";
+import { ask, events, next, texts } from "../support/sse.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+const TOOLS = { tools: [{ type: "function", function: { name: "lookup" } }] };
+
+interface Answer {
+  readonly content: string | null;
+  readonly calls: readonly { id: string; function: { name: string; arguments: string } }[];
+}
+
+async function send(world: World, body: object, headers: Record<string, string> = {}): Promise<Answer> {
+  const response = await world.server.post({ ...body, stream: false }, headers);
+  const parsed = (await response.json()) as {
+    choices?: { message: { content: string | null; tool_calls?: Answer["calls"] } }[];
+  };
+  const message = parsed.choices?.[0]?.message;
+  if (!message) throw new Error(JSON.stringify(parsed));
+  return { content: message.content, calls: message.tool_calls ?? [] };
+}
+const call = (world: World, name: string, count = 1) => send(world, ask(`call ${count}`, { user: name, ...TOOLS }));
+const bring = (name: string, calls: Answer["calls"], ...results: string[]) => ({
+  user: name,
+  ...TOOLS,
+  messages: [
+    user("call"),
+    assistant("", ...calls.map(({ id }) => [id, "lookup"] as const)),
+    ...results.map((content, at) => toolResult(calls[at]?.id ?? "", content)),
+  ],
+});
+
+test("results pass a queue that is full, and a turn that waits for them keeps its process", async () => {
+  await using world = await createWorld({
+    standIn: true,
+    env: { SYNTHESIS_MAX_PROCESSES: "1", SYNTHESIS_MAX_QUEUE: "1" },
+  });
+  const { calls } = await call(world, "me", 3);
+  expect(calls.map(({ function: { name, arguments: given } }) => [name, given])).toEqual([
+    ["lookup", '{"index":0}'],
+    ["lookup", '{"index":1}'],
+    ["lookup", '{"index":2}'],
+  ]);
+  const waits = send(world, ask("hello", { user: "you" }));
+  await world.server.logged(/turn waits for a place/);
+  const refused = await world.server.post(ask("hello", { user: "they" }));
+  expect(refused.status).toBe(429);
+  expect(await send(world, bring("me", calls, "A", "B", "C"))).toEqual({ content: "You said: A|B|C", calls: [] });
+  expect((await waits).content).toBe("You said: hello");
+});
+
+test("a client that takes one call at a time gets one at a time", async () => {
+  await using world = await createWorld({ standIn: true });
+  const first = await send(world, ask("call 2", { user: "me", ...TOOLS, parallel_tool_calls: false }));
+  expect(first.calls).toHaveLength(1);
+  const second = await send(world, bring("me", first.calls, "A"));
+  expect(second.calls).toHaveLength(1);
+  expect((await send(world, bring("me", second.calls, "B"))).content).toBe("You said: A|B");
+});
+
+test("the time in which the client is waited for does not count as claude's", async () => {
+  await using world = await createWorld({
+    standIn: true,
+    env: { SYNTHESIS_TURN_TIMEOUT_MS: "1500", SYNTHESIS_PROGRESS_TIMEOUT_MS: "1500" },
+  });
+  const { calls } = await call(world, "me");
+  // Begun later, and over its time: so is the one that waits.
+  const late = await world.server.post(ask("hang", { user: "you", stream: false }));
+  expect(late.status).toBe(504);
+  expect((await send(world, bring("me", calls, "A"))).content).toBe("You said: A");
+});
+
+test("a message that comes instead ends the wait, and is answered", async () => {
+  await using world = await createWorld({ standIn: true });
+  const { calls } = await call(world, "me", 2);
+  expect((await send(world, ask("never mind", { user: "me", ...TOOLS }))).content).toBe("You said: never mind");
+  // The calls are over: what is brought for them is a message like any other.
+  expect((await send(world, bring("me", calls, "A", "B"))).content).toEndWith(
+    "[lookup returned]\nA\n\n[lookup returned]\nB",
+  );
+});
+
+test("a client that leaves before it has its calls stops claude", async () => {
+  await using world = await createWorld({ standIn: true });
+  const { calls } = await call(world, "me");
+  const leaving = new AbortController();
+  const resumed = events(await world.server.post({ ...bring("me", calls, "A"), stream: true }, {}, leaving.signal));
+  await next(resumed);
+  await resumed.return(undefined);
+  leaving.abort();
+  expect((await send(world, ask("still there", { user: "me" }))).content).toEndWith("still there");
+});
+
+test("OpenClaw's results come with a carrier, and its own file and shell tools are not offered", async () => {
+  await using world = await createWorld({ standIn: true });
+  /** @param run each has a trace of its own */
+  const post = (messages: Parameters<typeof agentRequest>[0], run = 1) => {
+    const traceparent = `00-${String(run).padStart(32, "0")}-b7ad6b7169203331-01`;
+    const { request, headers } = agentRequest(messages, {
+      tools: ["read", "exec", "message"],
+      headers: { traceparent },
+    });
+    return send(world, request, Object.fromEntries(headers));
+  };
+  const asked = user("call 1");
+  const { calls } = await post([asked, carrier()]);
+  expect(calls.map((one) => one.function.name)).toEqual(["message"]);
+  const id = calls[0]?.id ?? "";
+  const answer = await post([asked, assistant("", [id, "message"]), toolResult(id, "sent"), carrier()]);
+  expect(answer.content).toBe("You said: sent");
+  // What has changed since is told with the result.
+  const again = user("call 1");
+  const history = [asked, assistant("done"), again];
+  const second = (await post([...history, carrier()], 2)).calls[0]?.id ?? "";
+  const news = [...history, assistant("", [second, "message"]), toolResult(second, "sent"), carrier("Subagents: one")];
+  expect((await post(news, 2)).content).toBe("You said: sent,<context>\nSubagents: one\n</context>");
+});
+
+const settings: [setting: string, tools: string[], called: string[]][] = [
+  ["all", ["read"], ["read"]],
+  ["none", ["lookup"], []],
+  ["look* message", ["other", "lookup"], ["lookup"]],
+  ["message", ["lookup"], []],
+];
+test.each(settings)("with SYNTHESIS_CLIENT_TOOLS=%s", async (setting, tools, called) => {
+  await using world = await createWorld({ standIn: true, env: { SYNTHESIS_CLIENT_TOOLS: setting } });
+  const { request, headers } = agentRequest([user("call 1")], { tools });
+  const { calls, content } = await send(world, request, Object.fromEntries(headers));
+  expect(calls.map((one) => one.function.name)).toEqual(called);
+  if (called.length === 0) expect(content).toBe("You said: ✗The tool none is no longer offered.");
+});
+
+test("a stream ends with the calls, and says so", async () => {
+  await using world = await createWorld({ standIn: true });
+  const response = await world.server.post(
+    ask("call 2", { user: "me", ...TOOLS, stream_options: { include_usage: true } }),
+  );
+  const all = await Array.fromAsync(events(response));
+  expect(all.at(-1)).toBe("[DONE]");
+  expect(all.slice(-3, -1)).toMatchObject([
+    { choices: [{ delta: { tool_calls: [{ index: 0, type: "function" }, { index: 1 }] }, finish_reason: null }] },
+    { choices: [{ delta: {}, finish_reason: "tool_calls" }] },
+  ]);
+  await Array.fromAsync(texts(await world.server.post(ask("hello", { user: "me" }))));
+});

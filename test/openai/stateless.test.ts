@@ -1,0 +1,104 @@
+/** A request as the turns of a dialogue: every message in its place, whatever a client may send. */
+import { describe, expect, test } from "bun:test";
+import { ApiError } from "../../src/openai/errors.ts";
+import { chatRequest } from "../../src/openai/request.ts";
+import { readStateless, unfenced } from "../../src/openai/stateless.ts";
+
+const read = (messages: object[], more: object = {}) => readStateless(chatRequest.parse({ messages, ...more }));
+const user = (content: unknown) => ({ role: "user", content });
+const assistant = (content: unknown) => ({ role: "assistant", content });
+/** `u` and `a` with the texts of their blocks. */
+const shape = (messages: object[]) =>
+  read(messages).turns.map(
+    ({ role, content }) =>
+      `${role[0]}: ${content.map((block) => (block.type === "text" ? block.text : "<image>")).join(" + ")}`,
+  );
+
+describe("turns", () => {
+  const cases: [what: string, messages: object[], shape: string[]][] = [
+    ["one message", [user("one")], ["u: one"]],
+    ["user and assistant", [user("one"), assistant("two"), user("three")], ["u: one", "a: two", "u: three"]],
+    ["several of one role are one turn", [user("one"), user("two")], ["u: one + two"]],
+    ["blank ones are none", [user("one"), assistant(" \n"), user([]), user("two")], ["u: one + two"]],
+    [
+      "one that begins with the assistant",
+      [assistant("one"), user("two")],
+      ["u: (The conversation begins with your words.)", "a: one", "u: two"],
+    ],
+    [
+      "a tool's call and result",
+      [
+        user("one"),
+        { ...assistant("two"), tool_calls: [{ id: "x", function: { name: "ls", arguments: "{}" } }] },
+        { role: "tool", tool_call_id: "x", content: [{ type: "text", text: "three" }] },
+      ],
+      ["u: one", "a: two + [called ls with {}]", "u: [result of ls]\nthree"],
+    ],
+    ["a result of nobody knows what", [{ role: "tool", content: "one" }], ["u: [result of a tool]\none"]],
+    [
+      "images as data URLs",
+      [
+        user([
+          { type: "image_url", image_url: "data:image/png;base64,aa" },
+          { type: "text", text: "one" },
+        ]),
+      ],
+      ["u: <image> + one"],
+    ],
+  ];
+  test.each(cases)("%s", (_what, messages, expected) => {
+    expect(shape(messages)).toEqual(expected);
+  });
+
+  const refused: [what: string, messages: object[], param: string][] = [
+    ["nothing to be answered", [user("one"), assistant("two")], "messages"],
+    ["only a system prompt", [{ role: "system", content: "one" }], "messages"],
+    [
+      "an image from elsewhere",
+      [user([{ type: "image_url", image_url: { url: "http://x/y.png" } }])],
+      "messages[0].content[0]",
+    ],
+    ["a sound", [user("one"), user([{ type: "input_audio" }])], "messages[1].content[0]"],
+  ];
+  test.each(refused)("%s is refused", (_what, messages, param) => {
+    const attempt = () => read(messages);
+    expect(attempt).toThrow(ApiError);
+    expect(attempt).toThrow(expect.objectContaining({ status: 400, param }));
+  });
+});
+
+test("the system prompt is all that system and developer say", () => {
+  const { system } = read([{ role: "system", content: "one" }, user("x"), { role: "developer", content: "two" }]);
+  expect(system).toBe("one\n\ntwo");
+});
+
+describe("an answer's format", () => {
+  const format = (response_format: object) => read([user("x")], { response_format });
+
+  test("is text, or JSON that is asked for in words", () => {
+    expect(read([user("x")]).format).toEqual({ type: "text" });
+    expect(format({ type: "text" }).format).toEqual({ type: "text" });
+    const object = format({ type: "json_object" });
+    expect(object.format).toEqual({ type: "json", schema: null });
+    expect(object.system).toContain("JSON object");
+  });
+
+  test("is a schema that claude holds to, where its root is an object", () => {
+    const schema = { type: "object", properties: {} };
+    const held = format({ type: "json_schema", json_schema: { name: "x", schema } });
+    expect([held.format, held.system]).toEqual([{ type: "json", schema }, ""]);
+    const list = format({ type: "json_schema", json_schema: { name: "x", schema: { type: "array" } } });
+    expect(list.format).toEqual({ type: "json", schema: null });
+    expect(list.system).toContain('{"type":"array"}');
+  });
+
+  test("is refused when it is none", () => {
+    expect(() => format({ type: 7 })).toThrow(expect.objectContaining({ status: 400, param: "response_format" }));
+  });
+});
+
+test("a code fence around an answer is taken off, and nothing else", () => {
+  expect(unfenced('```json\n{"a": 1}\n```')).toBe('{"a": 1}');
+  expect(unfenced(' ```\n{"a": 1}\n```\n')).toBe('{"a": 1}');
+  expect(unfenced('{"a": "```"}')).toBe('{"a": "```"}');
+});

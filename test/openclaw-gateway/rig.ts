@@ -1,0 +1,75 @@
+/** Everything between a person and the model: the real gateway, a recorder, synthesis, the real claude, the mock. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { createOpenClaw, type OpenClaw, provider } from "../support/openclaw-gateway.ts";
+import { type Recorder, startRecorder } from "../support/recorder.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+import { createWorld, type World, type WorldOptions } from "../support/world.ts";
+
+export interface Rig extends AsyncDisposable, Pick<World, "mock" | "claude"> {
+  readonly openclaw: OpenClaw;
+  readonly recorder: Recorder;
+  /** The workspaces of OpenClaw's two agents. */
+  readonly main: string;
+  readonly ops: string;
+  /** Ends synthesis, by default in peace, and starts it anew on the same state folder. */
+  restartSynthesis(signal?: NodeJS.Signals): Promise<void>;
+}
+
+const PLUGIN_FOLDER = join(import.meta.dir, "../../src/setup/openclaw-plugin");
+
+/** @param name of the scenario, for what the recorder writes */
+export async function createRig(name: string, { plugin }: { plugin: boolean }): Promise<Rig> {
+  let folders = { state: "", main: "", ops: "" };
+  const env: Record<string, string> = {};
+  const options: WorldOptions = {
+    env,
+    prepare: ({ base, workspace }) => {
+      folders = { state: join(base, "state"), main: workspace, ops: join(base, "ops") };
+      mkdirSync(folders.ops);
+      env.SYNTHESIS_ALLOWED_ROOTS = `${folders.main}:${folders.ops}`;
+    },
+  };
+  await using undo = new AsyncDisposableStack();
+  const world = undo.use(await createWorld(options));
+  const recorder = startRecorder(world.server.url);
+  undo.defer(() => recorder.stop());
+  recorder.scenario(name);
+  const openclaw = undo.use(
+    await createOpenClaw({
+      models: { providers: { synthesis: provider(recorder.url, world.server.key) } },
+      agents: {
+        ownership: "explicit",
+        defaults: { model: "synthesis/synthesis-claude-bridge", systemAgent: { agentId: "main" } },
+        entries: { main: { workspace: folders.main }, ops: { workspace: folders.ops } },
+      },
+    }),
+  );
+  if (plugin) {
+    const { code, stderr } = await openclaw.run(
+      ...["plugins", "install", "--link", PLUGIN_FOLDER, "--force", "--accept-capabilities"],
+    );
+    if (code !== 0) throw new Error(stderr);
+    // What a user may do: let the plugin know who speaks where.
+    await openclaw.run("config", "set", "plugins.entries.synthesis.hooks.allowConversationAccess", "true");
+  }
+  await openclaw.startGateway();
+
+  let second: TestServer | null = null;
+  undo.defer(async () => void (await second?.stop()));
+  const all = undo.move();
+  return {
+    mock: world.mock,
+    claude: world.claude,
+    openclaw,
+    recorder,
+    main: folders.main,
+    ops: folders.ops,
+    restartSynthesis: async (signal) => {
+      await (second ?? world.server).stop(signal);
+      second = await startServer({ ...world.serverEnv, SYNTHESIS_API_KEY: world.server.key });
+      recorder.pointAt(second.url);
+    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}

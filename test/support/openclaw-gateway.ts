@@ -1,0 +1,219 @@
+/**
+ * The real OpenClaw, for tests on it: a home and a state folder of its own, its gateway, and its command
+ * line. What it starts is ended with it, whatever happens.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { openClawIn } from "./openclaw-install.ts";
+
+/** What one of its commands said. */
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface OpenClaw extends AsyncDisposable {
+  readonly base: string;
+  readonly configFile: string;
+  /** The variables every program of it is started with. */
+  readonly env: Record<string, string>;
+  /** A program that can be started by its path, like the one `npm install -g` leaves. */
+  readonly program: string;
+  readonly config: () => Record<string, unknown>;
+  /** Runs `openclaw <args>`. */
+  run(...args: string[]): Promise<Outcome>;
+  /** Runs it, and reads what it prints as JSON. */
+  json<T>(...args: string[]): Promise<T>;
+  /** Starts the gateway, or starts it anew, and waits until it answers. */
+  startGateway(): Promise<void>;
+  stopGateway(): Promise<void>;
+  /** A turn through the gateway: what the agent says. */
+  agent(message: string, options?: { agent?: string; sessionKey?: string }): Promise<string>;
+  /** The same by the gateway's chat endpoint, which spares the start of a program. */
+  say(message: string, sessionKey: string): Promise<string>;
+  /** A method of the gateway's own protocol. */
+  call<T = unknown>(method: string, params: object): Promise<T>;
+  /** The gateway's own chat endpoint. */
+  chat(body: object, headers?: Record<string, string>, signal?: AbortSignal): Promise<Response>;
+  /** What the gateway has printed. */
+  readonly log: () => string;
+}
+
+const TOKEN = "a-token-for-tests";
+
+/**
+ * Runs a program in a group of its own, and ends all of that group with the program, or with whoever
+ * started this: a test that is killed closes the pipe that `cat` reads.
+ */
+const KEPT = '("$0" "$@" </dev/null; kill 0) & cat >/dev/null; kill 0';
+
+/** @param config what `openclaw.json` holds beside the gateway's own part */
+export async function createOpenClaw(config: Record<string, unknown>): Promise<OpenClaw> {
+  const installed = process.env.SYNTHESIS_TEST_OPENCLAW;
+  if (!installed) throw new Error("run these with `bun run test:openclaw`");
+  const { node, script } = openClawIn(installed);
+  const base = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-openclaw-")));
+  const state = join(base, "state");
+  const configFile = join(state, "openclaw.json");
+  const port = freePort();
+  mkdirSync(join(base, "home"));
+  mkdirSync(state, { mode: 0o700 });
+  const gatewayConfig = {
+    mode: "local",
+    port,
+    bind: "loopback",
+    auth: { mode: "token", token: TOKEN },
+    http: { endpoints: { chatCompletions: { enabled: true } } },
+  };
+  writeFileSync(configFile, JSON.stringify({ ...config, gateway: gatewayConfig }, null, 2), { mode: 0o600 });
+  const program = join(base, "openclaw");
+  writeFileSync(program, `#!/bin/sh\nexec '${node}' '${script}' "$@"\n`, { mode: 0o755 });
+  const env = {
+    PATH: `${dirname(node)}:${process.env.PATH}`,
+    HOME: join(base, "home"),
+    OPENCLAW_STATE_DIR: state,
+    OPENCLAW_NO_RESPAWN: "1",
+    NO_COLOR: "1",
+  };
+
+  let gateway: Bun.Subprocess | null = null;
+  let log = "";
+
+  const run = async (...args: string[]): Promise<Outcome> => {
+    const child = Bun.spawn([program, ...args], { cwd: base, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+    return { code: await child.exited, stdout, stderr };
+  };
+  const json = async <T>(...args: string[]): Promise<T> => {
+    let { code, stdout, stderr } = await run(...args);
+    // OpenClaw's own trouble: its command and its gateway close one database at the same time.
+    if (code !== 0 && /Agent database cleanup failed/.test(stderr)) ({ code, stdout, stderr } = await run(...args));
+    if (code !== 0) throw new Error(`openclaw ${args[0]}: ${stdout}${stderr}`);
+    return JSON.parse(stdout) as T;
+  };
+  const stopGateway = async () => {
+    if (!gateway) return;
+    const { pid, exited } = gateway;
+    signal(pid, "SIGTERM");
+    const patience = setTimeout(() => signal(pid, "SIGKILL"), 10_000);
+    await exited;
+    clearTimeout(patience);
+    // What it may have left behind in its group.
+    signal(pid, "SIGKILL");
+    gateway = null;
+  };
+
+  const chat = (body: object, headers: Record<string, string> = {}, signal?: AbortSignal) =>
+    fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${TOKEN}`, ...headers },
+      body: JSON.stringify({ model: "openclaw/main", ...body }),
+      ...(signal ? { signal } : {}),
+    });
+
+  return {
+    base,
+    configFile,
+    env,
+    program,
+    config: () => JSON.parse(readFileSync(configFile, "utf8")) as Record<string, unknown>,
+    run,
+    json,
+    stopGateway,
+    startGateway: async () => {
+      await stopGateway();
+      gateway = Bun.spawn(["sh", "-c", KEPT, program, "gateway", "run", "--port", `${port}`], {
+        cwd: base,
+        env,
+        // Its end is ours: see KEPT.
+        stdin: "pipe",
+        stdout: "pipe",
+        stderr: "pipe",
+        detached: true,
+      });
+      for (const stream of [gateway.stdout, gateway.stderr] as ReadableStream<Uint8Array>[]) {
+        void (async () => {
+          const decoder = new TextDecoder();
+          for await (const bytes of stream) log += decoder.decode(bytes, { stream: true });
+        })();
+      }
+      let gone = false;
+      void gateway.exited.then(() => {
+        gone = true;
+      });
+      while (!(await answers(`http://127.0.0.1:${port}/healthz`))) {
+        if (gone) throw new Error(`the gateway ended:\n${log}`);
+        await Bun.sleep(50);
+      }
+    },
+    agent: async (message, { agent = "main", sessionKey } = {}) => {
+      const key = sessionKey ? ["--session-key", sessionKey] : [];
+      const { result } = await json<{ result: { payloads: { text?: string }[] } }>(
+        ...["agent", "--agent", agent, ...key, "-m", message, "--json"],
+      );
+      return result.payloads.map(({ text }) => text ?? "").join("\n");
+    },
+    call: (method, params) => json("gateway", "call", method, "--params", JSON.stringify(params), "--json"),
+    chat,
+    say: async (message, sessionKey) => {
+      const body = { messages: [{ role: "user", content: message }] };
+      const response = await chat(body, { "x-openclaw-session-key": sessionKey });
+      const answer = (await response.json()) as {
+        choices?: { message: { content: string } }[];
+        error?: { message: string };
+      };
+      if (answer.error) throw new Error(answer.error.message);
+      return answer.choices?.[0]?.message.content ?? "";
+    },
+    log: () => log,
+    [Symbol.asyncDispose]: async () => {
+      await stopGateway();
+      rmSync(base, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A provider as `synthesis setup openclaw` would write it, but at another address. */
+export const provider = (url: string, apiKey: string) => ({
+  baseUrl: `${url}/v1`,
+  apiKey,
+  timeoutSeconds: 3600,
+  models: [
+    {
+      id: "synthesis-claude-bridge",
+      name: "Claude Code",
+      contextWindow: 200_000,
+      maxTokens: 32_000,
+      input: ["text", "image"],
+      compat: { sendSessionAffinityHeaders: true, supportsPromptCacheKey: true },
+    },
+  ],
+});
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, name);
+  } catch (error) {
+    // All of the group is gone already.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url)).ok;
+  } catch {
+    // Nobody listens yet.
+    return false;
+  }
+}
+
+/** OpenClaw wants to be told its port. */
+function freePort(): number {
+  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = server;
+  server.stop();
+  return port;
+}

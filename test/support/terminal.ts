@@ -1,0 +1,62 @@
+/** A person's terminal, in which a command of this program runs; what it shows, and what is typed into it. */
+import { createScreen } from "../../src/claude/screen.ts";
+import { descendants, named } from "./processes.ts";
+import { PROGRAM } from "./server.ts";
+import type { World } from "./world.ts";
+
+export interface TestTerminal {
+  /** Resolves with all that is to be seen when a part of it matches. */
+  shows(match: RegExp): Promise<string>;
+  type(keys: string): void;
+  /** Gives it another size; what the command has drawn so far is gone. */
+  resize(columns: number, rows: number): void;
+  /** Every byte that was written on it. */
+  readonly written: () => string;
+  /** The command's own process id. */
+  readonly pid: () => number;
+  readonly exited: Promise<unknown>;
+}
+
+/**
+ * Runs a command; after its end the terminal shows `code <its exit code>` and how the terminal is set.
+ * @param args the command's arguments
+ */
+export function openTerminal(world: World, args: readonly string[], columns = 120, rows = 42): TestTerminal {
+  let screen = createScreen(columns, rows);
+  const waiting: { match: RegExp; resolve: (screen: string) => void }[] = [];
+  let written = "";
+  const look = () => {
+    const text = screen.text();
+    for (const one of waiting.filter(({ match }) => match.test(text))) {
+      waiting.splice(waiting.indexOf(one), 1);
+      one.resolve(text);
+    }
+  };
+  const child = Bun.spawn(["/bin/sh", "-c", '"$@"; echo "code $?"; stty -a', "sh", ...PROGRAM, ...args], {
+    env: { ...world.claude.env, TERM: "xterm-256color", SYNTHESIS_HOME: `${world.claude.base}/state` },
+    terminal: {
+      cols: columns,
+      rows,
+      data: (_terminal, bytes) => {
+        written += Buffer.from(bytes).toString();
+        screen.write(bytes, look);
+      },
+    },
+  });
+  return {
+    shows: (match) => {
+      const { promise, resolve } = Promise.withResolvers<string>();
+      waiting.push({ match, resolve });
+      look();
+      return promise;
+    },
+    type: (keys) => void child.terminal?.write(keys),
+    resize: (columns, rows) => {
+      screen = createScreen(columns, rows);
+      child.terminal?.resize(columns, rows);
+    },
+    written: () => written,
+    pid: () => named(descendants(child.pid), /attach/)[0] as number,
+    exited: child.exited,
+  };
+}
