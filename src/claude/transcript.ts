@@ -11,8 +11,11 @@ import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { channelMessageId } from "../wire/hooks.ts";
 import { watchChanges } from "./watch.ts";
 
-/** How long the rows of a finished turn are waited for; the last is on disk some 120 ms after `Stop`. */
-const WAIT_MS = 500;
+/**
+ * How long the rows of a finished turn are waited for. The last is on disk some 120 ms after `Stop`, on a busy machine
+ * much later; nobody waits for it but a client that wants the figures, and its answer is complete by then.
+ */
+const WAIT_MS = 3_000;
 
 export interface TurnRecord {
   /** The text of each assistant message, in order; messages without text are left out. */
