@@ -169,6 +169,7 @@ export function launchHash(choice: LaunchChoice, config: Config): string {
     choice.model,
     choice.effort ?? effort,
     systemPrompt(choice, config),
+    choice.answersOnly,
     config.systemPrompt,
     permissionMode,
     allowedTools,

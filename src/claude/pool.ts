@@ -1,25 +1,39 @@
-/** All running claudes: starts them, finds them by their tokens, makes room for others, ends them. */
+/** All running claudes: starts them, finds them by their tokens, makes room for others, boots some ahead, ends them. */
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
+import { MEGABYTE } from "../config/machine.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { shuttingDown } from "../openai/errors.ts";
+import { ApiError, shuttingDown } from "../openai/errors.ts";
 import type { LaunchSpec } from "./launch.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
+import { measureTrees } from "./memory.ts";
 import { ClaudeProcess } from "./process.ts";
 import { SessionFolder } from "./session-file.ts";
+import { type SpareSpec, Spares } from "./spares.ts";
 import { digest } from "./tokens.ts";
 
 const log = getLogger(["synthesis", "pool"]);
+
+/** Between two measurements of all that run, in ms. */
+const MEASURE_MS = 5_000;
+/** What a claude takes that has not been measured, if none has, in bytes. */
+const TYPICAL_BYTES = 250 * MEGABYTE;
+/** The machine counts as quiet, and a spare may be booted, when for so long, in ms, no claude and no turn has begun. */
+const QUIET_MS = 1_000;
 
 export interface Pool {
   /**
    * Starts a claude as soon as there is a place for it: those who ask are served in turn, and the claude
    * that has been idle longest is ended for them. A busy one never is.
    * @param signal ends the wait for a place
-   * @throws ApiError 503 when claude cannot be started
+   * @throws ApiError 503 when claude cannot be started, or another one has the session open
    */
   start(spec: LaunchSpec, signal: AbortSignal): Promise<ClaudeProcess>;
+  /** A spare for a conversation that begins, with a claude session of its own; null when none suits. */
+  adopt(spec: LaunchSpec): ClaudeProcess | null;
+  /** How conversations to come are likely to be started, the likeliest first. */
+  expect(specs: readonly SpareSpec[]): void;
   /** Told by a conversation whose claude has nothing to do: it may be ended for somebody who waits. */
   noteIdle(): void;
   /** A claude could be started at once, though an idle one may have to end for it. */
@@ -57,19 +71,74 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
   const waiting: (() => void)[] = [];
   let taken = 0;
   let stopping = false;
-  const sweep = setInterval(endIdle, Math.min(60_000, config.idleKillMs / 2));
+  const sweep = setInterval(endUnused, Math.min(60_000, config.idleKillMs / 2));
+  const spares = new Spares<ClaudeProcess>(config);
+  let quiet: Timer | undefined;
+  let measuring = setTimeout(measure, MEASURE_MS);
 
+  /** The first is the first to go: spares, which nobody misses, then who has been idle longest. */
   const idle = () =>
     [...processes]
       .filter((process) => process.state === "ready" && !process.isBusy())
-      .sort((one, other) => one.lastActiveAt - other.lastActiveAt);
+      .sort(
+        (one, other) => Number(spares.has(other)) - Number(spares.has(one)) || one.lastActiveAt - other.lastActiveAt,
+      );
+
+  /** What one more claude is likely to take, in bytes. */
+  function typicalMemory(): number {
+    const known = [...processes].flatMap(({ memory }) => memory ?? []);
+    return known.length === 0 ? TYPICAL_BYTES : known.reduce((sum, bytes) => sum + bytes, 0) / known.length;
+  }
+
+  const memoryOf = (some: Iterable<ClaudeProcess>) => {
+    const typical = typicalMemory();
+    return [...some].reduce((sum, { memory }) => sum + (memory ?? typical), 0);
+  };
+
+  /** So many more claudes may be started. The first always may: without one nothing works. */
+  const hasPlace = (count = 1) =>
+    taken === 0 ||
+    (taken < config.maxProcesses && memoryOf(processes) + count * typicalMemory() <= config.memoryMb * MEGABYTE);
+
+  async function measure(): Promise<void> {
+    try {
+      const trees = await measureTrees([...processes].map(({ pid }) => pid));
+      for (const process of processes) process.memory = trees.get(process.pid) ?? process.memory;
+    } catch (error) {
+      // What was measured before holds on.
+      log.warning("memory not measured: {error}", { error });
+    }
+    if (stopping) return;
+    keepWithinMemory();
+    measuring = setTimeout(measure, MEASURE_MS);
+  }
+
+  /** Ends idle claudes until the others fit into the budget, and has those restarted that have grown too large. */
+  function keepWithinMemory(): void {
+    const staying = new Set([...processes].filter(({ state }) => state !== "draining"));
+    for (const process of idle()) {
+      if (memoryOf(staying) <= config.memoryMb * MEGABYTE) break;
+      staying.delete(process);
+      endIdle(process, "to save memory");
+    }
+    for (const process of idle()) {
+      if ((process.memory ?? 0) <= config.processMemoryMb * MEGABYTE || !process.hasWorked) continue;
+      log.info("claude has grown too large", { session: process.spec.sessionKey, pid: process.pid });
+      process.onOutgrown();
+    }
+    admit();
+  }
+
+  function endIdle(process: ClaudeProcess, why: string): void {
+    log.info("idle claude ended {why}", { session: process.spec.sessionKey, pid: process.pid, why });
+    spares.delete(process);
+    void process.stop();
+  }
 
   /** Ends claudes that nobody has needed for long. */
-  function endIdle(): void {
+  function endUnused(): void {
     for (const process of idle()) {
-      if (Date.now() - process.lastActiveAt < config.idleKillMs) continue;
-      log.info("idle claude ended", { session: process.spec.sessionKey, pid: process.pid });
-      void process.stop();
+      if (Date.now() - process.lastActiveAt >= config.idleKillMs) endIdle(process, "since nobody needs it");
     }
   }
 
@@ -77,14 +146,13 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
   function makeRoom(): void {
     const ending = [...processes].filter((process) => process.state === "draining").length;
     for (const process of idle().slice(0, Math.max(0, waiting.length - ending))) {
-      log.info("idle claude ended to make room", { session: process.spec.sessionKey, pid: process.pid });
-      void process.stop();
+      endIdle(process, "to make room");
     }
   }
 
   async function takePlace(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (waiting.length === 0 && taken < config.maxProcesses) {
+    if (waiting.length === 0 && hasPlace()) {
       taken += 1;
       return;
     }
@@ -103,46 +171,115 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
     await promise.finally(() => signal.removeEventListener("abort", leave));
   }
 
-  /** Hands a place on to the next who waits. */
+  function endTimers(): void {
+    stopping = true;
+    clearInterval(sweep);
+    clearTimeout(measuring);
+    clearTimeout(quiet);
+  }
+
+  /** Gives places to those who wait, as long as there are any. */
+  function admit(): void {
+    while (waiting.length > 0 && hasPlace()) {
+      taken += 1;
+      waiting.shift()?.();
+    }
+    if (waiting.length > 0) makeRoom();
+  }
+
   function leavePlace(): void {
-    const next = waiting.shift();
-    if (next) next();
-    else taken -= 1;
+    taken -= 1;
+    admit();
+    planSpare();
+  }
+
+  /** Starts a claude in a place that is taken; the place is left when it is gone. */
+  function launch(spec: LaunchSpec): ClaudeProcess {
+    try {
+      if (stopping) throw shuttingDown();
+      const rival = spec.resume ? sessionFolder.holder(spec.claudeSession) : null;
+      if (rival !== null) throw sessionInUse(rival);
+      const place = {
+        port: port(),
+        folder: join(paths.run, crypto.randomUUID()),
+        plugin: paths.plugin,
+        managed,
+        sessionFolder,
+      };
+      const process = new ClaudeProcess(spec, place, config, env);
+      processes.add(process);
+      byBridge.set(digest(process.bridgeToken), process);
+      byHook.set(digest(process.hookToken), process);
+      void process.exited.then(() => {
+        processes.delete(process);
+        // Not by us: it could not be started, or was killed. The like is not tried again before a conversation has been.
+        if (spares.has(process)) spares.forget(process.spec);
+        spares.delete(process);
+        byBridge.delete(digest(process.bridgeToken));
+        byHook.delete(digest(process.hookToken));
+        leavePlace();
+      });
+      return process;
+    } catch (error) {
+      leavePlace();
+      throw error;
+    }
+  }
+
+  /** Looks for a spare that is missing as soon as the machine is quiet. */
+  function planSpare(): void {
+    clearTimeout(quiet);
+    if (!stopping && config.spares > 0) quiet = setTimeout(prepareSpare, QUIET_MS);
+  }
+
+  function prepareSpare(): void {
+    // Whoever is starting plans again when it is there.
+    if ([...processes].some(({ state }) => state === "starting")) return;
+    const { missing, surplus } = spares.plan();
+    for (const spare of surplus) endIdle(spare, "since it suits nobody");
+    // Room for one is left to whoever comes.
+    if (!missing || waiting.length > 0 || !hasPlace(2)) return;
+    taken += 1;
+    try {
+      const sessionKey = `spare:${crypto.randomUUID()}`;
+      const spare = launch({ ...missing, sessionKey, claudeSession: crypto.randomUUID(), resume: false });
+      spares.add(spare);
+      spare.ready.then(planSpare, () => {});
+    } catch (error) {
+      spares.forget(missing);
+      log.warning("spare not started: {error}", { error });
+    }
   }
 
   return {
     async start(spec, signal) {
       await takePlace(signal);
-      try {
-        if (stopping) throw shuttingDown();
-        const place = {
-          port: port(),
-          folder: join(paths.run, crypto.randomUUID()),
-          plugin: paths.plugin,
-          managed,
-          sessionFolder,
-        };
-        const process = new ClaudeProcess(spec, place, config, env);
-        processes.add(process);
-        byBridge.set(digest(process.bridgeToken), process);
-        byHook.set(digest(process.hookToken), process);
-        void process.exited.then(() => {
-          processes.delete(process);
-          byBridge.delete(digest(process.bridgeToken));
-          byHook.delete(digest(process.hookToken));
-          leavePlace();
-        });
-        return process;
-      } catch (error) {
-        leavePlace();
-        throw error;
-      }
+      const process = launch(spec);
+      const noteReady = () => {
+        if (!spec.resume) spares.noteBegun(spec);
+        planSpare();
+      };
+      process.ready.then(noteReady, () => {});
+      return process;
+    },
+    adopt(spec) {
+      const spare = spares.take(spec);
+      if (!spare) return null;
+      spare.adopt(spec.sessionKey);
+      spares.noteBegun(spec);
+      planSpare();
+      return spare;
+    },
+    expect: (specs) => {
+      for (const spec of specs.toReversed()) spares.noteBegun(spec);
+      planSpare();
     },
     noteIdle: () => {
       if (waiting.length > 0) makeRoom();
+      planSpare();
     },
     get hasRoom() {
-      return waiting.length === 0 && (taken < config.maxProcesses || idle().length > 0);
+      return waiting.length === 0 && (hasPlace() || idle().length > 0);
     },
     byBridgeToken: (token) => ofToken(byBridge, token),
     byHookToken: (token) => ofToken(byHook, token),
@@ -153,18 +290,25 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
       return [...processes].filter((process) => process.connected).length;
     },
     async stopAll() {
-      stopping = true;
-      clearInterval(sweep);
+      endTimers();
       sessionFolder.close();
       await Promise.all([...processes].map((process) => process.stop()));
     },
     killAll: () => {
-      stopping = true;
-      clearInterval(sweep);
+      endTimers();
       for (const process of processes) process.kill();
     },
   };
 }
+
+const sessionInUse = (pid: number) =>
+  new ApiError(
+    "session_in_use",
+    `Another claude (pid ${pid}) has this conversation open, in a terminal perhaps, and two at once would spoil its ` +
+      "record. Close that one and send the message again.",
+    null,
+    30,
+  );
 
 const ofToken = (processes: ReadonlyMap<string, ClaudeProcess>, token: string | null): ClaudeProcess | undefined =>
   token === null ? undefined : processes.get(digest(token));

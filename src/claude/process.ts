@@ -84,7 +84,6 @@ export interface ProcessPlace {
 }
 
 export class ClaudeProcess implements ConnectionOwner {
-  readonly spec: LaunchSpec;
   readonly bridgeToken = newToken();
   readonly hookToken = newToken();
   /** Resolves when messages can be sent; rejects with an ApiError when that will never be. */
@@ -96,9 +95,14 @@ export class ClaudeProcess implements ConnectionOwner {
   onPermission: (hook: PermissionHook, signal: AbortSignal) => Promise<Verdict> = async () => NOBODY;
   /** Says whether the process works for somebody. The conversation knows; nobody else does. */
   isBusy: () => boolean = () => false;
+  /** The conversation restarts it here, since it has grown too large. */
+  onOutgrown: () => void = () => {};
+  /** What it and all that it has started take, in bytes, as last measured; null before that. */
+  memory: number | null = null;
   /** When it last did something for somebody, in ms of `Date.now()`. */
   lastActiveAt = Date.now();
 
+  #spec: LaunchSpec;
   readonly #config: Config;
   readonly #place: ProcessPlace;
   readonly #child: Bun.Subprocess;
@@ -115,6 +119,8 @@ export class ClaudeProcess implements ConnectionOwner {
   readonly #startDeadline: Timer;
   #killTimer: Timer | undefined;
   #unwatchStatus: (() => void) | undefined;
+  #isShared = false;
+  #hasWorked = false;
   #state: ProcessState = "starting";
   #connection: Connection | null = null;
   /** While the socket is away: resolves with whether it came back in time. */
@@ -136,7 +142,7 @@ export class ClaudeProcess implements ConnectionOwner {
 
   /** @throws ApiError (503) when the program cannot be started at all */
   constructor(spec: LaunchSpec, place: ProcessPlace, config: Config, parentEnv: Record<string, string | undefined>) {
-    this.spec = spec;
+    this.#spec = spec;
     this.#catalogue = spec.tools;
     for (const [name, { definition }] of spec.tools) this.#offered.set(name, definition);
     this.#config = config;
@@ -193,6 +199,32 @@ export class ClaudeProcess implements ConnectionOwner {
     log.info("claude started", { session: spec.sessionKey, pid: this.pid, resume: spec.resume });
   }
 
+  get spec(): LaunchSpec {
+    return this.#spec;
+  }
+
+  /** From now on it is this conversation's; it has been nobody's so far. */
+  adopt(sessionKey: string): void {
+    log.info("spare adopted", { session: sessionKey, pid: this.pid, spare: this.spec.sessionKey });
+    this.#spec = { ...this.spec, sessionKey };
+    this.lastActiveAt = Date.now();
+  }
+
+  /** How one is to be started that takes its place. */
+  get successor(): LaunchSpec {
+    return { ...this.spec, tools: this.#catalogue, resume: true };
+  }
+
+  /** It can be sent messages, now or soon. */
+  get isUsable(): boolean {
+    return this.#state === "starting" || (this.#state === "ready" && this.connected);
+  }
+
+  /** It has had a message since it was started. */
+  get hasWorked(): boolean {
+    return this.#hasWorked;
+  }
+
   get pid(): number {
     return this.#child.pid;
   }
@@ -212,6 +244,11 @@ export class ClaudeProcess implements ConnectionOwner {
 
   noteSign(): void {
     this.#lastSignAt = Date.now();
+  }
+
+  /** Another claude has had this session open, too: what it has added to the record, this one does not know. */
+  get isShared(): boolean {
+    return this.#isShared;
   }
 
   get state(): ProcessState {
@@ -234,6 +271,7 @@ export class ClaudeProcess implements ConnectionOwner {
    */
   send(messageId: string, chatId: string, content: string, images: readonly string[], again = false): boolean {
     this.lastActiveAt = Date.now();
+    this.#hasWorked = true;
     // claude waits for no call of an earlier message.
     if (!again) this.#calls.clear();
     // message_id first: what the conversation's key may hold comes after it in the tag.
@@ -435,9 +473,20 @@ export class ClaudeProcess implements ConnectionOwner {
       this.#endStart();
       this.#state = "ready";
       this.#closeScreen();
-      this.#unwatchStatus = this.#place.sessionFolder.watch(this.#connection.pid, () =>
-        this.onEvent({ type: "status" }),
-      );
+      this.#unwatchStatus = this.#place.sessionFolder.watch({
+        pid: this.#connection.pid,
+        claudeSession: this.spec.claudeSession,
+        onChange: () => this.onEvent({ type: "status" }),
+        onRival: (rival) => {
+          if (this.#isShared) return;
+          this.#isShared = true;
+          log.warning("another claude has opened this session", {
+            session: this.spec.sessionKey,
+            pid: this.pid,
+            rival,
+          });
+        },
+      });
       log.info("claude ready", { session: this.spec.sessionKey, pid: this.pid });
       this.#whenReady.resolve();
     }

@@ -1,8 +1,9 @@
 /**
- * claude's own word on whether it works: `<config>/sessions/<pid>.json`, which it keeps while it runs.
- * (Only these files are read: beside them lie keys that are none of our business.)
+ * claude's own word on itself: `<config>/sessions/<pid>.json`, which it keeps while it runs. It says whether
+ * claude works, and which session it has open: claude does not mind two processes on one session, though both
+ * write into its transcript. (Only these files are read: beside them lie keys that are none of our business.)
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { configFolder } from "./transcript.ts";
@@ -14,44 +15,123 @@ export interface SessionStatus {
   readonly since: number;
 }
 
-const session = z.looseObject({ status: z.string(), statusUpdatedAt: z.number() });
+const session = z.looseObject({
+  pid: z.number(),
+  sessionId: z.string(),
+  /** Unix time in ms. */
+  startedAt: z.number(),
+  /** On Linux the start time that /proc has of the process, in clock ticks. */
+  procStart: z.string().optional(),
+  /** Not there before claude is ready. */
+  status: z.string().optional(),
+  statusUpdatedAt: z.number().optional(),
+});
+type SessionFile = z.infer<typeof session>;
+
+/** One claude of ours, and what it is told. */
+export interface SessionListener {
+  readonly pid: number;
+  readonly claudeSession: string;
+  /** Its own file may have changed. */
+  onChange(): void;
+  /** Another claude has opened its session. */
+  onRival(pid: number): void;
+}
 
 /** The folder of all session files, watched once for all claudes. */
 export class SessionFolder {
   readonly #folder: string;
-  readonly #listeners = new Map<string, () => void>();
+  readonly #listeners = new Map<string, SessionListener>();
   #watch: Watch | undefined;
 
   constructor(env: Record<string, string | undefined>) {
     this.#folder = join(configFolder(env), "sessions");
   }
 
-  /** What the file of the claude with this process id says; null when it says nothing that can be read. */
+  /** Whether the claude with this process id works, as it says; null when it says nothing that can be read. */
   read(pid: number): SessionStatus | null {
-    try {
-      const file = readFileSync(join(this.#folder, `${pid}.json`), "utf8");
-      const { status, statusUpdatedAt } = session.parse(JSON.parse(file));
-      return { status, since: statusUpdatedAt };
-    } catch {
-      // Not there, or half written: the next change announces itself.
-      return null;
-    }
+    const file = this.#parse(`${pid}.json`);
+    if (file?.status === undefined || file.statusUpdatedAt === undefined) return null;
+    return { status: file.status, since: file.statusUpdatedAt };
   }
 
-  /** Calls `onChange` when that file may have changed, until the function it gives is called. */
-  watch(pid: number, onChange: () => void): () => void {
+  /** The process id of a running claude that has this session open; null when none has. */
+  holder(claudeSession: string): number | null {
+    const files = existsSync(this.#folder) ? readdirSync(this.#folder).filter((name) => /^\d+\.json$/.test(name)) : [];
+    for (const name of files) {
+      const file = this.#parse(name);
+      if (file?.sessionId === claudeSession && isAlive(file)) return file.pid;
+    }
+    return null;
+  }
+
+  /** Tells a listener what it should know, until the function it gives is called. */
+  watch(listener: SessionListener): () => void {
     // Made by the first claude that ever runs.
     if (!this.#watch && existsSync(this.#folder)) {
-      this.#watch = watchChanges(this.#folder, (file) => {
-        if (file === null) for (const listener of this.#listeners.values()) listener();
-        else this.#listeners.get(file)?.();
+      this.#watch = watchChanges(this.#folder, (name) => {
+        for (const one of name === null ? readdirSync(this.#folder) : [name]) this.#look(one);
       });
     }
-    this.#listeners.set(`${pid}.json`, onChange);
-    return () => this.#listeners.delete(`${pid}.json`);
+    const name = `${listener.pid}.json`;
+    this.#listeners.set(name, listener);
+    return () => this.#listeners.delete(name);
   }
 
   close(): void {
     this.#watch?.close();
   }
+
+  #look(name: string): void {
+    const own = this.#listeners.get(name);
+    if (own) own.onChange();
+    else if (/^\d+\.json$/.test(name)) {
+      const file = this.#parse(name);
+      if (!file) return;
+      for (const listener of this.#listeners.values()) {
+        if (listener.claudeSession === file.sessionId) listener.onRival(file.pid);
+      }
+    }
+  }
+
+  #parse(name: string): SessionFile | null {
+    try {
+      return session.parse(JSON.parse(readFileSync(join(this.#folder, name), "utf8")));
+    } catch {
+      // Not there, or half written: the next change announces itself.
+      return null;
+    }
+  }
+}
+
+/** A claude that was killed leaves its file behind, and its process id may have become another program's. */
+function isAlive({ pid, procStart, startedAt }: SessionFile): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // EPERM: it runs, as another user.
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
+  }
+  return process.platform === "linux" ? hasStarted(pid, procStart) : wasThere(pid, startedAt);
+}
+
+function hasStarted(pid: number, procStart: string | undefined): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The second field is the program's name in brackets, which may hold anything; the 22nd is the start time.
+    const startTime = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    return procStart === undefined || procStart === startTime;
+  } catch {
+    // Gone in the meantime.
+    return false;
+  }
+}
+
+/** Elsewhere `ps` says to the second when a process began: one that is younger than the file is another one. */
+function wasThere(pid: number, startedAt: number): boolean {
+  const { stdout } = Bun.spawnSync(["ps", "-o", "lstart=", "-p", `${pid}`], {
+    env: { ...process.env, LC_ALL: "C" },
+  });
+  const began = Date.parse(stdout.toString());
+  return Number.isNaN(began) || began <= startedAt + 2_000;
 }

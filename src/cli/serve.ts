@@ -17,6 +17,7 @@ import { createConversations } from "../conversation/conversations.ts";
 import { createOneShots } from "../conversation/one-shots.ts";
 import { createPermissions } from "../conversation/permissions.ts";
 import { picturesIn } from "../conversation/pictures.ts";
+import { likelyLaunches } from "../conversation/record.ts";
 import { listen } from "../http/listen.ts";
 import { PLUGIN_NAME, writePlugin } from "../plugin/manifest.ts";
 import { openStore } from "../store/database.ts";
@@ -87,6 +88,8 @@ export function serveCommand(): Command {
     const server = openPort(config, () => listen(deps));
     lock.announce(server.port ?? config.bridgePort);
     writePlugin(paths.plugin, server.port ?? config.bridgePort, thisProgram());
+
+    pool.expect(likelyLaunches(sessions, config));
 
     const guard = startGuard([...thisProgram(), "sweep", "--home", paths.home]);
 

@@ -5,6 +5,7 @@
 import { delimiter } from "node:path";
 import { z } from "zod";
 import { REPLY_MODES } from "../wire/frames.ts";
+import { MEGABYTE, machineMemory } from "./machine.ts";
 import type { Paths } from "./paths.ts";
 
 /** Something that may come as JSON, as it does from the environment and the command line. */
@@ -101,6 +102,15 @@ export const settings = {
     .union([z.boolean(), z.stringbool()])
     .describe("Let claude use an ANTHROPIC_API_KEY from the environment instead of its login"),
   maxProcesses: number(z.number().int().min(1).max(256)).describe("How many claude processes may run at once"),
+  spares: number(z.number().int().min(0).max(16)).describe(
+    "How many claudes are booted ahead, for conversations to come",
+  ),
+  memoryMb: number(z.number().int().min(1)).describe(
+    "What all claudes may take together, in MB, with all that they start; idle ones make room",
+  ),
+  processMemoryMb: number(z.number().int().min(1)).describe(
+    "What one claude may take, in MB; one that has grown larger is restarted when it is idle",
+  ),
   oneShots: z
     .enum(["print", "interactive"])
     .describe(
@@ -155,6 +165,9 @@ export function defaults(paths: Paths): Config {
     identityFallback: "one-shot",
     useApiKey: false,
     maxProcesses: 8,
+    spares: 0,
+    memoryMb: Math.round(machineMemory() / MEGABYTE / 2),
+    processMemoryMb: 2_048,
     oneShots: "print",
     maxOneShots: 4,
     maxQueue: 64,

@@ -335,7 +335,8 @@ export class Conversation {
     const { offer, input } = request;
     await process.offerTools(offer.catalogue);
     const transcript = await this.#record.transcript();
-    const plan = planTurn(this.#record.told, request, temperature === "cold");
+    const isFresh = temperature === "cold" || temperature === "spare";
+    const plan = planTurn(this.#record.told, request, isFresh);
     this.#carried = input.context.join("\n\n");
     const images = readPictures(plan.messages.flatMap((message) => message.images));
     const run = new TurnRun({
@@ -405,6 +406,7 @@ export class Conversation {
       current?.state === "ready" &&
       current.spec.claudeSession === session.claudeSession &&
       launchHash(current.spec.choice, this.#deps.config) === session.launchHash &&
+      !current.isShared &&
       (await current.isConnected()) &&
       (await this.#foreignEnds(reply.left))
     ) {
@@ -426,11 +428,10 @@ export class Conversation {
       choice: ConversationRecord.choice(session),
       tools: request.offer.catalogue,
     };
-    const process = await this.#deps.pool.start(spec, reply.left);
-    this.#process = process;
-    process.isBusy = () => this.isBusy;
-    process.onEvent = (event) => this.#takeEvent(process, event);
-    process.onPermission = (hook, signal) => this.#askPermission(hook, signal);
+    const spare = resume ? null : this.#deps.pool.adopt(spec);
+    if (spare) this.#record.adopt(spare.spec.claudeSession);
+    const process = spare ?? (await this.#deps.pool.start(spec, reply.left));
+    this.#own(process);
     try {
       await process.ready;
     } catch (error) {
@@ -444,7 +445,34 @@ export class Conversation {
       // What the client remembers, it brings itself.
       if (!request.input.hasHistory) reply.put({ type: "text", text: FORGOTTEN });
     }
-    return [process, resume ? "resumed" : "cold", claudeSession];
+    return [process, resume ? "resumed" : spare ? "spare" : "cold", process.spec.claudeSession];
+  }
+
+  #own(process: ClaudeProcess): void {
+    this.#process = process;
+    process.isBusy = () => this.isBusy;
+    process.onEvent = (event) => this.#takeEvent(process, event);
+    process.onPermission = (hook, signal) => this.#askPermission(hook, signal);
+    process.onOutgrown = () => this.#restart(process);
+  }
+
+  /** Ends an idle claude and resumes it, while nobody waits for it. */
+  #restart(process: ClaudeProcess): void {
+    this.#changes.push(async () => {
+      if (this.#process !== process || process.state !== "ready") return;
+      await process.stop();
+      const { pool, config } = this.#deps;
+      if (!pool.hasRoom || (await this.#record.transcript()) === null) return;
+      try {
+        const next = await pool.start(process.successor, AbortSignal.timeout(config.readyTimeoutMs));
+        this.#own(next);
+        await next.ready;
+      } catch (error) {
+        // The next message tries again, and its sender is told.
+        log.warning("claude not restarted: {error}", { session: this.identity.key, error });
+      }
+    });
+    void this.#work();
   }
 
   /** Waits until claude is done with prompts that are not ours. False when that takes longer than a turn may. */

@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import { type LaunchChoice, launchHash } from "../claude/launch.ts";
+import type { SpareSpec } from "../claude/spares.ts";
 import { findPrompt, findTranscript, removeTranscript } from "../claude/transcript.ts";
 import type { Config } from "../config/schema.ts";
 import type { SessionRow } from "../store/schema.ts";
@@ -14,6 +15,7 @@ import type { Request } from "./conversation.ts";
 import type { Identity } from "./identity.ts";
 import type { Pictures } from "./pictures.ts";
 import { isReset, type Told } from "./told.ts";
+import { allowedWorkspace } from "./workspace.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
 
@@ -24,6 +26,14 @@ export interface RecordDeps {
   readonly pictures: Pictures;
   readonly env: Record<string, string | undefined>;
 }
+
+/** How conversations to come are likely to be started: as those that were used last. */
+export const likelyLaunches = (sessions: Sessions, config: Config): SpareSpec[] =>
+  sessions.latest(config.spares).flatMap((row) => {
+    const { trusted } = allowedWorkspace(row.workspace, config) ?? {};
+    // Which tools a client brings is not known before it comes.
+    return trusted === undefined ? [] : [{ trusted, choice: ConversationRecord.choice(row), tools: new Map() }];
+  });
 
 export class ConversationRecord {
   readonly #identity: Identity;
@@ -105,6 +115,13 @@ export class ConversationRecord {
     this.#told = [];
     this.#transcript = null;
     return next;
+  }
+
+  /** Begins in a claude session that is there already, and that nobody has used. */
+  adopt(claudeSession: string): void {
+    const row = { ...(this.#row as SessionRow), claudeSession };
+    this.#save(row);
+    this.#row = row;
   }
 
   /** Begins anew, whatever the client will say next. */

@@ -7,7 +7,7 @@ import type { ToolCall } from "../openai/tools.ts";
 const PATIENCE_MS = 1_000;
 
 /** How the request found its claude. */
-export type Temperature = "warm" | "cold" | "resumed" | "waiting";
+export type Temperature = "warm" | "cold" | "spare" | "resumed" | "waiting";
 
 export type ReplyPart =
   | { readonly type: "text"; readonly text: string }

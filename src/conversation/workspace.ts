@@ -26,22 +26,12 @@ export function workspaceFor(
   agent: string | null,
   config: Config,
 ): Workspace {
-  const roots = config.allowedRoots.map(realPath);
-  const own = Object.values(config.agents).map(({ workspace }) => realPath(workspace));
-  // Decided on the real path, before anything is made: a link below an allowed root may lead out of it.
-  const allowed = (folder: string): Workspace | null => {
-    const path = realPath(folder);
-    const named = [realPath(config.workspace), ...own].includes(path);
-    if (!named && !roots.some((root) => isWithin(path, root))) return null;
-    return { path, trusted: named || roots.includes(path) };
-  };
-
   const wanted = openClawHeader(headers, WORKSPACE_HEADER);
   if (wanted) {
     if (!isAbsolute(wanted)) {
       throw new ApiError("workspace_not_allowed", "The workspace must be an absolute path.", WORKSPACE_HEADER);
     }
-    const workspace = allowed(wanted);
+    const workspace = allowedWorkspace(wanted, config);
     if (workspace) return made(workspace, wanted);
     throw new ApiError(
       "workspace_not_allowed",
@@ -49,10 +39,21 @@ export function workspaceFor(
       WORKSPACE_HEADER,
     );
   }
-  const guess = guessed !== null && isAbsolute(guessed) ? allowed(guessed) : null;
+  const guess = guessed !== null && isAbsolute(guessed) ? allowedWorkspace(guessed, config) : null;
   if (guess) return made(guess, guess.path);
   const chosen = (agent !== null && config.agents[agent]?.workspace) || config.workspace;
   return made({ path: realPath(chosen), trusted: true }, chosen);
+}
+
+/** The folder as a workspace; null when the configuration has nothing to say for it. */
+export function allowedWorkspace(folder: string, config: Config): Workspace | null {
+  const roots = config.allowedRoots.map(realPath);
+  const own = Object.values(config.agents).map(({ workspace }) => realPath(workspace));
+  // Decided on the real path, before anything is made: a link below an allowed root may lead out of it.
+  const path = realPath(folder);
+  const named = [realPath(config.workspace), ...own].includes(path);
+  if (!named && !roots.some((root) => isWithin(path, root))) return null;
+  return { path, trusted: named || roots.includes(path) };
 }
 
 /** The folder, made if it is not there. */

@@ -32,6 +32,7 @@ const kinds = {
   claude_not_ready: [503, "server_error"],
   claude_not_logged_in: [503, "server_error"],
   channel_refused: [503, "server_error"],
+  session_in_use: [503, "server_error"],
   message_not_received: [503, "server_error"],
   turn_timeout: [504, "server_error"],
 } as const satisfies Record<string, readonly [number, string]>;

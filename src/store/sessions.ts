@@ -7,6 +7,8 @@ export interface Sessions {
   find(key: string): SessionRow | undefined;
   /** All of them, the one used last first. */
   all(): SessionRow[];
+  /** The `count` of them that were used last, the last one first. */
+  latest(count: number): SessionRow[];
   /** The claude sessions that a conversation had before, oldest first. */
   past(key: string): PastSessionRow[];
   /** The key of the conversation in which OpenClaw's session id was last seen. */
@@ -35,6 +37,7 @@ export function sessionsIn({ database }: Store): Sessions {
   return {
     find: (key) => find.get({ key }),
     all: () => database.select().from(sessions).orderBy(desc(sessions.lastActiveAt)).all(),
+    latest: (count) => database.select().from(sessions).orderBy(desc(sessions.lastActiveAt)).limit(count).all(),
     past: (key) =>
       database.select().from(pastSessions).where(eq(pastSessions.key, key)).orderBy(pastSessions.createdAt).all(),
     withAffinity: (id) => withAffinity.get({ id })?.key,

@@ -29,10 +29,17 @@ const transcript = join(configFolder, "projects/stand-in", `${session}.jsonl`);
 mkdirSync(dirname(transcript), { recursive: true });
 const sessionFile = join(configFolder, "sessions", `${process.pid}.json`);
 mkdirSync(dirname(sessionFile), { recursive: true });
+const started = Date.now();
 const status = (status: "busy" | "idle") =>
   writeFileSync(
     sessionFile,
-    JSON.stringify({ pid: process.pid, sessionId: session, status, statusUpdatedAt: Date.now() }),
+    JSON.stringify({
+      pid: process.pid,
+      sessionId: session,
+      startedAt: started,
+      status,
+      statusUpdatedAt: Date.now(),
+    }),
   );
 status("idle");
 let pressed = Promise.withResolvers<void>();
