@@ -117,7 +117,7 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
   function keepWithinMemory(): void {
     const staying = new Set([...processes].filter(({ state }) => state !== "draining"));
     for (const process of idle()) {
-      if (memoryOf(staying) <= config.memoryMb * MEGABYTE) break;
+      if (staying.size === 1 || memoryOf(staying) <= config.memoryMb * MEGABYTE) break;
       staying.delete(process);
       endIdle(process, "to save memory");
     }

@@ -5,6 +5,7 @@
  *
  * A message may say what to do: `lines <n>` answers with n lines, `exit` ends the process, `deaf` is
  * never received, `deaf once` only when it is sent again, `hang` is received and worked on until Escape,
+ * `grow <n>` takes n MB of memory from then on,
  * `call <n>` calls a tool it is offered n times, together, and says the results, `draw <n>` writes n lines on its
  * terminal and is echoed, as anything else is. Like claude it draws its screen anew when its terminal changes its
  * size.
@@ -44,6 +45,7 @@ const status = (status: "busy" | "idle") =>
 status("idle");
 let pressed = Promise.withResolvers<void>();
 let drawn: string[] = [];
+const taken: Buffer[] = [];
 // Lets a test speak to the bridge in this process's name.
 if (process.env.STAND_IN_ENV) appendFileSync(process.env.STAND_IN_ENV, `${JSON.stringify(process.env)}\n`);
 
@@ -127,6 +129,9 @@ async function turn(content: string, messageId: string, again: boolean): Promise
     status("idle");
     return;
   }
+  const grow = Number(/^grow (\d+)/.exec(command)?.[1] ?? 0);
+  // Written to: memory that nobody has touched does not count.
+  if (grow > 0) taken.push(Buffer.alloc(grow * 1024 * 1024, 1));
   const calls = Number(/^call (\d+)/.exec(command)?.[1] ?? 0);
   if (calls > 0) {
     const outcome = await Promise.race([callTools(calls, prompt_id), pressed.promise]);
