@@ -266,15 +266,18 @@ export function prepareLaunch(
  */
 export function claudeProgram({ claudeBin }: Config, env: Record<string, string | undefined>): string {
   const claude = findClaude(claudeBin, env);
-  if (claude) return claude;
-  throw new ApiError(
+  if (!claude) throw claudeMissing({ claudeBin });
+  return claude;
+}
+
+export const claudeMissing = ({ claudeBin }: Pick<Config, "claudeBin">) =>
+  new ApiError(
     "claude_not_found",
     `There is no program ${claudeBin}. Install Claude Code (npm install -g @anthropic-ai/claude-code) or set ` +
       "SYNTHESIS_CLAUDE_BIN to where it is.",
     null,
     60,
   );
-}
 
 /** The names of the MCP servers that a workspace, or a folder above it, brings in its `.mcp.json`. */
 function projectMcpServers(folder: string): string[] {

@@ -1,4 +1,6 @@
 /** All conversations that do something, by their keys; the others are rows in the store. */
+import { claudeMissing } from "../claude/launch.ts";
+import { findClaude } from "../claude/program.ts";
 import { ApiError, shuttingDown } from "../openai/errors.ts";
 import type { SessionRow } from "../store/schema.ts";
 import { Conversation, type ConversationDeps, type Request } from "./conversation.ts";
@@ -12,6 +14,8 @@ const MAX_WAITING = 16;
 const QUIET_MS = 1_000;
 
 export interface Conversations {
+  /** Why a message that begins a conversation would be turned away now; null when it would not. */
+  refusesNew(): ApiError | null;
   /** Puts a message into a conversation, begun if it is new. */
   ask(identity: Identity, question: Omit<Request, "reply">): Reply;
   /** The conversation of this key, if it does something or has a claude. */
@@ -27,7 +31,7 @@ export interface Conversations {
 }
 
 export function createConversations(deps: ConversationDeps): Conversations {
-  const { config, pool } = deps;
+  const { config, pool, env } = deps;
   const conversations = new Map<string, Conversation>();
   let login: Conversations["login"] = "unknown";
   let draining = false;
@@ -70,8 +74,13 @@ export function createConversations(deps: ConversationDeps): Conversations {
       );
     }
     const mustWait = conversation.isBusy || !(conversation.hasProcess || pool.hasRoom);
+    return mustWait ? fullQueue() : null;
+  }
+
+  /** Why no more messages may wait; null when one more may. */
+  function fullQueue(): ApiError | null {
     const waiting = [...conversations.values()].reduce((sum, one) => sum + one.waiting, 0);
-    if (!mustWait || waiting < config.maxQueue) return null;
+    if (waiting < config.maxQueue) return null;
     return new ApiError(
       "queue_full",
       `All claude processes are at work and ${waiting} messages wait. Try again later, or raise SYNTHESIS_MAX_PROCESSES.`,
@@ -94,6 +103,11 @@ export function createConversations(deps: ConversationDeps): Conversations {
   }
 
   return {
+    refusesNew() {
+      if (draining) return shuttingDown();
+      if (!findClaude(config.claudeBin, env)) return claudeMissing(config);
+      return pool.hasRoom ? null : fullQueue();
+    },
     find: (key) => conversations.get(key),
     reset: (session) =>
       change(session, "This session was reset. Send the message again to begin anew.", (record) => record.reset()),

@@ -13,6 +13,7 @@ import {
   TESTED_VERSION,
 } from "../claude/program.ts";
 import { ConfigError, loadConfig } from "../config/load.ts";
+import { MEGABYTE, machineMemory } from "../config/machine.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
@@ -34,6 +35,7 @@ export async function examine(paths: Paths, env: Env, flags: object): Promise<Ch
   return [
     ok("configuration", existsSync(paths.configFile) ? paths.configFile : "defaults and environment"),
     ...(await claudeChecks(config, env)),
+    memoryCheck(config),
     ...workspaceChecks(config),
     ...stateChecks(paths),
     await portCheck(paths, config),
@@ -142,6 +144,20 @@ function hooksCheck(config: Config): Check {
   if (!readManagedSettings(PLUGIN_NAME).hooksForbidden) return ok("hooks", "allowed");
   if (config.reply === "tool") return ok("hooks", "forbidden by managed settings; the reply tool does without");
   return failed("hooks", "forbidden by managed settings (allowManagedHooksOnly)", "Set SYNTHESIS_REPLY=tool.");
+}
+
+function memoryCheck({ memoryMb, maxProcesses, spares }: Config): Check {
+  const machine = Math.round(machineMemory() / MEGABYTE);
+  const found = `${memoryMb} of ${machine} MB for at most ${maxProcesses} claudes, ${spares} of them spare`;
+  if (memoryMb > machine) return warning("memory", found, "Lower SYNTHESIS_MEMORY_MB.");
+  if (spares >= maxProcesses) {
+    return warning(
+      "memory",
+      found,
+      "Spares count among SYNTHESIS_MAX_PROCESSES, and conversations come first: raise it.",
+    );
+  }
+  return ok("memory", `${found}; \`--live\` tells what one takes`);
 }
 
 function workspaceChecks(config: Config): Check[] {

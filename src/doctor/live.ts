@@ -1,10 +1,13 @@
 /** One message through a real claude, with the time of each step. */
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { measureTrees } from "../claude/memory.ts";
 import { newToken } from "../claude/tokens.ts";
 import { flagName } from "../config/load.ts";
+import { MEGABYTE } from "../config/machine.ts";
+import { pathsFor } from "../config/paths.ts";
 import type { Check } from "./check.ts";
 
 /** The start of a server and a claude, and a short answer of the model's. */
@@ -35,8 +38,10 @@ export async function liveTurn(
   const steps: Check[] = [];
   let last = performance.now();
   const step = (name: string) => {
-    steps.push({ name, result: "ok", found: `${Math.round(performance.now() - last)} ms` });
+    const ms = Math.round(performance.now() - last);
+    steps.push({ name, result: "ok", found: `${ms} ms` });
     last = performance.now();
+    return ms;
   };
   const server = Bun.spawn(
     [...program, "serve", ...args, "--workspace", workspace, "--home", home, "--bridge-port", "0"],
@@ -66,7 +71,7 @@ export async function liveTurn(
       }),
     });
     if (!response.ok) throw new Error(chunk.parse(await response.json()).error?.message);
-    step("claude started and took the message");
+    const startMs = step("claude started and took the message");
     let text = "";
     for await (const line of lines(response.body as ReadableStream<Uint8Array>)) {
       const data = line.replace(/^data: /, "");
@@ -78,7 +83,11 @@ export async function liveTurn(
       text += more;
     }
     step("answer complete");
-    return [...steps, { name: "live", result: "ok", found: "a real claude answered" }];
+    const spare = spareCost(
+      await claudeMemory(origin, readFileSync(pathsFor(home).controlKey, "utf8").trim()),
+      startMs,
+    );
+    return [...steps, spare, { name: "live", result: "ok", found: "a real claude answered" }];
   } catch (error) {
     return [...steps, { name: "live", result: "failed", found: (error as Error).message, advice: "See above." }];
   } finally {
@@ -88,6 +97,23 @@ export async function liveTurn(
     rmSync(home, { recursive: true, force: true });
   }
 }
+
+const sessionList = z.looseObject({ data: z.tuple([z.looseObject({ pid: z.number() })]) });
+
+/** What the one claude of this server takes, in bytes; null when the system does not tell. */
+async function claudeMemory(origin: string, controlKey: string): Promise<number | null> {
+  const response = await fetch(`${origin}/v1/sessions`, { headers: { authorization: `Bearer ${controlKey}` } });
+  const { pid } = sessionList.parse(await response.json()).data[0];
+  return (await measureTrees([pid])).get(pid) ?? null;
+}
+
+const spareCost = (bytes: number | null, startMs: number): Check => ({
+  name: "a spare",
+  result: "ok",
+  found:
+    `would take ${bytes === null ? "as much memory as any claude" : `${Math.round(bytes / MEGABYTE)} MB`}, and save a ` +
+    `new conversation most of ${startMs} ms (SYNTHESIS_SPARES)`,
+});
 
 async function listeningAt(stdout: ReadableStream<Uint8Array>): Promise<string | null> {
   for await (const line of lines(stdout)) {

@@ -1,4 +1,7 @@
-/** `GET /health`: whether the server lives. It needs no key and says nothing private. */
+/**
+ * `GET /health`: whether the server lives. `GET /ready`: whether it would take a message that begins a conversation.
+ * Neither needs a key nor says anything private.
+ */
 import { Hono } from "hono";
 import { version } from "../../package.json";
 import type { Pool } from "../claude/pool.ts";
@@ -8,3 +11,11 @@ export const healthDoor = (pool: Pool, conversations: Conversations) =>
   new Hono().get("/", (c) =>
     c.json({ ok: true, version, processes: pool.size, conns: pool.connections, login: conversations.login }),
   );
+
+export const readyDoor = (conversations: Conversations) =>
+  new Hono().get("/", (c) => {
+    const refused = conversations.refusesNew();
+    if (!refused) return c.json({ ready: true });
+    if (refused.retryAfter !== undefined) c.header("retry-after", `${refused.retryAfter}`);
+    return c.json({ ready: false, reason: refused.code }, 503);
+  });

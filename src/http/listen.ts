@@ -15,7 +15,7 @@ import type { Turns } from "../store/turns.ts";
 import { type BridgeData, bridgeHandlers, upgradeBridge } from "./bridge.ts";
 import { chatDoor } from "./chat.ts";
 import { CHAT_KEY_WANTED, CONTROL_KEY_WANTED, createGuard, type Guard, requireKey } from "./guard.ts";
-import { healthDoor } from "./health.ts";
+import { healthDoor, readyDoor } from "./health.ts";
 import { receiveHook } from "./hooks.ts";
 import { modelsDoor } from "./models.ts";
 import { permissionsDoor } from "./permissions.ts";
@@ -80,6 +80,7 @@ const METHODS: Record<string, string> = {
   "/chat/completions": "POST",
   "/v1/models": "GET",
   "/health": "GET",
+  "/ready": "GET",
   "/hooks": "POST",
   "/v1/permissions": "GET",
   "/v1/permissions/:key": "POST",
@@ -97,6 +98,7 @@ function doors(deps: ListenDeps): Hono<Env> {
   const chat = chatDoor(deps);
   return new Hono<Env>({ strict: false })
     .route("/health", healthDoor(pool, conversations))
+    .route("/ready", readyDoor(conversations))
     .use((c, next) => (/^\/v1\/(sessions|permissions)(\/|$)/.test(c.req.path) ? controlKey : chatKey)(c, next))
     .route("/v1/sessions", sessionsDoor({ conversations, sessions, turns }))
     .route("/v1/permissions", permissionsDoor(deps))

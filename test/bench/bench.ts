@@ -167,12 +167,15 @@ for (const row of deltaRows) console.log(row);
 
 const mock = startMockAnthropic();
 const home = createClaudeHome({ api: mock.url });
-const server = await startServer({
-  ...home.env,
-  SYNTHESIS_HOME: join(home.base, "state"),
-  SYNTHESIS_WORKSPACE: home.workspace,
-  SYNTHESIS_CLAUDE_BIN: REAL_CLAUDE,
-});
+const real = (name: string, settings: Record<string, string> = {}) =>
+  startServer({
+    ...home.env,
+    SYNTHESIS_HOME: join(home.base, name),
+    SYNTHESIS_WORKSPACE: home.workspace,
+    SYNTHESIS_CLAUDE_BIN: REAL_CLAUDE,
+    ...settings,
+  });
+const server = await real("state");
 const timed = async (what: () => Promise<unknown>) => {
   const start = performance.now();
   await what();
@@ -180,6 +183,7 @@ const timed = async (what: () => Promise<unknown>) => {
 };
 memory.unshift(`| server, just started | ${megabytes(server.pid)} |`);
 const cold: number[] = [];
+const spare: number[] = [];
 const warm: number[] = [];
 const print: number[] = [];
 for (let round = 0; round < 5; round += 1) {
@@ -197,10 +201,19 @@ for (let round = 0; round < 5; round += 1) {
     }),
   );
 }
+const ahead = await real("ahead", { SYNTHESIS_SPARES: "1" });
+await ask(ahead, "0", "hello");
+for (let round = 1; round <= 5; round += 1) {
+  const ready = new RegExp(`(claude ready.*"spare:[\\s\\S]*){${round}}`);
+  while (!ready.test(ahead.log())) await Bun.sleep(50);
+  spare.push(await timed(() => ask(ahead, `${round}`, "hello")));
+}
+await ahead.stop();
 const [plugin = 0] = named(descendants(server.pid), / channel$/);
 memory.push(`| plugin, in each claude | ${megabytes(plugin)} |`);
 console.log("\n| the real claude, mock API | ms |\n|---|---|");
 console.log(`| first turn of a conversation (cold) | ${median(cold).toFixed(0)} |`);
+console.log(`| first turn of a conversation, with a spare | ${median(spare).toFixed(0)} |`);
 console.log(`| every further turn (warm) | ${median(warm).toFixed(0)} |`);
 console.log(`| \`claude -p\` per request | ${median(print).toFixed(0)} |`);
 console.log("\n| memory | MB |\n|---|---|");

@@ -55,11 +55,12 @@ test("a healthy machine: every line ok, exit code 0", async () => {
 
 test("--live: one message through a real claude, and the time of each step", async () => {
   const { code, checks } = await examine({ args: ["--live"] });
-  expect(checks.slice(-5).map(({ name }) => name)).toEqual([
+  expect(checks.slice(-6).map(({ name }) => name)).toEqual([
     "server started",
     "claude started and took the message",
     "first text",
     "answer complete",
+    "a spare",
     "live",
   ]);
   expect(code).toBe(0);

@@ -197,6 +197,15 @@ test("health needs no key and says nothing private", async () => {
   });
 });
 
+test("ready needs no key; without a claude it is not", async () => {
+  const ready = await request("/ready", { key: null });
+  expect([ready.status, await ready.json()]).toEqual([200, { ready: true }]);
+  await using without = await createWorld({ standIn: true, env: { SYNTHESIS_CLAUDE_BIN: "/no/such/claude" } });
+  const refused = await fetch(`${without.server.url}/ready`);
+  expect([refused.status, await refused.json()]).toEqual([503, { ready: false, reason: "claude_not_found" }]);
+  expect(refused.headers.get("retry-after")).toBe("60");
+});
+
 test("both addresses of the chat answer, under localhost too", async () => {
   for (const path of ["/chat/completions", "/v1/chat/completions"]) {
     const response = await fetch(`${world.server.url.replace("127.0.0.1", "localhost")}${path}`, {

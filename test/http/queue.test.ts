@@ -31,8 +31,14 @@ test("all busy: the next ones wait, those too many are told when to come back, a
   while (refused.status === 200);
   expect([refused.status, await code(refused)]).toEqual([429, "queue_full"]);
   expect(Number(refused.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
+  const ready = async () => {
+    const response = await fetch(`${world.server.url}/ready`);
+    return [response.status, await response.json()];
+  };
+  expect(await ready()).toEqual([503, { ready: false, reason: "queue_full" }]);
   free();
   for (const response of await Promise.all(waiting)) expect(response.status).toBe(200);
+  expect(await ready()).toEqual([200, { ready: true }]);
 });
 
 test("one conversation cannot fill the queue: 16 wait in it, the next is turned away", async () => {
