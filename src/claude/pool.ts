@@ -8,6 +8,7 @@ import { ApiError, shuttingDown } from "../openai/errors.ts";
 import type { LaunchSpec } from "./launch.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
 import { measureTrees } from "./memory.ts";
+import { createPlaces } from "./places.ts";
 import { ClaudeProcess } from "./process.ts";
 import { SessionFolder } from "./session-file.ts";
 import { type SpareSpec, Spares } from "./spares.ts";
@@ -17,8 +18,6 @@ const log = getLogger(["synthesis", "pool"]);
 
 /** Between two measurements of all that run, in ms. */
 const MEASURE_MS = 5_000;
-/** What a claude takes that has not been measured, if none has, in bytes. */
-const TYPICAL_BYTES = 250 * MEGABYTE;
 /** The machine counts as quiet, and a spare may be booted, when for so long, in ms, no claude and no turn has begun. */
 const QUIET_MS = 1_000;
 
@@ -67,9 +66,7 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
   const byBridge = new Map<string, ClaudeProcess>();
   const byHook = new Map<string, ClaudeProcess>();
   const sessionFolder = new SessionFolder(env);
-  /** Those who wait for a place, first come first. */
-  const waiting: (() => void)[] = [];
-  let taken = 0;
+  const places = createPlaces(config, processes, makeRoom);
   let stopping = false;
   const sweep = setInterval(endUnused, Math.min(60_000, config.idleKillMs / 2));
   const spares = new Spares<ClaudeProcess>(config);
@@ -83,22 +80,6 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
       .sort(
         (one, other) => Number(spares.has(other)) - Number(spares.has(one)) || one.lastActiveAt - other.lastActiveAt,
       );
-
-  /** What one more claude is likely to take, in bytes. */
-  function typicalMemory(): number {
-    const known = [...processes].flatMap(({ memory }) => memory ?? []);
-    return known.length === 0 ? TYPICAL_BYTES : known.reduce((sum, bytes) => sum + bytes, 0) / known.length;
-  }
-
-  const memoryOf = (some: Iterable<ClaudeProcess>) => {
-    const typical = typicalMemory();
-    return [...some].reduce((sum, { memory }) => sum + (memory ?? typical), 0);
-  };
-
-  /** So many more claudes may be started. The first always may: without one nothing works. */
-  const hasPlace = (count = 1) =>
-    taken === 0 ||
-    (taken < config.maxProcesses && memoryOf(processes) + count * typicalMemory() <= config.memoryMb * MEGABYTE);
 
   async function measure(): Promise<void> {
     try {
@@ -117,7 +98,7 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
   function keepWithinMemory(): void {
     const staying = new Set([...processes].filter(({ state }) => state !== "draining"));
     for (const process of idle()) {
-      if (staying.size === 1 || memoryOf(staying) <= config.memoryMb * MEGABYTE) break;
+      if (staying.size === 1 || !places.exceed(staying)) break;
       staying.delete(process);
       endIdle(process, "to save memory");
     }
@@ -126,7 +107,7 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
       log.info("claude has grown too large", { session: process.spec.sessionKey, pid: process.pid });
       process.onOutgrown();
     }
-    admit();
+    places.admit();
   }
 
   function endIdle(process: ClaudeProcess, why: string): void {
@@ -145,30 +126,9 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
   /** Ends as many idle claudes as there are who wait, less those that are ending already. */
   function makeRoom(): void {
     const ending = [...processes].filter((process) => process.state === "draining").length;
-    for (const process of idle().slice(0, Math.max(0, waiting.length - ending))) {
+    for (const process of idle().slice(0, Math.max(0, places.waiting - ending))) {
       endIdle(process, "to make room");
     }
-  }
-
-  async function takePlace(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    if (waiting.length === 0 && hasPlace()) {
-      taken += 1;
-      return;
-    }
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    waiting.push(resolve);
-    log.debug("a turn waits for a place", { waiting: waiting.length });
-    const leave = () => {
-      const at = waiting.indexOf(resolve);
-      // Not there any more: the place has just been given, and the caller will see the signal.
-      if (at < 0) return;
-      waiting.splice(at, 1);
-      reject(signal.reason);
-    };
-    signal.addEventListener("abort", leave);
-    makeRoom();
-    await promise.finally(() => signal.removeEventListener("abort", leave));
   }
 
   function endTimers(): void {
@@ -178,18 +138,8 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
     clearTimeout(quiet);
   }
 
-  /** Gives places to those who wait, as long as there are any. */
-  function admit(): void {
-    while (waiting.length > 0 && hasPlace()) {
-      taken += 1;
-      waiting.shift()?.();
-    }
-    if (waiting.length > 0) makeRoom();
-  }
-
   function leavePlace(): void {
-    taken -= 1;
-    admit();
+    places.leave();
     planSpare();
   }
 
@@ -237,9 +187,7 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
     if ([...processes].some(({ state }) => state === "starting")) return;
     const { missing, surplus } = spares.plan();
     for (const spare of surplus) endIdle(spare, "since it suits nobody");
-    // Room for one is left to whoever comes.
-    if (!missing || waiting.length > 0 || !hasPlace(2)) return;
-    taken += 1;
+    if (!missing || !places.takeSpare()) return;
     try {
       const sessionKey = `spare:${crypto.randomUUID()}`;
       const spare = launch({ ...missing, sessionKey, claudeSession: crypto.randomUUID(), resume: false });
@@ -253,7 +201,7 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
 
   return {
     async start(spec, signal) {
-      await takePlace(signal);
+      await places.take(signal);
       const process = launch(spec);
       const noteReady = () => {
         if (!spec.resume) spares.noteBegun(spec);
@@ -275,11 +223,11 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
       planSpare();
     },
     noteIdle: () => {
-      if (waiting.length > 0) makeRoom();
+      if (places.waiting > 0) makeRoom();
       planSpare();
     },
     get hasRoom() {
-      return waiting.length === 0 && (hasPlace() || idle().length > 0);
+      return places.areFree || (places.waiting === 0 && idle().length > 0);
     },
     byBridgeToken: (token) => ofToken(byBridge, token),
     byHookToken: (token) => ofToken(byHook, token),
