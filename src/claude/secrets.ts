@@ -8,6 +8,8 @@ const SHORTEST = 6;
 export function hideSecrets(env: Record<string, string | undefined>): (text: string) => string {
   const secrets = Object.entries(env)
     .flatMap(([name, value = ""]) => (SECRET_NAME.test(name) && value.length >= SHORTEST ? [{ name, value }] : []))
+    // Also as it stands in JSON.
+    .flatMap(({ name, value }) => [value, JSON.stringify(value).slice(1, -1)].map((form) => ({ name, value: form })))
     // One may be a part of another.
     .sort((one, other) => other.value.length - one.value.length);
   return (text) => secrets.reduce((shown, { name, value }) => shown.replaceAll(value, `[${name}]`), text);

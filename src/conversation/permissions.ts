@@ -5,7 +5,7 @@
 import { randomInt } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
 import { hideSecrets } from "../claude/secrets.ts";
-import { describeToolUse } from "../claude/tool-use.ts";
+import { spellOutToolUse } from "../claude/tool-use.ts";
 import type { Config } from "../config/schema.ts";
 import type { PermissionLog } from "../store/permissions.ts";
 import type { Verdict } from "../wire/hooks.ts";
@@ -40,6 +40,7 @@ interface Decision {
 export interface Pending extends PermissionQuestion {
   /** Short, so that it can be typed. */
   readonly id: string;
+  /** On one line. */
   readonly description: string;
   readonly askedAt: number;
 }
@@ -107,7 +108,7 @@ export function createPermissions({ config, permissionLog, env }: PermissionsDep
     ask: (question, onAsked, signal) => {
       const id = newId();
       const row = noteAsked(question);
-      const description = hide(describeToolUse(question.tool, question.input));
+      const description = spellOutToolUse(question.tool, question.input, hide);
       const pending: Pending = { ...question, id, description, askedAt: Date.now() };
       const { promise, resolve } = Promise.withResolvers<Verdict>();
       const decide = (decision: Decision) => {

@@ -19,7 +19,7 @@ export function progressOf({ progress }: Config, env: Record<string, string | un
     }
     switch (hook.hook_event_name) {
       case "PreToolUse":
-        return `${hide(describeToolUse(hook.tool_name, hook.tool_input))}\n`;
+        return `${describeToolUse(hook.tool_name, hook.tool_input, hide)}\n`;
       case "PostToolUse":
         return progress === "full" ? `${hook.tool_name}: done${took(hook.duration_ms)}\n` : null;
       case "PostToolUseFailure":
