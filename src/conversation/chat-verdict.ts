@@ -1,5 +1,5 @@
 /** A permission that is asked for in the chat: the question, and what counts as an answer. */
-import { splitStamp } from "../openclaw/stamp.ts";
+import { wordsIn } from "../openclaw/words.ts";
 import type { Verdict } from "../wire/hooks.ts";
 import type { Input } from "./input.ts";
 import type { Pending } from "./permissions.ts";
@@ -13,24 +13,38 @@ export interface ChatQuestion {
 /** For somebody who has read nothing about it. */
 export function questionText({ pending: { id, description }, isDirect }: ChatQuestion): string {
   const how = `Answer "yes ${id}" to allow it, or "no ${id}" to refuse.`;
-  return `May I do this? ${description}\n${how}${isDirect ? ' (Just "yes" or "no" will do.)' : ""}`;
+  return `May I do this? ${asCode(description)}\n${how}${isDirect ? ' (Just "yes" or "no" will do.)' : ""}`;
 }
 
-const ANSWER = /^["'“]?(yes|no)\b[\s,:]*([a-z]\d[a-z]\d)?["'”]?[.!\s]*$/i;
+/** One line of Markdown that is shown letter for letter: chats drop asterisks, and hide comments and links. */
+function asCode(line: string): string {
+  const longest = Math.max(0, ...(line.match(/`+/g) ?? []).map(({ length }) => length));
+  const fence = "`".repeat(longest + 1);
+  return longest > 0 ? `${fence} ${line} ${fence}` : fence + line + fence;
+}
+
+/** No answer has more characters. */
+const LONGEST = 100;
+const ANSWER = /^["'“‘*_`]*(yes|no)\b[\s,:]*([a-z]\d[a-z]\d)?\b[\s,]*(?:please|thanks|thank you)?["'”’*_`.!\s]*$/i;
 
 /**
  * The verdict in a message, null when it holds none that counts: it must come from the sender whose message
  * claude works on, and name the question, unless nobody else is in the chat.
  */
 export function readVerdict(
-  input: Input,
+  { messages }: Input,
   sender: string | null,
   { pending, isDirect }: ChatQuestion,
 ): Verdict["behavior"] | null {
   if (sender === null || sender !== pending.sender) return null;
-  if (!input.messages.every((message) => message.role === "user" && message.kind === "own")) return null;
-  const said = input.messages.map(({ text }) => splitStamp(text)[1].trim()).join(" ");
-  const [, word, id] = ANSWER.exec(said) ?? [];
+  const said = messages.map((message) =>
+    message.role === "user" && message.kind === "own" && message.images.length === 0 ? wordsIn(message.text) : null,
+  );
+  // The header names who has begun the run; somebody else's message may have joined it.
+  const isTheirs = said.every((words) => words !== null && (words.sender === null || words.sender === sender));
+  if (!isTheirs) return null;
+  const text = said.map((words) => words?.text).join(" ");
+  const [, word, id] = (text.length <= LONGEST && ANSWER.exec(text)) || [];
   if (!word || (id ? id.toLowerCase() !== pending.id : !isDirect)) return null;
   return word.toLowerCase() === "yes" ? "allow" : "deny";
 }

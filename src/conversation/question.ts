@@ -6,6 +6,7 @@ import { readPictures } from "../openai/pictures.ts";
 import type { ChatRequest } from "../openai/request.ts";
 import { openClawHeader } from "../openclaw/headers.ts";
 import type { OpenClawRequest } from "../openclaw/request.ts";
+import { isDirectChat } from "../openclaw/session-key.ts";
 import { splitSystemPrompt } from "../openclaw/system-prompt.ts";
 import type { Request } from "./conversation.ts";
 import { type Identity, newOneShot } from "./identity.ts";
@@ -35,8 +36,8 @@ export function readQuestion(
     effort: effortFor(request.reasoning_effort),
     systemPrompt: stable,
     affinity,
-    sender: openClawHeader(headers, "x-openclaw-sender-id"),
-    isDirect: !GROUP.test(key),
+    sender: senderOf(headers),
+    isDirect: isDirectChat(key),
     offer: offerOf(request, openclaw, config),
     workspace: workspaceFor(headers, openclaw?.workingDirectory ?? null, agent, config),
   };
@@ -61,8 +62,11 @@ export function readOnce(
   return [identity, { ...question, workspace: { path: realpathSync(nowhere), trusted: true } }];
 }
 
-/** In the session key of a chat in which others read along. */
-const GROUP = /:(?:group|channel|room|thread|topic)(?::|$)/;
+/** Who has sent a request; null when it does not say so in letters that can be compared by eye. */
+function senderOf(headers: Headers): string | null {
+  const sender = openClawHeader(headers, "x-openclaw-sender-id")?.trim() ?? "";
+  return /^[^\p{C}\p{Zl}\p{Zp}]{1,256}$/u.test(sender) ? sender : null;
+}
 
 /** The trace in a `traceparent` header, as W3C's Trace Context has it. */
 const traceOf = (headers: Headers): string | null => headers.get("traceparent")?.split("-")[1] || null;

@@ -28,13 +28,13 @@ const idIn = (question: string) => /"yes (\w+)"/.exec(question)?.[1] ?? "";
 const written = (file: string) => existsSync(join(world.claude.workspace, file));
 
 test("a yes in a direct chat lets the same turn go on", async () => {
-  const question = await say("write yes.txt", "agent:main:yes");
-  expect(question).toMatch(/^Let me see\.\n\nMay I do this\? Write: .*yes\.txt\n.*Just "yes" or "no" will do/s);
+  const question = await say("write yes.txt", "agent:main:telegram:direct:yes");
+  expect(question).toMatch(/^Let me see\.\n\nMay I do this\? `Write: .*yes\.txt`\n.*Just "yes" or "no" will do/s);
   expect(written("yes.txt")).toBe(false);
-  expect(await say("yes", "agent:main:yes")).toBe("done");
+  expect(await say("yes", "agent:main:telegram:direct:yes")).toBe("done");
   expect(written("yes.txt")).toBe(true);
   // It is no message to claude, and the next is none of it.
-  const answer = await say("hello", "agent:main:yes");
+  const answer = await say("hello", "agent:main:telegram:direct:yes");
   expect(answer).toBe("You said: hello");
   const { shown } = await world.mock.request(/\nhello\n/);
   expect(shown).not.toContain("\nyes\n");
@@ -52,16 +52,16 @@ test("a no with its id, in a group; a bare one is no answer", async () => {
 });
 
 test("nobody else can say yes", async () => {
-  const question = await say("write mine.txt", "agent:main:mine");
-  expect(await say(`yes ${idIn(question)}`, "agent:main:mine", "bob")).toContain("You said: yes");
+  const question = await say("write mine.txt", "agent:main:telegram:direct:mine");
+  expect(await say(`yes ${idIn(question)}`, "agent:main:telegram:direct:mine", "bob")).toContain("You said: yes");
   expect(written("mine.txt")).toBe(false);
 });
 
 test("two questions come one after the other", async () => {
-  const first = await say("write one.txt+two.txt", "agent:main:two");
-  const second = await say(`yes ${idIn(first)}`, "agent:main:two");
+  const first = await say("write one.txt+two.txt", "agent:main:main");
+  const second = await say(`yes ${idIn(first)}`, "agent:main:main");
   expect(second).toContain("two.txt");
-  expect(await say(`no ${idIn(second)}`, "agent:main:two")).toBe("done refused");
+  expect(await say(`no ${idIn(second)}`, "agent:main:main")).toBe("done refused");
   expect([written("one.txt"), written("two.txt")]).toEqual([true, false]);
 });
 
@@ -81,7 +81,8 @@ test("no answer in time is a no; the chat goes on", async () => {
   expect(existsSync(join(hasty.claude.workspace, "x"))).toBe(false);
 });
 
-test("without a known sender nobody is asked", async () => {
-  const response = await world.server.post(ask("write unknown.txt", { user: "unknown" }));
+test.each([[null], [""], [" "], ["an\u202en"]])("from %p, who is nobody known, nothing is asked", async (sender) => {
+  const headers = sender === null ? {} : { "x-openclaw-sender-id": encodeURIComponent(sender) };
+  const response = await world.server.post(ask("write unknown.txt", { user: "unknown" }), headers);
   expect((await Array.fromAsync(texts(response))).join("")).toMatch(/was refused\.\]\n\nrefused$/);
 });

@@ -12,14 +12,22 @@ export interface Rig extends AsyncDisposable, Pick<World, "mock" | "claude"> {
   /** The workspaces of OpenClaw's two agents. */
   readonly main: string;
   readonly ops: string;
+  /** Where synthesis answers. */
+  url(): string;
   /** Ends synthesis, by default in peace, and starts it anew on the same state folder. */
   restartSynthesis(signal?: NodeJS.Signals): Promise<void>;
 }
 
 const PLUGIN_FOLDER = join(import.meta.dir, "../../src/setup/openclaw-plugin");
 
-/** @param name of the scenario, for what the recorder writes */
-export async function createRig(name: string, { plugin }: { plugin: boolean }): Promise<Rig> {
+/**
+ * @param name of the scenario, for what the recorder writes
+ * @param channels OpenClaw's chat channels
+ */
+export async function createRig(
+  name: string,
+  { plugin, channels }: { plugin: boolean; channels?: Record<string, object> },
+): Promise<Rig> {
   let folders = { state: "", main: "", ops: "" };
   const env: Record<string, string> = {};
   const options: WorldOptions = {
@@ -43,6 +51,7 @@ export async function createRig(name: string, { plugin }: { plugin: boolean }): 
         defaults: { model: "synthesis/synthesis-claude-bridge", systemAgent: { agentId: "main" } },
         entries: { main: { workspace: folders.main }, ops: { workspace: folders.ops } },
       },
+      ...(channels ? { channels } : {}),
     }),
   );
   if (plugin) {
@@ -65,6 +74,7 @@ export async function createRig(name: string, { plugin }: { plugin: boolean }): 
     recorder,
     main: folders.main,
     ops: folders.ops,
+    url: () => (second ?? world.server).url,
     restartSynthesis: async (signal) => {
       await (second ?? world.server).stop(signal);
       second = await startServer({ ...world.serverEnv, SYNTHESIS_API_KEY: world.server.key });

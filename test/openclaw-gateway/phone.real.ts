@@ -1,0 +1,77 @@
+/** People write on their phones, by way of the real OpenClaw's Telegram channel; claude asks them, and they answer. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { text, toolUse } from "../support/mock-anthropic.ts";
+import { startTelegram, type Telegram } from "../support/telegram.ts";
+import { createRig, type Rig } from "./rig.ts";
+
+const ann = { id: 1001, first_name: "Ann" };
+const bob = { id: 1002, first_name: "Bob" };
+const GROUP = -1002003;
+
+let telegram: Telegram;
+let rig: Rig;
+beforeAll(async () => {
+  telegram = startTelegram();
+  rig = await createRig("phone", { plugin: true, channels: { telegram: telegram.config } });
+  rig.mock.on(/write \S+\.txt/, function* ({ asked, toolResults }) {
+    const file = /write (\S+\.txt)/.exec(asked)?.[1] ?? "";
+    if (toolResults.length === 0) yield toolUse("Write", { file_path: join(rig.main, file), content: "x" });
+    else yield text(toolResults[0]?.isError ? "It was refused.\n" : "It is written.\n");
+  });
+}, 120_000);
+afterAll(async () => {
+  await rig[Symbol.asyncDispose]();
+  await telegram[Symbol.asyncDispose]();
+}, 60_000);
+
+const written = (file: string) => existsSync(join(rig.main, file));
+const idIn = (question: string) => /"yes (\w+)"/.exec(question)?.[1] ?? "";
+const latest = async () => {
+  const key = readFileSync(join(rig.claude.base, "state/control.key"), "utf8").trim();
+  const response = await fetch(`${rig.url()}/v1/permissions`, { headers: { authorization: `Bearer ${key}` } });
+  return ((await response.json()) as { latest: object[] }).latest[0];
+};
+
+test("a bare yes in one's own chat is enough; it is written down whose it was", async () => {
+  telegram.write("write yes.txt", ann);
+  const { text: question } = await telegram.next(ann.id);
+  expect(question).toContain("May I do this? <code>Write: ");
+  expect(question).toContain('(Just "yes" or "no" will do.)');
+  expect(written("yes.txt")).toBe(false);
+  telegram.write("Yes", ann);
+  expect((await telegram.next(ann.id)).text).toBe("It is written.");
+  expect(written("yes.txt")).toBe(true);
+  expect(await latest()).toMatchObject({
+    tool: "Write",
+    sender: "1001",
+    verdict: "allow",
+    way: "chat",
+    decided_by: "1001",
+  });
+});
+
+test("so is one that replies to the question, as phones offer it", async () => {
+  telegram.write("write reply.txt", ann);
+  const { message } = await telegram.next(ann.id);
+  telegram.write("yes", ann, ann.id, message);
+  expect((await telegram.next(ann.id)).text).toBe("It is written.");
+  expect(written("reply.txt")).toBe(true);
+});
+
+test("in a group only who has asked can answer, and with the id", async () => {
+  telegram.write("write group.txt", ann, GROUP);
+  const { text: first } = await telegram.next(GROUP);
+  expect(first).not.toContain("Just");
+  telegram.write(`yes ${idIn(first)}`, bob, GROUP);
+  expect((await telegram.next(GROUP)).text).toContain("You said");
+  expect(written("group.txt")).toBe(false);
+  expect(await latest()).toMatchObject({ sender: "1001", verdict: "deny", way: "spoke", decided_by: "1002" });
+
+  telegram.write("write group.txt", ann, GROUP);
+  const { text: second } = await telegram.next(GROUP);
+  telegram.write(`yes ${idIn(second)}`, ann, GROUP);
+  expect((await telegram.next(GROUP)).text).toBe("It is written.");
+  expect(written("group.txt")).toBe(true);
+});
