@@ -27,6 +27,8 @@ export interface LaunchSpec {
   readonly choice: LaunchChoice;
   /** What it is offered from the start. */
   readonly tools: Catalogue;
+  /** What it may do without asking beside what the configuration allows, in its own rule syntax. */
+  readonly rules: readonly string[];
 }
 
 /** What a request may choose. Another choice means that a running claude has to be restarted. */
@@ -215,6 +217,7 @@ export function prepareLaunch(
       disabledMcpjsonServers: projectMcpServers(spec.choice.workspace),
       allowedHttpHookUrls: [`http://127.0.0.1:${place.port}/*`],
       env: ours,
+      permissions: { allow: spec.rules },
       spinnerTipsEnabled: false,
     }),
   );

@@ -190,7 +190,7 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
     if (!missing || !places.takeSpare()) return;
     try {
       const sessionKey = `spare:${crypto.randomUUID()}`;
-      const spare = launch({ ...missing, sessionKey, claudeSession: crypto.randomUUID(), resume: false });
+      const spare = launch({ ...missing, sessionKey, claudeSession: crypto.randomUUID(), resume: false, rules: [] });
       spares.add(spare);
       spare.ready.then(planSpare, () => {});
     } catch (error) {

@@ -22,7 +22,10 @@ export function permissionsCommand(): Command {
       console.log(json ? JSON.stringify(found, null, 2) : asTables(found));
     });
   add("allow <id>", "let claude do it, this once")
-    .option("--rule <rule>", "and all that this rule of claude's allows, as Bash(git push *), until its process ends")
+    .option(
+      "--rule <rule>",
+      "and all that this rule of claude's allows, as Bash(git push *), in this session until it is reset",
+    )
     .action(async (id: string, { home, rule }: Options) => {
       await runningServer(home).answer(id, { behavior: "allow", rule });
       console.log(`${id}: allowed`);

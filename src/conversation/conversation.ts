@@ -427,8 +427,9 @@ export class Conversation {
       trusted: workspace.trusted,
       choice: ConversationRecord.choice(session),
       tools: request.offer.catalogue,
+      rules: this.#rules,
     };
-    const spare = resume ? null : this.#deps.pool.adopt(spec);
+    const spare = resume || spec.rules.length > 0 ? null : this.#deps.pool.adopt(spec);
     if (spare) this.#record.adopt(spare.spec.claudeSession);
     const process = spare ?? (await this.#deps.pool.start(spec, reply.left));
     this.#own(process);
@@ -448,6 +449,11 @@ export class Conversation {
     return [process, resume ? "resumed" : spare ? "spare" : "cold", process.spec.claudeSession];
   }
 
+  /** What claude may do beside what the configuration allows. */
+  get #rules(): readonly string[] {
+    return this.#deps.permissions.rules(this.identity.key, this.#record.begunAt);
+  }
+
   #own(process: ClaudeProcess): void {
     this.#process = process;
     process.isBusy = () => this.isBusy;
@@ -464,7 +470,10 @@ export class Conversation {
       const { pool, config } = this.#deps;
       if (!pool.hasRoom || (await this.#record.transcript()) === null) return;
       try {
-        const next = await pool.start(process.successor, AbortSignal.timeout(config.readyTimeoutMs));
+        const next = await pool.start(
+          { ...process.successor, rules: this.#rules },
+          AbortSignal.timeout(config.readyTimeoutMs),
+        );
         this.#own(next);
         await next.ready;
       } catch (error) {

@@ -34,6 +34,7 @@ interface Decision {
   readonly way: PermissionWay;
   /** Who answers, as far as it is known. */
   readonly by: string | null;
+  /** With a yes only. */
   readonly rule?: string | undefined;
 }
 
@@ -56,6 +57,8 @@ export interface Permissions {
   ask(question: PermissionQuestion, onAsked: (pending: Pending) => void, signal: AbortSignal): Promise<Verdict>;
   /** Notes a question that is not asked, since there is nobody to ask. */
   refuse(question: PermissionQuestion): Verdict;
+  /** What else was allowed in a session since then, in claude's rule syntax. */
+  rules(session: string, since: number): readonly string[];
   /** False when nothing of this id waits. */
   answer(id: string, decision: Decision): boolean;
 }
@@ -94,10 +97,12 @@ export function createPermissions({ config, permissionLog, env }: PermissionsDep
   function noteDecided(
     id: string,
     { session, tool }: PermissionQuestion,
-    { behavior, way, by }: Decision,
+    { behavior, way, by, rule }: Decision,
   ): Verdict["behavior"] {
     log.info("permission {verdict}, by way of {way}", { verdict: behavior, way, session, tool });
-    note(() => permissionLog.decided(id, { verdict: behavior, way, decidedBy: by, decidedAt: Date.now() }));
+    note(() =>
+      permissionLog.decided(id, { verdict: behavior, way, rule: rule ?? null, decidedBy: by, decidedAt: Date.now() }),
+    );
     return behavior;
   }
 
@@ -132,6 +137,7 @@ export function createPermissions({ config, permissionLog, env }: PermissionsDep
       const behavior = noteDecided(noteAsked(question), question, decision);
       return { behavior, message: REFUSALS.nobody, rule: null };
     },
+    rules: permissionLog.rules,
     answer: (id, decision) => {
       const question = waiting.get(id);
       question?.decide(decision);

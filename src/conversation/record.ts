@@ -47,6 +47,11 @@ export class ConversationRecord {
     this.#deps = deps;
   }
 
+  /** When it was begun, or begun anew, in ms of `Date.now()`. */
+  get begunAt(): number {
+    return this.#row?.createdAt ?? Date.now();
+  }
+
   /** What its claude has received, oldest first. */
   get told(): readonly Told[] {
     return this.#told;

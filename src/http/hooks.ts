@@ -12,7 +12,7 @@ import type { BridgeData } from "./bridge.ts";
 
 const log = getLogger(["synthesis", "hooks"]);
 
-/** A verdict as Claude Code's hooks reference has it. A rule holds for claude's session. */
+/** A verdict as Claude Code's hooks reference has it. A rule holds for this process; the next is started with it. */
 const decisionBody = ({ behavior, message, rule }: Verdict): object => ({
   hookSpecificOutput: {
     hookEventName: "PermissionRequest",

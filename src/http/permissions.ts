@@ -10,14 +10,19 @@ import type { PermissionLog } from "../store/permissions.ts";
 /** So many past questions are shown. */
 const LATEST_SHOWN = 50;
 
-const answer = z.strictObject({
-  behavior: z.enum(["allow", "deny"]),
-  /** What shall be allowed from now on in this conversation, in claude's syntax. */
-  rule: z
-    .string()
-    .regex(/^[A-Za-z][\w-]*(\([^()\n]+\))?$/, "a rule in claude's syntax, such as Bash(git push *)")
-    .optional(),
-});
+const answer = z
+  .strictObject({
+    behavior: z.enum(["allow", "deny"]),
+    /** What shall be allowed from now on in this conversation, in claude's syntax. */
+    rule: z
+      .string()
+      .regex(/^[A-Za-z][\w-]*(\([^()\n]+\))?$/, "a rule in claude's syntax, such as Bash(git push *)")
+      .optional(),
+  })
+  .refine(({ behavior, rule }) => behavior === "allow" || rule === undefined, {
+    path: ["rule"],
+    message: "a rule says what is allowed, and goes with allow only",
+  });
 
 interface PermissionsDeps {
   readonly permissions: Permissions;
@@ -38,6 +43,7 @@ export const permissionsDoor = ({ permissions, permissionLog }: PermissionsDeps)
           asked_at: row.askedAt,
           verdict: row.verdict,
           way: row.way,
+          rule: row.rule,
           decided_by: row.decidedBy,
           decided_at: row.decidedAt,
         })),

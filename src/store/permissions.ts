@@ -1,17 +1,28 @@
 /** Every question of claude's whether it may do something, and what became of it. */
-import { desc, eq } from "drizzle-orm";
+import { and, desc, eq, gte, isNotNull } from "drizzle-orm";
 import type { Store } from "./database.ts";
 import { type PermissionRow, permissions } from "./schema.ts";
 
+type Decided = "verdict" | "way" | "rule" | "decidedBy" | "decidedAt";
+
 export interface PermissionLog {
-  asked(question: Omit<PermissionRow, "verdict" | "way" | "decidedBy" | "decidedAt">): void;
-  decided(id: string, verdict: Required<Pick<PermissionRow, "verdict" | "way" | "decidedBy" | "decidedAt">>): void;
+  asked(question: Omit<PermissionRow, Decided>): void;
+  decided(id: string, verdict: Required<Pick<PermissionRow, Decided>>): void;
   /** The latest, newest first. */
   latest(count: number): PermissionRow[];
+  /** The rules that were given in a session with what it has asked since then. */
+  rules(session: string, since: number): string[];
 }
 
 export const permissionsIn = ({ database }: Store): PermissionLog => ({
   asked: (question) => void database.insert(permissions).values(question).run(),
   decided: (id, verdict) => void database.update(permissions).set(verdict).where(eq(permissions.id, id)).run(),
   latest: (count) => database.select().from(permissions).orderBy(desc(permissions.askedAt)).limit(count).all(),
+  rules: (session, since) =>
+    database
+      .selectDistinct({ rule: permissions.rule })
+      .from(permissions)
+      .where(and(eq(permissions.session, session), gte(permissions.askedAt, since), isNotNull(permissions.rule)))
+      .all()
+      .flatMap(({ rule }) => rule ?? []),
 });

@@ -94,6 +94,8 @@ export const permissions = sqliteTable(
     verdict: text({ enum: ["allow", "deny"] }),
     /** By which way it was decided: `chat`, `control`, `spoke` (they said something else), `timeout`, `nobody` to ask, or claude was `gone`. */
     way: text(),
+    /** What else was allowed with it, in claude's rule syntax. */
+    rule: text(),
     decidedBy: text("decided_by"),
     decidedAt: integer("decided_at"),
   },

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { at, control as sessions } from "../support/control.ts";
 import { text, toolUse } from "../support/mock-anthropic.ts";
 import { PROGRAM } from "../support/server.ts";
 import { ask, next, texts } from "../support/sse.ts";
@@ -80,6 +81,30 @@ describe("a question of claude's", () => {
     expect(await rest(stream)).toBe("done");
     expect(await rest(texts(await world.server.post(ask("write rule2.txt", { user: "rule" }))))).toBe("done");
     expect(written("rule2.txt")).toBe(true);
+  });
+
+  test("is not put again by the claude that comes after, until the session is reset; a no takes no rule", async () => {
+    const first = texts(await world.server.post(ask("write kept1.txt", { user: "kept" })));
+    const id = idIn(await next(first));
+    expect((await answer(id, "deny", "Write")).status).toBe(400);
+    await answer(id, "allow", "Write");
+    expect(await rest(first)).toBe("done");
+    expect(await latest()).toMatchObject({ verdict: "allow", rule: "Write" });
+
+    const { pid } = (await (await sessions(world, at("user:kept"))).json()) as { pid: number };
+    process.kill(pid, "SIGKILL");
+    await world.server.logged(/claude exited.*user:kept/);
+    const resumed = await world.server.post(ask("write kept2.txt", { user: "kept" }));
+    expect([resumed.headers.get("x-synthesis-process"), await rest(texts(resumed))]).toEqual(["resumed", "done"]);
+    // Another conversation has not got it.
+    const other = texts(await world.server.post(ask("write other.txt", { user: "other" })));
+    await answer(idIn(await next(other)), "deny");
+    await rest(other);
+
+    await sessions(world, `${at("user:kept")}/reset`, { method: "POST" });
+    const anew = texts(await world.server.post(ask("write kept3.txt", { user: "kept" })));
+    await answer(idIn(await next(anew)), "deny");
+    expect(await rest(anew)).toStartWith("refused");
   });
 
   test("ends with its client, and the next turn works", async () => {
