@@ -4,7 +4,8 @@
  * claude has in its own conversation, unless it is new to this one: then the history tells it.
  */
 import { ApiError } from "../openai/errors.ts";
-import { type Image, imagesIn, refuseOtherParts } from "../openai/images.ts";
+import { type Image, imagesIn, otherTypesIn, refuseOtherParts } from "../openai/images.ts";
+import { faultOf } from "../openai/pictures.ts";
 import { type ChatMessage, type ChatRequest, messageText, systemText } from "../openai/request.ts";
 import { carriedContext } from "../openclaw/carrier.ts";
 import { isCompactionSummary } from "../openclaw/compaction.ts";
@@ -13,6 +14,9 @@ import { readWording, saysAborted, type Wording } from "../openclaw/retry.ts";
 import { splitRuntimeLine } from "../openclaw/runtime-line.ts";
 import type { HistoryEntry } from "./history.ts";
 import { printOf } from "./print.ts";
+
+/** In characters; browsers take no longer ones. */
+const LONGEST_URL = 2_000;
 
 interface UserInput {
   readonly role: "user";
@@ -88,7 +92,7 @@ export function readInput(request: ChatRequest, openclaw: OpenClawRequest | null
       history.push({ role: place.role, text: pastText(place, inputs), prints });
     } else if (carried !== null) context.push(carried);
     else {
-      refuseOtherParts(message, index);
+      if (place.role === "user") refuseOtherParts(message, index);
       aborted ||= openclaw !== null && place.role === "user" && saysAborted(messageText(message));
       messages.push(...(place.role === "user" ? userInputs(place, openclaw) : [toolInput(place, places)]));
     }
@@ -161,19 +165,28 @@ function userInputs(place: Place, openclaw: OpenClawRequest | null): readonly Us
   });
 }
 
+/** The tool has run, and OpenClaw would give up: no result is refused, and of what claude cannot be given it is told. */
 function toolInput(place: Place, places: readonly Place[]): ToolInput {
   const callId = place.message.tool_call_id ?? "";
   const call = places.flatMap(({ message }) => message.tool_calls ?? []).find(({ id }) => id === callId);
   const name = call?.function?.name ?? null;
+  const images = imagesIn(place.message, place.index).map((image) => ({ image, fault: faultOf(image) }));
+  const missing = [
+    ...images.flatMap(({ image: { url }, fault }) => (fault === null ? [] : [`image, ${placeOf(url)}: ${fault}`])),
+    ...otherTypesIn(place.message),
+  ].map((what) => `[Here was something that cannot be shown: ${what}]`);
   return {
     role: "tool",
     callId,
     name,
-    text: messageText(place.message),
-    images: imagesIn(place.message, place.index),
+    text: [messageText(place.message), ...missing].filter((line) => line !== "").join("\n"),
+    images: images.flatMap(({ image, fault }) => (fault === null ? [image] : [])),
     isError: place.message.is_error === true,
   };
 }
+
+/** Where an image is, unless it is all in its URL. */
+const placeOf = (url: string): string => (/^data:/i.test(url) ? "of bytes" : url.slice(0, LONGEST_URL));
 
 /** How a message is told to a claude that was not there. */
 function pastText(place: Place, inputs: readonly UserInput[]): string {

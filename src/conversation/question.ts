@@ -2,7 +2,7 @@
 import { mkdirSync, realpathSync } from "node:fs";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Config } from "../config/schema.ts";
-import { readPictures } from "../openai/pictures.ts";
+import { checkPictures } from "../openai/pictures.ts";
 import type { ChatRequest } from "../openai/request.ts";
 import { openClawHeader } from "../openclaw/headers.ts";
 import type { OpenClawRequest } from "../openclaw/request.ts";
@@ -24,7 +24,7 @@ export function readQuestion(
 ): Omit<Request, "reply"> {
   const input = readInput(request, openclaw);
   // Looked at now, while the request can still be refused.
-  readPictures(input.messages.flatMap(({ images }) => images));
+  checkPictures(input.messages.flatMap((message) => (message.role === "user" ? message.images : [])));
   const { stable, volatile } = splitSystemPrompt(config.systemPrompt === "ignore" ? "" : input.system);
   return {
     input,

@@ -29,10 +29,18 @@ export function refuseOtherParts({ content }: ChatMessage, index: number): void 
     if (image && !/^data:/i.test(image.url)) {
       throw new ApiError("invalid_request", "An image must be a data: URL; no image is fetched.", image.param);
     }
-    if (image || (TEXT.has(part.type) && part.text !== undefined)) continue;
+    if (image || isText(part)) continue;
     throw new ApiError("invalid_request", `Only text and images are understood, not ${part.type}.`, path);
   }
 }
+
+/** The types of a message's parts that are neither text nor image. */
+export function otherTypesIn({ content }: ChatMessage): readonly string[] {
+  if (!Array.isArray(content)) return [];
+  return content.flatMap((part) => (isText(part) || imageIn(part, "") ? [] : [part.type]));
+}
+
+const isText = (part: ContentPart): boolean => TEXT.has(part.type) && part.text !== undefined;
 
 const partPath = (index: number, at: number): string => `messages[${index}].content[${at}]`;
 

@@ -17,14 +17,31 @@ export interface Picture {
   readonly extension: string;
 }
 
+const refuse = (message: string, param: string) => new ApiError("invalid_request", message, param);
+
+/** @throws ApiError (400) as `readPictures` does, and for too many */
+export function checkPictures(images: readonly Image[]): void {
+  const tooMany = images[MAX_IMAGES];
+  if (tooMany) throw refuse(`At most ${MAX_IMAGES} images can come with a message.`, tooMany.param);
+  readPictures(images);
+}
+
+/** Why an image cannot be given to claude; null when it can. */
+export function faultOf(image: Image): string | null {
+  try {
+    readPictures([image]);
+    return null;
+  } catch (error) {
+    if (error instanceof ApiError) return error.message;
+    throw error;
+  }
+}
+
 /**
  * Decodes images.
  * @throws ApiError (400) for one that is no base64 data URL, no image claude knows, or too large
  */
 export function readPictures(images: readonly Image[]): readonly Picture[] {
-  const refuse = (message: string, param: string) => new ApiError("invalid_request", message, param);
-  const tooMany = images[MAX_IMAGES];
-  if (tooMany) throw refuse(`At most ${MAX_IMAGES} images can come with a message.`, tooMany.param);
   return images.map(({ url, param }) => {
     const base64 = /^data:[^,]{0,200};base64,([A-Za-z0-9+/\s]+={0,2}\s*)$/i.exec(url)?.[1];
     if (base64 === undefined) throw refuse("An image must be a data: URL in base64.", param);

@@ -116,6 +116,25 @@ describe("images", () => {
   });
 });
 
+describe("a tool's result", () => {
+  const result = (...content: { type: string }[]) =>
+    readPlain([user("look"), assistant("", ["c1", "t"]), { role: "tool", tool_call_id: "c1", content }]).messages[0];
+  const cases: [what: string, part: { type: string }, told: RegExp][] = [
+    ["an address", image("https://example.com/a.png"), /image, https:\/\/example\.com\/a\.png: .*data: URL/],
+    ["no picture", image("data:image/png;base64,AAAA"), /image, of bytes: Only PNG/],
+    ["no image at all", { type: "image_url" }, /image_url\]$/],
+    ["sound", { type: "input_audio" }, /input_audio\]$/],
+  ];
+  test.each(cases)("is never refused; of what claude cannot be given it is told: %s", (_what, part, told) => {
+    const input = result(text("seen"), part, image(PNG));
+    expect(input).toMatchObject({ role: "tool", images: [{ url: PNG }] });
+    expect(input?.text).toMatch(/^seen\n\[Here was something/);
+    expect(input?.text).toMatch(told);
+  });
+
+  test("may hold nothing", () => expect(result()).toMatchObject({ text: "", images: [] }));
+});
+
 describe("there is nothing new", () => {
   const cases: [what: string, messages: ChatMessage[]][] = [
     ["in an answer", [user("one"), assistant("answer")]],
