@@ -37,6 +37,8 @@ export type Catalogue = ReadonlyMap<string, OfferedTool>;
 
 /** Where a schema stands that is not an object's. */
 const WRAPPED = "input";
+/** As Anthropic's API wants the keys of a tool's properties. */
+const KEY = /^[A-Za-z0-9_.-]{1,64}$/;
 /** Of a name that had to be changed and is then another's, so much of its hash tells the two apart. */
 const HASH_LENGTH = 6;
 
@@ -122,13 +124,18 @@ function spelled(name: string, longest: number, isTaken: (candidate: string) => 
   }
 }
 
-/** What claude takes at the top of a schema; for anything else it drops the tool, or all of them. */
+/**
+ * What claude and its API take at the top of a schema. For anything else claude drops the tool, or all of them; and
+ * for a key that the API does not take, that refuses all that is ever said in the conversation.
+ */
 function isObjectSchema(schema: Schema): boolean {
   const { type, properties, required } = schema;
   if (type !== "object" && type !== undefined) return false;
   if (["anyOf", "oneOf", "allOf", "not", "$ref"].some((key) => key in schema)) return false;
   if (type === undefined && ("enum" in schema || "const" in schema || "items" in schema)) return false;
-  const propertiesFit = properties === undefined || (isRecord(properties) && Object.values(properties).every(isRecord));
+  const propertiesFit =
+    properties === undefined ||
+    (isRecord(properties) && Object.entries(properties).every(([key, value]) => KEY.test(key) && isRecord(value)));
   return propertiesFit && (required === undefined || isTexts(required));
 }
 

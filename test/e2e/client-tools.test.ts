@@ -179,7 +179,20 @@ describe("what claude is offered", () => {
     const { send } = chat("schemas");
     const long = "n".repeat(300);
     script(/use them/, () => [use("a_b", { x: 1 }), use("list", { input: ["p", "q"] })]);
-    const tools = [tool("any", schema), tool("a b"), tool(long), tool("list", list), tool("none", { anyOf: [{}] })];
+    // For each of these claude would drop the tool, or all of them.
+    const odd = [
+      { anyOf: [{}] },
+      { $ref: "#/$defs/y", $defs: { y: schema } },
+      { type: ["object", "null"] },
+      { type: null },
+      { enum: [1] },
+      { type: "object", required: null },
+      { type: "object", properties: [] },
+      { type: "object", properties: { x: true } },
+      { type: "object", properties: { "x y": {} } },
+      { properties: {} },
+    ].map((parameters, at) => tool(`odd.${at}`, parameters));
+    const tools = [tool("any", schema), tool("a b"), tool(long), tool("list", list), ...odd];
     const asked = await send(tools, user("use them"));
     const all = offered(newest()) as unknown as { name: string; input_schema: object }[];
     expect(all.find(({ name }) => name === `${PREFIX}any`)?.input_schema).toEqual(schema);

@@ -82,6 +82,11 @@ describe("schemas", () => {
       wrapped({ type: "object", properties: { x: true } }),
     ],
     [
+      "with a key that the API does not take are wrapped",
+      { type: "object", properties: { "filter[id]": {} } },
+      wrapped({ type: "object", properties: { "filter[id]": {} } }),
+    ],
+    [
       "take their definitions along when they are wrapped",
       { oneOf: [{ $ref: "#/$defs/d" }, { $ref: "#/oneOf/0" }, { $ref: "#" }], $defs: { d: { type: "string" } } },
       wrapped(
