@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { at, control } from "../support/control.ts";
 import { text, toolUse } from "../support/mock-anthropic.ts";
 import { ask, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -63,6 +64,27 @@ test("two questions come one after the other", async () => {
   expect(second).toContain("two.txt");
   expect(await say(`no ${idIn(second)}`, "agent:main:main")).toBe("done refused");
   expect([written("one.txt"), written("two.txt")]).toEqual([true, false]);
+});
+
+test("a question is over when the turn is interrupted from outside; a yes that comes then is none", async () => {
+  const session = "agent:main:telegram:direct:stop";
+  const question = await say("write stopped.txt", session);
+  expect((await control(world, `${at(session)}/interrupt`, { method: "POST" })).status).toBe(200);
+  await world.server.logged(/permission .*deny.*gone.*direct:stop/);
+  expect(await say(`yes ${idIn(question)}`, session)).toStartWith("You said: yes");
+  expect(written("stopped.txt")).toBe(false);
+});
+
+test("a question does not keep the server from ending", async () => {
+  const ending = await createWorld({ env: { SYNTHESIS_DRAIN_MS: "60000" } });
+  const file = join(ending.claude.workspace, "x");
+  ending.mock.on(/write/, () => [toolUse("Write", { file_path: file, content: "x" })]);
+  const headers = { "x-openclaw-session-key": "agent:main:main", "x-openclaw-sender-id": "ann" };
+  await Array.fromAsync(texts(await ending.server.post(ask("write"), headers)));
+  // Its own limit is far longer than this test may take.
+  expect(await ending.server.stop()).toBe(0);
+  expect(existsSync(file)).toBe(false);
+  await ending[Symbol.asyncDispose]();
 });
 
 test("no answer in time is a no; the chat goes on", async () => {

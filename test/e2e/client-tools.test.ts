@@ -2,8 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import type OpenAI from "openai";
+import { at, control } from "../support/control.ts";
 import { type ModelRequest, type Step, text, toolUse } from "../support/mock-anthropic.ts";
 import { descendants, named } from "../support/processes.ts";
+import { startServer } from "../support/server.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 const PREFIX = "mcp__plugin_synthesis_chat__";
@@ -360,6 +362,28 @@ describe("a turn that waits for results", () => {
     expect(late.content).toContain("[a returned]\nlate");
     const { shown } = brief.mock.requests.at(-1) as ModelRequest;
     expect(shown).toContain("has not brought the result in time");
+  });
+
+  test("can be interrupted from outside; what is brought then is a turn of its own", async () => {
+    script(/stop waiting/, () => [use("a")]);
+    const { send } = chat("stopped");
+    const asked = await send(tools, user("stop waiting"));
+    expect((await control(world, `${at("user:stopped")}/interrupt`, { method: "POST" })).status).toBe(200);
+    expect((await send(tools, result(asked, "a", "too late"))).content).toContain("[a returned]\ntoo late");
+    expect(world.mock.requests.at(-1)?.shown).toContain("This turn was interrupted from outside.");
+  });
+
+  test("is over with its server; what is brought to the next one is told all the same", async () => {
+    await using killed = await createWorld();
+    killed.mock.on(/wait/, (request) => [request.toolResults.length === 0 ? use("a") : text("over")]);
+    const before = chat("killed", { server: killed });
+    const asked = await before.send(tools, user("wait"));
+    await killed.server.stop("SIGKILL");
+    const server = await startServer(killed.serverEnv);
+    const after = chat("killed", { server: { ...killed, server } });
+    after.messages.push(...before.messages);
+    expect((await after.send(tools, result(asked, "a", "A"))).content).toContain("[a returned]\nA");
+    await server.stop();
   });
 
   test("does not keep the server from ending", async () => {
