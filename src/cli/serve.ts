@@ -62,6 +62,7 @@ export function serveCommand(): Command {
     const sessions = sessionsIn(store);
     const pictures = picturesIn(paths.pictures);
     const permissionLog = permissionsIn(store);
+    permissionLog.markGone(Date.now());
     const permissions = createPermissions({ config, permissionLog, env: process.env });
     const conversations = createConversations({
       config,

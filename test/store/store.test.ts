@@ -59,12 +59,16 @@ test("the conversations and turns that just happened are in it, for their owner 
   database.close();
 });
 
-test("turns that a killed server left in the middle are lost after the next start", async () => {
+test("of what a killed server left in the middle, turns are lost after the next start, and questions refused", async () => {
   await using world = await createWorld({ standIn: true });
   await world.server.post(ask("hang"));
   await world.server.stop("SIGKILL");
+  const left = new Database(join(world.claude.base, "state/synthesis.db"));
+  left.run("insert into permissions (id, session, tool, input, asked_at) values ('q', 'user:me', 'Write', '{}', 1)");
+  left.close();
   const again = await startServer({ ...world.claude.env, SYNTHESIS_HOME: join(world.claude.base, "state") });
   const database = new Database(join(world.claude.base, "state/synthesis.db"), { readonly: true });
+  expect(database.query("select verdict, way from permissions").all()).toEqual([{ verdict: "deny", way: "gone" }]);
   expect(database.query("select state from turns").all()).toEqual([{ state: "lost" }]);
   database.close();
   await again.stop();
