@@ -85,6 +85,8 @@ export function identify(
     chat,
     affinity,
   });
+  const side = check(openclaw?.side?.session, "the session in the Runtime line");
+  if (side) return found("runtime", marked(side));
   if (own) return found("session-key", marked(own));
   // Encoded so that the first `::` is the one that parts them.
   if (chat) return found("chat", `chat:${encodeURIComponent(namedAgent ?? user ?? DEFAULT)}::${chat}`);

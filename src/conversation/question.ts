@@ -36,7 +36,8 @@ export function readQuestion(
     effort: effortFor(request.reasoning_effort),
     systemPrompt: stable,
     affinity,
-    sender: senderOf(headers),
+    // Of what OpenClaw asks for itself nobody sees the answer.
+    sender: openclaw?.side ? null : senderOf(headers),
     isDirect: isDirectChat(key),
     offer: offerOf(request, openclaw, config),
     workspace: workspaceFor(headers, openclaw?.workingDirectory ?? null, agent, config),

@@ -35,7 +35,7 @@ export function readOpenClaw(request: ChatRequest, headers: Headers): OpenClawRe
   const side = sideRequest({
     system,
     words,
-    session: openClawHeader(headers, SESSION_KEY_HEADER) || runtime?.session || null,
+    sessions: [runtime?.session, openClawHeader(headers, SESSION_KEY_HEADER)],
     kind: headers.get("x-openclaw-kind"),
     hasTools: Array.isArray(request.tools) && request.tools.length > 0,
   });

@@ -10,14 +10,16 @@ export interface SideRequest {
   readonly kind: "title" | "compaction" | "memory-flush" | "skill-review" | "other";
   /** It is asked for the sake of what its tools do. */
   readonly needsTools: boolean;
+  /** The session that it has for itself, if it has one. */
+  readonly session: string | null;
 }
 
 export interface SideRequestSigns {
   readonly system: string;
   /** The last words of the user, without their time of writing. */
   readonly words: string;
-  /** OpenClaw's session key, from a header or the Runtime line. */
-  readonly session: string | null;
+  /** OpenClaw's session keys. Our plugin's is that of the conversation for whose sake it is asked. */
+  readonly sessions: readonly (string | null | undefined)[];
   /** `x-openclaw-kind`, which our plugin in OpenClaw sends. */
   readonly kind: string | null;
   readonly hasTools: boolean;
@@ -36,16 +38,18 @@ const PROMPTS: readonly (readonly [beginning: string, kind: SideRequest["kind"]]
 ];
 
 /** Which side request this is, null when it is part of a conversation. */
-export function sideRequest({ system, words, session, kind, hasTools }: SideRequestSigns): SideRequest | null {
+export function sideRequest({ system, words, sessions, kind, hasTools }: SideRequestSigns): SideRequest | null {
   if (!hasTools) {
     const known = PROMPTS.find(([beginning]) => system.startsWith(beginning));
-    if (known) return { kind: known[1], needsTools: false };
-    if (kind === "compaction") return { kind, needsTools: false };
-    if (kind === "simple-completion") return { kind: "other", needsTools: false };
+    if (known) return { kind: known[1], needsTools: false, session: null };
+    if (kind === "compaction") return { kind, needsTools: false, session: null };
+    if (kind === "simple-completion") return { kind: "other", needsTools: false, session: null };
   }
-  const run = INTERNAL.exec(session ?? "")?.[1];
-  if (run === undefined) return null;
-  if (run.startsWith("skill-workshop-review")) return { kind: "skill-review", needsTools: true };
-  if (words.startsWith("Pre-compaction memory flush")) return { kind: "memory-flush", needsTools: true };
-  return { kind: "other", needsTools: hasTools };
+  const session = sessions.find((one) => INTERNAL.test(one ?? ""));
+  if (!session) return null;
+  if (INTERNAL.exec(session)?.[1]?.startsWith("skill-workshop-review")) {
+    return { kind: "skill-review", needsTools: true, session };
+  }
+  if (words.startsWith("Pre-compaction memory flush")) return { kind: "memory-flush", needsTools: true, session };
+  return { kind: "other", needsTools: hasTools, session };
 }

@@ -206,5 +206,9 @@ describe("a side request belongs to no conversation", () => {
     const sent = agentRequest([user("hello")], { session, generation: 1 });
     // Its session's other name is the user's conversation's, too.
     expect(ofSent(sent, { identityFallback: "default" })).toMatchObject({ key: session, affinity: null });
+    // Our plugin names the conversation for whose sake it is asked.
+    const headers = { ...names, "x-openclaw-chat-id": "1001" };
+    const named = agentRequest([user("hello")], { session, generation: 1, headers });
+    expect(ofSent(named, { identityFallback: "default" })).toMatchObject({ key: session, affinity: null });
   });
 });
