@@ -9,17 +9,30 @@ import { createRig, type Rig } from "./rig.ts";
 const ann = { id: 1001, first_name: "Ann" };
 const bob = { id: 1002, first_name: "Bob" };
 const GROUP = -1002003;
+const NEW_GROUP = -1002004;
 
 let telegram: Telegram;
 let rig: Rig;
 beforeAll(async () => {
   telegram = startTelegram();
-  rig = await createRig("phone", { plugin: true, channels: { telegram: telegram.config } });
+  rig = await createRig("phone", {
+    plugin: true,
+    // Automations are for the owner only.
+    config: { channels: { telegram: telegram.config }, commands: { ownerAllowFrom: [`${ann.id}`] } },
+    // After the first turn of a session OpenClaw asks for what should be remembered.
+    compaction: { memoryFlush: { enabled: true, forceFlushTranscriptBytes: "1b" } },
+  });
   rig.mock.on(/write \S+\.txt/, function* ({ asked, toolResults }) {
     const file = /write (\S+\.txt)/.exec(asked)?.[1] ?? "";
     if (toolResults.length === 0) yield toolUse("Write", { file_path: join(rig.main, file), content: "x" });
     else yield text(toolResults[0]?.isError ? "It was refused.\n" : "It is written.\n");
   });
+  rig.mock.on(/Pre-compaction memory flush/, function* ({ asked, toolResults }) {
+    const path = /memory\/\d{4}-\d\d-\d\d\.md/.exec(asked)?.[0] ?? "";
+    if (toolResults.length > 0) yield text("NO_REPLY\n");
+    else yield toolUse("mcp__plugin_synthesis_chat__write", { path, content: "Ann likes tea.\n" });
+  });
+  rig.mock.on(/(\n|UTC\] )yes( \w+)?\s*<\/channel>/, () => [text("Yes to what?\n")]);
 }, 120_000);
 afterAll(async () => {
   await rig[Symbol.asyncDispose]();
@@ -60,12 +73,20 @@ test("so is one that replies to the question, as phones offer it", async () => {
   expect(written("reply.txt")).toBe(true);
 });
 
+test("the same words by another way into the same session are nobody's answer", async () => {
+  telegram.write("write forged.txt", ann);
+  const { text: question } = await telegram.next(ann.id);
+  expect(await rig.openclaw.say(`yes ${idIn(question)}`, "agent:main:main")).toBe("Yes to what?");
+  expect(written("forged.txt")).toBe(false);
+  expect(await latest()).toMatchObject({ sender: "1001", verdict: "deny", way: "spoke", decided_by: null });
+});
+
 test("in a group only who has asked can answer, and with the id", async () => {
   telegram.write("write group.txt", ann, GROUP);
   const { text: first } = await telegram.next(GROUP);
   expect(first).not.toContain("Just");
   telegram.write(`yes ${idIn(first)}`, bob, GROUP);
-  expect((await telegram.next(GROUP)).text).toContain("You said");
+  expect((await telegram.next(GROUP)).text).toBe("Yes to what?");
   expect(written("group.txt")).toBe(false);
   expect(await latest()).toMatchObject({ sender: "1001", verdict: "deny", way: "spoke", decided_by: "1002" });
 
@@ -74,4 +95,39 @@ test("in a group only who has asked can answer, and with the id", async () => {
   telegram.write(`yes ${idIn(second)}`, ann, GROUP);
   expect((await telegram.next(GROUP)).text).toBe("It is written.");
   expect(written("group.txt")).toBe(true);
+});
+
+test("OpenClaw's sessions, automations, memory and messages work from inside claude", async () => {
+  let results: readonly string[] = [];
+  rig.mock.on(/use everything/, function* ({ toolResults }) {
+    const call = (id: string, args: object) => toolUse("mcp__plugin_synthesis_chat__tool_call", { id, args });
+    if (toolResults.length === 0) {
+      yield call("sessions_list", {});
+      yield call("automations", { action: "list" });
+      yield call("memory_search", { query: "tea" });
+      yield call("message", { action: "send", channel: "telegram", target: `${bob.id}`, message: "Ann greets you." });
+    } else {
+      results = toolResults.map(({ content }) => content);
+      yield text("All is done.\n");
+    }
+  });
+  telegram.write("use everything", ann);
+  expect((await telegram.next(ann.id)).text).toBe("All is done.");
+  expect((await telegram.next(bob.id)).text).toBe("Ann greets you.");
+  const said = results.join("\n");
+  expect(said).toContain("agent:main:main");
+  for (const tool of ["sessions_list", "automations", "memory_search", "message"]) {
+    expect(said).toContain(`"name": "${tool}"`);
+  }
+});
+
+test("what OpenClaw wants remembered before it sums up is written with its own tool, in no conversation", async () => {
+  // OpenClaw does it when the turn is over and nobody writes.
+  telegram.write("I like tea", ann, NEW_GROUP);
+  await telegram.next(NEW_GROUP);
+  const { body } = await rig.recorder.request(/Ann likes tea[\s\S]*"role":"tool"/);
+  const path = /memory\/\d{4}-\d\d-\d\d\.md/.exec(JSON.stringify(body))?.[0] ?? "";
+  expect(readFileSync(join(rig.main, path), "utf8")).toContain("Ann likes tea.");
+  telegram.write("with milk", ann, NEW_GROUP);
+  expect((await rig.mock.request(/with milk/)).shown).not.toContain("memory flush");
 });

@@ -22,11 +22,12 @@ const PLUGIN_FOLDER = join(import.meta.dir, "../../src/setup/openclaw-plugin");
 
 /**
  * @param name of the scenario, for what the recorder writes
- * @param channels OpenClaw's chat channels
+ * @param config what OpenClaw's has besides
+ * @param compaction when OpenClaw sums up, and what it does before
  */
 export async function createRig(
   name: string,
-  { plugin, channels }: { plugin: boolean; channels?: Record<string, object> },
+  { plugin, config, compaction }: { plugin: boolean; config?: Record<string, object>; compaction?: object },
 ): Promise<Rig> {
   let folders = { state: "", main: "", ops: "" };
   const env: Record<string, string> = {};
@@ -48,10 +49,14 @@ export async function createRig(
       models: { providers: { synthesis: provider(recorder.url, world.server.key) } },
       agents: {
         ownership: "explicit",
-        defaults: { model: "synthesis/synthesis-claude-bridge", systemAgent: { agentId: "main" } },
+        defaults: {
+          model: "synthesis/synthesis-claude-bridge",
+          systemAgent: { agentId: "main" },
+          ...(compaction ? { compaction } : {}),
+        },
         entries: { main: { workspace: folders.main }, ops: { workspace: folders.ops } },
       },
-      ...(channels ? { channels } : {}),
+      ...config,
     }),
   );
   if (plugin) {
