@@ -62,8 +62,7 @@ function toolResult({ text, images, isError }: ToolInput, context: string | null
   if (text !== "" || pictures.length === 0) {
     add({ type: "text", text }, () => `[This result is too long to be shown here. It is in ${save(text, "txt")}]`);
   }
-  for (const { bytes, extension } of pictures) {
-    const mimeType = `image/${extension === "jpg" ? "jpeg" : extension}`;
+  for (const { bytes, extension, mimeType } of pictures) {
     add(
       { type: "image", data: Buffer.from(bytes).toString("base64"), mimeType },
       () => `[An image too large to be shown here. It is in ${save(bytes, extension)}]`,

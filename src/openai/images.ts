@@ -40,7 +40,9 @@ export function otherTypesIn({ content }: ChatMessage): readonly string[] {
   return content.flatMap((part) => (isText(part) || imageIn(part, "") ? [] : [part.type]));
 }
 
-const isText = (part: ContentPart): boolean => TEXT.has(part.type) && part.text !== undefined;
+/** A text part, of either of OpenAI's two APIs. */
+export const isText = (part: ContentPart): part is ContentPart & { text: string } =>
+  TEXT.has(part.type) && part.text !== undefined;
 
 const partPath = (index: number, at: number): string => `messages[${index}].content[${at}]`;
 

@@ -3,11 +3,11 @@ import { ApiError } from "./errors.ts";
 import type { Image } from "./images.ts";
 
 /** What claude can look at, by its first bytes. */
-const SIGNATURES: readonly (readonly [extension: string, at: number, bytes: string])[] = [
-  ["png", 0, "\x89PNG\r\n\x1a\n"],
-  ["jpg", 0, "\xff\xd8\xff"],
-  ["gif", 0, "GIF8"],
-  ["webp", 8, "WEBP"],
+const SIGNATURES: readonly (readonly [extension: string, mimeType: string, at: number, bytes: string])[] = [
+  ["png", "image/png", 0, "\x89PNG\r\n\x1a\n"],
+  ["jpg", "image/jpeg", 0, "\xff\xd8\xff"],
+  ["gif", "image/gif", 0, "GIF8"],
+  ["webp", "image/webp", 8, "WEBP"],
 ];
 const MAX_BYTES = 10 * 1024 * 1024;
 const MAX_IMAGES = 20;
@@ -15,6 +15,7 @@ const MAX_IMAGES = 20;
 export interface Picture {
   readonly bytes: Uint8Array;
   readonly extension: string;
+  readonly mimeType: string;
 }
 
 const refuse = (message: string, param: string) => new ApiError("invalid_request", message, param);
@@ -48,8 +49,9 @@ export function readPictures(images: readonly Image[]): readonly Picture[] {
     const bytes = Buffer.from(base64, "base64");
     if (bytes.length > MAX_BYTES) throw refuse(`An image may have at most ${MAX_BYTES} bytes.`, param);
     const start = bytes.toString("latin1", 0, 16);
-    const extension = SIGNATURES.find(([, at, signature]) => start.startsWith(signature, at))?.[0];
-    if (!extension) throw refuse("Only PNG, JPEG, GIF and WebP images are understood.", param);
-    return { bytes, extension };
+    const known = SIGNATURES.find(([, , at, signature]) => start.startsWith(signature, at));
+    if (!known) throw refuse("Only PNG, JPEG, GIF and WebP images are understood.", param);
+    const [extension, mimeType] = known;
+    return { bytes, extension, mimeType };
   });
 }

@@ -4,9 +4,9 @@
  */
 import { z } from "zod";
 import { ApiError } from "./errors.ts";
-import type { ChatRequest } from "./request.ts";
-
-type Message = ChatRequest["messages"][number];
+import { imagesIn, isText, refuseOtherParts } from "./images.ts";
+import { type Picture, readPictures } from "./pictures.ts";
+import { type ChatMessage, type ChatRequest, messageText, systemText } from "./request.ts";
 
 /** A content block as Anthropic's API has it. */
 type Block =
@@ -39,7 +39,6 @@ const options = z.looseObject({
     .nullish(),
 });
 const toolCalls = z.array(z.looseObject({ function: z.looseObject({ name: z.string(), arguments: z.string() }) }));
-const imagePart = z.looseObject({ image_url: z.union([z.string(), z.looseObject({ url: z.string() })]) });
 
 const JSON_ONLY = "Answer with a single JSON object and nothing else: no words around it, no code fence.";
 
@@ -50,10 +49,7 @@ export function readStateless(request: ChatRequest): Stateless {
     throw new ApiError("invalid_request", "response_format is not understood.", "response_format");
   }
   const { response_format: wanted } = read.data;
-  const system = request.messages
-    .filter(({ role }) => role === "system" || role === "developer")
-    .map(({ content }) => plainText(content))
-    .filter((text) => text.trim() !== "");
+  const system = [systemText(request)];
   let format: Stateless["format"] = { type: "text" };
   if (wanted?.type === "json_schema" || wanted?.type === "json_object") {
     const schema = wanted.json_schema?.schema ?? null;
@@ -63,13 +59,13 @@ export function readStateless(request: ChatRequest): Stateless {
     if (!held) system.push(schema ? `${JSON_ONLY} It fits this JSON schema: ${JSON.stringify(schema)}` : JSON_ONLY);
   }
   return {
-    system: system.join("\n\n"),
+    system: system.filter((text) => text !== "").join("\n\n"),
     turns: readTurns(request.messages),
     format,
   };
 }
 
-function readTurns(messages: readonly Message[]): Turn[] {
+function readTurns(messages: readonly ChatMessage[]): Turn[] {
   const turns: { role: Turn["role"]; content: Block[] }[] = [];
   const called = new Map<string, string>();
   messages.forEach((message, index) => {
@@ -100,8 +96,8 @@ function readTurns(messages: readonly Message[]): Turn[] {
 }
 
 /** claude has none of the client's tools, so calls and results are told in words. */
-function assistantBlocks(message: Message, called: Map<string, string>): Block[] {
-  const text: Block = { type: "text", text: plainText(message.content) };
+function assistantBlocks(message: ChatMessage, called: Map<string, string>): Block[] {
+  const text: Block = { type: "text", text: messageText(message) };
   const calls = toolCalls.safeParse(message.tool_calls);
   if (!calls.success) return [text];
   return [
@@ -113,30 +109,25 @@ function assistantBlocks(message: Message, called: Map<string, string>): Block[]
   ];
 }
 
-function userBlocks(message: Message, index: number, called: ReadonlyMap<string, string>): Block[] {
+function userBlocks(message: ChatMessage, index: number, called: ReadonlyMap<string, string>): Block[] {
   if (message.role !== "user") {
     const name = called.get(String(message.tool_call_id)) ?? "a tool";
-    return [{ type: "text", text: `[result of ${name}]\n${plainText(message.content)}` }];
+    return [{ type: "text", text: `[result of ${name}]\n${messageText(message)}` }];
   }
   if (typeof message.content === "string") return [{ type: "text", text: message.content }];
-  return (message.content ?? []).map((part, at): Block => {
-    if (part.type === "text" && part.text !== undefined) return { type: "text", text: part.text };
-    const image = part.type === "image_url" ? imagePart.safeParse(part) : null;
-    const url = image?.success ? image.data.image_url : null;
-    const data = /^data:(image\/[\w.+-]+);base64,(.+)$/s.exec(typeof url === "string" ? url : (url?.url ?? ""));
-    if (data) return { type: "image", source: { type: "base64", media_type: `${data[1]}`, data: `${data[2]}` } };
-    throw new ApiError(
-      "invalid_request",
-      `Only text and images as data URLs are understood, not ${part.type}.`,
-      `messages[${index}].content[${at}]`,
-    );
+  refuseOtherParts(message, index);
+  const images = readPictures(imagesIn(message, index)).map(imageBlock);
+  // In their order; what is not text is an image by now.
+  return (message.content ?? []).flatMap((part): Block[] => {
+    if (isText(part)) return [{ type: "text", text: part.text }];
+    return images.splice(0, 1);
   });
 }
 
-function plainText(content: Message["content"]): string {
-  if (typeof content === "string") return content;
-  return (content ?? []).flatMap(({ text }) => text ?? []).join("\n");
-}
+const imageBlock = ({ bytes, mimeType }: Picture): Block => ({
+  type: "image",
+  source: { type: "base64", media_type: mimeType, data: Buffer.from(bytes).toString("base64") },
+});
 
 /** An answer that shall parse, without the code fence that a model likes to put around it. */
 export function unfenced(answer: string): string {

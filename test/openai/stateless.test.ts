@@ -7,6 +7,8 @@ import { readStateless, unfenced } from "../../src/openai/stateless.ts";
 const read = (messages: object[], more: object = {}) => readStateless(chatRequest.parse({ messages, ...more }));
 const user = (content: unknown) => ({ role: "user", content });
 const assistant = (content: unknown) => ({ role: "assistant", content });
+/** One transparent pixel. */
+const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 /** `u` and `a` with the texts of their blocks. */
 const shape = (messages: object[]) =>
   read(messages).turns.map(
@@ -39,11 +41,13 @@ describe("turns", () => {
       "images as data URLs",
       [
         user([
-          { type: "image_url", image_url: "data:image/png;base64,aa" },
+          { type: "image_url", image_url: `data:image/png;base64,${PNG}` },
           { type: "text", text: "one" },
+          { type: "input_image", image_url: `data:image/png;base64,${PNG}` },
+          { type: "input_text", text: "two" },
         ]),
       ],
-      ["u: <image> + one"],
+      ["u: <image> + one + <image> + two"],
     ],
   ];
   test.each(cases)("%s", (_what, messages, expected) => {
@@ -56,7 +60,12 @@ describe("turns", () => {
     [
       "an image from elsewhere",
       [user([{ type: "image_url", image_url: { url: "http://x/y.png" } }])],
-      "messages[0].content[0]",
+      "messages[0].content[0].image_url.url",
+    ],
+    [
+      "an image that is none",
+      [user([{ type: "image_url", image_url: "data:image/png;base64,aGVsbG8gdGhlcmU=" }])],
+      "messages[0].content[0].image_url",
     ],
     ["a sound", [user("one"), user([{ type: "input_audio" }])], "messages[1].content[0]"],
   ];
@@ -65,6 +74,11 @@ describe("turns", () => {
     expect(attempt).toThrow(ApiError);
     expect(attempt).toThrow(expect.objectContaining({ status: 400, param }));
   });
+});
+
+test("an image is of the type that its bytes show, whatever it is said to be", () => {
+  const [turn] = read([user([{ type: "image_url", image_url: { url: `data:image/jpeg;base64,${PNG}` } }])]).turns;
+  expect(turn?.content).toEqual([{ type: "image", source: { type: "base64", media_type: "image/png", data: PNG } }]);
 });
 
 test("the system prompt is all that system and developer say", () => {
