@@ -15,7 +15,7 @@ import { readPictures } from "../openai/pictures.ts";
 import type { SessionRow } from "../store/schema.ts";
 import { channelMessageId, type HookBody, type Verdict } from "../wire/hooks.ts";
 import { type ChatQuestion, questionText, readVerdict } from "./chat-verdict.ts";
-import type { Affinity, Identity } from "./identity.ts";
+import { type Affinity, type Identity, isForgotten } from "./identity.ts";
 import { messageText } from "./message.ts";
 import type { Offer } from "./offer.ts";
 import type { Pending, PermissionQuestion, Permissions } from "./permissions.ts";
@@ -272,10 +272,10 @@ export class Conversation {
     await Promise.allSettled(this.#ending);
   }
 
-  /** Of a conversation of one turn nothing is kept. */
+  /** Of a conversation of one turn, its tools' rounds included, nothing is kept. */
   #forget(): void {
     this.end(OVER, (record) => record.remove(true)).catch((error) =>
-      log.error("a one-shot could not be forgotten: {error}", { session: this.identity.key, error }),
+      log.error("a conversation of one turn could not be forgotten: {error}", { session: this.identity.key, error }),
     );
   }
 
@@ -308,7 +308,7 @@ export class Conversation {
       const ms = this.#sentAt === 0 ? null : Date.now() - this.#sentAt;
       if (told || ms !== null) this.#watcher.onTurn(ms, told);
       this.#sentAt = 0;
-      if (this.identity.source === "one-shot") this.#forget();
+      if (isForgotten(this.identity.source) && this.#queue.length === 0) this.#forget();
       // Between two turns the process is idle, and others may be waiting for one.
       this.#deps.pool.noteIdle();
     }

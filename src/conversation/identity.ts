@@ -29,6 +29,7 @@ export interface Identity {
     | "agent"
     | "user"
     | "default"
+    | "side"
     | "one-shot";
   readonly agent: string | null;
   readonly chat: string | null;
@@ -86,7 +87,7 @@ export function identify(
     affinity,
   });
   const side = check(openclaw?.side?.session, "the session in the Runtime line");
-  if (side) return found("runtime", marked(side));
+  if (side) return found("side", marked(side));
   if (own) return found("session-key", marked(own));
   // Encoded so that the first `::` is the one that parts them.
   if (chat) return found("chat", `chat:${encodeURIComponent(namedAgent ?? user ?? DEFAULT)}::${chat}`);
@@ -98,6 +99,9 @@ export function identify(
   if (user) return found("user", `user:${user}`);
   return identityFallback === "default" ? found("default", DEFAULT) : null;
 }
+
+/** Whether a conversation is forgotten when its turn is over: nobody will come back to it. */
+export const isForgotten = (source: string): boolean => source === "side" || source === "one-shot";
 
 /** Of a request that belongs to none and is answered by a claude in a terminal all the same. */
 export const newOneShot = (): Identity => ({

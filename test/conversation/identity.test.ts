@@ -205,10 +205,11 @@ describe("a side request belongs to no conversation", () => {
     const session = "agent:main:internal-session-effects:x-1";
     const sent = agentRequest([user("hello")], { session, generation: 1 });
     // Its session's other name is the user's conversation's, too.
-    expect(ofSent(sent, { identityFallback: "default" })).toMatchObject({ key: session, affinity: null });
+    const own = { key: session, source: "side", affinity: null };
+    expect(ofSent(sent, { identityFallback: "default" })).toMatchObject(own);
     // Our plugin names the conversation for whose sake it is asked.
     const headers = { ...names, "x-openclaw-chat-id": "1001" };
     const named = agentRequest([user("hello")], { session, generation: 1, headers });
-    expect(ofSent(named, { identityFallback: "default" })).toMatchObject({ key: session, affinity: null });
+    expect(ofSent(named, { identityFallback: "default" })).toMatchObject(own);
   });
 });

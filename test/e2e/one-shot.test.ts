@@ -3,8 +3,19 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type OpenAI from "openai";
+import type { ChatMessage } from "../../src/openai/request.ts";
 import { apiError, INPUT_USAGE, text, thinking, toolUse } from "../support/mock-anthropic.ts";
+import {
+  agentRequest,
+  carrier,
+  assistant as openClawAssistant,
+  user as openClawUser,
+  stamp,
+  toolResult,
+} from "../support/openclaw.ts";
 import { descendants, gone, named } from "../support/processes.ts";
+import { startServer } from "../support/server.ts";
 import { ask, next, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -336,12 +347,69 @@ test("by a claude in a terminal it is answered as well, and nothing of it is kep
   expect(body.tools?.map(({ name }) => name) ?? []).toEqual([]);
   await other.server.logged(/claude exited.*one-shot:/);
   await other.server.stop();
-  const database = new Database(join(other.claude.base, "state/synthesis.db"), { readonly: true });
-  const count = (table: string) => database.query(`select count(*) as n from ${table}`).get();
-  expect([count("sessions"), count("turns"), count("past_sessions")]).toEqual([{ n: 0 }, { n: 0 }, { n: 0 }]);
+  expect(kept(other)).toEqual({ sessions: [], turns: 0, pastSessions: 0, transcripts: 0 });
+});
+
+/** What a server that has ended, and its claudes, have left of conversations. */
+function kept({ claude: { base, home } }: World) {
+  const database = new Database(join(base, "state/synthesis.db"), { readonly: true });
+  const count = (table: string) => database.query(`select * from ${table}`).all().length;
+  const sessions = database.query("select key from sessions").values().flat();
+  const left = { sessions, turns: count("turns"), pastSessions: count("past_sessions") };
   database.close();
-  const kept = [...new Bun.Glob("**/*.jsonl").scanSync({ cwd: join(other.claude.home, ".claude"), dot: true })];
-  expect(kept.filter((file) => file.startsWith("projects/"))).toEqual([]);
+  return {
+    ...left,
+    transcripts: [...new Bun.Glob("projects/**/*.jsonl").scanSync({ cwd: join(home, ".claude") })].length,
+  };
+}
+
+describe("a side request of OpenClaw's that is about what its tools do", () => {
+  const words = stamp("Pre-compaction memory flush. Write down what lasts.");
+  const options = {
+    session: "agent:main:internal-session-effects:3f-1",
+    tools: ["read", "write"],
+  };
+  const sendTo = async (to: World, ...more: ChatMessage[]) => {
+    const { request, headers } = agentRequest([openClawUser(words), ...more, carrier()], options);
+    const response = await to.server.post({ ...request, stream: false }, Object.fromEntries(headers));
+    const { choices } = (await response.json()) as OpenAI.ChatCompletion;
+    return choices[0]?.message;
+  };
+  const WRITE = "mcp__plugin_synthesis_chat__write";
+
+  test("has them, in a claude of its own of which nothing is kept", async () => {
+    await using other = await createWorld();
+    other.mock.on(/memory flush/, function* ({ toolResults }) {
+      if (toolResults.length === 0) yield toolUse(WRITE, { path: "memory.md", content: "what lasts" });
+      else yield text(`It says: ${toolResults[0]?.content}`);
+    });
+    const asked = await sendTo(other);
+    const call = asked?.tool_calls?.[0];
+    expect(call).toMatchObject({
+      function: { name: "write", arguments: '{"path":"memory.md","content":"what lasts"}' },
+    });
+    const answer = await sendTo(
+      other,
+      openClawAssistant("", [`${call?.id}`, "write"]),
+      toolResult(`${call?.id}`, "written"),
+    );
+    expect(answer?.content).toBe("It says: written");
+    await other.server.logged(/claude exited.*internal-session-effects/);
+    await other.server.stop();
+    expect(kept(other)).toEqual({ sessions: [], turns: 0, pastSessions: 0, transcripts: 0 });
+  });
+
+  test("leaves nothing when its server is killed, once the next one has started", async () => {
+    await using other = await createWorld();
+    other.mock.on(/memory flush/, function* () {
+      yield toolUse(WRITE, { path: "memory.md", content: "what lasts" });
+    });
+    await sendTo(other);
+    await other.server.stop("SIGKILL");
+    const next = await startServer(other.serverEnv);
+    await next.stop();
+    expect(kept(other)).toEqual({ sessions: [], turns: 0, pastSessions: 0, transcripts: 0 });
+  });
 });
 
 test("the conversation of those who name none is there for those who want it", async () => {
