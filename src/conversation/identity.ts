@@ -4,7 +4,7 @@
  */
 import { ApiError } from "../openai/errors.ts";
 import type { ChatRequest } from "../openai/request.ts";
-import { openClawHeader } from "../openclaw/headers.ts";
+import { headerText, openClawHeader } from "../openclaw/headers.ts";
 import { type OpenClawRequest, SESSION_KEY_HEADER } from "../openclaw/request.ts";
 
 const AGENT = "x-openclaw-agent-id";
@@ -69,7 +69,7 @@ export function identify(
   // do has a session of its own, where the results of its calls find it again.
   if (openclaw?.side && !openclaw.side.needsTools) return null;
 
-  const header = (name: string) => check(headers.get(name), name);
+  const header = (name: string) => check(headerText(headers, name), name);
   const named = (name: `x-openclaw-${string}`) => check(openClawHeader(headers, name), name);
   const own = named(SESSION_KEY_HEADER);
   const namedAgent = named(AGENT);
@@ -129,6 +129,7 @@ function readAffinity(
 
 function check(value: string | null | undefined, field: string): string | null {
   if (value === null || value === undefined || value === "") return null;
-  if (/^[^\p{C}\p{Zl}\p{Zp}]{1,256}$/u.test(value)) return value;
+  // The two joiners are not seen, but Persian, Hindi and many emoji are not written without them.
+  if (/^(?:[^\p{C}\p{Zl}\p{Zp}]|[\u200c\u200d]){1,256}$/u.test(value)) return value;
   throw new ApiError("invalid_request", `${field} must be 1 to 256 printable characters.`, field);
 }

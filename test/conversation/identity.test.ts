@@ -65,6 +65,26 @@ describe("the session key", () => {
     expect(() => keyOf({ user: name })).toThrow("1 to 256 printable characters");
   });
 
+  test.each(["👨‍👩‍👧", "می‌خواهم", "a b", "x".repeat(256), "😀".repeat(256)])("can be %j", (name) => {
+    expect(keyOf({ user: name })).toBe(`user:${name}`);
+  });
+
+  // A header's bytes, each as a letter: so they come from the network.
+  const bytes = (text: string, encoding: "utf8" | "latin1") => Buffer.from(text, encoding).toString("latin1");
+  const written: [how: string, value: string][] = [
+    ["in UTF-8", bytes("agent:main:Jürgen", "utf8")],
+    ["in Latin-1", bytes("agent:main:Jürgen", "latin1")],
+    ["percent-encoded", encodeURIComponent("agent:main:Jürgen")],
+  ];
+  test.each(written)("is the same %s", (_how, key) => {
+    expect(keyOf({ key })).toBe("agent:main:Jürgen");
+  });
+
+  test("in another header may hold percent signs and stands as it is written", () => {
+    expect(keyOf({ front: "100%25" })).toBe("header:x-front-chat:100%25");
+    expect(keyOf({ key: "100%" })).toBe("100%");
+  });
+
   test.each(Object.entries(HEADERS))("%s cannot be too long", (field, header) => {
     try {
       keyOf({ [field]: "x".repeat(257) });
