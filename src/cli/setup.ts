@@ -63,8 +63,8 @@ function openClawCommand(): Command {
         openClawAgents(openclaw),
       ]);
       console.log(`OpenClaw ${version ?? "of an unknown version"}: ${openclaw.path}`);
-      const openClawConfig = readOpenClawConfig(configFile);
-      const situation: Situation = { openclaw, configFile, openClawConfig, agents, paths, config };
+      const onDisk = readOpenClawConfig(configFile);
+      const situation: Situation = { openclaw, configFile, onDisk, agents, paths, config };
 
       if (remove) {
         const steps = stepsToRemove(situation);
@@ -72,7 +72,7 @@ function openClawCommand(): Command {
         return;
       }
       const port = portOf(paths, config);
-      const former = primary(openClawConfig.agents?.defaults?.model);
+      const former = primary(onDisk.config.agents?.defaults?.model);
       const key = config.apiKey ?? (dryRun && !existsSync(paths.chatKey) ? "" : chatKey(paths.chatKey));
       const steps = stepsToAdd(situation, {
         port,
@@ -137,12 +137,11 @@ async function ask(question: string, refused: string): Promise<boolean> {
   return false;
 }
 
-async function carryOut(steps: readonly Step[], { configFile, paths }: Situation): Promise<void> {
+async function carryOut(steps: readonly Step[], { configFile, onDisk, paths }: Situation): Promise<void> {
   if (steps.length === 0) return;
   mkdirSync(paths.home, { recursive: true, mode: 0o700 });
   if (steps.some(({ where }) => where === configFile)) {
-    const copy = backUp(configFile, Date.now());
-    if (copy) console.log(`Backed up: ${copy}`);
+    for (const file of onDisk.files) console.log(`Backed up: ${backUp(file, Date.now())}`);
   }
   for (const step of steps) await step.carryOut();
   console.log("Done.");

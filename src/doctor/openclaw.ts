@@ -42,7 +42,7 @@ export async function openClawChecks(
       openClawConfigFile(openclaw),
       openClawAgents(openclaw),
     ]);
-    const openClawConfig = readOpenClawConfig(file);
+    const { config: openClawConfig } = readOpenClawConfig(file);
     const found = `${openclaw.path}, ${version ?? "of an unknown version"} (tested with ${TESTED_OPENCLAW})`;
     if (!ourProvider(openClawConfig)) return [warning(NAME, `${found}; it does not know synthesis`, SETUP)];
     return [

@@ -1,9 +1,10 @@
-/** What OpenClaw's configuration says of us, and what it should say. Pure but for reading the file. */
-import { existsSync, readFileSync } from "node:fs";
+/** What OpenClaw's configuration says of us, and what it should say. Pure but for reading the files. */
+import { existsSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { ConfigError } from "../config/load.ts";
 import { MODEL } from "../openai/chunks.ts";
+import { type ConfigFiles, readConfigFiles } from "./openclaw-files.ts";
 
 /** Our name among its providers and among its plugins. */
 export const PROVIDER = "synthesis";
@@ -41,14 +42,19 @@ const openClawConfig = z.looseObject({
 export type OpenClawConfig = z.infer<typeof openClawConfig>;
 export type ModelChoice = z.infer<typeof modelChoice>;
 
+export interface OnDisk extends Pick<ConfigFiles, "files" | "arePlain"> {
+  readonly config: OpenClawConfig;
+}
+
 /**
- * Reads its configuration file.
+ * Reads its configuration.
  * @throws ConfigError when it cannot be read as what it should be
  */
-export function readOpenClawConfig(file: string): OpenClawConfig {
-  if (!existsSync(file)) return {};
+export function readOpenClawConfig(file: string): OnDisk {
+  if (!existsSync(file)) return { config: {}, files: [], arePlain: true };
   try {
-    return openClawConfig.parse(Bun.JSON5.parse(readFileSync(file, "utf8")));
+    const { whole, ...onDisk } = readConfigFiles(file);
+    return { config: openClawConfig.parse(whole), ...onDisk };
   } catch {
     // The reason may quote the file, which holds secrets.
     throw new ConfigError(`${file} cannot be read. \`openclaw config validate\` says what is wrong with it.`);
@@ -95,29 +101,30 @@ export const isReference = (key: unknown): boolean =>
 
 const asObject = (value: unknown): object => (typeof value === "object" && value !== null ? value : {});
 
-/** What `openclaw config patch` is to be given, and what a person is shown of it. */
-export interface Patch {
-  readonly patch: Record<string, unknown>;
+/** What `openclaw config patch` is to be given, one after the other, and what a person is shown of it. */
+export interface Patches {
+  /** One for each section: OpenClaw writes to one file at a time, and sections may lie in several. */
+  readonly patches: readonly Record<string, unknown>[];
   /** Each begins with `+`, `~` or `-`; none holds the key. */
   readonly lines: string[];
 }
 
 /**
- * The change that gives OpenClaw our provider, and makes it the default.
+ * The changes that give OpenClaw our provider, and make it the default.
  * @param keyPlace where the key is, for people
  * @param asDefault whether our model becomes the default one
  */
-export function patchToAdd(
+export function patchesToAdd(
   config: OpenClawConfig,
   { port, key, keyPlace, asDefault }: { port: number; key: string; keyPlace: string; asDefault: boolean },
-): Patch {
+): Patches {
   const there = ourProvider(config);
   const wanted = wantedProvider(config, port, key);
   const lines: string[] = [];
-  const patch: Record<string, unknown> = {};
+  const patches: Record<string, unknown>[] = [];
   const missing = Object.entries(wanted).filter(([name, value]) => !isDeepStrictEqual(there?.[name], value));
   if (missing.length > 0) {
-    patch.models = { providers: { [PROVIDER]: Object.fromEntries(missing) } };
+    patches.push({ models: { providers: { [PROVIDER]: Object.fromEntries(missing) } } });
     const where = `models.providers.${PROVIDER}`;
     if (!there) lines.push(`+ ${where}: ${wanted.baseUrl}, model ${MODEL}, the key in ${keyPlace}`);
     else {
@@ -143,8 +150,8 @@ export function patchToAdd(
     defaults.modelPolicy = { allow: [...allowed, MODEL_REF] };
     lines.push(`+ agents.defaults.modelPolicy.allow: ${MODEL_REF}`);
   }
-  if (Object.keys(defaults).length > 0) patch.agents = { defaults };
-  return { patch, lines };
+  if (Object.keys(defaults).length > 0) patches.push({ agents: { defaults } });
+  return { patches, lines };
 }
 
 /**

@@ -11,10 +11,10 @@ import { rootsIn, writeAllowedRoots } from "./allowed-roots.ts";
 import {
   hasPlugin,
   MODEL_REF,
-  type OpenClawConfig,
+  type OnDisk,
   PROVIDER,
+  patchesToAdd,
   patchesToRemove,
-  patchToAdd,
   primary,
 } from "./openclaw-config.ts";
 import { isPluginWritten, pluginVersion, writeOpenClawPlugin } from "./openclaw-plugin.ts";
@@ -32,7 +32,7 @@ export interface Step {
 export interface Situation {
   readonly openclaw: OpenClawProgram;
   readonly configFile: string;
-  readonly openClawConfig: OpenClawConfig;
+  readonly onDisk: OnDisk;
   readonly agents: readonly OpenClawAgent[];
   readonly paths: Paths;
   readonly config: Config;
@@ -68,19 +68,26 @@ export function stepsToAdd(
   situation: Situation,
   wanted: { port: number; key: string; asDefault: boolean; program: string | null },
 ): Step[] {
-  const { openclaw, configFile, openClawConfig, paths, config } = situation;
+  const { openclaw, configFile, onDisk, paths, config } = situation;
+  const openClawConfig = onDisk.config;
   const steps: Step[] = [];
   const known = readRecord(paths) ?? { ...NOTHING, hadRoots: rootsIn(paths.configFile) !== null };
   let next: SetupRecord = { ...known, program: wanted.program ?? known.program };
 
   const former = primary(openClawConfig.agents?.defaults?.model);
-  const { patch, lines } = patchToAdd(openClawConfig, {
+  const { patches, lines } = patchesToAdd(openClawConfig, {
     ...wanted,
     keyPlace: config.apiKey ? "synthesis's configuration" : paths.chatKey,
   });
   if (lines.length > 0) {
     if (wanted.asDefault && former !== MODEL_REF) next = { ...next, formerModel: former ?? null };
-    steps.push({ where: configFile, lines, carryOut: () => patchOpenClaw(openclaw, patch) });
+    steps.push({
+      where: configFile,
+      lines,
+      carryOut: async () => {
+        for (const patch of patches) await patchOpenClaw(openclaw, patch);
+      },
+    });
   }
 
   const folder = paths.openClawPlugin;
@@ -112,11 +119,13 @@ export function stepsToAdd(
     });
   }
   if (steps.length > 0) steps.push(keepRecord(paths, next));
-  return steps;
+  return [...warning(situation, steps), ...steps];
 }
 
 /** Takes out what a setup has put in, and nothing else. */
-export function stepsToRemove({ openclaw, configFile, openClawConfig, paths }: Situation): Step[] {
+export function stepsToRemove(situation: Situation): Step[] {
+  const { openclaw, configFile, onDisk, paths } = situation;
+  const openClawConfig = onDisk.config;
   const steps: Step[] = [];
   const known = readRecord(paths) ?? NOTHING;
   const { patches, lines } = patchesToRemove(openClawConfig, known.formerModel);
@@ -161,16 +170,22 @@ export function stepsToRemove({ openclaw, configFile, openClawConfig, paths }: S
       },
     });
   }
-  return steps;
+  return [...warning(situation, steps), ...steps];
+}
+
+/** What a person should know before these steps are taken. */
+function warning({ configFile, onDisk }: Situation, steps: readonly Step[]): Step[] {
+  if (onDisk.arePlain || !steps.some(({ where }) => where === configFile)) return [];
+  const lines = ["! OpenClaw writes its configuration without comments; those there are will be in the copy only"];
+  return [{ where: configFile, lines, carryOut: () => {} }];
 }
 
 /**
  * Copies a file beside itself, readable by its owner only.
  * @param now in ms
- * @returns the copy's path; null when there is no such file
+ * @returns the copy's path
  */
-export function backUp(file: string, now: number): string | null {
-  if (!existsSync(file)) return null;
+export function backUp(file: string, now: number): string {
   const copy = `${file}.before-synthesis-${new Date(now).toISOString().replace(/[:.]/g, "-")}`;
   copyFileSync(file, copy);
   chmodSync(copy, 0o600);

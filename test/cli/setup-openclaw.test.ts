@@ -122,6 +122,34 @@ describe("on an OpenClaw that somebody has put work into", () => {
     expect(statSync(join(base, copy)).mode & 0o777).toBe(0o600);
   });
 
+  test("says before that its comments will be gone, and keeps them in the copy", async () => {
+    const commented = "{ // mine\n  messages: { responsePrefix: '[bot]' } }";
+    writeFileSync(file, commented);
+    expect((await setup("--dry-run")).said).toContain("! OpenClaw writes its configuration without comments");
+    await setup("--yes");
+    expect(openClaw()).toMatchObject({ messages: { responsePrefix: "[bot]" } });
+    expect(copies().map((copy) => readFileSync(join(base, copy), "utf8"))).toEqual([commented]);
+    // By now it is JSON.
+    expect((await setup("--dry-run", "--remove")).said).not.toContain("comments");
+  });
+
+  test("knows what is in files that it includes, and keeps copies of these, too", async () => {
+    put({ agents: { $include: "./agents.json" }, models: { $include: ["models.json"], mode: "merge" } });
+    writeFileSync(join(base, "agents.json"), JSON.stringify({ defaults: { model: "house/a" } }));
+    const synthesis = { baseUrl: "http://127.0.0.1:1/v1", apiKey: KEY, models: [] };
+    writeFileSync(join(base, "models.json"), JSON.stringify({ providers: { synthesis } }));
+    const { said } = await setup("--dry-run");
+    expect(said).toContain(".baseUrl: http://127.0.0.1:1/v1 → http://127.0.0.1:9/v1");
+    // There is a default model, and it is somebody's choice.
+    expect(said).not.toContain("agents.defaults.model");
+    await setup("--yes");
+    expect(
+      copies()
+        .map((copy) => copy.replace(/\.before.*/, ""))
+        .sort(),
+    ).toEqual(["agents.json", "models.json", "openclaw.json"]);
+  });
+
   test("done twice, it changes nothing the second time", async () => {
     put(theirs());
     await setup("--yes");
