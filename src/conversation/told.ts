@@ -73,7 +73,12 @@ export function answeredBefore(told: readonly Told[], { input, traceId }: Questi
 export function planTurn(told: readonly Told[], question: Question, fresh: boolean): Plan {
   const { input, volatile, fromOpenClaw } = question;
   const unanswered = unansweredPrints(told);
-  const messages = untold(input.messages, (print) => unanswered.includes(print));
+  const asked = untold(input.messages, (print) => unanswered.includes(print));
+  // The client may have left while claude came to its end: then it tells again, with more, what was answered.
+  const missed = [...unanswered, ...missedPrints(told, input)];
+  const unheard = untold(input.messages, (print) => missed.includes(print));
+  // Nothing more is the question asked anew.
+  const messages = unheard.length > 0 ? unheard : asked;
   const past = fresh ? whole(input) : pastOf(told, input, fromOpenClaw);
   const print = volatile === "" ? null : printOf(volatile);
   const known = told.findLast((turn) => turn.volatile !== null)?.volatile;
@@ -98,6 +103,10 @@ const seenPrints = (told: readonly Told[]): readonly string[] =>
 
 const unansweredPrints = (told: readonly Told[]): readonly string[] =>
   told.slice(told.findLastIndex(({ answered }) => answered) + 1).flatMap(({ prints }) => prints);
+
+/** Of the last answered turn, as far as the client has not kept it. */
+const missedPrints = (told: readonly Told[], { historyPrints }: Input): readonly string[] =>
+  (told.findLast(({ answered }) => answered)?.prints ?? []).filter((print) => !historyPrints.includes(print));
 
 const whole = ({ history }: Input): Past | null => (history.length === 0 ? null : { why: "new", history });
 

@@ -41,6 +41,14 @@ describe("what is told", () => {
     ["one whose answer never came", [told(["one"], unanswered)], ["u:one"], [], null],
     ["another behind it", [told(["one"], unanswered)], ["u:one", "u:two"], ["two"], null],
     ["another instead of it", [told(["one"], unanswered)], ["u:two"], ["two"], null],
+    ["another behind one whose answer the client has missed", [told(["one"])], ["u:one", "u:two"], ["two"], null],
+    [
+      "words that are like the last ones, behind these",
+      [told(["yes"])],
+      ["u:yes", "a:1", "u:yes", "u:two"],
+      ["yes", "two"],
+      null,
+    ],
     [
       "two whose answers never came",
       [told(["one"], unanswered), told(["two"], unanswered)],
