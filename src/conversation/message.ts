@@ -18,7 +18,7 @@ export function messageText(plan: Plan, note: string | null): string {
   const context = [plan.past && pastText(plan.past), plan.volatile?.text ?? null, ...plan.carried, note].filter(
     (part) => part !== null,
   );
-  const nothing = plan.carried.length > 0 ? ONLY_CONTEXT : STILL_WAITING;
+  const nothing = plan.isAskedAgain ? STILL_WAITING : ONLY_CONTEXT;
   const text = plan.messages.length === 0 ? nothing : inputText(plan.messages) || ONLY_IMAGES;
   return context.length === 0 ? text : `<context>\n${context.join("\n\n")}\n</context>\n\n${text}`;
 }

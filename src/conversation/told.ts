@@ -35,8 +35,10 @@ export interface Question {
 }
 
 export interface Plan {
-  /** Nothing when claude has heard it all, but has not answered. */
+  /** Nothing when claude has heard it all, or nobody has said anything. */
   readonly messages: readonly NewMessage[];
+  /** It has heard it all, and has not answered. */
+  readonly isAskedAgain: boolean;
   readonly past: Past | null;
   /** What the client's program wants known. */
   readonly carried: readonly string[];
@@ -86,6 +88,7 @@ export function planTurn(told: readonly Told[], question: Question, fresh: boole
   const unnoted = told.length === 0 && !fresh;
   return {
     messages,
+    isAskedAgain: messages.length === 0 && input.messages.length > 0,
     past,
     carried: input.context,
     volatile: print === null || print === known ? null : { text: volatile, print },

@@ -1,5 +1,6 @@
 /** OpenClaw's requests at the door: whose conversation they reach, and what of them claude is told. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import type { ChatMessage } from "../../src/openai/request.ts";
 import {
   agentRequest,
@@ -113,6 +114,22 @@ describe("what was said", () => {
     expect(anew).toEqual({ session, process: "cold", told: told("one", DATE) });
   });
 
+  test("takes its images with it when it is forgotten", async () => {
+    const session = "agent:main:images";
+    const png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    const picture = user([
+      { type: "text", text: "look" },
+      { type: "image_url", image_url: { url: `data:image/png;base64,${png}` } },
+    ]);
+    const images = () => [...new Bun.Glob("images/*/*").scanSync({ cwd: join(world.claude.base, "state") })];
+    await ask([picture], { session, generation: 0, headers: run() });
+    expect(images()).toHaveLength(1);
+    await ask([picture, assistant("nice"), user("more")], { session, generation: 0, headers: run() });
+    expect(images()).toHaveLength(1);
+    await ask([user("anew")], { session, generation: 1, headers: run() });
+    expect(images()).toEqual([]);
+  });
+
   test("is forgotten with a reset where OpenClaw does not number its sessions", async () => {
     const session = "agent:main:unnumbered";
     await ask([user("one")], { session, headers: run() });
@@ -133,8 +150,8 @@ describe("a turn that is told again", () => {
   test("is not told twice: claude has the words, and is asked to go on", async () => {
     const options = { session: "agent:main:again", headers: run() };
     await leave("hang", options);
-    const answer = await ask([user("hang")], options);
-    expect(answer.told).toBe("(My last message is still without an answer. Please answer it now.)");
+    const answer = await ask([user("hang"), carrier()], options);
+    expect(answer.told).toBe(told("(My last message is still without an answer. Please answer it now.)", CARRIED));
   });
 
   test("is not told twice when OpenClaw quotes it in the next", async () => {

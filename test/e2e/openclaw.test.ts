@@ -1,0 +1,129 @@
+/** OpenClaw's conversations on the real claude, over all that can happen to them: what the model is shown. */
+import { expect, test } from "bun:test";
+import type OpenAI from "openai";
+import type { ChatMessage } from "../../src/openai/request.ts";
+import { apiError, text } from "../support/mock-anthropic.ts";
+import { agentRequest, assistant, carrier, type Sent, stamp, user, utilityRequest } from "../support/openclaw.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+import { createWorld } from "../support/world.ts";
+
+const COMPACTED = "The conversation history before this point was compacted into the following summary:";
+const times = (shown: string, what: string) => shown.split(what).length - 1;
+
+/** OpenClaw's side of one session. */
+function openClaw(session: string) {
+  let history: ChatMessage[] = [];
+  let generation = 0;
+  const post = ({ request, headers }: Sent, server: TestServer) =>
+    server.post({ ...request, stream: false }, Object.fromEntries(headers));
+  return {
+    /** A turn; the answer becomes part of what OpenClaw remembers. */
+    say: async (server: TestServer, words: string): Promise<string> => {
+      const said = user(stamp(words, history.length));
+      const traceparent = `00-${crypto.randomUUID().replaceAll("-", "")}-b7ad6b7169203331-01`;
+      const options = { session, generation, headers: { traceparent } };
+      const response = await post(agentRequest([...history, said, carrier()], options), server);
+      expect(response.headers.get("x-synthesis-session")).toBe(session);
+      const { choices } = (await response.json()) as OpenAI.ChatCompletion;
+      const answer = choices[0]?.message.content ?? "";
+      history = [...history, said, assistant(answer)];
+      return answer;
+    },
+    /** A side request, with the names of the conversation that it is about. */
+    aside: async (server: TestServer, system: string): Promise<void> => {
+      const names = { "x-openclaw-session-key": session, session_id: "7a3f2d54-61c5-4b0e-9f0a-3f4f6d5b8c11" };
+      const { request, headers } = utilityRequest(system, "number 0.", names);
+      const response = await post({ request: { ...request, model: "haiku" }, headers }, server);
+      expect([response.status, response.headers.get("x-synthesis-session")]).toEqual([200, "stateless"]);
+    },
+    compact: () => {
+      history = [user(`${COMPACTED}\n\nNumbers were said.`), ...history.slice(-2)];
+      generation += 1;
+    },
+    reset: () => {
+      history = [];
+      generation += 1;
+    },
+  };
+}
+
+test("ten turns with a reset, a compaction, a title and restarts: it is shown what it should know, once each", async () => {
+  await using world = await createWorld();
+  world.mock.on(/number (\d+)\./, function* ({ asked }) {
+    yield text(`answer ${/number (\d+)\./.exec(asked)?.[1]}.`);
+  });
+  let { server } = world;
+  const restart = async (signal?: NodeJS.Signals) => {
+    await server.stop(signal);
+    server = await startServer(world.serverEnv);
+  };
+  const client = openClaw("agent:main:main");
+  /** How often the model is shown each of the numbers up to the newest, and each answer, the newest's not yet. */
+  const shown = async (newest: number) => {
+    const request = await world.mock.request(new RegExp(`<channel[\\s\\S]*number ${newest}\\.\\n</channel>`));
+    const counted = (what: (number: number) => string) =>
+      Array.from({ length: newest }, (_, at) => times(request.shown, what(at + 1)));
+    expect(times(request.shown, "number 0.")).toBe(0);
+    // What may differ with every request has not, and is told once.
+    expect(times(request.shown, "Current date: 2026-11-22")).toBe(1);
+    return [counted((number) => `number ${number}.\n</channel>`), counted((number) => `answer ${number}.`)];
+  };
+  const say = async (...numbers: number[]) => {
+    for (const number of numbers) expect(await client.say(server, `number ${number}.`)).toBe(`answer ${number}.`);
+  };
+
+  await say(1);
+  await client.aside(server, "Generate a concise session title (3-6 words).");
+  await say(2, 3);
+  expect(await shown(3)).toEqual([
+    [1, 1, 1],
+    [1, 1, 0],
+  ]);
+  await client.aside(server, "You are a context summarization assistant.");
+  client.compact();
+  await say(4);
+  await restart();
+  await say(5);
+  expect(await shown(5)).toEqual([
+    [1, 1, 1, 1, 1],
+    [1, 1, 1, 1, 0],
+  ]);
+  expect(times((await world.mock.request(/number 5\./)).shown, "Numbers were said.")).toBe(0);
+  client.reset();
+  await say(6, 7);
+  await restart("SIGKILL");
+  await say(8, 9, 10);
+  expect(await shown(10)).toEqual([
+    [0, 0, 0, 0, 0, 1, 1, 1, 1, 1],
+    [0, 0, 0, 0, 0, 1, 1, 1, 1, 0],
+  ]);
+  await server.stop();
+});
+
+test("a turn that failed is not shown twice when it is asked again, alone or with more", async () => {
+  await using world = await createWorld();
+  let failing = true;
+  world.mock.on(/difficult/, function* () {
+    if (failing) yield apiError(400, "invalid_request_error", "not now");
+    else yield text("easy");
+  });
+  world.mock.on(/answer it now|and this/, function* () {
+    yield text("easy");
+  });
+  for (const [session, again] of [
+    ["agent:main:alone", "a difficult question"],
+    ["agent:main:more", "a difficult question"],
+  ] as const) {
+    failing = true;
+    const { request, headers } = agentRequest([user(stamp(again)), carrier()], { session });
+    const failed = await world.server.post({ ...request, stream: false }, Object.fromEntries(headers));
+    // OpenClaw would do the turn again after an error.
+    expect([failed.status, await failed.text()]).toEqual([200, expect.stringContaining("[synthesis: ")]);
+    failing = false;
+    const more = session === "agent:main:more" ? [user(stamp("and this?"))] : [];
+    const next = agentRequest([user(stamp(again)), ...more, carrier()], { session });
+    const response = await world.server.post({ ...next.request, stream: false }, Object.fromEntries(next.headers));
+    expect(await response.text()).toContain("easy");
+    expect(times(world.mock.requests.at(-1)?.shown ?? "", again)).toBe(1);
+  }
+});
