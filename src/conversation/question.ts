@@ -4,6 +4,7 @@ import { effortFor, modelFor } from "../claude/models.ts";
 import type { Config } from "../config/schema.ts";
 import { checkPictures } from "../openai/pictures.ts";
 import type { ChatRequest } from "../openai/request.ts";
+import { formatNote, readFormat } from "../openai/stateless.ts";
 import { openClawHeader } from "../openclaw/headers.ts";
 import type { OpenClawRequest } from "../openclaw/request.ts";
 import { isDirectChat } from "../openclaw/session-key.ts";
@@ -59,8 +60,9 @@ export function readOnce(
   // Nobody could bring it the results of a tool.
   const own: Config = { ...config, systemPrompt: "replace", clientTools: ["none"] };
   const question = readQuestion(request, headers, openclaw, identity, own);
+  const offer = { ...question.offer, note: formatNote(readFormat(request)) };
   mkdirSync(nowhere, { recursive: true, mode: 0o700 });
-  return [identity, { ...question, workspace: { path: realpathSync(nowhere), trusted: true } }];
+  return [identity, { ...question, offer, workspace: { path: realpathSync(nowhere), trusted: true } }];
 }
 
 /** Who has sent a request; null when it does not say so in letters that can be compared by eye. */

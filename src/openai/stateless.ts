@@ -27,8 +27,10 @@ export interface Stateless {
   /** User and assistant take turns; the first and the last are the user's. */
   readonly turns: readonly Turn[];
   /** `json`: the answer must parse. `schema` is there when claude itself can be held to it. */
-  readonly format: { readonly type: "text" } | { readonly type: "json"; readonly schema: object | null };
+  readonly format: Format;
 }
+
+type Format = { readonly type: "text" } | { readonly type: "json"; readonly schema: Record<string, unknown> | null };
 
 const options = z.looseObject({
   response_format: z
@@ -40,29 +42,37 @@ const options = z.looseObject({
 });
 const toolCalls = z.array(z.looseObject({ function: z.looseObject({ name: z.string(), arguments: z.string() }) }));
 
-const JSON_ONLY = "Answer with a single JSON object and nothing else: no words around it, no code fence.";
-
 /** @throws ApiError (400) when nothing asks for an answer, or something cannot be shown to claude */
 export function readStateless(request: ChatRequest): Stateless {
+  const format = readFormat(request);
+  // claude gives such an answer as a tool's input, and that is always an object.
+  const isHeld = format.type === "json" && format.schema?.type === "object";
+  const asked = isHeld ? null : formatNote(format);
+  return {
+    system: [systemText(request), asked ?? ""].filter((text) => text !== "").join("\n\n"),
+    turns: readTurns(request.messages),
+    format: format.type === "json" && !isHeld ? { type: "json", schema: null } : format,
+  };
+}
+
+/** @throws ApiError (400) when it is not understood */
+export function readFormat(request: ChatRequest): Format {
   const read = options.safeParse(request);
   if (!read.success) {
     throw new ApiError("invalid_request", "response_format is not understood.", "response_format");
   }
   const { response_format: wanted } = read.data;
-  const system = [systemText(request)];
-  let format: Stateless["format"] = { type: "text" };
-  if (wanted?.type === "json_schema" || wanted?.type === "json_object") {
-    const schema = wanted.json_schema?.schema ?? null;
-    // claude gives such an answer as a tool's input, and that is always an object.
-    const held = schema?.type === "object" ? schema : null;
-    format = { type: "json", schema: held };
-    if (!held) system.push(schema ? `${JSON_ONLY} It fits this JSON schema: ${JSON.stringify(schema)}` : JSON_ONLY);
-  }
-  return {
-    system: system.filter((text) => text !== "").join("\n\n"),
-    turns: readTurns(request.messages),
-    format,
-  };
+  if (wanted?.type !== "json_schema" && wanted?.type !== "json_object") return { type: "text" };
+  return { type: "json", schema: wanted.json_schema?.schema ?? null };
+}
+
+/** What is asked of claude where nothing can hold it to the format; null when any answer will do. */
+export function formatNote(format: Format): string | null {
+  if (format.type === "text") return null;
+  const only = (what: string) =>
+    `Answer with a single JSON ${what} and nothing else: no words around it, no code fence.`;
+  if (!format.schema) return only("object");
+  return `${only("value")} It fits this JSON schema: ${JSON.stringify(format.schema)}`;
 }
 
 function readTurns(messages: readonly ChatMessage[]): Turn[] {

@@ -337,13 +337,14 @@ test("by a claude in a terminal it is answered as well, and nothing of it is kep
     { role: "assistant", content: "1" },
     { role: "user", content: "two" },
   ];
-  const response = await other.server.post({ ...alone(""), messages });
+  const response = await other.server.post({ ...alone(""), messages, response_format: { type: "json_object" } });
   expect(response.headers.get("x-synthesis-session")).toBe("stateless");
   expect(await collect(response)).toMatch(/two$/);
   const { shown, body } = await other.mock.request(/\ntwo\n/);
   expect(shown).toContain("You give names.");
   expect(shown).not.toContain("# Harness");
   expect(shown).toContain("User: one");
+  expect(shown).toContain("single JSON object");
   expect(body.tools?.map(({ name }) => name) ?? []).toEqual([]);
   await other.server.logged(/claude exited.*one-shot:/);
   await other.server.stop();
