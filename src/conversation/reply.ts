@@ -1,4 +1,5 @@
 /** What a door gets for a request: when it is under way, and what the client is to be told. */
+import { setImmediate } from "node:timers/promises";
 import type { Usage } from "../openai/chunks.ts";
 import { ApiError } from "../openai/errors.ts";
 import type { ToolCall } from "../openai/tools.ts";
@@ -49,6 +50,8 @@ export class Reply {
   async *parts(): AsyncGenerator<readonly ReplyPart[]> {
     for (;;) {
       await this.#more.promise;
+      // What has reached us in one read is handed on piece by piece; it goes out together.
+      await setImmediate();
       const parts = this.#parts;
       const closed = this.#closed;
       this.#parts = [];
@@ -86,7 +89,11 @@ export class Reply {
 
   put(part: ReplyPart): void {
     if (this.#closed) return;
-    this.#parts.push(part);
+    const last = this.#parts.at(-1);
+    // What goes out together needs one chunk only.
+    if (part.type === "text" && last?.type === "text") {
+      this.#parts.splice(-1, 1, { type: "text", text: last.text + part.text });
+    } else this.#parts.push(part);
     this.#more.resolve();
   }
 
