@@ -3,7 +3,6 @@
  * turn at a time, since claude would merge messages that reach it together; and never two processes,
  * since both would write into one transcript.
  */
-import { statSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import { launchHash } from "../claude/launch.ts";
 import type { Pool } from "../claude/pool.ts";
@@ -334,7 +333,7 @@ export class Conversation {
 
     const { offer, input } = request;
     await process.offerTools(offer.catalogue);
-    const transcript = await this.#record.transcript();
+    const transcriptAt = await this.#record.transcriptSize();
     const isFresh = temperature === "cold" || temperature === "spare";
     const plan = planTurn(this.#record.told, request, isFresh);
     this.#carried = input.context.join("\n\n");
@@ -358,13 +357,13 @@ export class Conversation {
       onParked: () => {
         if (this.#refused) run.interrupt(this.#refused);
       },
-      transcriptAt: (transcript && statSync(transcript, { throwIfNoEntry: false })?.size) || 0,
+      transcriptAt,
       progress: this.#progress,
       findTranscript: () => this.#record.transcript(),
     });
     // In the meantime the client may have left, or the server may be ending.
     if (reply.left.aborted) return null;
-    if (!run.start()) {
+    if (!(await run.start())) {
       await process.stop();
       throw new ApiError("message_not_received", "The connection to Claude Code was lost. Try again.", null, 1);
     }

@@ -2,7 +2,7 @@
  * What is known of one conversation: which claude session it is, how that one was started, where its
  * transcript is, and what it was told.
  */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import { type LaunchChoice, launchHash } from "../claude/launch.ts";
 import type { SpareSpec } from "../claude/spares.ts";
@@ -159,6 +159,12 @@ export class ConversationRecord {
       this.#transcript = await findTranscript(claudeSession, this.#deps.env);
     }
     return this.#transcript;
+  }
+
+  /** How much of it there is, in bytes. */
+  async transcriptSize(): Promise<number> {
+    const path = this.#transcript ?? (await this.transcript());
+    return path === null ? 0 : (statSync(path, { throwIfNoEntry: false })?.size ?? 0);
   }
 
   async #load(): Promise<void> {

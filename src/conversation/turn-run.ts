@@ -163,12 +163,12 @@ export class TurnRun {
   }
 
   /** Sends the message. False when there is no connection to send it through. */
-  start(): boolean {
+  async start(): Promise<boolean> {
     const { reply, sessionKey, claudeSession, traceId, turns, process, message } = this.#deps;
     const { text, images: _images, ...prints } = message;
     this.#startedAt = Date.now();
     // Before it is sent: what cannot be written down must not be done either.
-    turns.sent({
+    await turns.sent({
       id: this.id,
       session: sessionKey,
       claudeSession,
@@ -302,7 +302,8 @@ export class TurnRun {
       this.#unparked.resolve();
       this.#unparked = Promise.withResolvers();
     }
-    if (state.phase !== "running" && state.phase !== "parked" && state.phase !== "answered") this.#ending.abort();
+    // Without a reason the signal makes an exception, which costs more than all of this.
+    if (state.phase !== "running" && state.phase !== "parked" && state.phase !== "answered") this.#ending.abort("over");
     this.#armDeadline();
     // The client has its answer. The figures are not known before claude is done, and that may take long.
     if (state.phase === "answered") setTimeout(() => this.#reply.close(), FIGURES_MS);

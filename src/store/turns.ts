@@ -1,7 +1,8 @@
 /**
- * Every turn, as it goes. That a message is sent is written down before it is; what follows is gathered
- * for a moment, since a commit costs as much as all else that a turn does here.
+ * Every turn, as it goes. That a message is sent is written down before it is, in one commit for all messages of the
+ * moment; what follows is gathered a little longer. A commit costs as much as all else that a turn does here.
  */
+import { setImmediate } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { and, desc, eq, inArray, isNotNull, or, sql } from "drizzle-orm";
 import type { Usage } from "../openai/chunks.ts";
@@ -47,8 +48,8 @@ export interface Turns {
   told(claudeSession: string): TurnRow[];
   /** The last `count` turns of a conversation, oldest first. */
   latest(session: string, count: number): TurnRow[];
-  /** A message is about to be sent to claude. Throws when that cannot be written down. */
-  sent(turn: SentTurn): void;
+  /** A message is about to be sent to claude. Resolves when that is written down, rejects when it cannot be. */
+  sent(turn: SentTurn): Promise<void>;
   /** claude has received it; its conversation counts it. */
   receive(id: string, session: string, at: number, promptId: string): void;
   ended(id: string, end: TurnEnd): void;
@@ -88,6 +89,8 @@ export function turnsIn({ database }: Store): Turns {
   const gathered = new Map<string, Progress>();
   const counted: { session: string; at: number }[] = [];
   let timer: Timer | undefined;
+  let sending: SentTurn[] = [];
+  let sendingWritten: Promise<void> | undefined;
 
   const gather = (id: string, progress: Progress) => {
     gathered.set(id, { ...gathered.get(id), ...progress });
@@ -105,6 +108,17 @@ export function turnsIn({ database }: Store): Turns {
     gathered.clear();
     counted.length = 0;
   };
+  async function writeSending() {
+    await setImmediate();
+    const turns = sending;
+    sending = [];
+    sendingWritten = undefined;
+    commit(() => {
+      for (const { prints, pastPrints, ...turn } of turns) {
+        insert.run({ ...turn, prints: JSON.stringify(prints), pastPrints: JSON.stringify(pastPrints) });
+      }
+    });
+  }
   function flush() {
     if (gathered.size === 0) return;
     try {
@@ -137,8 +151,11 @@ export function turnsIn({ database }: Store): Turns {
         .all()
         .reverse();
     },
-    sent: ({ prints, pastPrints, ...turn }) =>
-      commit(() => insert.run({ ...turn, prints: JSON.stringify(prints), pastPrints: JSON.stringify(pastPrints) })),
+    sent: (turn) => {
+      sending.push(turn);
+      sendingWritten ??= writeSending();
+      return sendingWritten;
+    },
     receive: (id, session, at, promptId) => {
       counted.push({ session, at });
       gather(id, { state: "running", receivedAt: at, promptId });
