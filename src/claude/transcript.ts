@@ -143,8 +143,11 @@ const interruption = z.tuple([
 ]);
 
 /** The record of a turn, as soon as claude has written all of it; null when it is not there in time. */
-export const readTurn = (path: string, messageId: string, offset: number): Promise<TurnRecord | null> =>
-  follow(path, offset, (jsonl) => findTurn(jsonl, messageId), AbortSignal.timeout(WAIT_MS));
+export async function readTurn(path: string, messageId: string, offset: number): Promise<TurnRecord | null> {
+  const find = (jsonl: string) => findTurn(jsonl, messageId);
+  // Where it is there at once, no timer is left to run for seconds.
+  return look(path, offset, find) ?? follow(path, offset, find, AbortSignal.timeout(WAIT_MS));
+}
 
 /** `findCalls` as soon as claude has recorded them, or null when `signal` ends the wait. */
 export const readCalls = (path: string, messageId: string, offset: number, callId: string, signal: AbortSignal) =>
@@ -164,11 +167,7 @@ async function follow<T>(
   find: (jsonl: string) => T | null,
   signal: AbortSignal,
 ): Promise<T | null> {
-  const look = () => {
-    const jsonl = readFrom(path, offset);
-    return jsonl === null ? null : find(jsonl);
-  };
-  const there = look();
+  const there = look(path, offset, find);
   if (there !== null || signal.aborted || !existsSync(dirname(path))) return there;
 
   let changed = Promise.withResolvers<void>();
@@ -181,7 +180,7 @@ async function follow<T>(
   signal.addEventListener("abort", wake);
   try {
     for (;;) {
-      const found = look();
+      const found = look(path, offset, find);
       if (found !== null || signal.aborted) return found;
       await changed.promise;
       changed = Promise.withResolvers();
@@ -190,6 +189,11 @@ async function follow<T>(
     watcher.close();
     signal.removeEventListener("abort", wake);
   }
+}
+
+function look<T>(path: string, offset: number, find: (jsonl: string) => T | null): T | null {
+  const jsonl = readFrom(path, offset);
+  return jsonl === null ? null : find(jsonl);
 }
 
 /** The text of `path` from `offset` (bytes) on; null while there is no such file. One turn's rows are few. */

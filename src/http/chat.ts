@@ -46,9 +46,15 @@ export function chatDoor({ config, conversations, oneShots, sessions, nowhere }:
       }
       await next();
     },
-    zValidator("json", chatRequest, (result) => {
-      if (!result.success) throw invalidRequest(result.error);
-    }),
+    zValidator(
+      "json",
+      chatRequest,
+      (result) => {
+        if (!result.success) throw invalidRequest(result.error);
+      },
+      // Several times as fast as the asynchronous one, for which zod compiles nothing.
+      { validationFunction: (schema, body) => schema.safeParse(body) },
+    ),
     async (c) => {
       const request = c.req.valid("json");
       const { headers } = c.req.raw;
