@@ -1,8 +1,16 @@
 /**
  * `bun run bench`: synthesis beside the bare relay, in one run, taking turns, with the same stand-ins; and
  * the real claude against the mock API, beside `claude -p`. Prints tables and ratios; asserts nothing.
+ *
+ * What a ratio means: driver, stand-ins and the server under test share the machine's cores, and a turn of a stand-in
+ * takes more of them than a turn of either server. So turns per second compare all of that, while the CPU time of the
+ * server itself tells what only it does (Linux only). A stand-in's turn is the cheaper, the sooner it is answered: then
+ * it finds its memory in the processor's cache, which favours the relay. Both servers hold a conversation's next message
+ * until its stand-in is done with the one before. Each has a home of its own, or the files that the one's stand-ins write
+ * would wake the other. Deltas are counted by their lines: of those that come together synthesis makes one chunk, the
+ * relay a chunk each.
  */
-import { existsSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClaudeHome } from "../support/claude-home.ts";
@@ -43,7 +51,7 @@ type Way = "frames" | "hooks";
 
 async function relay(way: Way): Promise<Target> {
   const child = Bun.spawn([process.execPath, join(import.meta.dir, "relay.ts"), claude, join(base, `relay-${way}`)], {
-    env: { PATH: process.env.PATH ?? "", HOME: join(base, "home"), STAND_IN_REPLY: way },
+    env: { PATH: process.env.PATH ?? "", HOME: join(base, `relay-home-${way}`), STAND_IN_REPLY: way },
     stdout: "pipe",
     stderr: "inherit",
   });
@@ -60,7 +68,7 @@ async function relay(way: Way): Promise<Target> {
 const synthesis = (way: Way): Promise<Target> =>
   startServer({
     PATH: process.env.PATH ?? "",
-    HOME: join(base, "home"),
+    HOME: join(base, `home-${way}`),
     SYNTHESIS_HOME: join(base, `synthesis-${way}`),
     SYNTHESIS_CLAUDE_BIN: claude,
     SYNTHESIS_REPLY: way === "frames" ? "tool" : "live",
@@ -87,10 +95,22 @@ interface Figures {
   readonly perSecond: number;
   readonly p50: number;
   readonly p99: number;
+  /** CPU time of the server for each turn, in ms. */
+  readonly cpu: number;
+}
+
+/** In ms, all threads together; 0 where the system does not say it in this way. */
+function cpuOf(pid: number): number {
+  const file = `/proc/${pid}/stat`;
+  if (!existsSync(file)) return 0;
+  // Behind the name, which may hold spaces; in hundredths of a second.
+  const [user, system] = readFileSync(file, "utf8").split(") ").at(-1)?.split(" ").slice(11, 13).map(Number) ?? [];
+  return ((user ?? 0) + (system ?? 0)) * 10;
 }
 
 async function turns(target: Target, clients: number): Promise<Figures> {
   const times: number[] = [];
+  const before = cpuOf(target.pid);
   const until = performance.now() + MEASURE_MS;
   await Promise.all(
     Array.from({ length: clients }, async (_, client) => {
@@ -103,7 +123,8 @@ async function turns(target: Target, clients: number): Promise<Figures> {
   );
   times.sort((one, other) => one - other);
   const at = (share: number) => times[Math.floor(times.length * share)] ?? Number.NaN;
-  return { perSecond: (times.length / MEASURE_MS) * 1000, p50: at(0.5), p99: at(0.99) };
+  const cpu = (cpuOf(target.pid) - before) / times.length;
+  return { perSecond: (times.length / MEASURE_MS) * 1000, p50: at(0.5), p99: at(0.99), cpu };
 }
 
 async function deltas(target: Target): Promise<number> {
@@ -127,9 +148,9 @@ const megabytes = (pid: number) => {
 
 console.log(`synthesis beside a bare relay, same stand-ins, medians of ${ROUNDS} rounds, taking turns\n`);
 console.log(
-  "| through | clients | relay turns/s | synthesis turns/s | ratio | relay p50/p99 ms | synthesis p50/p99 ms | p50 ratio |",
+  "| through | clients | relay turns/s | synthesis turns/s | ratio | relay p50/p99 ms | synthesis p50/p99 ms | p50 ratio | relay CPU ms/turn | synthesis CPU ms/turn |",
 );
-console.log("|---|---|---|---|---|---|---|---|");
+console.log("|---|---|---|---|---|---|---|---|---|---|");
 const memory: string[] = [];
 const deltaRows: string[] = [];
 for (const way of ["frames", "hooks"] as const) {
@@ -148,7 +169,7 @@ for (const way of ["frames", "hooks"] as const) {
     const [r, s] = [of(0, "perSecond"), of(1, "perSecond")];
     const p50 = of(1, "p50") / of(0, "p50");
     console.log(
-      `| ${way} | ${clients} | ${r.toFixed(0)} | ${s.toFixed(0)} | ${((s / r) * 100).toFixed(0)} % | ${pXX(0)} | ${pXX(1)} | ${p50.toFixed(2)} |`,
+      `| ${way} | ${clients} | ${r.toFixed(0)} | ${s.toFixed(0)} | ${((s / r) * 100).toFixed(0)} % | ${pXX(0)} | ${pXX(1)} | ${p50.toFixed(2)} | ${of(0, "cpu").toFixed(2)} | ${of(1, "cpu").toFixed(2)} |`,
     );
   }
   const speeds: [number[], number[]] = [[], []];
