@@ -10,7 +10,7 @@ import { findPrompt, findTranscript, removeTranscript } from "../claude/transcri
 import type { Config } from "../config/schema.ts";
 import type { SessionRow } from "../store/schema.ts";
 import type { Sessions } from "../store/sessions.ts";
-import type { Turns } from "../store/turns.ts";
+import { REMEMBERED, type Turns } from "../store/turns.ts";
 import type { Request } from "./conversation.ts";
 import type { Identity } from "./identity.ts";
 import type { Pictures } from "./pictures.ts";
@@ -108,6 +108,7 @@ export class ConversationRecord {
   /** Notes a turn that claude has received. */
   add(told: Told): void {
     this.#told.push(told);
+    if (this.#told.length > REMEMBERED) this.#told.shift();
   }
 
   /** Goes on in a new claude session, which knows nothing. */

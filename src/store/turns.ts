@@ -14,7 +14,7 @@ const log = getLogger(["synthesis", "store"]);
 /** How long what is known of a turn may wait to be written down, in ms. */
 const GATHER_MS = 25;
 /** So many turns of a session decide what its claude must be told. */
-const REMEMBERED = 1_000;
+export const REMEMBERED = 1_000;
 
 interface TurnEnd {
   readonly state: "done" | "failed" | "interrupted";
