@@ -2,8 +2,8 @@
  * `bun run bench`: synthesis beside the bare relay, in one run, taking turns, with the same stand-ins; and
  * the real claude against the mock API, beside `claude -p`. Prints tables and ratios; asserts nothing.
  *
- * What a ratio means: driver, stand-ins and the server under test share the machine's cores, and a turn of a stand-in
- * takes more of them than a turn of either server. So turns per second compare all of that, while the CPU time of the
+ * What a ratio means: driver, stand-ins and the server under test share the machine's cores, and a turn costs a
+ * stand-in several times what it costs the relay. So turns per second compare all of that, while the CPU time of the
  * server itself tells what only it does (Linux only). A stand-in's turn is the cheaper, the sooner it is answered: then
  * it finds its memory in the processor's cache, which favours the relay. Both servers hold a conversation's next message
  * until its stand-in is done with the one before. Each has a home of its own, or the files that the one's stand-ins write
