@@ -225,6 +225,18 @@ export function findPrompt(path: string, messageId: string, offset: number): str
   return null;
 }
 
+/** The turns whose messages claude has recorded, by their ids. */
+export function recordedTurns(path: string): ReadonlySet<string> {
+  const ids = new Set<string>();
+  for (const line of (readFrom(path, 0) ?? "").split("\n")) {
+    // Most rows are long, and no prompts.
+    const parsed = line.includes("message_id=") ? row.safeParse(parseLine(line)) : null;
+    const id = parsed?.success ? promptOf(parsed.data) : null;
+    if (id !== null) ids.add(id);
+  }
+  return ids;
+}
+
 /** claude's own folder, `CLAUDE_CONFIG_DIR` or `~/.claude`. */
 export const configFolder = (env: Record<string, string | undefined>): string =>
   env.CLAUDE_CONFIG_DIR || join(env.HOME || homedir(), ".claude");

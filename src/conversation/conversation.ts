@@ -375,7 +375,7 @@ export class Conversation {
     for (const { reply } of this.#queue) reply.open("warm");
     await run.freed;
     this.#run = null;
-    if (run.told) this.#record.add(run.told);
+    if (run.told) await this.#record.add(run.told, this.#process === null);
     return run.error;
   }
 
@@ -385,6 +385,7 @@ export class Conversation {
     const found = transcript && (await readTurn(transcript, turn, 0));
     if (!found) return false;
     log.info("answer given once more", { session: this.identity.key, turn });
+    this.#record.deliver(turn);
     reply.open("warm");
     reply.put({ type: "text", text: found.texts.join("\n\n") || NO_ANSWER });
     reply.put({ type: "finish" });

@@ -8,6 +8,7 @@ const MAX_HISTORY = 100_000;
 const ONLY_CONTEXT = "(I have said nothing new; see the context.)";
 /** The user's words are with claude already; a message must not be empty. */
 const STILL_WAITING = "(My last message is still without an answer. Please answer it now.)";
+const BROKE_OFF = "Your last answer broke off on its way: the person may have received only a part of it, or nothing.";
 const ONLY_IMAGES = "(See the image.)";
 
 /**
@@ -15,9 +16,13 @@ const ONLY_IMAGES = "(See the image.)";
  * @returns what goes into the channel
  */
 export function messageText(plan: Plan, note: string | null): string {
-  const context = [plan.past && pastText(plan.past), plan.volatile?.text ?? null, ...plan.carried, note].filter(
-    (part) => part !== null,
-  );
+  const context = [
+    plan.past && pastText(plan.past),
+    plan.brokeOff ? BROKE_OFF : null,
+    plan.volatile?.text ?? null,
+    ...plan.carried,
+    note,
+  ].filter((part) => part !== null);
   const nothing = plan.isAskedAgain ? STILL_WAITING : ONLY_CONTEXT;
   const text = plan.messages.length === 0 ? nothing : inputText(plan.messages) || ONLY_IMAGES;
   return context.length === 0 ? text : `<context>\n${context.join("\n\n")}\n</context>\n\n${text}`;

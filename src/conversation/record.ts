@@ -6,7 +6,7 @@ import { existsSync, statSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import { type LaunchChoice, launchHash } from "../claude/launch.ts";
 import type { SpareSpec } from "../claude/spares.ts";
-import { findPrompt, findTranscript, removeTranscript } from "../claude/transcript.ts";
+import { findTranscript, recordedTurns, removeTranscript } from "../claude/transcript.ts";
 import type { Config } from "../config/schema.ts";
 import type { SessionRow } from "../store/schema.ts";
 import type { Sessions } from "../store/sessions.ts";
@@ -105,10 +105,20 @@ export class ConversationRecord {
     return { workspace, model, effort, systemPrompt, answersOnly: source === "one-shot" };
   }
 
-  /** Notes a turn that claude has received. */
-  add(told: Told): void {
+  /** Notes a turn that claude has received. @param isGone claude has ended meanwhile */
+  async add(told: Told, isGone: boolean): Promise<void> {
+    if (!told.answered && isGone && !(await this.#recorded()).has(told.turn)) return;
     this.#told.push(told);
     if (this.#told.length > REMEMBERED) this.#told.shift();
+  }
+
+  /** The client has got the answer of a turn after all. */
+  deliver(turn: string): void {
+    const lost = this.#told.findIndex((one) => one.turn === turn && one.brokeOff !== null);
+    if (lost < 0) return;
+    this.#told[lost] = { ...(this.#told[lost] as Told), answered: true, brokeOff: null };
+    const now = Date.now();
+    this.#deps.turns.ended(turn, { state: "done", at: now, firstTextAt: now, errorCode: null });
   }
 
   /** Goes on in a new claude session, which knows nothing. */
@@ -172,12 +182,23 @@ export class ConversationRecord {
     this.#row = this.#deps.sessions.find(this.#identity.key) ?? null;
     if (!this.#row) return;
     const rows = this.#deps.turns.told(this.#row.claudeSession);
-    const transcript = await this.transcript();
-    for (const { id, traceId, prints, pastPrints, volatile, state, receivedAt } of rows) {
-      // A server that was killed may not have come to write down that claude had it.
-      const received = receivedAt !== null || (transcript !== null && findPrompt(transcript, id, 0) !== null);
-      if (received) this.#told.push({ turn: id, traceId, prints, pastPrints, volatile, answered: state === "done" });
+    const recorded = rows.every(({ state }) => state === "done") ? null : await this.#recorded();
+    for (const { id, traceId, prints, pastPrints, volatile, state, firstTextAt } of rows) {
+      const answered = state === "done";
+      if (!answered && !recorded?.has(id)) continue;
+      const failed = state === "failed" && firstTextAt !== null ? "failed" : null;
+      const brokeOff = state === "lost" ? "lost" : failed;
+      this.#told.push({ turn: id, traceId, prints, pastPrints, volatile, answered, brokeOff });
     }
+  }
+
+  /**
+   * The turns whose message is in claude's transcript. When claude is gone this alone tells what it knows: a server
+   * that was killed may not have noted the receipt, and claude writes a message down a while after its receipt.
+   */
+  async #recorded(): Promise<ReadonlySet<string>> {
+    const transcript = await this.transcript();
+    return transcript === null ? new Set() : recordedTurns(transcript);
   }
 
   #save({ turns: _counted, ...row }: SessionRow): void {

@@ -23,6 +23,11 @@ export interface Told {
   readonly volatile: string | null;
   /** claude has answered it. */
   readonly answered: boolean;
+  /**
+   * How the answer broke off without claude's knowing: `lost`, with the server, and nobody knows what the client got
+   * of it; `failed`, with an error after some text. Of an interruption claude's own record tells.
+   */
+  readonly brokeOff: "lost" | "failed" | null;
 }
 
 export interface Question {
@@ -40,6 +45,8 @@ export interface Plan {
   /** It has heard it all, and has not answered. */
   readonly isAskedAgain: boolean;
   readonly past: Past | null;
+  /** The client may not have what claude answered last, and claude does not know. */
+  readonly brokeOff: boolean;
   /** What the client's program wants known. */
   readonly carried: readonly string[];
   /** The volatile part of the system prompt, if claude does not know it. */
@@ -58,8 +65,8 @@ export type Past =
   | { readonly why: "taken back"; readonly count: number };
 
 /**
- * The turn in which claude has answered this already: the client asks again because the answer was lost
- * on its way.
+ * The turn in which claude has answered this already, or may have: the client asks again because the answer was
+ * lost on its way.
  * @param told oldest first, as in all of these
  */
 export function answeredBefore(told: readonly Told[], { input, traceId }: Question): string | null {
@@ -67,7 +74,7 @@ export function answeredBefore(told: readonly Told[], { input, traceId }: Questi
     message.role === "user" && message.kind !== "continue" ? [message.print] : [],
   );
   if (traceId === null || asked.length === 0 || input.messages.some(({ role }) => role === "tool")) return null;
-  const given = told.findLast((turn) => turn.answered && turn.traceId === traceId);
+  const given = told.findLast((turn) => (turn.answered || turn.brokeOff === "lost") && turn.traceId === traceId);
   return given && asked.every((print) => given.prints.includes(print)) ? given.turn : null;
 }
 
@@ -90,6 +97,8 @@ export function planTurn(told: readonly Told[], question: Question, fresh: boole
     messages,
     isAskedAgain: messages.length === 0 && input.messages.length > 0,
     past,
+    // Results are brought by who has the calls, and so the answer.
+    brokeOff: !fresh && (told.at(-1)?.brokeOff ?? null) !== null && !messages.some(({ role }) => role === "tool"),
     carried: input.context,
     volatile: print === null || print === known ? null : { text: volatile, print },
     prints: messages.flatMap((message) => (message.role === "user" ? [message.print] : [])),

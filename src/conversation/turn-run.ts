@@ -273,7 +273,8 @@ export class TurnRun {
     const { pastPrints, volatile } = message;
     const prints = [...message.prints, ...this.#answers];
     const answered = (this.#phase === "done" || this.#phase === "settling") && !this.#state.isGivenUp;
-    return { turn: this.id, traceId, prints, pastPrints, volatile, answered };
+    const brokeOff = this.#error !== null && this.#firstTextAt !== null ? "failed" : null;
+    return { turn: this.id, traceId, prints, pastPrints, volatile, answered, brokeOff };
   }
 
   get #phase(): Phase {

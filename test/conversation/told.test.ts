@@ -22,6 +22,7 @@ const told = (words: string[], more: Partial<Told> = {}): Told => ({
   pastPrints: [],
   volatile: null,
   answered: true,
+  brokeOff: null,
   ...more,
 });
 const unanswered = { answered: false };
@@ -124,6 +125,26 @@ describe("what is told", () => {
     expect([plan.past, plan.pastPrints]).toEqual([null, [printOf("one")]]);
   });
 
+  const lost = { answered: false, brokeOff: "lost" } as const;
+  const brokenOff: [what: string, before: Told[], messages: string[], fresh: boolean, tells: boolean][] = [
+    ["that the last one was lost", [told(["one"], lost)], ["u:two"], false, true],
+    ["also when it is asked again", [told(["one"], lost)], ["u:one"], false, true],
+    [
+      "that it ended with an error",
+      [told(["one"], { ...unanswered, brokeOff: "failed" })],
+      ["u:one", "a:1", "u:two"],
+      false,
+      true,
+    ],
+    ["once", [told(["one"], lost), told(["two"])], ["u:three"], false, false],
+    ["not of one that was stopped", [told(["one"], unanswered)], ["u:two"], false, false],
+    ["not to a new claude", [told(["one"], lost)], ["u:two"], true, false],
+    ["not when results show that it has come", [told(["one"], lost)], ["u:one", "a:1", "t:done"], false, false],
+  ];
+  test.each(brokenOff)("of an answer that broke off: %s", (_what, before, messages, fresh, tells) => {
+    expect(planTurn(before, question(messages), fresh).brokeOff).toBe(tells);
+  });
+
   test("OpenClaw's way back is its own tidying", () => {
     const before = [told(["one"]), told(["heartbeat"])];
     expect(planTurn(before, question(["u:one", "a:1", "u:two"], { fromOpenClaw: true }), false).past).toBeNull();
@@ -141,10 +162,17 @@ describe("what is told", () => {
 });
 
 describe("an answer given before", () => {
-  const before = [told(["one"], { traceId: "t1" }), told(["two"], { traceId: "t2", ...unanswered })];
+  const before = [
+    told(["one"], { traceId: "t1" }),
+    told(["two"], { traceId: "t2", ...unanswered }),
+    told(["three"], { traceId: "t3", ...unanswered, brokeOff: "lost" }),
+    told(["four"], { traceId: "t4", ...unanswered, brokeOff: "failed" }),
+  ];
   const cases: [what: string, messages: string[], traceId: string | null, turn: string | null][] = [
     ["is given to the same run again", ["u:one"], "t1", "one"],
-    ["not to another run", ["u:one"], "t3", null],
+    ["not to another run", ["u:one"], "t9", null],
+    ["may be there when the server was killed", ["u:three"], "t3", "three"],
+    ["is not when an error ended it", ["u:four"], "t4", null],
     ["not without a trace", ["u:one"], null, null],
     ["not for other words", ["u:other"], "t1", null],
     ["not for more words", ["u:one", "u:other"], "t1", null],

@@ -1,0 +1,159 @@
+/** An answer that broke off: claude is told so with the next message, if it knows of the one before, and only then. */
+import { describe, expect, test } from "bun:test";
+import { appendFileSync } from "node:fs";
+import { join } from "node:path";
+import { at, control } from "../support/control.ts";
+import { text } from "../support/mock-anthropic.ts";
+import { descendants, gone, named } from "../support/processes.ts";
+import { startServer } from "../support/server.ts";
+import { ask, next, texts } from "../support/sse.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+const BROKE_OFF = "Your last answer broke off on its way";
+const trace = (id: string) => ({ traceparent: `00-${id.repeat(32)}-00f067aa0ba902b7-01` });
+
+/**
+ * The same state folder with a new server, after the old one was killed.
+ * @param meanwhile done when it is dead and its claudes may still live
+ */
+async function killed(world: World, meanwhile = () => {}) {
+  const pids = descendants(world.server.pid);
+  await world.server.stop("SIGKILL");
+  meanwhile();
+  await gone(pids);
+  const server = await startServer(world.serverEnv);
+  return { say: speaker(server), [Symbol.asyncDispose]: async () => void (await server.stop()) };
+}
+const speaker =
+  (server: World["server"]) =>
+  async (content: string, headers: Record<string, string> = {}, more: object = {}): Promise<string> =>
+    (await Array.fromAsync(texts(await server.post(ask(content, more), headers)))).join("");
+
+/** Waits until the conversation's last turn is in this state. */
+async function turnIs(world: World, state: string): Promise<void> {
+  for (;;) {
+    const session = await (await control(world, at("user:me"))).json();
+    if ((session as { last_turns: { state: string }[] }).last_turns.at(-1)?.state === state) return;
+  }
+}
+
+describe("the server was killed", () => {
+  const tools = [{ type: "function", function: { name: "look", parameters: { type: "object", properties: {} } } }];
+
+  test("while claude worked: it is told once", async () => {
+    await using world = await createWorld({ standIn: true });
+    await world.server.post(ask("hang"));
+    await turnIs(world, "running");
+    await using after = await killed(world);
+    expect(await after.say("two")).toBe(
+      `You said: <context>\n${BROKE_OFF}: the person may have received only a part of it, or nothing.\n</context>\n\ntwo`,
+    );
+    expect(await after.say("three")).toBe("You said: three");
+  });
+
+  test("before claude had the message: it is not told, and the message is when it comes again", async () => {
+    await using world = await createWorld({ standIn: true, env: { SYNTHESIS_RECEIPT_TIMEOUT_MS: "60000" } });
+    await world.server.post(ask("deaf once"));
+    await turnIs(world, "sent");
+    await using after = await killed(world);
+    expect(await after.say("two")).toBe("You said: two");
+  });
+
+  test("while claude waited for the client's tools: it is told, but not with their results", async () => {
+    for (const [messages, told] of [
+      [[{ role: "user", content: "never mind" }], true],
+      [[{ role: "tool", tool_call_id: "c", content: "seen" }], false],
+    ] as const) {
+      await using world = await createWorld({ standIn: true });
+      const first = [{ role: "user", content: "call 1" }];
+      const answer = await world.server.post(ask("", { tools, messages: first, stream: false }));
+      const { message } = ((await answer.json()) as { choices: [{ message: object }] }).choices[0];
+      await using after = await killed(world);
+      const said = await after.say("", {}, { tools, messages: [...first, message, ...messages] });
+      expect(said.includes(BROKE_OFF), said).toBe(told);
+    }
+  });
+
+  /** A claude may live on for a second, and complete its answer and its record of it; the stand-in has it done here. */
+  async function answeredUnheard(world: World) {
+    await world.server.post(ask("hang"), trace("a"));
+    await turnIs(world, "running");
+    const rows = [
+      {
+        type: "assistant",
+        message: {
+          id: "m",
+          content: [{ type: "text", text: "all done" }],
+          usage: { input_tokens: 1, output_tokens: 1 },
+        },
+      },
+      { type: "system", subtype: "turn_duration" },
+    ];
+    return killed(world, () => {
+      const [file = ""] = new Bun.Glob(".claude/projects/*/*.jsonl").scanSync({ cwd: world.claude.home, dot: true });
+      appendFileSync(join(world.claude.home, file), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+    });
+  }
+
+  test("and claude answered without it: it is told that this may not have arrived", async () => {
+    await using world = await createWorld({ standIn: true });
+    await using after = await answeredUnheard(world);
+    expect(await after.say("two")).toContain(BROKE_OFF);
+    expect(await after.say("three")).toBe("You said: three");
+  });
+
+  test("and claude answered without it: whoever asks again gets that answer, and then it has arrived", async () => {
+    await using world = await createWorld({ standIn: true });
+    await using after = await answeredUnheard(world);
+    expect(await after.say("hang", trace("a"))).toBe("all done");
+    expect(await after.say("two", trace("b"))).toBe("You said: two");
+  });
+});
+
+describe("claude was killed", () => {
+  /** claude records a message some time after it has taken it. */
+  const recorded = async (world: World, message: string) => {
+    const records = new Bun.Glob(".claude/projects/*/*.jsonl");
+    const isThere = async () => {
+      const files = records.scan({ cwd: world.claude.home, dot: true, absolute: true });
+      for await (const file of files) {
+        const lines = (await Bun.file(file).text()).split("\n");
+        // It notes first that the message waits.
+        if (lines.some((line) => line.includes('"type":"user"') && line.includes(`\\n${message}\\n`))) return true;
+      }
+      return false;
+    };
+    while (!(await isThere())) await Bun.sleep(20);
+  };
+  const kill = (world: World) =>
+    process.kill(named(descendants(world.server.pid), /bin\/claude\b/)[0] as number, "SIGKILL");
+
+  test("after some text: it is told once", async () => {
+    await using world = await createWorld();
+    const say = speaker(world.server);
+    await say("one");
+    world.mock.on(/\npoem\n/, async function* ({ closed }) {
+      yield text("begun\n");
+      await closed;
+    });
+    const poem = texts(await world.server.post(ask("poem")));
+    await next(poem);
+    await recorded(world, "poem");
+    kill(world);
+    await expect(next(poem)).rejects.toThrow("claude_exited");
+    expect(await say("two")).toContain(BROKE_OFF);
+    expect(await say("three")).toBe("You said: three");
+  });
+
+  test("before it had recorded the message: the message is told when it comes again", async () => {
+    await using world = await createWorld();
+    const say = speaker(world.server);
+    await say("one");
+    const answer = world.server.post(ask("in time", { stream: false }));
+    await world.mock.request(/\nin time\n/);
+    kill(world);
+    expect((await answer).status).toBe(502);
+    await say("in time");
+    expect(world.mock.requests.at(-1)?.shown.split("\nin time\n")).toHaveLength(2);
+  });
+});
