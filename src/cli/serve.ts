@@ -22,6 +22,7 @@ import { likelyLaunches } from "../conversation/record.ts";
 import { listen } from "../http/listen.ts";
 import { PLUGIN_NAME, writePlugin } from "../plugin/manifest.ts";
 import { openStore } from "../store/database.ts";
+import { storeFault } from "../store/faults.ts";
 import { isRunning, type Lock, takeLock } from "../store/lock.ts";
 import { permissionsIn } from "../store/permissions.ts";
 import { sessionsIn } from "../store/sessions.ts";
@@ -49,9 +50,17 @@ export function serveCommand(): Command {
 
     const lock = await takeFolder(paths);
     clearRemains(paths.run);
-    const store = openStore(paths.database);
-    const turns = turnsIn(store);
-    turns.markLost(Date.now());
+    const {
+      store,
+      begun: turns,
+      setAside,
+    } = openStore(paths.database, (store) => {
+      const turns = turnsIn(store);
+      turns.markLost(Date.now());
+      return turns;
+    });
+    if (setAside)
+      getLogger(["synthesis", "store"]).error("the database was damaged: set aside as {setAside}", { setAside });
 
     const pool = createPool({
       config,
@@ -127,6 +136,9 @@ export function serveCommand(): Command {
     console.log(`synthesis ${version} listens on ${server.url.origin}/v1`);
     console.log(`API key: ${config.apiKey ? "as configured" : paths.chatKey}`);
     console.log(`Workspace: ${config.workspace}`);
+    if (setAside) {
+      console.log(`Database: damaged, and set aside as ${setAside}. Conversations begin anew; nothing else is lost`);
+    }
     console.log(await aboutClaude(config));
   });
 }
@@ -167,7 +179,7 @@ const stderrOnly = {
 /** @throws ConfigError that says who holds the folder */
 async function takeFolder(paths: Paths): Promise<Lock> {
   for (let looks = 0; ; looks += 1) {
-    const result = takeLock(paths.lock);
+    const result = lockIn(paths);
     if ("lock" in result) return result.lock;
     const { heldBy } = result;
     // The guard of a server that was killed holds it for a moment, while it clears up.
@@ -179,6 +191,15 @@ async function takeFolder(paths: Paths): Promise<Lock> {
       );
     }
     await Bun.sleep(100);
+  }
+}
+
+function lockIn({ lock, home }: Paths): ReturnType<typeof takeLock> {
+  try {
+    return takeLock(lock);
+  } catch (error) {
+    const fault = storeFault(error);
+    throw fault ? new ConfigError(`${home}: ${fault.what} ${fault.advice}`) : error;
   }
 }
 

@@ -122,6 +122,9 @@ export const settings = {
   ),
   maxQueue: number(z.number().int().min(0).max(10_000)).describe("How many messages may wait, over all conversations"),
   idleKillMs: milliseconds.describe("After which an idle claude is ended, in ms; its conversation resumes"),
+  keepDays: number(z.number().int().min(1).max(36_500)).describe(
+    "After how many days without a message a conversation is forgotten, and what is noted of turns and permissions",
+  ),
   drainMs: number(z.number().int().min(0).max(LONGEST_TIMER_MS)).describe(
     "How long running turns may go on when the server is stopped, in ms",
   ),
@@ -172,6 +175,7 @@ export function defaults(paths: Paths): Config {
     maxOneShots: 4,
     maxQueue: 64,
     idleKillMs: 1_800_000,
+    keepDays: 90,
     drainMs: 30_000,
     readyTimeoutMs: 15_000,
     receiptTimeoutMs: 10_000,

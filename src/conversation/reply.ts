@@ -3,6 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Usage } from "../openai/chunks.ts";
 import { ApiError } from "../openai/errors.ts";
 import type { ToolCall } from "../openai/tools.ts";
+import { storeError } from "../store/faults.ts";
 
 /** What waits for so long beyond the time that a start may take, in ms, gets its stream. */
 const PATIENCE_MS = 1_000;
@@ -100,7 +101,9 @@ export class Reply {
   /** The last word. Before `open` it is the error of the whole request. */
   fail(error: unknown): void {
     const known =
-      error instanceof ApiError ? error : new ApiError("internal_error", "Something went wrong inside synthesis.");
+      error instanceof ApiError
+        ? error
+        : (storeError(error) ?? new ApiError("internal_error", "Something went wrong inside synthesis."));
     this.error ??= known;
     if (!this.#opened) this.#opening.reject(known);
     this.put({ type: "error", error: known });

@@ -17,6 +17,7 @@ import { MEGABYTE, machineMemory } from "../config/machine.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
+import { conditionOf, setAsideBeside } from "../store/condition.ts";
 import { isRunning, readHolder } from "../store/lock.ts";
 import { type Check, failed, ok, warning } from "./check.ts";
 import { openClawChecks } from "./openclaw.ts";
@@ -39,7 +40,7 @@ export async function examine(paths: Paths, env: Env, flags: object): Promise<Ch
     ...workspaceChecks(config),
     ...stateChecks(paths),
     await portCheck(paths, config),
-    databaseCheck(paths),
+    ...databaseChecks(paths, config),
     ...(await openClawChecks(paths, config, env)),
   ];
 }
@@ -214,17 +215,60 @@ async function portCheck({ lock }: Paths, { bridgePort }: Config): Promise<Check
   }
 }
 
-function databaseCheck({ database }: Paths): Check {
-  if (!existsSync(database)) return ok("database", `${database} (made at the first start)`);
-  try {
-    using file = new Database(database, { readonly: true });
-    const { integrity_check } = file.query("PRAGMA integrity_check").get() as { integrity_check: string };
-    if (integrity_check === "ok") return ok("database", database);
-    return failed("database", `${database} is damaged: ${integrity_check}`, moveAway(database));
-  } catch (error) {
-    return failed("database", `${database} cannot be read: ${(error as Error).message}`, moveAway(database));
+function databaseChecks({ home, database }: Paths, config: Config): Check[] {
+  const name = "database";
+  const aside = (existsSync(home) ? setAsideBeside(database) : []).map((path) =>
+    warning(
+      name,
+      `a damaged one was set aside as ${path}`,
+      "Conversations from before begin anew; Claude Code keeps its own record of them. Remove it when you do not want it.",
+    ),
+  );
+  return [databaseCheck(database, config), ...aside];
+}
+
+function databaseCheck(database: string, { keepDays }: Config): Check {
+  const name = "database";
+  const condition = conditionOf(database);
+  switch (condition.is) {
+    case "absent":
+      return ok(name, `${database} (made at the first start)`);
+    case "newer":
+      return failed(
+        name,
+        `a newer version of synthesis has changed ${database}`,
+        "Start that version, or give this one a folder of its own with --home or SYNTHESIS_HOME.",
+      );
+    case "damaged":
+      return failed(
+        name,
+        `${database} is damaged: ${condition.why}`,
+        "Restart synthesis: it sets the file aside and begins a fresh one. Conversations then begin anew; Claude Code " +
+          "keeps its own record of the old ones.",
+      );
+    case "sound":
+      return closeLook(name, database, keepDays);
+    default:
+      return failed(name, `${database}: ${condition.what}`, condition.advice);
   }
 }
 
-const moveAway = (database: string) =>
-  `Stop synthesis and move ${database} away. Conversations then begin anew; Claude Code keeps its own record of the old ones.`;
+/** What takes too long for each start: whether every index fits its table, and every row its conversation. */
+function closeLook(name: string, database: string, keepDays: number): Check {
+  using file = new Database(database, { readonly: true });
+  const { integrity_check } = file.query("PRAGMA integrity_check(1)").get() as { integrity_check: string };
+  if (integrity_check !== "ok") {
+    return failed(
+      name,
+      `${database} is damaged: ${integrity_check}`,
+      `Stop synthesis and move ${database} away. Conversations then begin anew; Claude Code keeps its own record of the old ones.`,
+    );
+  }
+  const strays = file.query("PRAGMA foreign_key_check").all().length;
+  if (strays === 0) return ok(name, database);
+  return warning(
+    name,
+    `${database}: ${strays} turns belong to no conversation`,
+    `Another program has changed it. They do no harm, and go when they are ${keepDays} days old.`,
+  );
+}

@@ -9,6 +9,7 @@ import type { Conversations } from "../conversation/conversations.ts";
 import type { OneShots } from "../conversation/one-shots.ts";
 import type { Permissions } from "../conversation/permissions.ts";
 import { ApiError } from "../openai/errors.ts";
+import { storeError } from "../store/faults.ts";
 import type { PermissionLog } from "../store/permissions.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { Turns } from "../store/turns.ts";
@@ -122,6 +123,7 @@ function doors(deps: ListenDeps): Hono<Env> {
         return new ApiError("invalid_json", "The body is not valid JSON.").toResponse();
       }
       log.error("unexpected: {error}", { method: c.req.method, path: c.req.path, error });
-      return new ApiError("internal_error", "Something went wrong inside synthesis; its log says more.").toResponse();
+      const unexpected = new ApiError("internal_error", "Something went wrong inside synthesis; its log says more.");
+      return (storeError(error) ?? unexpected).toResponse();
     });
 }

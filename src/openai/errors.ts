@@ -34,6 +34,7 @@ const kinds = {
   channel_refused: [503, "server_error"],
   session_in_use: [503, "server_error"],
   message_not_received: [503, "server_error"],
+  database_unavailable: [503, "server_error"],
   turn_timeout: [504, "server_error"],
 } as const satisfies Record<string, readonly [number, string]>;
 

@@ -3,7 +3,7 @@
  * its holder dies, however that happens. Who holds it stands in a file beside it.
  */
 import { Database, SQLiteError } from "bun:sqlite";
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { z } from "zod";
 
 const holder = z.object({ pid: z.number(), port: z.number().optional() });
@@ -27,8 +27,12 @@ export function takeLock(file: string, silently = false): { lock: Lock } | { hel
     database.run("BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();
-    if (error instanceof SQLiteError && error.code === "SQLITE_BUSY") return { heldBy: readHolder(file) };
-    throw error;
+    if (!(error instanceof SQLiteError)) throw error;
+    if (error.code === "SQLITE_BUSY") return { heldBy: readHolder(file) };
+    if (error.code !== "SQLITE_NOTADB" && error.code !== "SQLITE_CORRUPT") throw error;
+    // Nothing is ever written into it; and nobody holds it, or it would be busy.
+    truncateSync(file);
+    return takeLock(file, silently);
   }
   const tell = (value: Holder) => writeFileSync(`${file}.json`, JSON.stringify(value), { mode: 0o600 });
   if (!silently) tell({ pid: process.pid });

@@ -13,6 +13,8 @@ const log = getLogger(["synthesis", "store"]);
 
 /** How long what is known of a turn may wait to be written down, in ms. */
 const GATHER_MS = 25;
+/** When it could not be, as on a full disk, it is tried again after so long, in ms. */
+const AGAIN_MS = 10_000;
 /** So many turns of a session decide what its claude must be told. */
 export const REMEMBERED = 1_000;
 
@@ -55,7 +57,7 @@ export interface Turns {
   ended(id: string, end: TurnEnd): void;
   /** The tokens it took, which are known a little later. */
   usage(id: string, usage: Usage): void;
-  /** Writes down now what has been gathered. When that fails it is kept, and written with what comes next. */
+  /** Writes down now what has been gathered. When that fails it is kept, and written with what comes next or later. */
   flush(): void;
   /** Marks what a dead server left in the middle; how many there were. */
   markLost(at: number): number;
@@ -125,6 +127,7 @@ export function turnsIn({ database }: Store): Turns {
       commit(() => {});
     } catch (error) {
       log.error("turns not written down: {error}", { turns: gathered.size, error });
+      timer = setTimeout(flush, AGAIN_MS);
     }
   }
 

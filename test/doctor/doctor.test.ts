@@ -1,4 +1,5 @@
 /** The doctor on a healthy machine and on broken ones. */
+import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -171,13 +172,79 @@ describe("a broken one: what is wrong, and what to do", () => {
       },
       "database",
       "failed",
-      /cannot be read|damaged/,
+      /damaged/,
+      /Restart synthesis: it sets the file aside/,
+    ],
+    [
+      "an index that does not fit its table",
+      {
+        prepare: (state) => {
+          const file = join(state, "synthesis.db");
+          {
+            using database = new Database(file, { create: true });
+            database.run("CREATE TABLE t (x)");
+            database.run("CREATE INDEX i ON t (x)");
+            database.run("INSERT INTO t VALUES ('needle')");
+          }
+          const bytes = readFileSync(file);
+          bytes.write("nettle", bytes.lastIndexOf("needle"));
+          writeFileSync(file, bytes);
+          chmodSync(file, 0o600);
+        },
+      },
+      "database",
+      "failed",
+      /damaged: .*missing from index/,
       /move .* away/,
+    ],
+    [
+      "a newer version's database",
+      {
+        prepare: (state) => {
+          using database = new Database(join(state, "synthesis.db"), { create: true });
+          database.run("CREATE TABLE __drizzle_migrations (id, hash, created_at)");
+          database.run("INSERT INTO __drizzle_migrations VALUES (1, '', 99999999999999)");
+          chmodSync(join(state, "synthesis.db"), 0o600);
+        },
+      },
+      "database",
+      "failed",
+      /newer version/,
+      /--home/,
+    ],
+    [
+      "rows without their conversation",
+      {
+        prepare: (state) => {
+          using database = new Database(join(state, "synthesis.db"), { create: true });
+          database.run("CREATE TABLE sessions (key text primary key)");
+          database.run("CREATE TABLE turns (session text REFERENCES sessions (key))");
+          database.run("INSERT INTO turns VALUES ('gone')");
+          chmodSync(join(state, "synthesis.db"), 0o600);
+        },
+      },
+      "database",
+      "warning",
+      /1 turns belong to no conversation/,
+      /no harm/,
+    ],
+    [
+      "a damaged database that was set aside",
+      {
+        prepare: (state) => {
+          for (const suffix of ["", "-wal"])
+            put(join(state, `synthesis.db.damaged-2026-11-25T04-30-44-579Z${suffix}`), "");
+        },
+      },
+      "database",
+      "warning",
+      /was set aside as \S+Z$/,
+      /Remove it/,
     ],
   ];
   test.each(cases)("%s", async (_what, machine, name, result, found, advice) => {
     const { ok, code, checks } = await examine(machine);
-    const check = checks.find((one) => one.name === name);
+    const check = checks.findLast((one) => one.name === name);
     expect(check).toMatchObject({ result, found: expect.stringMatching(found), advice: expect.stringMatching(advice) });
     expect([ok, code]).toEqual(result === "failed" ? [false, 1] : [true, 0]);
   });

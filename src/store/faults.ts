@@ -1,0 +1,61 @@
+/** What keeps the database from doing its work, in words for people: what it is, and what to do. */
+import { SQLiteError } from "bun:sqlite";
+import { ApiError } from "../openai/errors.ts";
+
+export interface StoreFault {
+  /** Only a damaged file is of no more use; of the others nothing is lost. */
+  readonly is: "damaged" | "full" | "locked" | "unusable";
+  readonly what: string;
+  readonly advice: string;
+  /** Seconds after which it may be over by itself, if it may. */
+  readonly retryAfter?: number;
+}
+
+type Kind = Omit<StoreFault, "what"> & { readonly codes: RegExp; readonly what: (message: string) => string };
+
+const KINDS: readonly Kind[] = [
+  {
+    is: "damaged",
+    codes: /^SQLITE_(CORRUPT|NOTADB)/,
+    what: () => "The database is damaged.",
+    advice: "Restart synthesis: it sets the file aside and begins a fresh one. If that does not help, move it away.",
+  },
+  {
+    is: "full",
+    // A file of SQLite's that cannot be grown is told as an error of the disk.
+    codes: /^(SQLITE_FULL|SQLITE_IOERR_SHMSIZE|ENOSPC|EDQUOT)/,
+    what: () => "The disk is full, and nothing is done that cannot be written down.",
+    advice: "Make room, and try again.",
+    retryAfter: 30,
+  },
+  {
+    is: "locked",
+    codes: /^SQLITE_(BUSY|LOCKED|PROTOCOL)/,
+    what: () => "Another program keeps the database locked.",
+    advice: "Close that one, or try again when it is done.",
+    retryAfter: 1,
+  },
+  {
+    is: "unusable",
+    codes: /^(SQLITE_(READONLY|CANTOPEN|PERM|IOERR)|EACCES|EROFS|EISDIR|EIO)/,
+    what: (message) => `A file that synthesis needs cannot be read or written (${message}).`,
+    advice: "Look at the disk, and at the owner and mode of the state folder; then try again.",
+    retryAfter: 30,
+  },
+];
+
+/** What an error of the database's means; null for one that only we can have made, and for any other. */
+export function storeFault(error: unknown): StoreFault | null {
+  if (!(error instanceof Error)) return null;
+  // Drizzle wraps some.
+  if (error.cause instanceof SQLiteError) return storeFault(error.cause);
+  const { code = "" } = error as { code?: string };
+  const kind = KINDS.find(({ codes }) => codes.test(code));
+  return kind ? { ...kind, what: kind.what(error.message) } : null;
+}
+
+/** The same for a client. */
+export function storeError(error: unknown): ApiError | null {
+  const fault = storeFault(error);
+  return fault && new ApiError("database_unavailable", `${fault.what} ${fault.advice}`, null, fault.retryAfter);
+}
