@@ -18,12 +18,14 @@ import { isForgotten } from "../conversation/identity.ts";
 import { createOneShots } from "../conversation/one-shots.ts";
 import { createPermissions } from "../conversation/permissions.ts";
 import { picturesIn } from "../conversation/pictures.ts";
+import { startPruning } from "../conversation/pruning.ts";
 import { likelyLaunches } from "../conversation/record.ts";
 import { listen } from "../http/listen.ts";
 import { PLUGIN_NAME, writePlugin } from "../plugin/manifest.ts";
 import { openStore } from "../store/database.ts";
 import { storeFault } from "../store/faults.ts";
 import { isRunning, type Lock, takeLock } from "../store/lock.ts";
+import { oldRowsIn } from "../store/old.ts";
 import { permissionsIn } from "../store/permissions.ts";
 import { sessionsIn } from "../store/sessions.ts";
 import { turnsIn } from "../store/turns.ts";
@@ -107,6 +109,14 @@ export function serveCommand(): Command {
     writePlugin(paths.plugin, server.port ?? config.bridgePort, thisProgram());
 
     pool.expect(likelyLaunches(sessions, config));
+    const endPruning = startPruning({
+      config,
+      oldRows: oldRowsIn(store),
+      sessions,
+      conversations,
+      pictures,
+      env: process.env,
+    });
 
     const guard = startGuard([...thisProgram(), "sweep", "--home", paths.home]);
 
@@ -120,6 +130,7 @@ export function serveCommand(): Command {
         process.exit(1);
       }
       endingSince = Date.now();
+      endPruning();
       getLogger(["synthesis"]).info("shutting down");
       await Promise.all([conversations.drain(config.drainMs), oneShots.drain(config.drainMs)]);
       await pool.stopAll();

@@ -1,5 +1,5 @@
 /** The images of a conversation, and what else is given to claude as files to read, under names of our own. */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Picture } from "../openai/pictures.ts";
 
@@ -10,6 +10,8 @@ export interface Pictures {
   saveFile(claudeSession: string, content: Uint8Array | string, extension: string): string;
   /** Removes all that came with a session. */
   remove(claudeSession: string): void;
+  /** The sessions with which something came, but nothing since `before`. */
+  unusedSince(before: number): readonly string[];
 }
 
 /** @param folder for those of all conversations; one below it for each claude session */
@@ -26,5 +28,7 @@ export function picturesIn(folder: string): Pictures {
       pictures.map(({ bytes, extension }) => saveFile(claudeSession, bytes, extension)),
     saveFile,
     remove: (claudeSession) => rmSync(join(folder, claudeSession), { recursive: true, force: true }),
+    unusedSince: (before) =>
+      existsSync(folder) ? readdirSync(folder).filter((name) => statSync(join(folder, name)).mtimeMs < before) : [],
   };
 }
