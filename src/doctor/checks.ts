@@ -18,6 +18,7 @@ import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import { conditionOf, setAsideBeside } from "../store/condition.ts";
+import { type StoreFault, storeFault } from "../store/faults.ts";
 import { isRunning, readHolder } from "../store/lock.ts";
 import { type Check, failed, ok, warning } from "./check.ts";
 import { openClawChecks } from "./openclaw.ts";
@@ -249,26 +250,35 @@ function databaseCheck(database: string, { keepDays }: Config): Check {
     case "sound":
       return closeLook(name, database, keepDays);
     default:
-      return failed(name, `${database}: ${condition.what}`, condition.advice);
+      return unusable(name, database, condition);
   }
 }
 
+const unusable = (name: string, database: string, { what, advice }: StoreFault): Check =>
+  failed(name, `${database}: ${what}`, advice);
+
 /** What takes too long for each start: whether every index fits its table, and every row its conversation. */
 function closeLook(name: string, database: string, keepDays: number): Check {
-  using file = new Database(database, { readonly: true });
-  const { integrity_check } = file.query("PRAGMA integrity_check(1)").get() as { integrity_check: string };
-  if (integrity_check !== "ok") {
-    return failed(
+  try {
+    using file = new Database(database, { readonly: true });
+    const { integrity_check } = file.query("PRAGMA integrity_check(1)").get() as { integrity_check: string };
+    if (integrity_check !== "ok") {
+      return failed(
+        name,
+        `${database} is damaged: ${integrity_check}`,
+        `Stop synthesis and move ${database} away. Conversations then begin anew; Claude Code keeps its own record of the old ones.`,
+      );
+    }
+    const strays = file.query("PRAGMA foreign_key_check").all().length;
+    if (strays === 0) return ok(name, database);
+    return warning(
       name,
-      `${database} is damaged: ${integrity_check}`,
-      `Stop synthesis and move ${database} away. Conversations then begin anew; Claude Code keeps its own record of the old ones.`,
+      `${database}: ${strays} turns belong to no conversation`,
+      `Another program has changed it. They do no harm, and go when they are ${keepDays} days old.`,
     );
+  } catch (error) {
+    const fault = storeFault(error);
+    if (!fault) throw error;
+    return unusable(name, database, fault);
   }
-  const strays = file.query("PRAGMA foreign_key_check").all().length;
-  if (strays === 0) return ok(name, database);
-  return warning(
-    name,
-    `${database}: ${strays} turns belong to no conversation`,
-    `Another program has changed it. They do no harm, and go when they are ${keepDays} days old.`,
-  );
 }

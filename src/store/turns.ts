@@ -100,13 +100,13 @@ export function turnsIn({ database }: Store): Turns {
   };
   /** In one transaction with `more`. */
   const commit = (more: () => void) => {
-    clearTimeout(timer);
-    timer = undefined;
     database.transaction(() => {
       for (const [id, progress] of gathered) update.run({ ...nothing, id, ...progress });
       for (const one of counted) count.run(one);
       more();
     });
+    clearTimeout(timer);
+    timer = undefined;
     gathered.clear();
     counted.length = 0;
   };
@@ -127,6 +127,7 @@ export function turnsIn({ database }: Store): Turns {
       commit(() => {});
     } catch (error) {
       log.error("turns not written down: {error}", { turns: gathered.size, error });
+      clearTimeout(timer);
       timer = setTimeout(flush, AGAIN_MS);
     }
   }

@@ -3,6 +3,7 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { storeFault } from "../../src/store/faults.ts";
 import { PROGRAM, startServer, type TestServer } from "../support/server.ts";
 import { ask } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -45,6 +46,27 @@ const statesIn = (file: string): string[] => {
 };
 
 const garble = (file: string, from = 0) => writeFileSync(file, readFileSync(file).fill("garbage ", from));
+
+describe("what an error of the database's means", () => {
+  const cases: [code: string, is: string | undefined][] = [
+    ["SQLITE_CORRUPT", "damaged"],
+    ["SQLITE_CORRUPT_INDEX", "damaged"],
+    ["SQLITE_NOTADB", "damaged"],
+    ["SQLITE_FULL", "full"],
+    ["ENOSPC", "full"],
+    ["SQLITE_BUSY_SNAPSHOT", "locked"],
+    ["SQLITE_READONLY_DBMOVED", "unusable"],
+    ["SQLITE_IOERR_READ", "unusable"],
+    ["EACCES", "unusable"],
+    ["SQLITE_CONSTRAINT_UNIQUE", undefined],
+    ["SQLITE_ERROR", undefined],
+    ["ENOENT", undefined],
+  ];
+  test.each(cases)("%s: %p", (code, is) => {
+    const error = Object.assign(new Error("what it says"), { code });
+    expect(storeFault(error)?.is).toBe(is as "full");
+  });
+});
 
 describe("a damaged database is set aside, and the server starts with a fresh one", () => {
   const damages: Record<string, (file: string) => void> = {
@@ -103,6 +125,15 @@ describe("a damaged database is set aside, and the server starts with a fresh on
     await using server = await restarted(world);
     expect((await say(server, "two", { user: "other" })).text).toBe("You said: two");
   });
+});
+
+test("a lock file with something in it does not lock anybody out", async () => {
+  await using world = await createWorld({ standIn: true });
+  await world.server.stop();
+  writeFileSync(join(stateOf(world), "server.lock"), "this is no database ".repeat(99));
+  await using server = await restarted(world);
+  expect((await say(server, "one")).text).toBe("You said: one");
+  expect((await refused(world)).said).toContain("Another synthesis");
 });
 
 /** Starts a server that does not come up. */
