@@ -145,15 +145,21 @@ describe("claude was killed", () => {
     expect(await say("three")).toBe("You said: three");
   });
 
-  test("before it had recorded the message: the message is told when it comes again", async () => {
-    await using world = await createWorld();
-    const say = speaker(world.server);
-    await say("one");
-    const answer = world.server.post(ask("in time", { stream: false }));
-    await world.mock.request(/\nin time\n/);
-    kill(world);
-    expect((await answer).status).toBe(502);
-    await say("in time");
-    expect(world.mock.requests.at(-1)?.shown.split("\nin time\n")).toHaveLength(2);
-  });
+  /** It records a message some time after the receipt. */
+  test.each(["later", "while the first is under way"])(
+    "before it had recorded the message, which comes again %s",
+    async (when) => {
+      await using world = await createWorld({ standIn: true });
+      const say = speaker(world.server);
+      await say("one");
+      // Another model: claude is started anew, and in the meantime another message can come.
+      const more = { model: "opus" };
+      const first = world.server.post(ask("forget", { stream: false, ...more }));
+      await world.server.logged(/claude exited/);
+      if (when === "later") await first;
+      const messages = ["forget", "two"].map((content) => ({ role: "user", content }));
+      expect(await say("", {}, { ...more, messages })).toBe("You said: forget\n\ntwo");
+      expect((await first).status).toBe(502);
+    },
+  );
 });

@@ -3,8 +3,9 @@
  * bridge as the plugin does, and answers each message with the hooks and transcript rows of a short turn.
  * It is never the only proof of anything; the end-to-end tests run the real one.
  *
- * A message may say what to do: `lines <n>` answers with n lines, `exit` ends the process, `deaf` is
- * never received, `deaf once` only when it is sent again, `hang` is received and worked on until Escape,
+ * A message may say what to do: `lines <n>` answers with n lines, `exit` ends the process, `forget` does so
+ * when the message is received and not yet recorded, `deaf` is never received, `deaf once` only when it is sent
+ * again, `hang` is received and worked on until Escape,
  * `grow <n>` takes n MB of memory from then on,
  * `call <n>` calls a tool it is offered n times, together, and says the results, `draw <n>` writes n lines on its
  * terminal and is echoed, as anything else is. Like claude it draws its screen anew when its terminal changes its
@@ -118,8 +119,9 @@ async function turn(content: string, messageId: string, again: boolean): Promise
   pressed = Promise.withResolvers();
   const prompt_id = crypto.randomUUID();
   const prompt = `<channel source="plugin:synthesis:chat" message_id="${messageId}">\n${content}\n</channel>`;
-  row({ type: "user", promptId: prompt_id, message: { role: "user", content: prompt } });
+  if (command !== "forget") row({ type: "user", promptId: prompt_id, message: { role: "user", content: prompt } });
   await hook({ hook_event_name: "UserPromptSubmit", prompt_id, prompt });
+  if (command === "forget") process.exit(7);
   if (command === "hang") {
     await pressed.promise;
     row({
