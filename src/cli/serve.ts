@@ -14,7 +14,6 @@ import { ConfigError, loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { createConversations } from "../conversation/conversations.ts";
-import { isForgotten } from "../conversation/identity.ts";
 import { createOneShots } from "../conversation/one-shots.ts";
 import { createPermissions } from "../conversation/permissions.ts";
 import { picturesIn } from "../conversation/pictures.ts";
@@ -99,12 +98,6 @@ export function serveCommand(): Command {
       nowhere: paths.nowhere,
     };
     const server = openPort(config, () => listen(deps));
-    // Of a server that was killed in the middle of their turns.
-    for (const session of sessions.all().filter(({ source }) => isForgotten(source))) {
-      conversations
-        .remove(session, true)
-        .catch((error) => getLogger(["synthesis"]).error("not forgotten: {error}", { session: session.key, error }));
-    }
     lock.announce(server.port ?? config.bridgePort);
     writePlugin(paths.plugin, server.port ?? config.bridgePort, thisProgram());
 

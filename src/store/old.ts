@@ -1,5 +1,5 @@
 /** What is too old to be of use, a few rows at a time, so that no turn waits for it. */
-import { and, asc, eq, inArray, lt, or, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, isNull, lt, notInArray, or, sql } from "drizzle-orm";
 import type { Store } from "./database.ts";
 import { pastSessions, permissions, sessions, turns } from "./schema.ts";
 
@@ -17,6 +17,7 @@ export interface OldRows {
 
 export function oldRowsIn({ database }: Store): OldRows {
   // There is no index on their time, but they were written in its order.
+  const known = database.select({ key: sessions.key }).from(sessions);
   const oldest = database.select({ id: turns.id }).from(turns).orderBy(asc(sql`rowid`)).limit(STEP);
   return {
     deleteSome: (before) =>
@@ -35,7 +36,13 @@ export function oldRowsIn({ database }: Store): OldRows {
                 database
                   .select({ id: permissions.id })
                   .from(permissions)
-                  .where(lt(permissions.askedAt, before))
+                  // A rule that was given holds as long as its conversation does.
+                  .where(
+                    and(
+                      lt(permissions.askedAt, before),
+                      or(isNull(permissions.rule), notInArray(permissions.session, known)),
+                    ),
+                  )
                   .limit(STEP),
               ),
             )
@@ -49,11 +56,11 @@ export function oldRowsIn({ database }: Store): OldRows {
       ),
     conversations: (before) =>
       database
-        .select({ key: sessions.key, isOneShot: sql<number>`${sessions.source} = 'one-shot'` })
+        .select({ key: sessions.key, source: sessions.source })
         .from(sessions)
-        .where(or(lt(sessions.lastActiveAt, before), eq(sessions.source, "one-shot")))
+        .where(or(lt(sessions.lastActiveAt, before), inArray(sessions.source, ["one-shot", "side"])))
         .all()
-        .map(({ key, isOneShot }) => ({ key, isOneShot: isOneShot === 1 })),
+        .map(({ key, source }) => ({ key, isOneShot: source === "one-shot" || source === "side" })),
     isCurrent: (claudeSession) =>
       database.select({ key: sessions.key }).from(sessions).where(eq(sessions.claudeSession, claudeSession)).get() !==
       undefined,

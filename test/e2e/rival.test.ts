@@ -13,7 +13,8 @@ let world: World;
 afterEach(() => world[Symbol.asyncDispose]());
 
 const say = async (content: string, server = world.server) => {
-  const response = await server.post(ask(content));
+  // The figures come from claude's record: when they are there, so is it.
+  const response = await server.post(ask(content, { stream_options: { include_usage: true } }));
   const found = response.headers.get("x-synthesis-process");
   return { found, answer: (await Array.fromAsync(texts(response))).join("") };
 };

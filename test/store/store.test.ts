@@ -64,7 +64,9 @@ test("of what a killed server left in the middle, turns are lost after the next 
   await world.server.post(ask("hang"));
   await world.server.stop("SIGKILL");
   const left = new Database(join(world.claude.base, "state/synthesis.db"));
-  left.run("insert into permissions (id, session, tool, input, asked_at) values ('q', 'user:me', 'Write', '{}', 1)");
+  left.run("insert into permissions (id, session, tool, input, asked_at) values ('q', 'user:me', 'Write', '{}', ?)", [
+    Date.now(),
+  ]);
   left.close();
   const again = await startServer({ ...world.claude.env, SYNTHESIS_HOME: join(world.claude.base, "state") });
   const database = new Database(join(world.claude.base, "state/synthesis.db"), { readonly: true });
