@@ -25,8 +25,8 @@ export function endLeftovers(marker: string): void {
  */
 export async function remainsEnd(runFolder: string, patienceMs: number): Promise<void> {
   const tokens = remains(runFolder).flatMap(({ token }) => token ?? []);
-  const deadline = Date.now() + patienceMs;
-  while (Date.now() < deadline && tokens.some((token) => findLeftovers(token).length > 0)) await Bun.sleep(100);
+  const deadline = performance.now() + patienceMs;
+  while (performance.now() < deadline && tokens.some((token) => findLeftovers(token).length > 0)) await Bun.sleep(100);
 }
 
 /**
@@ -53,7 +53,8 @@ function tokenIn(settings: string): string | null {
   return /"SYNTHESIS_BRIDGE_TOKEN":"([\w-]{20,})"/.exec(readFileSync(settings, "utf8"))?.[1] ?? null;
 }
 
-function findLeftovers(marker: string): number[] {
+/** The process ids of all that run with `marker` in their environment, except this one. */
+export function findLeftovers(marker: string): number[] {
   const pids = process.platform === "linux" ? fromProc(marker) : fromPs(marker);
   return pids.filter((pid) => pid !== process.pid);
 }

@@ -42,7 +42,7 @@ export interface OneShotProcess {
   readonly pid: number;
   /** Resolves when it is gone, and its folder with it. */
   readonly exited: Promise<OneShotExit>;
-  /** When it last wrote anything, in ms of `Date.now()`; null before it did. */
+  /** When it last wrote anything, in ms of `performance.now()`; null before it did. */
   readonly lastSignAt: number | null;
   /** Ends it, politely first. */
   stop(): void;
@@ -114,7 +114,7 @@ export function startOneShot(
     }
   };
   const output = readLines(child.stdout, (json) => {
-    lastSignAt = Date.now();
+    lastSignAt = performance.now();
     take(readPrintLine(json));
   });
   const stderr = child.stderr.text();

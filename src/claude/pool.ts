@@ -119,7 +119,7 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
   /** Ends claudes that nobody has needed for long. */
   function endUnused(): void {
     for (const process of idle()) {
-      if (Date.now() - process.lastActiveAt >= config.idleKillMs) endIdle(process, "since nobody needs it");
+      if (performance.now() - process.lastActiveAt >= config.idleKillMs) endIdle(process, "since nobody needs it");
     }
   }
 

@@ -99,8 +99,8 @@ export class ClaudeProcess implements ConnectionOwner {
   onOutgrown: () => void = () => {};
   /** What it and all that it has started take, in bytes, as last measured; null before that. */
   memory: number | null = null;
-  /** When it last did something for somebody, in ms of `Date.now()`. */
-  lastActiveAt = Date.now();
+  /** When it last did something for somebody, in ms of `performance.now()`. */
+  lastActiveAt = performance.now();
 
   #spec: LaunchSpec;
   readonly #config: Config;
@@ -109,7 +109,7 @@ export class ClaudeProcess implements ConnectionOwner {
   /** Drawn until claude is ready; nobody looks at it later, and it costs time and memory. */
   #screen: Screen | null = createScreen();
   readonly #viewers = new Set<Viewer>();
-  #lastSignAt = Date.now();
+  #lastSignAt = performance.now();
   /** Its questions that wait for a person. */
   #questions = 0;
   #resize: Timer | undefined;
@@ -207,7 +207,7 @@ export class ClaudeProcess implements ConnectionOwner {
   adopt(sessionKey: string): void {
     log.info("spare adopted", { session: sessionKey, pid: this.pid, spare: this.spec.sessionKey });
     this.#spec = { ...this.spec, sessionKey };
-    this.lastActiveAt = Date.now();
+    this.lastActiveAt = performance.now();
   }
 
   /** How one is to be started that takes its place. */
@@ -237,13 +237,13 @@ export class ClaudeProcess implements ConnectionOwner {
     return [...this.#offered.values()];
   }
 
-  /** When it last gave any sign of life (screen, hook, reply), in ms of `Date.now()`; now, while it waits for a person. */
+  /** When it last gave any sign of life (screen, hook, reply), in ms of `performance.now()`; now, while it waits for a person. */
   get lastSignAt(): number {
-    return this.#questions > 0 ? Date.now() : this.#lastSignAt;
+    return this.#questions > 0 ? performance.now() : this.#lastSignAt;
   }
 
   noteSign(): void {
-    this.#lastSignAt = Date.now();
+    this.#lastSignAt = performance.now();
   }
 
   /** Another claude has had this session open, too: what it has added to the record, this one does not know. */
@@ -270,7 +270,7 @@ export class ClaudeProcess implements ConnectionOwner {
    * @param again claude never took it: it is pushed although the plugin has passed its id on before
    */
   send(messageId: string, chatId: string, content: string, images: readonly string[], again = false): boolean {
-    this.lastActiveAt = Date.now();
+    this.lastActiveAt = performance.now();
     this.#hasWorked = true;
     // claude waits for no call of an earlier message.
     if (!again) this.#calls.clear();
@@ -317,7 +317,7 @@ export class ClaudeProcess implements ConnectionOwner {
   }
 
   receiveCall({ id, name, arguments: given }: ToolCallFrame): void {
-    this.lastActiveAt = Date.now();
+    this.lastActiveAt = performance.now();
     this.noteSign();
     const known = this.#calls.get(id);
     if (known !== undefined) {
@@ -346,7 +346,7 @@ export class ClaudeProcess implements ConnectionOwner {
 
   /** Takes what a hook of this claude's posted. */
   receiveHook(hook: HookBody): void {
-    this.lastActiveAt = Date.now();
+    this.lastActiveAt = performance.now();
     this.noteSign();
     this.onEvent({ type: "hook", hook });
   }
@@ -364,7 +364,7 @@ export class ClaudeProcess implements ConnectionOwner {
 
   /** Takes what claude sends with the reply tool. */
   receiveReply(frame: ReplyFrame): void {
-    this.lastActiveAt = Date.now();
+    this.lastActiveAt = performance.now();
     this.noteSign();
     if (frame.id !== undefined) {
       // Sent again after a dropped socket: it was taken the first time.
@@ -494,7 +494,7 @@ export class ClaudeProcess implements ConnectionOwner {
 
   #press(dialog: string, key: string): void {
     const what = `${dialog} ${key}`;
-    const now = Date.now();
+    const now = performance.now();
     // The first look only notes it: a key sent right after a dialog is painted is often lost.
     if (this.#pressed.what !== what) this.#pressed = { what, at: now - PRESS_AGAIN_MS + LOOK_MS / 2 };
     else if (now - this.#pressed.at >= PRESS_AGAIN_MS) {

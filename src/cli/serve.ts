@@ -117,12 +117,12 @@ export function serveCommand(): Command {
     const end = async () => {
       if (endingSince !== null) {
         // Ctrl-C reaches us twice at once, from the terminal and from npx; a person takes longer.
-        if (Date.now() - endingSince < SECOND_SIGNAL_MS) return;
+        if (performance.now() - endingSince < SECOND_SIGNAL_MS) return;
         pool.killAll();
         oneShots.killAll();
         process.exit(1);
       }
-      endingSince = Date.now();
+      endingSince = performance.now();
       endPruning();
       getLogger(["synthesis"]).info("shutting down");
       await Promise.all([conversations.drain(config.drainMs), oneShots.drain(config.drainMs)]);

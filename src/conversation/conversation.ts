@@ -304,7 +304,7 @@ export class Conversation {
       }
       this.#serving = null;
       const told = error instanceof ApiError ? error : request.reply.error;
-      const ms = this.#sentAt === 0 ? null : Date.now() - this.#sentAt;
+      const ms = this.#sentAt === 0 ? null : performance.now() - this.#sentAt;
       if (told || ms !== null) this.#watcher.onTurn(ms, told);
       this.#sentAt = 0;
       if (isForgotten(this.identity.source) && this.#queue.length === 0) this.#forget();
@@ -368,7 +368,7 @@ export class Conversation {
       throw new ApiError("message_not_received", "The connection to Claude Code was lost. Try again.", null, 1);
     }
     this.#run = run;
-    this.#sentAt = Date.now();
+    this.#sentAt = performance.now();
     this.#runs.add(run);
     void run.over.then(() => this.#runs.delete(run));
     reply.open(temperature);

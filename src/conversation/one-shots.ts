@@ -54,12 +54,12 @@ export function createOneShots({ config, paths, env }: OneShotDeps): OneShots {
     while (running.size < config.maxOneShots) {
       const next = waiting.shift();
       if (!next) return;
-      const startedAt = Date.now();
+      const startedAt = performance.now();
       const oneShot = new OneShot(next.question, next.reply, config, join(paths.run, crypto.randomUUID()), env);
       running.add(oneShot);
       void oneShot.over.then(() => {
         running.delete(oneShot);
-        typical += (Date.now() - startedAt - typical) / 8;
+        typical += (performance.now() - startedAt - typical) / 8;
         startNext();
       });
     }
@@ -107,7 +107,7 @@ class OneShot {
   readonly #question: OneShotQuestion;
   readonly #reply: Reply;
   readonly #config: Config;
-  readonly #startedAt = Date.now();
+  readonly #startedAt = performance.now();
   #process: OneShotProcess | null = null;
   #deadline: Timer | undefined;
   #shown = "";
@@ -151,7 +151,13 @@ class OneShot {
           ),
         );
         const state = reply.left.aborted ? "left" : (reply.error?.code ?? "done");
-        log.info("one-shot over: {state}", { state, oneShot: reply.id, pid, how, ms: Date.now() - this.#startedAt });
+        log.info("one-shot over: {state}", {
+          state,
+          oneShot: reply.id,
+          pid,
+          how,
+          ms: Math.round(performance.now() - this.#startedAt),
+        });
       },
       (error) => log.error("leftovers of a one-shot could not be cleared: {error}", { oneShot: reply.id, error }),
     );
@@ -235,7 +241,7 @@ class OneShot {
   #armDeadline(): void {
     const { readyTimeoutMs, turnTimeoutMs, progressTimeoutMs } = this.#config;
     const { lastSignAt } = this.#process as OneShotProcess;
-    const now = Date.now();
+    const now = performance.now();
     const dead = lastSignAt === null ? this.#startedAt + readyTimeoutMs - now : lastSignAt + progressTimeoutMs - now;
     const late = this.#startedAt + turnTimeoutMs - now;
     if (late <= 0) {

@@ -3,7 +3,8 @@
  * deadlines, and writes down in the store how it goes.
  */
 import { getLogger } from "@logtape/logtape";
-import type { ClaudeEvent, ClaudeProcess } from "../claude/process.ts";
+import type { ClaudeEvent, ClaudeProcess, Exit } from "../claude/process.ts";
+import type { SessionStatus } from "../claude/session-file.ts";
 import { findPrompt, readCalls, readInterruption, readTurn, type TurnRecord } from "../claude/transcript.ts";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
@@ -88,6 +89,7 @@ export class TurnRun {
   #isGathering = false;
   /** Something has come that may complete the calls of a message. */
   #sign = Promise.withResolvers<void>();
+  /** These three are in ms of `performance.now()`: the clock on the wall may be set, or jump over a laptop's sleep. */
   #parkedAt = 0;
   #unparked = Promise.withResolvers<void>();
   /** Of messages that were answers to a question: the conversation has them, claude does not need them. */
@@ -99,10 +101,11 @@ export class TurnRun {
   #again = false;
   #error: ApiError | null = null;
   #startedAt = 0;
-  #receivedAt = 0;
   #firstTextAt: number | null = null;
   #reading = false;
   #interruptedAt = 0;
+  /** claude's own word when it received the message, and when it was told to stop: another one is news. */
+  #statusBefore: SessionStatus | null = null;
 
   constructor(deps: TurnRunDeps) {
     this.#deps = deps;
@@ -139,7 +142,7 @@ export class TurnRun {
   /** Goes on with the client's results; what claude says from now on is the answer to them. */
   resume(reply: Reply, results: ToolResults): void {
     const { process, sessionKey } = this.#deps;
-    const now = Date.now();
+    const now = performance.now();
     log.info("results brought", { session: sessionKey, turn: this.id, results: results.size });
     this.#reply = reply;
     this.#parkedMs += now - this.#parkedAt;
@@ -166,14 +169,14 @@ export class TurnRun {
   async start(): Promise<boolean> {
     const { reply, sessionKey, claudeSession, traceId, turns, process, message } = this.#deps;
     const { text, images: _images, ...prints } = message;
-    this.#startedAt = Date.now();
+    this.#startedAt = performance.now();
     // Before it is sent: what cannot be written down must not be done either.
     await turns.sent({
       id: this.id,
       session: sessionKey,
       claudeSession,
       traceId,
-      sentAt: this.#startedAt,
+      sentAt: Date.now(),
       ...prints,
     });
     if (!this.#send()) {
@@ -198,7 +201,7 @@ export class TurnRun {
     if (event.type === "hook") {
       this.#noteCall(event.hook);
       this.#noteProgress(event.hook);
-      this.#reduce({ type: "hook", hook: event.hook, at: Date.now() });
+      this.#reduce({ type: "hook", hook: event.hook, at: performance.now() });
     } else if (event.type === "reply") {
       this.#reduce({ type: "reply", content: event.frame.content, final: event.frame.final });
     } else if (event.type === "call" || event.type === "call_cancelled") {
@@ -209,10 +212,15 @@ export class TurnRun {
       // The socket may have dropped with the message in it. The plugin knows the ids it has passed on.
       if (event.open && this.#phase === "sent") this.#send();
     } else if (event.type === "exit") {
-      const how = event.exit.signal ?? `exit code ${event.exit.code}`;
-      const message = `Claude Code ended in the middle of this turn (${how}).`;
-      this.#reduce({ type: "fail", error: new ApiError("claude_exited", message) });
+      void this.#takeExit(event.exit);
     }
+  }
+
+  async #takeExit({ signal, code }: Exit): Promise<void> {
+    // It may have taken the message and ended before it could say so: then it must not be told it again.
+    if (this.#awaitsReceipt) await this.#findReceipt();
+    const message = `Claude Code ended in the middle of this turn (${signal ?? `exit code ${code}`}).`;
+    this.#reduce({ type: "fail", error: new ApiError("claude_exited", message) });
   }
 
   /**
@@ -220,11 +228,8 @@ export class TurnRun {
    * mode `Stop` is on its way, and only when it is lost does this end the turn.
    */
   #checkIdle(): void {
-    const isIdle = () => {
-      if (this.#phase !== "running" && this.#phase !== "answered" && this.#phase !== "parked") return false;
-      const { status } = this.#deps.process;
-      return status?.status === "idle" && status.since > this.#receivedAt;
-    };
+    const isIdle = () =>
+      (this.#phase === "running" || this.#phase === "answered" || this.#phase === "parked") && this.#hasGoneIdle;
     if (this.#deps.config.reply === "tool") {
       if (isIdle()) this.#reduce({ type: "idle" });
     } else {
@@ -233,6 +238,12 @@ export class TurnRun {
         if (isIdle()) this.#reduce({ type: "idle" });
       }, LOST_STOP_MS);
     }
+  }
+
+  /** claude says that it is idle, and has not said so before. */
+  get #hasGoneIdle(): boolean {
+    const { status } = this.#deps.process;
+    return status?.status === "idle" && !Bun.deepEquals(status, this.#statusBefore);
   }
 
   /** Whether claude works on it under this prompt. */
@@ -316,8 +327,8 @@ export class TurnRun {
     const reply = this.#reply;
     switch (output.type) {
       case "received":
-        this.#receivedAt = Date.now();
-        turns.receive(this.id, sessionKey, this.#receivedAt, output.promptId);
+        this.#statusBefore = process.status;
+        turns.receive(this.id, sessionKey, Date.now(), output.promptId);
         this.#armDeadline();
         break;
       case "text":
@@ -346,7 +357,8 @@ export class TurnRun {
         reply.fail(output.error);
         break;
       case "interrupt":
-        this.#interruptedAt = Date.now();
+        this.#interruptedAt = performance.now();
+        this.#statusBefore = process.status;
         this.#armDeadline();
         process.pressEscape();
         void this.#awaitInterruption();
@@ -368,7 +380,7 @@ export class TurnRun {
 
   /** Ends the client's answer with `last`; the turn waits for its next request. */
   #park(last: ReplyPart): void {
-    this.#parkedAt = Date.now();
+    this.#parkedAt = performance.now();
     // Its answer is complete: that it leaves is to be expected.
     this.#reply.left.removeEventListener("abort", this.#leave);
     this.#reply.put(last);
@@ -455,7 +467,12 @@ export class TurnRun {
       firstTextAt: this.#firstTextAt,
       errorCode: this.#error?.code ?? null,
     });
-    log.info("turn {state}", { state, session: sessionKey, turn: this.id, ms: Date.now() - this.#startedAt });
+    log.info("turn {state}", {
+      state,
+      session: sessionKey,
+      turn: this.id,
+      ms: Math.round(performance.now() - this.#startedAt),
+    });
     // A turn that is done without `Stop` has no transcript to wait for.
     if (state !== "done" || !this.#reading) this.#close();
   }
@@ -477,9 +494,10 @@ export class TurnRun {
       after(this.#deps.config.receiptTimeoutMs, () => void this.#checkReceipt());
     } else if (this.#phase === "running" || this.#phase === "answered") {
       const { turnTimeoutMs, progressTimeoutMs } = this.#deps.config;
+      const now = performance.now();
       const left = Math.min(
-        this.#startedAt + this.#parkedMs + turnTimeoutMs - Date.now(),
-        this.#deps.process.lastSignAt + progressTimeoutMs - Date.now(),
+        this.#startedAt + this.#parkedMs + turnTimeoutMs - now,
+        this.#deps.process.lastSignAt + progressTimeoutMs - now,
       );
       after(Math.max(left, 0), () => this.#checkProgress());
     } else if (this.#phase === "parked") {
@@ -498,23 +516,28 @@ export class TurnRun {
     }
   }
 
-  /** No receipt in time: is claude busy with something else, was the hook lost, or was the message? */
-  async #checkReceipt(): Promise<void> {
-    const { process, findTranscript, transcriptAt } = this.#deps;
-    let promptId: string | null = null;
+  /** Looks in claude's record whether it has taken the message. */
+  async #findReceipt(): Promise<void> {
+    const { findTranscript, transcriptAt } = this.#deps;
     try {
       const path = await findTranscript();
-      promptId = path ? findPrompt(path, this.id, transcriptAt) : null;
+      const promptId = path && findPrompt(path, this.id, transcriptAt);
+      if (!promptId || !this.#awaitsReceipt) return;
+      this.#reduce({ type: "receipt", promptId });
+      // When it was taken up is not known; if claude is idle by now, it is done with it.
+      if (this.#phase === "running") this.#statusBefore = null;
+      this.#checkIdle();
     } catch (error) {
       this.#noteUnreadable(error);
     }
+  }
+
+  /** No receipt in time: is claude busy with something else, was the hook lost, or was the message? */
+  async #checkReceipt(): Promise<void> {
+    const { process } = this.#deps;
+    await this.#findReceipt();
     if (!this.#awaitsReceipt) return;
-    if (promptId !== null) {
-      // When it was taken up is not known; if claude is idle by now, it is done with it.
-      this.#reduce({ type: "receipt", promptId });
-      this.#receivedAt = this.#startedAt;
-      this.#checkIdle();
-    } else if (process.status?.status === "busy" && Date.now() - this.#startedAt < this.#deps.config.turnTimeoutMs) {
+    if (process.status?.status === "busy" && performance.now() - this.#startedAt < this.#deps.config.turnTimeoutMs) {
       // The message is in claude's own queue.
       this.#armDeadline();
     } else if (this.#phase === "sent" && !this.#again && this.#send(true)) {
@@ -533,7 +556,7 @@ export class TurnRun {
 
   #checkProgress(): void {
     const { turnTimeoutMs, progressTimeoutMs } = this.#deps.config;
-    const now = Date.now();
+    const now = performance.now();
     if (now - this.#startedAt - this.#parkedMs >= turnTimeoutMs) {
       this.interrupt(
         new ApiError("turn_timeout", `Claude Code worked for ${turnTimeoutMs} ms without an end and was stopped.`),
@@ -564,10 +587,10 @@ export class TurnRun {
   #checkInterrupted(): void {
     const { process } = this.#deps;
     const { status } = process;
-    if (status?.status === "idle" && status.since > this.#interruptedAt) {
+    if (this.#hasGoneIdle) {
       // Idle for long and no record of it: there was nothing yet to record.
       this.#reduce({ type: "idle" });
-    } else if (Date.now() - this.#interruptedAt >= INTERRUPT_MS) {
+    } else if (performance.now() - this.#interruptedAt >= INTERRUPT_MS) {
       log.warning("claude does not let itself be interrupted", { session: this.#deps.sessionKey, pid: process.pid });
       process.kill();
     } else {

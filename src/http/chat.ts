@@ -128,16 +128,16 @@ function streamReply(
   return streamSSE(c, async (stream) => {
     stream.onAbort(onAbort);
     let writing = false;
-    let lastWrite = Date.now();
+    let lastWrite = performance.now();
     /** Several events at once cost as much as one: Hono's own writeSSE takes them one by one. */
     const write = async (...events: string[]) => {
       writing = true;
       await stream.write(events.map((data) => `data: ${data}\n\n`).join(""));
       writing = false;
-      lastWrite = Date.now();
+      lastWrite = performance.now();
     };
     const beat = setInterval(() => {
-      if (Date.now() - lastWrite < heartbeatMs) return;
+      if (performance.now() - lastWrite < heartbeatMs) return;
       if (!writing) void write(answer.heartbeat());
       // A write that takes this long has a reader that no longer reads: let Bun end the connection.
       else c.env.server.timeout(c.req.raw, 1);

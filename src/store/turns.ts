@@ -45,6 +45,9 @@ export type SentTurn = Pick<
   "id" | "session" | "claudeSession" | "traceId" | "sentAt" | "prints" | "pastPrints" | "volatile"
 >;
 
+/** As they were written down: a clock that is set back says otherwise. */
+const lastFirst = desc(sql`rowid`);
+
 export interface Turns {
   /** What a claude session has received of late, or may have, oldest first. */
   told(claudeSession: string): TurnRow[];
@@ -53,7 +56,7 @@ export interface Turns {
   /** A message is about to be sent to claude. Resolves when that is written down, rejects when it cannot be. */
   sent(turn: SentTurn): Promise<void>;
   /** claude has received it; its conversation counts it. */
-  receive(id: string, session: string, at: number, promptId: string): void;
+  receive(id: string, session: string, at: number, promptId: string | null): void;
   ended(id: string, end: TurnEnd): void;
   /** The tokens it took, which are known a little later. */
   usage(id: string, usage: Usage): void;
@@ -139,7 +142,7 @@ export function turnsIn({ database }: Store): Turns {
         .select()
         .from(turns)
         .where(and(eq(turns.claudeSession, claudeSession), or(isNotNull(turns.receivedAt), eq(turns.state, "lost"))))
-        .orderBy(desc(turns.sentAt))
+        .orderBy(lastFirst)
         .limit(REMEMBERED)
         .all()
         .reverse();
@@ -150,7 +153,7 @@ export function turnsIn({ database }: Store): Turns {
         .select()
         .from(turns)
         .where(eq(turns.session, session))
-        .orderBy(desc(turns.sentAt))
+        .orderBy(lastFirst)
         .limit(count)
         .all()
         .reverse();
