@@ -108,8 +108,8 @@ export type TurnEvent =
   | { readonly type: "fail"; readonly error: ApiError };
 
 export type TurnOutput =
-  /** claude has the message. */
-  | { readonly type: "received"; readonly promptId: string }
+  /** claude has the message; under which prompt is not known where only its reply says so. */
+  | { readonly type: "received"; readonly promptId: string | null }
   | { readonly type: "text"; readonly text: string }
   /** The end of this answer, not of the turn: the client is to bring the results. */
   | { readonly type: "calls"; readonly calls: readonly ToolCall[] }
@@ -215,13 +215,14 @@ function takeHook(state: TurnState, hook: HookBody, at: number): Step {
 
 /** claude has the message: the prompt is ours, and so are its hooks that came before. */
 function receive(state: TurnState, promptId: string): Step {
-  const received: TurnOutput = { type: "received", promptId };
+  // A reply may have said so before.
+  const received: TurnOutput[] = state.taken ? [] : [{ type: "received", promptId }];
   // Interrupted before claude had it: now there is something to interrupt.
   const next: TurnState = { ...state, promptId, taken: true, unclaimed: [] };
   const first: Step =
     state.phase === "interrupting" && !state.taken
-      ? [next, [received, { type: "interrupt" }]]
-      : [{ ...next, phase: state.phase === "sent" ? "running" : state.phase }, [received]];
+      ? [next, [...received, { type: "interrupt" }]]
+      : [{ ...next, phase: state.phase === "sent" ? "running" : state.phase }, received];
   const early = state.unclaimed.filter((one) => one.hook.prompt_id === promptId);
   return early.reduce<Step>(([before, outputs], one) => {
     const [after, more] = takeHook(before, one.hook, one.at);
@@ -274,7 +275,8 @@ function takeReply(state: TurnState, content: string, final: boolean): Step {
   if (!waits) return [state, [{ type: "unsolicited" }]];
   // Whoever replies has the message, also when no hook can say so.
   const phase = isParked ? "parked" : "running";
-  const [next, outputs] = speak({ ...state, taken: true, phase }, addNote(state.answer, content));
+  const [next, text] = speak({ ...state, taken: true, phase }, addNote(state.answer, content));
+  const outputs = [...unhooked(state), ...text];
   if (!final || isParked) return [next, outputs];
   const [answered, more] = finish(next);
   return [{ ...answered, phase: "answered" }, [...outputs, ...more]];
@@ -287,8 +289,11 @@ function takeCall(state: TurnState, call: ToolCall): Step {
   if (!waits) return [state, [{ type: "result", id: call.id, result: failure(NOBODY_WAITS) }]];
   const phase = state.phase === "parked" ? "parked" : "running";
   const calls = [...state.calls, { ...call, isOut: false }];
-  return [{ ...without(state, call.id), phase, taken: true, calls }, []];
+  return [{ ...without(state, call.id), phase, taken: true, calls }, unhooked(state)];
 }
+
+/** The receipt, where no hook has said so. */
+const unhooked = ({ taken }: TurnState): TurnOutput[] => (taken ? [] : [{ type: "received", promptId: null }]);
 
 /** Of a call that is over, or comes now, nothing is awaited. */
 function without(state: TurnState, id: string | undefined): TurnState {

@@ -275,6 +275,14 @@ describe("a turn in tool mode", () => {
     const [state, outputs] = runIn("tool", ...events);
     expect([seen(outputs), done(outputs), state.phase]).toEqual([expectedSeen, expectedDone, phase]);
   });
+
+  test("is received once: with its hook, or with a reply or a call when that comes late or never", () => {
+    const received = (...events: TurnEvent[]) => runIn("tool", ...events)[1].filter(({ type }) => type === "received");
+    expect(received(prompt("p", "mine"), reply("hi"))).toEqual([{ type: "received", promptId: "p" }]);
+    expect(received(reply("on it", false), reply("hi"))).toEqual([{ type: "received", promptId: null }]);
+    expect(received(reply("hi"), prompt("p", "mine"))).toHaveLength(1);
+    expect(received(call("a"), receipt)).toHaveLength(1);
+  });
 });
 
 describe("a turn whose claude calls the client's tools", () => {
@@ -413,10 +421,14 @@ describe("a turn whose claude calls the client's tools", () => {
       // A question, and the verdict with which the turn goes on, or none.
       fc.constantFrom<TurnEvent>({ type: "question", text: "May I?" }, resume(), giveUp()),
     );
+    const replies = fc.boolean().map((final): TurnEvent => ({ type: "reply", content: "r", final }));
+    const disorder = fc.array(fc.oneof({ weight: 5, arbitrary: anyEvent }, replies), { maxLength: 20 });
     const beginning = fc.constantFrom<TurnEvent[]>([], [call("a"), gathered], [call("a"), gathered, giveUp()]);
+    const mode = fc.constantFrom<ReplyMode>("live", "tool");
     fc.assert(
-      fc.property(beginning, fc.array(anyEvent, { maxLength: 20 }), (begun, more) => {
-        const events = [...begun, ...more];
+      fc.property(mode, beginning, disorder, fc.nat(20), (mode, begun, more, receivedAt) => {
+        // claude takes the message before it does anything with it, but its hook may come late.
+        const events = [...begun, ...more].toSpliced(mode === "tool" ? receivedAt : 0, 0, prompt("p", "mine"));
         const seenCalls = new Set<string>();
         // claude gives each call an id of its own.
         const distinct = events.filter((event) => {
@@ -425,10 +437,11 @@ describe("a turn whose claude calls the client's tools", () => {
           seenCalls.add(event.call.id);
           return isNew;
         });
-        const [state, outputs] = run(prompt("p", "mine"), ...distinct);
+        const [state, outputs] = runIn(mode, ...distinct);
         const told = story(outputs);
         const ends = outputs.filter(({ type }) => type === "finish" || type === "error");
         expect(ends.length).toBeLessThanOrEqual(1);
+        expect(outputs.filter(({ type }) => type === "received").length).toBeLessThanOrEqual(1);
         expect(done(outputs)).toMatch(/^⎋?✓?$/);
         // An answer that has ended with a question or calls has no other end, and none is put to nobody.
         const openings = distinct.filter(({ type }) => type === "resume").length + 1;
@@ -535,6 +548,7 @@ test("property: any events at all end at most once, and nothing follows the end"
     fc.property(mode, fc.array(fc.oneof(anyEvent, replies), { maxLength: 30 }), (mode, events) => {
       const [state, outputs] = runIn(mode, ...events);
       const shown = seen(outputs);
+      expect(outputs.filter(({ type }) => type === "received").length).toBeLessThanOrEqual(1);
       // claude is told to stop at most once, and let go exactly once, when the turn is over or settles.
       expect(done(outputs)).toMatch(/^⎋?✓?$/);
       expect(done(outputs).includes("✓")).toBe(["settling", "done", "failed", "interrupted"].includes(state.phase));

@@ -43,3 +43,14 @@ test("a turn whose process ends is told so, and the next one resumes", async () 
   const third = await world.server.post(ask("hello", { stream: false }));
   expect(third.headers.get("x-synthesis-process")).toBe("resumed");
 });
+
+test("a message that claude took and died of is not told again when it is asked again", async () => {
+  await using world = await createWorld({ standIn: true });
+  const say = () => world.server.post(ask("exit later", { stream: false }));
+  expect((await say()).status).toBe(502);
+  expect(await (await say()).json()).toMatchObject({
+    choices: [
+      { message: { content: "You said: (My last message is still without an answer. Please answer it now.)" } },
+    ],
+  });
+});
