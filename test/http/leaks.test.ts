@@ -1,7 +1,7 @@
 /** After hundreds of conversations the server is as it was: memory, sockets, timers, descriptors. */
 import { expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { descriptors } from "../support/processes.ts";
 import { ask, texts } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
@@ -38,13 +38,7 @@ test("200 conversations leave nothing behind", async () => {
     process.kill(server.pid, "SIGUSR2");
     const line = await server.logged(new RegExp(`^count ${counted}:`));
     const [timers = 0, memory = 0] = line.split(":")[1]?.match(/\d+/g)?.map(Number) ?? [];
-    const descriptors =
-      process.platform === "linux"
-        ? readdirSync(`/proc/${server.pid}/fd`).length
-        : Bun.spawnSync(["lsof", "-p", `${server.pid}`])
-            .stdout.toString()
-            .split("\n").length;
-    return { timers, descriptors, memory };
+    return { timers, descriptors: descriptors(server.pid), memory };
   };
 
   await converse(0, 40);

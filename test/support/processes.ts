@@ -1,4 +1,5 @@
 /** What runs below a process, and whether it still does. */
+import { readdirSync } from "node:fs";
 
 interface Row {
   readonly pid: number;
@@ -34,3 +35,11 @@ export function named(pids: readonly number[], command: RegExp): number[] {
 export async function gone(pids: readonly number[]): Promise<void> {
   while (table().some(({ pid, zombie }) => !zombie && pids.includes(pid))) await Bun.sleep(50);
 }
+
+/** How many files, sockets and pipes a process has open. */
+export const descriptors = (pid: number): number =>
+  process.platform === "linux"
+    ? readdirSync(`/proc/${pid}/fd`).length
+    : Bun.spawnSync(["lsof", "-p", `${pid}`])
+        .stdout.toString()
+        .split("\n").length;

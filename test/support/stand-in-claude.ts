@@ -3,17 +3,18 @@
  * bridge as the plugin does, and answers each message with the hooks and transcript rows of a short turn.
  * It is never the only proof of anything; the end-to-end tests run the real one.
  *
- * A message may say what to do: `lines <n>` answers with n lines, `exit` ends the process, `forget` does so
- * when the message is received and not yet recorded, `deaf` is never received, `deaf once` only when it is sent
- * again, `hang` is received and worked on until Escape,
- * `grow <n>` takes n MB of memory from then on,
- * `call <n>` calls a tool it is offered n times, together, and says the results, `draw <n>` writes n lines on its
- * terminal and is echoed, as anything else is. Like claude it draws its screen anew when its terminal changes its
- * size.
+ * A message may say what to do: `lines <n>` answers with n lines, `exit` ends the process, `exit later` when it has
+ * recorded the message and not said so, `forget` when it has said so and not recorded it, `deaf` is never received,
+ * `deaf once` only when it is sent again, `hang` is received and worked on until Escape, `grow <n>` takes n MB of
+ * memory from then on, `call <n>` calls a tool it is offered n times, together, and says the results, `draw <n>` writes
+ * n lines on its terminal and is echoed, as anything else is. Like claude it draws its screen anew when its terminal
+ * changes its size. Where STAND_IN_ORDERS is an address, it asks there instead, and its plugin comes back when its
+ * socket drops.
  */
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CLOSE, readFrame, serverFrame, writeFrame } from "../../src/wire/frames.ts";
+import { type Claude, obey } from "./stand-in-orders.ts";
 
 const option = (name: string): string | undefined => {
   const at = process.argv.indexOf(`--${name}`);
@@ -26,6 +27,7 @@ const session = option("session-id") ?? option("resume") ?? "";
 const hooks = JSON.parse(readFileSync(join(pluginFolder, "hooks/hooks.json"), "utf8"));
 const hookUrl: string = hooks.hooks.Stop[0].hooks[0].url;
 const { SYNTHESIS_BRIDGE_URL, SYNTHESIS_BRIDGE_TOKEN, SYNTHESIS_HOOK_TOKEN, SYNTHESIS_OPENCLAW_SESSION } = process.env;
+const orders = process.env.STAND_IN_ORDERS;
 const configFolder = process.env.CLAUDE_CONFIG_DIR ?? join(process.env.HOME ?? "", ".claude");
 const transcript = join(configFolder, "projects/stand-in", `${session}.jsonl`);
 mkdirSync(dirname(transcript), { recursive: true });
@@ -51,11 +53,13 @@ const taken: Buffer[] = [];
 if (process.env.STAND_IN_ENV) appendFileSync(process.env.STAND_IN_ENV, `${JSON.stringify(process.env)}\n`);
 
 const hook = async (body: object) => {
-  await fetch(hookUrl, {
+  const sent = fetch(hookUrl, {
     method: "POST",
     headers: { "content-type": "application/json", authorization: `Bearer ${SYNTHESIS_HOOK_TOKEN}` },
     body: JSON.stringify({ session_id: session, transcript_path: transcript, ...body }),
   });
+  // claude goes on when nobody takes its hooks.
+  await sent.catch(() => {});
 };
 const row = (value: object) => appendFileSync(transcript, `${JSON.stringify(value)}\n`);
 
@@ -120,6 +124,7 @@ async function turn(content: string, messageId: string, again: boolean): Promise
   const prompt_id = crypto.randomUUID();
   const prompt = `<channel source="plugin:synthesis:chat" message_id="${messageId}">\n${content}\n</channel>`;
   if (command !== "forget") row({ type: "user", promptId: prompt_id, message: { role: "user", content: prompt } });
+  if (command === "exit later") process.exit(7);
   await hook({ hook_event_name: "UserPromptSubmit", prompt_id, prompt });
   if (command === "forget") process.exit(7);
   if (command === "hang") {
@@ -162,45 +167,100 @@ async function turn(content: string, messageId: string, again: boolean): Promise
   await hook({ hook_event_name: "Stop", prompt_id, last_assistant_message: text.trim() });
 }
 
-const socket = new WebSocket(SYNTHESIS_BRIDGE_URL ?? "", {
-  headers: { authorization: `Bearer ${SYNTHESIS_BRIDGE_TOKEN}` },
+let socket: WebSocket;
+/** What becomes of the plugin's socket: it comes back, or never does, or nothing comes through. */
+let plugin: "there" | "lost" | "stalled" = "there";
+const RECONNECT_MS = 250;
+/** Messages that claude has been given. One that is sent again after a dropped socket is not passed on twice. */
+const seen = new Set<string>();
+/** What is sent until it is acknowledged, by its id. */
+const unanswered = new Map<string, { text: string; answered: () => void }>();
+
+function connect(): void {
+  socket = new WebSocket(SYNTHESIS_BRIDGE_URL ?? "", {
+    headers: { authorization: `Bearer ${SYNTHESIS_BRIDGE_TOKEN}` },
+  });
+  socket.onopen = () => {
+    socket.send(
+      writeFrame({
+        type: "hello",
+        protocol: 1,
+        pid: process.pid,
+        openclaw_session: SYNTHESIS_OPENCLAW_SESSION ?? "",
+        claude_session: session,
+        plugin_version: "stand-in",
+      }),
+    );
+    appendFileSync(debugFile, "[DEBUG] Channel notifications registered\n");
+  };
+  socket.onmessage = ({ data }) => {
+    if (plugin === "stalled") return;
+    const read = readFrame(serverFrame, String(data));
+    if ("wrong" in read) throw new Error(read.wrong);
+    if (read.frame.type === "ping") socket.send(writeFrame({ type: "pong" }));
+    if (read.frame.type === "reply_ack") {
+      acknowledged.resolve();
+      unanswered.get(read.frame.id)?.answered();
+    }
+    if (read.frame.type === "hello_ack") {
+      offered = read.frame.tools[0]?.name;
+      for (const { text } of unanswered.values()) socket.send(text);
+    }
+    if (read.frame.type === "tools") {
+      offered = read.frame.tools.at(-1)?.name;
+      socket.send(writeFrame({ type: "tools_listed", revision: read.frame.revision }));
+    }
+    if (read.frame.type === "tool_result") {
+      const { id, content, is_error } = read.frame;
+      const text = content.map((part) => (part.type === "text" ? part.text : "[image]")).join();
+      results.get(id)?.resolve(`${is_error ? "✗" : ""}${text}`);
+    }
+    if (read.frame.type === "inbound") {
+      const { content, meta, again } = read.frame;
+      const id = meta.message_id;
+      if (!orders) void turn(content, id, again === true);
+      else if (!seen.has(id) || again) {
+        seen.add(id);
+        void obey(orders, claudeFor(id), content, id, again === true);
+      }
+    }
+  };
+  socket.onclose = ({ code }) => {
+    // Replaced by a test that speaks in our name: stay, as a claude does when its plugin is gone.
+    if (code === CLOSE.REPLACED || plugin === "lost") return;
+    if (!orders) process.exit(0);
+    plugin = "there";
+    setTimeout(connect, RECONNECT_MS);
+  };
+}
+connect();
+
+const claudeFor = (messageId: string): Claude => ({
+  transcript,
+  mode: process.env.STAND_IN_REPLY === "frames" ? "tool" : "live",
+  hook,
+  row,
+  status,
+  escape: () => {
+    pressed = Promise.withResolvers();
+    return pressed.promise;
+  },
+  reply: async (content, final) => {
+    const id = crypto.randomUUID();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const text = writeFrame({ type: "reply", id, content, final });
+    unanswered.set(id, { text, answered: resolve });
+    if (socket.readyState === WebSocket.OPEN) socket.send(text);
+    await promise;
+    unanswered.delete(id);
+  },
+  forget: () => void seen.delete(messageId),
+  socket: (what) => {
+    plugin = what === "drop" ? "there" : what === "lose" ? "lost" : "stalled";
+    if (what !== "stall") socket.terminate();
+  },
 });
-socket.onopen = () => {
-  socket.send(
-    writeFrame({
-      type: "hello",
-      protocol: 1,
-      pid: process.pid,
-      openclaw_session: SYNTHESIS_OPENCLAW_SESSION ?? "",
-      claude_session: session,
-      plugin_version: "stand-in",
-    }),
-  );
-  appendFileSync(debugFile, "[DEBUG] Channel notifications registered\n");
-};
-socket.onmessage = ({ data }) => {
-  const read = readFrame(serverFrame, String(data));
-  if ("wrong" in read) throw new Error(read.wrong);
-  if (read.frame.type === "ping") socket.send(writeFrame({ type: "pong" }));
-  if (read.frame.type === "reply_ack") acknowledged.resolve();
-  if (read.frame.type === "hello_ack") offered = read.frame.tools[0]?.name;
-  if (read.frame.type === "tools") {
-    offered = read.frame.tools.at(-1)?.name;
-    socket.send(writeFrame({ type: "tools_listed", revision: read.frame.revision }));
-  }
-  if (read.frame.type === "tool_result") {
-    const { id, content, is_error } = read.frame;
-    const text = content.map((part) => (part.type === "text" ? part.text : "[image]")).join();
-    results.get(id)?.resolve(`${is_error ? "✗" : ""}${text}`);
-  }
-  if (read.frame.type === "inbound") {
-    void turn(read.frame.content, read.frame.meta.message_id, read.frame.again === true);
-  }
-};
-// Replaced by a test that speaks in our name: stay, as a claude does when its plugin is gone.
-socket.onclose = ({ code }) => {
-  if (code !== CLOSE.REPLACED) process.exit(0);
-};
+
 process.stdout.on("resize", () => {
   const head = `stand-in \x1b[31min red\x1b[0m, ${process.stdout.columns} columns\r\n`;
   process.stdout.write(`\x1b[2J\x1b[H${head}${drawn.slice(-30).join("")}`);

@@ -1,0 +1,43 @@
+/**
+ * `bun run test:chaos`: a thousand hostile schedules, or those asked for.
+ *   --seed N      one; when it fails, the smallest schedule that still does is looked for
+ *   --seeds A-B   those from A to B; a number alone is how many, from 1
+ *   --together N  so many at once (default 8)
+ * With CHAOS_LOG=1 a failure shows the end of the server's log.
+ */
+import { parseArgs } from "node:util";
+import { type Failure, play, playAll } from "./play.ts";
+import { tell } from "./tell.ts";
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string" },
+    seeds: { type: "string", default: "1000" },
+    together: { type: "string", default: "8" },
+  },
+});
+const numbers = /^(?:(\d+)-)?(\d+)$/;
+const [, from, to] = numbers.exec(values.seeds) ?? [];
+if (to === undefined || !numbers.test(values.seed ?? "0")) throw new Error("Say --seed N, --seeds N or --seeds A-B.");
+const seeds = values.seed
+  ? [Number(values.seed)]
+  : Array.from({ length: Number(to) - Number(from ?? 1) + 1 }, (_, at) => Number(from ?? 1) + at);
+
+const began = performance.now();
+let failures = 0;
+let played = 0;
+const told = (seed: number, failure: Failure | null) => {
+  played += 1;
+  if (failure) {
+    failures += 1;
+    console.log(`seed ${seed} failed: ${failure.why}\n${tell(failure.schedule)}`);
+    console.log(`again: bun run test:chaos --seed ${seed}\n`);
+  }
+  if (played % 50 === 0) console.log(`${played} of ${seeds.length} seeds, ${failures} failed`);
+};
+const [only] = seeds;
+if (values.seed && only !== undefined) told(only, await play(only, true));
+else await playAll(seeds, Number(values.together), told);
+
+console.log(`${seeds.length} seeds in ${Math.round((performance.now() - began) / 1000)} s, ${failures} failed`);
+process.exit(failures > 0 ? 1 : 0);

@@ -1,0 +1,45 @@
+/** Where stand-ins get their orders, and say where they are. */
+import { type Orders, PLAIN, type Point, type Word } from "./orders.ts";
+
+/** A claude that has come to the point that its orders hold, and waits for word. */
+interface Held {
+  readonly pid: number;
+  say(word: Word): void;
+}
+
+export interface OrdersDesk {
+  readonly url: string;
+  /** Gives orders for a message; they hold when it comes again, but for the point. */
+  order(message: string, orders: Orders): void;
+  /** Resolves when claude holds with this message. */
+  held(message: string): Promise<Held>;
+  close(): Promise<void>;
+}
+
+export function openOrdersDesk(): OrdersDesk {
+  const orders = new Map<string, Orders>();
+  const holding = new Map<string, PromiseWithResolvers<Held>>();
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    idleTimeout: 0,
+    async fetch(request) {
+      const { message, pid } = (await request.json()) as { message: string; point?: Point; pid: number };
+      if (new URL(request.url).pathname === "/orders") return Response.json(orders.get(message) ?? PLAIN);
+      const word = Promise.withResolvers<Word>();
+      holding.get(message)?.resolve({ pid, say: word.resolve });
+      // Whoever is held dies with it, or asks once.
+      orders.set(message, { ...(orders.get(message) ?? PLAIN), hold: null });
+      return Response.json(await word.promise);
+    },
+  });
+  return {
+    url: server.url.origin,
+    order: (message, given) => {
+      orders.set(message, given);
+      holding.set(message, Promise.withResolvers());
+    },
+    held: (message) => (holding.get(message) as PromiseWithResolvers<Held>).promise,
+    close: () => server.stop(true),
+  };
+}

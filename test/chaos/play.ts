@@ -1,0 +1,46 @@
+/** Plays the schedule of a seed. */
+import fc from "fast-check";
+import { runSchedule, Wrong } from "./run.ts";
+import { type Schedule, schedules } from "./schedule.ts";
+
+/** Looking for a smaller schedule ends after so long, in ms. */
+const SHRINKING_MS = 120_000;
+
+export interface Failure {
+  readonly schedule: Schedule;
+  readonly why: string;
+}
+
+/**
+ * @param shrinks looks for the smallest schedule that still fails
+ * @returns the schedule that failed, and why; null when all went well
+ */
+export async function play(seed: number, shrinks = false): Promise<Failure | null> {
+  let why = "";
+  const property = fc.asyncProperty(schedules(1), async (schedule) => {
+    try {
+      await runSchedule(schedule);
+      return true;
+    } catch (error) {
+      // Anything else is a fault of the suite's own; its place is of interest.
+      why = error instanceof Wrong ? error.message : Bun.inspect(error);
+      return false;
+    }
+  });
+  const limit = shrinks ? { interruptAfterTimeLimit: SHRINKING_MS } : { endOnFailure: true };
+  const { failed, counterexample } = await fc.check(property, { seed, numRuns: 1, unbiased: true, ...limit });
+  return failed && counterexample ? { schedule: counterexample[0], why } : null;
+}
+
+/** Plays many, so many at once, and tells of each as soon as it is over. */
+export async function playAll(
+  seeds: readonly number[],
+  together: number,
+  tell: (seed: number, failure: Failure | null) => void,
+): Promise<void> {
+  const waiting = [...seeds];
+  const worker = async () => {
+    for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) tell(seed, await play(seed));
+  };
+  await Promise.all(Array.from({ length: together }, worker));
+}

@@ -1,0 +1,439 @@
+/** Runs one schedule with a server and stand-ins of its own, and holds what happens against what must. */
+import { Database } from "bun:sqlite";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { findLeftovers } from "../../src/claude/leftovers.ts";
+import { findTranscript } from "../../src/claude/transcript.ts";
+import { settings } from "../../src/config/schema.ts";
+import { type ClaudeHome, createClaudeHome } from "../support/claude-home.ts";
+import { createClock } from "../support/clock.ts";
+import { descriptors } from "../support/processes.ts";
+import { PROGRAM, startServer, type TestServer } from "../support/server.ts";
+import { type Outcome, type Sent, send } from "./client.ts";
+import { type Expected, expectedBehind, expectedOf } from "./model.ts";
+import { answerOf, MESSAGE_IDS, type Orders, PLAIN, wholeAnswer } from "./orders.ts";
+import { type OrdersDesk, openOrdersDesk } from "./orders-desk.ts";
+import type { Ask, Round, Schedule } from "./schedule.ts";
+
+const root = join(import.meta.dir, "../..");
+/** How many times faster time runs for the server and its claudes. */
+const SPEED = 10;
+/** Longer than anything may take, in ms of ours: on a busy machine all is slow. */
+const PATIENCE_MS = 30_000;
+const HOUR = 3_600_000;
+
+/** The settings' waits, in ms of the server's time. */
+const WAITS = {
+  SYNTHESIS_READY_TIMEOUT_MS: "200000",
+  SYNTHESIS_RECEIPT_TIMEOUT_MS: "40000",
+  SYNTHESIS_PROGRESS_TIMEOUT_MS: "60000",
+  SYNTHESIS_BRIDGE_PING_MS: "3000",
+  SYNTHESIS_DRAIN_MS: "40000",
+};
+
+/** What the schedule's author would call a bug. */
+export class Wrong extends Error {}
+
+interface Conversation {
+  readonly key: string;
+  readonly client: "alone" | "whole";
+  /** What its claude has been told, in order. */
+  readonly told: string[];
+  /** What the client has said and heard. */
+  readonly history: { role: "user" | "assistant"; content: string }[];
+  /** What it says again with its next message. */
+  pending: string[];
+  said: number;
+}
+
+interface Stage {
+  readonly schedule: Schedule;
+  readonly home: ClaudeHome;
+  readonly desk: OrdersDesk;
+  readonly clock: Awaited<ReturnType<typeof createClock>>;
+  readonly state: string;
+  readonly conversations: readonly Conversation[];
+  readonly start: () => Promise<TestServer>;
+  server: TestServer;
+  /** Timers and descriptors of a server that has done nothing. */
+  rested: { timers: number; descriptors: number };
+  mayLog: boolean;
+}
+
+/** @throws Wrong that says what is */
+export async function runSchedule(schedule: Schedule): Promise<void> {
+  const home = createClaudeHome({ api: "http://127.0.0.1:9" });
+  const desk = openOrdersDesk();
+  const clock = await createClock(join(home.base, "clock"), SPEED);
+  const state = join(home.base, "state");
+  const env = {
+    ...home.env,
+    ...clock.env,
+    ...WAITS,
+    SYNTHESIS_HOME: state,
+    SYNTHESIS_WORKSPACE: home.workspace,
+    SYNTHESIS_CLAUDE_BIN: standIn(home),
+    SYNTHESIS_REPLY: schedule.mode,
+    SYNTHESIS_MAX_PROCESSES: `${schedule.maxProcesses}`,
+    SYNTHESIS_IDLE_KILL_MS: schedule.restless ? "3000" : "2000000000",
+    ...("spares" in settings ? { SYNTHESIS_SPARES: `${schedule.spares}` } : {}),
+    STAND_IN_ORDERS: desk.url,
+    STAND_IN_REPLY: schedule.mode === "tool" ? "frames" : "hooks",
+  };
+  // A disk that takes no more is a signal to who writes on it, unless that is ignored.
+  const program = ["/bin/sh", "-c", 'trap "" XFSZ; exec "$@"', "sh", ...preloaded(PROGRAM)];
+  const start = () => within(startServer(env, program), "the server starts");
+  const stage: Stage = {
+    schedule,
+    home,
+    desk,
+    clock,
+    state,
+    conversations: schedule.clients.map((client, index) => ({
+      key: `c${index}`,
+      client,
+      told: [],
+      history: [],
+      pending: [],
+      said: 0,
+    })),
+    start,
+    server: await start(),
+    rested: { timers: 0, descriptors: 0 },
+    mayLog: false,
+  };
+  try {
+    stage.rested = await count(stage.server);
+    for (const round of schedule.rounds) await play(stage, round);
+    for (const conversation of stage.conversations) if (conversation.said > 0) await talk(stage, conversation, false);
+    await checkRows(stage);
+    await end(stage);
+  } catch (error) {
+    const log = stage.server.log().split("\n").slice(-60).join("\n");
+    throw error instanceof Wrong ? new Wrong(`${error.message}\n${process.env.CHAOS_LOG ? log : ""}`) : error;
+  } finally {
+    await stage.server.stop("SIGKILL");
+    for (const pid of findLeftovers(home.base)) process.kill(pid, "SIGKILL");
+    await desk.close();
+    home.remove();
+  }
+}
+
+const preloaded = ([bun = "", ...program]: readonly string[]) => [
+  bun,
+  ...["count-timers", "clock"].flatMap((name) => ["--preload", join(root, `test/support/${name}.ts`)]),
+  ...program,
+];
+
+/** The stand-in as a program; what the server asks of it at its start it answers without a start of its own. */
+function standIn({ base }: ClaudeHome): string {
+  const path = join(base, "claude");
+  const [clock, script] = ["clock", "stand-in-claude"].map((name) => join(root, `test/support/${name}.ts`));
+  const run = `exec '${process.execPath}' --preload '${clock}' '${script}' "$@"`;
+  const text = `#!/bin/sh\ncase "$1" in --version) echo 2.1.330;; auth) echo '{"loggedIn":true}';; *) ${run};; esac\n`;
+  writeFileSync(path, text, { mode: 0o755 });
+  return path;
+}
+
+/** @throws Wrong when it takes too long */
+async function within<T>(promise: Promise<T>, what: string): Promise<T> {
+  let timer: Timer | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Wrong(`${what}: not after ${PATIENCE_MS} ms`)), PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface Said {
+  readonly conversation: Conversation;
+  /** The messages that it brings, the newest last. */
+  readonly ids: readonly string[];
+  readonly orders: Orders;
+  readonly sent: Sent;
+}
+
+/** Says the next message of a conversation with what is to be said again, or only that. */
+function say(
+  { desk, server }: Stage,
+  conversation: Conversation,
+  orders: Orders,
+  stream: boolean,
+  again = false,
+): Said {
+  const { client, key, history, pending } = conversation;
+  if (!again) conversation.said += 1;
+  const ids = again ? pending : [...pending, `#${key}m${conversation.said}`];
+  desk.order(ids.at(-1) ?? "", orders);
+  const asked = ids.map((id) => ({ role: "user" as const, content: wordsOf(id) }));
+  const messages = client === "whole" ? [...history, ...asked] : asked;
+  const body = { model: "synthesis-claude-bridge", stream, user: key, messages };
+  return { conversation, ids, orders, sent: send((signal) => server.post(body, LAST, signal)) };
+}
+
+/** A connection that is kept for the next request would count as one that is left. */
+const LAST = { connection: "close" };
+const wordsOf = (id: string) => `${id}: and now?`;
+
+/** Says something that nothing is wrong with, and holds the answer against what must be. */
+async function talk(stage: Stage, conversation: Conversation, again: boolean): Promise<void> {
+  const said = say(stage, conversation, PLAIN, true, again);
+  await within(said.sent.over, `${said.ids} ends`);
+  await check(stage, said, { end: "answered", errors: [], told: true }, false);
+}
+
+async function play(stage: Stage, round: Round): Promise<void> {
+  const played = round.asks.map((ask) => {
+    const conversation = stage.conversations[ask.conversation] as Conversation;
+    return { ask, lead: say(stage, conversation, ask.orders, ask.stream), behind: [] as Said[] };
+  });
+  const held: (() => void)[] = [];
+  await Promise.all(
+    played.map(async ({ ask, lead, behind }) => {
+      const { over } = lead.sent;
+      if (ask.orders.hold === null) return void (await within(over, `${lead.ids} ends`));
+      const arrived = stage.desk.held(lead.ids.at(-1) ?? "");
+      const claude = await within(Promise.race([arrived, over.then(() => null)]), `${lead.ids} comes to its point`);
+      if (!claude) return;
+      for (let place = 0; place < ask.behind; place += 1) {
+        const next = say(stage, lead.conversation, PLAIN, true);
+        behind.push(next);
+        await within(next.sent.opened, `${next.ids} is taken`);
+      }
+      const go = await strikeOne(stage, ask, lead, claude.pid);
+      if (round.blow) held.push(() => claude.say(go));
+      else claude.say(go);
+    }),
+  );
+  const all = played.flatMap(({ lead, behind }) => [lead, ...behind]);
+  await strikeAll(stage, round.blow, () => {
+    for (const go of held) go();
+    return Promise.all(all.map(({ ids, sent }) => within(sent.over, `${ids} ends`)));
+  });
+  for (const { ask, lead, behind } of played) {
+    const then = behind.map((_, place) => expectedBehind(round, place));
+    // What was answered in the meantime makes the same words new ones.
+    const again = ask.otherwise !== "forget" && then.every(({ end }) => end === "failed");
+    const keeps = again && (ask.otherwise === "again" || lead.conversation.client === "whole");
+    await check(stage, lead, expectedOf(ask, round, stage.schedule), keeps);
+    const { pending } = lead.conversation;
+    for (const [place, one] of behind.entries()) await check(stage, one, then[place] as Expected, false);
+    lead.conversation.pending = pending;
+  }
+  for (const { ask, lead } of played) {
+    if (lead.conversation.pending.length > 0 && ask.otherwise === "again") await talk(stage, lead.conversation, true);
+  }
+}
+
+/** What goes wrong in one conversation. @returns the word for its claude */
+async function strikeOne({ server, state }: Stage, { fault }: Ask, { sent, conversation }: Said, pid: number) {
+  switch (fault) {
+    case "kill":
+    case "term":
+      process.kill(pid, fault === "kill" ? "SIGKILL" : "SIGTERM");
+      // What is said to one that is just dying is lost with it, and its client is told so.
+      await within(server.logged(new RegExp(`claude exited.*"pid":${pid}\\b`)), "the server sees its claude end");
+      return "go on";
+    case "leave":
+      sent.leave();
+      return "escape";
+    case "interrupt": {
+      const response = await control(server, state, `/${sessionKey(conversation)}/interrupt`, "POST");
+      if (!response.ok) throw new Wrong(`an interruption was refused: ${await response.text()}`);
+      return "escape";
+    }
+    case null:
+      return "go on";
+    default:
+      return fault;
+  }
+}
+
+/** What goes wrong for all. @param goOn lets go of all that are held, and resolves when everything said has ended */
+async function strikeAll(stage: Stage, blow: Round["blow"], goOn: () => Promise<unknown>): Promise<void> {
+  const { server, clock, state } = stage;
+  switch (blow) {
+    case null:
+      await goOn();
+      return;
+    case "kill server":
+      await within(server.stop("SIGKILL"), "the server dies");
+      await goOn();
+      return restart(stage);
+    case "end server": {
+      checkLog(stage);
+      const stopped = server.stop();
+      await within(server.logged(/shutting down/), "the server begins to end");
+      await goOn();
+      const code = await within(stopped, "the server ends");
+      if (code !== 0) throw new Wrong(`the server ended with ${code}`);
+      return restart(stage);
+    }
+    case "lock database": {
+      stage.mayLog = true;
+      const database = new Database(join(state, "synthesis.db"));
+      database.run(`PRAGMA busy_timeout = ${PATIENCE_MS}`);
+      database.run("BEGIN IMMEDIATE");
+      await goOn();
+      database.run("ROLLBACK");
+      database.close();
+      return;
+    }
+    case "fill disk":
+      stage.mayLog = true;
+      limitFiles(server.pid, "0");
+      await goOn();
+      limitFiles(server.pid, "unlimited");
+      return;
+    case "clock forward":
+      clock.jump(9 * HOUR);
+      await goOn();
+      return;
+    case "clock back":
+      clock.jump(-HOUR);
+      await goOn();
+  }
+}
+
+async function restart(stage: Stage): Promise<void> {
+  stage.server = await stage.start();
+  stage.rested = await count(stage.server);
+  stage.mayLog = false;
+}
+
+/** No file of this process may grow beyond so many bytes: the nearest to a full disk that anybody may cause. */
+function limitFiles(pid: number, bytes: string): void {
+  const { exitCode, stderr } = Bun.spawnSync(["prlimit", "--pid", `${pid}`, `--fsize=${bytes}:unlimited`]);
+  if (exitCode !== 0) throw new Error(`prlimit: ${stderr}`);
+}
+
+/** Holds what came of something said against what must. @param keeps the client says it again if it fails */
+async function check({ schedule }: Stage, said: Said, expected: Expected, keeps: boolean): Promise<void> {
+  const { conversation, ids, orders, sent } = said;
+  const { told, history } = conversation;
+  const outcome = await sent.over;
+  if (expected.told) told.push(...ids.filter((id) => !told.includes(id)));
+  const whole = wholeAnswer(answerOf(told, orders, schedule.mode), schedule.mode);
+  const wrong = difference(outcome, expected, whole);
+  if (wrong)
+    throw new Wrong(`${ids} ${wrong}\nexpected: ${JSON.stringify(expected)}\nseen: ${JSON.stringify(outcome)}`);
+  conversation.pending = expected.end === "failed" && keeps ? [...ids] : [];
+  if (expected.end !== "answered") return;
+  for (const id of ids) history.push({ role: "user", content: wordsOf(id) });
+  history.push({ role: "assistant", content: outcome.text });
+}
+
+/** What is wrong with an outcome; null when nothing is. */
+function difference({ text, finished, errors, broken }: Outcome, expected: Expected, whole: string): string | null {
+  switch (expected.end) {
+    case "answered":
+      if (finished !== 1 || errors.length > 0 || broken) return "was not answered, once";
+      return text === whole ? null : `was not answered with ${JSON.stringify(whole)}`;
+    case "failed": {
+      const told = broken && errors.length === 0 ? ["broken"] : errors;
+      if (finished > 0 || told.length !== 1 || !expected.errors.includes(told[0] ?? ""))
+        return "did not fail as it must";
+      return whole.startsWith(text) ? null : `was not answered with the beginning of ${JSON.stringify(whole)}`;
+    }
+    case "left":
+      return null;
+  }
+}
+
+const sessionKey = ({ key }: Conversation) => encodeURIComponent(`user:${key}`);
+
+const control = (server: TestServer, state: string, path: string, method = "GET") =>
+  fetch(`${server.url}/v1/sessions${path}`, {
+    method,
+    headers: { ...LAST, authorization: `Bearer ${readFileSync(join(state, "control.key"), "utf8").trim()}` },
+  });
+
+/** One row for each conversation, and its claude session is the one that has all that was said. */
+async function checkRows({ conversations, server, state, home }: Stage): Promise<void> {
+  const database = new Database(join(state, "synthesis.db"), { readonly: true });
+  const open = () => database.query("select id, state from turns where state in ('sent', 'running')").all();
+  const written = async () => {
+    // In tool mode a client has its answer before the turn is over.
+    while (open().length > 0) await Bun.sleep(20);
+    // The door writes down what has been gathered.
+    await (await control(server, state, "")).text();
+  };
+  await within(written(), "every turn has an end");
+  const rows = database.query("select key, claude_session as claudeSession from sessions").all() as {
+    key: string;
+    claudeSession: string;
+  }[];
+  const past = database.query("select count(*) as count from past_sessions").get() as { count: number };
+  database.close();
+  const talked = conversations.filter(({ said }) => said > 0);
+  const keys = (all: string[]) => JSON.stringify(all.toSorted());
+  if (keys(rows.map(({ key }) => key)) !== keys(talked.map(({ key }) => `user:${key}`)) || past.count > 0) {
+    throw new Wrong(`the sessions are ${JSON.stringify(rows)} and ${past.count} past ones`);
+  }
+  for (const { key, told } of talked) {
+    const { claudeSession = "" } = rows.find((row) => row.key === `user:${key}`) ?? {};
+    const transcript = await findTranscript(claudeSession, home.env);
+    const prompts = transcript
+      ? readFileSync(transcript, "utf8")
+          .split("\n")
+          .filter((line) => /"promptId"/.test(line))
+      : [];
+    const recorded = prompts.flatMap((line) => line.match(MESSAGE_IDS) ?? []);
+    if (JSON.stringify(recorded) !== JSON.stringify(told)) {
+      throw new Wrong(`claude's record of ${key} has ${recorded}, and not ${told}`);
+    }
+  }
+}
+
+/** Everything ends, and nothing is left. */
+async function end(stage: Stage): Promise<void> {
+  const { conversations, server, state, schedule, rested, home } = stage;
+  for (const conversation of conversations) {
+    if (conversation.said === 0) continue;
+    const deleted = control(server, state, `/${sessionKey(conversation)}`, "DELETE");
+    const response = await within(deleted, `${conversation.key} is deleted`);
+    if (!response.ok) throw new Wrong(`${conversation.key} was not deleted: ${await response.text()}`);
+  }
+  // Claudes that are started ahead have theirs.
+  if (schedule.spares === 0) await within(isAsItWas(server, rested), "timers and descriptors are as before");
+  checkLog(stage);
+  const code = await within(server.stop(), "the server ends");
+  if (code !== 0) throw new Wrong(`the server ended with ${code}`);
+  const gone = async () => {
+    while (findLeftovers(home.base).length > 0) await Bun.sleep(20);
+  };
+  await within(gone(), "all processes end");
+  const left = [
+    ...readdirSync(join(state, "run")),
+    ...(existsSync(join(state, "server.lock.json")) ? ["the lock"] : []),
+  ];
+  if (left.length > 0) throw new Wrong(`left in the state folder: ${left}`);
+}
+
+function checkLog({ server, mayLog }: Stage): void {
+  const errors = server
+    .log()
+    .split("\n")
+    .filter((line) => /"level":"(ERROR|FATAL)"/i.test(line));
+  if (errors.length > 0 && !mayLog) throw new Wrong(`logged: ${errors.join("\n")}`);
+}
+
+/** Some end a moment later. What may stay is its watch of claude's sessions, and the log of a database in use. */
+async function isAsItWas(server: TestServer, rested: Stage["rested"]): Promise<void> {
+  for (let left = true; left; ) {
+    const { timers, descriptors } = await count(server);
+    left = timers > rested.timers || descriptors > rested.descriptors + 3;
+    if (left) await Bun.sleep(100);
+  }
+}
+
+/** How many timers run in a server and how many descriptors it has open. */
+async function count(server: TestServer): Promise<{ timers: number; descriptors: number }> {
+  const counted = server.log().match(/^count \d+:/gm)?.length ?? 0;
+  process.kill(server.pid, "SIGUSR2");
+  const line = await within(server.logged(new RegExp(`^count ${counted + 1}:`)), "the server counts its timers");
+  return { timers: Number(/(\d+) timers/.exec(line)?.[1]), descriptors: descriptors(server.pid) };
+}

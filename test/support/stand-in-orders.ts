@@ -1,0 +1,130 @@
+/** A stand-in's turn under orders (test/chaos): it remembers all it is told, and says so in every answer. */
+import { readFileSync } from "node:fs";
+import { answerOf, FAILURE, MESSAGE_IDS, type Orders, type Point, type Word } from "../chaos/orders.ts";
+
+export interface Claude {
+  readonly transcript: string;
+  readonly mode: "live" | "tool";
+  hook(body: object): Promise<void>;
+  row(value: object): void;
+  status(status: "busy" | "idle"): void;
+  /** Resolves with the next Escape. */
+  escape(): Promise<void>;
+  /** Sends a reply and resolves when it is acknowledged. */
+  reply(content: string, final: boolean): Promise<void>;
+  /** Loses the socket. */
+  socket(what: "drop" | "lose" | "stall"): void;
+  /** The message was lost with it: when it comes again it is new. */
+  forget(): void;
+}
+
+/** Every user message that its record has, oldest first. */
+function remembered(transcript: string): string[] {
+  const rows = readFileSync(transcript, "utf8").trim().split("\n");
+  return rows.flatMap((line) => {
+    const { type, message } = JSON.parse(line);
+    return type === "user" && typeof message.content === "string" ? (message.content.match(MESSAGE_IDS) ?? []) : [];
+  });
+}
+
+/** @param from where orders come from */
+export async function obey(from: string, claude: Claude, content: string, id: string, again: boolean): Promise<void> {
+  const { hook, row, mode } = claude;
+  const ask = async <T>(path: string, body: object): Promise<T> => {
+    const response = await fetch(`${from}/${path}`, {
+      method: "POST",
+      body: JSON.stringify({ pid: process.pid, ...body }),
+    });
+    return (await response.json()) as T;
+  };
+  const message = content.match(MESSAGE_IDS)?.at(-1) ?? "";
+  const orders = await ask<Orders>("orders", { message });
+  let mustStop = false;
+  /** Says that it has come so far. False when the message is lost on the way. */
+  const at = async (point: Point): Promise<boolean> => {
+    if (orders.hold !== point) return true;
+    const word = await ask<Word>("at", { message, point });
+    if (word === "escape") mustStop = true;
+    else if (word !== "go on") {
+      if (point === "inbound") claude.forget();
+      claude.socket(word);
+      return point !== "inbound";
+    }
+    return true;
+  };
+
+  if (orders.deaf === "always" || (orders.deaf === "once" && !again)) return;
+  if (!(await at("inbound"))) return;
+  claude.status("busy");
+  const escaped = claude.escape();
+  const prompt_id = crypto.randomUUID();
+  const prompt = `<channel source="plugin:synthesis:chat" message_id="${id}">\n${content}\n</channel>`;
+  row({ type: "user", promptId: prompt_id, message: { role: "user", content: prompt } });
+  const receipt = () => hook({ hook_event_name: "UserPromptSubmit", prompt_id, prompt });
+  const interrupted = async () => {
+    await escaped;
+    const content = [{ type: "text", text: "[Request interrupted by user]" }];
+    row({ type: "user", message: { role: "user", content } });
+    claude.status("idle");
+  };
+
+  await at("taken");
+  if (orders.receipt === "once" || orders.receipt === "twice") await receipt();
+  if (orders.receipt === "twice") await receipt();
+  await at("received");
+  if (mustStop || orders.end === "hangs") return interrupted();
+  if (orders.end === "is stubborn") return;
+
+  const texts = answerOf(remembered(claude.transcript), orders, mode);
+  const says = (last: string) => ({ prompt_id, last_assistant_message: last.trim() });
+  const stop = () => hook({ hook_event_name: "Stop", ...says(texts.at(-1)?.join("") ?? "") });
+  const record = () => {
+    for (const [index, pieces] of texts.entries()) {
+      const usage = { input_tokens: 3, output_tokens: pieces.length, cache_read_input_tokens: 1 };
+      const content = [{ type: "text", text: pieces.join("") }];
+      row({ type: "assistant", message: { id: `${id} ${index}`, content, usage } });
+    }
+    row({ type: "system", subtype: "turn_duration" });
+  };
+  const speak = async () => {
+    for (const [index, { order }] of orders.messages.entries()) {
+      const pieces = texts[index] ?? [];
+      for (const piece of mode === "tool" ? pieces.keys() : order) {
+        const delta = pieces[piece] ?? "";
+        const isLast = piece === pieces.length - 1;
+        if (mode === "tool") await claude.reply(delta, isLast && index === texts.length - 1);
+        else {
+          const hooked = { message_id: `${id} ${index}`, index: piece, final: isLast, delta };
+          await hook({ hook_event_name: "MessageDisplay", prompt_id, ...hooked });
+        }
+      }
+    }
+  };
+
+  const isEarly = orders.stop === "early" && orders.end === "answers";
+  // What its hooks do not tell must be in the record when `Stop` sends somebody to look.
+  if (isEarly) {
+    record();
+    claude.status("idle");
+    await stop();
+  }
+  // In tool mode the answer is complete with its last reply, and nothing can fail any more.
+  if (mode === "live" || orders.end !== "fails") await speak();
+  if (orders.receipt === "late") await receipt();
+  await at("spoken");
+  if (mustStop) return interrupted();
+  if (isEarly) {
+    await at("stopped");
+    return;
+  }
+  if (orders.end === "fails") {
+    await hook({ hook_event_name: "StopFailure", prompt_id, error: FAILURE, last_assistant_message: "Too much." });
+    claude.status("idle");
+    return;
+  }
+  record();
+  claude.status("idle");
+  if (orders.stop !== "lost") await stop();
+  if (orders.stop === "twice") await stop();
+  await at("stopped");
+}
