@@ -42,6 +42,9 @@ export async function receiveHook(request: Request, server: Server<BridgeData>, 
   const process = pool.byHookToken(bearer(request.headers.get("authorization")));
   if (!process) throw new ApiError("invalid_api_key", "This token belongs to no running claude.");
   const body = hookBody.safeParse(await jsonBody(request));
+  // Bun ends a connection after ten quiet seconds. claude keeps its own for the next hook: one that it sends in just
+  // that moment would be lost. And a person who is asked may take longer, too.
+  server.timeout(request, 0);
   if (!body.success) {
     const fields = body.error.issues.map(({ path }) => path.join("."));
     log.warning("hook ignored, these fields do not fit: {fields}", { pid: process.pid, fields });
@@ -49,7 +52,5 @@ export async function receiveHook(request: Request, server: Server<BridgeData>, 
   }
   process.receiveHook(body.data);
   if (body.data.hook_event_name !== "PermissionRequest") return Response.json({});
-  // A person may take longer than the ten seconds that Bun gives a quiet connection.
-  server.timeout(request, 0);
   return Response.json(decisionBody(await process.askPermission(body.data, request.signal)));
 }
