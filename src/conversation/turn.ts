@@ -135,7 +135,8 @@ export type TurnOutput =
 
 type Step = readonly [state: TurnState, outputs: readonly TurnOutput[]];
 
-const UNCLAIMED_MS = 2_000;
+/** A receipt whose hook is lost is found in claude's record, after some ten seconds. What came before it is still told. */
+const UNCLAIMED_MS = 60_000;
 /** OpenClaw asks again when an answer is empty. */
 export const NO_ANSWER = "(no answer)";
 const NOBODY_WAITS = "The chat's program does not wait for calls any more.";

@@ -157,10 +157,20 @@ describe("a turn", () => {
       "hi■",
     ],
     [
-      "forgets hooks whose prompt did not come within 2 s",
+      "takes all hooks of a slow turn whose receipt was lost",
+      [
+        display("p", "a", 0, "one", true, 0),
+        display("p", "b", 0, "two", true, 9_000),
+        { type: "receipt", promptId: "p" },
+        stop("p", "two"),
+      ],
+      "one\n\ntwo■",
+    ],
+    [
+      "forgets hooks whose prompt did not come within a minute",
       [
         display("p", "a", 0, "old", true, 0),
-        display("p", "b", 0, "hi", true, 2_000),
+        display("p", "b", 0, "hi", true, 60_000),
         prompt("p", "mine"),
         stop("p", "hi"),
       ],
