@@ -3,9 +3,12 @@
  *   --seed N      one; when it fails, the smallest schedule that still does is looked for
  *   --seeds A-B   those from A to B; a number alone is how many, from 1
  *   --together N  so many at once (default 8)
+ *   --first       ends with the first failure
+ *   --planted     shows that the suite can fail, with faults planted on purpose
  * With CHAOS_LOG=1 a failure shows the end of the server's log.
  */
 import { parseArgs } from "node:util";
+import { plantAll } from "./planted.ts";
 import { type Failure, play, playAll } from "./play.ts";
 import { tell } from "./tell.ts";
 
@@ -14,8 +17,11 @@ const { values } = parseArgs({
     seed: { type: "string" },
     seeds: { type: "string", default: "1000" },
     together: { type: "string", default: "8" },
+    first: { type: "boolean", default: false },
+    planted: { type: "boolean", default: false },
   },
 });
+if (values.planted) process.exit((await plantAll()) > 0 ? 1 : 0);
 const numbers = /^(?:(\d+)-)?(\d+)$/;
 const [, from, to] = numbers.exec(values.seeds) ?? [];
 if (to === undefined || !numbers.test(values.seed ?? "0")) throw new Error("Say --seed N, --seeds N or --seeds A-B.");
@@ -33,6 +39,7 @@ const told = (seed: number, failure: Failure | null) => {
     console.log(`seed ${seed} failed: ${failure.why}\n${tell(failure.schedule)}`);
     console.log(`again: bun run test:chaos --seed ${seed}\n`);
   }
+  if (failure && values.first) process.exit(1);
   if (played % 50 === 0) console.log(`${played} of ${seeds.length} seeds, ${failures} failed`);
 };
 const [only] = seeds;

@@ -4,7 +4,6 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findLeftovers } from "../../src/claude/leftovers.ts";
 import { findTranscript } from "../../src/claude/transcript.ts";
-import { settings } from "../../src/config/schema.ts";
 import { type ClaudeHome, createClaudeHome } from "../support/claude-home.ts";
 import { createClock } from "../support/clock.ts";
 import { descriptors } from "../support/processes.ts";
@@ -28,7 +27,7 @@ const WAITS = {
   SYNTHESIS_RECEIPT_TIMEOUT_MS: "40000",
   SYNTHESIS_PROGRESS_TIMEOUT_MS: "60000",
   SYNTHESIS_BRIDGE_PING_MS: "3000",
-  SYNTHESIS_DRAIN_MS: "40000",
+  SYNTHESIS_DRAIN_MS: "100000",
 };
 
 /** What the schedule's author would call a bug. */
@@ -76,7 +75,7 @@ export async function runSchedule(schedule: Schedule): Promise<void> {
     SYNTHESIS_REPLY: schedule.mode,
     SYNTHESIS_MAX_PROCESSES: `${schedule.maxProcesses}`,
     SYNTHESIS_IDLE_KILL_MS: schedule.restless ? "3000" : "2000000000",
-    ...("spares" in settings ? { SYNTHESIS_SPARES: `${schedule.spares}` } : {}),
+    SYNTHESIS_SPARES: `${schedule.spares}`,
     STAND_IN_ORDERS: desk.url,
     STAND_IN_REPLY: schedule.mode === "tool" ? "frames" : "hooks",
   };

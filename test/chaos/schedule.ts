@@ -164,6 +164,8 @@ function possibleAsk(ask: Ask, blow: Blow | null, { mode, clients }: Schedule): 
     // In tool mode the answer is complete with its last reply; in live mode with `Stop`.
     if (hold === "stopped" || (hold === "spoken" && mode === "tool")) hold = "received";
   }
+  // The next message would still be sent to it.
+  if (fault === "lose" && hold === "stopped") hold = "spoken";
   // Without its plugin claude cannot reply in tool mode, and nobody would wait for it.
   if (fault === "lose" && mode === "tool" && hold !== "inbound") {
     end = "answers";

@@ -28,6 +28,8 @@ const hooks = JSON.parse(readFileSync(join(pluginFolder, "hooks/hooks.json"), "u
 const hookUrl: string = hooks.hooks.Stop[0].hooks[0].url;
 const { SYNTHESIS_BRIDGE_URL, SYNTHESIS_BRIDGE_TOKEN, SYNTHESIS_HOOK_TOKEN, SYNTHESIS_OPENCLAW_SESSION } = process.env;
 const orders = process.env.STAND_IN_ORDERS;
+// As a shell command of claude's: in a group of its own, it is not ended with claude.
+if (orders) Bun.spawn(["sleep", "1000"], { detached: true, stdio: ["ignore", "ignore", "ignore"] }).unref();
 const configFolder = process.env.CLAUDE_CONFIG_DIR ?? join(process.env.HOME ?? "", ".claude");
 const transcript = join(configFolder, "projects/stand-in", `${session}.jsonl`);
 mkdirSync(dirname(transcript), { recursive: true });
