@@ -3,7 +3,7 @@
  * workspace could turn against us (hooks off, hooks elsewhere, our variables replaced) is said again in
  * `--settings`, which wins over the workspace's own.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { Config, Effort } from "../config/schema.ts";
@@ -204,7 +204,13 @@ export function prepareLaunch(
   mkdirSync(place.folder, { recursive: true, mode: 0o700 });
   const file = (name: string, content: string) => {
     const path = join(place.folder, name);
-    writeFileSync(path, content, { mode: 0o600 });
+    try {
+      writeFileSync(path, content, { mode: 0o600 });
+    } catch (error) {
+      // A full disk: no claude will come to use the others, and to remove them.
+      rmSync(place.folder, { recursive: true, force: true });
+      throw error;
+    }
     return path;
   };
   // In a file and not in an argument: every user of the machine can read arguments, and these hold the tokens.

@@ -60,6 +60,13 @@ const known: [what: string, schedule: Schedule][] = [
     { ...plain, rounds: [round(null, say({ hold: "taken" }, { fault: "kill", otherwise: "again" }))] },
   ],
   [
+    "a claude that cannot be started on a full disk leaves nothing",
+    {
+      ...plain,
+      rounds: [round("fill disk", say({ hold: "received", end: "is stubborn" }, { conversation: 1, behind: 1 }))],
+    },
+  ],
+  [
     "what was answered with a reply, and by no hook, is known after a rest",
     {
       ...plain,
