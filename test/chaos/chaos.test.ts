@@ -10,7 +10,7 @@ const SEEDS = Array.from({ length: 12 }, (_, at) => at + 1);
 
 test("whatever goes wrong, every message is answered or told to have failed, in order, once, and nothing is left", async () => {
   const failures: string[] = [];
-  await playAll(SEEDS, 6, (seed, failure) => {
+  await playAll(SEEDS, "stand-ins", 6, (seed, failure) => {
     if (failure) failures.push(`seed ${seed}: ${failure.why}\n${tell(failure.schedule)}`);
   });
   expect(failures).toEqual([]);

@@ -1,5 +1,4 @@
 /** What must become of a message, by its schedule alone. */
-import { FAILURE } from "./orders.ts";
 import type { Ask, Round, Schedule } from "./schedule.ts";
 
 export interface Expected {
@@ -13,8 +12,8 @@ export interface Expected {
 const ANSWERED: Expected = { end: "answered", errors: [], told: true };
 const failed = (told: boolean, ...errors: string[]): Expected => ({ end: "failed", errors, told });
 
-/** Of a round's own messages. */
-export function expectedOf({ orders, fault }: Ask, { blow }: Round, { mode }: Schedule): Expected {
+/** Of a round's own messages. @param failure what the client is told of a model that fails */
+export function expectedOf({ orders, fault }: Ask, { blow }: Round, { mode }: Schedule, failure: string): Expected {
   const { deaf, hold, stop, end } = orders;
   if (deaf === "always") return failed(false, "message_not_received");
   const isAnswered = hold === "stopped" ? stop !== "lost" || mode === "tool" : hold === "spoken" && mode === "tool";
@@ -32,7 +31,7 @@ export function expectedOf({ orders, fault }: Ask, { blow }: Round, { mode }: Sc
   }
   if (blow === "kill server" && hold !== null)
     return isAnswered && end === "answers" ? ANSWERED : failed(true, "broken");
-  if (end === "fails") return failed(true, FAILURE);
+  if (end === "fails") return failed(true, failure);
   if (end === "answers") return ANSWERED;
   return blow === "end server" && hold !== null
     ? failed(true, "turn_timeout", "shutting_down")
@@ -49,7 +48,7 @@ export function expectedBehind({ blow }: Round, place: number): Expected {
       return failed(false, "shutting_down");
     case "lock database":
     case "fill disk":
-      return failed(false, "internal_error");
+      return failed(false, "database_unavailable", "internal_error");
     default:
       return ANSWERED;
   }

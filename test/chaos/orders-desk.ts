@@ -3,7 +3,8 @@ import { type Orders, PLAIN, type Point, type Word } from "./orders.ts";
 
 /** A claude that has come to the point that its orders hold, and waits for word. */
 interface Held {
-  readonly pid: number;
+  /** Null for the real claude, which does not say. */
+  readonly pid: number | null;
   say(word: Word): void;
 }
 
@@ -11,6 +12,10 @@ export interface OrdersDesk {
   readonly url: string;
   /** Gives orders for a message; they hold when it comes again, but for the point. */
   order(message: string, orders: Orders): void;
+  /** The orders for a message; plain ones if nothing else is said. */
+  of(message: string): Orders;
+  /** Claude is there with this message; resolves with the word for it. */
+  hold(message: string, pid: number | null): Promise<Word>;
   /** Resolves when claude holds with this message. */
   held(message: string): Promise<Held>;
   close(): Promise<void>;
@@ -19,22 +24,28 @@ export interface OrdersDesk {
 export function openOrdersDesk(): OrdersDesk {
   const orders = new Map<string, Orders>();
   const holding = new Map<string, PromiseWithResolvers<Held>>();
+  const of = (message: string) => orders.get(message) ?? PLAIN;
+  const hold = (message: string, pid: number | null) => {
+    const word = Promise.withResolvers<Word>();
+    holding.get(message)?.resolve({ pid, say: word.resolve });
+    // Whoever is held dies with it, or asks once.
+    orders.set(message, { ...of(message), hold: null });
+    return word.promise;
+  };
   const server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
     idleTimeout: 0,
     async fetch(request) {
       const { message, pid } = (await request.json()) as { message: string; point?: Point; pid: number };
-      if (new URL(request.url).pathname === "/orders") return Response.json(orders.get(message) ?? PLAIN);
-      const word = Promise.withResolvers<Word>();
-      holding.get(message)?.resolve({ pid, say: word.resolve });
-      // Whoever is held dies with it, or asks once.
-      orders.set(message, { ...(orders.get(message) ?? PLAIN), hold: null });
-      return Response.json(await word.promise);
+      const isQuestion = new URL(request.url).pathname === "/orders";
+      return Response.json(isQuestion ? of(message) : await hold(message, pid));
     },
   });
   return {
     url: server.url.origin,
+    of,
+    hold,
     order: (message, given) => {
       orders.set(message, given);
       holding.set(message, Promise.withResolvers());

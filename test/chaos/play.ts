@@ -11,15 +11,18 @@ export interface Failure {
   readonly why: string;
 }
 
+type Who = "stand-ins" | "real";
+
 /**
+ * @param who plays it
  * @param shrinks looks for the smallest schedule that still fails
  * @returns the schedule that failed, and why; null when all went well
  */
-export async function play(seed: number, shrinks = false): Promise<Failure | null> {
+export async function play(seed: number, who: Who, shrinks = false): Promise<Failure | null> {
   let why = "";
-  const property = fc.asyncProperty(schedules(1), async (schedule) => {
+  const property = fc.asyncProperty(schedules(1, who), async (schedule) => {
     try {
-      await runSchedule(schedule);
+      await runSchedule(schedule, who);
       return true;
     } catch (error) {
       // Anything else is a fault of the suite's own; its place is of interest.
@@ -35,12 +38,13 @@ export async function play(seed: number, shrinks = false): Promise<Failure | nul
 /** Plays many, so many at once, and tells of each as soon as it is over. */
 export async function playAll(
   seeds: readonly number[],
+  who: Who,
   together: number,
   tell: (seed: number, failure: Failure | null) => void,
 ): Promise<void> {
   const waiting = [...seeds];
   const worker = async () => {
-    for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) tell(seed, await play(seed));
+    for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) tell(seed, await play(seed, who));
   };
   await Promise.all(Array.from({ length: together }, worker));
 }

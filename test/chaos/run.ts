@@ -1,34 +1,23 @@
 /** Runs one schedule with a server and stand-ins of its own, and holds what happens against what must. */
 import { Database } from "bun:sqlite";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { findLeftovers } from "../../src/claude/leftovers.ts";
 import { findTranscript } from "../../src/claude/transcript.ts";
-import { type ClaudeHome, createClaudeHome } from "../support/claude-home.ts";
 import { createClock } from "../support/clock.ts";
-import { descriptors } from "../support/processes.ts";
+import { descendants, descriptors, gone, named } from "../support/processes.ts";
 import { PROGRAM, startServer, type TestServer } from "../support/server.ts";
+import { type Claudes, realClaudes, standIns } from "./claudes.ts";
 import { type Outcome, type Sent, send } from "./client.ts";
 import { type Expected, expectedBehind, expectedOf } from "./model.ts";
-import { answerOf, MESSAGE_IDS, type Orders, PLAIN, wholeAnswer } from "./orders.ts";
+import { answerOf, MESSAGE_IDS, type Orders, PLAIN, type Word, wholeAnswer } from "./orders.ts";
 import { type OrdersDesk, openOrdersDesk } from "./orders-desk.ts";
 import type { Ask, Round, Schedule } from "./schedule.ts";
 
 const root = join(import.meta.dir, "../..");
-/** How many times faster time runs for the server and its claudes. */
-const SPEED = 10;
-/** Longer than anything may take, in ms of ours: on a busy machine all is slow. */
-const PATIENCE_MS = 30_000;
 const HOUR = 3_600_000;
-
-/** The settings' waits, in ms of the server's time. */
-const WAITS = {
-  SYNTHESIS_READY_TIMEOUT_MS: "200000",
-  SYNTHESIS_RECEIPT_TIMEOUT_MS: "40000",
-  SYNTHESIS_PROGRESS_TIMEOUT_MS: "60000",
-  SYNTHESIS_BRIDGE_PING_MS: "3000",
-  SYNTHESIS_DRAIN_MS: "100000",
-};
+/** After so many looks a record is taken for complete. */
+const LOOKS = 100;
 
 /** What the schedule's author would call a bug. */
 export class Wrong extends Error {}
@@ -47,7 +36,8 @@ interface Conversation {
 
 interface Stage {
   readonly schedule: Schedule;
-  readonly home: ClaudeHome;
+  readonly claudes: Claudes;
+  readonly within: Within;
   readonly desk: OrdersDesk;
   readonly clock: Awaited<ReturnType<typeof createClock>>;
   readonly state: string;
@@ -60,31 +50,31 @@ interface Stage {
 }
 
 /** @throws Wrong that says what is */
-export async function runSchedule(schedule: Schedule): Promise<void> {
-  const home = createClaudeHome({ api: "http://127.0.0.1:9" });
+export async function runSchedule(schedule: Schedule, who: "stand-ins" | "real" = "stand-ins"): Promise<void> {
   const desk = openOrdersDesk();
-  const clock = await createClock(join(home.base, "clock"), SPEED);
+  const claudes = who === "real" ? realClaudes(desk) : standIns(desk, schedule.mode);
+  const { home, speed } = claudes;
+  const clock = await createClock(join(home.base, "clock"), speed);
   const state = join(home.base, "state");
   const env = {
     ...home.env,
     ...clock.env,
-    ...WAITS,
+    ...claudes.env,
     SYNTHESIS_HOME: state,
     SYNTHESIS_WORKSPACE: home.workspace,
-    SYNTHESIS_CLAUDE_BIN: standIn(home),
     SYNTHESIS_REPLY: schedule.mode,
     SYNTHESIS_MAX_PROCESSES: `${schedule.maxProcesses}`,
     SYNTHESIS_IDLE_KILL_MS: schedule.restless ? "3000" : "2000000000",
     SYNTHESIS_SPARES: `${schedule.spares}`,
-    STAND_IN_ORDERS: desk.url,
-    STAND_IN_REPLY: schedule.mode === "tool" ? "frames" : "hooks",
   };
   // A disk that takes no more is a signal to who writes on it, unless that is ignored.
   const program = ["/bin/sh", "-c", 'trap "" XFSZ; exec "$@"', "sh", ...preloaded(PROGRAM)];
+  const within = patience(claudes.patience);
   const start = () => within(startServer(env, program), "the server starts");
   const stage: Stage = {
     schedule,
-    home,
+    claudes,
+    within,
     desk,
     clock,
     state,
@@ -102,7 +92,7 @@ export async function runSchedule(schedule: Schedule): Promise<void> {
     mayLog: false,
   };
   try {
-    stage.rested = await count(stage.server);
+    stage.rested = await count(stage);
     for (const round of schedule.rounds) await play(stage, round);
     for (const conversation of stage.conversations) if (conversation.said > 0) await talk(stage, conversation, false);
     await checkRows(stage);
@@ -114,7 +104,7 @@ export async function runSchedule(schedule: Schedule): Promise<void> {
     await stage.server.stop("SIGKILL");
     for (const pid of findLeftovers(home.base)) process.kill(pid, "SIGKILL");
     await desk.close();
-    home.remove();
+    await claudes.stop();
   }
 }
 
@@ -124,28 +114,22 @@ const preloaded = ([bun = "", ...program]: readonly string[]) => [
   ...program,
 ];
 
-/** The stand-in as a program; what the server asks of it at its start it answers without a start of its own. */
-function standIn({ base }: ClaudeHome): string {
-  const path = join(base, "claude");
-  const [clock, script] = ["clock", "stand-in-claude"].map((name) => join(root, `test/support/${name}.ts`));
-  const run = `exec '${process.execPath}' --preload '${clock}' '${script}' "$@"`;
-  const text = `#!/bin/sh\ncase "$1" in --version) echo 2.1.330;; auth) echo '{"loggedIn":true}';; *) ${run};; esac\n`;
-  writeFileSync(path, text, { mode: 0o755 });
-  return path;
-}
+type Within = <T>(promise: Promise<T>, what: string) => Promise<T>;
 
-/** @throws Wrong when it takes too long */
-async function within<T>(promise: Promise<T>, what: string): Promise<T> {
-  let timer: Timer | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Wrong(`${what}: not after ${PATIENCE_MS} ms`)), PATIENCE_MS);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+/** Waits that are Wrong when they take longer than `ms`. */
+const patience =
+  (ms: number): Within =>
+  async (promise, what) => {
+    let timer: Timer | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Wrong(`${what}: not after ${ms} ms`)), ms);
+    });
+    try {
+      return await Promise.race([promise, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
 
 interface Said {
   readonly conversation: Conversation;
@@ -180,11 +164,12 @@ const wordsOf = (id: string) => `${id}: and now?`;
 /** Says something that nothing is wrong with, and holds the answer against what must be. */
 async function talk(stage: Stage, conversation: Conversation, again: boolean): Promise<void> {
   const said = say(stage, conversation, PLAIN, true, again);
-  await within(said.sent.over, `${said.ids} ends`);
+  await stage.within(said.sent.over, `${said.ids} ends`);
   await check(stage, said, { end: "answered", errors: [], told: true }, false);
 }
 
 async function play(stage: Stage, round: Round): Promise<void> {
+  const { within } = stage;
   const played = round.asks.map((ask) => {
     const conversation = stage.conversations[ask.conversation] as Conversation;
     return { ask, lead: say(stage, conversation, ask.orders, ask.stream), behind: [] as Said[] };
@@ -217,7 +202,7 @@ async function play(stage: Stage, round: Round): Promise<void> {
     // What was answered in the meantime makes the same words new ones.
     const again = ask.otherwise !== "forget" && then.every(({ end }) => end === "failed");
     const keeps = again && (ask.otherwise === "again" || lead.conversation.client === "whole");
-    await check(stage, lead, expectedOf(ask, round, stage.schedule), keeps);
+    await check(stage, lead, expectedOf(ask, round, stage.schedule, stage.claudes.failure), keeps);
     const { pending } = lead.conversation;
     for (const [place, one] of behind.entries()) await check(stage, one, then[place] as Expected, false);
     lead.conversation.pending = pending;
@@ -228,8 +213,22 @@ async function play(stage: Stage, round: Round): Promise<void> {
 }
 
 /** What goes wrong in one conversation. @returns the word for its claude */
-async function strikeOne({ server, state }: Stage, { fault }: Ask, { sent, conversation }: Said, pid: number) {
+async function strikeOne(
+  { server, state, within }: Stage,
+  { fault }: Ask,
+  { sent, conversation }: Said,
+  known: number | null,
+): Promise<Word> {
+  const pid = known ?? (await claudeOf(server, state, conversation));
   switch (fault) {
+    case "lose": {
+      if (known !== null) return fault;
+      const [plugin] = named(descendants(pid), / channel$/);
+      if (plugin === undefined) throw new Error("there is no plugin");
+      process.kill(plugin, "SIGKILL");
+      await within(gone([plugin]), "the plugin dies");
+      return "go on";
+    }
     case "kill":
     case "term":
       process.kill(pid, fault === "kill" ? "SIGKILL" : "SIGTERM");
@@ -251,9 +250,15 @@ async function strikeOne({ server, state }: Stage, { fault }: Ask, { sent, conve
   }
 }
 
+/** The process of a conversation's claude. */
+async function claudeOf(server: TestServer, state: string, conversation: Conversation): Promise<number> {
+  const session = (await (await control(server, state, `/${sessionKey(conversation)}`)).json()) as { pid: number };
+  return session.pid;
+}
+
 /** What goes wrong for all. @param goOn lets go of all that are held, and resolves when everything said has ended */
 async function strikeAll(stage: Stage, blow: Round["blow"], goOn: () => Promise<unknown>): Promise<void> {
-  const { server, clock, state } = stage;
+  const { server, clock, state, within } = stage;
   switch (blow) {
     case null:
       await goOn();
@@ -274,7 +279,7 @@ async function strikeAll(stage: Stage, blow: Round["blow"], goOn: () => Promise<
     case "lock database": {
       stage.mayLog = true;
       const database = new Database(join(state, "synthesis.db"));
-      database.run(`PRAGMA busy_timeout = ${PATIENCE_MS}`);
+      database.run(`PRAGMA busy_timeout = ${stage.claudes.patience}`);
       database.run("BEGIN IMMEDIATE");
       await goOn();
       database.run("ROLLBACK");
@@ -299,7 +304,7 @@ async function strikeAll(stage: Stage, blow: Round["blow"], goOn: () => Promise<
 
 async function restart(stage: Stage): Promise<void> {
   stage.server = await stage.start();
-  stage.rested = await count(stage.server);
+  stage.rested = await count(stage);
   stage.mayLog = false;
 }
 
@@ -310,20 +315,28 @@ function limitFiles(pid: number, bytes: string): void {
 }
 
 /** Holds what came of something said against what must. @param keeps the client says it again if it fails */
-async function check({ schedule }: Stage, said: Said, expected: Expected, keeps: boolean): Promise<void> {
+async function check(stage: Stage, said: Said, expected: Expected, keeps: boolean): Promise<void> {
+  const { schedule, claudes } = stage;
   const { conversation, ids, orders, sent } = said;
   const { told, history } = conversation;
   const outcome = await sent.over;
-  if (expected.told) told.push(...ids.filter((id) => !told.includes(id)));
-  const whole = wholeAnswer(answerOf(told, orders, schedule.mode), schedule.mode);
+  const news = expected.told ? ids.filter((id) => !told.includes(id)) : [];
+  const whole = wholeAnswer(answerOf([...told, ...news], orders, schedule.mode), schedule.mode);
+  // What died before it wrote a message down has forgotten it.
+  const isForgotten = expected.end === "failed" && !claudes.recordsAtOnce && !(await isRecorded(stage, said));
+  if (!isForgotten) told.push(...news);
   const wrong = difference(outcome, expected, whole);
-  if (wrong)
+  if (wrong) {
     throw new Wrong(`${ids} ${wrong}\nexpected: ${JSON.stringify(expected)}\nseen: ${JSON.stringify(outcome)}`);
+  }
   conversation.pending = expected.end === "failed" && keeps ? [...ids] : [];
   if (expected.end !== "answered") return;
   for (const id of ids) history.push({ role: "user", content: wordsOf(id) });
   history.push({ role: "assistant", content: outcome.text });
 }
+
+const isRecorded = async (stage: Stage, { conversation, ids }: Said) =>
+  (await recordOf(stage, conversation)).includes(ids.at(-1) ?? "");
 
 /** What is wrong with an outcome; null when nothing is. */
 function difference({ text, finished, errors, broken }: Outcome, expected: Expected, whole: string): string | null {
@@ -351,7 +364,8 @@ const control = (server: TestServer, state: string, path: string, method = "GET"
   });
 
 /** One row for each conversation, and its claude session is the one that has all that was said. */
-async function checkRows({ conversations, server, state, home }: Stage): Promise<void> {
+async function checkRows(stage: Stage): Promise<void> {
+  const { conversations, server, state, within } = stage;
   const database = new Database(join(state, "synthesis.db"), { readonly: true });
   const open = () => database.query("select id, state from turns where state in ('sent', 'running')").all();
   const written = async () => {
@@ -361,10 +375,7 @@ async function checkRows({ conversations, server, state, home }: Stage): Promise
     await (await control(server, state, "")).text();
   };
   await within(written(), "every turn has an end");
-  const rows = database.query("select key, claude_session as claudeSession from sessions").all() as {
-    key: string;
-    claudeSession: string;
-  }[];
+  const rows = database.query("select key from sessions").all() as { key: string }[];
   const past = database.query("select count(*) as count from past_sessions").get() as { count: number };
   database.close();
   const talked = conversations.filter(({ said }) => said > 0);
@@ -372,24 +383,36 @@ async function checkRows({ conversations, server, state, home }: Stage): Promise
   if (keys(rows.map(({ key }) => key)) !== keys(talked.map(({ key }) => `user:${key}`)) || past.count > 0) {
     throw new Wrong(`the sessions are ${JSON.stringify(rows)} and ${past.count} past ones`);
   }
-  for (const { key, told } of talked) {
-    const { claudeSession = "" } = rows.find((row) => row.key === `user:${key}`) ?? {};
-    const transcript = await findTranscript(claudeSession, home.env);
-    const prompts = transcript
-      ? readFileSync(transcript, "utf8")
-          .split("\n")
-          .filter((line) => /"promptId"/.test(line))
-      : [];
-    const recorded = prompts.flatMap((line) => line.match(MESSAGE_IDS) ?? []);
-    if (JSON.stringify(recorded) !== JSON.stringify(told)) {
-      throw new Wrong(`claude's record of ${key} has ${recorded}, and not ${told}`);
+  for (const conversation of talked) {
+    const { key, told } = conversation;
+    let recorded: string[] = [];
+    // The real claude is a little late with it.
+    for (let look = 0; look < LOOKS && recorded.join() !== told.join(); look += 1) {
+      if (look > 0) await Bun.sleep(50);
+      recorded = await recordOf(stage, conversation);
     }
+    if (recorded.join() !== told.join()) throw new Wrong(`claude's record of ${key} has ${recorded}, and not ${told}`);
   }
+}
+
+/** The messages in the record of the claude session that is a conversation's. */
+async function recordOf({ state, claudes }: Stage, { key }: Conversation): Promise<string[]> {
+  const database = new Database(join(state, "synthesis.db"), { readonly: true });
+  const query = database.query<{ id: string }, [string]>("select claude_session as id from sessions where key = ?");
+  const session = query.get(`user:${key}`);
+  database.close();
+  const transcript = await findTranscript(session?.id ?? "", claudes.home.env);
+  if (transcript === null) return [];
+  const rows = readFileSync(transcript, "utf8").trim().split("\n");
+  return rows.flatMap((row) => {
+    const { type, message } = JSON.parse(row);
+    return type === "user" && typeof message.content === "string" ? (message.content.match(MESSAGE_IDS) ?? []) : [];
+  });
 }
 
 /** Everything ends, and nothing is left. */
 async function end(stage: Stage): Promise<void> {
-  const { conversations, server, state, schedule, rested, home } = stage;
+  const { conversations, server, state, schedule, claudes, within } = stage;
   for (const conversation of conversations) {
     if (conversation.said === 0) continue;
     const deleted = control(server, state, `/${sessionKey(conversation)}`, "DELETE");
@@ -397,14 +420,14 @@ async function end(stage: Stage): Promise<void> {
     if (!response.ok) throw new Wrong(`${conversation.key} was not deleted: ${await response.text()}`);
   }
   // Claudes that are started ahead have theirs.
-  if (schedule.spares === 0) await within(isAsItWas(server, rested), "timers and descriptors are as before");
+  if (schedule.spares === 0) await within(isAsItWas(stage), "timers and descriptors are as before");
   checkLog(stage);
   const code = await within(server.stop(), "the server ends");
   if (code !== 0) throw new Wrong(`the server ended with ${code}`);
-  const gone = async () => {
-    while (findLeftovers(home.base).length > 0) await Bun.sleep(20);
+  const ended = async () => {
+    while (findLeftovers(claudes.home.base).length > 0) await Bun.sleep(20);
   };
-  await within(gone(), "all processes end");
+  await within(ended(), "all processes end");
   const left = [
     ...readdirSync(join(state, "run")),
     ...(existsSync(join(state, "server.lock.json")) ? ["the lock"] : []),
@@ -421,16 +444,16 @@ function checkLog({ server, mayLog }: Stage): void {
 }
 
 /** Some end a moment later. What may stay is its watch of claude's sessions, and the log of a database in use. */
-async function isAsItWas(server: TestServer, rested: Stage["rested"]): Promise<void> {
+async function isAsItWas(stage: Stage): Promise<void> {
   for (let left = true; left; ) {
-    const { timers, descriptors } = await count(server);
-    left = timers > rested.timers || descriptors > rested.descriptors + 3;
+    const { timers, descriptors } = await count(stage);
+    left = timers > stage.rested.timers || descriptors > stage.rested.descriptors + 3;
     if (left) await Bun.sleep(100);
   }
 }
 
 /** How many timers run in a server and how many descriptors it has open. */
-async function count(server: TestServer): Promise<{ timers: number; descriptors: number }> {
+async function count({ server, within }: Stage): Promise<{ timers: number; descriptors: number }> {
   const counted = server.log().match(/^count \d+:/gm)?.length ?? 0;
   process.kill(server.pid, "SIGUSR2");
   const line = await within(server.logged(new RegExp(`^count ${counted + 1}:`)), "the server counts its timers");

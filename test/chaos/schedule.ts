@@ -108,8 +108,8 @@ const round: fc.Arbitrary<Round> = fc.record({
 const fitsHere = (blow: Blow | null): Blow | null =>
   blow === "fill disk" && process.platform !== "linux" ? "lock database" : blow;
 
-/** @param mostSpares how many claudes may be started ahead */
-export const schedules = (mostSpares: number): fc.Arbitrary<Schedule> =>
+/** @param mostSpares how many claudes may be started ahead. @param claudes who plays it */
+export const schedules = (mostSpares: number, claudes: "stand-ins" | "real"): fc.Arbitrary<Schedule> =>
   fc
     .record({
       mode: fc.oneof(
@@ -122,7 +122,35 @@ export const schedules = (mostSpares: number): fc.Arbitrary<Schedule> =>
       clients: fc.array(fc.constantFrom("alone" as const, "whole" as const), { minLength: 3, maxLength: 3 }),
       rounds: fc.array(round, { minLength: 1, maxLength: 5 }),
     })
-    .map(possible);
+    .map((schedule) => possible(claudes === "real" ? forRealClaude(schedule) : schedule));
+
+/** What the real claude can be made to do by its model and by signals, and no more of it than a minute allows. */
+const forRealClaude = (schedule: Schedule): Schedule => ({
+  ...schedule,
+  mode: "live",
+  maxProcesses: Math.min(schedule.maxProcesses, 2),
+  rounds: schedule.rounds.slice(0, 3).map(({ asks, blow }) => ({
+    blow,
+    asks: asks.map((one): Ask => {
+      const { fault, behind, orders } = one;
+      const { count } = orders.messages[0] ?? { count: 1 };
+      return {
+        ...one,
+        fault: fault === "drop" || fault === "stall" ? "lose" : fault,
+        behind: Math.min(behind, 2),
+        orders: {
+          ...orders,
+          deaf: "never",
+          receipt: "once",
+          messages: [{ count, order: [...Array(count).keys()] }],
+          stop: "once",
+          end: orders.end === "is stubborn" ? "answers" : orders.end,
+          hold: orders.hold === "spoken" ? "spoken" : "received",
+        },
+      };
+    }),
+  })),
+});
 
 /** The schedule without what cannot be. */
 function possible(schedule: Schedule): Schedule {

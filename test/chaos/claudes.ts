@@ -1,0 +1,93 @@
+/** Who plays a schedule: stand-ins, which can be made to do anything, or the real claude, with a model under orders. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type ClaudeHome, createClaudeHome } from "../support/claude-home.ts";
+import { apiError, startMockAnthropic, text } from "../support/mock-anthropic.ts";
+import { REAL_CLAUDE } from "../support/server.ts";
+import { answerOf, FAILURE, MESSAGE_IDS, type Orders } from "./orders.ts";
+import type { OrdersDesk } from "./orders-desk.ts";
+
+const support = join(import.meta.dir, "../support");
+
+export interface Claudes {
+  readonly home: ClaudeHome;
+  /** How many times faster than ours time runs. */
+  readonly speed: number;
+  /** Settings and variables of the server. */
+  readonly env: Record<string, string>;
+  /** What a client is told when the model fails. */
+  readonly failure: string;
+  /** A message is in their record before they say that they have it. The real claude writes it down a while later. */
+  readonly recordsAtOnce: boolean;
+  /** Longer than anything may take, in ms of ours: on a busy machine all is slow. */
+  readonly patience: number;
+  stop(): Promise<void>;
+}
+
+/** @param mode how they answer */
+export function standIns(desk: OrdersDesk, mode: "live" | "tool"): Claudes {
+  const home = createClaudeHome({ api: "http://127.0.0.1:9" });
+  return {
+    home,
+    speed: 10,
+    env: {
+      SYNTHESIS_CLAUDE_BIN: standInProgram(home),
+      SYNTHESIS_READY_TIMEOUT_MS: "200000",
+      SYNTHESIS_RECEIPT_TIMEOUT_MS: "40000",
+      SYNTHESIS_PROGRESS_TIMEOUT_MS: "60000",
+      SYNTHESIS_BRIDGE_PING_MS: "3000",
+      SYNTHESIS_DRAIN_MS: "100000",
+      STAND_IN_ORDERS: desk.url,
+      STAND_IN_REPLY: mode === "tool" ? "frames" : "hooks",
+    },
+    failure: FAILURE,
+    recordsAtOnce: true,
+    patience: 30_000,
+    stop: async () => home.remove(),
+  };
+}
+
+/** The stand-in as a program; what the server asks of it at its start it answers without a start of its own. */
+function standInProgram({ base }: ClaudeHome): string {
+  const path = join(base, "claude");
+  const run = `exec '${process.execPath}' --preload '${support}/clock.ts' '${support}/stand-in-claude.ts' "$@"`;
+  const script = `#!/bin/sh\ncase "$1" in --version) echo 2.1.330;; auth) echo '{"loggedIn":true}';; *) ${run};; esac\n`;
+  writeFileSync(path, script, { mode: 0o755 });
+  return path;
+}
+
+/** The model says what it has been shown, as a stand-in says what it remembers. */
+export function realClaudes(desk: OrdersDesk): Claudes {
+  const mock = startMockAnthropic();
+  const home = createClaudeHome({ api: mock.url });
+  mock.on(/<channel /, async function* ({ asked, shown, closed }) {
+    const message = asked.match(MESSAGE_IDS)?.at(-1) ?? "";
+    const orders: Orders = desk.of(message);
+    const isHeld = async (point: Orders["hold"]) =>
+      orders.hold === point && (await desk.hold(message, null)) === "escape";
+    if (await isHeld("received")) await closed;
+    if (orders.end === "hangs") await closed;
+    const [pieces = []] = answerOf(shown.match(MESSAGE_IDS) ?? [], orders, "live");
+    if (orders.end === "fails") return void (yield apiError(429, "rate_limit_error", "slow", { "retry-after": "0" }));
+    for (const piece of pieces) yield text(piece);
+    if (await isHeld("spoken")) await closed;
+  });
+  return {
+    home,
+    speed: 1,
+    env: {
+      SYNTHESIS_CLAUDE_BIN: REAL_CLAUDE,
+      SYNTHESIS_READY_TIMEOUT_MS: "60000",
+      SYNTHESIS_RECEIPT_TIMEOUT_MS: "30000",
+      SYNTHESIS_PROGRESS_TIMEOUT_MS: "20000",
+      SYNTHESIS_DRAIN_MS: "40000",
+    },
+    failure: "rate_limited",
+    recordsAtOnce: false,
+    patience: 90_000,
+    stop: async () => {
+      await mock.stop();
+      home.remove();
+    },
+  };
+}
