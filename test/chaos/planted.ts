@@ -49,10 +49,10 @@ const PLANTED: [what: string, file: string, code: string, instead: string][] = [
     "",
   ],
   [
-    "a message is not sent again when the socket comes back",
-    "conversation/turn-run.ts",
-    'if (event.open && this.#phase === "sent") this.#send();',
-    "",
+    "what no hook has shown is left out",
+    "conversation/answer.ts",
+    "const rest = whole.slice(answer.text.length);",
+    'const rest = "";',
   ],
   [
     "the watch of a claude's log is never closed",

@@ -55,7 +55,7 @@ const pieces = fc.integer({ min: 1, max: 4 }).chain((count) => {
       { weight: 3, arbitrary: fc.constant(all) },
       fc.shuffledSubarray(all, { minLength: count }),
       one.map((lost) => all.filter((piece) => piece !== lost)),
-      one.map((twice) => [...all, twice]),
+      one.chain((twice) => fc.shuffledSubarray([...all, twice], { minLength: count + 1 })),
     ),
   });
 });
