@@ -180,7 +180,9 @@ async function play(stage: Stage, round: Round): Promise<void> {
       const { over } = lead.sent;
       if (ask.orders.hold === null) return void (await within(over, `${lead.ids} ends`));
       const arrived = stage.desk.held(lead.ids.at(-1) ?? "");
-      const claude = await within(Promise.race([arrived, over.then(() => null)]), `${lead.ids} comes to its point`);
+      // A client may have its answer before claude comes to its point; one that is told of an error waits in vain.
+      const early = over.then(({ finished }) => (finished > 0 ? arrived : null));
+      const claude = await within(Promise.race([arrived, early]), `${lead.ids} comes to its point`);
       if (!claude) return;
       for (let place = 0; place < ask.behind; place += 1) {
         const next = say(stage, lead.conversation, PLAIN, true);

@@ -197,13 +197,6 @@ function possibleAsk(ask: Ask, blow: Blow | null, { mode, clients }: Schedule): 
     // In tool mode the answer is complete with its last reply; in live mode with `Stop`.
     if (hold === "stopped" || (hold === "spoken" && mode === "tool")) hold = "received";
   }
-  // The next message would still be sent to it.
-  if (fault === "lose" && hold === "stopped") hold = "spoken";
-  // Without its plugin claude cannot reply in tool mode, and nobody would wait for it.
-  if (fault === "lose" && mode === "tool" && hold !== "inbound") {
-    end = "answers";
-    hold = "spoken";
-  }
   // A blow falls on turns that run, or are about to be seen to.
   const isTime = blow === "clock forward" || blow === "clock back";
   if (blow && hold !== "spoken" && hold !== null) hold = isTime && hold === "taken" ? "taken" : "received";
@@ -213,9 +206,16 @@ function possibleAsk(ask: Ask, blow: Blow | null, { mode, clients }: Schedule): 
   if (end !== "answers" || hold === "spoken") stop = stop === "early" ? "once" : stop;
   if (end !== "answers") stop = "once";
   if (behind > 0 && (hold === "inbound" || hold === "taken" || hold === "stopped")) hold = "received";
+  // Without its plugin claude cannot reply in tool mode, and nobody would wait for it.
+  if (fault === "lose" && mode === "tool" && hold !== "inbound") {
+    end = "answers";
+    hold = "spoken";
+  }
   // All that a client says with a message that it has not got the answer to is a question of its own.
   if (hold === null || clients[ask.conversation] === "whole") behind = 0;
   if (fault === null && !blow && behind === 0) hold = null;
   if (hold === null) fault = null;
-  return { ...ask, fault, behind, orders: { deaf, receipt, messages, stop, end, hold } };
+  // An answer that is not streamed waits for the end of its turn.
+  const stream = ask.stream || (mode === "tool" && blow !== null);
+  return { ...ask, fault, behind, stream, orders: { deaf, receipt, messages, stop, end, hold } };
 }

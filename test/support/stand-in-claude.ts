@@ -257,9 +257,15 @@ const claudeFor = (messageId: string): Claude => ({
     unanswered.delete(id);
   },
   forget: () => void seen.delete(messageId),
-  socket: (what) => {
+  socket: async (what) => {
     plugin = what === "drop" ? "there" : what === "lose" ? "lost" : "stalled";
-    if (what !== "stall") socket.terminate();
+    if (what === "drop") socket.terminate();
+    if (what !== "lose") return;
+    // Closed when the server has seen it: what it sends to a plugin that is just dying is lost.
+    const closed = Promise.withResolvers<void>();
+    socket.addEventListener("close", () => closed.resolve());
+    socket.close();
+    await closed.promise;
   },
 });
 

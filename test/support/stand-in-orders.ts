@@ -13,7 +13,7 @@ export interface Claude {
   /** Sends a reply and resolves when it is acknowledged. */
   reply(content: string, final: boolean): Promise<void>;
   /** Loses the socket. */
-  socket(what: "drop" | "lose" | "stall"): void;
+  socket(what: "drop" | "lose" | "stall"): Promise<void>;
   /** The message was lost with it: when it comes again it is new. */
   forget(): void;
 }
@@ -47,7 +47,7 @@ export async function obey(from: string, claude: Claude, content: string, id: st
     if (word === "escape") mustStop = true;
     else if (word !== "go on") {
       if (point === "inbound") claude.forget();
-      claude.socket(word);
+      await claude.socket(word);
       return point !== "inbound";
     }
     return true;
