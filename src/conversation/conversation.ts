@@ -334,6 +334,8 @@ export class Conversation {
     const { offer, input } = request;
     await process.offerTools(offer.catalogue);
     const transcriptAt = await this.#record.transcriptSize();
+    // The socket may have dropped meanwhile; it comes back, and nothing has been sent.
+    await process.isConnected();
     const isFresh = temperature === "cold" || temperature === "spare";
     const plan = planTurn(this.#record.told, request, isFresh);
     this.#carried = input.context.join("\n\n");
