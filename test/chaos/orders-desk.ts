@@ -6,6 +6,8 @@ interface Held {
   /** Null for the real claude, which does not say. */
   readonly pid: number | null;
   say(word: Word): void;
+  /** Resolves when it has lost its socket, as told. */
+  readonly obeyed: Promise<void>;
 }
 
 export interface OrdersDesk {
@@ -24,10 +26,13 @@ export interface OrdersDesk {
 export function openOrdersDesk(): OrdersDesk {
   const orders = new Map<string, Orders>();
   const holding = new Map<string, PromiseWithResolvers<Held>>();
+  const obeyed = new Map<string, PromiseWithResolvers<void>>();
   const of = (message: string) => orders.get(message) ?? PLAIN;
   const hold = (message: string, pid: number | null) => {
     const word = Promise.withResolvers<Word>();
-    holding.get(message)?.resolve({ pid, say: word.resolve });
+    const done = Promise.withResolvers<void>();
+    obeyed.set(message, done);
+    holding.get(message)?.resolve({ pid, say: word.resolve, obeyed: done.promise });
     // Whoever is held dies with it, or asks once.
     orders.set(message, { ...of(message), hold: null });
     return word.promise;
@@ -38,8 +43,15 @@ export function openOrdersDesk(): OrdersDesk {
     idleTimeout: 0,
     async fetch(request) {
       const { message, pid } = (await request.json()) as { message: string; point?: Point; pid: number };
-      const isQuestion = new URL(request.url).pathname === "/orders";
-      return Response.json(isQuestion ? of(message) : await hold(message, pid));
+      switch (new URL(request.url).pathname) {
+        case "/orders":
+          return Response.json(of(message));
+        case "/at":
+          return Response.json(await hold(message, pid));
+        default:
+          obeyed.get(message)?.resolve();
+          return Response.json({});
+      }
     },
   });
   return {

@@ -1,7 +1,8 @@
 /** Plays the schedule of a seed. */
 import fc from "fast-check";
-import { runSchedule, Wrong } from "./run.ts";
+import { runSchedule } from "./run.ts";
 import { type Schedule, schedules } from "./schedule.ts";
+import { type Who, Wrong } from "./stage.ts";
 
 /** Looking for a smaller schedule ends after so long, in ms. */
 const SHRINKING_MS = 120_000;
@@ -10,8 +11,6 @@ export interface Failure {
   readonly schedule: Schedule;
   readonly why: string;
 }
-
-type Who = "stand-ins" | "real";
 
 /**
  * @param who plays it

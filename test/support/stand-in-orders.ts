@@ -48,6 +48,7 @@ export async function obey(from: string, claude: Claude, content: string, id: st
     else if (word !== "go on") {
       if (point === "inbound") claude.forget();
       await claude.socket(word);
+      await ask("obeyed", { message });
       return point !== "inbound";
     }
     return true;
