@@ -14,7 +14,7 @@ import { REMEMBERED, type Turns } from "../store/turns.ts";
 import type { Request } from "./conversation.ts";
 import type { Identity } from "./identity.ts";
 import type { Pictures } from "./pictures.ts";
-import { isReset, type Told } from "./told.ts";
+import { brokeOffWith, isReset, type Told } from "./told.ts";
 import { allowedWorkspace } from "./workspace.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
@@ -183,11 +183,10 @@ export class ConversationRecord {
     if (!this.#row) return;
     const rows = this.#deps.turns.told(this.#row.claudeSession);
     const recorded = rows.every(({ state }) => state === "done") ? null : await this.#recorded();
-    for (const { id, traceId, prints, pastPrints, volatile, state, firstTextAt } of rows) {
+    for (const { id, traceId, prints, pastPrints, volatile, state, firstTextAt, errorCode } of rows) {
       const answered = state === "done";
       if (!answered && !recorded?.has(id)) continue;
-      const failed = state === "failed" && firstTextAt !== null ? "failed" : null;
-      const brokeOff = state === "lost" ? "lost" : failed;
+      const brokeOff = state === "lost" ? "lost" : brokeOffWith(errorCode, firstTextAt !== null);
       this.#told.push({ turn: id, traceId, prints, pastPrints, volatile, answered, brokeOff });
     }
   }

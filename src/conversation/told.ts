@@ -65,6 +65,14 @@ export type Past =
   | { readonly why: "taken back"; readonly count: number };
 
 /**
+ * Whether an answer broke off that ended with an error. Nothing did that had not begun; and what somebody has
+ * interrupted on purpose claude's own record says.
+ * @param code the error's
+ */
+export const brokeOffWith = (code: string | null, hasBegun: boolean): Told["brokeOff"] =>
+  hasBegun && code !== null && code !== "turn_interrupted" ? "failed" : null;
+
+/**
  * The turn in which claude has answered this already, or may have: the client asks again because the answer was
  * lost on its way.
  * @param told oldest first, as in all of these

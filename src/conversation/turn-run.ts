@@ -14,7 +14,7 @@ import type { HookBody } from "../wire/hooks.ts";
 import { isEven } from "./answer.ts";
 import type { Progress } from "./progress.ts";
 import type { Reply, ReplyPart } from "./reply.ts";
-import type { Told } from "./told.ts";
+import { brokeOffWith, type Told } from "./told.ts";
 import {
   isGathering,
   newTurn,
@@ -284,7 +284,7 @@ export class TurnRun {
     const { pastPrints, volatile } = message;
     const prints = [...message.prints, ...this.#answers];
     const answered = (this.#phase === "done" || this.#phase === "settling") && !this.#state.isGivenUp;
-    const brokeOff = this.#error !== null && this.#firstTextAt !== null ? "failed" : null;
+    const brokeOff = brokeOffWith(this.#error?.code ?? null, this.#firstTextAt !== null);
     return { turn: this.id, traceId, prints, pastPrints, volatile, answered, brokeOff };
   }
 
