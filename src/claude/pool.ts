@@ -147,8 +147,6 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
   function launch(spec: LaunchSpec): ClaudeProcess {
     try {
       if (stopping) throw shuttingDown();
-      const rival = spec.resume ? sessionFolder.holder(spec.claudeSession) : null;
-      if (rival !== null) throw sessionInUse(rival);
       const place = {
         port: port(),
         folder: join(paths.run, crypto.randomUUID()),
@@ -202,6 +200,11 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
   return {
     async start(spec, signal) {
       await places.take(signal);
+      const rival = spec.resume ? await sessionFolder.rival(spec.claudeSession) : null;
+      if (rival !== null) {
+        leavePlace();
+        throw sessionInUse(rival);
+      }
       const process = launch(spec);
       const noteReady = () => {
         if (!spec.resume) spares.noteBegun(spec);

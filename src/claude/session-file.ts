@@ -9,6 +9,10 @@ import { z } from "zod";
 import { configFolder } from "./transcript.ts";
 import { type Watch, watchChanges } from "./watch.ts";
 
+/** One that has been killed, or is told to end, gets a moment to be gone: so many looks, so many ms apart. */
+const LOOKS = 10;
+const LOOK_AGAIN_MS = 100;
+
 export interface SessionStatus {
   readonly status: string;
   /** When it became that, Unix time in ms. */
@@ -55,8 +59,16 @@ export class SessionFolder {
     return { status: file.status, since: file.statusUpdatedAt };
   }
 
-  /** The process id of a running claude that has this session open; null when none has. */
-  holder(claudeSession: string): number | null {
+  /** The process id of another claude that has this session open; null when none has, or it is just ending. */
+  async rival(claudeSession: string): Promise<number | null> {
+    for (let looks = 0; ; looks += 1) {
+      const pid = this.#holder(claudeSession);
+      if (pid === null || looks === LOOKS) return pid;
+      await Bun.sleep(LOOK_AGAIN_MS);
+    }
+  }
+
+  #holder(claudeSession: string): number | null {
     const files = existsSync(this.#folder) ? readdirSync(this.#folder).filter((name) => /^\d+\.json$/.test(name)) : [];
     for (const name of files) {
       const file = this.#parse(name);
@@ -119,8 +131,8 @@ function hasStarted(pid: number, procStart: string | undefined): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     // The second field is the program's name in brackets, which may hold anything; the 22nd is the start time.
-    const startTime = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-    return procStart === undefined || procStart === startTime;
+    const [state = "", ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return !/[ZX]/.test(state) && (procStart === undefined || procStart === fields[18]);
   } catch {
     // Gone in the meantime.
     return false;
@@ -129,9 +141,10 @@ function hasStarted(pid: number, procStart: string | undefined): boolean {
 
 /** Elsewhere `ps` says to the second when a process began: one that is younger than the file is another one. */
 function wasThere(pid: number, startedAt: number): boolean {
-  const { stdout } = Bun.spawnSync(["ps", "-o", "lstart=", "-p", `${pid}`], {
+  const { stdout } = Bun.spawnSync(["ps", "-o", "stat=,lstart=", "-p", `${pid}`], {
     env: { ...process.env, LC_ALL: "C" },
   });
-  const began = Date.parse(stdout.toString());
-  return Number.isNaN(began) || began <= startedAt + 2_000;
+  const [state = "", ...words] = stdout.toString().trim().split(/\s+/);
+  const began = Date.parse(words.join(" "));
+  return !state.startsWith("Z") && (Number.isNaN(began) || began <= startedAt + 2_000);
 }
