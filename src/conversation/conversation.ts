@@ -267,7 +267,7 @@ export class Conversation {
 
   /** Resolves when no turn runs and no change is being made. */
   async idle(): Promise<void> {
-    while (this.#run) await this.#run.over;
+    while (this.#run) await Promise.all([this.#run.over, this.#run.freed]);
     await Promise.allSettled(this.#ending);
   }
 

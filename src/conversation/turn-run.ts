@@ -31,6 +31,10 @@ const log = getLogger(["synthesis", "turn"]);
 const INTERRUPT_MS = 5_000;
 /** Escape is pressed again when claude still works after this. */
 const PRESS_AGAIN_MS = 1_500;
+/** A key may lie in claude's terminal for so long. Whatever claude has taken up by then, it stops. */
+const KEY_MS = 500;
+/** The clock on the wall and the steady one drift apart by less. */
+const CLOCK_SET_MS = 1_000;
 /** `Stop` comes within milliseconds of claude's being idle. */
 const LOST_STOP_MS = 3_000;
 /** How long claude may take to record a message with calls in it; what has come by then goes out without the rest. */
@@ -104,8 +108,10 @@ export class TurnRun {
   #firstTextAt: number | null = null;
   #reading = false;
   #interruptedAt = 0;
-  /** claude's own word when it received the message, and when it was told to stop: another one is news. */
-  #statusBefore: SessionStatus | null = null;
+  #keys = 0;
+  #pressedAt = 0;
+  /** When claude was sent the message, had it, or was told to stop: that it was idle before then says nothing. */
+  #workedAt: { wall: number; steady: number; status: SessionStatus | null } = { wall: 0, steady: 0, status: null };
 
   constructor(deps: TurnRunDeps) {
     this.#deps = deps;
@@ -183,6 +189,7 @@ export class TurnRun {
       turns.ended(this.id, { state: "failed", at: Date.now(), firstTextAt: null, errorCode: "message_not_received" });
       return false;
     }
+    this.#noteWork();
     log.info("message sent", { session: sessionKey, turn: this.id, pid: process.pid, characters: text.length });
     reply.sent = true;
     this.#armDeadline();
@@ -240,10 +247,20 @@ export class TurnRun {
     }
   }
 
-  /** claude says that it is idle, and has not said so before. */
+  #noteWork(): void {
+    this.#workedAt = { wall: Date.now(), steady: performance.now(), status: this.#deps.process.status };
+  }
+
+  /**
+   * claude says that it has gone idle since then. It says so by the clock on the wall; when that has been set
+   * meanwhile, any other word than the last one is news.
+   */
   get #hasGoneIdle(): boolean {
     const { status } = this.#deps.process;
-    return status?.status === "idle" && !Bun.deepEquals(status, this.#statusBefore);
+    if (status?.status !== "idle") return false;
+    const { wall, steady, status: before } = this.#workedAt;
+    const jump = Date.now() - wall - (performance.now() - steady);
+    return Math.abs(jump) > CLOCK_SET_MS ? !Bun.deepEquals(status, before) : status.since > wall;
   }
 
   /** Whether claude works on it under this prompt. */
@@ -302,9 +319,10 @@ export class TurnRun {
   }
 
   #reduce(event: TurnEvent): void {
-    const before = this.#phase;
+    const { phase: before, taken } = this.#state;
     const [state, outputs] = reduceTurn(this.#state, event);
     this.#state = state;
+    if (state.taken && !taken) this.#noteWork();
     if (state.spoken) this.#firstTextAt ??= Date.now();
     for (const output of outputs) this.#put(output);
     this.#sign.resolve();
@@ -327,7 +345,6 @@ export class TurnRun {
     const reply = this.#reply;
     switch (output.type) {
       case "received":
-        this.#statusBefore = process.status;
         turns.receive(this.id, sessionKey, Date.now(), output.promptId);
         this.#armDeadline();
         break;
@@ -358,13 +375,13 @@ export class TurnRun {
         break;
       case "interrupt":
         this.#interruptedAt = performance.now();
-        this.#statusBefore = process.status;
+        this.#noteWork();
         this.#armDeadline();
-        process.pressEscape();
+        this.#pressEscape();
         void this.#awaitInterruption();
         break;
       case "free":
-        this.#free.resolve();
+        this.#setFree();
         break;
       case "unsolicited":
         log.warning("reply ignored: nobody waits for it", { session: sessionKey, turn: this.id });
@@ -376,6 +393,20 @@ export class TurnRun {
         this.#reading = true;
         void this.#readTranscript(output.path);
     }
+  }
+
+  #pressEscape(): void {
+    this.#keys += 1;
+    this.#pressedAt = performance.now();
+    this.#deps.process.pressEscape();
+  }
+
+  /** claude can have the next message, unless it has yet to read a key: it was done already, or had read one before. */
+  #setFree(): void {
+    const read = this.#phase === "settling" || this.#phase === "done" ? 0 : 1;
+    const wait = this.#pressedAt + KEY_MS - performance.now();
+    if (this.#keys > read && wait > 0) setTimeout(this.#free.resolve, wait);
+    else this.#free.resolve();
   }
 
   /** Ends the client's answer with `last`; the turn waits for its next request. */
@@ -523,9 +554,10 @@ export class TurnRun {
       const path = await findTranscript();
       const promptId = path && findPrompt(path, this.id, transcriptAt);
       if (!promptId || !this.#awaitsReceipt) return;
+      const sentAt = this.#workedAt;
       this.#reduce({ type: "receipt", promptId });
-      // When it was taken up is not known; if claude is idle by now, it is done with it.
-      if (this.#phase === "running") this.#statusBefore = null;
+      // When it was taken up is not known; if claude has gone idle since it was sent, it is done with it.
+      if (this.#phase === "running") this.#workedAt = sentAt;
       this.#checkIdle();
     } catch (error) {
       this.#noteUnreadable(error);
@@ -595,7 +627,7 @@ export class TurnRun {
       process.kill();
     } else {
       // A key can be lost. While claude works a second one does no harm; at its prompt it would.
-      if (status?.status === "busy") process.pressEscape();
+      if (status?.status === "busy") this.#pressEscape();
       this.#armDeadline();
     }
   }

@@ -81,6 +81,13 @@ test("a message that comes instead ends the wait, and is answered", async () => 
   );
 });
 
+test("a message that comes instead is not stopped by the key that was for the turn before it", async () => {
+  await using world = await createWorld({ standIn: true });
+  await send(world, ask("call 2 late", { user: "me", ...TOOLS }));
+  const instead = await send(world, ask("hang 1000", { user: "me", ...TOOLS }));
+  expect(instead.content).toBe("You said: hang 1000");
+});
+
 test("a client that leaves before it has its calls stops claude", async () => {
   await using world = await createWorld({ standIn: true });
   const { calls } = await call(world, "me");

@@ -5,9 +5,10 @@
  *
  * A message may say what to do: `lines <n>` answers with n lines, `exit` ends the process, `exit later` when it has
  * recorded the message and not said so, `forget` when it has said so and not recorded it, `deaf` is never received,
- * `deaf once` only when it is sent again, `hang` is received and worked on until Escape, `grow <n>` takes n MB of
- * memory from then on, `call <n>` calls a tool it is offered n times, together, and says the results, `draw <n>` writes
- * n lines on its terminal and is echoed, as anything else is. Like claude it draws its screen anew when its terminal
+ * `deaf once` only when it is sent again, `hang` is received and worked on until Escape, `hang <n>` for n ms at most,
+ * `grow <n>` takes n MB of memory from then on, `call <n>` calls a tool it is offered n times, together, and says the
+ * results, `call <n> late` also reads its keys late, `draw <n>` writes n lines on its terminal and is echoed, as
+ * anything else is. Like claude it draws its screen anew when its terminal
  * changes its size. Where STAND_IN_ORDERS is an address, it asks there instead, and its plugin comes back when its
  * socket drops.
  */
@@ -49,6 +50,8 @@ const status = (status: "busy" | "idle") =>
   );
 status("idle");
 let pressed = Promise.withResolvers<void>();
+/** How long a key lies in the terminal. */
+let keyMs = 0;
 let drawn: string[] = [];
 const taken: Buffer[] = [];
 // Lets a test speak to the bridge in this process's name.
@@ -129,20 +132,25 @@ async function turn(content: string, messageId: string, again: boolean): Promise
   if (command === "exit later") process.exit(7);
   await hook({ hook_event_name: "UserPromptSubmit", prompt_id, prompt });
   if (command === "forget") process.exit(7);
-  if (command === "hang") {
-    await pressed.promise;
-    row({
-      type: "user",
-      message: { role: "user", content: [{ type: "text", text: "[Request interrupted by user]" }] },
-    });
-    status("idle");
-    return;
+  const hang = /^hang ?(\d*)/.exec(command);
+  if (hang) {
+    const limit = hang[1] ? [Bun.sleep(Number(hang[1])).then(() => "over")] : [];
+    const outcome = await Promise.race([pressed.promise, ...limit]);
+    if (outcome === undefined) {
+      row({
+        type: "user",
+        message: { role: "user", content: [{ type: "text", text: "[Request interrupted by user]" }] },
+      });
+      status("idle");
+      return;
+    }
   }
   const grow = Number(/^grow (\d+)/.exec(command)?.[1] ?? 0);
   // Written to: memory that nobody has touched does not count.
   if (grow > 0) taken.push(Buffer.alloc(grow * 1024 * 1024, 1));
   const calls = Number(/^call (\d+)/.exec(command)?.[1] ?? 0);
   if (calls > 0) {
+    keyMs = command.endsWith("late") ? 200 : 0;
     const outcome = await Promise.race([callTools(calls, prompt_id), pressed.promise]);
     if (outcome === undefined) {
       row({
@@ -275,7 +283,7 @@ process.stdout.on("resize", () => {
 });
 process.stdin.setRawMode(true);
 process.stdin.on("data", (bytes) => {
-  if (bytes.toString() === "\x1b") pressed.resolve();
+  if (bytes.toString() === "\x1b") setTimeout(() => pressed.resolve(), keyMs);
 });
 const end = (code: number) => {
   rmSync(sessionFile, { force: true });
