@@ -25,6 +25,8 @@ const CLIENTS = [1, 16, 64];
 const LINES = 5_000;
 /** After so long without a turn the server has given back what it no longer needs. */
 const REST_MS = 3_000;
+/** claude is ready for a message before it is done with its start; a spare has had that time when it is needed. */
+const SETTLE_MS = 2_000;
 
 const base = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-bench-")));
 const claude = standInClaude(base);
@@ -227,6 +229,7 @@ await ask(ahead, "0", "hello");
 for (let round = 1; round <= 5; round += 1) {
   const ready = new RegExp(`(claude ready.*"spare:[\\s\\S]*){${round}}`);
   while (!ready.test(ahead.log())) await Bun.sleep(50);
+  await Bun.sleep(SETTLE_MS);
   spare.push(await timed(() => ask(ahead, `${round}`, "hello")));
 }
 await ahead.stop();
