@@ -110,7 +110,7 @@ export class TurnRun {
   #interruptedAt = 0;
   #keys = 0;
   #pressedAt = 0;
-  /** When claude was sent the message, had it, or was told to stop: that it was idle before then says nothing. */
+  /** When claude was sent the message, had it, or was told to stop: that it was idle before says nothing. */
   #workedAt: { wall: number; steady: number; status: SessionStatus | null } = { wall: 0, steady: 0, status: null };
 
   constructor(deps: TurnRunDeps) {
@@ -252,15 +252,15 @@ export class TurnRun {
   }
 
   /**
-   * claude says that it has gone idle since then. It says so by the clock on the wall; when that has been set
-   * meanwhile, any other word than the last one is news.
+   * claude says that it has gone idle since then. It says so by the clock on the wall, to the millisecond; when that
+   * has been set meanwhile, any other word than the last one is news.
    */
   get #hasGoneIdle(): boolean {
     const { status } = this.#deps.process;
     if (status?.status !== "idle") return false;
     const { wall, steady, status: before } = this.#workedAt;
     const jump = Date.now() - wall - (performance.now() - steady);
-    return Math.abs(jump) > CLOCK_SET_MS ? !Bun.deepEquals(status, before) : status.since > wall;
+    return Math.abs(jump) > CLOCK_SET_MS ? !Bun.deepEquals(status, before) : status.since >= wall;
   }
 
   /** Whether claude works on it under this prompt. */

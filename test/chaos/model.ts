@@ -1,4 +1,5 @@
 /** What must become of a message, by its schedule alone. */
+import type { Orders } from "./orders.ts";
 import type { Ask, Round, Schedule } from "./schedule.ts";
 
 export interface Expected {
@@ -12,15 +13,19 @@ export interface Expected {
 const ANSWERED: Expected = { end: "answered", errors: [], told: true };
 const failed = (told: boolean, ...errors: string[]): Expected => ({ end: "failed", errors, told });
 
+/** Whether the answer is complete while claude is held. */
+export const isAnsweredAt = ({ hold, stop, end }: Orders, mode: Schedule["mode"]): boolean =>
+  end === "answers" && (hold === "stopped" ? stop !== "lost" || mode === "tool" : hold === "spoken" && mode === "tool");
+
 /** Of a round's own messages. @param failure what the client is told of a model that fails */
 export function expectedOf({ orders, fault }: Ask, { blow }: Round, { mode }: Schedule, failure: string): Expected {
-  const { deaf, hold, stop, end } = orders;
+  const { deaf, hold, end } = orders;
   if (deaf === "always") return failed(false, "message_not_received");
-  const isAnswered = hold === "stopped" ? stop !== "lost" || mode === "tool" : hold === "spoken" && mode === "tool";
+  const isAnswered = isAnsweredAt(orders, mode);
   switch (fault) {
     case "kill":
     case "term":
-      return isAnswered && end === "answers" ? ANSWERED : failed(hold !== "inbound", "claude_exited");
+      return isAnswered ? ANSWERED : failed(hold !== "inbound", "claude_exited");
     case "lose":
       if (hold === "inbound") return failed(false, "message_not_received");
       break;
@@ -29,8 +34,7 @@ export function expectedOf({ orders, fault }: Ask, { blow }: Round, { mode }: Sc
     case "interrupt":
       return failed(true, "turn_interrupted");
   }
-  if (blow === "kill server" && hold !== null)
-    return isAnswered && end === "answers" ? ANSWERED : failed(true, "broken");
+  if (blow === "kill server" && hold !== null) return isAnswered ? ANSWERED : failed(true, "broken");
   if (end === "fails") return failed(true, failure);
   if (end === "answers") return ANSWERED;
   return blow === "end server" && hold !== null

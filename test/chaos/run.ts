@@ -1,6 +1,6 @@
 /** Plays one schedule, and holds what happens against what must. */
 import { type Outcome, type Sent, send } from "./client.ts";
-import { type Expected, expectedBehind, expectedOf } from "./model.ts";
+import { type Expected, expectedBehind, expectedOf, isAnsweredAt } from "./model.ts";
 import { answerOf, type Orders, PLAIN, wholeAnswer } from "./orders.ts";
 import { checkRows, endAll } from "./remains.ts";
 import type { Round, Schedule } from "./schedule.ts";
@@ -72,6 +72,8 @@ async function play(stage: Stage, round: Round): Promise<void> {
       const early = over.then(({ finished }) => (finished > 0 ? arrived : null));
       const claude = await within(Promise.race([arrived, early]), `${lead.ids} comes to its point`);
       if (!claude) return;
+      // The server has the whole answer and may be killed before its client has.
+      if (round.blow === "kill server" && isAnsweredAt(ask.orders, stage.schedule.mode)) await within(over, "it ends");
       for (let place = 0; place < ask.behind; place += 1) {
         const next = say(stage, lead.conversation, PLAIN, true);
         behind.push(next);
