@@ -42,6 +42,8 @@ const LISTING_MS = 3_000;
 const RESIZED_MS = 50;
 /** From SIGTERM to SIGKILL. */
 const KILL_AFTER_MS = 5_000;
+/** The same when claude has said that its session has ended: what it then may still wait for is its telemetry. */
+const KILL_ENDED_AFTER_MS = 1_000;
 
 export type ProcessState = "starting" | "ready" | "draining" | "gone";
 
@@ -348,6 +350,7 @@ export class ClaudeProcess implements ConnectionOwner {
   receiveHook(hook: HookBody): void {
     this.lastActiveAt = performance.now();
     this.noteSign();
+    if (hook.hook_event_name === "SessionEnd" && this.#state === "draining") this.#killAfter(KILL_ENDED_AFTER_MS);
     this.onEvent({ type: "hook", hook });
   }
 
@@ -443,9 +446,14 @@ export class ClaudeProcess implements ConnectionOwner {
       this.#whenReady.reject(new ApiError("claude_not_ready", "Claude Code was stopped before it was ready.", null, 1));
       this.#state = "draining";
       this.#child.kill("SIGTERM");
-      this.#killTimer = setTimeout(() => this.#child.kill("SIGKILL"), KILL_AFTER_MS);
+      this.#killAfter(KILL_AFTER_MS);
     }
     return this.exited;
+  }
+
+  #killAfter(ms: number): void {
+    clearTimeout(this.#killTimer);
+    this.#killTimer = setTimeout(() => this.#child.kill("SIGKILL"), ms);
   }
 
   /** Ends it at once. */

@@ -288,6 +288,18 @@ describe("delete", () => {
     expect(await json(await control(at("user:me")))).toMatchObject({ turns: 1, past_sessions: [] });
   });
 
+  test("waits for a claude that says nothing, and not as long for one that has ended its session and stays", async () => {
+    await say("stay", "silent");
+    await say("stay ended", "ended");
+    const order: string[] = [];
+    const remove = async (user: string) => {
+      expect((await control(at(`user:${user}`), "DELETE")).ok).toBe(true);
+      order.push(user);
+    };
+    await Promise.all([remove("silent"), remove("ended")]);
+    expect(order).toEqual(["ended", "silent"]);
+  });
+
   test("removes claude's records, too, when it is told to", async () => {
     await say("hello");
     await control(`${at("user:me")}/reset`, "POST");

@@ -7,10 +7,10 @@
  * recorded the message and not said so, `forget` when it has said so and not recorded it, `deaf` is never received,
  * `deaf once` only when it is sent again, `hang` is received and worked on until Escape, `hang <n>` for n ms at most,
  * `grow <n>` takes n MB of memory from then on, `call <n>` calls a tool it is offered n times, together, and says the
- * results, `call <n> late` also reads its keys late, `draw <n>` writes n lines on its terminal and is echoed, as
- * anything else is. Like claude it draws its screen anew when its terminal
- * changes its size. Where STAND_IN_ORDERS is an address, it asks there instead, and its plugin comes back when its
- * socket drops.
+ * results, `call <n> late` also reads its keys late, `draw <n>` writes n lines on its terminal, `stay` outlives SIGTERM,
+ * and `stay ended` does so once it has said that its session has ended; all but the first few are echoed, as anything
+ * else is. Like claude it draws its screen anew when its terminal changes its size. Where STAND_IN_ORDERS is an address,
+ * it asks there instead, and its plugin comes back when its socket drops.
  */
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -53,6 +53,7 @@ let pressed = Promise.withResolvers<void>();
 /** How long a key lies in the terminal. */
 let keyMs = 0;
 let drawn: string[] = [];
+let stays: string | null = null;
 const taken: Buffer[] = [];
 // Lets a test speak to the bridge in this process's name.
 if (process.env.STAND_IN_ENV) appendFileSync(process.env.STAND_IN_ENV, `${JSON.stringify(process.env)}\n`);
@@ -145,6 +146,7 @@ async function turn(content: string, messageId: string, again: boolean): Promise
       return;
     }
   }
+  stays = /^stay( ended)?$/.exec(command)?.[0] ?? null;
   const grow = Number(/^grow (\d+)/.exec(command)?.[1] ?? 0);
   // Written to: memory that nobody has touched does not count.
   if (grow > 0) taken.push(Buffer.alloc(grow * 1024 * 1024, 1));
@@ -289,5 +291,8 @@ const end = (code: number) => {
   rmSync(sessionFile, { force: true });
   process.exit(code);
 };
-process.on("SIGTERM", () => end(143));
+process.on("SIGTERM", () => {
+  if (stays === null) end(143);
+  else if (stays === "stay ended") void hook({ hook_event_name: "SessionEnd" });
+});
 process.on("SIGHUP", () => end(129));
