@@ -6,16 +6,24 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
+/** One may start another while it is looked for; who does so more often than this is left to the next look. */
+const LOOKS = 5;
+
 /** Ends every process of ours whose environment has `marker` in it, except this one. */
 export function endLeftovers(marker: string): void {
-  for (const pid of findLeftovers(marker)) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch (error) {
-      // ESRCH: gone in the meantime. EPERM: it has become another user's.
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== "ESRCH" && code !== "EPERM") throw error;
-    }
+  for (let look = 0, found = findLeftovers(marker); look < LOOKS && found.length > 0; look += 1) {
+    for (const pid of found) kill(pid);
+    found = findLeftovers(marker);
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    // ESRCH: gone in the meantime. EPERM: it has become another user's.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ESRCH" && code !== "EPERM") throw error;
   }
 }
 

@@ -12,13 +12,15 @@ import type { Effort } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import { readPictures } from "../openai/pictures.ts";
 import type { SessionRow } from "../store/schema.ts";
-import { channelMessageId, type HookBody, type Verdict } from "../wire/hooks.ts";
-import { type ChatQuestion, questionText, readVerdict } from "./chat-verdict.ts";
+import type { Verdict } from "../wire/hooks.ts";
+import { type ChatQuestion, readVerdict } from "./chat-verdict.ts";
+import { ForeignPrompts } from "./foreign-prompts.ts";
 import { type Affinity, type Identity, isForgotten } from "./identity.ts";
 import { messageText } from "./message.ts";
 import type { Offer } from "./offer.ts";
-import type { Pending, PermissionQuestion, Permissions } from "./permissions.ts";
+import type { Permissions } from "./permissions.ts";
 import { type Progress, progressOf } from "./progress.ts";
+import { Questions, USER_SPOKE } from "./questions.ts";
 import { ConversationRecord, type RecordDeps } from "./record.ts";
 import type { Reply, Temperature } from "./reply.ts";
 import { isAnswerTo, partResults, type SaveFile, toolResults } from "./results.ts";
@@ -34,7 +36,6 @@ const FORGOTTEN =
   "[synthesis: Claude Code's record of this conversation is gone; it has forgotten what was said before.]\n\n";
 
 const NO_CLIENT = "The chat's program is not waiting for anything now.";
-const USER_SPOKE = "The person has spoken instead.";
 
 export interface Request extends Question {
   readonly reply: Reply;
@@ -85,9 +86,11 @@ export class Conversation {
   readonly #runs = new Set<TurnRun>();
   /** Changes that are being made. */
   readonly #ending = new Set<Promise<void>>();
-  /** Prompts that claude works on and that no request of ours has brought. */
-  readonly #foreign = new Set<string>();
-  #foreignOver = Promise.withResolvers<void>();
+  readonly #foreign = new ForeignPrompts(() => {
+    // Others may be waiting for its place.
+    if (!this.isBusy) this.#deps.pool.noteIdle();
+  });
+  readonly #questions: Questions;
   #working = false;
   #sentAt = 0;
   #serving: Request | null = null;
@@ -96,10 +99,6 @@ export class Conversation {
   #joining = false;
   /** What the client last wanted known with a message. */
   #carried = "";
-  /** The question with which the client's answer has ended. */
-  #asked: ChatQuestion | null = null;
-  /** Resolves when the question before is answered. */
-  #asking: Promise<void> = Promise.resolve();
   /** Why nothing more is taken; null while it is. */
   #refused: ApiError | null = null;
   #process: ClaudeProcess | null = null;
@@ -108,6 +107,7 @@ export class Conversation {
     this.#deps = deps;
     this.#watcher = watcher;
     this.#record = new ConversationRecord(identity, deps);
+    this.#questions = new Questions(deps);
     this.#progress = progressOf(deps.config, deps.env);
   }
 
@@ -118,7 +118,7 @@ export class Conversation {
 
   /** A turn is starting or runs, or claude works on something of its own. */
   get isBusy(): boolean {
-    return this.#serving !== null || this.#foreign.size > 0;
+    return this.#serving !== null || this.#foreign.isAny;
   }
 
   get hasProcess(): boolean {
@@ -127,7 +127,8 @@ export class Conversation {
 
   /** Whether a request brings what the turn that runs waits for: then it goes past the queue. */
   awaits({ input, sender }: Pick<Request, "input" | "sender">): boolean {
-    if (this.#asked) return readVerdict(input, sender, this.#asked) !== null;
+    const { asked } = this.#questions;
+    if (asked) return readVerdict(input, sender, asked) !== null;
     return this.#awaited ? isAnswerTo(input, this.#awaited) : false;
   }
 
@@ -138,13 +139,14 @@ export class Conversation {
 
   /** For people: `cold` has no claude that could take a message. */
   get state(): "idle" | "busy" | "starting" | "cold" {
-    if (this.#run || this.#foreign.size > 0) return "busy";
+    if (this.#run || this.#foreign.isAny) return "busy";
     if (this.#serving) return "starting";
     return this.#process?.state === "ready" ? "idle" : "cold";
   }
 
   ask(request: Request): void {
-    if (this.#run && this.#asked) this.#askAsked(this.#run, this.#asked, request);
+    const { asked } = this.#questions;
+    if (this.#run && asked) this.#askAsked(this.#run, asked, request);
     else if (this.#run && this.#awaited) this.#askParked(this.#run, this.#awaited, request);
     else this.#enqueue(request);
   }
@@ -177,9 +179,9 @@ export class Conversation {
   /** A request while a question of claude's waits. What is no answer to it is a no, and the next turn. */
   #askAsked(run: TurnRun, asked: ChatQuestion, request: Request): void {
     const { input, sender, reply } = request;
+    this.#questions.close();
     const { id } = asked.pending;
     const behavior = readVerdict(input, sender, asked);
-    this.#asked = null;
     if (behavior) {
       reply.open("warm");
       run.goOn(reply, input.newPrints);
@@ -234,7 +236,7 @@ export class Conversation {
     else if (this.#serving) {
       this.#serving.reply.fail(error);
       this.#serving.reply.leave();
-    } else if (this.#foreign.size > 0 && this.#process?.status?.status === "busy") this.#process.pressEscape();
+    } else if (this.#foreign.isAny && this.#process?.status?.status === "busy") this.#process.pressEscape();
     else return false;
     return true;
   }
@@ -410,7 +412,7 @@ export class Conversation {
       launchHash(current.spec.choice, this.#deps.config) === session.launchHash &&
       !current.isShared &&
       (await current.isConnected()) &&
-      (await this.#foreignEnds(reply.left))
+      (await this.#foreignEnd(reply.left))
     ) {
       // It may have ended during the waits.
       if (current.state === "ready" && current.connected) return [current, "warm", session.claudeSession];
@@ -487,22 +489,20 @@ export class Conversation {
   }
 
   /** Waits until claude is done with prompts that are not ours. False when that takes longer than a turn may. */
-  async #foreignEnds(left: AbortSignal): Promise<boolean> {
-    if (this.#foreign.size === 0) return true;
-    const given = AbortSignal.any([left, AbortSignal.timeout(this.#deps.config.turnTimeoutMs)]);
-    const giveUp = Promise.withResolvers<void>();
-    given.addEventListener("abort", () => giveUp.resolve());
-    while (this.#foreign.size > 0 && !given.aborted) await Promise.race([this.#foreignOver.promise, giveUp.promise]);
-    return this.#foreign.size === 0;
+  async #foreignEnd(left: AbortSignal): Promise<boolean> {
+    if (!this.#foreign.isAny) return true;
+    return this.#foreign.end(AbortSignal.any([left, AbortSignal.timeout(this.#deps.config.turnTimeoutMs)]));
   }
 
   #takeEvent(process: ClaudeProcess, event: ClaudeEvent): void {
-    if (event.type === "hook") this.#noteForeign(event.hook);
+    if (event.type === "hook") {
+      this.#foreign.note(event.hook, (message) => [...this.#runs].some(({ id }) => id === message));
+    }
     // A person at claude's terminal may interrupt a prompt, and no hook says so.
     else if (event.type === "status") {
-      if (this.#foreign.size > 0 && process.status?.status === "idle") this.#endForeign(() => true);
+      if (this.#foreign.isAny && process.status?.status === "idle") this.#foreign.endAll();
     } else if (event.type === "exit") {
-      this.#endForeign(() => true);
+      this.#foreign.endAll();
       if (this.#process === process) this.#process = null;
     }
     if (event.type === "call") this.#takeCall(process, event);
@@ -516,8 +516,7 @@ export class Conversation {
     else process.answerCall(event.call.id, [{ type: "text", text: NO_CLIENT }], true);
   }
 
-  /** Puts a question of claude's to whom it may concern. */
-  async #askPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict> {
+  #askPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict> {
     const run = [...this.#runs].find((one) => one.isPrompt(hook.prompt_id));
     const question = {
       session: this.identity.key,
@@ -526,69 +525,6 @@ export class Conversation {
       input: hook.tool_input,
       sender: this.#serving?.sender ?? null,
     };
-    const { permissions, config } = this.#deps;
-    if (run && !run.isSilent && config.permissions === "chat" && question.sender !== null) {
-      return this.#askInChat(run, question, AbortSignal.any([signal, run.ended]));
-    }
-    if (!run || run.isSilent || config.permissions !== "ask") {
-      run?.note(
-        `[synthesis: claude asked to use ${hook.tool_name}, which is not among its allowed tools, and was refused.]`,
-      );
-      return permissions.refuse(question);
-    }
-    const asked = ({ id, description }: Pending) =>
-      run.note(
-        `[synthesis: claude asks to use ${description}. It waits for \`synthesis permissions allow ${id}\` or \`deny ${id}\`.]`,
-      );
-    return permissions.ask(question, asked, AbortSignal.any([signal, run.ended]));
-  }
-
-  /** Asks at the end of the client's answer; one question at a time, each with a client to hear it. */
-  async #askInChat(run: TurnRun, question: PermissionQuestion, signal: AbortSignal): Promise<Verdict> {
-    const before = this.#asking;
-    const over = Promise.withResolvers<void>();
-    this.#asking = over.promise;
-    try {
-      await before;
-      await run.attended();
-      const isDirect = this.#serving?.isDirect === true;
-      let asked: ChatQuestion | null = null;
-      const put = (pending: Pending) => {
-        asked = { pending, isDirect };
-        this.#asked = asked;
-        run.question(questionText(asked));
-      };
-      const verdict = await this.#deps.permissions.ask(question, put, signal);
-      // Answered elsewhere, or not in time.
-      if (this.#asked === asked) {
-        this.#asked = null;
-        if (verdict.behavior === "deny") run.giveUp(new Map(), verdict.message);
-      }
-      return verdict;
-    } finally {
-      over.resolve();
-    }
-  }
-
-  /** Keeps account of the prompts that are not ours: a wake-up, or a person at claude's terminal. */
-  #noteForeign(hook: HookBody): void {
-    const id = hook.prompt_id;
-    if (id === undefined) return;
-    if (hook.hook_event_name === "UserPromptSubmit") {
-      const message = channelMessageId(hook.prompt);
-      if (![...this.#runs].some((run) => run.id === message)) this.#foreign.add(id);
-    } else if (hook.hook_event_name === "Stop" || hook.hook_event_name === "StopFailure") {
-      this.#endForeign((foreign) => foreign === id);
-    }
-  }
-
-  #endForeign(which: (promptId: string) => boolean): void {
-    if (this.#foreign.size === 0) return;
-    for (const id of this.#foreign) if (which(id)) this.#foreign.delete(id);
-    if (this.#foreign.size > 0) return;
-    this.#foreignOver.resolve();
-    this.#foreignOver = Promise.withResolvers();
-    // Others may be waiting for its place.
-    if (!this.isBusy) this.#deps.pool.noteIdle();
+    return this.#questions.put(question, run, () => this.#serving?.isDirect === true, signal);
   }
 }

@@ -54,10 +54,14 @@ export async function endAll(stage: Stage): Promise<void> {
   checkLog(stage);
   const code = await within(server.stop(), "the server ends");
   if (code !== 0) throw new Wrong(`the server ended with ${code}`);
+  const running = () => findLeftovers(claudes.home.base);
   const ended = async () => {
-    while (findLeftovers(claudes.home.base).length > 0) await Bun.sleep(20);
+    while (running().length > 0) await Bun.sleep(20);
   };
-  await within(ended(), "all processes end");
+  await within(ended(), "all processes end").catch((error) => {
+    const which = Bun.spawnSync(["ps", "-o", "pid=,ppid=,stat=,etime=,args=", "-p", running().join()]).stdout;
+    throw error instanceof Wrong ? new Wrong(`${error.message}:\n${which}`) : error;
+  });
   const left = [
     ...readdirSync(join(state, "run")),
     ...(existsSync(join(state, "server.lock.json")) ? ["the lock"] : []),
