@@ -6,38 +6,25 @@ import { rmSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
-import { argumentsOf, type Catalogue, type ToolCall } from "../openai/tools.ts";
-import {
-  CLOSE,
-  type ReplyFrame,
-  type ToolCallFrame,
-  type ToolContent,
-  type ToolDefinition,
-  type ToolResultFrame,
-} from "../wire/frames.ts";
+import type { ToolCall } from "../openai/tools.ts";
+import { CLOSE, type ReplyFrame, type ToolCallFrame } from "../wire/frames.ts";
 import type { HookBody, Verdict } from "../wire/hooks.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
-import { type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
-import { advise, saysNotLoggedIn } from "./dialogs.ts";
 import { type LaunchSpec, prepareLaunch } from "./launch.ts";
 import { endLeftovers } from "./leftovers.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
-import { COLUMNS, createScreen, lastLines, ROWS, type Screen } from "./screen.ts";
+import { OfferedTools } from "./offered-tools.ts";
+import { COLUMNS, ROWS } from "./screen.ts";
 import type { SessionFolder, SessionStatus } from "./session-file.ts";
+import { Start } from "./start.ts";
 import { newToken } from "./tokens.ts";
 
 const log = getLogger(["synthesis", "process"]);
 
-/** Between two looks at the screen while claude starts. A dialog is answered at the second look that finds it. */
-const LOOK_MS = 100;
-/** After which a key that did nothing is taken for lost and pressed again. */
-const PRESS_AGAIN_MS = 400;
 /** How long a plugin whose socket dropped may take to come back. */
 const RECONNECT_GRACE_MS = 10_000;
 /** So many ids of replies are remembered, to take none twice. */
 const REMEMBERED_REPLIES = 16;
-/** How long claude may take to ask for tools that have changed, which it does once in a second at most. */
-const LISTING_MS = 3_000;
 /** claude draws everything anew when its terminal changes its size; for so long the size is another one. */
 const RESIZED_MS = 50;
 /** From SIGTERM to SIGKILL. */
@@ -56,7 +43,7 @@ export type ClaudeEvent =
   | { readonly type: "hook"; readonly hook: HookBody }
   | { readonly type: "connection"; readonly open: boolean }
   | { readonly type: "reply"; readonly frame: ReplyFrame }
-  /** claude calls a tool of the client's; `answerCall` is its answer. */
+  /** claude calls a tool of the client's; it is answered with `tools.answer`. */
   | { readonly type: "call"; readonly call: ToolCall }
   /** claude does not wait for a call's result any more. */
   | { readonly type: "call_cancelled"; readonly id: string }
@@ -91,6 +78,8 @@ export class ClaudeProcess implements ConnectionOwner {
   /** Resolves when messages can be sent; rejects with an ApiError when that will never be. */
   readonly ready: Promise<void>;
   readonly exited: Promise<Exit>;
+  /** The client's tools, as claude has them. */
+  readonly tools: OfferedTools;
   /** The conversation listens here. */
   onEvent: (event: ClaudeEvent) => void = () => {};
   /** The conversation answers here what claude asks. */
@@ -108,17 +97,13 @@ export class ClaudeProcess implements ConnectionOwner {
   readonly #config: Config;
   readonly #place: ProcessPlace;
   readonly #child: Bun.Subprocess;
-  /** Drawn until claude is ready; nobody looks at it later, and it costs time and memory. */
-  #screen: Screen | null = createScreen();
+  readonly #start: Start;
   readonly #viewers = new Set<Viewer>();
   #lastSignAt = performance.now();
   /** Its questions that wait for a person. */
   #questions = 0;
   #resize: Timer | undefined;
-  readonly #debugLog: DebugLog;
   readonly #whenReady = Promise.withResolvers<void>();
-  readonly #look: Timer;
-  readonly #startDeadline: Timer;
   #killTimer: Timer | undefined;
   #unwatchStatus: (() => void) | undefined;
   #isShared = false;
@@ -127,26 +112,15 @@ export class ClaudeProcess implements ConnectionOwner {
   #connection: Connection | null = null;
   /** While the socket is away: resolves with whether it came back in time. */
   #reconnection: (PromiseWithResolvers<boolean> & { grace: Timer }) | null = null;
-  #channel: ChannelState | null = null;
   /** As its plugin sees it: a wrapper may stand between claude and us. */
   #claudePid: number | null = null;
   readonly #replies: string[] = [];
-  /** What may be called. */
-  #catalogue: Catalogue;
-  /** All that claude has been offered. */
-  readonly #offered = new Map<string, ToolDefinition>();
-  #revision = 0;
-  /** Resolves when claude has asked for the newest tools; null when it knows them. */
-  #listing: PromiseWithResolvers<void> | null = null;
-  /** Calls that have reached us, by their ids, with their results where there are any. */
-  readonly #calls = new Map<string, ToolResultFrame | null>();
-  #pressed = { what: "", at: 0 };
 
   /** @throws ApiError (503) when the program cannot be started at all */
   constructor(spec: LaunchSpec, place: ProcessPlace, config: Config, parentEnv: Record<string, string | undefined>) {
     this.#spec = spec;
-    this.#catalogue = spec.tools;
-    for (const [name, { definition }] of spec.tools) this.#offered.set(name, definition);
+    const about = () => ({ session: this.spec.sessionKey, pid: this.pid });
+    this.tools = new OfferedTools(spec.tools, (frame) => void this.#connection?.push(frame), about);
     this.#config = config;
     this.#place = place;
     const launch = prepareLaunch(
@@ -156,9 +130,18 @@ export class ClaudeProcess implements ConnectionOwner {
       parentEnv,
     );
     // All that can fail comes before the spawn: a claude must not run that nobody knows of.
-    this.#debugLog = watchDebugLog(launch.debugFile, (state) => {
-      this.#channel = state;
-      this.#lookAtStart();
+    this.#start = new Start({
+      config,
+      debugFile: launch.debugFile,
+      trusted: spec.trusted,
+      about,
+      isConnected: () => this.connected,
+      press: (key) => this.#child.terminal?.write(key),
+      onReady: () => this.#noteReady(),
+      onFailure: (error) => {
+        this.#whenReady.reject(error);
+        void this.stop();
+      },
     });
     try {
       this.#child = Bun.spawn(launch.argv, {
@@ -170,14 +153,13 @@ export class ClaudeProcess implements ConnectionOwner {
           // Always read: a PTY that nobody reads stops claude after a few turns.
           data: (_terminal, bytes) => {
             this.noteSign();
-            this.#screen?.write(bytes);
+            this.#start.draw(bytes);
             for (const viewer of this.#viewers) viewer.draw(bytes);
           },
         },
       });
     } catch (error) {
-      this.#debugLog.close();
-      this.#closeScreen();
+      this.#start.close();
       rmSync(place.folder, { recursive: true, force: true });
       throw new ApiError(
         "claude_not_found",
@@ -190,14 +172,7 @@ export class ClaudeProcess implements ConnectionOwner {
     // Whoever waits for it gets the error; nobody may wait.
     this.ready.catch(() => {});
     this.exited = this.#child.exited.then(() => this.#gone());
-    this.#look = setInterval(() => {
-      this.#debugLog.check();
-      this.#lookAtStart();
-    }, LOOK_MS);
-    this.#startDeadline = setTimeout(
-      () => this.#failStart(`Claude Code was not ready after ${config.readyTimeoutMs} ms.`),
-      config.readyTimeoutMs,
-    );
+    this.#start.begin();
     log.info("claude started", { session: spec.sessionKey, pid: this.pid, resume: spec.resume });
   }
 
@@ -214,7 +189,7 @@ export class ClaudeProcess implements ConnectionOwner {
 
   /** How one is to be started that takes its place. */
   get successor(): LaunchSpec {
-    return { ...this.spec, tools: this.#catalogue, resume: true };
+    return { ...this.spec, tools: this.tools.catalogue, resume: true };
   }
 
   /** It can be sent messages, now or soon. */
@@ -232,11 +207,7 @@ export class ClaudeProcess implements ConnectionOwner {
   }
 
   get offer() {
-    return { mode: this.#config.reply, tools: this.#definitions };
-  }
-
-  get #definitions() {
-    return [...this.#offered.values()];
+    return { mode: this.#config.reply, tools: this.tools.definitions };
   }
 
   /** When it last gave any sign of life (screen, hook, reply), in ms of `performance.now()`; now, while it waits for a person. */
@@ -275,7 +246,7 @@ export class ClaudeProcess implements ConnectionOwner {
     this.lastActiveAt = performance.now();
     this.#hasWorked = true;
     // claude waits for no call of an earlier message.
-    if (!again) this.#calls.clear();
+    if (!again) this.tools.forgetCalls();
     // message_id first: what the conversation's key may hold comes after it in the tag.
     const meta = {
       message_id: messageId,
@@ -286,64 +257,19 @@ export class ClaudeProcess implements ConnectionOwner {
     return this.#connection?.push({ type: "inbound", content, meta, ...(again ? { again } : {}) }) ?? false;
   }
 
-  /**
-   * Offers claude these tools; resolves when it has them, or does not ask for them. What was offered before
-   * stays in its list: a tool that is taken off, claude shows to the model all the same, and answers a call of
-   * it itself.
-   */
-  async offerTools(catalogue: Catalogue): Promise<void> {
-    this.#catalogue = catalogue;
-    const before = this.#definitions;
-    for (const [name, { definition }] of catalogue) this.#offered.set(name, definition);
-    if (this.#listing === null && Bun.deepEquals(before, this.#definitions)) return;
-    this.#revision += 1;
-    const listing = Promise.withResolvers<void>();
-    this.#listing = listing;
-    this.#pushTools();
-    const late = setTimeout(() => {
-      log.warning("claude does not ask for its tools", { session: this.spec.sessionKey, pid: this.pid });
-      listing.resolve();
-    }, LISTING_MS);
-    await listing.promise;
-    clearTimeout(late);
-  }
-
-  #pushTools(): void {
-    this.#connection?.push({ type: "tools", revision: this.#revision, tools: this.#definitions });
-  }
-
   receiveListed(revision: number): void {
-    if (revision !== this.#revision) return;
-    this.#listing?.resolve();
-    this.#listing = null;
+    this.tools.noteListed(revision);
   }
 
-  receiveCall({ id, name, arguments: given }: ToolCallFrame): void {
+  receiveCall(frame: ToolCallFrame): void {
     this.lastActiveAt = performance.now();
     this.noteSign();
-    const known = this.#calls.get(id);
-    if (known !== undefined) {
-      // Asked again after a dropped socket: the result may have been lost with it.
-      if (known) this.#connection?.push(known);
-      return;
-    }
-    this.#calls.set(id, null);
-    log.debug("call received", { session: this.spec.sessionKey, pid: this.pid });
-    const tool = this.#catalogue.get(name);
-    if (tool) this.onEvent({ type: "call", call: { id, name: tool.name, arguments: argumentsOf(tool, given) } });
-    else this.answerCall(id, [{ type: "text", text: `The tool ${name} is no longer offered.` }], true);
+    const call = this.tools.receive(frame);
+    if (call) this.onEvent({ type: "call", call });
   }
 
   receiveCancel(id: string): void {
     this.onEvent({ type: "call_cancelled", id });
-  }
-
-  /** Gives claude the result of a call. The first one counts. */
-  answerCall(id: string, content: readonly ToolContent[], isError: boolean): void {
-    if (this.#calls.get(id)) return;
-    const result: ToolResultFrame = { type: "tool_result", id, content, is_error: isError };
-    this.#calls.set(id, result);
-    this.#connection?.push(result);
   }
 
   /** Takes what a hook of this claude's posted. */
@@ -383,10 +309,9 @@ export class ClaudeProcess implements ConnectionOwner {
     this.#connection = connection;
     this.#claudePid = connection.pid;
     this.#endReconnection(true);
-    if (this.#listing) this.#pushTools();
+    this.tools.repeat();
     this.onEvent({ type: "connection", open: true });
-    this.#debugLog.check();
-    this.#lookAtStart();
+    this.#start.check();
   }
 
   detach(connection: Connection): void {
@@ -442,7 +367,7 @@ export class ClaudeProcess implements ConnectionOwner {
   /** Ends the process, politely first, and resolves when it is gone. */
   stop(): Promise<Exit> {
     if (this.#state !== "gone" && this.#killTimer === undefined) {
-      this.#endStart();
+      this.#start.end();
       this.#whenReady.reject(new ApiError("claude_not_ready", "Claude Code was stopped before it was ready.", null, 1));
       this.#state = "draining";
       this.#child.kill("SIGTERM");
@@ -461,83 +386,30 @@ export class ClaudeProcess implements ConnectionOwner {
     if (this.#state !== "gone") this.#child.kill("SIGKILL");
   }
 
-  /** One look at a claude that is not ready yet: is it now, does it refuse, does it ask something? */
-  #lookAtStart(): void {
-    if (this.#state !== "starting") return;
-    if (this.#channel?.registered === false) {
-      this.#failStart(channelRefused(this.#channel.why), "channel_refused");
-      return;
-    }
-    const screen = this.#screen?.text() ?? "";
-    if (!this.#connection || !this.#channel?.registered) {
-      const { trusted } = this.spec;
-      const advice = advise(screen, { trusted, useApiKey: this.#config.useApiKey });
-      if (advice && "refuse" in advice) this.#failStart(advice.refuse);
-      else if (advice && advice.key !== "") this.#press(advice.dialog, advice.key);
-    } else if (saysNotLoggedIn(screen)) {
-      const message = "Claude Code is not logged in. Run `claude` in a terminal and use /login.";
-      this.#failStart(message, "claude_not_logged_in");
-    } else {
-      this.#endStart();
-      this.#state = "ready";
-      this.#closeScreen();
-      this.#unwatchStatus = this.#place.sessionFolder.watch({
-        pid: this.#connection.pid,
-        claudeSession: this.spec.claudeSession,
-        onChange: () => this.onEvent({ type: "status" }),
-        onRival: (rival) => {
-          if (this.#isShared) return;
-          this.#isShared = true;
-          log.warning("another claude has opened this session", {
-            session: this.spec.sessionKey,
-            pid: this.pid,
-            rival,
-          });
-        },
-      });
-      log.info("claude ready", { session: this.spec.sessionKey, pid: this.pid });
-      this.#whenReady.resolve();
-    }
-  }
-
-  #press(dialog: string, key: string): void {
-    const what = `${dialog} ${key}`;
-    const now = performance.now();
-    // The first look only notes it: a key sent right after a dialog is painted is often lost.
-    if (this.#pressed.what !== what) this.#pressed = { what, at: now - PRESS_AGAIN_MS + LOOK_MS / 2 };
-    else if (now - this.#pressed.at >= PRESS_AGAIN_MS) {
-      this.#pressed.at = now;
-      log.debug("dialog answered: {dialog}", { dialog, pid: this.pid });
-      this.#child.terminal?.write(key);
-    }
-  }
-
-  #failStart(
-    message: string,
-    code: "claude_not_ready" | "channel_refused" | "claude_not_logged_in" = "claude_not_ready",
-  ) {
-    const screen = lastLines(this.#screen?.text() ?? "");
-    const full = code === "claude_not_ready" && screen ? `${message} Its screen:\n${screen}` : message;
-    this.#whenReady.reject(new ApiError(code, full, null, 30));
-    log.warning("claude not ready: {message}", { session: this.spec.sessionKey, pid: this.pid, message });
-    void this.stop();
-  }
-
-  #closeScreen(): void {
-    this.#screen?.dispose();
-    this.#screen = null;
-  }
-
-  #endStart(): void {
-    clearInterval(this.#look);
-    clearTimeout(this.#startDeadline);
+  #noteReady(): void {
+    this.#state = "ready";
+    this.#unwatchStatus = this.#place.sessionFolder.watch({
+      pid: this.#claudePid ?? this.pid,
+      claudeSession: this.spec.claudeSession,
+      onChange: () => this.onEvent({ type: "status" }),
+      onRival: (rival) => {
+        if (this.#isShared) return;
+        this.#isShared = true;
+        log.warning("another claude has opened this session", {
+          session: this.spec.sessionKey,
+          pid: this.pid,
+          rival,
+        });
+      },
+    });
+    log.info("claude ready", { session: this.spec.sessionKey, pid: this.pid });
+    this.#whenReady.resolve();
   }
 
   #gone(): Exit {
     const { exitCode: code, signalCode } = this.#child;
     const signal = signalCode === null ? null : String(signalCode);
-    const screen = lastLines(this.#screen?.text() ?? "");
-    this.#endStart();
+    const screen = this.#start.lastLines;
     clearTimeout(this.#killTimer);
     this.#state = "gone";
     this.#whenReady.reject(
@@ -552,8 +424,7 @@ export class ClaudeProcess implements ConnectionOwner {
     clearTimeout(this.#resize);
     this.#child.terminal?.close();
     for (const viewer of this.#viewers) viewer.end();
-    this.#debugLog.close();
-    this.#closeScreen();
+    this.#start.close();
     this.#connection?.close(1000, "claude is gone");
     this.#endReconnection(false);
     try {
@@ -579,17 +450,4 @@ export function endGroup(pid: number): void {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== "ESRCH" && code !== "EPERM") throw error;
   }
-}
-
-function channelRefused(why: string): string {
-  const advice = /not currently available/.test(why)
-    ? "Channels need a Claude Code that has been online once, and none of DISABLE_TELEMETRY, DO_NOT_TRACK, " +
-      "DISABLE_GROWTHBOOK and CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC set."
-    : /third-party/.test(why)
-      ? "Channels do not work with Bedrock, Vertex or Foundry."
-      : /org policy|allowlist|channels list/.test(why)
-        ? "Your organisation's managed settings must have channelsEnabled and list the plugin `synthesis` of the " +
-          "marketplace `inline` in allowedChannelPlugins."
-        : "Run `claude --debug` for more.";
-  return `Claude Code refuses the channel through which synthesis talks to it: ${why}. ${advice}`;
 }

@@ -196,7 +196,7 @@ export class Conversation {
   /** Goes on with a turn when claude has the tools that the client offers by now. */
   async #join(run: TurnRun, request: Request, results: ToolResults): Promise<void> {
     this.#joining = true;
-    await this.#process?.offerTools(request.offer.catalogue);
+    await this.#process?.tools.offer(request.offer.catalogue);
     this.#joining = false;
     if (run.awaited) run.resume(request.reply, results);
     else if (this.#refused) request.reply.fail(this.#refused);
@@ -334,7 +334,7 @@ export class Conversation {
     if (reply.left.aborted) return null;
 
     const { offer, input } = request;
-    await process.offerTools(offer.catalogue);
+    await process.tools.offer(offer.catalogue);
     const transcriptAt = await this.#record.transcriptSize();
     // The socket may have dropped meanwhile; it comes back, and nothing has been sent.
     await process.isConnected();
@@ -513,7 +513,7 @@ export class Conversation {
   /** Only a turn that runs can have called; a wake-up has no client. */
   #takeCall(process: ClaudeProcess, event: ClaudeEvent & { type: "call" }): void {
     if (this.#run) this.#run.take(event);
-    else process.answerCall(event.call.id, [{ type: "text", text: NO_CLIENT }], true);
+    else process.tools.answer(event.call.id, [{ type: "text", text: NO_CLIENT }], true);
   }
 
   #askPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict> {

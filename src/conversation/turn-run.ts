@@ -4,14 +4,15 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { ClaudeEvent, ClaudeProcess, Exit } from "../claude/process.ts";
-import type { SessionStatus } from "../claude/session-file.ts";
 import { findPrompt, readCalls, readInterruption, readTurn, type TurnRecord } from "../claude/transcript.ts";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import { callIdOf } from "../openai/tools.ts";
 import type { SentTurn, Turns } from "../store/turns.ts";
 import type { HookBody } from "../wire/hooks.ts";
-import { isEven } from "./answer.ts";
+import { gather } from "./gather.ts";
+import { hasGoneIdle, markWork } from "./idle.ts";
+import { Interruption, PRESS_AGAIN_MS } from "./interruption.ts";
 import type { Progress } from "./progress.ts";
 import type { Reply, ReplyPart } from "./reply.ts";
 import { brokeOffWith, type Told } from "./told.ts";
@@ -27,20 +28,10 @@ import {
 
 const log = getLogger(["synthesis", "turn"]);
 
-/** From the interruption to claude's record of it. */
-const INTERRUPT_MS = 5_000;
-/** Escape is pressed again when claude still works after this. */
-const PRESS_AGAIN_MS = 1_500;
-/** A key may lie in claude's terminal for so long. Whatever claude has taken up by then, it stops. */
-const KEY_MS = 500;
-/** The clock on the wall and the steady one drift apart by less. */
-const CLOCK_SET_MS = 1_000;
 /** `Stop` comes within milliseconds of claude's being idle. */
 const LOST_STOP_MS = 3_000;
 /** How long claude may take to record a message with calls in it; what has come by then goes out without the rest. */
 const RECORD_MS = 10_000;
-/** After so long without another sign no more calls of a message will come. */
-const QUIET_MS = 500;
 /** How long claude may take to take up the results of a turn that is given up. */
 const TAKE_UP_MS = 1_000;
 /** How long a client that has its answer waits for the token figures. */
@@ -107,15 +98,14 @@ export class TurnRun {
   #startedAt = 0;
   #firstTextAt: number | null = null;
   #reading = false;
-  #interruptedAt = 0;
-  #keys = 0;
-  #pressedAt = 0;
-  /** When claude was sent the message, had it, or was told to stop: that it was idle before says nothing. */
-  #workedAt: { wall: number; steady: number; status: SessionStatus | null } = { wall: 0, steady: 0, status: null };
+  readonly #interruption: Interruption;
+  /** When claude was sent the message, had it, or was told to stop. */
+  #worked = markWork(null);
 
   constructor(deps: TurnRunDeps) {
     this.#deps = deps;
     this.#reply = deps.reply;
+    this.#interruption = new Interruption(deps.process, deps.sessionKey);
     this.#state = newTurn(deps.reply.id, deps.config.reply);
     this.freed = this.#free.promise;
     this.over = this.#over.promise;
@@ -248,19 +238,11 @@ export class TurnRun {
   }
 
   #noteWork(): void {
-    this.#workedAt = { wall: Date.now(), steady: performance.now(), status: this.#deps.process.status };
+    this.#worked = markWork(this.#deps.process.status);
   }
 
-  /**
-   * claude says that it has gone idle since then. It says so by the clock on the wall, to the millisecond; when that
-   * has been set meanwhile, any other word than the last one is news.
-   */
   get #hasGoneIdle(): boolean {
-    const { status } = this.#deps.process;
-    if (status?.status !== "idle") return false;
-    const { wall, steady, status: before } = this.#workedAt;
-    const jump = Date.now() - wall - (performance.now() - steady);
-    return Math.abs(jump) > CLOCK_SET_MS ? !Bun.deepEquals(status, before) : status.since >= wall;
+    return hasGoneIdle(this.#deps.process.status, this.#worked);
   }
 
   /** Whether claude works on it under this prompt. */
@@ -362,7 +344,7 @@ export class TurnRun {
         this.#park({ type: "finish" });
         break;
       case "result":
-        process.answerCall(output.id, output.result.content, output.result.isError);
+        process.tools.answer(output.id, output.result.content, output.result.isError);
         break;
       case "usage":
         turns.usage(this.id, output.usage);
@@ -374,11 +356,9 @@ export class TurnRun {
         reply.fail(output.error);
         break;
       case "interrupt":
-        this.#interruptedAt = performance.now();
         this.#noteWork();
         this.#armDeadline();
-        this.#pressEscape();
-        void this.#awaitInterruption();
+        void this.#awaitInterruption(this.#interruption.begin());
         break;
       case "free":
         this.#setFree();
@@ -395,17 +375,10 @@ export class TurnRun {
     }
   }
 
-  #pressEscape(): void {
-    this.#keys += 1;
-    this.#pressedAt = performance.now();
-    this.#deps.process.pressEscape();
-  }
-
-  /** claude can have the next message, unless it has yet to read a key: it was done already, or had read one before. */
+  /** claude can have the next message, unless it has yet to read a key. */
   #setFree(): void {
-    const read = this.#phase === "settling" || this.#phase === "done" ? 0 : 1;
-    const wait = this.#pressedAt + KEY_MS - performance.now();
-    if (this.#keys > read && wait > 0) setTimeout(this.#free.resolve, wait);
+    const unread = this.#interruption.unread(this.#phase === "settling" || this.#phase === "done");
+    if (unread > 0) setTimeout(this.#free.resolve, unread);
     else this.#free.resolve();
   }
 
@@ -431,27 +404,16 @@ export class TurnRun {
     if (hook.agent_id !== undefined) this.#ofSubagents.add(hook.tool_use_id);
   }
 
-  /**
-   * Waits until all calls that claude makes together have come, and sends them on. claude begins with the first
-   * while the model still writes the next, and records the message when it is complete: with all its calls.
-   */
+  /** Sends calls on when all have come that claude makes together. */
   async #gather(): Promise<void> {
     this.#isGathering = true;
     const first = this.#state.calls.find(({ isOut }) => !isOut)?.id ?? "";
     const together = await this.#callsWith(first);
-    for (let isQuiet = false; isGathering(this.#state) && !isQuiet; ) {
-      const { calls, announced, answer } = this.#state;
-      const isThere = (id: string) => calls.some((call) => call.id === id);
-      if (together?.every(isThere) && announced.length === 0 && isEven(answer)) break;
+    const next = () => {
       this.#sign = Promise.withResolvers<void>();
-      const quiet = Promise.withResolvers<void>();
-      const timer = setTimeout(() => {
-        isQuiet = true;
-        quiet.resolve();
-      }, QUIET_MS);
-      await Promise.race([this.#sign.promise, quiet.promise]);
-      clearTimeout(timer);
-    }
+      return this.#sign.promise;
+    };
+    await gather(() => this.#state, next, together);
     this.#isGathering = false;
     this.#reduce({ type: "gathered", isParallel: this.#deps.isParallel });
   }
@@ -554,10 +516,10 @@ export class TurnRun {
       const path = await findTranscript();
       const promptId = path && findPrompt(path, this.id, transcriptAt);
       if (!promptId || !this.#awaitsReceipt) return;
-      const sentAt = this.#workedAt;
+      const sent = this.#worked;
       this.#reduce({ type: "receipt", promptId });
       // When it was taken up is not known; if claude has gone idle since it was sent, it is done with it.
-      if (this.#phase === "running") this.#workedAt = sentAt;
+      if (this.#phase === "running") this.#worked = sent;
       this.#checkIdle();
     } catch (error) {
       this.#noteUnreadable(error);
@@ -604,10 +566,9 @@ export class TurnRun {
    * claude's record of the interruption is the last it writes of a turn. Its status is idle before that,
    * and a message that comes in between is recorded in front of the interrupted tool's result.
    */
-  async #awaitInterruption(): Promise<void> {
+  async #awaitInterruption(signal: AbortSignal): Promise<void> {
     try {
       const path = await this.#deps.findTranscript();
-      const signal = AbortSignal.timeout(INTERRUPT_MS);
       const found = path && (await readInterruption(path, this.id, this.#deps.transcriptAt, signal));
       if (found) this.#reduce({ type: "idle" });
     } catch (error) {
@@ -617,18 +578,8 @@ export class TurnRun {
   }
 
   #checkInterrupted(): void {
-    const { process } = this.#deps;
-    const { status } = process;
-    if (this.#hasGoneIdle) {
-      // Idle for long and no record of it: there was nothing yet to record.
-      this.#reduce({ type: "idle" });
-    } else if (performance.now() - this.#interruptedAt >= INTERRUPT_MS) {
-      log.warning("claude does not let itself be interrupted", { session: this.#deps.sessionKey, pid: process.pid });
-      process.kill();
-    } else {
-      // A key can be lost. While claude works a second one does no harm; at its prompt it would.
-      if (status?.status === "busy") this.#pressEscape();
-      this.#armDeadline();
-    }
+    // Idle for long and no record of it: there was nothing yet to record.
+    if (this.#hasGoneIdle) this.#reduce({ type: "idle" });
+    else if (this.#interruption.insist()) this.#armDeadline();
   }
 }
