@@ -1,6 +1,10 @@
 /** Hostile schedules, those of a few seeds and those that have found a fault once. `bun run test:chaos` plays more. */
 import { expect, test } from "bun:test";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Orders, PLAIN } from "./orders.ts";
+import { PLANTED, plant } from "./planted.ts";
 import { playAll } from "./play.ts";
 import { runSchedule } from "./run.ts";
 import type { Ask, Round, Schedule } from "./schedule.ts";
@@ -76,3 +80,12 @@ const known: [what: string, schedule: Schedule][] = [
   ],
 ];
 test.each(known)("%s", (_what, schedule) => runSchedule(schedule), 60_000);
+
+test("every fault that is planted on purpose still has its place", () => {
+  for (const fault of PLANTED) {
+    const copy = mkdtempSync(join(tmpdir(), "synthesis-planted-"));
+    cpSync(join(import.meta.dir, "../../src"), join(copy, "src"), { recursive: true });
+    plant(fault, copy);
+    rmSync(copy, { recursive: true });
+  }
+});

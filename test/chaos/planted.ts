@@ -10,7 +10,9 @@ const root = join(import.meta.dir, "../..");
 /** If it is not caught within so many seeds, it is not caught. */
 const SEEDS = 100;
 
-const PLANTED: [what: string, file: string, code: string, instead: string][] = [
+type Fault = readonly [what: string, file: string, code: string, instead: string];
+
+export const PLANTED: readonly Fault[] = [
   [
     "a message that was not received is sent again as if it were the first time",
     "conversation/turn-run.ts",
@@ -56,25 +58,31 @@ const PLANTED: [what: string, file: string, code: string, instead: string][] = [
   ],
   [
     "the watch of a claude's log is never closed",
-    "claude/process.ts",
-    "this.#debugLog.close();\n    this.#closeScreen();\n    this.#connection",
-    "this.#closeScreen();\n    this.#connection",
+    "claude/start.ts",
+    "this.#debugLog.close();\n    this.#closeScreen();",
+    "this.#closeScreen();",
   ],
 ];
+
+/** Plants a fault in the project in `folder`. @throws Error when its place is not there, or not the only one */
+export function plant([, file, code, instead]: Fault, folder: string): void {
+  const path = join(folder, "src", file);
+  const parts = readFileSync(path, "utf8").split(code);
+  if (parts.length !== 2) throw new Error(`${file} does not have this once: ${code}`);
+  writeFileSync(path, parts.join(instead));
+}
 
 /** @returns how many were not caught */
 export async function plantAll(): Promise<number> {
   let missed = 0;
-  for (const [what, file, code, instead] of PLANTED) {
+  for (const fault of PLANTED) {
+    const [what] = fault;
     const copy = mkdtempSync(join(tmpdir(), "synthesis-planted-"));
     for (const part of ["src", "test", "package.json", "tsconfig.json"]) {
       cpSync(join(root, part), join(copy, part), { recursive: true });
     }
     symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
-    const path = join(copy, "src", file);
-    const parts = readFileSync(path, "utf8").split(code);
-    if (parts.length !== 2) throw new Error(`${file} does not have this once: ${code}`);
-    writeFileSync(path, parts.join(instead));
+    plant(fault, copy);
     const run = [process.execPath, "test/chaos/chaos.ts", "--seeds", `${SEEDS}`, "--first"];
     const child = Bun.spawn(run, { cwd: copy, stdout: "pipe", stderr: "inherit" });
     const output = await child.stdout.text();

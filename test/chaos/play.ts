@@ -34,16 +34,21 @@ export async function play(seed: number, who: Who, shrinks = false): Promise<Fai
   return failed && counterexample ? { schedule: counterexample[0], why } : null;
 }
 
-/** Plays many, so many at once, and tells of each as soon as it is over. */
+/** Plays many, so many at once, and tells of each as soon as it is over. With `first` no other begins after a failure. */
 export async function playAll(
   seeds: readonly number[],
   who: Who,
   together: number,
   tell: (seed: number, failure: Failure | null) => void,
+  first = false,
 ): Promise<void> {
   const waiting = [...seeds];
   const worker = async () => {
-    for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) tell(seed, await play(seed, who));
+    for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {
+      const failure = await play(seed, who);
+      tell(seed, failure);
+      if (failure && first) waiting.length = 0;
+    }
   };
   await Promise.all(Array.from({ length: together }, worker));
 }
