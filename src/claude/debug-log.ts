@@ -3,7 +3,10 @@
  * pushed before that is lost without a word.
  */
 import { closeSync, fstatSync, openSync, readSync, truncateSync } from "node:fs";
+import { getLogger } from "@logtape/logtape";
 import { watchChanges } from "./watch.ts";
+
+const log = getLogger(["synthesis", "process"]);
 
 /** claude goes on writing for as long as it lives; past this size the file is emptied. */
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -25,7 +28,7 @@ export function watchDebugLog(file: string, onChannel: (state: ChannelState) => 
   let rest = "";
   let known = false;
 
-  const check = () => {
+  const look = () => {
     const fd = openSync(file, "r");
     try {
       const { size } = fstatSync(fd);
@@ -47,6 +50,16 @@ export function watchDebugLog(file: string, onChannel: (state: ChannelState) => 
       rest = "";
       onChannel(line[1] ? { registered: true } : { registered: false, why: line[2] ?? "" });
     } else rest = rest.slice(rest.lastIndexOf("\n") + 1);
+  };
+
+  const check = () => {
+    try {
+      look();
+    } catch (error) {
+      // Somebody has removed it, or no descriptor is left. A claude that is starting has its deadline; others need it not.
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+      log.warning("claude's debug log is not readable: {error}", { file, error });
+    }
   };
 
   const watcher = watchChanges(file, check);

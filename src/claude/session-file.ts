@@ -69,8 +69,7 @@ export class SessionFolder {
   }
 
   #holder(claudeSession: string): number | null {
-    const files = existsSync(this.#folder) ? readdirSync(this.#folder).filter((name) => /^\d+\.json$/.test(name)) : [];
-    for (const name of files) {
+    for (const name of this.#names()) {
       const file = this.#parse(name);
       if (file?.sessionId === claudeSession && isAlive(file)) return file.pid;
     }
@@ -82,7 +81,7 @@ export class SessionFolder {
     // Made by the first claude that ever runs.
     if (!this.#watch && existsSync(this.#folder)) {
       this.#watch = watchChanges(this.#folder, (name) => {
-        for (const one of name === null ? readdirSync(this.#folder) : [name]) this.#look(one);
+        for (const one of name === null ? this.#names() : [name]) this.#look(one);
       });
     }
     const name = `${listener.pid}.json`;
@@ -92,6 +91,10 @@ export class SessionFolder {
 
   close(): void {
     this.#watch?.close();
+  }
+
+  #names(): string[] {
+    return existsSync(this.#folder) ? readdirSync(this.#folder).filter((name) => /^\d+\.json$/.test(name)) : [];
   }
 
   #look(name: string): void {
