@@ -29,8 +29,11 @@ const REMEMBERED_REPLIES = 16;
 const RESIZED_MS = 50;
 /** From SIGTERM to SIGKILL. */
 const KILL_AFTER_MS = 5_000;
-/** The same when claude has said that its session has ended: what it then may still wait for is its telemetry. */
-const KILL_ENDED_AFTER_MS = 1_000;
+/**
+ * The same when claude has said that its session has ended: other hooks have 1.5 s from then on, and what it waits for
+ * after that is its telemetry, where that does not come through.
+ */
+const KILL_ENDED_AFTER_MS = 2_500;
 
 export type ProcessState = "starting" | "ready" | "draining" | "gone";
 
