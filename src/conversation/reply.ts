@@ -1,7 +1,7 @@
 /** What a door gets for a request: when it is under way, and what the client is to be told. */
 import { setImmediate } from "node:timers/promises";
 import type { Usage } from "../openai/chunks.ts";
-import { ApiError } from "../openai/errors.ts";
+import { ApiError, unexpected } from "../openai/errors.ts";
 import type { ToolCall } from "../openai/tools.ts";
 import { storeError } from "../store/faults.ts";
 
@@ -100,10 +100,7 @@ export class Reply {
 
   /** The last word. Before `open` it is the error of the whole request. */
   fail(error: unknown): void {
-    const known =
-      error instanceof ApiError
-        ? error
-        : (storeError(error) ?? new ApiError("internal_error", "Something went wrong inside synthesis."));
+    const known = error instanceof ApiError ? error : (storeError(error) ?? unexpected());
     this.error ??= known;
     if (!this.#opened) this.#opening.reject(known);
     this.put({ type: "error", error: known });

@@ -8,7 +8,7 @@ import type { Config } from "../config/schema.ts";
 import type { Conversations } from "../conversation/conversations.ts";
 import type { OneShots } from "../conversation/one-shots.ts";
 import type { Permissions } from "../conversation/permissions.ts";
-import { ApiError } from "../openai/errors.ts";
+import { ApiError, unexpected } from "../openai/errors.ts";
 import { storeError } from "../store/faults.ts";
 import type { PermissionLog } from "../store/permissions.ts";
 import type { Sessions } from "../store/sessions.ts";
@@ -70,7 +70,10 @@ export function listen(deps: ListenDeps): Server<BridgeData> {
     development: false,
     // Otherwise, outside of development, two servers on one port take turns without a word.
     reusePort: false,
-    error: () => new ApiError("internal_error", "Something went wrong inside synthesis.").toResponse(),
+    error: (error) => {
+      log.error("unexpected: {error}", { error });
+      return unexpected().toResponse();
+    },
     websocket: bridgeHandlers(config.bridgePingMs),
   });
   return server;
@@ -123,7 +126,6 @@ function doors(deps: ListenDeps): Hono<Env> {
         return new ApiError("invalid_json", "The body is not valid JSON.").toResponse();
       }
       log.error("unexpected: {error}", { method: c.req.method, path: c.req.path, error });
-      const unexpected = new ApiError("internal_error", "Something went wrong inside synthesis; its log says more.");
-      return (storeError(error) ?? unexpected).toResponse();
+      return (storeError(error) ?? unexpected()).toResponse();
     });
 }

@@ -71,5 +71,13 @@ export class ApiError extends Error {
   }
 }
 
+/** What nobody has foreseen. The log must have it already, or get it from whoever makes this. */
+export const unexpected = () =>
+  new ApiError(
+    "internal_error",
+    "Something went wrong inside synthesis. What it was stands in the log, which `synthesis serve` writes to stderr.",
+  );
+
 /** What everybody is told who comes while the server ends. */
-export const shuttingDown = () => new ApiError("shutting_down", "synthesis is shutting down.", null, 5);
+export const shuttingDown = () =>
+  new ApiError("shutting_down", "synthesis is shutting down. Send the message again when it runs again.", null, 5);

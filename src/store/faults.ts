@@ -1,5 +1,7 @@
-/** What keeps the database from doing its work, in words for people: what it is, and what to do. */
+/** What keeps the state folder from doing its work, in words for people: what it is, and what to do. */
 import { SQLiteError } from "bun:sqlite";
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { ApiError } from "../openai/errors.ts";
 
 export interface StoreFault {
@@ -11,7 +13,8 @@ export interface StoreFault {
   readonly retryAfter?: number;
 }
 
-type Kind = Omit<StoreFault, "what"> & { readonly codes: RegExp; readonly what: (message: string) => string };
+type SystemError = Error & { readonly code?: string; readonly path?: string };
+type Kind = Omit<StoreFault, "what"> & { readonly codes: RegExp; readonly what: (error: SystemError) => string };
 
 const KINDS: readonly Kind[] = [
   {
@@ -37,21 +40,47 @@ const KINDS: readonly Kind[] = [
   },
   {
     is: "unusable",
-    codes: /^(SQLITE_(READONLY|CANTOPEN|PERM|IOERR)|EACCES|EROFS|EISDIR|EIO)/,
-    what: (message) => `A file that synthesis needs cannot be read or written (${message}).`,
+    codes: /^(ENOTDIR|EISDIR|EEXIST)$/,
+    what: ({ code, path, message }) => {
+      if (path === undefined) return `Something is in the way of a file that synthesis needs (${message}).`;
+      if (code === "EISDIR") return `${path} is a folder, where synthesis needs a file.`;
+      return `${code === "EEXIST" ? path : nearest(path)} is no folder, where synthesis needs one.`;
+    },
+    advice: "Move it away, and try again.",
+  },
+  {
+    is: "unusable",
+    codes: /^(EMFILE|ENFILE)$/,
+    what: () => "Too many files are open.",
+    advice: "Try again later; if it stays so, raise the limit (`ulimit -n`) and restart synthesis.",
+    retryAfter: 30,
+  },
+  {
+    is: "unusable",
+    codes: /^ENAMETOOLONG$/,
+    what: ({ path, message }) => `The name of a file that synthesis needs is too long (${path ?? message}).`,
+    advice: "Give synthesis a state folder with a shorter path, with --home or SYNTHESIS_HOME.",
+  },
+  {
+    is: "unusable",
+    codes: /^(SQLITE_(READONLY|CANTOPEN|PERM|IOERR)|EACCES|EROFS|EIO)/,
+    what: ({ message }) => `A file that synthesis needs cannot be read or written (${message}).`,
     advice: "Look at the disk, and at the owner and mode of the state folder; then try again.",
     retryAfter: 30,
   },
 ];
 
-/** What an error of the database's means; null for one that only we can have made, and for any other. */
+/** Of a path through what is no folder, the part that is there: that is in the way. */
+const nearest = (path: string): string => (existsSync(path) ? path : nearest(dirname(path)));
+
+/** What an error of the database's, or of a file's, means; null for one that only we can have made, and for any other. */
 export function storeFault(error: unknown): StoreFault | null {
   if (!(error instanceof Error)) return null;
   // Drizzle wraps some.
   if (error.cause instanceof SQLiteError) return storeFault(error.cause);
-  const { code = "" } = error as { code?: string };
+  const { code = "" } = error as SystemError;
   const kind = KINDS.find(({ codes }) => codes.test(code));
-  return kind ? { ...kind, what: kind.what(error.message) } : null;
+  return kind ? { ...kind, what: kind.what(error) } : null;
 }
 
 /** The same for a client. */

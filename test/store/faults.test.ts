@@ -58,6 +58,10 @@ describe("what an error of the database's means", () => {
     ["SQLITE_READONLY_DBMOVED", "unusable"],
     ["SQLITE_IOERR_READ", "unusable"],
     ["EACCES", "unusable"],
+    ["ENOTDIR", "unusable"],
+    ["EISDIR", "unusable"],
+    ["EMFILE", "unusable"],
+    ["ENAMETOOLONG", "unusable"],
     ["SQLITE_CONSTRAINT_UNIQUE", undefined],
     ["SQLITE_ERROR", undefined],
     ["ENOENT", undefined],
@@ -136,6 +140,25 @@ test("a lock file with something in it does not lock anybody out", async () => {
   expect((await refused(world)).said).toContain("Another synthesis");
 });
 
+test("a file where a folder should be is named, and when it is gone all works", async () => {
+  await using world = await createWorld({ standIn: true });
+  const image = { type: "image_url", image_url: { url: "data:image/png;base64,iVBORw0KGgo=" } };
+  const content = [{ type: "text", text: "look" }, image];
+  const look = () => say(world.server, "", { messages: [{ role: "user", content }] });
+  await look();
+  const images = join(stateOf(world), "images");
+  const [session = ""] = readdirSync(images);
+  for (const inTheWay of [join(images, session), images]) {
+    await Bun.$`rm -r ${inTheWay}`;
+    writeFileSync(inTheWay, "");
+    const { status, error } = await look();
+    expect([status, error?.code]).toEqual([503, "database_unavailable"]);
+    expect(error?.message).toBe(`${inTheWay} is no folder, where synthesis needs one. Move it away, and try again.`);
+  }
+  await Bun.$`rm ${images}`;
+  expect((await look()).status).toBe(200);
+});
+
 /** Starts a server that does not come up. */
 async function refused(world: World): Promise<{ code: number; said: string }> {
   const server = Bun.spawn([...PROGRAM], { env: { ...world.serverEnv, SYNTHESIS_BRIDGE_PORT: "0" }, stderr: "pipe" });
@@ -172,7 +195,7 @@ describe("a database that cannot be used, and is not damaged, is left as it is",
     await world.server.stop();
     await Bun.$`rm ${databaseOf(world)}`;
     mkdirSync(databaseOf(world));
-    expect(await refused(world)).toEqual({ code: 2, said: expect.stringContaining("cannot be read or written") });
+    expect(await refused(world)).toEqual({ code: 2, said: expect.stringContaining("synthesis.db is a folder") });
     expect(setAsideIn(world)).toEqual([]);
   });
 });
