@@ -1,7 +1,6 @@
 /** `POST /v1/chat/completions`: from a request to a reply, and from the reply to SSE or one JSON body. */
 import { zValidator } from "@hono/zod-validator";
 import { type Context, Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { streamSSE } from "hono/streaming";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Config } from "../config/schema.ts";
@@ -19,8 +18,6 @@ import { readOpenClaw } from "../openclaw/request.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { Env } from "./listen.ts";
 
-const MAX_BODY_BYTES = 32 * 1024 * 1024;
-
 export interface ChatDeps {
   readonly config: Config;
   readonly conversations: Conversations;
@@ -33,12 +30,6 @@ export interface ChatDeps {
 export function chatDoor({ config, conversations, oneShots, sessions, nowhere }: ChatDeps): Hono<Env> {
   return new Hono<Env>().post(
     "/",
-    bodyLimit({
-      maxSize: MAX_BODY_BYTES,
-      onError: () => {
-        throw new ApiError("request_too_large", `The request is larger than ${MAX_BODY_BYTES} bytes.`);
-      },
-    }),
     async (c, next) => {
       // Without this the validator takes a body of another type for an empty object.
       if (!/^application\/([\w.-]+\+)?json\b/i.test(c.req.header("content-type") ?? "")) {

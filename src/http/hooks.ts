@@ -37,10 +37,17 @@ async function jsonBody(request: Request): Promise<unknown> {
   }
 }
 
+/** They bring what tools were given and gave, and may well be larger than what a client may send. */
+const MAX_BODY_BYTES = 128 * 1024 * 1024;
+
 /** Takes one hook's post and gives its answer. @throws ApiError when it is not a claude of ours, or no JSON */
 export async function receiveHook(request: Request, server: Server<BridgeData>, pool: Pool): Promise<Response> {
   const process = pool.byHookToken(bearer(request.headers.get("authorization")));
   if (!process) throw new ApiError("invalid_api_key", "This token belongs to no running claude.");
+  // claude always says how much it sends.
+  if (Number(request.headers.get("content-length")) > MAX_BODY_BYTES) {
+    throw new ApiError("request_too_large", "This hook's body is larger than 128 MB.");
+  }
   const body = hookBody.safeParse(await jsonBody(request));
   // Bun ends a connection after ten quiet seconds. claude keeps its own for the next hook: one that it sends in just
   // that moment would be lost. And a person who is asked may take longer, too.

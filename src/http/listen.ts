@@ -2,6 +2,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Server } from "bun";
 import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import type { Pool } from "../claude/pool.ts";
 import type { Config } from "../config/schema.ts";
@@ -23,6 +24,9 @@ import { permissionsDoor } from "./permissions.ts";
 import { sessionsDoor } from "./sessions.ts";
 
 const log = getLogger(["synthesis", "http"]);
+
+const MEGABYTE = 1024 * 1024;
+const MAX_BODY_MB = 32;
 
 /** What Bun hands to every request. */
 export interface Env {
@@ -66,6 +70,8 @@ export function listen(deps: ListenDeps): Server<BridgeData> {
         throw error;
       }
     },
+    // Beyond its own limit Bun answers 413 without a word. Ours is behind the key; what is not read is thrown away.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     // In development Bun answers an error with its own page, which shows the source.
     development: false,
     // Otherwise, outside of development, two servers on one port take turns without a word.
@@ -95,6 +101,9 @@ const METHODS: Record<string, string> = {
   "/v1/sessions/:key/screen": "GET",
 };
 
+const THERE_IS =
+  "A chat is POST /v1/chat/completions, the models are GET /v1/models; what else there is stands in synthesis's README.";
+
 function doors(deps: ListenDeps): Hono<Env> {
   const { keys, pool, conversations, sessions, turns } = deps;
   const chatKey = requireKey(keys.chat, CHAT_KEY_WANTED);
@@ -103,7 +112,22 @@ function doors(deps: ListenDeps): Hono<Env> {
   return new Hono<Env>({ strict: false })
     .route("/health", healthDoor(pool, conversations))
     .route("/ready", readyDoor(conversations))
-    .use((c, next) => (/^\/v1\/(sessions|permissions)(\/|$)/.test(c.req.path) ? controlKey : chatKey)(c, next))
+    .use((c, next) => {
+      // What is left of these is a wrong method, and they need no key.
+      if (/^\/(health|ready)\/?$/.test(c.req.path)) return next();
+      return (/^\/v1\/(sessions|permissions)(\/|$)/.test(c.req.path) ? controlKey : chatKey)(c, next);
+    })
+    .use(
+      bodyLimit({
+        maxSize: MAX_BODY_MB * MEGABYTE,
+        onError: () => {
+          throw new ApiError(
+            "request_too_large",
+            `The request is larger than ${MAX_BODY_MB} MB. Send less of it: fewer or smaller images, or less history.`,
+          );
+        },
+      }),
+    )
     .route("/v1/sessions", sessionsDoor({ conversations, sessions, turns }))
     .route("/v1/permissions", permissionsDoor(deps))
     .route("/v1/models", modelsDoor)
@@ -113,7 +137,8 @@ function doors(deps: ListenDeps): Hono<Env> {
       const allowed =
         METHODS[c.req.path.replace(/\/$/, "").replace(/^\/v1\/(sessions|permissions)\/[^/]+/, "/v1/$1/:key")];
       if (!allowed) {
-        return new ApiError("unknown_url", `There is nothing at ${c.req.method} ${c.req.path}.`).toResponse();
+        const message = `There is nothing at ${c.req.method} ${c.req.path}. ${THERE_IS}`;
+        return new ApiError("unknown_url", message).toResponse();
       }
       const response = new ApiError("method_not_allowed", `${c.req.path} takes ${allowed} only.`).toResponse();
       response.headers.set("allow", allowed);

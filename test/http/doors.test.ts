@@ -28,19 +28,30 @@ const chat = (body: unknown, headers: Record<string, string> = json) =>
   });
 const user = (content: unknown) => ({ user: "me", messages: [{ role: "user", content }] });
 
-/** fetch would not send such a Host. */
-async function rawHost(host: string): Promise<Response> {
+/** What fetch would not send: a Host that is none, or less than was promised. */
+async function raw(...lines: string[]): Promise<Response> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const socket = connect(Number(new URL(world.server.url).port), "127.0.0.1");
   let answer = "";
   socket.on("data", (bytes) => {
     answer += bytes;
   });
+  socket.on("data", () => socket.end());
   socket.on("close", () => resolve(answer));
-  socket.write(`GET /v1/models HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  socket.write(`${[...lines, "Connection: close"].join("\r\n")}\r\n\r\n`);
   const [head = "", body = ""] = (await promise).split("\r\n\r\n");
   return new Response(body, { status: Number(head.split(" ")[1]) });
 }
+
+/** The head of a request whose body would be larger than Bun takes by itself. */
+const huge = (path: string, key: string) =>
+  raw(
+    `POST ${path} HTTP/1.1`,
+    `Host: ${new URL(world.server.url).host}`,
+    `Authorization: Bearer ${key}`,
+    "Content-Type: application/json",
+    `Content-Length: ${200 * 1024 * 1024}`,
+  );
 
 const image = (url: string) => ({ type: "image_url", image_url: { url } });
 
@@ -65,7 +76,7 @@ describe("every error has OpenAI's shape", () => {
     ],
     ["a page from a file", () => request("/health", { headers: { origin: "null" } }), 403, "origin_not_allowed", null],
     ["a foreign host", () => request("/health", { headers: { host: "evil.example" } }), 403, "host_not_allowed", null],
-    ["a host that is none", () => rawHost("["), 403, "host_not_allowed", null],
+    ["a host that is none", () => raw("GET /v1/models HTTP/1.1", "Host: ["), 403, "host_not_allowed", null],
     ["no such address", () => request("/v1/nothing"), 404, "unknown_url", null],
     ["no such model", () => request("/v1/models/gpt-99"), 404, "model_not_found", "model"],
     ["a chat with no such model", () => chat({ ...user("x"), model: "gpt-99" }), 404, "model_not_found", "model"],
@@ -150,6 +161,22 @@ describe("every error has OpenAI's shape", () => {
     ["a wrong type", () => chat({ ...user("x"), stream: "yes" }), 400, "invalid_request", "stream"],
     ["a user that is not printable", () => chat({ ...user("x"), user: "a\nb" }), 400, "invalid_request", "user"],
     ["a body too large", () => chat(user("x".repeat(33 * 1024 * 1024))), 413, "request_too_large", null],
+    ["a huge body", () => huge("/v1/chat/completions", world.server.key), 413, "request_too_large", null],
+    ["a huge body without a key", () => huge("/v1/chat/completions", "sk-wrong"), 401, "invalid_api_key", null],
+    [
+      "a wrong method for health",
+      () => request("/health", { method: "POST", key: null }),
+      405,
+      "method_not_allowed",
+      null,
+    ],
+    [
+      "a wrong method for ready",
+      () => request("/ready", { method: "POST", key: null }),
+      405,
+      "method_not_allowed",
+      null,
+    ],
     [
       "a hook without a token",
       () => request("/hooks", { method: "POST", key: null, body: "{}" }),
