@@ -1,5 +1,4 @@
 /** `POST /v1/chat/completions`: from a request to a reply, and from the reply to SSE or one JSON body. */
-import { zValidator } from "@hono/zod-validator";
 import { type Context, Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { effortFor, modelFor } from "../claude/models.ts";
@@ -11,12 +10,13 @@ import { readOnce, readQuestion } from "../conversation/question.ts";
 import type { Reply, ReplyPart } from "../conversation/reply.ts";
 import { type Completion, completion, MODEL, type Usage } from "../openai/chunks.ts";
 import { ApiError } from "../openai/errors.ts";
-import { chatRequest, invalidRequest } from "../openai/request.ts";
+import { chatRequest } from "../openai/request.ts";
 import { readStateless } from "../openai/stateless.ts";
 import type { ToolCall } from "../openai/tools.ts";
 import { readOpenClaw } from "../openclaw/request.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { Env } from "./listen.ts";
+import { valid } from "./valid.ts";
 
 export interface ChatDeps {
   readonly config: Config;
@@ -37,15 +37,7 @@ export function chatDoor({ config, conversations, oneShots, sessions, nowhere }:
       }
       await next();
     },
-    zValidator(
-      "json",
-      chatRequest,
-      (result) => {
-        if (!result.success) throw invalidRequest(result.error);
-      },
-      // Several times as fast as the asynchronous one, for which zod compiles nothing.
-      { validationFunction: (schema, body) => schema.safeParse(body) },
-    ),
+    valid("json", chatRequest),
     async (c) => {
       const request = c.req.valid("json");
       const { headers } = c.req.raw;

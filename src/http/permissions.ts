@@ -1,11 +1,10 @@
 /** `/v1/permissions`: what claude asks, and the answers of whoever has the control key. */
-import { zValidator } from "@hono/zod-validator";
 import { Hono } from "hono";
 import { z } from "zod";
 import type { Pending, Permissions } from "../conversation/permissions.ts";
 import { ApiError } from "../openai/errors.ts";
-import { invalidRequest } from "../openai/request.ts";
 import type { PermissionLog } from "../store/permissions.ts";
+import { valid } from "./valid.ts";
 
 /** So many past questions are shown. */
 const LATEST_SHOWN = 50;
@@ -16,12 +15,12 @@ const answer = z
     /** What shall be allowed from now on in this conversation, in claude's syntax. */
     rule: z
       .string()
-      .regex(/^[A-Za-z][\w-]*(\([^()\n]+\))?$/, "a rule in claude's syntax, such as Bash(git push *)")
+      .regex(/^[A-Za-z][\w-]*(\([^()\n]+\))?$/, "must be a rule in claude's syntax, such as Bash(git push *)")
       .optional(),
   })
   .refine(({ behavior, rule }) => behavior === "allow" || rule === undefined, {
     path: ["rule"],
-    message: "a rule says what is allowed, and goes with allow only",
+    message: "says what is allowed, and goes with allow only",
   });
 
 interface PermissionsDeps {
@@ -49,20 +48,14 @@ export const permissionsDoor = ({ permissions, permissionLog }: PermissionsDeps)
         })),
       }),
     )
-    .post(
-      "/:id",
-      zValidator("json", answer, (result) => {
-        if (!result.success) throw invalidRequest(result.error);
-      }),
-      (c) => {
-        const { behavior, rule } = c.req.valid("json");
-        const id = c.req.param("id");
-        if (!permissions.answer(id, { behavior, rule, way: "control", by: null })) {
-          throw new ApiError("permission_not_found", `No question ${id} waits: it was answered, or came too late.`);
-        }
-        return c.json({ id, behavior });
-      },
-    );
+    .post("/:id", valid("json", answer), (c) => {
+      const { behavior, rule } = c.req.valid("json");
+      const id = c.req.param("id");
+      if (!permissions.answer(id, { behavior, rule, way: "control", by: null })) {
+        throw new ApiError("permission_not_found", `No question ${id} waits: it was answered, or came too late.`);
+      }
+      return c.json({ id, behavior });
+    });
 
 const shown = ({ id, session, turn, tool, description, input, sender, askedAt }: Pending) => ({
   id,

@@ -2,18 +2,17 @@
  * `/v1/sessions`: what conversations there are, and what may be done to them from outside. Nothing that was said is
  * shown. Times are Unix milliseconds.
  */
-import { zValidator } from "@hono/zod-validator";
 import { getLogger } from "@logtape/logtape";
 import { Hono } from "hono";
 import { z } from "zod";
 import type { Conversations } from "../conversation/conversations.ts";
 import { ApiError } from "../openai/errors.ts";
-import { invalidRequest } from "../openai/request.ts";
 import type { PastSessionRow, SessionRow, TurnRow } from "../store/schema.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { Turns } from "../store/turns.ts";
 import type { Env } from "./listen.ts";
 import { screenStream } from "./screen.ts";
+import { valid } from "./valid.ts";
 
 const log = getLogger(["synthesis", "sessions"]);
 
@@ -70,20 +69,14 @@ export function sessionsDoor({ conversations, sessions, turns }: SessionsDeps): 
         past_sessions: sessions.past(row.key).map(shownPast),
       });
     })
-    .delete(
-      "/:key",
-      zValidator("query", removal, (result) => {
-        if (!result.success) throw invalidRequest(result.error);
-      }),
-      async (c) => {
-        const row = known(c.req.param("key"));
-        // claude may take its time to end; Bun's limit for a quiet connection is ten seconds.
-        c.env.server.timeout(c.req.raw, 0);
-        await conversations.remove(row, c.req.valid("query").transcript === "1");
-        log.info("session deleted", { session: row.key });
-        return c.json({ key: row.key, deleted: true });
-      },
-    )
+    .delete("/:key", valid("query", removal), async (c) => {
+      const row = known(c.req.param("key"));
+      // claude may take its time to end; Bun's limit for a quiet connection is ten seconds.
+      c.env.server.timeout(c.req.raw, 0);
+      await conversations.remove(row, c.req.valid("query").transcript === "1");
+      log.info("session deleted", { session: row.key });
+      return c.json({ key: row.key, deleted: true });
+    })
     .post("/:key/interrupt", (c) => {
       const row = known(c.req.param("key"));
       const interrupted = conversations

@@ -1,9 +1,9 @@
 /**
  * A `POST /v1/chat/completions` body, as far as synthesis reads it. Fields it does not know are let
  * through: clients of this API send many that do not apply to a claude.
+ * Each message of its own goes on where the field's name ends, as `invalid.ts` has it.
  */
 import { z } from "zod";
-import { ApiError } from "./errors.ts";
 
 const part = z.looseObject({ type: z.string(), text: z.string().optional() });
 const toolCall = z.looseObject({
@@ -12,7 +12,7 @@ const toolCall = z.looseObject({
 });
 const message = z.looseObject({
   role: z.enum(["system", "developer", "user", "assistant", "tool", "function"]),
-  content: z.union([z.string(), z.array(part)]).nullish(),
+  content: z.union([z.string(), z.array(part)], "must be a string or an array of parts").nullish(),
   /** Of a past answer: only its names are ever read, so a strange one is no reason to refuse the request. */
   tool_calls: z.array(toolCall).nullish().catch(null),
   tool_call_id: z.string().nullish(),
@@ -40,7 +40,7 @@ const toolChoice = z.union(
       allowed_tools: z.looseObject({ mode: z.string(), tools: z.array(namedTool) }).optional(),
     }),
   ],
-  "one of none, auto, required, or a tool",
+  "must be none, auto, required, or an object that names a tool",
 );
 
 /** OpenAI's, and claude's `max`. */
@@ -49,13 +49,13 @@ export type ReasoningEffort = (typeof REASONING_EFFORTS)[number];
 
 export const chatRequest = z.looseObject({
   model: z.string().nullish(),
-  messages: z.array(message).min(1, "at least one message is needed"),
+  messages: z.array(message).min(1, "must have at least one message"),
   /** Absent means false, as OpenAI has it. */
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
-  n: z.literal(1, "only one answer can be given, n must be 1").nullish(),
-  modalities: z.array(z.literal("text", "only text can be answered")).nullish(),
-  audio: z.null("only text can be answered").optional(),
+  n: z.literal(1, "must be 1: only one answer can be given").nullish(),
+  modalities: z.array(z.literal("text", "must be text: nothing else can be answered")).nullish(),
+  audio: z.null("must be left out: only text can be answered").optional(),
   tools: z.array(tool).nullish(),
   tool_choice: toolChoice.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
@@ -68,16 +68,6 @@ export const chatRequest = z.looseObject({
 export type ChatRequest = z.infer<typeof chatRequest>;
 export type ChatMessage = ChatRequest["messages"][number];
 export type ContentPart = z.infer<typeof part>;
-
-/** The request's error for a body that does not fit, with the field's path as `param`. */
-export function invalidRequest(error: z.core.$ZodError): ApiError {
-  const issue = error.issues[0];
-  const param = issue?.path.reduce<string>(
-    (path, key) => (typeof key === "number" ? `${path}[${key}]` : path ? `${path}.${String(key)}` : String(key)),
-    "",
-  );
-  return new ApiError("invalid_request", param ? `${param}: ${issue?.message}` : `${issue?.message}`, param || null);
-}
 
 /** The text of a message; what is not text is left out. */
 export function messageText({ content }: ChatMessage): string {

@@ -199,6 +199,12 @@ describe("every error has OpenAI's shape", () => {
   });
 });
 
+test("what does not fit is told in plain words", async () => {
+  expect(await (await chat({})).json()).toMatchObject({
+    error: { param: "messages", message: "messages is missing; it must be an array." },
+  });
+});
+
 test("a wrong method is told the right one", async () => {
   expect((await request("/chat/completions")).headers.get("allow")).toBe("POST");
 });
