@@ -418,7 +418,8 @@ export class ClaudeProcess implements ConnectionOwner {
     this.#whenReady.reject(
       new ApiError(
         "claude_not_ready",
-        `Claude Code ended while it started (${signal ?? `exit code ${code}`}).${screen ? ` Its screen:\n${screen}` : ""}`,
+        `Claude Code ended while it started (${signal ?? `exit code ${code}`}). \`synthesis doctor --live\` says more, ` +
+          `and so may \`claude\`, run once in ${this.spec.choice.workspace}.${screen ? ` Its screen:\n${screen}` : ""}`,
         null,
         30,
       ),

@@ -68,7 +68,7 @@ export function createConversations(deps: ConversationDeps): Conversations {
     if (conversation.waiting >= MAX_WAITING) {
       return new ApiError(
         "queue_full",
-        `${MAX_WAITING} messages wait in this conversation already.`,
+        `${MAX_WAITING} messages wait in this conversation already. Send this one again when some are answered.`,
         null,
         retryAfter(conversation.waiting, 1),
       );

@@ -147,7 +147,7 @@ class OneShot {
         this.#fail(
           new ApiError(
             begun ? "claude_exited" : "claude_not_ready",
-            `Claude Code ended without an answer (${how}).${said ? ` It says: ${said}` : ""}`,
+            `Claude Code ended without an answer (${how}). Ask again.${said ? ` It says: ${said}` : ""}`,
           ),
         );
         const state = reply.left.aborted ? "left" : (reply.error?.code ?? "done");
@@ -245,13 +245,13 @@ class OneShot {
     const dead = lastSignAt === null ? this.#startedAt + readyTimeoutMs - now : lastSignAt + progressTimeoutMs - now;
     const late = this.#startedAt + turnTimeoutMs - now;
     if (late <= 0) {
-      const message = `Claude Code worked for ${turnTimeoutMs} ms without an end and was stopped.`;
+      const message = `Claude Code worked for ${turnTimeoutMs} ms without an end and was stopped. Ask for less, or raise SYNTHESIS_TURN_TIMEOUT_MS.`;
       this.end(new ApiError("turn_timeout", message));
     } else if (dead <= 0 && lastSignAt === null) {
-      const message = `Claude Code was not ready after ${readyTimeoutMs} ms.`;
+      const message = `Claude Code was not ready after ${readyTimeoutMs} ms. Ask again, or raise SYNTHESIS_READY_TIMEOUT_MS.`;
       this.end(new ApiError("claude_not_ready", message, null, 30));
     } else if (dead <= 0) {
-      const message = `Claude Code showed no sign of life for ${progressTimeoutMs} ms and was stopped.`;
+      const message = `Claude Code showed no sign of life for ${progressTimeoutMs} ms and was stopped. Ask again, or raise SYNTHESIS_PROGRESS_TIMEOUT_MS.`;
       this.end(new ApiError("turn_timeout", message));
     } else this.#deadline = setTimeout(() => this.#armDeadline(), Math.min(dead, late));
   }

@@ -216,7 +216,7 @@ export class TurnRun {
   async #takeExit({ signal, code }: Exit): Promise<void> {
     // It may have taken the message and ended before it could say so: then it must not be told it again.
     if (this.#awaitsReceipt) await this.#findReceipt();
-    const message = `Claude Code ended in the middle of this turn (${signal ?? `exit code ${code}`}).`;
+    const message = `Claude Code ended in the middle of this turn (${signal ?? `exit code ${code}`}). The next message resumes it.`;
     this.#reduce({ type: "fail", error: new ApiError("claude_exited", message) });
   }
 
@@ -553,11 +553,19 @@ export class TurnRun {
     const now = performance.now();
     if (now - this.#startedAt - this.#parkedMs >= turnTimeoutMs) {
       this.interrupt(
-        new ApiError("turn_timeout", `Claude Code worked for ${turnTimeoutMs} ms without an end and was stopped.`),
+        new ApiError(
+          "turn_timeout",
+          `Claude Code worked for ${turnTimeoutMs} ms without an end and was stopped. The next message goes on from ` +
+            "there; SYNTHESIS_TURN_TIMEOUT_MS gives it more time.",
+        ),
       );
     } else if (now - this.#deps.process.lastSignAt >= progressTimeoutMs) {
       this.interrupt(
-        new ApiError("turn_timeout", `Claude Code showed no sign of life for ${progressTimeoutMs} ms and was stopped.`),
+        new ApiError(
+          "turn_timeout",
+          `Claude Code showed no sign of life for ${progressTimeoutMs} ms and was stopped. Send the message again; ` +
+            "SYNTHESIS_PROGRESS_TIMEOUT_MS gives it more time.",
+        ),
       );
     } else this.#armDeadline();
   }

@@ -1,6 +1,6 @@
 /** In which folder a conversation works, and whether the one who runs synthesis has agreed to it. */
 import { mkdirSync, realpathSync, statSync } from "node:fs";
-import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import { openClawHeader } from "../openclaw/headers.ts";
@@ -50,7 +50,8 @@ export function allowedWorkspace(folder: string, config: Config): Workspace | nu
   const roots = config.allowedRoots.map(realPath);
   const own = Object.values(config.agents).map(({ workspace }) => realPath(workspace));
   // Decided on the real path, before anything is made: a link below an allowed root may lead out of it.
-  const path = realPath(folder);
+  // What leads up again is taken out first: behind a name that is not there a link would not be seen.
+  const path = realPath(resolve(folder));
   const named = [realPath(config.workspace), ...own].includes(path);
   if (!named && !roots.some((root) => isWithin(path, root))) return null;
   return { path, trusted: named || roots.includes(path) };
@@ -59,18 +60,26 @@ export function allowedWorkspace(folder: string, config: Config): Workspace | nu
 /** The folder, made if it is not there. */
 function made(workspace: Workspace, wanted: string): Workspace {
   const { path } = workspace;
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (!found) {
-    try {
+  try {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found?.isDirectory()) return workspace;
+    if (!found) {
       mkdirSync(path, { recursive: true, mode: 0o700 });
-    } catch (error) {
-      const why = (error as NodeJS.ErrnoException).code;
-      throw new ApiError("workspace_not_allowed", `The workspace ${wanted} cannot be made (${why}).`, WORKSPACE_HEADER);
+      return workspace;
     }
-  } else if (!found.isDirectory()) {
-    throw new ApiError("workspace_not_allowed", `The workspace ${wanted} is not a folder.`, WORKSPACE_HEADER);
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code;
+    throw new ApiError(
+      "workspace_not_allowed",
+      `The workspace ${wanted} cannot be made (${why}). Make it yourself, or name another.`,
+      WORKSPACE_HEADER,
+    );
   }
-  return workspace;
+  throw new ApiError(
+    "workspace_not_allowed",
+    `The workspace ${wanted} is not a folder. Name one that is.`,
+    WORKSPACE_HEADER,
+  );
 }
 
 /** The real path of the nearest ancestor that exists, and the rest as written. */
@@ -78,7 +87,8 @@ function realPath(path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    // Through a file, or too long: nothing is there, and whoever makes it will hear why not.
+    if (!/^(ENOENT|ENOTDIR|ENAMETOOLONG)$/.test((error as NodeJS.ErrnoException).code ?? "")) throw error;
     const parent = dirname(path);
     return parent === path ? path : join(realPath(parent), basename(path));
   }

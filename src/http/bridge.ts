@@ -17,7 +17,10 @@ export interface BridgeData {
 export function upgradeBridge(request: Request, server: Server<BridgeData>, pool: Pool): undefined {
   const process = pool.byBridgeToken(bearer(request.headers.get("authorization"))) ?? null;
   if (server.upgrade(request, { data: { process, connection: null } })) return undefined;
-  throw new ApiError("invalid_request", "This address speaks WebSocket only.");
+  throw new ApiError(
+    "invalid_request",
+    "This address takes WebSockets only, from the plugin in each claude. A chat is POST /v1/chat/completions.",
+  );
 }
 
 /** Bun's handlers for the sockets of `/bridge`. */

@@ -15,19 +15,25 @@ export function createGuard(port: number): Guard {
   const own = ["127.0.0.1", "localhost", "[::1]"].map((host) => `${host}:${port}`);
   return (headers) => {
     if (!own.includes((headers.get("host") ?? "").toLowerCase())) {
-      return new ApiError("host_not_allowed", `This server is reached as 127.0.0.1:${port}, not under another name.`);
+      return new ApiError(
+        "host_not_allowed",
+        `This server is reached as 127.0.0.1:${port}, not under another name. Use that address.`,
+      );
     }
     const origin = headers.get("origin");
     if (origin !== null && !own.includes(origin.toLowerCase().replace(/^http:\/\//, ""))) {
-      return new ApiError("origin_not_allowed", "This server does not answer web pages.");
+      return new ApiError(
+        "origin_not_allowed",
+        "This server does not answer web pages. Ask it from a program that sends no Origin header.",
+      );
     }
     return null;
   };
 }
 
 export const CHAT_KEY_WANTED =
-  "The API key is missing or wrong. Send `Authorization: Bearer <key>` with the key that `synthesis serve` " +
-  "names when it starts.";
+  "The API key is missing or wrong. Send `Authorization: Bearer <key>` with the content of the file that " +
+  "`synthesis serve` names when it starts (chat.key in its state folder), or with SYNTHESIS_API_KEY if that is set.";
 export const CONTROL_KEY_WANTED =
   "The control key is missing or wrong. Send `Authorization: Bearer <key>` with the content of control.key in " +
   "synthesis's state folder; the chat key does not open this.";

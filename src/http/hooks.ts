@@ -33,7 +33,7 @@ async function jsonBody(request: Request): Promise<unknown> {
     return await request.json();
   } catch {
     // Not passed on: the parser's message quotes the body, and that may hold the user's words.
-    throw new ApiError("invalid_json", "The body is not valid JSON.");
+    throw new ApiError("invalid_json", "The body is not valid JSON. Send one JSON object.");
   }
 }
 
@@ -43,7 +43,11 @@ const MAX_BODY_BYTES = 128 * 1024 * 1024;
 /** Takes one hook's post and gives its answer. @throws ApiError when it is not a claude of ours, or no JSON */
 export async function receiveHook(request: Request, server: Server<BridgeData>, pool: Pool): Promise<Response> {
   const process = pool.byHookToken(bearer(request.headers.get("authorization")));
-  if (!process) throw new ApiError("invalid_api_key", "This token belongs to no running claude.");
+  if (!process)
+    throw new ApiError(
+      "invalid_api_key",
+      "This token belongs to no running claude. Only a claude that synthesis has started posts here.",
+    );
   // claude always says how much it sends.
   if (Number(request.headers.get("content-length")) > MAX_BODY_BYTES) {
     throw new ApiError("request_too_large", "This hook's body is larger than 128 MB.");

@@ -148,7 +148,7 @@ function doors(deps: ListenDeps): Hono<Env> {
       if (error instanceof ApiError) return error.toResponse();
       // Hono's validator has this one for a body that is not JSON.
       if (error instanceof HTTPException && error.status === 400) {
-        return new ApiError("invalid_json", "The body is not valid JSON.").toResponse();
+        return new ApiError("invalid_json", "The body is not valid JSON. Send one JSON object.").toResponse();
       }
       log.error("unexpected: {error}", { method: c.req.method, path: c.req.path, error });
       return (storeError(error) ?? unexpected()).toResponse();

@@ -52,7 +52,10 @@ export const permissionsDoor = ({ permissions, permissionLog }: PermissionsDeps)
       const { behavior, rule } = c.req.valid("json");
       const id = c.req.param("id");
       if (!permissions.answer(id, { behavior, rule, way: "control", by: null })) {
-        throw new ApiError("permission_not_found", `No question ${id} waits: it was answered, or came too late.`);
+        throw new ApiError(
+          "permission_not_found",
+          `No question ${id} waits: it was answered, or its time is up. \`synthesis permissions list\` shows those that wait.`,
+        );
       }
       return c.json({ id, behavior });
     });

@@ -32,7 +32,11 @@ export function sessionsDoor({ conversations, sessions, turns }: SessionsDeps): 
     // The count of turns is gathered for a moment.
     turns.flush();
     const row = sessions.find(key);
-    if (!row) throw new ApiError("session_not_found", `There is no session ${key}.`);
+    if (!row)
+      throw new ApiError(
+        "session_not_found",
+        `There is no session ${key}. \`synthesis sessions list\` shows those there are.`,
+      );
     return row;
   };
 
@@ -81,8 +85,11 @@ export function sessionsDoor({ conversations, sessions, turns }: SessionsDeps): 
       const row = known(c.req.param("key"));
       const interrupted = conversations
         .find(row.key)
-        ?.interrupt(new ApiError("turn_interrupted", "This turn was interrupted from outside."));
-      if (!interrupted) throw new ApiError("not_running", "Nothing runs in this session.");
+        ?.interrupt(
+          new ApiError("turn_interrupted", "This turn was interrupted from outside. Send the message again."),
+        );
+      if (!interrupted)
+        throw new ApiError("not_running", "Nothing runs in this session, and so there is nothing to interrupt.");
       log.info("turn interrupted from outside", { session: row.key });
       return c.json(shown(row));
     })

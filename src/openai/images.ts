@@ -10,6 +10,7 @@ export interface Image {
 }
 
 const TEXT = new Set(["text", "input_text"]);
+const IMAGE = new Set(["image_url", "input_image"]);
 
 /**
  * The images of a message.
@@ -27,10 +28,19 @@ export function refuseOtherParts({ content }: ChatMessage, index: number): void 
     const path = partPath(index, at);
     const image = imageIn(part, path);
     if (image && !/^data:/i.test(image.url)) {
-      throw new ApiError("invalid_request", "An image must be a data: URL; no image is fetched.", image.param);
+      throw new ApiError(
+        "invalid_request",
+        "An image must be a data: URL in base64; no image is fetched. Send its bytes.",
+        image.param,
+      );
     }
     if (image || isText(part)) continue;
-    throw new ApiError("invalid_request", `Only text and images are understood, not ${part.type}.`, path);
+    const message = TEXT.has(part.type)
+      ? `${path} needs a text.`
+      : IMAGE.has(part.type)
+        ? `${path} needs an image_url with a data: URL in it.`
+        : `Only text and images are understood, not ${part.type}. Leave it out.`;
+    throw new ApiError("invalid_request", message, path);
   }
 }
 
@@ -48,7 +58,7 @@ const partPath = (index: number, at: number): string => `messages[${index}].cont
 
 /** An image part, of either of OpenAI's two APIs. */
 function imageIn(part: ContentPart, path: string): Image | null {
-  if (part.type !== "image_url" && part.type !== "input_image") return null;
+  if (!IMAGE.has(part.type)) return null;
   const { image_url: image } = part;
   if (typeof image === "string") return { url: image, param: `${path}.image_url` };
   if (typeof image !== "object" || image === null || !("url" in image) || typeof image.url !== "string") return null;

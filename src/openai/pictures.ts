@@ -9,7 +9,7 @@ const SIGNATURES: readonly (readonly [extension: string, mimeType: string, at: n
   ["gif", "image/gif", 0, "GIF8"],
   ["webp", "image/webp", 8, "WEBP"],
 ];
-const MAX_BYTES = 10 * 1024 * 1024;
+const MAX_MB = 10;
 const MAX_IMAGES = 20;
 
 export interface Picture {
@@ -47,7 +47,8 @@ export function readPictures(images: readonly Image[]): readonly Picture[] {
     const base64 = /^data:[^,]{0,200};base64,([A-Za-z0-9+/\s]+={0,2}\s*)$/i.exec(url)?.[1];
     if (base64 === undefined) throw refuse("An image must be a data: URL in base64.", param);
     const bytes = Buffer.from(base64, "base64");
-    if (bytes.length > MAX_BYTES) throw refuse(`An image may have at most ${MAX_BYTES} bytes.`, param);
+    if (bytes.length > MAX_MB * 1024 * 1024)
+      throw refuse(`An image may have at most ${MAX_MB} MB. Send a smaller one.`, param);
     const start = bytes.toString("latin1", 0, 16);
     const known = SIGNATURES.find(([, , at, signature]) => start.startsWith(signature, at));
     if (!known) throw refuse("Only PNG, JPEG, GIF and WebP images are understood.", param);

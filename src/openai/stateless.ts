@@ -59,7 +59,11 @@ export function readStateless(request: ChatRequest): Stateless {
 export function readFormat(request: ChatRequest): Format {
   const read = options.safeParse(request);
   if (!read.success) {
-    throw new ApiError("invalid_request", "response_format is not understood.", "response_format");
+    throw new ApiError(
+      "invalid_request",
+      "response_format must be an object whose type is text, json_object or json_schema.",
+      "response_format",
+    );
   }
   const { response_format: wanted } = read.data;
   if (wanted?.type !== "json_schema" && wanted?.type !== "json_object") return { type: "text" };

@@ -64,7 +64,10 @@ test("interrupt, reset and rm do it", async () => {
   await world.server.logged(/message sent[^\n]*user:one/);
   expect(await sessions("interrupt", "one")).toMatchObject({ code: 0, out: "user:one: interrupted\n" });
   expect((await Array.fromAsync(stream)).at(-2)).toMatchObject({ error: { code: "turn_interrupted" } });
-  expect(await sessions("interrupt", "one")).toMatchObject({ code: 1, err: "Nothing runs in this session.\n" });
+  expect(await sessions("interrupt", "one")).toMatchObject({
+    code: 1,
+    err: "Nothing runs in this session, and so there is nothing to interrupt.\n",
+  });
   expect(await say("hello", "one")).toBe("warm");
   expect(await sessions("reset", "one")).toMatchObject({ code: 0, out: expect.stringContaining("reset") });
   expect(await say("hello", "one")).toBe("cold");

@@ -14,7 +14,7 @@ beforeAll(() => {
   for (const folder of ["root/project", "outside/secret", "work"]) mkdirSync(join(base, folder), { recursive: true });
   symlinkSync(join(base, "outside"), join(base, "root/way-out"));
   symlinkSync(join(base, "root/project"), join(base, "root/alias"));
-  writeFileSync(join(base, "root/file"), "");
+  for (const file of ["root/file", "outside/file"]) writeFileSync(join(base, file), "");
   config = { ...defaults(pathsFor(base)), workspace: join(base, "work"), allowedRoots: [join(base, "root")] };
 });
 afterAll(() => rmSync(base, { recursive: true }));
@@ -45,6 +45,11 @@ describe("refused", () => {
     "root/way-out/secret",
     "root/way-out/new",
     "root/../outside",
+    "root/file/../way-out/secret",
+    "root/nothing/../way-out/secret",
+    `root/${"x".repeat(5_000)}/../way-out/secret`,
+    `root/way-out/${"x".repeat(300)}`,
+    "outside/file/deep",
     "root-2",
     "",
   ])("%p", (asked) => {
@@ -55,6 +60,14 @@ describe("refused", () => {
   });
   test("a file", () => {
     expect(() => workspaceFor(asking(join(base, "root/file")), null, null, config)).toThrow("not a folder");
+  });
+  test.each([
+    ["a folder in a file", "root/file/deep"],
+    ["a name that is too long", `root/${"x".repeat(5_000)}`],
+  ])("%s", (_what, asked) => {
+    const ask = () => workspaceFor(asking(join(base, asked)), null, null, config);
+    expect(ask).toThrow(expect.objectContaining({ code: "workspace_not_allowed" }));
+    expect(ask).toThrow(/cannot be made \(E\w+\)\. Make it yourself, or name another/);
   });
 });
 
