@@ -199,9 +199,29 @@ describe("every error has OpenAI's shape", () => {
   });
 });
 
-test("what does not fit is told in plain words", async () => {
-  expect(await (await chat({})).json()).toMatchObject({
-    error: { param: "messages", message: "messages is missing; it must be an array." },
+describe("every error says what to do", () => {
+  const cases: [what: string, send: () => Promise<Response>, says: RegExp][] = [
+    ["a wrong key", () => request("/v1/models", { key: "sk-wrong" }), /content of the file .*chat\.key/],
+    ["no such address", () => request("/v1/embeddings", { method: "POST" }), /POST \/v1\/chat\/completions/],
+    ["not JSON", () => chat("{"), /Send one JSON object/],
+    ["no messages", () => chat({}), /^messages is missing; it must be an array\.$/],
+    ["a huge body", () => huge("/v1/chat/completions", world.server.key), /32 MB\. Send less/],
+    [
+      "a text part without a text",
+      () => chat(user([{ type: "text" }])),
+      /^messages\[0\]\.content\[0\] needs a text\.$/,
+    ],
+    ["an image part without one", () => chat(user([{ type: "image_url" }])), /needs an image_url with a data: URL/],
+    [
+      "a workspace that is not allowed",
+      () => chat(user("x"), { ...json, "x-openclaw-workspace": `${world.claude.workspace}/../claude/x` }),
+      /SYNTHESIS_ALLOWED_ROOTS/,
+    ],
+    ["a format that is none", () => chat({ ...user("x"), user: undefined, response_format: 5 }), /json_schema/],
+  ];
+  test.each(cases)("%s", async (_what, send, says) => {
+    const { error } = (await (await send()).json()) as { error: { message: string } };
+    expect(error.message).toMatch(says);
   });
 });
 
