@@ -371,7 +371,14 @@ export class ClaudeProcess implements ConnectionOwner {
   stop(): Promise<Exit> {
     if (this.#state !== "gone" && this.#killTimer === undefined) {
       this.#start.end();
-      this.#whenReady.reject(new ApiError("claude_not_ready", "Claude Code was stopped before it was ready.", null, 1));
+      this.#whenReady.reject(
+        new ApiError(
+          "claude_not_ready",
+          "Claude Code was stopped before it was ready. Send the message again.",
+          null,
+          1,
+        ),
+      );
       this.#state = "draining";
       this.#child.kill("SIGTERM");
       this.#killAfter(KILL_AFTER_MS);

@@ -55,7 +55,11 @@ export class Start {
     const { readyTimeoutMs } = this.#deps.config;
     this.#looks = setInterval(() => this.check(), LOOK_MS);
     this.#deadline = setTimeout(
-      () => this.#fail(`Claude Code was not ready after ${readyTimeoutMs} ms.`),
+      () =>
+        this.#fail(
+          `Claude Code was not ready after ${readyTimeoutMs} ms. \`synthesis doctor --live\` says where it stays; ` +
+            "SYNTHESIS_READY_TIMEOUT_MS gives it more time.",
+        ),
       readyTimeoutMs,
     );
   }

@@ -87,8 +87,8 @@ function realPath(path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {
-    // Through a file, or too long: nothing is there, and whoever makes it will hear why not.
-    if (!/^(ENOENT|ENOTDIR|ENAMETOOLONG)$/.test((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    // Through a file, a loop or a closed folder, or too long: nothing is there for us; who makes it will hear why not.
+    if (!/^(ENOENT|ENOTDIR|ENAMETOOLONG|EACCES|ELOOP)$/.test((error as NodeJS.ErrnoException).code ?? "")) throw error;
     const parent = dirname(path);
     return parent === path ? path : join(realPath(parent), basename(path));
   }

@@ -13,6 +13,7 @@ beforeAll(() => {
   base = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-test-")));
   for (const folder of ["root/project", "outside/secret", "work"]) mkdirSync(join(base, folder), { recursive: true });
   symlinkSync(join(base, "outside"), join(base, "root/way-out"));
+  symlinkSync(join(base, "root/loop"), join(base, "root/loop"));
   symlinkSync(join(base, "root/project"), join(base, "root/alias"));
   for (const file of ["root/file", "outside/file"]) writeFileSync(join(base, file), "");
   config = { ...defaults(pathsFor(base)), workspace: join(base, "work"), allowedRoots: [join(base, "root")] };
@@ -64,6 +65,8 @@ describe("refused", () => {
   test.each([
     ["a folder in a file", "root/file/deep"],
     ["a name that is too long", `root/${"x".repeat(5_000)}`],
+    ["a link to itself", "root/loop"],
+    ["a folder behind a link to itself", "root/loop/deep"],
   ])("%s", (_what, asked) => {
     const ask = () => workspaceFor(asking(join(base, asked)), null, null, config);
     expect(ask).toThrow(expect.objectContaining({ code: "workspace_not_allowed" }));
