@@ -402,7 +402,7 @@ export class Conversation {
   async #readyProcess(
     request: Request,
     session: SessionRow,
-    unreadable = false,
+    forgotten = false,
   ): Promise<[ClaudeProcess, Temperature, string]> {
     const { workspace, reply } = request;
     const current = this.#process;
@@ -421,8 +421,8 @@ export class Conversation {
     await current?.stop();
     const resume = (await this.#record.transcript()) !== null;
     const gone = !resume && this.#record.told.length > 0;
-    // Of what was never answered the client tells again.
-    const forgotten = unreadable || (gone && this.#record.told.some(({ answered }) => answered));
+    // What was never answered nobody takes for known.
+    const hasAnswered = this.#record.told.some(({ answered }) => answered);
     const { claudeSession } = gone ? this.#record.renew() : session;
     const spec = {
       sessionKey: session.key,
@@ -443,9 +443,9 @@ export class Conversation {
       // claude has a file of this session but cannot go on with it. It will not take the id for a new one either.
       if (!resume || !(error instanceof ApiError) || !/No conversation found/.test(error.message)) throw error;
       await process.stop();
-      return this.#readyProcess(request, this.#record.renew(), true);
+      return this.#readyProcess(request, this.#record.renew(), hasAnswered);
     }
-    if (forgotten) {
+    if (forgotten || (gone && hasAnswered)) {
       log.warning("claude's transcript is gone, the session starts anew", { session: session.key });
       // What the client remembers, it brings itself.
       if (!request.input.hasHistory) reply.put({ type: "text", text: FORGOTTEN });

@@ -113,8 +113,9 @@ async function check(stage: Stage, said: Said, expected: Expected, keeps: boolea
   const outcome = await sent.over;
   const news = expected.told ? ids.filter((id) => !told.includes(id)) : [];
   const whole = wholeAnswer(answerOf([...told, ...news], orders, schedule.mode), schedule.mode);
-  // What died before it wrote a message down has forgotten it.
-  const isForgotten = expected.end === "failed" && !claudes.recordsAtOnce && !(await isRecorded(stage, said));
+  // What died before it wrote a message down has forgotten it; one that was interrupted lives, and is only late.
+  const mayForget = expected.end === "failed" && !expected.errors.includes("turn_interrupted");
+  const isForgotten = mayForget && !claudes.recordsAtOnce && !(await isRecorded(stage, said));
   if (!isForgotten) told.push(...news);
   const wrong = difference(outcome, expected, whole);
   if (wrong) {

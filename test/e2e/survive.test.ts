@@ -92,6 +92,17 @@ test("a record that claude cannot read does not lock its conversation out", asyn
   expect((await say("three")).shown).toContain("You said: two");
 });
 
+test("nor is anything said of such a record when nothing in it was ever answered", async () => {
+  await begin();
+  const { poem } = await longPoem();
+  const records = () => [...new Bun.Glob("projects/*/*.jsonl").scanSync(`${world.claude.home}/.claude`)];
+  while (records().length === 0) await Bun.sleep(20);
+  process.kill(claudePid(), "SIGKILL");
+  await Array.fromAsync(poem).catch(() => {});
+  await Bun.$`truncate -s 0 ${world.claude.home}/.claude/projects/${{ raw: "*/*.jsonl" }}`.quiet();
+  expect((await say("two")).answer).toBe("You said: two");
+});
+
 /** A turn that has written a line and now runs a shell command. */
 async function shellTurn(): Promise<{ events: AsyncGenerator<unknown>; sleeper: number }> {
   world.mock.on(/run a shell/, function* ({ toolResults }) {
