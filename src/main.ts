@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { version } from "../package.json";
 import { Failure } from "./cli/failure.ts";
 import { ConfigError } from "./config/load.ts";
+import { pathObstacle } from "./config/obstacle.ts";
 
 const program = new Command("synthesis")
   .description("Real, long-lived Claude Code processes behind an OpenAI-compatible API")
@@ -34,8 +35,9 @@ if (process.argv[2] === "channel") {
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof ConfigError || error instanceof Failure)) throw error;
-  console.error(error.message);
+  const obstacle = pathObstacle(error);
+  if (!obstacle && !(error instanceof ConfigError || error instanceof Failure)) throw error;
+  console.error(obstacle ? `${obstacle.what} ${obstacle.advice}` : (error as Error).message);
   // Not just the exit code: what has been opened so far would keep the process alive.
   process.exit(error instanceof Failure ? 1 : 2);
 }

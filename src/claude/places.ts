@@ -6,7 +6,7 @@ import type { Config } from "../config/schema.ts";
 const log = getLogger(["synthesis", "pool"]);
 
 /** What a claude takes that has not been measured, if none has, in bytes. */
-const TYPICAL_BYTES = 250 * MEGABYTE;
+export const TYPICAL_BYTES = 250 * MEGABYTE;
 
 /** A claude, as far as it matters here. */
 interface Tenant {

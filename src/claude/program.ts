@@ -1,5 +1,5 @@
 /** The Claude Code program: where it is, which one it is, and whether it is logged in. */
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 
@@ -9,6 +9,8 @@ export const EXPECTED_VERSIONS = "~2.1.330";
 
 /** Both questions are answered within a third of a second; a program that is not claude may never answer. */
 const ANSWER_MS = 10_000;
+/** In characters: far more than claude says of itself. */
+const LONGEST_ANSWER = 65_536;
 
 type Env = Record<string, string | undefined>;
 
@@ -19,24 +21,27 @@ type Env = Record<string, string | undefined>;
  */
 export function findClaude(bin: string, env: Env): string | null {
   if (bin.includes("/")) return isExecutable(resolve(bin)) ? resolve(bin) : null;
+  const found = Bun.which(bin, { PATH: env.PATH ?? "" });
+  // The binary has no modules; it would look beside the root folder.
+  if (found || Bun.isStandaloneExecutable) return found;
   const own = join(import.meta.dir, "../../node_modules/.bin", bin);
-  return Bun.which(bin, { PATH: env.PATH ?? "" }) ?? (existsSync(own) ? own : null);
+  return existsSync(own) ? own : null;
 }
 
 function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
-    return true;
+    return statSync(path).isFile();
   } catch {
     // Not there, or not to be run: to the caller both are the same.
     return false;
   }
 }
 
-/** What `--version` says, such as `2.1.330`; null when it says nothing of the kind. */
+/** What `--version` says, such as `2.1.330` of `2.1.330 (Claude Code)`; null when it says nothing of the kind. */
 export async function claudeVersion(path: string, env: Env): Promise<string | null> {
   const output = await run([path, "--version"], env);
-  return /\d+\.\d+\.\d+/.exec(output)?.[0] ?? null;
+  return /^(\d+\.\d+\.\d+)\S* \(Claude Code\)/.exec(output)?.[1] ?? null;
 }
 
 const authStatus = z.looseObject({
@@ -60,13 +65,41 @@ export async function claudeAuth(path: string, env: Env): Promise<AuthStatus | n
   }
 }
 
-/** What a program prints; empty when it cannot be run, or takes too long. */
+/** What a program prints, as far as it goes; empty when it cannot be run. It and what it started end in time. */
 async function run(argv: string[], env: Env): Promise<string> {
+  let child: Bun.Subprocess<"ignore", "pipe", "ignore">;
   try {
-    const child = Bun.spawn(argv, { env, stdin: "ignore", stdout: "pipe", stderr: "ignore", timeout: ANSWER_MS });
-    return await child.stdout.text();
+    // A group of its own: a wrapper's claude would outlive the wrapper, and hold the pipe open.
+    child = Bun.spawn(argv, { env, stdin: "ignore", stdout: "pipe", stderr: "ignore", detached: true });
   } catch {
     // Not there, or not a program.
     return "";
+  }
+  const reader = child.stdout.getReader();
+  const end = () => {
+    endGroup(child.pid);
+    // One that has left the group may still hold it.
+    void reader.cancel();
+  };
+  const deadline = setTimeout(end, ANSWER_MS);
+  try {
+    const decoder = new TextDecoder();
+    let printed = "";
+    for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
+      printed += decoder.decode(value, { stream: true });
+      if (printed.length > LONGEST_ANSWER) end();
+    }
+    return printed;
+  } finally {
+    clearTimeout(deadline);
+  }
+}
+
+function endGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch (error) {
+    // Gone in the meantime.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
 import { pathsFor } from "../config/paths.ts";
-import { isRunning, readHolder } from "../store/lock.ts";
+import { holderOf } from "../store/lock.ts";
 import { Failure } from "./failure.ts";
 
 const refusal = z.object({ error: z.object({ message: z.string() }) });
@@ -80,8 +80,8 @@ export interface RunningServer {
  */
 export function runningServer(home: string | undefined): RunningServer {
   const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
-  const holder = readHolder(paths.lock);
-  if (!holder?.port || !isRunning(holder.pid) || !existsSync(paths.controlKey)) {
+  const holder = holderOf(paths.lock);
+  if (!holder?.port || !existsSync(paths.controlKey)) {
     throw new Failure(
       `No server runs in ${paths.home}. Start one with \`synthesis serve\`, or name its folder with --home.`,
     );

@@ -1,5 +1,4 @@
 /** `synthesis serve`: puts the server together, runs it, and ends everything it started. */
-import { mkdirSync } from "node:fs";
 import { configure, getConsoleSink, getJsonLinesFormatter, getLogger } from "@logtape/logtape";
 import { Command } from "commander";
 import { version } from "../../package.json";
@@ -7,18 +6,20 @@ import { startGuard } from "../claude/guard.ts";
 import { clearRemains } from "../claude/leftovers.ts";
 import { readManagedSettings } from "../claude/managed-settings.ts";
 import { createPool } from "../claude/pool.ts";
-import { claudeAuth, claudeVersion, findClaude } from "../claude/program.ts";
 import { chatKey, controlKey } from "../config/keys.ts";
 import { withLiveFolders } from "../config/live-folders.ts";
 import { ConfigError, loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
+import { prepareStateFolder, prepareWorkspace } from "../config/state-folder.ts";
 import { createConversations } from "../conversation/conversations.ts";
 import { createOneShots } from "../conversation/one-shots.ts";
 import { createPermissions } from "../conversation/permissions.ts";
 import { picturesIn } from "../conversation/pictures.ts";
 import { startPruning } from "../conversation/pruning.ts";
 import { likelyLaunches } from "../conversation/record.ts";
+import { workspaceChecks } from "../doctor/checks.ts";
+import { claudeChecks } from "../doctor/claude.ts";
 import { listen } from "../http/listen.ts";
 import { PLUGIN_NAME, writePlugin } from "../plugin/manifest.ts";
 import { openStore } from "../store/database.ts";
@@ -38,7 +39,7 @@ export function serveCommand(): Command {
   const command = addSettings(new Command("serve").description("run the server (the default)"));
   return command.action(async ({ home, ...flags }: { home?: string }) => {
     const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
-    mkdirSync(paths.home, { recursive: true, mode: 0o700 });
+    prepareStateFolder(paths);
     const managed = readManagedSettings(PLUGIN_NAME);
     const load = () => loadConfig(paths, process.env, flags);
     const loaded = load();
@@ -46,10 +47,12 @@ export function serveCommand(): Command {
     const fitting: Config = managed.hooksForbidden ? { ...loaded, reply: "tool" } : loaded;
     const config = withLiveFolders(fitting, paths.configFile, load);
     const keys = { chat: config.apiKey ?? chatKey(paths.chatKey), control: controlKey(paths.controlKey) };
-    mkdirSync(config.workspace, { recursive: true, mode: 0o700 });
+    prepareWorkspace(config.workspace);
     await configureLog(config);
 
     const lock = await takeFolder(paths);
+    // However the start fails: nobody is told of a server that is none.
+    process.on("exit", lock.release);
     clearRemains(paths.run);
     const {
       store,
@@ -148,16 +151,12 @@ export function serveCommand(): Command {
 }
 
 /** Which claude will be used, or what keeps it from being used; either way the server runs. */
-async function aboutClaude({ claudeBin }: Config): Promise<string> {
-  const path = findClaude(claudeBin, process.env);
-  const version = path ? await claudeVersion(path, process.env) : null;
-  if (!path || !version) {
-    return `Claude Code: ${path ? `${path} is not Claude Code` : `there is no ${claudeBin}`}. \`synthesis doctor\` says what to do.`;
-  }
-  const auth = await claudeAuth(path, process.env);
-  const login =
-    auth?.loggedIn === false ? "NOT LOGGED IN: run `claude` in a terminal and use /login" : "ready to start";
-  return `Claude Code: ${path}, ${version}, ${login}`;
+async function aboutClaude(config: Config): Promise<string> {
+  const [program, ...others] = await claudeChecks(config, process.env);
+  const wrong = [program, ...others, ...workspaceChecks(config)].find((check) => check?.result === "failed");
+  if (!wrong) return `Claude Code: ${program?.found}, ready to start`;
+  const which = wrong === program ? "" : `${program?.found}, `;
+  return `Claude Code: ${which}NOT READY: ${wrong.name}: ${wrong.found}. \`synthesis doctor\` says what to do.`;
 }
 
 /** Logs as JSON lines on stderr; stdout is for people. */
@@ -211,7 +210,14 @@ function openPort<T>(config: Config, open: () => T): T {
   try {
     return open();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EACCES") {
+      throw new ConfigError(
+        `Port ${config.bridgePort} on 127.0.0.1 is one that only root may open. Choose one above 1023 with ` +
+          "--bridge-port or SYNTHESIS_BRIDGE_PORT.",
+      );
+    }
+    if (code !== "EADDRINUSE") throw error;
     throw new ConfigError(
       `Port ${config.bridgePort} on 127.0.0.1 is taken, perhaps by another synthesis. ` +
         "Stop that one, or choose another port with --bridge-port or SYNTHESIS_BRIDGE_PORT.",

@@ -18,7 +18,7 @@ import {
   openClawConfigFile,
   openClawVersion,
 } from "../setup/openclaw-program.ts";
-import { isRunning, readHolder } from "../store/lock.ts";
+import { holderOf } from "../store/lock.ts";
 import { addSettings } from "./settings.ts";
 
 export const setupCommand = () =>
@@ -96,8 +96,7 @@ function openClawCommand(): Command {
 
 /** The port on which the server of this folder listens, or will. */
 function portOf({ lock, home }: Paths, { bridgePort }: Config): number {
-  const holder = readHolder(lock);
-  const port = (holder && isRunning(holder.pid) ? holder.port : undefined) ?? bridgePort;
+  const port = holderOf(lock)?.port ?? bridgePort;
   if (port !== 0) return port;
   throw new ConfigError(
     `The port in ${home} is 0, any free one: OpenClaw needs one that stays. Set SYNTHESIS_BRIDGE_PORT.`,

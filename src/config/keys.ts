@@ -1,8 +1,9 @@
 /** The keys of the doors: made on the first start, kept where only their owner can read them. */
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { ConfigError } from "./load.ts";
+import { closeToOthers } from "./state-folder.ts";
 
 /** The key that clients bring, in `file`. @throws ConfigError as `keyIn` does */
 export const chatKey = (file: string): string => keyIn(file, "sk-synthesis-");
@@ -24,7 +25,7 @@ function keyIn(file: string, prefix: string): string {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
-  if (statSync(file).mode & 0o077) chmodSync(file, 0o600);
+  closeToOthers(file);
   const key = readFileSync(file, "utf8").trim();
   if (key.length < 16) throw new ConfigError(`${file} holds no key. Remove it, and the next start makes a new one.`);
   return key;

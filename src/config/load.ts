@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { closest, distance } from "fastest-levenshtein";
 import type { z } from "zod";
+import { obstacleTo } from "./obstacle.ts";
 import type { Paths } from "./paths.ts";
 import { type Config, defaults, type Layer, layer, type Setting, settings } from "./schema.ts";
 
@@ -59,6 +60,8 @@ function readConfigFile(file: string): unknown {
   try {
     return Bun.JSONC.parse(readFileSync(file, "utf8"));
   } catch (error) {
+    const obstacle = obstacleTo(file, "readable");
+    if (obstacle) throw new ConfigError(`${obstacle.what} ${obstacle.advice}`);
     throw new ConfigError(`${file} is not valid JSON: ${(error as Error).message}`);
   }
 }

@@ -1,27 +1,24 @@
 /** What can be wrong, each thing as one check: what was seen, and what to do about it. */
 import { Database } from "bun:sqlite";
-import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { resolve } from "node:path";
 import { z } from "zod";
-import { readManagedSettings } from "../claude/managed-settings.ts";
-import {
-  type AuthStatus,
-  claudeAuth,
-  claudeVersion,
-  EXPECTED_VERSIONS,
-  findClaude,
-  TESTED_VERSION,
-} from "../claude/program.ts";
+import { TYPICAL_BYTES } from "../claude/places.ts";
 import { ConfigError, loadConfig } from "../config/load.ts";
 import { MEGABYTE, machineMemory } from "../config/machine.ts";
+import { obstacleTo, pathObstacle } from "../config/obstacle.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { PLUGIN_NAME } from "../plugin/manifest.ts";
+import { stateObstacles } from "../config/state-folder.ts";
 import { conditionOf, setAsideBeside } from "../store/condition.ts";
 import { type StoreFault, storeFault } from "../store/faults.ts";
-import { isRunning, readHolder } from "../store/lock.ts";
+import { holderOf } from "../store/lock.ts";
 import { type Check, failed, ok, warning } from "./check.ts";
+import { claudeChecks } from "./claude.ts";
 import { openClawChecks } from "./openclaw.ts";
+
+/** A server on this machine tells its health at once. */
+const HEALTH_MS = 2_000;
 
 type Env = Record<string, string | undefined>;
 
@@ -34,124 +31,47 @@ export async function examine(paths: Paths, env: Env, flags: object): Promise<Ch
     if (!(error instanceof ConfigError)) throw error;
     return [failed("configuration", error.message, "Correct it; nothing else can be checked before.")];
   }
-  return [
-    ok("configuration", existsSync(paths.configFile) ? paths.configFile : "defaults and environment"),
-    ...(await claudeChecks(config, env)),
-    memoryCheck(config),
-    ...workspaceChecks(config),
-    ...stateChecks(paths),
-    await portCheck(paths, config),
-    ...databaseChecks(paths, config),
-    ...(await openClawChecks(paths, config, env)),
+  const groups = [
+    await look("configuration", () => [
+      ok("configuration", existsSync(paths.configFile) ? paths.configFile : "defaults and environment"),
+    ]),
+    await look("claude", () => claudeChecks(config, env)),
+    await look("memory", () => [memoryCheck(config)]),
+    await look("workspace", () => workspaceChecks(config)),
+    await look("state folder", () => stateChecks(paths)),
+    await look("port", async () => [await portCheck(paths, config)]),
+    await look("database", () => databaseChecks(paths, config)),
+    await look("OpenClaw", () => openClawChecks(paths, config, env)),
   ];
+  return groups.flat();
 }
 
-async function claudeChecks(config: Config, env: Env): Promise<Check[]> {
-  const path = findClaude(config.claudeBin, env);
-  if (!path) {
-    return [
-      failed(
-        "claude",
-        `no program ${config.claudeBin}`,
-        "Install Claude Code (npm install -g @anthropic-ai/claude-code), or set SYNTHESIS_CLAUDE_BIN to where it is.",
-      ),
-    ];
-  }
-  const version = await claudeVersion(path, env);
-  if (!version) {
-    return [failed("claude", `${path} does not tell its version`, "Set SYNTHESIS_CLAUDE_BIN to Claude Code.")];
-  }
-  const auth = await claudeAuth(path, env);
-  return [
-    Bun.semver.satisfies(version, EXPECTED_VERSIONS)
-      ? ok("claude", `${path}, ${version}`)
-      : warning(
-          "claude",
-          `${path}, ${version}`,
-          `synthesis is tested with ${TESTED_VERSION}. If something fails: npm install -g @anthropic-ai/claude-code@${TESTED_VERSION}`,
-        ),
-    loginCheck(auth),
-    channelCheck(auth, env),
-    hooksCheck(config),
-  ];
-}
-
-function loginCheck(auth: AuthStatus | null): Check {
-  if (!auth) return warning("login", "claude does not tell", "Run `claude` in a terminal and see whether it answers.");
-  if (!auth.loggedIn) return failed("login", "not logged in", "Run `claude` in a terminal and use /login.");
-  return ok("login", `by ${auth.authMethod ?? "an unknown way"}`);
-}
-
-/** Each of these turns channels off, for claude itself. */
-const SWITCHES = [
-  "DISABLE_TELEMETRY",
-  "DO_NOT_TRACK",
-  "DISABLE_GROWTHBOOK",
-  "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
-];
-const PROVIDERS = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
-
-const cachedSwitch = z.looseObject({ cachedGrowthBookFeatures: z.looseObject({ tengu_harbor: z.unknown() }) });
-
-function channelCheck(auth: AuthStatus | null, env: Env): Check {
-  const name = "channel";
-  const set = [...SWITCHES, ...PROVIDERS].filter((variable) => env[variable]);
-  if (set.length > 0) return failed(name, `switched off by ${set.join(", ")}`, "Unset it where you start synthesis.");
-  if (auth?.apiProvider && auth.apiProvider !== "firstParty") {
-    return failed(
-      name,
-      `does not work with ${auth.apiProvider}`,
-      "Use Claude Code with a Claude login or an Anthropic key.",
-    );
-  }
-  if (auth?.analyticsDisabled) {
-    const advice = `Look for ${SWITCHES.join(", ")} in Claude Code's settings (\`env\`), and remove it.`;
-    return failed(name, "switched off in Claude Code's settings", advice);
-  }
-  const managed = readManagedSettings(PLUGIN_NAME);
-  if (managed.channelsDisabled) {
-    return failed(
-      name,
-      "managed settings without channelsEnabled",
-      "Ask your administrator for `channelsEnabled: true`.",
-    );
-  }
-  const way = managed.channelAllowed ? "allowed by managed settings" : "as a development channel";
-  if (!isSwitchOn(auth, env)) {
-    return warning(
-      name,
-      `${way}; Claude Code has not fetched the switch for channels`,
-      "Start `claude` once while online. `synthesis doctor --live` tells for certain.",
-    );
-  }
-  return ok(name, way);
-}
-
-/** Whether Claude Code remembers that its server lets channels in. */
-function isSwitchOn(auth: AuthStatus | null, env: Env): boolean {
-  const file = env.CLAUDE_CONFIG_DIR
-    ? join(env.CLAUDE_CONFIG_DIR, ".claude.json")
-    : join(env.HOME ?? auth?.configDirectory ?? "", ".claude.json");
-  if (!existsSync(file)) return false;
+/** A look that fails is itself something that is wrong, and hides none of the others. */
+async function look(name: string, checks: () => Check[] | Promise<Check[]>): Promise<Check[]> {
   try {
-    const { cachedGrowthBookFeatures } = cachedSwitch.parse(JSON.parse(readFileSync(file, "utf8")));
-    return cachedGrowthBookFeatures.tengu_harbor === true;
-  } catch {
-    // Half written, or of another form: it does not say so.
-    return false;
+    return await checks();
+  } catch (error) {
+    const { what, advice } = pathObstacle(error) ?? {
+      what: `this could not be looked at: ${(error as Error).message}`,
+      advice: "Report it, with this line.",
+    };
+    return [failed(name, what, advice)];
   }
 }
 
-function hooksCheck(config: Config): Check {
-  if (!readManagedSettings(PLUGIN_NAME).hooksForbidden) return ok("hooks", "allowed");
-  if (config.reply === "tool") return ok("hooks", "forbidden by managed settings; the reply tool does without");
-  return failed("hooks", "forbidden by managed settings (allowManagedHooksOnly)", "Set SYNTHESIS_REPLY=tool.");
-}
+const TYPICAL_MB = TYPICAL_BYTES / MEGABYTE;
 
 function memoryCheck({ memoryMb, maxProcesses, spares }: Config): Check {
   const machine = Math.round(machineMemory() / MEGABYTE);
   const found = `${memoryMb} of ${machine} MB for at most ${maxProcesses} claudes, ${spares} of them spare`;
   if (memoryMb > machine) return warning("memory", found, "Lower SYNTHESIS_MEMORY_MB.");
+  if (memoryMb < TYPICAL_MB) {
+    return warning(
+      "memory",
+      found,
+      `Not one claude fits (about ${TYPICAL_MB} MB): only one at a time will run. Raise SYNTHESIS_MEMORY_MB.`,
+    );
+  }
   if (spares >= maxProcesses) {
     return warning(
       "memory",
@@ -162,62 +82,100 @@ function memoryCheck({ memoryMb, maxProcesses, spares }: Config): Check {
   return ok("memory", `${found}; \`--live\` tells what one takes`);
 }
 
-function workspaceChecks(config: Config): Check[] {
-  const check = (name: string, path: string): Check => {
-    if (!existsSync(path)) {
-      return name === "workspace"
-        ? ok(name, `${path} (made at the first start)`)
-        : warning(name, `${path} is not there`, "Make it, or take it out of SYNTHESIS_ALLOWED_ROOTS.");
-    }
-    if (!statSync(path).isDirectory()) return failed(name, `${path} is not a folder`, "Name a folder.");
-    return canWrite(path) ? ok(name, path) : failed(name, `${path} cannot be written to`, "Change its owner or mode.");
+/** The folders in which conversations may work. Those that a conversation makes itself need not be there. */
+export function workspaceChecks(config: Config): Check[] {
+  const check = (name: string, path: string, setting: string): Check => {
+    const obstacle = obstacleTo(path, "folder");
+    if (obstacle) return failed(name, obstacle.what, `${obstacle.advice} Or name another folder with ${setting}.`);
+    if (existsSync(path)) return ok(name, path);
+    return name === "allowed root"
+      ? warning(name, `${path} is not there`, "Make it, or take it out of SYNTHESIS_ALLOWED_ROOTS.")
+      : ok(name, `${path} (made at the first ${name === "workspace" ? "start" : "message"})`);
   };
   const roots = config.allowedRoots.filter((root) => root !== config.workspace);
-  return [check("workspace", config.workspace), ...roots.map((root) => check("allowed root", root))];
+  return [
+    check("workspace", config.workspace, "SYNTHESIS_WORKSPACE"),
+    ...roots.map((root) => check("allowed root", root, "SYNTHESIS_ALLOWED_ROOTS")),
+    ...Object.entries(config.agents).map(([agent, { workspace }]) =>
+      check(`workspace of ${agent}`, resolve(workspace), "SYNTHESIS_AGENTS"),
+    ),
+  ];
 }
 
-function canWrite(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK);
-    return true;
-  } catch {
-    // The only thing that access can say is no.
-    return false;
-  }
-}
-
-function stateChecks({ home, chatKey, controlKey, database }: Paths): Check[] {
-  if (!existsSync(home)) return [ok("state folder", `${home} (made at the first start)`)];
-  if (!canWrite(home)) return [failed("state folder", `${home} cannot be written to`, "Change its owner or mode.")];
+function stateChecks(paths: Paths): Check[] {
+  const name = "state folder";
+  const { home, chatKey, controlKey, database } = paths;
+  const obstacles = stateObstacles(paths);
+  if (obstacles.length > 0) return obstacles.map(({ what, advice }) => failed(name, what, advice));
+  if (!existsSync(home)) return [ok(name, `${home} (made at the first start)`)];
   const open = [home, chatKey, controlKey, database].filter((path) => existsSync(path) && statSync(path).mode & 0o077);
   if (open.length > 0) {
-    return [failed("state folder", `others can read ${open.join(", ")}`, `chmod go= ${open.join(" ")}`)];
+    const foreign = open.filter((path) => statSync(path).uid !== process.getuid?.());
+    return [
+      failed(
+        name,
+        `others can read ${open.join(", ")}`,
+        foreign.length > 0
+          ? `Another user owns ${foreign.join(", ")}: move it away, or have it given to you (chown).`
+          : `chmod go= ${open.join(" ")}`,
+      ),
+    ];
   }
   const empty = [chatKey, controlKey].find((key) => existsSync(key) && readFileSync(key, "utf8").trim().length < 16);
-  if (empty) return [failed("state folder", `${empty} holds no key`, "Remove it; the next start makes a new one.")];
-  return [ok("state folder", home)];
+  if (empty) return [failed(name, `${empty} holds no key`, "Remove it; the next start makes a new one.")];
+  return [ok(name, home)];
 }
 
 async function portCheck({ lock }: Paths, { bridgePort }: Config): Promise<Check> {
   const name = "port";
-  const holder = readHolder(lock);
-  const running = holder && isRunning(holder.pid) ? holder : null;
+  const running = holderOf(lock);
   if (running) return ok(name, `synthesis runs (pid ${running.pid}) and listens on ${running.port ?? "a port"}`);
   try {
-    await Bun.listen({ hostname: "127.0.0.1", port: bridgePort, socket: { data() {} } }).stop();
+    // As the server opens it.
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: bridgePort,
+      reusePort: false,
+      fetch: () => new Response(null, { status: 503 }),
+    });
+    await server.stop(true);
     return ok(name, `${bridgePort} is free; no server uses this state folder`);
-  } catch {
-    // Bun says only that it could not.
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EACCES") {
+      return failed(
+        name,
+        `${bridgePort} is a port that only root may open`,
+        "Choose one above 1023 with SYNTHESIS_BRIDGE_PORT.",
+      );
+    }
+    const other = await isSynthesis(bridgePort);
     return failed(
       name,
-      `${bridgePort} on 127.0.0.1 is taken by another program`,
-      "Choose another with SYNTHESIS_BRIDGE_PORT.",
+      `${bridgePort} on 127.0.0.1 is taken by another ${other ? "synthesis, with a state folder of its own" : "program"}`,
+      `${other ? "Stop that one, or choose" : "Choose"} another with SYNTHESIS_BRIDGE_PORT.`,
     );
   }
 }
 
-function databaseChecks({ home, database }: Paths, config: Config): Check[] {
+const health = z.object({ ok: z.literal(true), version: z.string(), processes: z.number(), conns: z.number() });
+
+/** Whether what listens there answers as this program does. */
+async function isSynthesis(port: number): Promise<boolean> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(HEALTH_MS) });
+    return health.loose().safeParse(await response.json()).success;
+  } catch {
+    // It speaks something else, or does not answer.
+    return false;
+  }
+}
+
+function databaseChecks(paths: Paths, config: Config): Check[] {
   const name = "database";
+  const { home, database } = paths;
+  // The state folder's own check says what is in the way of it.
+  if (stateObstacles(paths).some(({ what }) => what.startsWith(home) && !what.startsWith(`${home}/`))) return [];
+  if (obstacleTo(database, "file")) return [];
   const aside = (existsSync(home) ? setAsideBeside(database) : []).map((path) =>
     warning(
       name,

@@ -8,7 +8,7 @@ import { newToken } from "../claude/tokens.ts";
 import { flagName } from "../config/load.ts";
 import { MEGABYTE } from "../config/machine.ts";
 import { pathsFor } from "../config/paths.ts";
-import type { Check } from "./check.ts";
+import { type Check, failed } from "./check.ts";
 
 /** The start of a server and a claude, and a short answer of the model's. */
 const PATIENCE_MS = 120_000;
@@ -56,7 +56,7 @@ export async function liveTurn(
   const complaints = server.stderr.text();
   try {
     const origin = await listeningAt(server.stdout);
-    if (!origin) throw new Error((await complaints).trim() || "the server did not start");
+    if (!origin) throw new Error(inWords(await complaints) || "the server did not start");
     step("server started");
     const response = await fetch(`${origin}/v1/chat/completions`, {
       method: "POST",
@@ -89,7 +89,8 @@ export async function liveTurn(
     );
     return [...steps, spare, { name: "live", result: "ok", found: "a real claude answered" }];
   } catch (error) {
-    return [...steps, { name: "live", result: "failed", found: (error as Error).message, advice: "See above." }];
+    const advice = "Start `synthesis serve` with SYNTHESIS_LOG_LEVEL=debug and send it a message: its log says more.";
+    return [...steps, failed("live", (error as Error).message, advice)];
   } finally {
     server.kill("SIGTERM");
     await server.exited;
@@ -97,6 +98,14 @@ export async function liveTurn(
     rmSync(home, { recursive: true, force: true });
   }
 }
+
+/** What a server that did not start has said to people: not its log, nor more than a few lines. */
+const inWords = (stderr: string): string =>
+  stderr
+    .split("\n")
+    .filter((line) => line.trim() !== "" && !line.startsWith("{"))
+    .slice(0, 3)
+    .join("\n");
 
 const sessionList = z.looseObject({ data: z.tuple([z.looseObject({ pid: z.number() })]) });
 

@@ -3,7 +3,7 @@
  * same program as `synthesis channel`, and hooks that post to the server.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { version } from "../../package.json";
 import { HOOK_NAMES } from "../wire/hooks.ts";
 
@@ -15,6 +15,11 @@ export const TOOL_PREFIX = `mcp__plugin_${PLUGIN_NAME}_${SERVER_NAME}__`;
 /** A permission is waited for as long as this, in s; the server answers before. */
 const PERMISSION_HOOK_S = 24 * 60 * 60;
 
+/** Where `writePlugin` writes, below its folder. */
+const PLACES = { manifest: [".claude-plugin", "plugin.json"], hooks: ["hooks", "hooks.json"] } as const;
+
+export const pluginFiles = (folder: string): string[] => Object.values(PLACES).map((place) => join(folder, ...place));
+
 /**
  * Writes the plugin for `--plugin-dir`.
  * @param folder made if it is not there, with mode 0700
@@ -23,7 +28,7 @@ const PERMISSION_HOOK_S = 24 * 60 * 60;
  */
 export function writePlugin(folder: string, port: number, program: readonly string[]): void {
   const [command, ...args] = program;
-  writeJson(join(folder, ".claude-plugin"), "plugin.json", {
+  writeJson(join(folder, ...PLACES.manifest), {
     name: PLUGIN_NAME,
     version,
     description: "Connects this claude to the synthesis server that started it.",
@@ -36,7 +41,7 @@ export function writePlugin(folder: string, port: number, program: readonly stri
     headers: { Authorization: "Bearer $SYNTHESIS_HOOK_TOKEN" },
     allowedEnvVars: ["SYNTHESIS_HOOK_TOKEN"],
   };
-  writeJson(join(folder, "hooks"), "hooks.json", {
+  writeJson(join(folder, ...PLACES.hooks), {
     hooks: Object.fromEntries(
       HOOK_NAMES.map((name) => [
         name,
@@ -46,7 +51,7 @@ export function writePlugin(folder: string, port: number, program: readonly stri
   });
 }
 
-function writeJson(folder: string, name: string, content: object): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  writeFileSync(join(folder, name), `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
+function writeJson(file: string, content: object): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  writeFileSync(file, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
 }

@@ -12,6 +12,7 @@ export type Holder = z.infer<typeof holder>;
 export interface Lock {
   /** Tells others where this server listens. */
   announce(port: number): void;
+  /** A second time it does nothing. */
   release(): void;
 }
 
@@ -36,10 +37,14 @@ export function takeLock(file: string, silently = false): { lock: Lock } | { hel
   }
   const tell = (value: Holder) => writeFileSync(`${file}.json`, JSON.stringify(value), { mode: 0o600 });
   if (!silently) tell({ pid: process.pid });
+  let released = false;
   return {
     lock: {
       announce: (port) => tell({ pid: process.pid, port }),
       release: () => {
+        // Not twice: the file may be the next holder's by then.
+        if (released) return;
+        released = true;
         rmSync(`${file}.json`, { force: true });
         database.close();
       },
@@ -47,8 +52,23 @@ export function takeLock(file: string, silently = false): { lock: Lock } | { hel
   };
 }
 
+/** Who holds the lock now; null when nobody does who has said so. Changes nothing. */
+export function holderOf(file: string): Holder | null {
+  if (!existsSync(file)) return null;
+  try {
+    using database = new Database(file, { readonly: true });
+    database.query("SELECT 1 FROM sqlite_master").all();
+    return null;
+  } catch (error) {
+    if (!(error instanceof SQLiteError) || error.code !== "SQLITE_BUSY") return null;
+  }
+  const holder = readHolder(file);
+  // The guard of a server that was killed holds it in silence, while it clears up.
+  return holder && isRunning(holder.pid) ? holder : null;
+}
+
 /** Who has last taken the lock and not released it. It may have died since. */
-export function readHolder(file: string): Holder | null {
+function readHolder(file: string): Holder | null {
   if (!existsSync(`${file}.json`)) return null;
   try {
     return holder.parse(JSON.parse(readFileSync(`${file}.json`, "utf8")));

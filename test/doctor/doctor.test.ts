@@ -87,17 +87,17 @@ describe("a broken one: what is wrong, and what to do", () => {
     ],
     [
       "another program",
-      { env: { SYNTHESIS_CLAUDE_BIN: "/bin/true" } },
+      { env: { SYNTHESIS_CLAUDE_BIN: "git" } },
       "claude",
       "failed",
-      /version/,
+      /not Claude Code/,
       /SYNTHESIS_CLAUDE_BIN/,
     ],
     [
       "an old claude",
       {
         prepare: (_state, base) => {
-          put(join(base, "old"), "#!/bin/sh\necho 1.0.0\n", 0o755);
+          put(join(base, "old"), "#!/bin/sh\necho '1.0.0 (Claude Code)'\n", 0o755);
           return { SYNTHESIS_CLAUDE_BIN: join(base, "old") };
         },
       },
@@ -107,6 +107,69 @@ describe("a broken one: what is wrong, and what to do", () => {
       /tested with/,
     ],
     ["no login", { loggedIn: false }, "login", "failed", /not logged in/, /\/login/],
+    [
+      "a key that nobody has approved, and no login",
+      { keyApproved: false },
+      "login",
+      "failed",
+      /ANTHROPIC_API_KEY .* not approved/,
+      /SYNTHESIS_USE_API_KEY=true/,
+    ],
+    [
+      "settings of claude's that are not JSON",
+      {
+        prepare: (_state, base) => {
+          mkdirSync(join(base, "home/.claude"));
+          put(join(base, "home/.claude/settings.json"), "{ no");
+        },
+      },
+      "claude's settings",
+      "failed",
+      /settings\.json is not valid JSON/,
+      /Correct it/,
+    ],
+    [
+      "an agent's workspace that is a file",
+      {
+        prepare: (_state, base) => {
+          put(join(base, "file"), "");
+          return { SYNTHESIS_AGENTS: JSON.stringify({ ops: { workspace: join(base, "file") } }) };
+        },
+      },
+      "workspace of ops",
+      "failed",
+      /is a file, where synthesis needs a folder/,
+      /SYNTHESIS_AGENTS/,
+    ],
+    [
+      "memory for no claude",
+      { env: { SYNTHESIS_MEMORY_MB: "64" } },
+      "memory",
+      "warning",
+      /64 of/,
+      /Raise SYNTHESIS_MEMORY_MB/,
+    ],
+    [
+      "a folder as claude",
+      { env: { SYNTHESIS_CLAUDE_BIN: "/tmp" } },
+      "claude",
+      "failed",
+      /is a folder/,
+      /SYNTHESIS_CLAUDE_BIN/,
+    ],
+    [
+      "a claude that may not be run",
+      {
+        prepare: (_state, base) => {
+          put(join(base, "claude"), "");
+          return { SYNTHESIS_CLAUDE_BIN: join(base, "claude") };
+        },
+      },
+      "claude",
+      "failed",
+      /may not be run/,
+      /chmod u\+x/,
+    ],
     ["channels switched off", { env: { DISABLE_TELEMETRY: "1" } }, "channel", "failed", /DISABLE_TELEMETRY/, /Unset/],
     ["another provider", { env: { CLAUDE_CODE_USE_BEDROCK: "1" } }, "channel", "failed", /BEDROCK/, /Unset/],
     ["never been online", { channels: false }, "channel", "warning", /not fetched/, /--live/],
@@ -121,7 +184,7 @@ describe("a broken one: what is wrong, and what to do", () => {
       },
       "workspace",
       "failed",
-      /not a folder/,
+      /is a file, where synthesis needs a folder/,
       /folder/,
     ],
     [
@@ -271,11 +334,17 @@ test("a server that runs is found by its lock", async () => {
   claude.remove();
 });
 
+test("an approval is not needed for a key that the settings allow", async () => {
+  const { code } = await examine({ keyApproved: false, env: { SYNTHESIS_USE_API_KEY: "true" } });
+  expect(code).toBe(0);
+});
+
 test("the start says which claude it will use, and what keeps it from that", async () => {
   const claude = createClaudeHome({ api: "http://127.0.0.1:9", loggedIn: false });
   for (const [bin, line] of [
-    [REAL_CLAUDE, /Claude Code: .*claude, 2\.1\.330, NOT LOGGED IN/],
-    ["/nowhere/claude", /there is no \/nowhere\/claude\. `synthesis doctor` says what to do/],
+    ["git", /NOT READY: claude: .*git is not Claude Code/],
+    [REAL_CLAUDE, /Claude Code: .*claude, 2\.1\.330, NOT READY: login: not logged in\. `synthesis doctor`/],
+    ["/nowhere/claude", /NOT READY: claude: no program \/nowhere\/claude\. `synthesis doctor` says what to do/],
   ] as const) {
     const server = await startServer({
       ...claude.env,

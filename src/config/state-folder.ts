@@ -1,0 +1,53 @@
+/** The state folder: what in it cannot be used, and that nobody else can read it. */
+import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
+import { pluginFiles } from "../plugin/manifest.ts";
+import { ConfigError } from "./load.ts";
+import { type Obstacle, obstacleTo, type Use } from "./obstacle.ts";
+import type { Paths } from "./paths.ts";
+
+/** What is in the way of a server's start in this folder. Changes nothing. */
+export function stateObstacles(paths: Paths): Obstacle[] {
+  const folder = obstacleTo(paths.home, "folder");
+  if (folder) return [folder];
+  const { configFile, chatKey, controlKey, database, lock, run, plugin, nowhere, pictures } = paths;
+  const uses: [Use, string[]][] = [
+    ["readable", [configFile]],
+    ["file", [chatKey, controlKey, database, lock, `${lock}.json`]],
+    ["folder", [run, plugin, nowhere, pictures]],
+  ];
+  const found = uses.flatMap(([use, some]) => some.flatMap((path) => obstacleTo(path, use) ?? []));
+  // What is in the way of the plugin is in the way of its files.
+  return found.length > 0 ? found : pluginFiles(plugin).flatMap((path) => obstacleTo(path, "file") ?? []);
+}
+
+/**
+ * Makes the folder if it is not there, and takes it from others who could read it.
+ * @throws ConfigError when it, or something in it, cannot be used
+ */
+export function prepareStateFolder(paths: Paths): void {
+  const [first] = stateObstacles(paths);
+  if (first) throw new ConfigError(`${first.what} ${first.advice}`);
+  mkdirSync(paths.home, { recursive: true, mode: 0o700 });
+  closeToOthers(paths.home);
+}
+
+/** Takes away what others may do with a file or folder, if it is ours. */
+export function closeToOthers(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found && found.mode & 0o077 && found.uid === process.getuid?.()) chmodSync(path, found.mode & 0o700);
+}
+
+/**
+ * Makes the workspace if it is not there.
+ * @throws ConfigError when it cannot be made, or is none
+ */
+export function prepareWorkspace(workspace: string): void {
+  if (existsSync(workspace) && statSync(workspace).isDirectory()) return;
+  const obstacle = obstacleTo(workspace, "folder");
+  if (obstacle) {
+    throw new ConfigError(
+      `The workspace: ${obstacle.what} ${obstacle.advice} Or name another with SYNTHESIS_WORKSPACE.`,
+    );
+  }
+  mkdirSync(workspace, { recursive: true, mode: 0o700 });
+}

@@ -1,0 +1,148 @@
+/** A start that cannot be: `serve` and `doctor` say the same, in plain words, and with an exit code. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Check } from "../../src/doctor/check.ts";
+import { PROGRAM, startServer } from "../support/server.ts";
+
+let base: string;
+let env: Record<string, string>;
+beforeEach(() => {
+  base = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-test-")));
+  mkdirSync(join(base, "state"), { mode: 0o700 });
+  writeFileSync(join(base, "file"), "");
+  symlinkSync(join(base, "gone"), join(base, "link"));
+  env = {
+    PATH: "/usr/bin:/bin",
+    HOME: base,
+    SYNTHESIS_HOME: join(base, "state"),
+    SYNTHESIS_CLAUDE_BIN: "/nowhere/claude",
+    SYNTHESIS_BRIDGE_PORT: "0",
+  };
+});
+afterEach(() => rmSync(base, { recursive: true, force: true }));
+
+async function run(args: string[], more: Record<string, string> = {}) {
+  const child = Bun.spawn([...PROGRAM, ...args], { env: { ...env, ...more }, stdout: "pipe", stderr: "pipe" });
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { out, err, code };
+}
+
+const GONE_LINK = /link that leads nowhere/;
+const WANTS_FOLDER = /is a file, where synthesis needs a folder/;
+const WANTS_FILE = /is a folder, where synthesis needs a file/;
+
+/** @param broken makes the state; gives what the environment has besides */
+const cases: [what: string, broken: () => Record<string, string> | undefined, check: string, said: RegExp][] = [
+  ["a workspace that is a file", () => ({ SYNTHESIS_WORKSPACE: join(base, "file") }), "workspace", WANTS_FOLDER],
+  ["a workspace below a file", () => ({ SYNTHESIS_WORKSPACE: join(base, "file/a/b") }), "workspace", WANTS_FOLDER],
+  ["a workspace that is a dead link", () => ({ SYNTHESIS_WORKSPACE: join(base, "link") }), "workspace", GONE_LINK],
+  ["a state folder that is a file", () => ({ SYNTHESIS_HOME: join(base, "file") }), "state folder", WANTS_FOLDER],
+  ["a state folder below a file", () => ({ SYNTHESIS_HOME: join(base, "file/a") }), "state folder", WANTS_FOLDER],
+  ["a state folder that is a dead link", () => ({ SYNTHESIS_HOME: join(base, "link") }), "state folder", GONE_LINK],
+  ...["chat.key", "control.key", "synthesis.db", "server.lock", "config.json"].map(
+    (name) =>
+      [
+        `${name} a folder`,
+        () => {
+          mkdirSync(join(base, "state", name));
+          return undefined;
+        },
+        name === "config.json" ? "configuration" : "state folder",
+        WANTS_FILE,
+      ] satisfies (typeof cases)[number],
+  ),
+  ...["run", "plugin", "nowhere", "images"].map(
+    (name) =>
+      [
+        `${name} a file`,
+        () => {
+          writeFileSync(join(base, "state", name), "");
+          return undefined;
+        },
+        "state folder",
+        WANTS_FOLDER,
+      ] satisfies (typeof cases)[number],
+  ),
+  ...["chat.key", "plugin", "server.lock"].map(
+    (name) =>
+      [
+        `${name} a dead link`,
+        () => {
+          symlinkSync(join(base, "gone"), join(base, "state", name));
+          return undefined;
+        },
+        "state folder",
+        GONE_LINK,
+      ] satisfies (typeof cases)[number],
+  ),
+];
+
+describe.each(cases)("%s", (_what, broken, check, said) => {
+  test("is told by serve and by doctor", async () => {
+    const more = broken();
+    const serve = await run(["serve"], more);
+    expect([serve.code, serve.out, serve.err]).toEqual([2, "", expect.stringMatching(said)]);
+    // One or two lines for people, nothing of the source.
+    expect(serve.err.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
+    const doctor = await run(["doctor", "--json"], more);
+    const { ok, checks } = JSON.parse(doctor.out) as { ok: boolean; checks: Check[] };
+    expect([doctor.code, ok, doctor.err]).toEqual([1, false, ""]);
+    expect(checks.filter(({ name }) => name === check)).toContainEqual({
+      name: check,
+      result: "failed",
+      found: expect.stringMatching(said),
+      advice: expect.any(String),
+    });
+    // What is wrong with one thing hides no other.
+    if (check !== "configuration") expect(checks.map(({ name }) => name)).toContain("claude");
+  });
+});
+
+test("a port that is taken is told, and leaves no word of a server that never was", async () => {
+  const other = await startServer({ ...env, SYNTHESIS_HOME: join(base, "other") });
+  const SYNTHESIS_BRIDGE_PORT = new URL(other.url).port;
+  expect(await run(["serve"], { SYNTHESIS_BRIDGE_PORT })).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/^Port \d+ on 127\.0\.0\.1 is taken[^\n]*\n$/),
+  });
+  expect(existsSync(join(base, "state/server.lock.json"))).toBe(false);
+  expect((await run(["doctor"], { SYNTHESIS_BRIDGE_PORT })).out).toContain("is taken by another synthesis");
+  await other.stop();
+});
+
+test("a lock's holder that is long gone is no server, whoever has its pid now", async () => {
+  const first = await startServer(env);
+  await first.stop();
+  writeFileSync(join(base, "state/server.lock.json"), JSON.stringify({ pid: process.pid, port: 1 }));
+  expect((await run(["doctor"])).out).toContain("no server uses this state folder");
+  expect(await run(["sessions", "list"])).toMatchObject({ code: 1, err: expect.stringContaining("No server runs in") });
+});
+
+test("what others can read of ours is closed at the start", async () => {
+  const first = await startServer(env);
+  await first.stop();
+  const mode = (path: string) => statSync(path).mode & 0o777;
+  const database = join(base, "state/synthesis.db");
+  Bun.spawnSync(["chmod", "777", join(base, "state")]);
+  Bun.spawnSync(["chmod", "644", database]);
+  const second = await startServer(env);
+  expect([mode(join(base, "state")), mode(database), mode(`${database}-wal`)]).toEqual([0o700, 0o600, 0o600]);
+  await second.stop();
+});
+
+test("a claude that hangs, with a program of its own that holds its output, keeps nobody waiting for good", async () => {
+  const hangs = join(base, "hangs");
+  writeFileSync(hangs, "#!/bin/sh\nsleep 1000\n", { mode: 0o755 });
+  expect((await run(["doctor"], { SYNTHESIS_CLAUDE_BIN: hangs })).out).toContain("does not answer");
+});
