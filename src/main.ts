@@ -1,6 +1,7 @@
 #!/usr/bin/env bun
 /** The program: `synthesis serve` by default; `channel` runs inside each claude, `sweep` after a killed server. */
 import { Command } from "commander";
+import { closest, distance } from "fastest-levenshtein";
 import { version } from "../package.json";
 import { Failure } from "./cli/failure.ts";
 import { ConfigError } from "./config/load.ts";
@@ -33,6 +34,7 @@ if (process.argv[2] === "channel") {
 }
 
 try {
+  refuseUnknown(process.argv[2]);
   await program.parseAsync();
 } catch (error) {
   const obstacle = pathObstacle(error);
@@ -40,4 +42,14 @@ try {
   console.error(obstacle ? `${obstacle.what} ${obstacle.advice}` : (error as Error).message);
   // Not just the exit code: what has been opened so far would keep the process alive.
   process.exit(error instanceof Failure ? 1 : 2);
+}
+
+/** A word that is no command would be one argument too many of the default command's. */
+function refuseUnknown(word: string | undefined): void {
+  const names = program.commands.map((command) => command.name());
+  if (word === undefined || word.startsWith("-") || [...names, "help"].includes(word)) return;
+  const nearest = closest(word, names);
+  const advice =
+    distance(word, nearest) <= word.length / 3 ? `Did you mean ${nearest}?` : `There are: ${names.join(", ")}.`;
+  throw new Failure(`There is no command ${word}. ${advice}`);
 }

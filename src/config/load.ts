@@ -73,7 +73,7 @@ function fromEnvironment(env: Record<string, string | undefined>): Record<string
     if (!variable.startsWith("SYNTHESIS_") || otherVariables.has(variable) || value === undefined || value === "")
       continue;
     const name = known.get(variable);
-    if (!name) throw new ConfigError(unknownSetting("the environment", variable, [...known.keys()]));
+    if (!name) throw new ConfigError(unknownSetting("the environment", variable, environmentName));
     values[name] = value;
   }
   return values;
@@ -90,7 +90,7 @@ function readLayer(place: string, values: unknown, spelled: (name: string) => st
 
 function explain(place: string, issue: z.core.$ZodIssue, spelled: (name: string) => string): string {
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => unknownSetting(place, key, names)).join("\n");
+    return issue.keys.map((key) => unknownSetting(place, key, spelled)).join("\n");
   }
   const [name, ...rest] = issue.path;
   const where =
@@ -98,8 +98,18 @@ function explain(place: string, issue: z.core.$ZodIssue, spelled: (name: string)
   return `${where}: ${issue.message}`;
 }
 
-function unknownSetting(place: string, name: string, known: string[]): string {
-  const nearest = closest(name, known);
-  const hint = distance(name, nearest) <= name.length / 2 ? ` Did you mean ${nearest}?` : "";
-  return `${name} in ${place} is not a setting of synthesis.${hint}`;
+function unknownSetting(place: string, name: string, spelled: (name: string) => string): string {
+  const meant = names.find((one) => environmentName(one) === name) ?? likeliest(name, spelled);
+  return `${name} in ${place} is not a setting of synthesis.${meant ? ` Did you mean ${spelled(meant)}?` : ""}`;
+}
+
+/** The one that differs in a third of its letters at most. What all variables begin with tells nothing. */
+function likeliest(name: string, spelled: (name: string) => string): Setting | undefined {
+  const own = (spelling: string) => spelling.replace(/^SYNTHESIS_/, "");
+  const nearest = closest(
+    own(name),
+    names.map((one) => own(spelled(one))),
+  );
+  if (distance(own(name), nearest) > own(name).length / 3) return undefined;
+  return names.find((one) => own(spelled(one)) === nearest);
 }

@@ -29,9 +29,12 @@ export interface Paths {
   readonly workspace: string;
 }
 
+/** A path that begins with `~` as a shell would understand it. */
+export const expandHome = (path: string): string => path.replace(/^~(?=\/|$)/, () => homedir());
+
 /** The paths below `home`, or below `SYNTHESIS_HOME` or its default when it is not given. */
 export function pathsFor(home: string | undefined): Paths {
-  const root = resolve(home || join(homedir(), ".synthesis"));
+  const root = resolve(home ? expandHome(home) : join(homedir(), ".synthesis"));
   return {
     home: root,
     configFile: join(root, "config.json"),

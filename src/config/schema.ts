@@ -6,7 +6,7 @@ import { delimiter } from "node:path";
 import { z } from "zod";
 import { REPLY_MODES } from "../wire/frames.ts";
 import { MEGABYTE, machineMemory } from "./machine.ts";
-import type { Paths } from "./paths.ts";
+import { expandHome, type Paths } from "./paths.ts";
 
 /** Something that may come as JSON, as it does from the environment and the command line. */
 const json = <S extends z.ZodType>(schema: S) =>
@@ -16,7 +16,7 @@ const json = <S extends z.ZodType>(schema: S) =>
       return JSON.parse(value);
     } catch {
       // Its own message would quote the value.
-      context.issues.push({ code: "custom", message: "not valid JSON", input: value });
+      context.issues.push({ code: "custom", message: "expected JSON", input: value });
       return z.NEVER;
     }
   }, schema);
@@ -29,103 +29,127 @@ const PERMISSION_MODES = ["chat", "ask", "refuse"] as const;
 
 const SYSTEM_PROMPT_MODES = ["append", "replace", "ignore"] as const;
 
-/** A number that may come as text, as it does from the environment and the command line. */
-const number = (schema: z.ZodNumber) =>
-  z.preprocess((value) => (typeof value === "string" && value.trim() !== "" ? Number(value) : value), schema);
+/** What zod says of a value that does not fit: what is expected, in words, and what is there instead. */
+const expected =
+  (what: string) =>
+  ({ input }: { input?: unknown }) =>
+    `expected ${what}, not ${JSON.stringify(input) ?? "nothing"}`;
+
+/** A whole number that may come as text, as it does from the environment and the command line. */
+const number = (min: number, max: number, unit = "") => {
+  const error = expected(`a whole number${unit} from ${min} to ${max}`);
+  return z.preprocess(
+    (value) => {
+      const read = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+      // As it was written, for the one who is told.
+      return Number.isNaN(read) ? value : read;
+    },
+    z.int({ error }).min(min, { error }).max(max, { error }),
+  );
+};
 /** A timer of more than this many ms fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-const milliseconds = number(z.number().int().min(1).max(LONGEST_TIMER_MS));
-const list = (separator: string | RegExp) =>
+const milliseconds = number(1, LONGEST_TIMER_MS, " of milliseconds");
+const MOST_MEGABYTES = 2 ** 31 - 1;
+const megabytes = number(1, MOST_MEGABYTES, " of megabytes");
+const oneOf = <const T extends readonly string[]>(values: T) =>
+  z.enum(values, { error: expected(`one of ${values.join(", ")}`) });
+
+/** A file or folder. No shell expands a `~` within quotes, in JSON or behind a `:`. */
+const path = z
+  .string({ error: expected("a path") })
+  .min(1, { error: expected("a path") })
+  .transform(expandHome);
+const list = <T extends z.ZodType>(separator: string | RegExp, item: T) =>
   z.preprocess(
     (value) => (typeof value === "string" ? value.split(separator).filter((part) => part !== "") : value),
-    z.array(z.string().min(1)),
+    z.array(item, { error: expected("a list of texts") }),
   );
+const word = z.string({ error: expected("a text") }).min(1, { error: expected("a text") });
 
 /** What may stand for a list of the client's tools. */
 const WHICH_TOOLS = ["auto", "all", "none"];
 
 export const settings = {
-  bridgePort: number(z.number().int().min(0).max(65535)).describe(
+  bridgePort: number(0, 65535).describe(
     "Port on 127.0.0.1 for everything: clients, hooks and plugins (0: any free one)",
   ),
-  apiKey: z.string().min(16).describe("The key clients must bring (default: the one in `chat.key`)"),
-  claudeBin: z.string().min(1).describe("The Claude Code program, a name on PATH or a path"),
-  workspace: z.string().min(1).describe("Folder in which conversations work"),
-  allowedRoots: list(delimiter).describe(
+  apiKey: z
+    // The key itself is not for a screen.
+    .string({ error: "expected a text of at least 16 characters" })
+    .min(16, { error: "expected a text of at least 16 characters" })
+    .describe("The key clients must bring (default: the one in `chat.key`)"),
+  claudeBin: path.describe("The Claude Code program, a name on PATH or a path"),
+  workspace: path.describe("Folder in which conversations work"),
+  allowedRoots: list(delimiter, path).describe(
     "Folders below which a client may choose its workspace (in the environment parted as in PATH)",
   ),
-  permissionMode: z
-    .enum(["manual", "acceptEdits", "dontAsk", "plan", "auto", "bypassPermissions"])
-    .describe("Claude Code's permission mode"),
-  allowedTools: list(/[\s,]+(?![^(]*\))/).describe(
+  permissionMode: oneOf(["manual", "acceptEdits", "dontAsk", "plan", "auto", "bypassPermissions"]).describe(
+    "Claude Code's permission mode",
+  ),
+  allowedTools: list(/[\s,]+(?![^(]*\))/, word).describe(
     "Tools claude may use without asking, in Claude Code's own rule syntax",
   ),
-  clientTools: list(/[\s,]+/)
+  clientTools: list(/[\s,]+/, word)
     .refine(
       (names) => names.length === 1 || !names.some((name) => WHICH_TOOLS.includes(name)),
-      "auto, all, none, or names",
+      "expected auto, all, none, or names",
     )
     .describe(
       "Which of a request's tools claude is offered: `auto`, all but those of OpenClaw's that claude has itself; " +
         "`all`; `none`; or their names, with `*` for any characters",
     ),
-  reply: z
-    .enum(REPLY_MODES)
-    .describe("Which text is the answer: `live`, what claude writes; `tool`, what it sends with the reply tool"),
-  agents: json(z.record(z.string().min(1), z.strictObject({ workspace: z.string().min(1) }))).describe(
-    'A workspace for each of OpenClaw\'s agents: `{"ops": {"workspace": "/srv/ops"}}`',
+  reply: oneOf(REPLY_MODES).describe(
+    "Which text is the answer: `live`, what claude writes; `tool`, what it sends with the reply tool",
   ),
+  agents: json(
+    z.record(z.string().min(1), z.strictObject({ workspace: path }), {
+      error: expected('an object such as {"ops": {"workspace": "/srv/ops"}}'),
+    }),
+  ).describe('A workspace for each of OpenClaw\'s agents: `{"ops": {"workspace": "/srv/ops"}}`'),
   identityHeader: z
     .string()
-    .regex(/^[\w-]+$/, "the name of a header")
+    .regex(/^[\w-]+$/, "expected the name of a header")
     .describe("A header that names the conversation, for chat programs that send one"),
-  effort: z.enum(EFFORTS).describe("How hard claude thinks, unless a request says it"),
-  systemPrompt: z
-    .enum(SYSTEM_PROMPT_MODES)
-    .describe("The client's system prompt: `append` it to claude's own, `replace` claude's own by it, or `ignore` it"),
-  identityFallback: z
-    .enum(["one-shot", "default"])
-    .describe("What a request is that names no conversation: `one-shot`, answered by itself; `default`, part of one"),
-  progress: z
-    .enum(["off", "brief", "full"])
-    .describe("What claude is doing, as `reasoning_content`: `brief`, each tool; `full`, its outcome, too"),
-  permissions: z
-    .enum(PERMISSION_MODES)
-    .describe(
-      "What claude asks beyond its allowed tools: `chat` asks the sender, where one is known, and refuses elsewhere; " +
-        "`ask` waits for the control key in any case; `refuse` refuses at once",
-    ),
+  effort: oneOf(EFFORTS).describe("How hard claude thinks, unless a request says it"),
+  systemPrompt: oneOf(SYSTEM_PROMPT_MODES).describe(
+    "The client's system prompt: `append` it to claude's own, `replace` claude's own by it, or `ignore` it",
+  ),
+  identityFallback: oneOf(["one-shot", "default"]).describe(
+    "What a request is that names no conversation: `one-shot`, answered by itself; `default`, part of one",
+  ),
+  progress: oneOf(["off", "brief", "full"]).describe(
+    "What claude is doing, as `reasoning_content`: `brief`, each tool; `full`, its outcome, too",
+  ),
+  permissions: oneOf(PERMISSION_MODES).describe(
+    "What claude asks beyond its allowed tools: `chat` asks the sender, where one is known, and refuses elsewhere; " +
+      "`ask` waits for the control key in any case; `refuse` refuses at once",
+  ),
   permissionTimeoutMs: milliseconds.describe(
     "How long a question of claude's waits for an answer, in ms; then it is a no",
   ),
   useApiKey: z
-    .union([z.boolean(), z.stringbool()])
+    .union([z.boolean(), z.stringbool()], { error: expected("true or false") })
     .describe("Let claude use an ANTHROPIC_API_KEY from the environment instead of its login"),
-  maxProcesses: number(z.number().int().min(1).max(256)).describe("How many claude processes may run at once"),
-  spares: number(z.number().int().min(0).max(16)).describe(
-    "How many claudes are booted ahead, for conversations to come",
-  ),
-  memoryMb: number(z.number().int().min(1)).describe(
+  maxProcesses: number(1, 256).describe("How many claude processes may run at once"),
+  spares: number(0, 16).describe("How many claudes are booted ahead, for conversations to come"),
+  memoryMb: megabytes.describe(
     "What all claudes may take together, in MB, with all that they start; idle ones make room",
   ),
-  processMemoryMb: number(z.number().int().min(1)).describe(
+  processMemoryMb: megabytes.describe(
     "What one claude may take, in MB; one that has grown larger is restarted when it is idle",
   ),
-  oneShots: z
-    .enum(["print", "interactive"])
-    .describe(
-      "How a request without a conversation is answered: `print`, by `claude -p`; `interactive`, by a claude in a " +
-        "terminal that ends after its one turn",
-    ),
-  maxOneShots: number(z.number().int().min(1).max(256)).describe(
-    "How many requests without a conversation may be answered at once",
+  oneShots: oneOf(["print", "interactive"]).describe(
+    "How a request without a conversation is answered: `print`, by `claude -p`; `interactive`, by a claude in a " +
+      "terminal that ends after its one turn",
   ),
-  maxQueue: number(z.number().int().min(0).max(10_000)).describe("How many messages may wait, over all conversations"),
+  maxOneShots: number(1, 256).describe("How many requests without a conversation may be answered at once"),
+  maxQueue: number(0, 10_000).describe("How many messages may wait, over all conversations"),
   idleKillMs: milliseconds.describe("After which an idle claude is ended, in ms; its conversation resumes"),
-  keepDays: number(z.number().int().min(1).max(36_500)).describe(
+  keepDays: number(1, 36_500, " of days").describe(
     "After how many days without a message a conversation is forgotten, and what is noted of turns and permissions",
   ),
-  drainMs: number(z.number().int().min(0).max(LONGEST_TIMER_MS)).describe(
+  drainMs: number(0, LONGEST_TIMER_MS, " of milliseconds").describe(
     "How long running turns may go on when the server is stopped, in ms",
   ),
   readyTimeoutMs: milliseconds.describe("How long a claude may take to start, in ms"),
@@ -135,7 +159,7 @@ export const settings = {
   parkedToolTimeoutMs: milliseconds.describe("How long a client may take to bring the results of its tools, in ms"),
   sseHeartbeatMs: milliseconds.describe("Pause between heartbeat chunks on a quiet stream, in ms"),
   bridgePingMs: milliseconds.describe("Pause between pings on a plugin's WebSocket, in ms; silent for two means gone"),
-  logLevel: z.enum(["debug", "info", "warning", "error"]).describe("Least level that is logged to stderr"),
+  logLevel: oneOf(["debug", "info", "warning", "error"]).describe("Least level that is logged to stderr"),
 } as const;
 
 const complete = z.strictObject(settings);

@@ -146,3 +146,11 @@ test("a claude that hangs, with a program of its own that holds its output, keep
   writeFileSync(hangs, "#!/bin/sh\nsleep 1000\n", { mode: 0o755 });
   expect((await run(["doctor"], { SYNTHESIS_CLAUDE_BIN: hangs })).out).toContain("does not answer");
 });
+
+test("a word that is no command is told, with the likely one or all", async () => {
+  expect(await run(["serv"])).toMatchObject({ code: 1, err: "There is no command serv. Did you mean serve?\n" });
+  expect(await run(["frobnicate"])).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/^There is no command frobnicate\. There are: .*doctor.*serve/),
+  });
+});

@@ -1,8 +1,8 @@
 /** The configuration: which layer wins, and what is said about mistakes. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { homedir, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { chatKey, controlKey } from "../../src/config/keys.ts";
 import { ConfigError, environmentName, loadConfig } from "../../src/config/load.ts";
 import { pathsFor } from "../../src/config/paths.ts";
@@ -46,6 +46,20 @@ describe("a setting", () => {
     expect(load({}, { SYNTHESIS_BRIDGE_PORT: "" }).bridgePort).toBe(18990);
   });
 
+  test("that is a path may begin with ~, which no shell expands within quotes", () => {
+    expect(load({ workspace: "~/w", claudeBin: "~/bin/claude" })).toMatchObject({
+      workspace: join(homedir(), "w"),
+      claudeBin: join(homedir(), "bin/claude"),
+    });
+    expect(load({}, { SYNTHESIS_ALLOWED_ROOTS: "/a:~/b:~c" }).allowedRoots).toEqual([
+      "/a",
+      join(homedir(), "b"),
+      resolve("~c"),
+    ]);
+    expect(load({ agents: { ops: { workspace: "~" } } }).agents).toEqual({ ops: { workspace: homedir() } });
+    expect(pathsFor("~/state").home).toBe(join(homedir(), "state"));
+  });
+
   test("allows the workspace when no roots are given", () => {
     expect(load({ workspace: "/w" }).allowedRoots).toEqual(["/w"]);
   });
@@ -62,6 +76,40 @@ describe("a mistake is told with its place and a way out", () => {
       "an unknown variable",
       () => load({}, { SYNTHESIS_BRIDGE_PROT: "1" }),
       /SYNTHESIS_BRIDGE_PROT.*Did you mean SYNTHESIS_BRIDGE_PORT\?/,
+    ],
+    [
+      "a variable's name in the file",
+      () => load({ SYNTHESIS_IDLE_KILL_MS: 1 }),
+      /SYNTHESIS_IDLE_KILL_MS in .*config\.json is not a setting.*Did you mean idleKillMs\?/,
+    ],
+    ["a variable like no other", () => load({}, { SYNTHESIS_FOO: "1" }), /SYNTHESIS_FOO .*of synthesis\.$/],
+    [
+      "a word for a number",
+      () => load({}, { SYNTHESIS_IDLE_KILL_MS: "abc" }),
+      /SYNTHESIS_IDLE_KILL_MS in the environment: expected a whole number of milliseconds from 1 to \d+, not "abc"$/,
+    ],
+    ["half a number", () => load({ bridgePort: 1.5 }), /expected a whole number from 0 to 65535, not 1\.5$/],
+    ["a number too large", () => load({ spares: 17 }), /expected a whole number from 0 to 16, not 17$/],
+    [
+      "neither yes nor no",
+      () => load({}, { SYNTHESIS_USE_API_KEY: "perhaps" }),
+      /expected true or false, not "perhaps"$/,
+    ],
+    [
+      "a word that is not offered",
+      () => load({ reply: "loud" }),
+      /reply in .*: expected one of live, tool, not "loud"$/,
+    ],
+    ["a number for a list", () => load({ allowedRoots: 5 }), /allowedRoots in .*: expected a list of texts, not 5$/],
+    [
+      "an agent without a path",
+      () => load({ agents: { ops: { workspace: 5 } } }),
+      /agents\[ops\.workspace\].*a path, not 5$/,
+    ],
+    [
+      "a key too short, which is not shown",
+      () => load({ apiKey: "secret" }),
+      /expected a text of at least 16 characters$/,
     ],
     ["a name like no other", () => load({ zzzzzzzzzzz: 1 }), /not a setting of synthesis\.$/],
     [
