@@ -156,7 +156,7 @@ async function aboutClaude(config: Config): Promise<string> {
   const wrong = [program, ...others, ...workspaceChecks(config)].find((check) => check?.result === "failed");
   if (!wrong) return `Claude Code: ${program?.found}, ready to start`;
   const which = wrong === program ? "" : `${program?.found}, `;
-  return `Claude Code: ${which}NOT READY: ${wrong.name}: ${wrong.found}. \`synthesis doctor\` says what to do.`;
+  return `Claude Code: ${which}NOT READY: ${wrong.name}: ${wrong.found}. ${wrong.advice} \`synthesis doctor\` looks at all else.`;
 }
 
 /** Logs as JSON lines on stderr; stdout is for people. */

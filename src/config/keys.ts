@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { ConfigError } from "./load.ts";
+import { obstacleTo } from "./obstacle.ts";
 import { closeToOthers } from "./state-folder.ts";
 
 /** The key that clients bring, in `file`. @throws ConfigError as `keyIn` does */
@@ -13,9 +14,11 @@ export const controlKey = (file: string): string => keyIn(file, "control-synthes
 
 /**
  * The key in `file`, made there (mode 0600) if there is none yet; a mode that lets others read it is mended.
- * @throws ConfigError when the file is empty, or shorter than a key can be
+ * @throws ConfigError when the file cannot be used, is empty, or shorter than a key can be
  */
 function keyIn(file: string, prefix: string): string {
+  const obstacle = obstacleTo(file, "file");
+  if (obstacle) throw new ConfigError(`${obstacle.what} ${obstacle.advice}`);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   try {
     const key = `${prefix}${randomBytes(24).toString("base64url")}`;

@@ -1,5 +1,5 @@
 /** What keeps a file or folder from being used, in words for people: what it is, and what to do. */
-import { accessSync, constants, lstatSync, readlinkSync, type Stats, statSync } from "node:fs";
+import { accessSync, constants, existsSync, lstatSync, readlinkSync, type Stats, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** `folder` and `file`: to read and write, made if it is not there. `readable`: a file to read, if there is one. */
@@ -43,11 +43,20 @@ function behind(path: string, use: Use, code: string | undefined): Obstacle | nu
   if (parent === path) return null;
   // What need not be there need not be made; but what cannot be reached may be there.
   if (use === "readable" && code === "ENOENT") return null;
-  const before = obstacleTo(parent, "folder");
+  const before = obstacleTo(parent, "folder") ?? (code === "ENOENT" ? kernelOwn(parent) : null);
   if (!before || code !== "ENOENT" || before.what.includes("where synthesis needs")) return before;
   // Of the folders between, nothing need be said.
   const why = before.what.replace(/^.* cannot be made: /, "");
   return { ...before, what: `${path} cannot be made: ${why}` };
+}
+
+/** Linux's file systems in which nothing can be made, by the type that statfs(2) tells: /proc and /sys. */
+const KERNEL_OWN = [0x9fa0, 0x62656572];
+
+/** Not even root can make anything there, though access says that it may. */
+function kernelOwn(folder: string): Obstacle | null {
+  if (process.platform !== "linux" || !existsSync(folder) || !KERNEL_OWN.includes(statfsSync(folder).type)) return null;
+  return { what: `${folder} is the kernel's own.`, advice: "Choose another place." };
 }
 
 function linkTarget(path: string): string | null {

@@ -28,7 +28,7 @@ export async function examine(paths: Paths, env: Env, flags: object): Promise<Ch
   try {
     config = loadConfig(paths, env, flags);
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
+    if (!(error instanceof ConfigError)) return [failure("configuration", error)];
     return [failed("configuration", error.message, "Correct it; nothing else can be checked before.")];
   }
   const groups = [
@@ -51,12 +51,16 @@ async function look(name: string, checks: () => Check[] | Promise<Check[]>): Pro
   try {
     return await checks();
   } catch (error) {
-    const { what, advice } = pathObstacle(error) ?? {
-      what: `this could not be looked at: ${(error as Error).message}`,
-      advice: "Report it, with this line.",
-    };
-    return [failed(name, what, advice)];
+    return [failure(name, error)];
   }
+}
+
+function failure(name: string, error: unknown): Check {
+  const { what, advice } = pathObstacle(error) ?? {
+    what: `this could not be looked at: ${error instanceof Error ? error.message : error}`,
+    advice: "Report it, with this line.",
+  };
+  return failed(name, what, advice);
 }
 
 const TYPICAL_MB = TYPICAL_BYTES / MEGABYTE;

@@ -33,6 +33,7 @@ export async function claudeChecks(config: Config, env: Env): Promise<Check[]> {
   const key = env.ANTHROPIC_API_KEY;
   const refused = key !== undefined && key !== "" && !config.useApiKey && !isApproved(key, env);
   const auth = await claudeAuth(path, refused ? { ...env, ANTHROPIC_API_KEY: undefined } : env);
+  const call = callOf(path, env);
   return [
     Bun.semver.satisfies(version, EXPECTED_VERSIONS)
       ? ok("claude", `${path}, ${version}`)
@@ -41,8 +42,8 @@ export async function claudeChecks(config: Config, env: Env): Promise<Check[]> {
           `${path}, ${version}`,
           `synthesis is tested with ${TESTED_VERSION}. If something fails: npm install -g @anthropic-ai/claude-code@${TESTED_VERSION}`,
         ),
-    loginCheck(auth, refused, callOf(path, env)),
-    channelCheck(auth, env),
+    loginCheck(auth, refused, call),
+    channelCheck(auth, env, call),
     hooksCheck(config),
     settingsCheck(env),
     permissionModeCheck(config, env),
@@ -93,7 +94,7 @@ const PROVIDERS = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_
 
 const cachedSwitch = z.looseObject({ cachedGrowthBookFeatures: z.looseObject({ tengu_harbor: z.unknown() }) });
 
-function channelCheck(auth: AuthStatus | null, env: Env): Check {
+function channelCheck(auth: AuthStatus | null, env: Env, call: string): Check {
   const name = "channel";
   const set = [...SWITCHES, ...PROVIDERS].filter((variable) => env[variable]);
   if (set.length > 0) return failed(name, `switched off by ${set.join(", ")}`, "Unset it where you start synthesis.");
@@ -121,7 +122,7 @@ function channelCheck(auth: AuthStatus | null, env: Env): Check {
     return warning(
       name,
       `${way}; Claude Code has not fetched the switch for channels`,
-      "Start `claude` once while online. `synthesis doctor --live` tells for certain.",
+      `Start \`${call}\` once while online. \`synthesis doctor --live\` tells for certain.`,
     );
   }
   return ok(name, way);

@@ -47,6 +47,17 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
   ["a workspace that is a file", () => ({ SYNTHESIS_WORKSPACE: join(base, "file") }), "workspace", WANTS_FOLDER],
   ["a workspace below a file", () => ({ SYNTHESIS_WORKSPACE: join(base, "file/a/b") }), "workspace", WANTS_FOLDER],
   ["a workspace that is a dead link", () => ({ SYNTHESIS_WORKSPACE: join(base, "link") }), "workspace", GONE_LINK],
+  // Root may write there, says access, but cannot.
+  ...(process.platform === "linux"
+    ? [
+        [
+          "a workspace in /proc",
+          () => ({ SYNTHESIS_WORKSPACE: "/proc/x/y" }),
+          "workspace",
+          /\/proc\/x\/y cannot be made: \/proc /,
+        ] satisfies (typeof cases)[number],
+      ]
+    : []),
   ["a state folder that is a file", () => ({ SYNTHESIS_HOME: join(base, "file") }), "state folder", WANTS_FOLDER],
   ["a state folder below a file", () => ({ SYNTHESIS_HOME: join(base, "file/a") }), "state folder", WANTS_FOLDER],
   ["a state folder that is a dead link", () => ({ SYNTHESIS_HOME: join(base, "link") }), "state folder", GONE_LINK],

@@ -343,8 +343,11 @@ test("the start says which claude it will use, and what keeps it from that", asy
   const claude = createClaudeHome({ api: "http://127.0.0.1:9", loggedIn: false });
   for (const [bin, line] of [
     ["git", /NOT READY: claude: .*git is not Claude Code/],
-    [REAL_CLAUDE, /Claude Code: .*claude, 2\.1\.330, NOT READY: login: not logged in\. `synthesis doctor`/],
-    ["/nowhere/claude", /NOT READY: claude: no program \/nowhere\/claude\. `synthesis doctor` says what to do/],
+    [
+      REAL_CLAUDE,
+      /Claude Code: .*claude, 2\.1\.330, NOT READY: login: not logged in\. Run .* \/login\. `synthesis doctor` looks/,
+    ],
+    ["/nowhere/claude", /NOT READY: claude: no program \/nowhere\/claude\. Install .*, or set SYNTHESIS_CLAUDE_BIN/],
   ] as const) {
     const server = await startServer({
       ...claude.env,
