@@ -32,6 +32,7 @@ export function obstacleTo(path: string, use: Use): Obstacle | null {
 
 /** What is in the way when `path` itself cannot be looked at: it is not there, or something before it is wrong. */
 function behind(path: string, use: Use, code: string | undefined): Obstacle | null {
+  if (code === "ENAMETOOLONG") return { what: `${path} is too long a name.`, advice: "Choose a shorter one." };
   const parent = dirname(path);
   const target = code === "ENOENT" || code === "ELOOP" ? linkTarget(path) : null;
   if (target !== null) {

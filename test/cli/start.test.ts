@@ -46,6 +46,12 @@ const WANTS_FILE = /is a folder, where synthesis needs a file/;
 const cases: [what: string, broken: () => Record<string, string> | undefined, check: string, said: RegExp][] = [
   ["a workspace that is a file", () => ({ SYNTHESIS_WORKSPACE: join(base, "file") }), "workspace", WANTS_FOLDER],
   ["a workspace below a file", () => ({ SYNTHESIS_WORKSPACE: join(base, "file/a/b") }), "workspace", WANTS_FOLDER],
+  [
+    "a workspace with too long a name",
+    () => ({ SYNTHESIS_WORKSPACE: join(base, "x".repeat(300)) }),
+    "workspace",
+    /too long a name/,
+  ],
   ["a workspace that is a dead link", () => ({ SYNTHESIS_WORKSPACE: join(base, "link") }), "workspace", GONE_LINK],
   // Root may write there, says access, but cannot.
   ...(process.platform === "linux"
