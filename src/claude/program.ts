@@ -41,7 +41,7 @@ function isExecutable(path: string): boolean {
 /** What `--version` says, such as `2.1.330` of `2.1.330 (Claude Code)`; null when it says nothing of the kind. */
 export async function claudeVersion(path: string, env: Env): Promise<string | null> {
   const output = await run([path, "--version"], env);
-  return /^(\d+\.\d+\.\d+)\S* \(Claude Code\)/.exec(output)?.[1] ?? null;
+  return /^(\d+\.\d+\.\d+)\S* \(Claude Code\)/m.exec(output)?.[1] ?? null;
 }
 
 const authStatus = z.looseObject({
