@@ -90,3 +90,14 @@ function fromPs(marker: string): number[] {
     .flatMap((line) => /^\s*(\d+)\s/.exec(line)?.[1] ?? [])
     .map(Number);
 }
+
+/** Ends what is left of a program's process group: of a claude its plugin, and with a crash its MCP servers. */
+export function endGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch (error) {
+    // ESRCH: nobody was left. EPERM is macOS's word for a group of zombies.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ESRCH" && code !== "EPERM") throw error;
+  }
+}

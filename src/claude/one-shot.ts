@@ -13,8 +13,8 @@ import { ApiError } from "../openai/errors.ts";
 import type { Stateless, Turn } from "../openai/stateless.ts";
 import { isApproved } from "./api-key.ts";
 import { claudeProgram, inherited, QUIET } from "./launch.ts";
+import { endGroup } from "./leftovers.ts";
 import { type PrintLine, readPrintLine } from "./print-lines.ts";
-import { endGroup } from "./process.ts";
 import { newToken } from "./tokens.ts";
 
 /** From SIGTERM to SIGKILL, and from the answer to SIGTERM. */

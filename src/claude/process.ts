@@ -11,7 +11,7 @@ import { CLOSE, type ReplyFrame, type ToolCallFrame } from "../wire/frames.ts";
 import type { HookBody, Verdict } from "../wire/hooks.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import { type LaunchSpec, prepareLaunch } from "./launch.ts";
-import { endLeftovers } from "./leftovers.ts";
+import { endGroup, endLeftovers } from "./leftovers.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
 import { OfferedTools } from "./offered-tools.ts";
 import { COLUMNS, ROWS } from "./screen.ts";
@@ -449,16 +449,5 @@ export class ClaudeProcess implements ConnectionOwner {
     log.info("claude exited", { session: this.spec.sessionKey, pid: this.pid, code, signal });
     this.onEvent({ type: "exit", exit: { code, signal } });
     return { code, signal };
-  }
-}
-
-/** Ends what claude left behind in its process group: its plugin, and with a crash its MCP servers. */
-export function endGroup(pid: number): void {
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch (error) {
-    // ESRCH: nobody was left. EPERM is macOS's word for a group of zombies.
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== "ESRCH" && code !== "EPERM") throw error;
   }
 }

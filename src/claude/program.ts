@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { endGroup } from "./leftovers.ts";
 
 /** The version the tests run, and what is likely to work as well. */
 export const TESTED_VERSION = "2.1.330";
@@ -92,14 +93,5 @@ async function run(argv: string[], env: Env): Promise<string> {
     return printed;
   } finally {
     clearTimeout(deadline);
-  }
-}
-
-function endGroup(pid: number): void {
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch (error) {
-    // Gone in the meantime.
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
