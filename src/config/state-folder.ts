@@ -31,10 +31,14 @@ export function prepareStateFolder(paths: Paths): void {
   closeToOthers(paths.home);
 }
 
-/** Takes away what others may do with a file or folder, if it is ours. */
+/** On a folder that is everybody's, such as /tmp. */
+const STICKY = 0o1000;
+
+/** Takes away what others may do with a file or folder, if it is ours and not meant for them. */
 export function closeToOthers(path: string): void {
   const found = statSync(path, { throwIfNoEntry: false });
-  if (found && found.mode & 0o077 && found.uid === process.getuid?.()) chmodSync(path, found.mode & 0o700);
+  if (!found || found.uid !== process.getuid?.() || found.mode & STICKY) return;
+  if (found.mode & 0o077) chmodSync(path, found.mode & 0o700);
 }
 
 /**
