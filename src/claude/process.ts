@@ -95,6 +95,8 @@ export class ClaudeProcess implements ConnectionOwner {
   memory: number | null = null;
   /** When it last did something for somebody, in ms of `performance.now()`. */
   lastActiveAt = performance.now();
+  /** How often claude may have said whether it works; a look that found nothing new counts, too. */
+  statusWords = 0;
 
   #spec: LaunchSpec;
   readonly #config: Config;
@@ -401,7 +403,10 @@ export class ClaudeProcess implements ConnectionOwner {
     this.#unwatchStatus = this.#place.sessionFolder.watch({
       pid: this.#claudePid ?? this.pid,
       claudeSession: this.spec.claudeSession,
-      onChange: () => this.onEvent({ type: "status" }),
+      onChange: () => {
+        this.statusWords += 1;
+        this.onEvent({ type: "status" });
+      },
       onRival: (rival) => {
         if (this.#isShared) return;
         this.#isShared = true;

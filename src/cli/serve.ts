@@ -21,7 +21,7 @@ import { likelyLaunches } from "../conversation/record.ts";
 import { workspaceChecks } from "../doctor/checks.ts";
 import { claudeChecks } from "../doctor/claude.ts";
 import { listen } from "../http/listen.ts";
-import { PLUGIN_NAME, writePlugin } from "../plugin/manifest.ts";
+import { PLUGIN_NAME, pluginFiles, writePlugin } from "../plugin/manifest.ts";
 import { openStore } from "../store/database.ts";
 import { storeFault } from "../store/faults.ts";
 import { isRunning, type Lock, takeLock } from "../store/lock.ts";
@@ -39,7 +39,7 @@ export function serveCommand(): Command {
   const command = addSettings(new Command("serve").description("run the server (the default)"));
   return command.action(async ({ home, ...flags }: { home?: string }) => {
     const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
-    prepareStateFolder(paths);
+    prepareStateFolder(paths, pluginFiles(paths.plugin));
     const managed = readManagedSettings(PLUGIN_NAME);
     const load = () => loadConfig(paths, process.env, flags);
     const loaded = load();

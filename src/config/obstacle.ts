@@ -1,5 +1,5 @@
 /** What keeps a file or folder from being used, in words for people: what it is, and what to do. */
-import { accessSync, constants, existsSync, lstatSync, readlinkSync, type Stats, statfsSync, statSync } from "node:fs";
+import { accessSync, constants, lstatSync, readlinkSync, type Stats, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** `folder` and `file`: to read and write, made if it is not there. `readable`: a file to read, if there is one. */
@@ -33,7 +33,6 @@ export function obstacleTo(path: string, use: Use): Obstacle | null {
 /** What is in the way when `path` itself cannot be looked at: it is not there, or something before it is wrong. */
 function behind(path: string, use: Use, code: string | undefined): Obstacle | null {
   if (code === "ENAMETOOLONG") return { what: `${path} is too long a name.`, advice: "Choose a shorter one." };
-  const parent = dirname(path);
   const target = code === "ENOENT" || code === "ELOOP" ? linkTarget(path) : null;
   if (target !== null) {
     return {
@@ -41,14 +40,23 @@ function behind(path: string, use: Use, code: string | undefined): Obstacle | nu
       advice: "Remove the link, or make what it leads to.",
     };
   }
-  if (parent === path) return null;
   // What need not be there need not be made; but what cannot be reached may be there.
   if (use === "readable" && code === "ENOENT") return null;
-  const before = obstacleTo(parent, "folder") ?? (code === "ENOENT" ? kernelOwn(parent) : null);
-  if (!before || code !== "ENOENT" || before.what.includes("where synthesis needs")) return before;
-  // Of the folders between, nothing need be said.
-  const why = before.what.replace(/^.* cannot be made: /, "");
-  return { ...before, what: `${path} cannot be made: ${why}` };
+  const folder = above(path);
+  const before = obstacleTo(folder, "folder") ?? (code === "ENOENT" ? kernelOwn(folder) : null);
+  return before && code === "ENOENT" ? { ...before, what: `${path} cannot be made: ${before.what}` } : before;
+}
+
+/** The nearest above that is there, whatever it is. */
+function above(path: string): string {
+  const parent = dirname(path);
+  try {
+    lstatSync(parent);
+    return parent;
+  } catch {
+    // Not there either, or behind what is wrong.
+    return above(parent);
+  }
 }
 
 /** Linux's file systems in which nothing can be made, by the type that statfs(2) tells: /proc and /sys. */
@@ -56,12 +64,17 @@ const KERNEL_OWN = [0x9fa0, 0x62656572];
 
 /** Not even root can make anything there, though access says that it may. */
 function kernelOwn(folder: string): Obstacle | null {
-  if (process.platform !== "linux" || !existsSync(folder) || !KERNEL_OWN.includes(statfsSync(folder).type)) return null;
+  if (process.platform !== "linux" || !KERNEL_OWN.includes(statfsSync(folder).type)) return null;
   return { what: `${folder} is the kernel's own.`, advice: "Choose another place." };
 }
 
 function linkTarget(path: string): string | null {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(path) : null;
+  try {
+    return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : null;
+  } catch {
+    // Not there, or behind a link that leads back to itself.
+    return null;
+  }
 }
 
 function mayUse(path: string, mode: number): boolean {

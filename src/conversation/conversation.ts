@@ -497,9 +497,8 @@ export class Conversation {
   #takeEvent(process: ClaudeProcess, event: ClaudeEvent): void {
     if (event.type === "hook") {
       this.#foreign.note(event.hook, (message) => [...this.#runs].some(({ id }) => id === message));
-    }
-    // A person at claude's terminal may interrupt a prompt, and no hook says so.
-    else if (event.type === "status") {
+    } else if (event.type === "status") {
+      // A person at claude's terminal may interrupt a prompt, and no hook says so.
       if (this.#foreign.isAny && process.status?.status === "idle") this.#foreign.endAll();
     } else if (event.type === "exit") {
       this.#foreign.endAll();

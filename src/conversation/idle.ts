@@ -10,22 +10,20 @@ export interface WorkMark {
   readonly wall: number;
   /** In ms of `performance.now()`. */
   readonly steady: number;
-  /** What claude said of itself then, which may be late. */
-  readonly status: SessionStatus | null;
+  /** How often claude had said something of itself by then. */
+  readonly words: number;
 }
 
-export const markWork = (status: SessionStatus | null): WorkMark => ({
-  wall: Date.now(),
-  steady: performance.now(),
-  status,
-});
+export const markWork = (words: number): WorkMark => ({ wall: Date.now(), steady: performance.now(), words });
 
 /**
- * It says so by the clock on the wall, to the millisecond; when that has been set meanwhile, any other word than the
- * last one is news.
+ * It says so by the clock on the wall, to the millisecond; when that has been set meanwhile, any word since then is
+ * news.
+ * @param words how often claude has said something of itself by now
  */
-export function hasGoneIdle(status: SessionStatus | null, { wall, steady, status: before }: WorkMark): boolean {
+export function hasGoneIdle(status: SessionStatus | null, words: number, mark: WorkMark): boolean {
   if (status?.status !== "idle") return false;
+  const { wall, steady } = mark;
   const jump = Date.now() - wall - (performance.now() - steady);
-  return Math.abs(jump) > CLOCK_SET_MS ? !Bun.deepEquals(status, before) : status.since >= wall;
+  return Math.abs(jump) > CLOCK_SET_MS ? words > mark.words : status.since >= wall;
 }

@@ -100,7 +100,7 @@ export class TurnRun {
   #reading = false;
   readonly #interruption: Interruption;
   /** When claude was sent the message, had it, or was told to stop. */
-  #worked = markWork(null);
+  #worked = markWork(0);
 
   constructor(deps: TurnRunDeps) {
     this.#deps = deps;
@@ -238,11 +238,12 @@ export class TurnRun {
   }
 
   #noteWork(): void {
-    this.#worked = markWork(this.#deps.process.status);
+    this.#worked = markWork(this.#deps.process.statusWords);
   }
 
   get #hasGoneIdle(): boolean {
-    return hasGoneIdle(this.#deps.process.status, this.#worked);
+    const { status, statusWords } = this.#deps.process;
+    return hasGoneIdle(status, statusWords, this.#worked);
   }
 
   /** Whether claude works on it under this prompt. */

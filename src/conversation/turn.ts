@@ -437,21 +437,26 @@ function fail(state: TurnState, error: ApiError): Step {
 const end = (state: TurnState, phase: "interrupted"): Step => [{ ...state, phase }, [{ type: "free" }]];
 
 /** `StopFailure`'s error, for the client. `said` is claude's own account of it. */
-export function claudeFailure(error: string, said = "Claude Code could not answer. Send the message again."): ApiError {
+export function claudeFailure(error: string, said = ""): ApiError {
   switch (error) {
     case "rate_limit":
-      return new ApiError("rate_limited", `Claude's rate limit is reached. Try again later. ${said}`, null, 60);
+      return new ApiError(
+        "rate_limited",
+        `Claude's rate limit is reached. Try again later. ${said}`.trimEnd(),
+        null,
+        60,
+      );
     case "overloaded":
-      return new ApiError("overloaded", `Claude's API is overloaded. Try again later. ${said}`, null, 30);
+      return new ApiError("overloaded", `Claude's API is overloaded. Try again later. ${said}`.trimEnd(), null, 30);
     case "authentication_failed":
     case "oauth_org_not_allowed":
       return new ApiError(
         "claude_not_logged_in",
-        `Claude Code is not logged in, or its login has expired: run \`claude\` in a terminal and use /login. ${said}`,
+        `Claude Code is not logged in, or its login has expired: run \`claude\` in a terminal and use /login. ${said}`.trimEnd(),
         null,
         60,
       );
     default:
-      return new ApiError("claude_failed", said);
+      return new ApiError("claude_failed", said || "Claude Code could not answer. Send the message again.");
   }
 }

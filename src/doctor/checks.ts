@@ -10,6 +10,7 @@ import { obstacleTo, pathObstacle } from "../config/obstacle.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { stateObstacles } from "../config/state-folder.ts";
+import { pluginFiles } from "../plugin/manifest.ts";
 import { conditionOf, setAsideBeside } from "../store/condition.ts";
 import { type StoreFault, storeFault } from "../store/faults.ts";
 import { holderOf } from "../store/lock.ts";
@@ -109,7 +110,7 @@ export function workspaceChecks(config: Config): Check[] {
 function stateChecks(paths: Paths): Check[] {
   const name = "state folder";
   const { home, chatKey, controlKey, database } = paths;
-  const obstacles = stateObstacles(paths);
+  const obstacles = stateObstacles(paths, pluginFiles(paths.plugin));
   if (obstacles.length > 0) return obstacles.map(({ what, advice }) => failed(name, what, advice));
   if (!existsSync(home)) return [ok(name, `${home} (made at the first start)`)];
   const open = [home, chatKey, controlKey, database].filter((path) => existsSync(path) && statSync(path).mode & 0o077);
@@ -177,9 +178,8 @@ async function isSynthesis(port: number): Promise<boolean> {
 function databaseChecks(paths: Paths, config: Config): Check[] {
   const name = "database";
   const { home, database } = paths;
-  // The state folder's own check says what is in the way of it.
-  if (stateObstacles(paths).some(({ what }) => what.startsWith(home) && !what.startsWith(`${home}/`))) return [];
-  if (obstacleTo(database, "file")) return [];
+  // The state folder's own check says what is in the way.
+  if (obstacleTo(home, "folder") ?? obstacleTo(database, "file")) return [];
   const aside = (existsSync(home) ? setAsideBeside(database) : []).map((path) =>
     warning(
       name,

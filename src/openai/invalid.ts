@@ -40,7 +40,7 @@ export function invalidRequest(error: z.core.$ZodError): ApiError {
 /** Of several forms that a field may have, what is wrong with the one that was meant: it fits from the outside. */
 function deepest(issue: z.core.$ZodIssue): Pick<z.core.$ZodIssue, "path" | "message"> {
   if (issue.code !== "invalid_union") return issue;
-  const inner = issue.errors.flatMap(([first]) => (first && first.path.length > 0 ? [first] : []))[0];
+  const inner = issue.errors.map(([first]) => first).find((first) => first && first.path.length > 0);
   if (!inner) return issue;
   const { path, message } = deepest(inner);
   return { path: [...issue.path, ...path], message };

@@ -22,6 +22,7 @@ beforeEach(() => {
   mkdirSync(join(base, "state"), { mode: 0o700 });
   writeFileSync(join(base, "file"), "");
   symlinkSync(join(base, "gone"), join(base, "link"));
+  symlinkSync(join(base, "loop"), join(base, "loop"));
   env = {
     PATH: "/usr/bin:/bin",
     HOME: base,
@@ -66,6 +67,9 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
     : []),
   ["a state folder that is a file", () => ({ SYNTHESIS_HOME: join(base, "file") }), "state folder", WANTS_FOLDER],
   ["a state folder below a file", () => ({ SYNTHESIS_HOME: join(base, "file/a") }), "state folder", WANTS_FOLDER],
+  ["a workspace below a dead link", () => ({ SYNTHESIS_WORKSPACE: join(base, "link/a") }), "workspace", GONE_LINK],
+  ["a workspace behind a loop", () => ({ SYNTHESIS_WORKSPACE: join(base, "loop/a") }), "workspace", GONE_LINK],
+  ["a state folder behind a loop", () => ({ SYNTHESIS_HOME: join(base, "loop/a/b") }), "state folder", GONE_LINK],
   ["a state folder that is a dead link", () => ({ SYNTHESIS_HOME: join(base, "link") }), "state folder", GONE_LINK],
   ...["chat.key", "control.key", "synthesis.db", "server.lock", "config.json"].map(
     (name) =>

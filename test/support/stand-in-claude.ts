@@ -69,6 +69,11 @@ const hook = async (body: object) => {
 };
 const row = (value: object) => appendFileSync(transcript, `${JSON.stringify(value)}\n`);
 
+const interrupted = (text: string) => {
+  row({ type: "user", message: { role: "user", content: [{ type: "text", text }] } });
+  status("idle");
+};
+
 /** As in live mode: hooks, side by side. */
 const byHooks = async (lines: string[], prompt_id: string, message_id: string) => {
   await Promise.all(
@@ -137,14 +142,7 @@ async function turn(content: string, messageId: string, again: boolean): Promise
   if (hang) {
     const limit = hang[1] ? [Bun.sleep(Number(hang[1])).then(() => "over")] : [];
     const outcome = await Promise.race([pressed.promise, ...limit]);
-    if (outcome === undefined) {
-      row({
-        type: "user",
-        message: { role: "user", content: [{ type: "text", text: "[Request interrupted by user]" }] },
-      });
-      status("idle");
-      return;
-    }
+    if (outcome === undefined) return interrupted("[Request interrupted by user]");
   }
   stays = /^stay( ended)?$/.exec(command)?.[0] ?? null;
   const grow = Number(/^grow (\d+)/.exec(command)?.[1] ?? 0);
@@ -154,14 +152,7 @@ async function turn(content: string, messageId: string, again: boolean): Promise
   if (calls > 0) {
     keyMs = command.endsWith("late") ? 200 : 0;
     const outcome = await Promise.race([callTools(calls, prompt_id), pressed.promise]);
-    if (outcome === undefined) {
-      row({
-        type: "user",
-        message: { role: "user", content: [{ type: "text", text: "[Request interrupted by user for tool use]" }] },
-      });
-      status("idle");
-      return;
-    }
+    if (outcome === undefined) return interrupted("[Request interrupted by user for tool use]");
     content = outcome;
   }
   const draw = Number(/^draw (\d+)/.exec(command)?.[1] ?? 0);
