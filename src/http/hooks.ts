@@ -6,6 +6,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Server } from "bun";
 import type { Pool } from "../claude/pool.ts";
 import { bearer } from "../claude/tokens.ts";
+import { MEGABYTE } from "../config/machine.ts";
 import { ApiError } from "../openai/errors.ts";
 import { hookBody, type Verdict } from "../wire/hooks.ts";
 import type { BridgeData } from "./bridge.ts";
@@ -38,7 +39,7 @@ async function jsonBody(request: Request): Promise<unknown> {
 }
 
 /** They bring what tools were given and gave, and may well be larger than what a client may send. */
-const MAX_BODY_BYTES = 128 * 1024 * 1024;
+const MAX_BODY_MB = 128;
 
 /** Takes one hook's post and gives its answer. @throws ApiError when it is not a claude of ours, or no JSON */
 export async function receiveHook(request: Request, server: Server<BridgeData>, pool: Pool): Promise<Response> {
@@ -49,8 +50,8 @@ export async function receiveHook(request: Request, server: Server<BridgeData>, 
       "This token belongs to no running claude. Only a claude that synthesis has started posts here.",
     );
   // claude always says how much it sends.
-  if (Number(request.headers.get("content-length")) > MAX_BODY_BYTES) {
-    throw new ApiError("request_too_large", "This hook's body is larger than 128 MB.");
+  if (Number(request.headers.get("content-length")) > MAX_BODY_MB * MEGABYTE) {
+    throw new ApiError("request_too_large", `This hook's body is larger than ${MAX_BODY_MB} MB.`);
   }
   const body = hookBody.safeParse(await jsonBody(request));
   // Bun ends a connection after ten quiet seconds. claude keeps its own for the next hook: one that it sends in just

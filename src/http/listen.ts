@@ -5,6 +5,7 @@ import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import type { Pool } from "../claude/pool.ts";
+import { MEGABYTE } from "../config/machine.ts";
 import type { Config } from "../config/schema.ts";
 import type { Conversations } from "../conversation/conversations.ts";
 import type { OneShots } from "../conversation/one-shots.ts";
@@ -25,7 +26,6 @@ import { sessionsDoor } from "./sessions.ts";
 
 const log = getLogger(["synthesis", "http"]);
 
-const MEGABYTE = 1024 * 1024;
 const MAX_BODY_MB = 32;
 
 /** What Bun hands to every request. */
