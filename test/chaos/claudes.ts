@@ -80,6 +80,8 @@ export function realClaudes(desk: OrdersDesk): Claudes {
       SYNTHESIS_READY_TIMEOUT_MS: "60000",
       SYNTHESIS_RECEIPT_TIMEOUT_MS: "30000",
       SYNTHESIS_PROGRESS_TIMEOUT_MS: "20000",
+      // While its model hangs it goes on drawing on its screen, which is a sign of life.
+      SYNTHESIS_TURN_TIMEOUT_MS: "45000",
       SYNTHESIS_DRAIN_MS: "40000",
     },
     failure: "rate_limited",

@@ -10,7 +10,7 @@ const LOOKS = 100;
 
 /** One row for each conversation, and its claude session is the one that has all that was said. */
 export async function checkRows(stage: Stage): Promise<void> {
-  const { conversations, server, state, within } = stage;
+  const { conversations, server, state, within, emptied } = stage;
   const database = new Database(join(state, "synthesis.db"), { readonly: true });
   const open = () => database.query("select id, state from turns where state in ('sent', 'running')").all();
   const written = async () => {
@@ -25,7 +25,7 @@ export async function checkRows(stage: Stage): Promise<void> {
   database.close();
   const talked = conversations.filter(({ said }) => said > 0);
   const keys = (all: string[]) => JSON.stringify(all.toSorted());
-  if (keys(rows.map(({ key }) => key)) !== keys(talked.map(({ key }) => `user:${key}`)) || past.count > 0) {
+  if (keys(rows.map(({ key }) => key)) !== keys(talked.map(({ key }) => `user:${key}`)) || past.count > emptied) {
     throw new Wrong(`the sessions are ${JSON.stringify(rows)} and ${past.count} past ones`);
   }
   for (const conversation of talked) {

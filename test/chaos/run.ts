@@ -117,6 +117,7 @@ async function check(stage: Stage, said: Said, expected: Expected, keeps: boolea
   const mayForget = expected.end === "failed" && !expected.errors.includes("turn_interrupted");
   const isForgotten = mayForget && !claudes.recordsAtOnce && !(await isRecorded(stage, said));
   if (!isForgotten) told.push(...news);
+  else if (told.length === 0) stage.emptied += 1;
   const wrong = difference(outcome, expected, whole);
   if (wrong) {
     throw new Wrong(`${ids} ${wrong}\nexpected: ${JSON.stringify(expected)}\nseen: ${JSON.stringify(outcome)}`);

@@ -145,7 +145,8 @@ const forRealClaude = (schedule: Schedule): Schedule => ({
           messages: [{ count, order: [...Array(count).keys()] }],
           stop: "once",
           end: orders.end === "is stubborn" ? "answers" : orders.end,
-          hold: orders.hold === "spoken" ? "spoken" : "received",
+          // A model that fails does so before it says anything.
+          hold: orders.hold === "spoken" && orders.end !== "fails" ? "spoken" : "received",
         },
       };
     }),

@@ -45,6 +45,8 @@ export interface Stage extends AsyncDisposable {
   rested: { timers: number; descriptors: number };
   /** Errors in this server's log are no wonder. */
   mayLog: boolean;
+  /** How many claudes died before they had recorded anything of their session: it cannot be gone on with. */
+  emptied: number;
   /** Starts a server, in the place of one that has ended. */
   restart(): Promise<void>;
   /** Waits. @throws Wrong when it takes too long */
@@ -97,6 +99,7 @@ export async function openStage(schedule: Schedule, who: Who): Promise<Stage> {
       server: await start(),
       rested: { timers: 0, descriptors: 0 },
       mayLog: false,
+      emptied: 0,
       async restart() {
         stage.server = await start();
         stage.rested = await count(stage);
