@@ -237,6 +237,17 @@ export function recordedTurns(path: string): ReadonlySet<string> {
   return ids;
 }
 
+/** The texts in which turns were sent, by the turns' ids. */
+export function sentTexts(path: string): ReadonlyMap<string, string> {
+  const texts = new Map<string, string>();
+  for (const line of (readFrom(path, 0) ?? "").split("\n")) {
+    const parsed = line.includes("message_id=") ? row.safeParse(parseLine(line)) : null;
+    const id = parsed?.success ? promptOf(parsed.data) : null;
+    if (id !== null && parsed?.data?.type === "user") texts.set(id, String(parsed.data.message.content));
+  }
+  return texts;
+}
+
 /** claude's own folder, `CLAUDE_CONFIG_DIR` or `~/.claude`. */
 export const configFolder = (env: Record<string, string | undefined>): string =>
   env.CLAUDE_CONFIG_DIR || join(env.HOME || homedir(), ".claude");

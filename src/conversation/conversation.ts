@@ -14,6 +14,8 @@ import { readPictures } from "../openai/pictures.ts";
 import type { SessionRow } from "../store/schema.ts";
 import type { Verdict } from "../wire/hooks.ts";
 import { type ChatQuestion, readVerdict } from "./chat-verdict.ts";
+import { findAnsweredTurn, planDelivery, type Question } from "./delivery-plan.ts";
+import { plainText } from "./fingerprint.ts";
 import { ForeignPrompts } from "./foreign-prompts.ts";
 import { type Affinity, type Identity, isForgotten } from "./identity.ts";
 import { messageText } from "./message.ts";
@@ -24,7 +26,6 @@ import { Questions, USER_SPOKE } from "./questions.ts";
 import { ConversationRecord, type RecordDeps } from "./record.ts";
 import type { Reply, Temperature } from "./reply.ts";
 import { isAnswerTo, partResults, type SaveFile, toolResults } from "./results.ts";
-import { answeredBefore, planTurn, type Question } from "./told.ts";
 import { NO_ANSWER, type ToolResults } from "./turn.ts";
 import { TurnRun } from "./turn-run.ts";
 import type { Workspace } from "./workspace.ts";
@@ -119,6 +120,16 @@ export class Conversation {
   /** A turn is starting or runs, or claude works on something of its own. */
   get isBusy(): boolean {
     return this.#serving !== null || this.#foreign.isAny;
+  }
+
+  /** The model of its newest request; undefined when none waits or is served. */
+  get newestModel(): string | null | undefined {
+    return (this.#queue.at(-1) ?? this.#serving)?.model;
+  }
+
+  /** Fingerprints of the user's messages of the requests that wait or are served. */
+  get asking(): readonly (readonly string[])[] {
+    return [...this.#queue, ...(this.#serving ? [this.#serving] : [])].map(({ input }) => input.newPrints);
   }
 
   get hasProcess(): boolean {
@@ -328,7 +339,7 @@ export class Conversation {
   async #serve(request: Request): Promise<ApiError | null> {
     const { reply } = request;
     const session = await this.#record.take(request);
-    const answered = answeredBefore(this.#record.told, request);
+    const answered = findAnsweredTurn(this.#record.delivered, request);
     if (answered !== null && (await this.#replay(answered, reply))) return null;
     const [process, temperature, claudeSession] = await this.#readyProcess(request, session);
     if (reply.left.aborted) return null;
@@ -339,7 +350,17 @@ export class Conversation {
     // The socket may have dropped meanwhile; it comes back, and nothing has been sent.
     await process.isConnected();
     const isFresh = temperature === "cold" || temperature === "spare";
-    const plan = planTurn(this.#record.told, request, isFresh);
+    const sentText = await this.#record.sentTexts();
+    const plan = planDelivery(this.#record.delivered, request, {
+      isFresh,
+      isTruncated: this.#record.isTruncated,
+      sentText: (turn) => {
+        const text = sentText(turn);
+        return text === null ? null : plainText(text);
+      },
+    });
+    this.#record.rewrite(plan.rewritten);
+    const text = messageText(plan, offer.note);
     this.#carried = input.context.join("\n\n");
     const images = readPictures(plan.messages.flatMap((message) => message.images));
     const run = new TurnRun({
@@ -351,11 +372,13 @@ export class Conversation {
       claudeSession,
       traceId: request.traceId,
       message: {
-        text: messageText(plan, offer.note),
+        text,
         images: this.#deps.pictures.save(claudeSession, images),
-        prints: plan.prints,
-        pastPrints: plan.pastPrints,
-        volatile: plan.volatile?.print ?? null,
+        prints: plan.users,
+        hadHistory: input.hasHistory,
+        dropped: plan.dropped,
+        history: plan.history,
+        volatile: plan.volatile?.fingerprint ?? null,
       },
       isParallel: offer.isParallel,
       onParked: () => {
@@ -379,7 +402,7 @@ export class Conversation {
     for (const { reply } of this.#queue) reply.open("warm");
     await run.freed;
     this.#run = null;
-    if (run.told) await this.#record.add(run.told, this.#process === null);
+    if (run.delivered) await this.#record.add(run.delivered, text, this.#process === null);
     return run.error;
   }
 
@@ -420,9 +443,9 @@ export class Conversation {
     if (reply.left.aborted && current) return [current, "warm", session.claudeSession];
     await current?.stop();
     const resume = (await this.#record.transcript()) !== null;
-    const gone = !resume && this.#record.told.length > 0;
+    const gone = !resume && this.#record.delivered.length > 0;
     // What was never answered nobody takes for known.
-    const hasAnswered = this.#record.told.some(({ answered }) => answered);
+    const hasAnswered = this.#record.delivered.some(({ answered }) => answered);
     const { claudeSession } = gone ? this.#record.renew() : session;
     const spec = {
       sessionKey: session.key,

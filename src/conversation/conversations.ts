@@ -3,9 +3,10 @@ import { claudeMissing } from "../claude/launch.ts";
 import { findClaude } from "../claude/program.ts";
 import { ApiError, shuttingDown } from "../openai/errors.ts";
 import type { SessionRow } from "../store/schema.ts";
+import { type Branch, branchKey, chooseBranch } from "./branches.ts";
 import { Conversation, type ConversationDeps, type Request } from "./conversation.ts";
 import type { Identity } from "./identity.ts";
-import type { ConversationRecord } from "./record.ts";
+import { type ConversationRecord, deliveredTurn } from "./record.ts";
 import { Reply } from "./reply.ts";
 
 /** So many messages may wait in one conversation. */
@@ -31,7 +32,7 @@ export interface Conversations {
 }
 
 export function createConversations(deps: ConversationDeps): Conversations {
-  const { config, pool, env } = deps;
+  const { config, pool, sessions, turns, env } = deps;
   const conversations = new Map<string, Conversation>();
   let login: Conversations["login"] = "unknown";
   let draining = false;
@@ -95,11 +96,47 @@ export function createConversations(deps: ConversationDeps): Conversations {
    */
   async function change(session: SessionRow, why: string, make: (record: ConversationRecord) => Promise<void>) {
     if (draining) throw shuttingDown();
-    const { key, agent, chat } = session;
+    const { key, agent, chat, branchOf } = session;
     const source = session.source as Identity["source"];
-    const conversation = conversations.get(key) ?? create({ key, source, agent, chat, affinity: null });
+    const branch = branchOf === null ? {} : { branchOf };
+    const conversation = conversations.get(key) ?? create({ key, source, agent, chat, affinity: null, ...branch });
     conversations.set(key, conversation);
     await conversation.end(new ApiError("turn_interrupted", why), make);
+  }
+
+  /** A conversation with all its branches. */
+  async function changeAll(session: SessionRow, why: string, make: (record: ConversationRecord) => Promise<void>) {
+    await Promise.all([session, ...sessions.branches(session.key)].map((row) => change(row, why, make)));
+  }
+
+  /** The keys of the conversations that have branches. */
+  const branched = new Set(sessions.branched());
+
+  /** Which model a conversation works with, by its newest request; undefined when there is no such conversation. */
+  const modelOf = (key: string): string | null | undefined => {
+    const newest = conversations.get(key)?.newestModel;
+    return newest === undefined ? sessions.find(key)?.model : newest;
+  };
+
+  function asBranch(row: Pick<SessionRow, "key" | "claudeSession"> | { key: string }): Branch {
+    const { key } = row;
+    const delivered = () => ("claudeSession" in row ? turns.delivered(row.claudeSession).map(deliveredTurn) : []);
+    return { key, model: modelOf(key) ?? null, asking: conversations.get(key)?.asking ?? [], delivered };
+  }
+
+  /** The conversation itself, or another model's branch of it. */
+  function branchFor(identity: Identity, question: Omit<Request, "reply">): Identity {
+    const { key, source } = identity;
+    if (question.fromOpenClaw || source === "side" || source === "one-shot") return identity;
+    const model = modelOf(key);
+    if (model === undefined || (model === question.model && !branched.has(key))) return identity;
+    const all = [asBranch(sessions.find(key) ?? { key }), ...sessions.branches(key).map(asBranch)];
+    const waiting = all.find((branch) => conversations.get(branch.key)?.awaits(question));
+    const chosen = waiting ?? chooseBranch(all, question);
+    if (chosen?.key === key) return identity;
+    branched.add(key);
+    // By OpenClaw's own id of the session the conversation itself is asked for.
+    return { ...identity, key: chosen?.key ?? branchKey(key, question.model), affinity: null, branchOf: key };
   }
 
   return {
@@ -110,13 +147,17 @@ export function createConversations(deps: ConversationDeps): Conversations {
     },
     find: (key) => conversations.get(key),
     reset: (session) =>
-      change(session, "This session was reset. Send the message again to begin anew.", (record) => record.reset()),
-    remove: (session, transcripts) =>
-      change(session, "This session was deleted. Send the message again to begin a new one.", (record) =>
+      changeAll(session, "This session was reset. Send the message again to begin anew.", (record) => record.reset()),
+    remove: async (session, transcripts) => {
+      await changeAll(session, "This session was deleted. Send the message again to begin a new one.", (record) =>
         record.remove(transcripts),
-      ),
-    ask: (identity, question) => {
+      );
+      branched.delete(session.key);
+    },
+    ask: (named, asked) => {
       const reply = new Reply();
+      const identity = branchFor(named, asked);
+      const question = identity === named ? asked : { ...asked, affinity: null };
       const conversation = conversations.get(identity.key) ?? create(identity);
       const refused = refusal(conversation, question);
       if (refused) reply.fail(refused);

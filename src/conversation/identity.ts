@@ -15,7 +15,7 @@ const DEFAULT = "default";
 /** `<id>:<N>` */
 const GENERATION = /^(.+):(\d{1,9})$/;
 /** A session key that begins like one of our own keys gets a mark. */
-const OURS = /^(?:default$|(?:key|chat|affinity|header|agent-id|user|one-shot):)/;
+const OURS = /^(?:default$|(?:key|chat|affinity|header|agent-id|user|one-shot|model):)/;
 
 export interface Identity {
   readonly key: string;
@@ -35,6 +35,8 @@ export interface Identity {
   readonly chat: string | null;
   /** Also when something else named the conversation: by this alone it may be asked for next time. */
   readonly affinity: Affinity | null;
+  /** The key of the conversation of which this is another model's branch. */
+  readonly branchOf?: string;
 }
 
 export interface Affinity {

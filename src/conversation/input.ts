@@ -12,8 +12,9 @@ import { isCompactionSummary } from "../openclaw/compaction.ts";
 import type { OpenClawRequest } from "../openclaw/request.ts";
 import { readWording, saysAborted, type Wording } from "../openclaw/retry.ts";
 import { splitRuntimeLine } from "../openclaw/runtime-line.ts";
+import { ClientExchange } from "./exchange.ts";
+import { fingerprint, plainText } from "./fingerprint.ts";
 import type { HistoryEntry } from "./history.ts";
-import { printOf } from "./print.ts";
 
 /** In characters; browsers take no longer ones. */
 const LONGEST_URL = 2_000;
@@ -58,6 +59,8 @@ export interface Input {
   /** All that was said before, oldest first. */
   readonly history: readonly PastMessage[];
   readonly hasHistory: boolean;
+  /** The same as exchanges, in which it is compared with what Claude knows. */
+  readonly exchanges: readonly ClientExchange[];
   /** The history begins with a summary of what was said before it. */
   readonly isCompacted: boolean;
   /** Of the user's messages in the history. */
@@ -78,6 +81,7 @@ export function readInput(request: ChatRequest, openclaw: OpenClawRequest | null
   const isCompacted = openclaw !== null && first !== undefined && isCompactionSummary(messageText(first.message));
 
   const history: PastMessage[] = [];
+  const exchanges: ClientExchange[] = [];
   const messages: NewMessage[] = [];
   const context: string[] = [];
   let aborted = false;
@@ -89,7 +93,9 @@ export function readInput(request: ChatRequest, openclaw: OpenClawRequest | null
       if (carried !== null) continue;
       const inputs = place.role === "user" ? userInputs(place, openclaw) : [];
       const prints = inputs.filter(({ kind }) => kind !== "continue").map(({ print }) => print);
-      history.push({ role: place.role, text: pastText(place, inputs), prints });
+      const past: PastMessage = { role: place.role, text: pastText(place, inputs), prints };
+      addToExchanges(exchanges, history.length, place, inputs);
+      if (past.text.trim() !== "") history.push(past);
     } else if (carried !== null) context.push(carried);
     else {
       if (place.role === "user") refuseOtherParts(message, index);
@@ -105,18 +111,41 @@ export function readInput(request: ChatRequest, openclaw: OpenClawRequest | null
       "messages",
     );
   }
-  const told = history.filter(({ text }) => text.trim() !== "");
+  const last = exchanges.at(-1);
+  if (last) last.isOpen = messages[0]?.role === "tool";
   return {
     messages,
     context: context.filter((text) => text !== ""),
     aborted,
     system: systemText(request),
-    history: told,
-    hasHistory: told.length > 0,
+    history,
+    hasHistory: history.length > 0,
+    exchanges,
     isCompacted,
-    historyPrints: told.flatMap(({ prints }) => prints),
+    historyPrints: history.flatMap(({ prints }) => prints),
     newPrints: messages.flatMap((message) => (message.role === "user" ? [message.print] : [])),
   };
+}
+
+/** @param at where in the history, as it is given to Claude, this message stands */
+function addToExchanges(
+  exchanges: ClientExchange[],
+  at: number,
+  { role, message }: Place,
+  inputs: readonly UserInput[],
+): void {
+  const last = exchanges.at(-1);
+  if (role === "user") {
+    const exchange = last && !last.isAnswered ? last : new ClientExchange(at);
+    if (exchange !== last) exchanges.push(exchange);
+    const own = inputs.filter(({ kind }) => kind !== "continue");
+    for (const { print, text } of own) exchange.addUser(print, plainText(text));
+    if (inputs.length === 0) exchange.addUser(fingerprint(""), "");
+  } else if (role === "assistant") {
+    const exchange = last ?? new ClientExchange(at);
+    if (!last) exchanges.push(exchange);
+    exchange.addAnswer(messageText(message));
+  }
 }
 
 /**
@@ -157,11 +186,11 @@ function userInputs(place: Place, openclaw: OpenClawRequest | null): readonly Us
   const said = wordings.filter((wording) => wording.text.trim() !== "");
   const images = imagesIn(place.message, place.index);
   if (said.length === 0 && images.length > 0) {
-    return [{ role: "user", kind: "own", text: "", images, print: printOf("", images) }];
+    return [{ role: "user", kind: "own", text: "", images, print: fingerprint("", images) }];
   }
   return said.map((wording, at) => {
     const own = at === 0 ? images : [];
-    return { role: "user", ...wording, images: own, print: printOf(wording.text, own) };
+    return { role: "user", ...wording, images: own, print: fingerprint(wording.text, own) };
   });
 }
 

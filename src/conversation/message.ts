@@ -1,7 +1,8 @@
 /** The message as claude reads it: what it should know first, in one block, then the user's words. */
+
+import type { DeliveryPlan, Past } from "./delivery-plan.ts";
 import { historyText } from "./history.ts";
 import { inputText } from "./input.ts";
-import type { Past, Plan } from "./told.ts";
 
 /** A history is told in so many characters at most. A frame on the bridge holds a megabyte. */
 const MAX_HISTORY = 100_000;
@@ -15,10 +16,10 @@ const ONLY_IMAGES = "(See the image.)";
  * @param note what the client asks of claude beyond its user's words; null for nothing
  * @returns what goes into the channel
  */
-export function messageText(plan: Plan, note: string | null): string {
+export function messageText(plan: DeliveryPlan, note: string | null): string {
   const context = [
     plan.past && pastText(plan.past),
-    plan.brokeOff ? BROKE_OFF : null,
+    plan.isLastAnswerTruncated ? BROKE_OFF : null,
     plan.volatile?.text ?? null,
     ...plan.carried,
     note,
@@ -33,10 +34,22 @@ function pastText(past: Past): string {
     case "new":
       return `What was said in this chat before you came:\n\n${historyText(past.history, MAX_HISTORY)}`;
     case "changed":
-      return `This chat has been edited, or went on without you. From there on it reads:\n\n${historyText(past.history, MAX_HISTORY)}`;
+      return `${changeText(past.since)}\n\n${historyText(past.history, MAX_HISTORY)}`;
     case "taken back":
       return past.count === 1
         ? "The person has taken back their last message; it and your answer to it no longer count."
         : `The person has taken back their last ${past.count} messages; they and your answers to them no longer count.`;
   }
+}
+
+/** How the message is quoted behind which a change begins, in characters. */
+const QUOTED = 80;
+
+function changeText(since: (Past & { why: "changed" })["since"]): string {
+  const changed = "This chat has been edited, or went on without you.";
+  if (since === "somewhere") return `${changed} From there on it reads:`;
+  if (since === "start") return `${changed} What you know of it no longer counts; it reads:`;
+  const line = since.answerTo.replace(/\s+/g, " ");
+  const quoted = line.length > QUOTED ? `${line.slice(0, QUOTED)}…` : line;
+  return `${changed} What came after the answer to "${quoted}" no longer counts; from there on it reads:`;
 }

@@ -20,7 +20,7 @@ export function readQuestion(
   request: ChatRequest,
   headers: Headers,
   openclaw: OpenClawRequest | null,
-  { key, agent, affinity }: Identity,
+  { key, source, agent, affinity }: Identity,
   config: Config,
 ): Omit<Request, "reply"> {
   const input = readInput(request, openclaw);
@@ -32,6 +32,8 @@ export function readQuestion(
     traceId: traceOf(headers),
     volatile,
     fromOpenClaw: openclaw?.isAttempt === true,
+    // Chat front ends and coding agents, which name their chats by a header, always send the whole chat.
+    sendsHistory: source === "header" || source === "affinity",
     isPassing: openclaw?.isHeartbeat === true,
     model: modelFor(request.model),
     effort: effortFor(request.reasoning_effort),

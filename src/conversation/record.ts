@@ -6,15 +6,15 @@ import { existsSync, statSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import { type LaunchChoice, launchHash } from "../claude/launch.ts";
 import type { SpareSpec } from "../claude/spares.ts";
-import { findTranscript, recordedTurns, removeTranscript } from "../claude/transcript.ts";
+import { findTranscript, recordedTurns, removeTranscript, sentTexts } from "../claude/transcript.ts";
 import type { Config } from "../config/schema.ts";
-import type { SessionRow } from "../store/schema.ts";
+import type { Exchange, SessionRow, TurnRow } from "../store/schema.ts";
 import type { Sessions } from "../store/sessions.ts";
 import { REMEMBERED, type Turns } from "../store/turns.ts";
 import type { Request } from "./conversation.ts";
+import { type DeliveredTurn, type DeliveryPlan, isReset, truncationOf } from "./delivery-plan.ts";
 import type { Identity } from "./identity.ts";
 import type { Pictures } from "./pictures.ts";
-import { brokeOffWith, isReset, type Told } from "./told.ts";
 import { allowedWorkspace } from "./workspace.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
@@ -39,7 +39,9 @@ export class ConversationRecord {
   readonly #identity: Identity;
   readonly #deps: RecordDeps;
   #row: SessionRow | null = null;
-  #told: Told[] = [];
+  #delivered: DeliveredTurn[] = [];
+  /** What was sent last: the client's history is likely to show it in other words. */
+  #lastSent: { readonly turn: string; readonly text: string } | null = null;
   #transcript: string | null = null;
 
   constructor(identity: Identity, deps: RecordDeps) {
@@ -52,9 +54,14 @@ export class ConversationRecord {
     return this.#row?.createdAt ?? Date.now();
   }
 
-  /** What its claude has received, oldest first. */
-  get told(): readonly Told[] {
-    return this.#told;
+  /** What its Claude has received, oldest first. */
+  get delivered(): readonly DeliveredTurn[] {
+    return this.#delivered;
+  }
+
+  /** It may have received more before than is remembered. */
+  get isTruncated(): boolean {
+    return this.#delivered.length >= REMEMBERED;
   }
 
   /** The session for a request: begun if it is new, begun anew if the client has, brought up to date otherwise. */
@@ -64,7 +71,7 @@ export class ConversationRecord {
     const before = this.#row;
     const anew =
       before !== null &&
-      isReset(this.#told, request, {
+      isReset(this.#delivered, request, {
         before: affinity?.id === before.affinity ? before.generation : null,
         now: affinity?.generation ?? null,
       });
@@ -84,9 +91,10 @@ export class ConversationRecord {
     };
     const choice = known && request.isPassing ? ConversationRecord.choice(known) : asked;
     const hash = launchHash(choice, this.#deps.config);
-    const { key, source, agent, chat } = this.#identity;
+    const { key, source, agent, chat, branchOf = null } = this.#identity;
+    const begun = { key, source, agent, chat, branchOf, claudeSession: crypto.randomUUID(), createdAt: now, turns: 0 };
     const row: SessionRow = {
-      ...(known ?? { key, source, agent, chat, claudeSession: crypto.randomUUID(), createdAt: now, turns: 0 }),
+      ...(known ?? begun),
       ...choice,
       launchHash: hash,
       affinity: affinity?.id ?? known?.affinity ?? null,
@@ -105,20 +113,53 @@ export class ConversationRecord {
     return { workspace, model, effort, systemPrompt, answersOnly: source === "one-shot" };
   }
 
-  /** Notes a turn that claude has received. @param isGone claude has ended meanwhile */
-  async add(told: Told, isGone: boolean): Promise<void> {
-    if (!told.answered && isGone && !(await this.#recorded()).has(told.turn)) return;
-    this.#told.push(told);
-    if (this.#told.length > REMEMBERED) this.#told.shift();
+  /**
+   * Notes a turn that Claude has received.
+   * @param text in which it was sent
+   * @param isGone Claude has ended meanwhile
+   */
+  async add(turn: DeliveredTurn, text: string, isGone: boolean): Promise<void> {
+    if (!turn.answered && isGone && !(await this.#recorded()).has(turn.turn)) return;
+    this.#delivered.push(turn);
+    if (this.#delivered.length > REMEMBERED) this.#delivered.shift();
+    this.#lastSent = { turn: turn.turn, text };
+  }
+
+  /**
+   * The texts in which turns were sent to Claude: the last one is at hand, the others are in the transcript. It is read
+   * once at most, when the function that this gives is first asked for one.
+   */
+  async sentTexts(): Promise<(turn: string) => string | null> {
+    const transcript = await this.transcript();
+    const last = this.#lastSent;
+    let all: ReadonlyMap<string, string> | null = null;
+    return (turn) => {
+      if (turn === last?.turn) return last.text;
+      all ??= transcript === null ? new Map() : sentTexts(transcript);
+      return all.get(turn) ?? null;
+    };
+  }
+
+  /** Notes how the client's history shows exchanges by now. */
+  rewrite(rewritten: DeliveryPlan["rewritten"]): void {
+    if (rewritten.size === 0) return;
+    const noted = (exchange: Exchange) => ({ ...exchange, users: rewritten.get(exchange) ?? exchange.users });
+    this.#delivered = this.#delivered.map((turn) => ({
+      ...turn,
+      history: turn.history.map(noted),
+      exchanges: turn.exchanges.map(noted),
+    }));
   }
 
   /** The client has got the answer of a turn after all. */
   deliver(turn: string): void {
-    const lost = this.#told.findIndex((one) => one.turn === turn && one.brokeOff !== null);
+    const lost = this.#delivered.findIndex((one) => one.turn === turn && one.truncation !== null);
     if (lost < 0) return;
-    this.#told[lost] = { ...(this.#told[lost] as Told), answered: true, brokeOff: null };
+    const known = this.#delivered[lost] as DeliveredTurn;
+    this.#delivered[lost] = { ...known, answered: true, truncation: null };
     const now = Date.now();
-    this.#deps.turns.ended(turn, { state: "done", at: now, firstTextAt: now, errorCode: null });
+    const { exchanges } = known;
+    this.#deps.turns.ended(turn, { state: "done", at: now, firstTextAt: now, errorCode: null, exchanges });
   }
 
   /** Goes on in a new claude session, which knows nothing. */
@@ -128,7 +169,8 @@ export class ConversationRecord {
     this.#deps.sessions.renew(last, next);
     this.#deps.pictures.remove(last.claudeSession);
     this.#row = next;
-    this.#told = [];
+    this.#delivered = [];
+    this.#lastSent = null;
     this.#transcript = null;
     return next;
   }
@@ -159,7 +201,8 @@ export class ConversationRecord {
       if (transcripts) await removeTranscript(claudeSession, this.#deps.env);
     }
     this.#row = null;
-    this.#told = [];
+    this.#delivered = [];
+    this.#lastSent = null;
     this.#transcript = null;
   }
 
@@ -181,14 +224,9 @@ export class ConversationRecord {
   async #load(): Promise<void> {
     this.#row = this.#deps.sessions.find(this.#identity.key) ?? null;
     if (!this.#row) return;
-    const rows = this.#deps.turns.told(this.#row.claudeSession);
+    const rows = this.#deps.turns.delivered(this.#row.claudeSession);
     const recorded = rows.every(({ state }) => state === "done") ? null : await this.#recorded();
-    for (const { id, traceId, prints, pastPrints, volatile, state, firstTextAt, errorCode } of rows) {
-      const answered = state === "done";
-      if (!answered && !recorded?.has(id)) continue;
-      const brokeOff = state === "lost" ? "lost" : brokeOffWith(errorCode, firstTextAt !== null);
-      this.#told.push({ turn: id, traceId, prints, pastPrints, volatile, answered, brokeOff });
-    }
+    this.#delivered = rows.filter(({ id, state }) => state === "done" || recorded?.has(id)).map(deliveredTurn);
   }
 
   /**
@@ -203,4 +241,20 @@ export class ConversationRecord {
   #save({ turns: _counted, ...row }: SessionRow): void {
     this.#deps.sessions.save(row);
   }
+}
+
+/** A turn as it was noted in the store. */
+export function deliveredTurn(row: TurnRow): DeliveredTurn {
+  const { id, traceId, prints, pastPrints, state, firstTextAt, errorCode, hadHistory, dropped, volatile } = row;
+  return {
+    turn: id,
+    traceId,
+    dropped,
+    history: row.history ?? pastPrints.map((print) => ({ users: [print], answer: null })),
+    exchanges: row.exchanges ?? [{ users: prints, answer: null }],
+    hadHistory,
+    volatile,
+    answered: state === "done",
+    truncation: state === "lost" ? "lost" : truncationOf(errorCode, firstTextAt !== null),
+  };
 }

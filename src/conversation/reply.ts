@@ -31,6 +31,10 @@ export class Reply {
   sent = false;
   /** What the client was told instead of an end; null when all went well so far. */
   error: ApiError | null = null;
+  /** All text for the client so far. */
+  text = "";
+  /** The client left before the end: it may have less than `text`. */
+  isTruncated = false;
 
   readonly #opening = Promise.withResolvers<Temperature>();
   readonly #leaving = new AbortController();
@@ -70,6 +74,7 @@ export class Reply {
 
   /** The client has left; nobody reads on. */
   leave(): void {
+    if (!this.#closed) this.isTruncated = true;
     // Also ends the loop of a door that still waits for the next part.
     this.close();
     this.#leaving.abort();
@@ -90,6 +95,7 @@ export class Reply {
 
   put(part: ReplyPart): void {
     if (this.#closed) return;
+    if (part.type === "text") this.text += part.text;
     const last = this.#parts.at(-1);
     // What goes out together needs one chunk only.
     if (part.type === "text" && last?.type === "text") {

@@ -8,14 +8,16 @@ import { findPrompt, readCalls, readInterruption, readTurn, type TurnRecord } fr
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import { callIdOf } from "../openai/tools.ts";
+import type { Exchange } from "../store/schema.ts";
 import type { SentTurn, Turns } from "../store/turns.ts";
 import type { HookBody } from "../wire/hooks.ts";
+import { type DeliveredTurn, truncationOf } from "./delivery-plan.ts";
+import { answerFingerprint } from "./fingerprint.ts";
 import { gather } from "./gather.ts";
 import { hasGoneIdle, markWork } from "./idle.ts";
 import { Interruption, PRESS_AGAIN_MS } from "./interruption.ts";
 import type { Progress } from "./progress.ts";
 import type { Reply, ReplyPart } from "./reply.ts";
-import { brokeOffWith, type Told } from "./told.ts";
 import {
   isGathering,
   newTurn,
@@ -37,9 +39,10 @@ const TAKE_UP_MS = 1_000;
 /** How long a client that has its answer waits for the token figures. */
 const FIGURES_MS = 500;
 
-/** What is told to claude, and by what it is known again. */
-interface ToldMessage extends Pick<SentTurn, "prints" | "pastPrints" | "volatile"> {
+/** What is sent to Claude, and what is noted of it to recognise it later. */
+interface Message extends Pick<SentTurn, "prints" | "hadHistory" | "dropped" | "volatile"> {
   readonly text: string;
+  readonly history: readonly Exchange[];
   /** Paths of the images that come with it. */
   readonly images: readonly string[];
 }
@@ -53,7 +56,7 @@ export interface TurnRunDeps {
   readonly claudeSession: string;
   /** The client's trace, from its `traceparent` header. */
   readonly traceId: string | null;
-  readonly message: ToldMessage;
+  readonly message: Message;
   /** Bytes of the transcript that are older than this turn, if it is known already. */
   readonly transcriptAt: number;
   /** The client takes several calls at once. */
@@ -87,8 +90,8 @@ export class TurnRun {
   /** These three are in ms of `performance.now()`: the clock on the wall may be set, or jump over a laptop's sleep. */
   #parkedAt = 0;
   #unparked = Promise.withResolvers<void>();
-  /** Of messages that were answers to a question: the conversation has them, claude does not need them. */
-  #answers: readonly string[] = [];
+  /** What the user has said in this turn, and the replies to it: a new entry with each answer to a question of Claude's. */
+  readonly #exchanges: { readonly users: readonly string[]; readonly replies: Reply[] }[];
   /** How long the client has been waited for in all, in ms. */
   #parkedMs = 0;
   #deadline: Timer | undefined;
@@ -105,6 +108,7 @@ export class TurnRun {
   constructor(deps: TurnRunDeps) {
     this.#deps = deps;
     this.#reply = deps.reply;
+    this.#exchanges = [{ users: deps.message.prints, replies: [deps.reply] }];
     this.#interruption = new Interruption(deps.process, deps.sessionKey);
     this.#state = newTurn(deps.reply.id, deps.config.reply);
     this.freed = this.#free.promise;
@@ -141,6 +145,7 @@ export class TurnRun {
     const now = performance.now();
     log.info("results brought", { session: sessionKey, turn: this.id, results: results.size });
     this.#reply = reply;
+    this.#exchanges.at(-1)?.replies.push(reply);
     this.#parkedMs += now - this.#parkedAt;
     // It has waited, and was not silent.
     process.noteSign();
@@ -151,7 +156,7 @@ export class TurnRun {
 
   /** Goes on after an answer to its question. @param prints of the message that held it */
   goOn(reply: Reply, prints: readonly string[]): void {
-    this.#answers = [...this.#answers, ...prints];
+    this.#exchanges.push({ users: prints, replies: [] });
     this.resume(reply, new Map());
   }
 
@@ -164,7 +169,7 @@ export class TurnRun {
   /** Sends the message. False when there is no connection to send it through. */
   async start(): Promise<boolean> {
     const { reply, sessionKey, claudeSession, traceId, turns, process, message } = this.#deps;
-    const { text, images: _images, ...prints } = message;
+    const { text, images: _images, ...delivery } = message;
     this.#startedAt = performance.now();
     // Before it is sent: what cannot be written down must not be done either.
     await turns.sent({
@@ -173,10 +178,16 @@ export class TurnRun {
       claudeSession,
       traceId,
       sentAt: Date.now(),
-      ...prints,
+      ...delivery,
     });
     if (!this.#send()) {
-      turns.ended(this.id, { state: "failed", at: Date.now(), firstTextAt: null, errorCode: "message_not_received" });
+      turns.ended(this.id, {
+        state: "failed",
+        at: Date.now(),
+        firstTextAt: null,
+        errorCode: "message_not_received",
+        exchanges: null,
+      });
       return false;
     }
     this.#noteWork();
@@ -277,15 +288,28 @@ export class TurnRun {
     this.#reduce({ type: "interrupt", error });
   }
 
-  /** What claude was told with it, as far as it goes; null when it has not received it. */
-  get told(): Told | null {
+  /** What it has delivered to Claude; null when Claude has not received it. */
+  get delivered(): DeliveredTurn | null {
     if (!this.#state.taken) return null;
     const { traceId, message } = this.#deps;
-    const { pastPrints, volatile } = message;
-    const prints = [...message.prints, ...this.#answers];
-    const answered = (this.#phase === "done" || this.#phase === "settling") && !this.#state.isGivenUp;
-    const brokeOff = brokeOffWith(this.#error?.code ?? null, this.#firstTextAt !== null);
-    return { turn: this.id, traceId, prints, pastPrints, volatile, answered, brokeOff };
+    const { dropped, history, hadHistory, volatile } = message;
+    const truncation = truncationOf(this.#error?.code ?? null, this.#firstTextAt !== null);
+    const exchanges = this.#deliveredExchanges;
+    const answered = this.#isAnswered;
+    return { turn: this.id, traceId, dropped, history, exchanges, hadHistory, volatile, answered, truncation };
+  }
+
+  get #isAnswered(): boolean {
+    return (this.#phase === "done" || this.#phase === "settling") && !this.#state.isGivenUp;
+  }
+
+  /** Its exchanges, with the answers as far as the client has them whole. */
+  get #deliveredExchanges(): readonly Exchange[] {
+    return this.#exchanges.map(({ users, replies }, at) => {
+      const isEnded = at < this.#exchanges.length - 1 || this.#isAnswered;
+      const isWhole = isEnded && !this.#error && !replies.some(({ isTruncated }) => isTruncated);
+      return { users, answer: isWhole ? answerFingerprint(replies.map(({ text }) => text).join("\n")) : null };
+    });
   }
 
   get #phase(): Phase {
@@ -460,6 +484,7 @@ export class TurnRun {
       at: Date.now(),
       firstTextAt: this.#firstTextAt,
       errorCode: this.#error?.code ?? null,
+      exchanges: this.#deliveredExchanges,
     });
     log.info("turn {state}", {
       state,

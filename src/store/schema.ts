@@ -1,5 +1,13 @@
 /** The tables, as drizzle-kit reads them. Times are Unix milliseconds. */
 
+/** What the user's side said and what the assistant answered, as fingerprints. */
+export interface Exchange {
+  /** Those of the user's messages, in their order. */
+  readonly users: readonly string[];
+  /** That of the answer, empty for one without text; null when it is not known what the client has of it. */
+  readonly answer: string | null;
+}
+
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { EFFORTS } from "../config/schema.ts";
 
@@ -30,8 +38,10 @@ export const sessions = sqliteTable(
     lastActiveAt: integer("last_active_at").notNull(),
     /** Turns that claude has received. */
     turns: integer().notNull().default(0),
+    /** The key of the conversation of which this is another model's branch. */
+    branchOf: text("branch_of"),
   },
-  (table) => [index("sessions_affinity").on(table.affinity)],
+  (table) => [index("sessions_affinity").on(table.affinity), index("sessions_branch_of").on(table.branchOf)],
 );
 
 /** claude sessions that a conversation had before it began anew. */
@@ -59,10 +69,19 @@ export const turns = sqliteTable(
     traceId: text("trace_id"),
     /** claude's id of the prompt. */
     promptId: text("prompt_id"),
-    /** Fingerprints of what it told claude: the user's messages, earlier ones, the volatile system prompt. */
+    /** Fingerprints of what it delivered to Claude: the user's messages, the volatile system prompt. */
     prints: text({ mode: "json" }).$type<readonly string[]>().notNull().default([]),
+    /** Only in rows from before `history`: those of the earlier messages that it told of. */
     pastPrints: text("past_prints", { mode: "json" }).$type<readonly string[]>().notNull().default([]),
     volatile: text(),
+    /** The client's request had a history. */
+    hadHistory: integer("had_history", { mode: "boolean" }),
+    /** So many of the exchanges before it stopped counting with it. */
+    dropped: integer().notNull().default(0),
+    /** Earlier exchanges that it told of, as fingerprints. */
+    history: text({ mode: "json" }).$type<readonly Exchange[]>(),
+    /** Its own exchanges as fingerprints, when it has ended. */
+    exchanges: text({ mode: "json" }).$type<readonly Exchange[]>(),
     sentAt: integer("sent_at").notNull(),
     receivedAt: integer("received_at"),
     firstTextAt: integer("first_text_at"),

@@ -1,5 +1,5 @@
 /** The conversations that are known, by their keys. */
-import { desc, eq, sql } from "drizzle-orm";
+import { desc, eq, isNotNull, sql } from "drizzle-orm";
 import type { Store } from "./database.ts";
 import { type PastSessionRow, pastSessions, type SessionRow, sessions } from "./schema.ts";
 
@@ -11,6 +11,10 @@ export interface Sessions {
   latest(count: number): SessionRow[];
   /** The claude sessions that a conversation had before, oldest first. */
   past(key: string): PastSessionRow[];
+  /** The branches that other models have of a conversation, the one used last first. */
+  branches(key: string): SessionRow[];
+  /** The keys of all conversations that have branches. */
+  branched(): string[];
   /** The key of the conversation in which OpenClaw's session id was last seen. */
   withAffinity(id: string): string | undefined;
   /** Writes a session: a new one, or what has changed of a known one. */
@@ -40,6 +44,15 @@ export function sessionsIn({ database }: Store): Sessions {
     latest: (count) => database.select().from(sessions).orderBy(desc(sessions.lastActiveAt)).limit(count).all(),
     past: (key) =>
       database.select().from(pastSessions).where(eq(pastSessions.key, key)).orderBy(pastSessions.createdAt).all(),
+    branches: (key) =>
+      database.select().from(sessions).where(eq(sessions.branchOf, key)).orderBy(desc(sessions.lastActiveAt)).all(),
+    branched: () =>
+      database
+        .selectDistinct({ key: sessions.branchOf })
+        .from(sessions)
+        .where(isNotNull(sessions.branchOf))
+        .all()
+        .flatMap(({ key }) => key ?? []),
     withAffinity: (id) => withAffinity.get({ id })?.key,
     save: (session) => {
       database.insert(sessions).values(session).onConflictDoUpdate({ target: sessions.key, set: session }).run();

@@ -24,6 +24,7 @@ interface TurnEnd {
   /** When the client was first shown something, if it was. */
   readonly firstTextAt: number | null;
   readonly errorCode: string | null;
+  readonly exchanges: TurnRow["exchanges"];
 }
 
 type Progress = Partial<Pick<TurnRow, (typeof PROGRESS)[number]>>;
@@ -38,19 +39,29 @@ const PROGRESS = [
   "tokensIn",
   "tokensOut",
   "tokensCached",
+  "exchanges",
 ] as const;
 
 export type SentTurn = Pick<
   TurnRow,
-  "id" | "session" | "claudeSession" | "traceId" | "sentAt" | "prints" | "pastPrints" | "volatile"
+  | "id"
+  | "session"
+  | "claudeSession"
+  | "traceId"
+  | "sentAt"
+  | "prints"
+  | "volatile"
+  | "hadHistory"
+  | "dropped"
+  | "history"
 >;
 
 /** As they were written down: a clock that is set back says otherwise. */
 const lastFirst = desc(sql`rowid`);
 
 export interface Turns {
-  /** What a claude session has received of late, or may have, oldest first. */
-  told(claudeSession: string): TurnRow[];
+  /** What a Claude session has received of late, or may have, oldest first. */
+  delivered(claudeSession: string): TurnRow[];
   /** The last `count` turns of a conversation, oldest first. */
   latest(session: string, count: number): TurnRow[];
   /** A message is about to be sent to claude. Resolves when that is written down, rejects when it cannot be. */
@@ -76,7 +87,9 @@ export function turnsIn({ database }: Store): Turns {
       claudeSession: sql.placeholder("claudeSession"),
       state: "sent",
       prints: sql`${sql.placeholder("prints")}`,
-      pastPrints: sql`${sql.placeholder("pastPrints")}`,
+      hadHistory: sql`${sql.placeholder("hadHistory")}`,
+      dropped: sql.placeholder("dropped"),
+      history: sql`${sql.placeholder("history")}`,
       volatile: sql.placeholder("volatile"),
       traceId: sql.placeholder("traceId"),
       sentAt: sql.placeholder("sentAt"),
@@ -104,7 +117,9 @@ export function turnsIn({ database }: Store): Turns {
   /** In one transaction with `more`. */
   const commit = (more: () => void) => {
     database.transaction(() => {
-      for (const [id, progress] of gathered) update.run({ ...nothing, id, ...progress });
+      for (const [id, { exchanges, ...progress }] of gathered) {
+        update.run({ ...nothing, id, ...progress, exchanges: exchanges ? JSON.stringify(exchanges) : null });
+      }
       for (const one of counted) count.run(one);
       more();
     });
@@ -119,8 +134,13 @@ export function turnsIn({ database }: Store): Turns {
     sending = [];
     sendingWritten = undefined;
     commit(() => {
-      for (const { prints, pastPrints, ...turn } of turns) {
-        insert.run({ ...turn, prints: JSON.stringify(prints), pastPrints: JSON.stringify(pastPrints) });
+      for (const { prints, history, hadHistory, ...turn } of turns) {
+        insert.run({
+          ...turn,
+          prints: JSON.stringify(prints),
+          history: JSON.stringify(history),
+          hadHistory: Number(hadHistory),
+        });
       }
     });
   }
@@ -136,7 +156,7 @@ export function turnsIn({ database }: Store): Turns {
   }
 
   return {
-    told: (claudeSession) => {
+    delivered: (claudeSession) => {
       flush();
       return database
         .select()
@@ -167,7 +187,8 @@ export function turnsIn({ database }: Store): Turns {
       counted.push({ session, at });
       gather(id, { state: "running", receivedAt: at, promptId });
     },
-    ended: (id, { state, at, firstTextAt, errorCode }) => gather(id, { state, endedAt: at, firstTextAt, errorCode }),
+    ended: (id, { state, at, firstTextAt, errorCode, exchanges }) =>
+      gather(id, { state, endedAt: at, firstTextAt, errorCode, exchanges }),
     usage: (id, { input, output, cached }) => gather(id, { tokensIn: input, tokensOut: output, tokensCached: cached }),
     flush,
     markLost: (at) =>

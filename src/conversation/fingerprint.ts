@@ -1,0 +1,51 @@
+/**
+ * Fingerprints: hashes by which a message is recognised when the client sends it again. They leave out what clients
+ * change on the way without meaning anything by it.
+ */
+import type { Image } from "../openai/images.ts";
+import { withoutTimestamp } from "./timestamp.ts";
+
+/** Between the hash of a message's text and that of its images. */
+const IMAGES = "+";
+
+/**
+ * The fingerprint of a user's message. It is the same with other line ends, composed and decomposed accents, and with
+ * or without the time of writing in front.
+ */
+export function fingerprint(text: string, images: readonly Image[] = []): string {
+  const ofText = hash(plainText(text));
+  return images.length === 0 ? ofText : ofText + IMAGES + hash(images.map(({ url }) => url).join("\n"));
+}
+
+/** The part of a fingerprint that comes from the text. Many clients send a message's images only while it is new. */
+export const textFingerprint = (print: string): string => print.split(IMAGES, 1)[0] ?? print;
+
+/**
+ * The fingerprint of an assistant's answer. White space is left out, since an answer of several messages is joined in
+ * as many ways as there are clients; so are the blocks in which a client keeps what was sent as reasoning.
+ * @returns empty for an answer without text
+ */
+export function answerFingerprint(text: string): string {
+  const plain = withoutBlocks(withoutBlocks(text, '<details type="reasoning"', "</details>"), "<think>", "</think>")
+    .normalize("NFC")
+    .replace(/\s+/g, "");
+  return plain === "" ? "" : hash(plain);
+}
+
+/** A text as it is compared: LF line ends, composed accents, no time of writing, no outer white space. */
+export const plainText = (text: string): string =>
+  withoutTimestamp(text.replace(/\r\n?/g, "\n").normalize("NFC").trim()).trim();
+
+function withoutBlocks(text: string, begin: string, end: string): string {
+  let rest = "";
+  let at = 0;
+  for (let start = text.indexOf(begin); start >= 0; start = text.indexOf(begin, at)) {
+    const close = text.indexOf(end, start);
+    if (close < 0) break;
+    rest += text.slice(at, start);
+    at = close + end.length;
+  }
+  return at === 0 ? text : rest + text.slice(at);
+}
+
+const hash = (text: string): string => Bun.hash.wyhash(text).toString(16).padStart(16, "0");

@@ -1,0 +1,29 @@
+/** The time of writing that clients put in front of a message, in the forms that chat programs use. */
+
+const WEEKDAY = "(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6}";
+const MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}";
+const DATE = [
+  String.raw`\d{4}[-/.]\d{1,2}[-/.]\d{1,2}`,
+  String.raw`\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}`,
+  String.raw`${MONTH}\.? \d{1,2}(?:st|nd|rd|th)?,?(?: \d{4})?`,
+  String.raw`\d{1,2}\.? ${MONTH}\.?,?(?: \d{4})?`,
+].join("|");
+const ZONE = String.raw`(?:z|(?:utc|gmt)?[+-]\d{1,2}(?::?\d{2})?|[a-z]{2,5}|[a-z_]{2,20}/[a-z_/]{2,30})`;
+const TIME = String.raw`\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,6})?)?(?: ?[ap]\.?m\.?)?(?: ?${ZONE})?`;
+const BETWEEN = "(?:,? at |[, t] ?)";
+const DATE_AND_TIME = `(?:${WEEKDAY},? )?(?:(?:${DATE})(?:${BETWEEN}${TIME})?|${TIME}(?:,? (?:${DATE}))?)`;
+
+/** In brackets a date or a time alone is enough; without them it takes both, and something that ends them. */
+const TIMESTAMP = new RegExp(
+  `^(?:\\[${DATE_AND_TIME}\\]|\\(${DATE_AND_TIME}\\)|(?:${WEEKDAY},? )?(?:${DATE})${BETWEEN}${TIME}(?=[\\]:\\s-]))` +
+    "[:\\s–—-]*",
+  "i",
+);
+/** In characters; no time is longer. */
+const LONGEST = 100;
+
+/** The text without the time in front of it. A text that is nothing else is left as it is. */
+export function withoutTimestamp(text: string): string {
+  const stamp = TIMESTAMP.exec(text.slice(0, LONGEST))?.[0] ?? "";
+  return stamp.length === text.length ? text : text.slice(stamp.length);
+}
