@@ -353,6 +353,7 @@ export class Conversation {
     const sentText = await this.#record.sentTexts();
     const plan = planDelivery(this.#record.delivered, request, {
       isFresh,
+      delivered: this.#record.exchanges,
       isTruncated: this.#record.isTruncated,
       sentText: (turn) => {
         const text = sentText(turn);

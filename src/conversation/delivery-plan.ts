@@ -115,6 +115,8 @@ export function findAnsweredTurn(turns: readonly DeliveredTurn[], { input, trace
 export interface PlanOptions extends MatchOptions {
   /** The Claude session is new, and knows nothing. */
   readonly isFresh: boolean;
+  /** `deliveredExchanges` of the turns. */
+  readonly delivered: readonly DeliveredExchange[];
 }
 
 export function planDelivery(turns: readonly DeliveredTurn[], question: Question, options: PlanOptions): DeliveryPlan {
@@ -168,28 +170,29 @@ const everything = ({ messages, history, exchanges }: Input): Delta => ({
 /** The conversation as Claude was told that it stands. */
 export function deliveredExchanges(turns: readonly DeliveredTurn[]): DeliveredExchange[] {
   const all: DeliveredExchange[] = [];
-  for (const { turn, dropped, history, exchanges, answered } of turns) {
-    all.length = Math.max(0, all.length - dropped);
-    for (const noted of history) all.push({ ...noted, turn, answered: true, noted });
-    // What Claude asked in between, it did ask.
-    for (const [at, noted] of exchanges.entries()) {
-      const before = all.at(-1);
-      // Results that came too late to be an answer to their calls: what followed belongs to the exchange before.
-      if (noted.users.length === 0 && before) {
-        all.splice(-1, 1, { ...before, answer: null });
-        continue;
-      }
-      all.push({ ...noted, turn, answered: answered || at < exchanges.length - 1, noted });
-    }
-  }
+  for (const turn of turns) addExchanges(all, turn);
   return all;
 }
 
+/** Changes `all` as the next turn changed the conversation. */
+export function addExchanges(all: DeliveredExchange[], delivered: DeliveredTurn): void {
+  const { turn, dropped, history, exchanges, answered } = delivered;
+  all.length = Math.max(0, all.length - dropped);
+  for (const noted of history) all.push({ ...noted, turn, answered: true, noted });
+  for (const [at, noted] of exchanges.entries()) {
+    const before = all.at(-1);
+    // Results that came too late to be an answer to their calls: what followed belongs to the exchange before.
+    if (noted.users.length === 0 && before) all.splice(-1, 1, { ...before, answer: null });
+    // What Claude asked in between, it did ask.
+    else all.push({ ...noted, turn, answered: answered || at < exchanges.length - 1, noted });
+  }
+}
+
 /** For a client whose history is the conversation as its user sees it. */
-function exactDelta(turns: readonly DeliveredTurn[], question: Question, options: MatchOptions): Delta {
+function exactDelta(turns: readonly DeliveredTurn[], question: Question, options: PlanOptions): Delta {
   const { input } = question;
   const { exchanges, history } = input;
-  const delivered = deliveredExchanges(turns);
+  const { delivered } = options;
   const { kept, known, rewritten } = matchHistory(delivered, exchanges, options);
   const rest = delivered.slice(kept);
   const change = exchanges[known];

@@ -12,7 +12,15 @@ import type { Exchange, SessionRow, TurnRow } from "../store/schema.ts";
 import type { Sessions } from "../store/sessions.ts";
 import { REMEMBERED, type Turns } from "../store/turns.ts";
 import type { Request } from "./conversation.ts";
-import { type DeliveredTurn, type DeliveryPlan, isReset, truncationOf } from "./delivery-plan.ts";
+import {
+  addExchanges,
+  type DeliveredTurn,
+  type DeliveryPlan,
+  deliveredExchanges,
+  isReset,
+  truncationOf,
+} from "./delivery-plan.ts";
+import type { DeliveredExchange } from "./exchange.ts";
 import type { Identity } from "./identity.ts";
 import type { Pictures } from "./pictures.ts";
 import { allowedWorkspace } from "./workspace.ts";
@@ -40,6 +48,8 @@ export class ConversationRecord {
   readonly #deps: RecordDeps;
   #row: SessionRow | null = null;
   #delivered: DeliveredTurn[] = [];
+  /** `deliveredExchanges` of these, and of some before them. */
+  #exchanges: DeliveredExchange[] = [];
   /** What was sent last: the client's history is likely to show it in other words. */
   #lastSent: { readonly turn: string; readonly text: string } | null = null;
   #transcript: string | null = null;
@@ -57,6 +67,11 @@ export class ConversationRecord {
   /** What its Claude has received, oldest first. */
   get delivered(): readonly DeliveredTurn[] {
     return this.#delivered;
+  }
+
+  /** The conversation as its Claude was told that it stands. */
+  get exchanges(): readonly DeliveredExchange[] {
+    return this.#exchanges;
   }
 
   /** It may have received more before than is remembered. */
@@ -122,6 +137,8 @@ export class ConversationRecord {
     if (!turn.answered && isGone && !(await this.#recorded()).has(turn.turn)) return;
     this.#delivered.push(turn);
     if (this.#delivered.length > REMEMBERED) this.#delivered.shift();
+    addExchanges(this.#exchanges, turn);
+    if (this.#exchanges.length > 2 * REMEMBERED) this.#exchanges.splice(0, REMEMBERED);
     this.#lastSent = { turn: turn.turn, text };
   }
 
@@ -149,6 +166,7 @@ export class ConversationRecord {
       history: turn.history.map(noted),
       exchanges: turn.exchanges.map(noted),
     }));
+    this.#exchanges = deliveredExchanges(this.#delivered);
   }
 
   /** The client has got the answer of a turn after all. */
@@ -157,6 +175,7 @@ export class ConversationRecord {
     if (lost < 0) return;
     const known = this.#delivered[lost] as DeliveredTurn;
     this.#delivered[lost] = { ...known, answered: true, truncation: null };
+    this.#exchanges = deliveredExchanges(this.#delivered);
     const now = Date.now();
     const { exchanges } = known;
     this.#deps.turns.ended(turn, { state: "done", at: now, firstTextAt: now, errorCode: null, exchanges });
@@ -170,6 +189,7 @@ export class ConversationRecord {
     this.#deps.pictures.remove(last.claudeSession);
     this.#row = next;
     this.#delivered = [];
+    this.#exchanges = [];
     this.#lastSent = null;
     this.#transcript = null;
     return next;
@@ -202,6 +222,7 @@ export class ConversationRecord {
     }
     this.#row = null;
     this.#delivered = [];
+    this.#exchanges = [];
     this.#lastSent = null;
     this.#transcript = null;
   }
@@ -227,6 +248,7 @@ export class ConversationRecord {
     const rows = this.#deps.turns.delivered(this.#row.claudeSession);
     const recorded = rows.every(({ state }) => state === "done") ? null : await this.#recorded();
     this.#delivered = rows.filter(({ id, state }) => state === "done" || recorded?.has(id)).map(deliveredTurn);
+    this.#exchanges = deliveredExchanges(this.#delivered);
   }
 
   /**

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import {
   type DeliveredTurn,
+  deliveredExchanges,
   findAnsweredTurn,
   isReset,
   planDelivery,
@@ -44,7 +45,12 @@ const turn = (users: string[], more: Partial<DeliveredTurn> & { answer?: string 
 };
 const unanswered = { answered: false };
 const plan = (before: DeliveredTurn[], asked: Question, isFresh = false, sent: Record<string, string> = {}) =>
-  planDelivery(before, asked, { isFresh, isTruncated: false, sentText: (id) => sent[id] ?? null });
+  planDelivery(before, asked, {
+    isFresh,
+    delivered: deliveredExchanges(before),
+    isTruncated: false,
+    sentText: (id) => sent[id] ?? null,
+  });
 /** Why the conversation differs from what Claude knows, and what of it is told. */
 const pastOf = ({ past }: ReturnType<typeof plan>) =>
   past && [past.why, "history" in past ? past.history.map((one) => one.text) : past.count];
@@ -131,8 +137,10 @@ describe("what is told", () => {
 
   test("older history than is remembered is not told", () => {
     const asked = question(["u:one", "a:1", "u:two", "a:2", "u:three"]);
-    const options = { isFresh: false, isTruncated: true, sentText: () => null };
-    expect(planDelivery([turn(["two"])], asked, options).past).toBeNull();
+    const before = [turn(["two"])];
+    const delivered = deliveredExchanges(before);
+    const options = { isFresh: false, delivered, isTruncated: true, sentText: () => null };
+    expect(planDelivery(before, asked, options).past).toBeNull();
   });
 
   test("a new Claude session is told all that was said, once", () => {
