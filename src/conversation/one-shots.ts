@@ -207,7 +207,8 @@ class OneShot {
   #finish({ structured, usage }: PrintLine & { type: "result" }): void {
     const said = [...this.#said.values()].join("");
     const whole = this.#question.format.type === "json" ? (structured ?? unfenced(said)) : said;
-    if (this.#question.format.type === "json" && !isJson(whole)) {
+    // A continuation parses with what it continues.
+    if (this.#question.format.type === "json" && !isJson(whole) && !isJson((this.#question.begun ?? "") + whole)) {
       this.#fail(new ApiError("claude_failed", "JSON was asked for, and claude's answer is none. Ask again."));
     } else if (whole.startsWith(this.#shown)) {
       // All of it where it was held back; else what follows the point at which the stream broke off.

@@ -1,5 +1,6 @@
 /** What a message has besides its text. Nothing is decoded or fetched here. */
 import { ApiError } from "./errors.ts";
+import { fileIn, holdsImage, isFilePart, NO_BYTES } from "./files.ts";
 import type { ChatMessage, ContentPart } from "./request.ts";
 
 export interface Image {
@@ -21,7 +22,7 @@ export function imagesIn({ content }: ChatMessage, index: number): readonly Imag
   return content.flatMap((part, at) => imageIn(part, partPath(index, at)) ?? []);
 }
 
-/** @throws ApiError (400) for a part that is neither text nor an image with its bytes in it */
+/** @throws ApiError (400) for a part that is neither text nor an image or a file with its bytes in it */
 export function refuseOtherParts({ content }: ChatMessage, index: number): void {
   if (!Array.isArray(content)) return;
   for (const [at, part] of content.entries()) {
@@ -34,20 +35,22 @@ export function refuseOtherParts({ content }: ChatMessage, index: number): void 
         image.param,
       );
     }
-    if (image || isText(part)) continue;
+    if (image || isText(part) || fileIn(part, path)) continue;
     const message = TEXT.has(part.type)
       ? `${path} needs a text.`
       : IMAGE.has(part.type)
         ? `${path} needs an image_url with a data: URL in it.`
-        : `Only text and images are understood, not ${part.type}. Leave it out.`;
+        : isFilePart(part)
+          ? NO_BYTES
+          : `Only text, images and files are understood, not ${part.type}. Leave it out.`;
     throw new ApiError("invalid_request", message, path);
   }
 }
 
-/** The types of a message's parts that are neither text nor image. */
+/** The types of a message's parts that are neither text, image nor file. */
 export function otherTypesIn({ content }: ChatMessage): readonly string[] {
   if (!Array.isArray(content)) return [];
-  return content.flatMap((part) => (isText(part) || imageIn(part, "") ? [] : [part.type]));
+  return content.flatMap((part) => (isText(part) || imageIn(part, "") || fileIn(part, "") ? [] : [part.type]));
 }
 
 /** A text part, of either of OpenAI's two APIs. */
@@ -56,11 +59,16 @@ export const isText = (part: ContentPart): part is ContentPart & { text: string 
 
 const partPath = (index: number, at: number): string => `messages[${index}].content[${at}]`;
 
-/** An image part, of either of OpenAI's two APIs. */
+/** An image part, of either of OpenAI's two APIs, or a file part with an image in it. */
 function imageIn(part: ContentPart, path: string): Image | null {
+  const file = fileIn(part, path);
+  if (file && holdsImage(file)) return { url: asDataUrl(file.url), param: file.param };
   if (!IMAGE.has(part.type)) return null;
   const { image_url: image } = part;
   if (typeof image === "string") return { url: image, param: `${path}.image_url` };
   if (typeof image !== "object" || image === null || !("url" in image) || typeof image.url !== "string") return null;
   return { url: image.url, param: `${path}.image_url.url` };
 }
+
+/** A file may come as bare base64. */
+const asDataUrl = (data: string): string => (/^data:/i.test(data) ? data : `data:;base64,${data}`);

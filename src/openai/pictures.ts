@@ -1,4 +1,5 @@
 /** The bytes of images in a request, told apart by what they are and not by what they say they are. */
+import { base64In, decodeBase64 } from "./data-url.ts";
 import { ApiError } from "./errors.ts";
 import type { Image } from "./images.ts";
 
@@ -44,15 +45,21 @@ export function faultOf(image: Image): string | null {
  */
 export function readPictures(images: readonly Image[]): readonly Picture[] {
   return images.map(({ url, param }) => {
-    const base64 = /^data:[^,]{0,200};base64,([A-Za-z0-9+/\s]+={0,2}\s*)$/i.exec(url)?.[1];
-    if (base64 === undefined) throw refuse("An image must be a data: URL in base64.", param);
-    const bytes = Buffer.from(base64, "base64");
-    if (bytes.length > MAX_MB * 1024 * 1024)
-      throw refuse(`An image may have at most ${MAX_MB} MB. Send a smaller one.`, param);
-    const start = bytes.toString("latin1", 0, 16);
-    const known = SIGNATURES.find(([, , at, signature]) => start.startsWith(signature, at));
+    const base64 = base64In(url);
+    const bytes = base64 ? decodeBase64(base64, MAX_MB * 1024 * 1024) : null;
+    if (bytes === null) throw refuse("An image must be a data: URL in base64.", param);
+    if (bytes === "too large") throw refuse(`An image may have at most ${MAX_MB} MB. Send a smaller one.`, param);
+    const known = signatureOf(bytes);
     if (!known) throw refuse("Only PNG, JPEG, GIF and WebP images are understood.", param);
     const [extension, mimeType] = known;
     return { bytes, extension, mimeType };
   });
+}
+
+/** Whether these are an image's first bytes, 16 of them or more. */
+export const isImage = (bytes: Buffer): boolean => signatureOf(bytes) !== undefined;
+
+function signatureOf(bytes: Buffer) {
+  const start = bytes.toString("latin1", 0, 16);
+  return SIGNATURES.find(([, , at, signature]) => start.startsWith(signature, at));
 }

@@ -6,30 +6,29 @@
 import { z } from "zod";
 
 const part = z.looseObject({ type: z.string(), text: z.string().optional() });
-const toolCall = z.looseObject({
-  id: z.string().optional(),
-  function: z.looseObject({ name: z.string().optional() }).optional(),
-});
+/** Fields of past messages are read leniently (`past-message.ts`): an odd one is no reason to refuse the request. */
+const lenient = z.unknown().optional();
 const message = z.looseObject({
   role: z.enum(["system", "developer", "user", "assistant", "tool", "function"]),
   content: z.union([z.string(), z.array(part)], "must be a string or an array of parts").nullish(),
-  /** Of a past answer: only its names are ever read, so a strange one is no reason to refuse the request. */
-  tool_calls: z.array(toolCall).nullish().catch(null),
+  /** Who speaks, where several do; of a tool's result the tool. */
+  name: z.string().nullish().catch(null),
+  tool_calls: z.array(lenient).nullish().catch(null),
+  /** The one call of an answer in the API before `tool_calls`. */
+  function_call: lenient,
+  refusal: lenient,
+  audio: lenient,
   tool_call_id: z.string().nullish(),
   /** Not OpenAI's, but the one way to say that a tool has failed. */
   is_error: z.boolean().nullish().catch(null),
 });
 
-const tool = z.looseObject({
-  type: z.string(),
-  function: z
-    .looseObject({
-      name: z.string().min(1),
-      description: z.string().nullish(),
-      parameters: z.record(z.string(), z.unknown()).nullish(),
-    })
-    .optional(),
+const functionTool = z.looseObject({
+  name: z.string().min(1),
+  description: z.string().nullish(),
+  parameters: z.record(z.string(), z.unknown()).nullish(),
 });
+const tool = z.looseObject({ type: z.string(), function: functionTool.optional() });
 const namedTool = z.looseObject({ function: z.looseObject({ name: z.string() }).optional() });
 const toolChoice = z.union(
   [
@@ -41,6 +40,11 @@ const toolChoice = z.union(
     }),
   ],
   "must be none, auto, required, or an object that names a tool",
+);
+
+const functionChoice = z.union(
+  [z.enum(["none", "auto"]), z.looseObject({ name: z.string() })],
+  "must be none, auto, or an object that names a function",
 );
 
 /** OpenAI's, and claude's `max`. */
@@ -58,6 +62,9 @@ export const chatRequest = z.looseObject({
   audio: z.null("must be left out: only text can be answered").optional(),
   tools: z.array(tool).nullish(),
   tool_choice: toolChoice.nullish(),
+  /** The API before `tools`; `legacy-functions.ts` reads the two as tools. */
+  functions: z.array(functionTool).nullish(),
+  function_call: functionChoice.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
   reasoning_effort: z.enum(REASONING_EFFORTS).nullish(),
   user: z.string().nullish(),
@@ -79,7 +86,20 @@ export function messageText({ content }: ChatMessage): string {
 export function systemText({ messages }: ChatRequest): string {
   return messages
     .filter(({ role }) => role === "system" || role === "developer")
-    .map(messageText)
+    .map((message) => withSpeaker(speakerOf(message), messageText(message)))
     .filter((text) => text.trim() !== "")
     .join("\n\n");
 }
+
+/** In characters. OpenAI takes 64. */
+const LONGEST_NAME = 64;
+
+/** Who speaks in a message, on one line; null when it does not say. Some clients name every user `user`. */
+export function speakerOf({ name, role }: ChatMessage): string | null {
+  const speaker = (name ?? "").slice(0, LONGEST_NAME).replace(/\s+/g, " ").trim();
+  return speaker === "" || speaker.toLowerCase() === role ? null : speaker;
+}
+
+/** A text with its speaker in front, so that Claude can tell several people apart. */
+export const withSpeaker = (speaker: string | null, text: string): string =>
+  speaker === null || text.trim() === "" ? text : `${speaker}: ${text}`;

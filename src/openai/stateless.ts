@@ -4,9 +4,13 @@
  */
 import { z } from "zod";
 import { ApiError } from "./errors.ts";
-import { imagesIn, isText, refuseOtherParts } from "./images.ts";
-import { type Picture, readPictures } from "./pictures.ts";
-import { type ChatMessage, type ChatRequest, messageText, systemText } from "./request.ts";
+import { checkFiles, type DecodedFile, filesIn, fileText, readFiles, tryFile } from "./files.ts";
+import { imagesIn, isText, otherTypesIn, refuseOtherParts } from "./images.ts";
+import { impliedRequest, impliedText, splitBegunAnswer } from "./implied-request.ts";
+import { callTexts, resultNames, saidText } from "./past-message.ts";
+import { faultOf, type Picture, readPictures } from "./pictures.ts";
+import { type ChatMessage, type ChatRequest, messageText, speakerOf, systemText, withSpeaker } from "./request.ts";
+import { withToolImages } from "./tool-images.ts";
 
 /** A content block as Anthropic's API has it. */
 type Block =
@@ -14,6 +18,11 @@ type Block =
   | {
       readonly type: "image";
       readonly source: { readonly type: "base64"; readonly media_type: string; readonly data: string };
+    }
+  | {
+      readonly type: "document";
+      readonly title: string;
+      readonly source: { readonly type: "base64"; readonly media_type: "application/pdf"; readonly data: string };
     };
 
 export interface Turn {
@@ -26,6 +35,8 @@ export interface Stateless {
   readonly system: string;
   /** User and assistant take turns; the first and the last are the user's. */
   readonly turns: readonly Turn[];
+  /** The answer that the client has begun, and Claude continues; null when there is none. */
+  readonly begun: string | null;
   /** `json`: the answer must parse. `schema` is there when claude itself can be held to it. */
   readonly format: Format;
 }
@@ -40,9 +51,8 @@ const options = z.looseObject({
     })
     .nullish(),
 });
-const toolCalls = z.array(z.looseObject({ function: z.looseObject({ name: z.string(), arguments: z.string() }) }));
 
-/** @throws ApiError (400) when nothing asks for an answer, or something cannot be shown to claude */
+/** @throws ApiError (400) when something cannot be shown to claude */
 export function readStateless(request: ChatRequest): Stateless {
   const format = readFormat(request);
   // claude gives such an answer as a tool's input, and that is always an object.
@@ -50,7 +60,7 @@ export function readStateless(request: ChatRequest): Stateless {
   const asked = isHeld ? null : formatNote(format);
   return {
     system: [systemText(request), asked ?? ""].filter((text) => text !== "").join("\n\n"),
-    turns: readTurns(request.messages),
+    ...readTurns(request.messages),
     format: format.type === "json" && !isHeld ? { type: "json", schema: null } : format,
   };
 }
@@ -79,69 +89,81 @@ export function formatNote(format: Format): string | null {
   return `${only("value")} It fits this JSON schema: ${JSON.stringify(format.schema)}`;
 }
 
-function readTurns(messages: readonly ChatMessage[]): Turn[] {
+function readTurns(messages: readonly ChatMessage[]): Pick<Stateless, "turns" | "begun"> {
   const turns: { role: Turn["role"]; content: Block[] }[] = [];
-  const called = new Map<string, string>();
-  messages.forEach((message, index) => {
-    if (message.role === "system" || message.role === "developer") return;
-    const role = message.role === "assistant" ? "assistant" : "user";
-    const content = (
-      role === "assistant" ? assistantBlocks(message, called) : userBlocks(message, index, called)
-    ).filter(
-      // The API refuses blank texts.
-      (block) => block.type !== "text" || block.text.trim() !== "",
-    );
+  const add = (role: Turn["role"], blocks: readonly Block[]) => {
+    // The API refuses blank texts.
+    const content = blocks.filter((block) => block.type !== "text" || block.text.trim() !== "");
     if (content.length === 0) return;
     const last = turns.at(-1);
     if (last?.role === role) last.content.push(...content);
     else turns.push({ role, content });
-  });
-  if (turns.at(-1)?.role !== "user") {
-    throw new ApiError(
-      "invalid_request",
-      "There is no new user text: the last message must be a user message with text in it.",
-      "messages",
-    );
+  };
+  const names = resultNames(messages);
+  const { rest, begun } = splitBegunAnswer(
+    withToolImages(messages).filter(({ message: { role } }) => role !== "system" && role !== "developer"),
+  );
+  for (const { message, index } of rest) {
+    if (message.role === "assistant") add("assistant", assistantBlocks(message));
+    else if (message.role === "user") add("user", userBlocks(message, index));
+    else add("user", resultBlocks(message, index, names.get(index) ?? "a tool"));
   }
+  const implied = impliedRequest(begun, rest.at(-1)?.message, turns.at(-1)?.role === "user");
+  if (begun !== null) add("assistant", [{ type: "text", text: begun }]);
+  if (implied) add("user", [{ type: "text", text: impliedText(implied, false) }]);
   if (turns[0]?.role === "assistant") {
     turns.unshift({ role: "user", content: [{ type: "text", text: "(The conversation begins with your words.)" }] });
   }
-  return turns;
+  return { turns, begun };
 }
 
 /** claude has none of the client's tools, so calls and results are told in words. */
-function assistantBlocks(message: ChatMessage, called: Map<string, string>): Block[] {
-  const text: Block = { type: "text", text: messageText(message) };
-  const calls = toolCalls.safeParse(message.tool_calls);
-  if (!calls.success) return [text];
+const assistantBlocks = (message: ChatMessage): readonly Block[] =>
+  [withSpeaker(speakerOf(message), saidText(message)), ...callTexts(message)].map((text) => ({ type: "text", text }));
+
+/** Nothing in a result is refused, since the tool has run: what cannot be shown is named. */
+function resultBlocks(message: ChatMessage, index: number, name: string): readonly Block[] {
+  const images = imagesIn(message, index).filter((image) => faultOf(image) === null);
+  const files = filesIn(message, index).map(tryFile);
+  const missing = [
+    ...imagesIn(message, index).flatMap((image) => faultOf(image) ?? []),
+    ...files.filter((file) => typeof file === "string"),
+    ...otherTypesIn(message),
+  ].map((what) => `\n[Here was something that cannot be shown: ${what}]`);
   return [
-    text,
-    ...calls.data.map(({ id, function: { name, arguments: input } }): Block => {
-      called.set(String(id), name);
-      return { type: "text", text: `[called ${name} with ${input}]` };
-    }),
+    { type: "text", text: `[result of ${name}]\n${messageText(message)}${missing.join("")}` },
+    ...readPictures(images).map(imageBlock),
+    ...files.filter((file) => typeof file !== "string").map(fileBlock),
   ];
 }
 
-function userBlocks(message: ChatMessage, index: number, called: ReadonlyMap<string, string>): Block[] {
-  if (message.role !== "user") {
-    const name = called.get(String(message.tool_call_id)) ?? "a tool";
-    return [{ type: "text", text: `[result of ${name}]\n${messageText(message)}` }];
-  }
-  if (typeof message.content === "string") return [{ type: "text", text: message.content }];
+function userBlocks(message: ChatMessage, index: number): readonly Block[] {
+  const speaker = speakerOf(message);
+  const said = (text: string): Block => ({ type: "text", text: withSpeaker(speaker, text) });
+  if (!Array.isArray(message.content)) return [said(message.content ?? "")];
   refuseOtherParts(message, index);
   const images = readPictures(imagesIn(message, index)).map(imageBlock);
-  // In their order; what is not text is an image by now.
-  return (message.content ?? []).flatMap((part): Block[] => {
-    if (isText(part)) return [{ type: "text", text: part.text }];
-    return images.splice(0, 1);
-  });
+  const parts = filesIn(message, index);
+  checkFiles(parts);
+  const files = readFiles(parts).map(fileBlock);
+  const isFile = new Set(parts.map(({ at }) => at));
+  // In their order; what is neither text nor file is an image by now.
+  return message.content.flatMap((part, at): Block[] =>
+    isText(part) ? [said(part.text)] : (isFile.has(at) ? files : images).splice(0, 1),
+  );
 }
 
 const imageBlock = ({ bytes, mimeType }: Picture): Block => ({
   type: "image",
   source: { type: "base64", media_type: mimeType, data: Buffer.from(bytes).toString("base64") },
 });
+
+function fileBlock(file: DecodedFile): Block {
+  const { bytes, kind, name } = file;
+  if (kind === "text") return { type: "text", text: `<file name="${name}">\n${fileText(file)}\n</file>` };
+  const data = Buffer.from(bytes).toString("base64");
+  return { type: "document", title: name, source: { type: "base64", media_type: "application/pdf", data } };
+}
 
 /** An answer that shall parse, without the code fence that a model likes to put around it. */
 export function unfenced(answer: string): string {

@@ -13,7 +13,7 @@ const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwA
 const shape = (messages: object[]) =>
   read(messages).turns.map(
     ({ role, content }) =>
-      `${role[0]}: ${content.map((block) => (block.type === "text" ? block.text : "<image>")).join(" + ")}`,
+      `${role[0]}: ${content.map((block) => (block.type === "text" ? block.text : `<${block.type}>`)).join(" + ")}`,
   );
 
 describe("turns", () => {
@@ -36,6 +36,70 @@ describe("turns", () => {
       ],
       ["u: one", "a: two + [called ls with {}]", "u: [result of ls]\nthree"],
     ],
+    [
+      "an answer that is begun",
+      [user("one"), assistant("tw")],
+      ["u: one", "a: tw", expect.stringMatching(/^u: Your last message is not finished\. Continue it from exactly/)],
+    ],
+    ["an empty answer in the place of the next", [user("one"), assistant(null)], ["u: one"]],
+    [
+      "only a system prompt",
+      [{ role: "system", content: "one" }],
+      ["u: (There is no message yet. Begin the conversation, as your instructions say.)"],
+    ],
+    ["an empty message", [user([{ type: "text", text: "" }])], ["u: (The message was empty.)"]],
+    ["an empty message and a place for the answer", [user(null), assistant("")], ["u: (The message was empty.)"]],
+    [
+      "an empty message later",
+      [user("one"), assistant("two"), user(" ")],
+      ["u: one", "a: two", "u: (The message was empty.)"],
+    ],
+    [
+      "several people, a refusal, calls of older APIs",
+      [
+        { ...user("one"), name: "Ada" },
+        { ...assistant(null), refusal: "No." },
+        { ...user([{ type: "text", text: "two" }]), name: "Bob" },
+        { ...assistant(""), tool_calls: [{ id: "x", function: { name: "ls", arguments: { path: "/" } } }] },
+        { role: "tool", tool_call_id: "x", content: "three" },
+        { ...assistant(null), function_call: { name: "cat", arguments: '{"a":1}' } },
+        { role: "function", name: "cat", content: "four" },
+      ],
+      [
+        "u: Ada: one",
+        "a: No.",
+        "u: Bob: two",
+        'a: [called ls with {"path":"/"}]',
+        "u: [result of ls]\nthree",
+        'a: [called cat with {"a":1}]',
+        "u: [result of cat]\nfour",
+      ],
+    ],
+    [
+      "an image that a tool returned, in its result",
+      [
+        user("one"),
+        { ...assistant(null), tool_calls: [{ id: "x", function: { name: "shot", arguments: "{}" } }] },
+        { role: "tool", tool_call_id: "x", content: "(see attached image)" },
+        user([
+          { type: "text", text: "Attached image(s) from tool result:" },
+          { type: "image_url", image_url: { url: `data:image/png;base64,${PNG}` } },
+        ]),
+      ],
+      ["u: one", "a: [called shot with {}]", "u: [result of shot]\n(see attached image) + <image>"],
+    ],
+    [
+      "files",
+      [
+        user([
+          { type: "file", file: { filename: "a.pdf", file_data: `data:application/pdf;base64,${btoa("%PDF-1.7 x")}` } },
+          { type: "text", text: "one" },
+          { type: "input_file", filename: "b.csv", file_data: btoa("x,y") },
+          { type: "file", file: { filename: "c.png", file_data: `data:image/png;base64,${PNG}` } },
+        ]),
+      ],
+      ['u: <document> + one + <file name="b.csv">\nx,y\n</file> + <image>'],
+    ],
     ["a result of nobody knows what", [{ role: "tool", content: "one" }], ["u: [result of a tool]\none"]],
     [
       "images as data URLs",
@@ -55,8 +119,6 @@ describe("turns", () => {
   });
 
   const refused: [what: string, messages: object[], param: string][] = [
-    ["nothing to be answered", [user("one"), assistant("two")], "messages"],
-    ["only a system prompt", [{ role: "system", content: "one" }], "messages"],
     [
       "an image from elsewhere",
       [user([{ type: "image_url", image_url: { url: "http://x/y.png" } }])],
