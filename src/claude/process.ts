@@ -244,10 +244,16 @@ export class ClaudeProcess implements ConnectionOwner {
 
   /**
    * Pushes a message into claude's channel. False when the plugin is not there to take it.
-   * @param images paths of the images that came with it
+   * @param attachments attributes of its channel tag that name the files that came with it
    * @param again claude never took it: it is pushed although the plugin has passed its id on before
    */
-  send(messageId: string, chatId: string, content: string, images: readonly string[], again = false): boolean {
+  send(
+    messageId: string,
+    chatId: string,
+    content: string,
+    attachments: Readonly<Record<string, string>>,
+    again = false,
+  ): boolean {
     this.lastActiveAt = performance.now();
     this.#hasWorked = true;
     // claude waits for no call of an earlier message.
@@ -257,7 +263,7 @@ export class ClaudeProcess implements ConnectionOwner {
       message_id: messageId,
       chat_id: chatId,
       ts: new Date().toISOString(),
-      ...Object.fromEntries(images.map((path, index) => [`image_${index + 1}`, path])),
+      ...attachments,
     };
     return this.#connection?.push({ type: "inbound", content, meta, ...(again ? { again } : {}) }) ?? false;
   }

@@ -38,7 +38,9 @@ export function readVerdict(
 ): Verdict["behavior"] | null {
   if (sender === null || sender !== pending.sender) return null;
   const said = messages.map((message) =>
-    message.role === "user" && message.kind === "own" && message.images.length === 0 ? wordsIn(message.text) : null,
+    message.role === "user" && message.kind === "own" && message.images.length + message.files.length === 0
+      ? wordsIn(message.text)
+      : null,
   );
   // The header names who has begun the run; somebody else's message may have joined it.
   const isTheirs = said.every((words) => words !== null && (words.sender === null || words.sender === sender));

@@ -10,12 +10,15 @@ import type { ClaudeEvent, ClaudeProcess, PermissionHook } from "../claude/proce
 import { readTurn } from "../claude/transcript.ts";
 import type { Effort } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
+import { readFiles } from "../openai/files.ts";
 import { readPictures } from "../openai/pictures.ts";
 import type { SessionRow } from "../store/schema.ts";
 import type { Verdict } from "../wire/hooks.ts";
+import { attachmentMeta } from "./attachments.ts";
 import { type ChatQuestion, readVerdict } from "./chat-verdict.ts";
+import { withDeliveredAsHistory } from "./delivered-input.ts";
 import { findAnsweredTurn, planDelivery, type Question } from "./delivery-plan.ts";
-import { plainText } from "./fingerprint.ts";
+import { fingerprint, plainText } from "./fingerprint.ts";
 import { ForeignPrompts } from "./foreign-prompts.ts";
 import { type Affinity, type Identity, isForgotten } from "./identity.ts";
 import { messageText } from "./message.ts";
@@ -344,26 +347,33 @@ export class Conversation {
     const [process, temperature, claudeSession] = await this.#readyProcess(request, session);
     if (reply.left.aborted) return null;
 
-    const { offer, input } = request;
+    const { offer } = request;
+    const input = withDeliveredAsHistory(this.#record.exchanges, request.input);
     await process.tools.offer(offer.catalogue);
     const transcriptAt = await this.#record.transcriptSize();
     // The socket may have dropped meanwhile; it comes back, and nothing has been sent.
     await process.isConnected();
     const isFresh = temperature === "cold" || temperature === "spare";
     const sentText = await this.#record.sentTexts();
-    const plan = planDelivery(this.#record.delivered, request, {
-      isFresh,
-      delivered: this.#record.exchanges,
-      isTruncated: this.#record.isTruncated,
-      sentText: (turn) => {
-        const text = sentText(turn);
-        return text === null ? null : plainText(text);
+    const plan = planDelivery(
+      this.#record.delivered,
+      { ...request, input },
+      {
+        isFresh,
+        delivered: this.#record.exchanges,
+        isTruncated: this.#record.isTruncated,
+        sentText: (turn) => {
+          const text = sentText(turn);
+          return text === null ? null : plainText(text);
+        },
       },
-    });
+    );
     this.#record.rewrite(plan.rewritten);
-    const text = messageText(plan, offer.note);
+    const text = messageText(plan, input.implied, offer.note);
     this.#carried = input.context.join("\n\n");
     const images = readPictures(plan.messages.flatMap((message) => message.images));
+    const files = readFiles(plan.messages.flatMap((message) => message.files));
+    const save: SaveFile = (content, extension) => this.#deps.pictures.saveFile(claudeSession, content, extension);
     const run = new TurnRun({
       config: this.#deps.config,
       turns: this.#deps.turns,
@@ -374,8 +384,10 @@ export class Conversation {
       traceId: request.traceId,
       message: {
         text,
-        images: this.#deps.pictures.save(claudeSession, images),
-        prints: plan.users,
+        attachments: attachmentMeta(images, files, save),
+        // In the client's history an empty message stands as such.
+        prints: input.implied?.kind === "empty" ? [fingerprint("")] : plan.users,
+        isContinuation: input.implied?.kind === "continue",
         hadHistory: input.hasHistory,
         dropped: plan.dropped,
         history: plan.history,

@@ -2,23 +2,22 @@
  * Fingerprints: hashes by which a message is recognised when the client sends it again. They leave out what clients
  * change on the way without meaning anything by it.
  */
-import type { Image } from "../openai/images.ts";
 import { withoutTimestamp } from "./timestamp.ts";
 
-/** Between the hash of a message's text and that of its images. */
-const IMAGES = "+";
+/** Between the hash of a message's text and that of its images and files. */
+const ATTACHMENTS = "+";
 
 /**
  * The fingerprint of a user's message. It is the same with other line ends, composed and decomposed accents, and with
  * or without the time of writing in front.
  */
-export function fingerprint(text: string, images: readonly Image[] = []): string {
+export function fingerprint(text: string, attachments: readonly { readonly url: string }[] = []): string {
   const ofText = hash(plainText(text));
-  return images.length === 0 ? ofText : ofText + IMAGES + hash(images.map(({ url }) => url).join("\n"));
+  return attachments.length === 0 ? ofText : ofText + ATTACHMENTS + hash(attachments.map(({ url }) => url).join("\n"));
 }
 
-/** The part of a fingerprint that comes from the text. Many clients send a message's images only while it is new. */
-export const textFingerprint = (print: string): string => print.split(IMAGES, 1)[0] ?? print;
+/** The part of a fingerprint that comes from the text. Many clients send images and files only with a new message. */
+export const textFingerprint = (print: string): string => print.split(ATTACHMENTS, 1)[0] ?? print;
 
 /**
  * The fingerprint of an assistant's answer. White space is left out, since an answer of several messages is joined in

@@ -2,6 +2,8 @@
 
 export interface HistoryEntry {
   readonly role: "user" | "assistant" | "tool" | "summary";
+  /** Who of several speaks, or which tool; null or absent when that is not known. */
+  readonly name?: string | null;
   readonly text: string;
 }
 
@@ -15,7 +17,7 @@ const GAP = "\n\n";
  * @returns empty when there is nothing, or no room, to tell
  */
 export function historyText(history: readonly HistoryEntry[], maxChars: number): string {
-  const told = history.map(({ role, text }) => `${NAMES[role]}: ${text}`);
+  const told = history.map(({ role, name, text }) => `${NAMES[role]}${name ? ` (${name})` : ""}: ${text}`);
   const whole = told.join(GAP);
   if (whole.length <= maxChars) return whole;
 

@@ -4,9 +4,20 @@
  * claude has in its own conversation, unless it is new to this one: then the history tells it.
  */
 import { ApiError } from "../openai/errors.ts";
+import { type FilePart, filesIn, fileText, tryFile } from "../openai/files.ts";
 import { type Image, imagesIn, otherTypesIn, refuseOtherParts } from "../openai/images.ts";
+import { type ImpliedRequest, impliedRequest, splitBegunAnswer } from "../openai/implied-request.ts";
+import { callTexts, resultNames, saidText } from "../openai/past-message.ts";
 import { faultOf } from "../openai/pictures.ts";
-import { type ChatMessage, type ChatRequest, messageText, systemText } from "../openai/request.ts";
+import {
+  type ChatMessage,
+  type ChatRequest,
+  messageText,
+  speakerOf,
+  systemText,
+  withSpeaker,
+} from "../openai/request.ts";
+import { withToolImages } from "../openai/tool-images.ts";
 import { carriedContext } from "../openclaw/carrier.ts";
 import { isCompactionSummary } from "../openclaw/compaction.ts";
 import type { OpenClawRequest } from "../openclaw/request.ts";
@@ -23,7 +34,10 @@ interface UserInput {
   readonly role: "user";
   readonly kind: Wording["kind"];
   readonly text: string;
+  /** Who of several people says it; null when the client does not say. */
+  readonly speaker: string | null;
   readonly images: readonly Image[];
+  readonly files: readonly FilePart[];
   /** The same for the same words, whenever they are said. */
   readonly print: string;
 }
@@ -34,8 +48,10 @@ export interface ToolInput {
   readonly callId: string;
   /** The tool's name, when the history has the call. */
   readonly name: string | null;
+  /** Its text files are part of it. */
   readonly text: string;
   readonly images: readonly Image[];
+  readonly files: readonly FilePart[];
   /** The client says that the tool has failed. */
   readonly isError: boolean;
 }
@@ -48,8 +64,10 @@ export interface PastMessage extends HistoryEntry {
 }
 
 export interface Input {
-  /** What is new, in its order. At least one. */
+  /** What is new, in its order. None when `implied` is there, or of OpenClaw when it has only context. */
   readonly messages: readonly NewMessage[];
+  /** What is asked for where no user message says it; null where one does. */
+  readonly implied: ImpliedRequest | null;
   /** What OpenClaw wants known with it: nobody's words. */
   readonly context: readonly string[];
   /** OpenClaw says that the turn before was aborted. */
@@ -72,11 +90,13 @@ export interface Input {
 /**
  * Reads a request's new input and its history.
  * @param openclaw what OpenClaw says in it, null for another client
- * @throws ApiError (400) when there is nothing new, or something that claude cannot be given
+ * @throws ApiError (400) when there is something new that claude cannot be given, or OpenClaw has nothing new
  */
 export function readInput(request: ChatRequest, openclaw: OpenClawRequest | null): Input {
-  const start = request.messages.findLastIndex(({ role }) => role === "assistant") + 1;
-  const places = placesOf(request, openclaw);
+  const all = placesOf(request, openclaw);
+  const { rest: places, begun } = openclaw === null ? splitBegunAnswer(all) : { rest: all, begun: null };
+  const start = (places.findLast(({ role }) => role === "assistant")?.index ?? -1) + 1;
+  const names = resultNames(request.messages);
   const first = places.find(({ role }) => role === "user");
   const isCompacted = openclaw !== null && first !== undefined && isCompactionSummary(messageText(first.message));
 
@@ -93,18 +113,21 @@ export function readInput(request: ChatRequest, openclaw: OpenClawRequest | null
       if (carried !== null) continue;
       const inputs = place.role === "user" ? userInputs(place, openclaw) : [];
       const prints = inputs.filter(({ kind }) => kind !== "continue").map(({ print }) => print);
-      const past: PastMessage = { role: place.role, text: pastText(place, inputs), prints };
+      const name = place.role === "tool" ? (names.get(index) ?? null) : speakerOf(message);
+      const past: PastMessage = { role: place.role, name, text: pastText(place, inputs), prints };
       addToExchanges(exchanges, history.length, place, inputs);
       if (past.text.trim() !== "") history.push(past);
     } else if (carried !== null) context.push(carried);
     else {
       if (place.role === "user") refuseOtherParts(message, index);
       aborted ||= openclaw !== null && place.role === "user" && saysAborted(messageText(message));
-      messages.push(...(place.role === "user" ? userInputs(place, openclaw) : [toolInput(place, places)]));
+      messages.push(
+        ...(place.role === "user" ? userInputs(place, openclaw) : [toolInput(place, names.get(index) ?? null)]),
+      );
     }
   }
   // Of OpenClaw a message without words is no fault: an error would end its run.
-  if (messages.length === 0 && (openclaw === null || context.length === 0)) {
+  if (openclaw !== null && messages.length === 0 && context.length === 0) {
     throw new ApiError(
       "invalid_request",
       "There is no new user text: the last message must be a user message with text in it.",
@@ -113,8 +136,10 @@ export function readInput(request: ChatRequest, openclaw: OpenClawRequest | null
   }
   const last = exchanges.at(-1);
   if (last) last.isOpen = messages[0]?.role === "tool";
+  const hasWords = messages.length + context.length > 0;
   return {
     messages,
+    implied: openclaw === null ? impliedRequest(begun, places.at(-1)?.message, hasWords) : null,
     context: context.filter((text) => text !== ""),
     aborted,
     system: systemText(request),
@@ -155,7 +180,9 @@ function addToExchanges(
 export function inputText(messages: readonly NewMessage[]): string {
   return messages
     .map((message) =>
-      message.role === "user" ? message.text : `[${message.name ?? "a tool"} returned]\n${message.text}`,
+      message.role === "user"
+        ? withSpeaker(message.speaker, message.text)
+        : `[${message.name ?? "a tool"} returned]\n${message.text}`,
     )
     .filter((text) => text.trim() !== "")
     .join("\n\n");
@@ -171,7 +198,7 @@ interface Place {
 
 function placesOf({ messages }: ChatRequest, openclaw: OpenClawRequest | null): readonly Place[] {
   const first = messages.find(({ role }) => role === "user");
-  return messages.flatMap((message, index): Place[] => {
+  return withToolImages(messages).flatMap(({ message, index }): Place[] => {
     if (message.role === "system" || message.role === "developer") return [];
     const role = message.role === "function" ? "tool" : message.role;
     const bare = message === first && openclaw?.runtime ? splitRuntimeLine(message)?.message : undefined;
@@ -184,33 +211,41 @@ function userInputs(place: Place, openclaw: OpenClawRequest | null): readonly Us
   const text = messageText(place.message);
   const wordings: readonly Wording[] = openclaw ? readWording(text) : [{ kind: "own", text }];
   const said = wordings.filter((wording) => wording.text.trim() !== "");
+  const speaker = speakerOf(place.message);
   const images = imagesIn(place.message, place.index);
-  if (said.length === 0 && images.length > 0) {
-    return [{ role: "user", kind: "own", text: "", images, print: fingerprint("", images) }];
+  const files = filesIn(place.message, place.index);
+  if (said.length === 0 && images.length + files.length > 0) {
+    const print = fingerprint("", [...images, ...files]);
+    return [{ role: "user", kind: "own", text: "", speaker, images, files, print }];
   }
   return said.map((wording, at) => {
-    const own = at === 0 ? images : [];
-    return { role: "user", ...wording, images: own, print: fingerprint(wording.text, own) };
+    const own = at === 0 ? { images, files } : { images: [], files: [] };
+    const print = fingerprint(wording.text, [...own.images, ...own.files]);
+    return { role: "user", ...wording, speaker, ...own, print };
   });
 }
 
 /** The tool has run, and OpenClaw would give up: no result is refused, and of what claude cannot be given it is told. */
-function toolInput(place: Place, places: readonly Place[]): ToolInput {
-  const callId = place.message.tool_call_id ?? "";
-  const call = places.flatMap(({ message }) => message.tool_calls ?? []).find(({ id }) => id === callId);
-  const name = call?.function?.name ?? null;
-  const images = imagesIn(place.message, place.index).map((image) => ({ image, fault: faultOf(image) }));
+function toolInput(place: Place, name: string | null): ToolInput {
+  const { message, index } = place;
+  const images = imagesIn(message, index).map((image) => ({ image, fault: faultOf(image) }));
+  const files = filesIn(message, index).map((part) => ({ part, file: tryFile(part) }));
   const missing = [
     ...images.flatMap(({ image: { url }, fault }) => (fault === null ? [] : [`image, ${placeOf(url)}: ${fault}`])),
-    ...otherTypesIn(place.message),
+    ...files.flatMap(({ file }) => (typeof file === "string" ? [`file: ${file}`] : [])),
+    ...otherTypesIn(message),
   ].map((what) => `[Here was something that cannot be shown: ${what}]`);
+  const texts = files.flatMap(({ file }) =>
+    typeof file !== "string" && file.kind === "text" ? [`[file ${file.name}]\n${fileText(file)}`] : [],
+  );
   return {
     role: "tool",
-    callId,
+    callId: message.tool_call_id ?? "",
     name,
-    text: [messageText(place.message), ...missing].filter((line) => line !== "").join("\n"),
+    text: [messageText(message), ...texts, ...missing].filter((line) => line !== "").join("\n"),
     images: images.flatMap(({ image, fault }) => (fault === null ? [image] : [])),
-    isError: place.message.is_error === true,
+    files: files.flatMap(({ part, file }) => (typeof file !== "string" && file.kind === "pdf" ? [part] : [])),
+    isError: message.is_error === true,
   };
 }
 
@@ -219,10 +254,10 @@ const placeOf = (url: string): string => (/^data:/i.test(url) ? "of bytes" : url
 
 /** How a message is told to a claude that was not there. */
 function pastText(place: Place, inputs: readonly UserInput[]): string {
-  const { message, role } = place;
+  const { message, role, index } = place;
   const words =
-    role === "user" ? inputs.filter(({ kind }) => kind !== "continue").map(({ text }) => text) : [messageText(message)];
-  const calls = (message.tool_calls ?? []).map((call) => `[called ${call.function?.name ?? "a tool"}]`);
-  const images = imagesIn(message, place.index).map(() => "[image]");
-  return [...words, ...images, ...calls].filter((line) => line.trim() !== "").join("\n");
+    role === "user" ? inputs.filter(({ kind }) => kind !== "continue").map(({ text }) => text) : [saidText(message)];
+  const images = imagesIn(message, index).map(() => "[image]");
+  const files = filesIn(message, index).map(({ name }) => (name === null ? "[file]" : `[file ${name}]`));
+  return [...words, ...images, ...files, ...callTexts(message)].filter((line) => line.trim() !== "").join("\n");
 }

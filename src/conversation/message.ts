@@ -1,5 +1,6 @@
 /** The message as claude reads it: what it should know first, in one block, then the user's words. */
 
+import { type ImpliedRequest, impliedText } from "../openai/implied-request.ts";
 import type { DeliveryPlan, Past } from "./delivery-plan.ts";
 import { historyText } from "./history.ts";
 import { inputText } from "./input.ts";
@@ -11,12 +12,14 @@ const ONLY_CONTEXT = "(I have said nothing new; see the context.)";
 const STILL_WAITING = "(My last message is still without an answer. Please answer it now.)";
 const BROKE_OFF = "Your last answer broke off on its way: the person may have received only a part of it, or nothing.";
 const ONLY_IMAGES = "(See the image.)";
+const ONLY_FILES = "(See the file.)";
 
 /**
+ * @param implied what is asked for where no user message says it
  * @param note what the client asks of claude beyond its user's words; null for nothing
  * @returns what goes into the channel
  */
-export function messageText(plan: DeliveryPlan, note: string | null): string {
+export function messageText(plan: DeliveryPlan, implied: ImpliedRequest | null, note: string | null): string {
   const context = [
     plan.past && pastText(plan.past),
     plan.isLastAnswerTruncated ? BROKE_OFF : null,
@@ -24,9 +27,20 @@ export function messageText(plan: DeliveryPlan, note: string | null): string {
     ...plan.carried,
     note,
   ].filter((part) => part !== null);
-  const nothing = plan.isAskedAgain ? STILL_WAITING : ONLY_CONTEXT;
-  const text = plan.messages.length === 0 ? nothing : inputText(plan.messages) || ONLY_IMAGES;
+  const text =
+    implied === null ? newText(plan) : [newWords(plan), impliedText(implied, true)].filter(Boolean).join("\n\n");
   return context.length === 0 ? text : `<context>\n${context.join("\n\n")}\n</context>\n\n${text}`;
+}
+
+function newText(plan: DeliveryPlan): string {
+  if (plan.messages.length === 0) return plan.isAskedAgain ? STILL_WAITING : ONLY_CONTEXT;
+  return newWords(plan);
+}
+
+/** Empty when nothing is new. */
+function newWords({ messages }: DeliveryPlan): string {
+  const without = messages.some(({ files }) => files.length > 0) ? ONLY_FILES : ONLY_IMAGES;
+  return messages.length === 0 ? "" : inputText(messages) || without;
 }
 
 function pastText(past: Past): string {

@@ -1,11 +1,8 @@
 /** The images of a conversation, and what else is given to claude as files to read, under names of our own. */
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Picture } from "../openai/pictures.ts";
 
 export interface Pictures {
-  /** Writes a message's images (0600). @returns their paths */
-  save(claudeSession: string, pictures: readonly Picture[]): readonly string[];
   /** Writes one file (0600). @returns its path */
   saveFile(claudeSession: string, content: Uint8Array | string, extension: string): string;
   /** Removes all that came with a session. */
@@ -16,17 +13,14 @@ export interface Pictures {
 
 /** @param folder for those of all conversations; one below it for each claude session */
 export function picturesIn(folder: string): Pictures {
-  const saveFile: Pictures["saveFile"] = (claudeSession, content, extension) => {
-    const own = join(folder, claudeSession);
-    mkdirSync(own, { recursive: true, mode: 0o700 });
-    const path = join(own, `${crypto.randomUUID()}.${extension}`);
-    writeFileSync(path, content, { mode: 0o600, flag: "wx" });
-    return path;
-  };
   return {
-    save: (claudeSession, pictures) =>
-      pictures.map(({ bytes, extension }) => saveFile(claudeSession, bytes, extension)),
-    saveFile,
+    saveFile: (claudeSession, content, extension) => {
+      const own = join(folder, claudeSession);
+      mkdirSync(own, { recursive: true, mode: 0o700 });
+      const path = join(own, `${crypto.randomUUID()}.${extension}`);
+      writeFileSync(path, content, { mode: 0o600, flag: "wx" });
+      return path;
+    },
     remove: (claudeSession) => rmSync(join(folder, claudeSession), { recursive: true, force: true }),
     unusedSince: (before) =>
       existsSync(folder) ? readdirSync(folder).filter((name) => statSync(join(folder, name)).mtimeMs < before) : [],

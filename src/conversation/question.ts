@@ -2,6 +2,7 @@
 import { mkdirSync, realpathSync } from "node:fs";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Config } from "../config/schema.ts";
+import { checkFiles } from "../openai/files.ts";
 import { checkPictures } from "../openai/pictures.ts";
 import type { ChatRequest } from "../openai/request.ts";
 import { formatNote, readFormat } from "../openai/stateless.ts";
@@ -25,7 +26,9 @@ export function readQuestion(
 ): Omit<Request, "reply"> {
   const input = readInput(request, openclaw);
   // Looked at now, while the request can still be refused.
-  checkPictures(input.messages.flatMap((message) => (message.role === "user" ? message.images : [])));
+  const sent = input.messages.filter(({ role }) => role === "user");
+  checkPictures(sent.flatMap(({ images }) => images));
+  checkFiles(sent.flatMap(({ files }) => files));
   const { stable, volatile } = splitSystemPrompt(config.systemPrompt === "ignore" ? "" : input.system);
   return {
     input,

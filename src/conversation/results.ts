@@ -1,4 +1,5 @@
 /** The results that a client brings for the calls that claude waits with, as claude gets them. */
+import { readFiles } from "../openai/files.ts";
 import { readPictures } from "../openai/pictures.ts";
 import { callIdOf, plainId } from "../openai/tools.ts";
 import { MAX_FRAME_BYTES, type ToolContent } from "../wire/frames.ts";
@@ -24,8 +25,13 @@ export interface Brought {
  */
 export function partResults(messages: readonly NewMessage[], calls: readonly string[]): Brought {
   const results = new Map<string, ToolInput>();
+  const only = calls.length === 1 ? calls[0] : undefined;
+  const byClientsId = new Map(calls.map((call) => [callIdOf(call), call]));
   const rest = messages.filter((message) => {
-    const id = message.role === "tool" && calls.find((call) => callIdOf(call) === plainId(message.callId));
+    if (message.role !== "tool") return true;
+    const callId = plainId(message.callId);
+    // The API before `tools` has no ids, and one call at a time.
+    const id = callId === "" ? only : byClientsId.get(callId);
     if (!id) return true;
     if (!results.has(id)) results.set(id, message);
     return false;
@@ -48,7 +54,7 @@ export function toolResults({ results }: Pick<Brought, "results">, context: stri
   );
 }
 
-function toolResult({ text, images, isError }: ToolInput, context: string | null, save: SaveFile): ToolResult {
+function toolResult({ text, images, files, isError }: ToolInput, context: string | null, save: SaveFile): ToolResult {
   const pictures = readPictures(images);
   const content: ToolContent[] = [];
   let room = ROOM_BYTES;
@@ -59,7 +65,7 @@ function toolResult({ text, images, isError }: ToolInput, context: string | null
       room -= bytes;
     } else content.push({ type: "text", text: instead() });
   };
-  if (text !== "" || pictures.length === 0) {
+  if (text !== "" || pictures.length + files.length === 0) {
     add({ type: "text", text }, () => `[This result is too long to be shown here. It is in ${save(text, "txt")}]`);
   }
   for (const { bytes, extension, mimeType } of pictures) {
@@ -67,6 +73,10 @@ function toolResult({ text, images, isError }: ToolInput, context: string | null
       { type: "image", data: Buffer.from(bytes).toString("base64"), mimeType },
       () => `[An image too large to be shown here. It is in ${save(bytes, extension)}]`,
     );
+  }
+  for (const { bytes, extension, name } of readFiles(files)) {
+    const shown = { type: "text" as const, text: `[The file ${name} is in ${save(bytes, extension)}]` };
+    add(shown, () => shown.text);
   }
   if (context !== null) content.push({ type: "text", text: `<context>\n${context}\n</context>` });
   return { content, isError };

@@ -43,8 +43,10 @@ const FIGURES_MS = 500;
 interface Message extends Pick<SentTurn, "prints" | "hadHistory" | "dropped" | "volatile"> {
   readonly text: string;
   readonly history: readonly Exchange[];
-  /** Paths of the images that come with it. */
-  readonly images: readonly string[];
+  /** Attributes of its channel tag: the paths of the images and files that come with it. */
+  readonly attachments: Readonly<Record<string, string>>;
+  /** The answer goes on from a text that the client has begun, and will hold that, too. */
+  readonly isContinuation: boolean;
 }
 
 export interface TurnRunDeps {
@@ -169,7 +171,7 @@ export class TurnRun {
   /** Sends the message. False when there is no connection to send it through. */
   async start(): Promise<boolean> {
     const { reply, sessionKey, claudeSession, traceId, turns, process, message } = this.#deps;
-    const { text, images: _images, ...delivery } = message;
+    const { text, attachments: _attachments, isContinuation: _isContinuation, ...delivery } = message;
     this.#startedAt = performance.now();
     // Before it is sent: what cannot be written down must not be done either.
     await turns.sent({
@@ -307,7 +309,11 @@ export class TurnRun {
   get #deliveredExchanges(): readonly Exchange[] {
     return this.#exchanges.map(({ users, replies }, at) => {
       const isEnded = at < this.#exchanges.length - 1 || this.#isAnswered;
-      const isWhole = isEnded && !this.#error && !replies.some(({ isTruncated }) => isTruncated);
+      const isWhole =
+        isEnded &&
+        !this.#error &&
+        !this.#deps.message.isContinuation &&
+        !replies.some(({ isTruncated }) => isTruncated);
       return { users, answer: isWhole ? answerFingerprint(replies.map(({ text }) => text).join("\n")) : null };
     });
   }
@@ -322,7 +328,7 @@ export class TurnRun {
 
   #send(again = false): boolean {
     const { process, sessionKey, message } = this.#deps;
-    return process.send(this.id, sessionKey, message.text, message.images, again);
+    return process.send(this.id, sessionKey, message.text, message.attachments, again);
   }
 
   #reduce(event: TurnEvent): void {

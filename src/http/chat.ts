@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Config } from "../config/schema.ts";
+import { withoutBegun } from "../conversation/continuation.ts";
 import type { Conversations } from "../conversation/conversations.ts";
 import { identify } from "../conversation/identity.ts";
 import type { OneShots } from "../conversation/one-shots.ts";
@@ -10,6 +11,8 @@ import { readOnce, readQuestion } from "../conversation/question.ts";
 import type { Reply, ReplyPart } from "../conversation/reply.ts";
 import { type Completion, completion, MODEL, type Usage } from "../openai/chunks.ts";
 import { ApiError } from "../openai/errors.ts";
+import { begunAnswer } from "../openai/implied-request.ts";
+import { usesFunctions } from "../openai/legacy-functions.ts";
 import { chatRequest } from "../openai/request.ts";
 import { readStateless } from "../openai/stateless.ts";
 import type { ToolCall } from "../openai/tools.ts";
@@ -68,9 +71,12 @@ export function chatDoor({ config, conversations, oneShots, sessions, nowhere }:
       c.header("x-synthesis-process", temperature);
       c.header("x-request-id", reply.id);
 
-      const parts = openclaw ? errorsAsText(reply) : reply.parts();
+      const begun = openclaw ? null : begunAnswer(request.messages);
+      const all = openclaw ? errorsAsText(reply) : reply.parts();
+      const parts = begun === null ? all : withoutBegun(all, begun);
       const includeUsage = request.stream_options?.include_usage === true;
-      const answer = completion(Math.floor(Date.now() / 1000), request.model || MODEL, includeUsage);
+      const created = Math.floor(Date.now() / 1000);
+      const answer = completion(created, request.model || MODEL, includeUsage, usesFunctions(request));
       return request.stream === true
         ? streamReply(c, parts, answer, {
             includeUsage,
@@ -132,7 +138,7 @@ function streamReply(
         case "progress":
           return answer.progress(part.text);
         case "calls":
-          return [answer.calls(part.calls), answer.finish("tool_calls")];
+          return [...answer.calls(part.calls)];
         case "error":
           return JSON.stringify(part.error.body);
         case "finish":

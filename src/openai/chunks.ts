@@ -14,7 +14,7 @@ export interface Usage {
   readonly output: number;
 }
 
-type FinishReason = "stop" | "tool_calls";
+type FinishReason = "stop" | "tool_calls" | "function_call";
 
 interface Delta {
   role?: "assistant";
@@ -22,6 +22,8 @@ interface Delta {
   /** Not OpenAI's: by this name DeepSeek and others stream what a model thinks and does. */
   reasoning_content?: string;
   tool_calls?: object[];
+  /** In the API before `tool_calls`. */
+  function_call?: object;
 }
 
 const callBody = ({ id, name, arguments: given }: ToolCall) => ({
@@ -29,6 +31,10 @@ const callBody = ({ id, name, arguments: given }: ToolCall) => ({
   type: "function",
   function: { name, arguments: given },
 });
+
+/** The older form of a call; it has no id, and goes out alone. */
+const functionCall = ([call]: readonly ToolCall[]) =>
+  call ? { function_call: { name: call.name, arguments: call.arguments } } : {};
 
 /** A `usage` object of OpenAI's. */
 function usageBody(usage: Usage) {
@@ -54,10 +60,11 @@ export interface Completion {
   text(content: string): string;
   /** What is done on the way. */
   progress(line: string): string;
-  calls(calls: readonly ToolCall[]): string;
+  /** The calls that the answer ends with, and its end. */
+  calls(calls: readonly ToolCall[]): readonly string[];
   /** A chunk that says nothing. OpenClaw counts it as progress, and no SSE comment. */
   heartbeat(): string;
-  finish(reason: FinishReason): string;
+  finish(reason: "stop"): string;
   /** The last chunk, when the request asked for it. */
   usage(usage: Usage): string;
   /** The whole answer of a request that does not stream; with calls when it ends with them. */
@@ -68,8 +75,9 @@ export interface Completion {
  * The answer to one request.
  * @param created Unix time in seconds
  * @param includeUsage `stream_options.include_usage`: every chunk but the last then carries `usage: null`
+ * @param usesFunctions the request is of the API before `tools`: a call is a `function_call`
  */
-export function completion(created: number, model: string, includeUsage: boolean): Completion {
+export function completion(created: number, model: string, includeUsage: boolean, usesFunctions: boolean): Completion {
   const id = `chatcmpl-synthesis-${crypto.randomUUID()}`;
   const chunk = (choices: object[], usage: object | null) =>
     JSON.stringify({
@@ -83,11 +91,21 @@ export function completion(created: number, model: string, includeUsage: boolean
   const choice = (delta: Delta, finish_reason: FinishReason | null) =>
     chunk([{ index: 0, delta, logprobs: null, finish_reason }], null);
 
+  const callsReason = usesFunctions ? "function_call" : "tool_calls";
+
   return {
     role: () => choice({ role: "assistant", content: "" }, null),
     text: (content) => choice({ content }, null),
     progress: (line) => choice({ reasoning_content: line }, null),
-    calls: (calls) => choice({ tool_calls: calls.map((call, index) => ({ index, ...callBody(call) })) }, null),
+    calls: (calls) => [
+      choice(
+        usesFunctions
+          ? functionCall(calls)
+          : { tool_calls: calls.map((call, index) => ({ index, ...callBody(call) })) },
+        null,
+      ),
+      choice({}, callsReason),
+    ],
     heartbeat: () => choice({ content: "" }, null),
     finish: (reason) => choice({}, reason),
     usage: (usage) => chunk([], usageBody(usage)),
@@ -104,10 +122,10 @@ export function completion(created: number, model: string, includeUsage: boolean
             content: content === "" && calls.length > 0 ? null : content,
             refusal: null,
             ...(progress === "" ? {} : { reasoning_content: progress }),
-            ...(calls.length > 0 ? { tool_calls: calls.map(callBody) } : {}),
+            ...(calls.length === 0 ? {} : usesFunctions ? functionCall(calls) : { tool_calls: calls.map(callBody) }),
           },
           logprobs: null,
-          finish_reason: calls.length > 0 ? "tool_calls" : "stop",
+          finish_reason: calls.length > 0 ? callsReason : "stop",
         },
       ],
       ...(usage ? { usage: usageBody(usage) } : {}),

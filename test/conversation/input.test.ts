@@ -1,6 +1,7 @@
 /** What is new in a request, and what was said before. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { historyText } from "../../src/conversation/history.ts";
 import { type Input, inputText, type NewMessage, readInput } from "../../src/conversation/input.ts";
 import { ApiError } from "../../src/openai/errors.ts";
 import { type ChatMessage, chatRequest } from "../../src/openai/request.ts";
@@ -64,6 +65,19 @@ describe("what is new for any client", () => {
     expect(inputText(messages)).toBe("[exec returned]\ndone");
   });
 
+  test("says who of several people speaks", () => {
+    const { messages } = readPlain([
+      { ...user("hello"), name: "Ada" },
+      { ...user("hi"), name: " Bob\nB. " },
+      user("x"),
+    ]);
+    expect(inputText(messages)).toBe("Ada: hello\n\nBob B.: hi\n\nx");
+    // The name is no part of the words by which a message is known again.
+    expect(readPlain([{ ...user("hello"), name: "Ada" }]).newPrints).toEqual(
+      readPlain([user("hello")]).newPrints as string[],
+    );
+  });
+
   test("is one text, a blank line between two", () => {
     expect(inputText(readPlain([user("one"), toolResult("c9", "done"), user("two")]).messages)).toBe(
       "one\n\n[a tool returned]\ndone\n\ntwo",
@@ -99,7 +113,7 @@ describe("images", () => {
     ["a file", image("file:///etc/passwd"), "messages[1].content[1].image_url.url"],
     ["no image at all", { type: "image_url" }, "messages[1].content[1]"],
     ["sound", { type: "input_audio" }, "messages[1].content[1]"],
-    ["a document", { type: "file" }, "messages[1].content[1]"],
+    ["a file without bytes", { type: "file" }, "messages[1].content[1]"],
     ["text without text", { type: "text" }, "messages[1].content[1]"],
   ];
   test.each(refused)("are refused: %s", (_what, part, param) => {
@@ -135,15 +149,66 @@ describe("a tool's result", () => {
   test("may hold nothing", () => expect(result()).toMatchObject({ text: "", images: [] }));
 });
 
-describe("there is nothing new", () => {
-  const cases: [what: string, messages: ChatMessage[]][] = [
-    ["in an answer", [user("one"), assistant("answer")]],
-    ["in a system message", [system]],
-    ["in blanks", [user(" \n "), user([text("")])]],
-    ["in a carrier", [user("one"), assistant("answer"), carrier()]],
+describe("a request without new words of a user", () => {
+  const cases: [
+    what: string,
+    messages: ChatMessage[],
+    implied: Input["implied"],
+    words: string[],
+    history: string[],
+  ][] = [
+    ["asks to continue an answer", [user("one"), assistant("ans")], { kind: "continue", begun: "ans" }, ["one"], []],
+    [
+      "asks to continue a later answer",
+      [user("one"), assistant("two"), user("three"), assistant("fo")],
+      { kind: "continue", begun: "fo" },
+      ["three"],
+      ["one", "two"],
+    ],
+    [
+      "asks to continue the last of two answers",
+      [user("one"), assistant("two"), { role: "assistant", content: [text("thr"), text("ee")] }],
+      { kind: "continue", begun: "thr\nee" },
+      [],
+      ["one", "two"],
+    ],
+    ["asks to continue a greeting", [system, assistant("Hel")], { kind: "continue", begun: "Hel" }, [], []],
+    ["has an empty answer in the place of the next", [user("one"), assistant(" ")], null, ["one"], []],
+    [
+      "ends with calls that have no results",
+      [user("one"), assistant("two", ["c1", "look"])],
+      { kind: "continue", begun: "" },
+      [],
+      ["one", "two\n[called look with {}]"],
+    ],
+    ["asks to begin", [system], { kind: "begin" }, [], []],
+    ["asks to begin, twice", [system, { role: "developer", content: null }], { kind: "begin" }, [], []],
+    ...[" \n ", "", null, [], [text("")], [text(""), text(" \t")]].map(
+      (content) =>
+        [
+          `is empty: ${JSON.stringify(content)}`,
+          [user("one"), assistant("two"), user(content)],
+          { kind: "empty" },
+          [],
+          ["one", "two"],
+        ] satisfies (typeof cases)[number],
+    ),
+    ["is empty at the start", [user("")], { kind: "empty" }, [], []],
+    ["has an empty message beside others", [user(""), user("one"), user(" ")], null, ["one"], []],
   ];
-  test.each(cases)("%s", (_what, messages) => {
-    expect(() => readPlain(messages)).toThrow("There is no new user text");
+  test.each(cases)("%s", (_what, messages, implied, words, history) => {
+    const input = readPlain(messages);
+    expect(input.implied).toEqual(implied);
+    expect(short(input.messages)).toEqual(words);
+    expect(input.history.map(({ text }) => text)).toEqual(history);
+  });
+
+  const fromOpenClaw: [what: string, messages: ChatMessage[]][] = [
+    ["an answer", [user("one"), assistant("answer")]],
+    ["blanks", [user("one"), assistant("two"), user(" \n "), user([text("")])]],
+  ];
+  test.each(fromOpenClaw)("is refused when OpenClaw sends it: %s", (_what, messages) => {
+    expect(() => readSent(messages)).toThrow("There is no new user text");
   });
 });
 
@@ -247,17 +312,31 @@ describe("the history", () => {
     ]);
     expect(said(input.history)).toEqual([
       { role: "user", text: `${stamp("do it")}\n[image]` },
-      { role: "assistant", text: "I will\n[called exec]\n[called read]" },
+      { role: "assistant", text: "I will\n[called exec with {}]\n[called read with {}]" },
       { role: "tool", text: "done" },
-      { role: "assistant", text: "[called write]" },
+      { role: "assistant", text: "[called write with {}]" },
       { role: "assistant", text: "ready" },
     ]);
     expect(input.historyPrints).toHaveLength(1);
     expect(short(input.messages)).toEqual(["thanks"]);
   });
 
+  test("names its speakers and the tools of its results", () => {
+    const { history } = readPlain([
+      { ...user("hello"), name: "Ada" },
+      { ...assistant("", ["c1", "look"]), name: "Bot" },
+      toolResult("c1", "seen"),
+      { role: "function", name: "count", content: "3" },
+      assistant("done"),
+      { ...user("thanks"), name: "Bob" },
+    ]);
+    expect(historyText(history, 1_000)).toBe(
+      "User (Ada): hello\n\nAssistant (Bot): [called look with {}]\n\nTool result (look): seen\n\nTool result (count): 3\n\nAssistant: done",
+    );
+  });
+
   test("may hold calls of any shape", () => {
-    const odd = { role: "assistant", content: null, tool_calls: [{ id: 7 }] };
+    const odd = { role: "assistant", content: null, tool_calls: [{ id: 7 }, "x", null, { function: { name: 7 } }] };
     const messages = chatRequest.parse({ messages: [odd, user("one")] });
     expect(readInput(messages, null).history).toEqual([]);
   });
