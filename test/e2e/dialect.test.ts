@@ -1,0 +1,414 @@
+/** What other clients send, on the real claude: images of tools, begun answers, empty messages, old fields, files. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync, statSync } from "node:fs";
+import { type ModelRequest, text, toolUse } from "../support/mock-anthropic.ts";
+import { agentRequest, carrier } from "../support/openclaw.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld();
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const PREFIX = "mcp__plugin_synthesis_chat__";
+const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+const PDF = Buffer.from("%PDF-1.1\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n").toString("base64");
+const image = { type: "image_url", image_url: { url: `data:image/png;base64,${PNG}` } };
+const part = (value: string) => ({ type: "text", text: value });
+const tool = (name: string) => ({ type: "function", function: { name, parameters: { type: "object" } } });
+const say = (content: unknown, more: object = {}) => ({ role: "user", content, ...more });
+const answer = (content: unknown, more: object = {}) => ({ role: "assistant", content, ...more });
+
+interface Choice {
+  readonly message: {
+    readonly content: string | null;
+    readonly tool_calls?: readonly { id: string; function: { name: string } }[];
+    readonly function_call?: { readonly name: string; readonly arguments: string };
+  };
+  readonly finish_reason: string;
+}
+/** One whole answer; `user` names the conversation, null for none. */
+const post = async (user: string | null, messages: object[], more: object = {}): Promise<Choice> => {
+  const body = { model: "synthesis-claude-bridge", messages, ...(user === null ? {} : { user }), ...more };
+  const response = await world.server.post(body);
+  expect(response.status).toBe(200);
+  return ((await response.json()) as { choices: [Choice] }).choices[0];
+};
+const content = async (...asked: Parameters<typeof post>) => (await post(...asked)).message.content;
+const ids = ({ message }: Choice) => (message.tool_calls ?? []).map(({ id }) => id);
+/** Model requests from now on. */
+const requestsSince = () => {
+  const before = world.mock.requests.length;
+  return () => world.mock.requests.slice(before);
+};
+const newest = () => world.mock.requests.at(-1) as ModelRequest;
+/** The tool results of a model request: by the text of each, how many images it holds. */
+const resultsIn = ({ body }: ModelRequest) =>
+  body.messages
+    .flatMap(({ content }) => (typeof content === "string" ? [] : content))
+    .filter(({ type }) => type === "tool_result")
+    .map(({ content }) => {
+      const blocks = (typeof content === "string" ? [part(content)] : content) as { type: string; text?: string }[];
+      // Claude keeps each image as a file, and says where.
+      const said = blocks.flatMap(({ text = "" }) => (/^$|^\[Image: source: /.test(text) ? [] : [text])).join("|");
+      return `${said} ${"🖼".repeat(blocks.filter(({ type }) => type === "image").length)}`.trim();
+    })
+    .sort();
+
+describe("images that tools return", () => {
+  const tools = [tool("browser"), tool("camera")];
+  const forms: [what: string, results: string[], images: object[], given: string[]][] = [
+    [
+      "OpenClaw",
+      ["(see attached image)", "done"],
+      [say([part("Image(s) from tool result #1 (browser):"), image])],
+      ["(see attached image) 🖼", "done"],
+    ],
+    [
+      "OpenClaw, of both",
+      ["one", "two"],
+      [
+        say([
+          part("Image(s) from tool result #1 (browser):"),
+          image,
+          part("Image(s) from tool result #2 (camera):"),
+          image,
+          image,
+        ]),
+      ],
+      ["one 🖼", "two 🖼🖼"],
+    ],
+    [
+      "pi",
+      ["one", "(see attached image)"],
+      [say([part("Attached image(s) from tool result:"), image])],
+      ["(see attached image) 🖼", "one"],
+    ],
+    [
+      "Cline",
+      ["(see following user message for image)", "two"],
+      [say([image])],
+      ["(see following user message for image) 🖼", "two"],
+    ],
+  ];
+  test.each(forms)(
+    "are in the results when they come as a user message of %s",
+    async (what, results, images, given) => {
+      const words = `look with ${what}`;
+      world.mock.on(new RegExp(`${words}\n`), function* ({ toolResults }) {
+        if (toolResults.length === 0) {
+          yield toolUse(`${PREFIX}browser`, {});
+          yield toolUse(`${PREFIX}camera`, {});
+        } else yield text("I see.");
+      });
+      const name = `images ${what}`;
+      const asked = await post(name, [say(words)], { tools });
+      expect(asked.finish_reason).toBe("tool_calls");
+      const calls = requestsSince();
+      const brought = results.map((content, at) => ({ role: "tool", tool_call_id: ids(asked)[at], content }));
+      const history = [say(words), answer(null, asked.message), ...brought, ...images];
+      expect(await content(name, history, { tools })).toBe("I see.");
+      // One model call, and nothing of it is a person's words.
+      expect(calls()).toHaveLength(1);
+      expect(resultsIn(newest())).toEqual(given);
+      expect(newest().shown).not.toContain("spoken instead");
+      expect(await content(name, [...history, answer("I see."), say("and now?")], { tools })).toBe(
+        "You said: and now?",
+      );
+      expect(newest().shown).not.toContain("from tool result");
+    },
+  );
+
+  test("reach a turn of OpenClaw's, whose call ids are rewritten, before its carrier", async () => {
+    world.mock.on(/look for OpenClaw/, function* ({ toolResults }) {
+      if (toolResults.length === 0) yield toolUse(`${PREFIX}browser`, {});
+      else yield text("I see.");
+    });
+    const request = (...messages: Parameters<typeof agentRequest>[0]) =>
+      agentRequest(messages, { session: "agent:main:images", tools: ["browser"], workspace: world.claude.workspace });
+    const send = async (...messages: Parameters<typeof agentRequest>[0]) => {
+      const { request: body, headers } = request(...messages);
+      const response = await world.server.post({ ...body, stream: false }, Object.fromEntries(headers));
+      return ((await response.json()) as { choices: [Choice] }).choices[0];
+    };
+    const asked = await send({ role: "user", content: "look for OpenClaw" }, carrier("Events: none"));
+    const id = ids(asked)[0]?.replace(/[^A-Za-z0-9]/g, "");
+    const calls = requestsSince();
+    const said = await send(
+      { role: "user", content: "look for OpenClaw" },
+      {
+        role: "assistant",
+        content: null,
+        tool_calls: [{ id, type: "function", function: { name: "browser", arguments: "{}" } }],
+      },
+      { role: "tool", tool_call_id: id, content: "(see attached image)" },
+      { role: "user", content: [part("Image(s) from tool result #1 (browser):"), image] },
+      carrier("Events: one"),
+    );
+    expect([said.message.content, said.finish_reason]).toEqual(["I see.", "stop"]);
+    expect(calls()).toHaveLength(1);
+    expect(resultsIn(newest())[0]).toContain("🖼");
+  });
+
+  test("are told with the results of calls that are over, and named in a history", async () => {
+    const result = [
+      say("once"),
+      answer(null, {
+        tool_calls: [{ id: "call9", type: "function", function: { name: "browser", arguments: '{"at":"home"}' } }],
+      }),
+      { role: "tool", tool_call_id: "call9", content: "(see attached image)" },
+      say([part("Attached image(s) from tool result:"), image]),
+    ];
+    const said = await content("images over", result, { tools });
+    expect(said).toContain("[browser returned]\n(see attached image)");
+    expect(said).not.toContain("Attached");
+    expect(newest().asked).toMatch(/image_1="[^"]+\.png"/);
+    await content("images past", [...result, answer("A home."), say("and now?")], { tools });
+    expect(newest().asked).toContain(
+      'User: once\n\nAssistant: [called browser with {"at":"home"}]\n\nTool result (browser): (see attached image)\n[image]\n\nAssistant: A home.',
+    );
+    // Without a conversation the image itself is shown.
+    await content(null, result);
+    expect(JSON.stringify(newest().body.messages)).toContain('"media_type":"image/png"');
+  });
+
+  test("are the person's when a person says something about them", async () => {
+    world.mock.on(/look twice/, function* ({ toolResults }) {
+      if (toolResults.length === 0) yield toolUse(`${PREFIX}browser`, {});
+      else yield text("not this");
+    });
+    const asked = await post("images person", [say("look twice")], { tools });
+    const messages = [
+      say("look twice"),
+      answer(null, asked.message),
+      { role: "tool", tool_call_id: ids(asked)[0], content: "done" },
+      say([part("Image(s) from tool result look odd, see mine:"), image]),
+    ];
+    expect(await content("images person", messages, { tools })).toContain(
+      "You said: Image(s) from tool result look odd",
+    );
+  });
+});
+
+describe("an answer that the client has begun", () => {
+  test.each([["begun"], [null]])("is continued, and nothing of it is repeated (%p)", async (user) => {
+    world.mock.on(/Once upon a[\s\S]*Continue it|last message is not finished/, function* () {
+      yield text(" time there was");
+      yield text(" a fox.");
+    });
+    const messages = [say("Tell me a story."), answer("Once upon a")];
+    expect(await content(user, messages)).toBe(" time there was a fox.");
+    expect(newest().shown).toContain("Once upon a");
+    expect(newest().shown).toContain("Continue it from exactly where it stops");
+    world.mock.on(/Once upon a[\s\S]*Continue it|last message is not finished/, function* () {
+      yield text("Once upon");
+      yield text(" a hill.");
+    });
+    expect(await content(user, messages)).toBe(" hill.");
+    const chunks = await world.server.openai.chat.completions.create({
+      model: "synthesis-claude-bridge",
+      stream: true,
+      messages: messages as never,
+      ...(user === null ? {} : { user }),
+    });
+    let streamed = "";
+    for await (const chunk of chunks) streamed += chunk.choices[0]?.delta.content ?? "";
+    expect(streamed).toBe(" hill.");
+  });
+
+  test("may be JSON", async () => {
+    world.mock.on(/last message is not finished/, function* ({ shown }) {
+      yield text(shown.includes("again") ? '{"n": 2}' : "1}");
+    });
+    const more = { response_format: { type: "json_object" } };
+    expect(await content(null, [say("Give n."), answer('{"n": ')], more)).toBe("1}");
+    expect(await content(null, [say("Give n again."), answer('{"n": ')], more)).toBe("2}");
+  });
+
+  test("leaves its conversation as it was: the message is told once, and what follows is no edit", async () => {
+    await content("begun later", [say("first of all")]);
+    const history = [say("first of all"), answer("You said: first of all"), say("second thing")];
+    await content("begun later", [...history, answer("The second")]);
+    expect(newest().asked).toContain("second thing");
+    await content("begun later", [...history, answer("The second thing is")]);
+    // Claude has the message: only the new state of its answer is told.
+    expect(newest().asked).not.toContain("\nsecond thing");
+    await content("begun later", [...history, answer("The second thing is blue."), say("third thing")]);
+    expect(newest().asked).toMatch(/^<channel [^>]*>\nthird thing\n<\/channel>/);
+    expect(newest().shown.split("\nsecond thing")).toHaveLength(2);
+  });
+});
+
+describe("a request without words", () => {
+  test.each([["quiet"], [null]])("asks to begin, or says that the message was empty (%p)", async (user) => {
+    const rules = { role: "system", content: "Greet people." };
+    world.mock.on(/There is no message yet/, function* () {
+      yield text("Hello!");
+    });
+    world.mock.on(/The message was empty/, function* () {
+      yield text("Say something.");
+    });
+    expect(await content(user, [rules])).toBe("Hello!");
+    expect(newest().shown).toContain("Greet people.");
+    const empty = ["", null, [], " \n", [part("")]];
+    const history: object[] = [rules, answer("Hello!")];
+    for (const one of empty) {
+      expect(await content(user, [...history, say(one)])).toBe("Say something.");
+      history.push(say(one), answer("Say something."));
+    }
+    expect(await content(user, [...history, say("here I am")])).toBe("You said: here I am");
+    if (user !== null) expect(newest().asked).toMatch(/^<channel [^>]*>\nhere I am\n<\/channel>/);
+  });
+
+  test("is refused when it has no messages at all", async () => {
+    const response = await world.server.post({ model: "synthesis-claude-bridge", user: "none", messages: [] });
+    expect(response.status).toBe(400);
+  });
+});
+
+test("a history keeps who spoke, what was refused, and what tools were given", async () => {
+  const history = [
+    say("find it", { name: "Ada" }),
+    answer("", { tool_calls: [{ id: "1", function: { name: "find", arguments: { what: "it" } } }] }),
+    { role: "tool", tool_call_id: "1", content: "found" },
+    answer(null, { refusal: "I cannot open it." }),
+    say("why?", { name: "Bob" }),
+    answer(null, { function_call: { name: "explain", arguments: '{"deep":true}' } }),
+    { role: "function", name: "explain", content: "locked" },
+    answer([{ type: "refusal", refusal: "It is locked." }]),
+    say("ok", { name: "Ada" }),
+  ];
+  expect(await content("told", history)).toContain("Ada: ok");
+  expect(newest().asked).toContain(
+    [
+      "User (Ada): find it",
+      'Assistant: [called find with {"what":"it"}]',
+      "Tool result (find): found",
+      "Assistant: I cannot open it.",
+      "User (Bob): why?",
+      'Assistant: [called explain with {"deep":true}]',
+      "Tool result (explain): locked",
+      "Assistant: It is locked.",
+    ].join("\n\n"),
+  );
+});
+
+describe("functions of the older API", () => {
+  const functions = [{ name: "weather", description: "The weather", parameters: { type: "object", properties: {} } }];
+
+  test("are tools, called one by one in that API's form", async () => {
+    world.mock.on(/what weather/, function* ({ toolResults }) {
+      if (toolResults.length > 0) return yield text(`It is ${toolResults.map(({ content }) => content).join(", ")}.`);
+      yield toolUse(`${PREFIX}weather`, { city: "Rome" });
+      yield toolUse(`${PREFIX}weather`, { city: "Oslo" });
+    });
+    const history: object[] = [say("what weather")];
+    const cities: unknown[] = [];
+    for (const found of ["warm", "cold"]) {
+      const { message, finish_reason: finish } = await post("functions", history, { functions, function_call: "auto" });
+      expect([finish, message.content, message.function_call?.name, message.tool_calls]).toEqual([
+        "function_call",
+        null,
+        "weather",
+        undefined,
+      ]);
+      cities.push(JSON.parse(message.function_call?.arguments ?? "null").city);
+      history.push(answer(null, { function_call: message.function_call }), {
+        role: "function",
+        name: "weather",
+        content: found,
+      });
+    }
+    expect(cities).toEqual(["Rome", "Oslo"]);
+    const last = await post("functions", history, { functions });
+    expect(last.finish_reason).toBe("stop");
+    expect(last.message.content).toMatch(/^It is (warm, cold|cold, warm)\.$/);
+  });
+
+  test("are streamed in that API's form, and not used when the request says so", async () => {
+    world.mock.on(/weather now/, function* ({ body }) {
+      const isOffered = body.tools?.some(({ name }) => name === `${PREFIX}weather`);
+      yield isOffered ? toolUse(`${PREFIX}weather`, {}) : text("none offered");
+    });
+    const runner = world.server.openai.chat.completions.stream({
+      model: "synthesis-claude-bridge",
+      user: "functions streamed",
+      messages: [{ role: "user", content: "weather now" }],
+      functions,
+    });
+    const choice = (await runner.finalChatCompletion()).choices[0];
+    expect([choice?.finish_reason, choice?.message.function_call]).toEqual([
+      "function_call" as never,
+      { name: "weather", arguments: "{}" },
+    ]);
+    expect(await content("functions none", [say("weather now")], { functions, function_call: "none" })).toBe(
+      "none offered",
+    );
+  });
+});
+
+describe("files", () => {
+  const notes = { type: "input_file", filename: "notes.md", file_data: Buffer.from("# Plan\nfly").toString("base64") };
+  const report = {
+    type: "file",
+    file: { filename: 'my "report".pdf', file_data: `data:application/pdf;base64,${PDF}` },
+  };
+
+  test("are given to claude as files that it can read", async () => {
+    let paths: string[] = [];
+    world.mock.on(/read both/, function* ({ asked, toolResults, body }) {
+      paths = [...asked.matchAll(/file_\d="([^"]+)"/g)].map(([, path = ""]) => path);
+      if (toolResults.length === 0) yield* paths.map((file_path) => toolUse("Read", { file_path }));
+      else {
+        const all = JSON.stringify(body.messages);
+        yield text(`${all.includes(PDF)} ${all.includes("# Plan")}`);
+      }
+    });
+    expect(await content("files", [say([part("read both"), report, notes, image])])).toBe("true true");
+    expect(paths.map((path) => path.split(".").at(-1))).toEqual(["pdf", "md"]);
+    expect(paths.map((path) => statSync(path).mode & 0o777)).toEqual([0o600, 0o600]);
+    const tag = /^<channel [^\n]*>/.exec(newest().asked)?.[0];
+    expect(tag).toContain('file_1_name="my _report_.pdf"');
+    expect(tag).toContain('file_2_name="notes.md"');
+    expect(tag).toContain("image_1=");
+    // A file alone is a message, too.
+    expect(await content("files alone", [say([report])])).toBe("You said: (See the file.)");
+    expect(await content("files alone", [say([report]), answer("I see"), say("more")])).toBe("You said: more");
+  });
+
+  test("are shown as they are without a conversation, and named in a history", async () => {
+    await content(null, [say([part("sum up"), report, notes])]);
+    const [message] = newest().body.messages;
+    expect(message?.content).toMatchObject([
+      { text: "sum up" },
+      { type: "document", title: "my _report_.pdf", source: { media_type: "application/pdf", data: PDF } },
+      { text: '<file name="notes.md">\n# Plan\nfly\n</file>' },
+    ]);
+    await content("files past", [say([part("sum up"), report]), answer("It is short."), say("more")]);
+    expect(newest().asked).toContain("User: sum up\n[file my _report_.pdf]");
+  });
+
+  test("of a tool are in its result: text as text, a PDF as a file", async () => {
+    world.mock.on(/fetch them/, function* ({ toolResults }) {
+      if (toolResults.length === 0) yield toolUse(`${PREFIX}fetch`, {});
+      else yield text(toolResults[0]?.content ?? "");
+    });
+    const asked = await post("files of a tool", [say("fetch them")], { tools: [tool("fetch")] });
+    const result = { role: "tool", tool_call_id: ids(asked)[0], content: [part("two files"), report, notes] };
+    const said = await content("files of a tool", [say("fetch them"), answer(null, asked.message), result]);
+    expect(said).toContain("two files\n[file notes.md]\n# Plan\nfly");
+    const path = /\[The file my _report_\.pdf is in (\S+\.pdf)\]/.exec(said ?? "")?.[1] ?? "";
+    expect(readFileSync(path).toString("base64")).toBe(PDF);
+  });
+
+  test("are refused when their bytes are elsewhere", async () => {
+    for (const file of [{ file_id: "file-1" }, { file_data: "https://example.com/a.pdf" }]) {
+      for (const user of ["files refused", undefined]) {
+        const response = await world.server.post({ user, messages: [say([{ type: "file", file }])] });
+        expect(response.status).toBe(400);
+        expect(await response.json()).toMatchObject({ error: { param: "messages[0].content[0]" } });
+      }
+    }
+  });
+});
