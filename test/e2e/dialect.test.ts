@@ -374,7 +374,9 @@ describe("files", () => {
     expect(tag).toContain("image_1=");
     // A file alone is a message, too.
     expect(await content("files alone", [say([report])])).toBe("You said: (See the file.)");
-    expect(await content("files alone", [say([report]), answer("I see"), say("more")])).toBe("You said: more");
+    expect(await content("files alone", [say([report]), answer("You said: (See the file.)"), say("more")])).toBe(
+      "You said: more",
+    );
   });
 
   test("are shown as they are without a conversation, and named in a history", async () => {
