@@ -2,13 +2,13 @@
  * claude's own record of a session, a JSONL file: exact texts and token figures of a turn. A row is
  * written for every content block, and rows of one message carry the same `message.id` and `usage`.
  */
-import { closeSync, existsSync, fstatSync, openSync, readSync, rmSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import type { Usage } from "../openai/chunks.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { channelMessageId } from "../wire/hooks.ts";
+import { callWith, type ModelCall } from "./turn-usage.ts";
 import { watchChanges } from "./watch.ts";
 
 /**
@@ -20,7 +20,8 @@ const WAIT_MS = 3_000;
 export interface TurnRecord {
   /** The text of each assistant message, in order; messages without text are left out. */
   readonly texts: readonly string[];
-  readonly usage: Usage;
+  /** Oldest first; those of subagents, which have files of their own, are the last. */
+  readonly calls: readonly ModelCall[];
 }
 
 const row = z.discriminatedUnion("type", [
@@ -37,12 +38,14 @@ const row = z.discriminatedUnion("type", [
     isApiErrorMessage: z.boolean().optional(),
     message: z.looseObject({
       id: z.string(),
+      model: z.string().optional(),
       content: z.array(
         z.looseObject({
           type: z.string(),
           text: z.string().optional(),
           id: z.string().optional(),
           name: z.string().optional(),
+          input: z.unknown().optional(),
         }),
       ),
       usage: z.looseObject({
@@ -93,24 +96,56 @@ const promptOf = (row: Row): string | null =>
 export function findTurn(jsonl: string, messageId: string): TurnRecord | null {
   let complete = false;
   const texts = new Map<string, string>();
-  const usages = new Map<string, Usage>();
-  for (const row of rowsOfTurn(jsonl, messageId)) {
-    if (row.type === "system") complete ||= row.subtype === "turn_duration";
+  const rows = [...rowsOfTurn(jsonl, messageId)];
+  for (const row of rows) {
+    complete ||= isTurnEnd(row);
     if (row.type !== "assistant" || row.isSidechain || row.isApiErrorMessage) continue;
-    const { id, content, usage } = row.message;
+    const { id, content } = row.message;
     const text = content.map((block) => (block.type === "text" ? (block.text ?? "") : "")).join("");
     texts.set(id, (texts.get(id) ?? "") + text);
-    const cached = usage.cache_read_input_tokens ?? 0;
-    const input = usage.input_tokens + cached + (usage.cache_creation_input_tokens ?? 0);
-    usages.set(id, { input, cached, output: usage.output_tokens });
   }
   if (!complete) return null;
-  const sum = (field: keyof Usage) => [...usages.values()].reduce((total, usage) => total + usage[field], 0);
-  return {
-    texts: [...texts.values()].filter((text) => text !== ""),
-    usage: { input: sum("input"), cached: sum("cached"), output: sum("output") },
-  };
+  return { texts: [...texts.values()].filter((text) => text !== ""), calls: modelCalls(rows) };
 }
+
+const isTurnEnd = (row: Row): boolean => row.type === "system" && row.subtype === "turn_duration";
+
+/** The model that claude names in messages of its own, for example about a failed request. They cost nothing. */
+const SYNTHETIC = "<synthetic>";
+
+function modelCalls(rows: Iterable<Row>): ModelCall[] {
+  const calls = new Map<string, ModelCall>();
+  for (const row of rows) {
+    if (row.type !== "assistant" || row.isApiErrorMessage || row.message.model === SYNTHETIC) continue;
+    const { id, content, usage } = row.message;
+    const cached = usage.cache_read_input_tokens ?? 0;
+    const input = usage.input_tokens + cached + (usage.cache_creation_input_tokens ?? 0);
+    const toolUses = content.filter(({ type }) => type === "tool_use");
+    calls.set(id, {
+      // Each row of a message has its usage; the last one is complete.
+      usage: { input, cached, output: usage.output_tokens },
+      toolUses: [...(calls.get(id)?.toolUses ?? []), ...toolUses],
+      isSubagent: row.isSidechain === true,
+    });
+  }
+  return [...calls.values()];
+}
+
+/**
+ * The model calls of a turn that need not be complete.
+ * @param end the tool use up to which they are wanted, as in `AnswerSpan`
+ * @returns null while the call with this tool use, or for null the end of the turn, is not in `jsonl`
+ */
+export function findModelCalls(jsonl: string, messageId: string, end: string | null): readonly ModelCall[] | null {
+  const rows = [...rowsOfTurn(jsonl, messageId)];
+  const calls = modelCalls(rows);
+  const isThere = end === null ? rows.some((row) => isTurnEnd(row) || isBreak(row)) : callWith(calls, end) >= 0;
+  return isThere ? calls : null;
+}
+
+/** The last row of a turn that has failed or was interrupted. */
+const isBreak = (row: Row): boolean =>
+  row.type === "assistant" ? row.isApiErrorMessage === true : row.type === "user" && isInterruption(row);
 
 /**
  * The ids of all calls of a client's tools in the message that has this one. claude records a message when it is complete.
@@ -132,11 +167,14 @@ export function findCalls(jsonl: string, messageId: string, callId: string): rea
 /** Whether claude has recorded that this turn was interrupted. */
 export function findInterruption(jsonl: string, messageId: string): true | null {
   for (const row of rowsOfTurn(jsonl, messageId)) {
-    // A text block of a row of its own; words in a message or a tool's result are not at this place.
-    if (row.type === "user" && interruption.safeParse(row.message.content).success) return true;
+    if (row.type === "user" && isInterruption(row)) return true;
   }
   return null;
 }
+
+/** A text block of a row of its own; words in a message or a tool's result are not at this place. */
+const isInterruption = ({ message }: Row & { type: "user" }): boolean =>
+  interruption.safeParse(message.content).success;
 
 const interruption = z.tuple([
   z.looseObject({ type: z.literal("text"), text: z.string().startsWith("[Request interrupted by user") }),
@@ -146,7 +184,46 @@ const interruption = z.tuple([
 export async function readTurn(path: string, messageId: string, offset: number): Promise<TurnRecord | null> {
   const find = (jsonl: string) => findTurn(jsonl, messageId);
   // Where it is there at once, no timer is left to run for seconds.
-  return look(path, offset, find) ?? follow(path, offset, find, AbortSignal.timeout(WAIT_MS));
+  const found = look(path, offset, find) ?? (await follow(path, offset, find, AbortSignal.timeout(WAIT_MS)));
+  return found && { ...found, calls: [...found.calls, ...subagentCalls(path, messageId, offset)] };
+}
+
+/**
+ * `findModelCalls` as soon as claude has recorded them, with those of subagents.
+ * @param ms how long they are waited for; 0 for not at all
+ * @returns after that time what there is of a turn that has ended, and null for an answer within a turn
+ */
+export async function readModelCalls(
+  path: string,
+  messageId: string,
+  offset: number,
+  end: string | null,
+  ms: number,
+): Promise<readonly ModelCall[] | null> {
+  const find = (jsonl: string) => findModelCalls(jsonl, messageId, end);
+  const found = look(path, offset, find) ?? (ms > 0 ? await follow(path, offset, find, AbortSignal.timeout(ms)) : null);
+  const calls =
+    found ?? (end === null ? look(path, offset, (jsonl) => modelCalls(rowsOfTurn(jsonl, messageId))) : null);
+  return calls && [...calls, ...subagentCalls(path, messageId, offset)];
+}
+
+/** A subagent's first row begins with the prompt for which it was started. */
+const FIRST_PROMPT_BYTES = 1024;
+
+/** The model calls of the subagents that worked for a turn. claude records each in a file of its own. */
+function subagentCalls(path: string, messageId: string, offset: number): ModelCall[] {
+  const folder = join(path.replace(/\.jsonl$/, ""), "subagents");
+  if (!existsSync(folder)) return [];
+  const promptId = findPrompt(path, messageId, offset);
+  if (promptId === null) return [];
+  const files = readdirSync(folder).filter((name) => name.startsWith("agent-") && name.endsWith(".jsonl"));
+  return files.flatMap((name) => {
+    const file = join(folder, name);
+    // Those of earlier turns are not read to their end: there may be many, and long ones.
+    if (!readFrom(file, 0, FIRST_PROMPT_BYTES)?.includes(`"promptId":"${promptId}"`)) return [];
+    const rows = (readFrom(file, 0) ?? "").split("\n").map((line) => row.safeParse(parseLine(line)));
+    return modelCalls(rows.flatMap(({ data }) => data ?? [])).map((call) => ({ ...call, isSubagent: true }));
+  });
 }
 
 /** `findCalls` as soon as claude has recorded them, or null when `signal` ends the wait. */
@@ -196,8 +273,11 @@ function look<T>(path: string, offset: number, find: (jsonl: string) => T | null
   return jsonl === null ? null : find(jsonl);
 }
 
-/** The text of `path` from `offset` (bytes) on; null while there is no such file. One turn's rows are few. */
-function readFrom(path: string, offset: number): string | null {
+/**
+ * The text of `path` from `offset` (bytes) on, at most `most` bytes; null while there is no such file. One turn's rows
+ * are few.
+ */
+function readFrom(path: string, offset: number, most = Number.POSITIVE_INFINITY): string | null {
   let file: number;
   try {
     file = openSync(path, "r");
@@ -206,7 +286,7 @@ function readFrom(path: string, offset: number): string | null {
     throw error;
   }
   try {
-    const bytes = Buffer.allocUnsafe(Math.max(fstatSync(file).size - offset, 0));
+    const bytes = Buffer.allocUnsafe(Math.min(Math.max(fstatSync(file).size - offset, 0), most));
     return bytes.toString("utf8", 0, readSync(file, bytes, 0, bytes.length, offset));
   } finally {
     closeSync(file);

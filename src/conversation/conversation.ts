@@ -8,6 +8,7 @@ import { launchHash } from "../claude/launch.ts";
 import type { Pool } from "../claude/pool.ts";
 import type { ClaudeEvent, ClaudeProcess, PermissionHook } from "../claude/process.ts";
 import { readTurn } from "../claude/transcript.ts";
+import { answerUsage } from "../claude/turn-usage.ts";
 import type { Effort } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import { readFiles } from "../openai/files.ts";
@@ -429,7 +430,8 @@ export class Conversation {
     reply.open("warm");
     reply.put({ type: "text", text: found.texts.join("\n\n") || NO_ANSWER });
     reply.put({ type: "finish" });
-    reply.put({ type: "usage", usage: found.usage });
+    const usage = answerUsage(found.calls, { after: null, end: null });
+    if (usage) reply.put({ type: "usage", usage });
     reply.close();
     return true;
   }

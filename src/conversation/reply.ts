@@ -104,13 +104,18 @@ export class Reply {
     this.#more.resolve();
   }
 
-  /** The last word. Before `open` it is the error of the whole request. */
+  /** Ends the answer with an error. Before `open` it is the error of the whole request. */
   fail(error: unknown): void {
+    this.report(error);
+    this.close();
+  }
+
+  /** As `fail`, but the token figures may still follow. */
+  report(error: unknown): void {
     const known = error instanceof ApiError ? error : (storeError(error) ?? unexpected());
     this.error ??= known;
     if (!this.#opened) this.#opening.reject(known);
     this.put({ type: "error", error: known });
-    this.close();
   }
 
   close(): void {

@@ -4,7 +4,15 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { ClaudeEvent, ClaudeProcess, Exit } from "../claude/process.ts";
-import { findPrompt, readCalls, readInterruption, readTurn, type TurnRecord } from "../claude/transcript.ts";
+import {
+  findPrompt,
+  readCalls,
+  readInterruption,
+  readModelCalls,
+  readTurn,
+  type TurnRecord,
+} from "../claude/transcript.ts";
+import { type AnswerSpan, answerUsage, FINAL_REPLY, type ModelCall, totalUsage } from "../claude/turn-usage.ts";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import { callIdOf } from "../openai/tools.ts";
@@ -36,8 +44,10 @@ const LOST_STOP_MS = 3_000;
 const RECORD_MS = 10_000;
 /** How long claude may take to take up the results of a turn that is given up. */
 const TAKE_UP_MS = 1_000;
-/** How long a client that has its answer waits for the token figures. */
+/** How long a client that has its answer waits for the token figures, when Claude has not come to its end. */
 const FIGURES_MS = 500;
+/** No tool use has this id: the model calls of the answer that it ends cannot be told from those of the next. */
+const UNKNOWN_TOOL_USE = "unknown";
 
 /** What is sent to Claude, and what is noted of it to recognise it later. */
 interface Message extends Pick<SentTurn, "prints" | "hadHistory" | "dropped" | "volatile"> {
@@ -103,6 +113,10 @@ export class TurnRun {
   #startedAt = 0;
   #firstTextAt: number | null = null;
   #reading = false;
+  /** The newest tool use that is not a subagent's, by claude's id. */
+  #newestToolUse: string | null = null;
+  /** The tool use with which the answer before ended. */
+  #answeredUpTo: string | null = null;
   readonly #interruption: Interruption;
   /** When claude was sent the message, had it, or was told to stop. */
   #worked = markWork(0);
@@ -348,8 +362,7 @@ export class TurnRun {
     // Without a reason the signal makes an exception, which costs more than all of this.
     if (state.phase !== "running" && state.phase !== "parked" && state.phase !== "answered") this.#ending.abort("over");
     this.#armDeadline();
-    // The client has its answer. The figures are not known before claude is done, and that may take long.
-    if (state.phase === "answered") setTimeout(() => this.#reply.close(), FIGURES_MS);
+    if (state.phase === "answered") this.#endAnswer(FINAL_REPLY);
     if (state.phase === "failed" || state.phase === "interrupted" || state.phase === "done") this.#end(state.phase);
   }
 
@@ -368,23 +381,26 @@ export class TurnRun {
       case "calls": {
         const calls = output.calls.map((call) => ({ ...call, id: callIdOf(call.id) }));
         log.info("calls put to the client", { session: sessionKey, turn: this.id, calls: calls.length });
-        this.#park({ type: "calls", calls });
+        // A subagent's calls are in no message of Claude's own: the tool that runs the subagent is.
+        const own = output.calls.find(({ id }) => !this.#ofSubagents.has(id))?.id;
+        this.#park({ type: "calls", calls }, own ?? this.#newestToolUse);
         break;
       }
       case "parked":
-        this.#park({ type: "finish" });
+        this.#park({ type: "finish" }, this.#newestToolUse);
         break;
       case "result":
         process.tools.answer(output.id, output.result.content, output.result.isError);
         break;
       case "usage":
-        turns.usage(this.id, output.usage);
         reply.put(output);
         break;
       case "error":
         log.warning("turn failed: {code}", { session: sessionKey, turn: this.id, code: output.error.code });
         this.#error = output.error;
-        reply.fail(output.error);
+        reply.report(output.error);
+        // The turn that has failed ends now, with its token figures. An interruption may take seconds.
+        if (this.#phase !== "failed") reply.close();
         break;
       case "interrupt":
         this.#noteWork();
@@ -413,14 +429,49 @@ export class TurnRun {
     else this.#free.resolve();
   }
 
-  /** Ends the client's answer with `last`; the turn waits for its next request. */
-  #park(last: ReplyPart): void {
+  /**
+   * Ends the client's answer with `last`; the turn waits for its next request.
+   * @param toolUse for which it waits, by claude's id; null when that is not known
+   */
+  #park(last: ReplyPart, toolUse: string | null): void {
     this.#parkedAt = performance.now();
     // Its answer is complete: that it leaves is to be expected.
     this.#reply.left.removeEventListener("abort", this.#leave);
     this.#reply.put(last);
-    this.#reply.close();
+    this.#endAnswer(toolUse ?? UNKNOWN_TOOL_USE);
     this.#deps.onParked();
+  }
+
+  /** The answer is complete, but its turn goes on. @param toolUse with which it ends */
+  #endAnswer(toolUse: string): void {
+    void this.#sendUsage(this.#reply, { after: this.#answeredUpTo, end: toolUse });
+    this.#answeredUpTo = toolUse;
+  }
+
+  /** Sends the token figures of an answer, and closes it. */
+  async #sendUsage(reply: Reply, span: AnswerSpan): Promise<void> {
+    const calls = await this.#readModelCalls(span.end, FIGURES_MS);
+    const usage = calls && answerUsage(calls, span);
+    if (usage) reply.put({ type: "usage", usage });
+    reply.close();
+  }
+
+  /** The model calls that claude has recorded, as `readModelCalls` has them; what they cost is written down. */
+  async #readModelCalls(end: string | null, ms: number): Promise<readonly ModelCall[] | null> {
+    try {
+      const path = this.#transcript ?? (await this.#deps.findTranscript());
+      const calls = path && (await readModelCalls(path, this.id, this.#deps.transcriptAt, end, ms));
+      if (calls) this.#noteCost(calls);
+      return calls || null;
+    } catch (error) {
+      this.#noteUnreadable(error);
+      return null;
+    }
+  }
+
+  #noteCost(calls: readonly ModelCall[]): void {
+    const total = totalUsage(calls);
+    if (total) this.#deps.turns.usage(this.id, total);
   }
 
   #noteProgress(hook: HookBody): void {
@@ -433,6 +484,7 @@ export class TurnRun {
     if (hook.hook_event_name !== "PreToolUse" || hook.tool_use_id === undefined) return;
     this.#transcript = hook.transcript_path;
     if (hook.agent_id !== undefined) this.#ofSubagents.add(hook.tool_use_id);
+    else if (this.isPrompt(hook.prompt_id)) this.#newestToolUse = hook.tool_use_id;
   }
 
   /** Sends calls on when all have come that claude makes together. */
@@ -473,7 +525,11 @@ export class TurnRun {
       // What was streamed has to do.
       this.#noteUnreadable(error);
     }
-    this.#reduce({ type: "transcript", texts: record?.texts ?? null, usage: record?.usage ?? null });
+    if (record) this.#noteCost(record.calls);
+    // What claude does after its final reply belongs to no answer.
+    const isOpen = this.#answeredUpTo !== FINAL_REPLY;
+    const usage = record && isOpen ? answerUsage(record.calls, { after: this.#answeredUpTo, end: null }) : null;
+    this.#reduce({ type: "transcript", texts: record?.texts ?? null, usage });
     this.#close();
   }
 
@@ -498,8 +554,16 @@ export class TurnRun {
       turn: this.id,
       ms: Math.round(performance.now() - this.#startedAt),
     });
-    // A turn that is done without `Stop` has no transcript to wait for.
-    if (state !== "done" || !this.#reading) this.#close();
+    if (state !== "done" || !this.#reading) void this.#endUnread();
+  }
+
+  /** Ends a turn whose record is not read for its text: only its token figures are of use. */
+  async #endUnread(): Promise<void> {
+    const isGone = this.#deps.process.state === "gone";
+    const calls = this.#state.taken ? await this.#readModelCalls(null, isGone ? 0 : FIGURES_MS) : null;
+    const usage = calls && answerUsage(calls, { after: this.#answeredUpTo, end: null });
+    if (usage && this.#phase === "failed") this.#reply.put({ type: "usage", usage });
+    this.#close();
   }
 
   #close(): void {

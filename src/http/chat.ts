@@ -152,8 +152,10 @@ function streamReply(
       await write(answer.role());
       for await (const parts of reply) {
         const events = parts.flatMap((part) => event(part) ?? []);
-        // The figures come later; who did not ask for them need not wait.
-        const over = !includeUsage && parts.some(({ type }) => type === "finish");
+        // The figures come later; a client that did not ask for them need not wait, nor one that has an error.
+        const over = parts.some(
+          ({ type }) => type === "error" || (!includeUsage && (type === "finish" || type === "calls")),
+        );
         if (over) events.push("[DONE]");
         if (events.length > 0) await write(...events);
         if (over) return;

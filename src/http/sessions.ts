@@ -67,8 +67,12 @@ export function sessionsDoor({ conversations, sessions, turns }: SessionsDeps): 
     })
     .get("/:key", (c) => {
       const row = known(c.req.param("key"));
+      const total = turns.total(row.key);
       return c.json({
         ...shown(row),
+        tokens_in: total?.input ?? null,
+        tokens_out: total?.output ?? null,
+        tokens_cached: total?.cached ?? null,
         last_turns: turns.latest(row.key, TURNS_SHOWN).map(shownTurn),
         past_sessions: sessions.past(row.key).map(shownPast),
       });

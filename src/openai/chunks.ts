@@ -5,7 +5,7 @@ import type { ToolCall } from "./tools.ts";
 /** The model that stands for claude's own default. */
 export const MODEL = "synthesis-claude-bridge";
 
-/** Tokens of one turn, as claude's transcript has them. */
+/** Tokens, as claude's transcript has them: of one answer, or the sum of a turn's model calls. */
 export interface Usage {
   /** All input tokens, read from the cache or not. */
   readonly input: number;

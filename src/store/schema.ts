@@ -87,6 +87,7 @@ export const turns = sqliteTable(
     firstTextAt: integer("first_text_at"),
     endedAt: integer("ended_at"),
     errorCode: text("error_code"),
+    /** The sum of its model calls, those of subagents included; of `tokens_in`, `tokens_cached` were read from the cache. */
     tokensIn: integer("tokens_in"),
     tokensOut: integer("tokens_out"),
     tokensCached: integer("tokens_cached"),

@@ -4,7 +4,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
-import { and, desc, eq, inArray, isNotNull, or, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, isNotNull, or, sql, sum } from "drizzle-orm";
 import type { Usage } from "../openai/chunks.ts";
 import type { Store } from "./database.ts";
 import { sessions, type TurnRow, turns } from "./schema.ts";
@@ -69,8 +69,10 @@ export interface Turns {
   /** claude has received it; its conversation counts it. */
   receive(id: string, session: string, at: number, promptId: string | null): void;
   ended(id: string, end: TurnEnd): void;
-  /** The tokens it took, which are known a little later. */
-  usage(id: string, usage: Usage): void;
+  /** The tokens that all its model calls took so far. They become known while it runs, and a little after its end. */
+  usage(id: string, total: Usage): void;
+  /** The tokens that the turns of a conversation took; null when those of no turn are known. */
+  total(session: string): Usage | null;
   /** Writes down now what has been gathered. When that fails it is kept, and written with what comes next or later. */
   flush(): void;
   /** Marks what a dead server left in the middle; how many there were. */
@@ -190,6 +192,16 @@ export function turnsIn({ database }: Store): Turns {
     ended: (id, { state, at, firstTextAt, errorCode, exchanges }) =>
       gather(id, { state, endedAt: at, firstTextAt, errorCode, exchanges }),
     usage: (id, { input, output, cached }) => gather(id, { tokensIn: input, tokensOut: output, tokensCached: cached }),
+    total: (session) => {
+      flush();
+      const row = database
+        .select({ input: sum(turns.tokensIn), cached: sum(turns.tokensCached), output: sum(turns.tokensOut) })
+        .from(turns)
+        .where(eq(turns.session, session))
+        .get();
+      if (!row || row.input === null) return null;
+      return { input: Number(row.input), cached: Number(row.cached), output: Number(row.output) };
+    },
     flush,
     markLost: (at) =>
       database

@@ -1,6 +1,7 @@
 /** A turn's exact texts and figures, read from claude's transcript. */
 import { describe, expect, test } from "bun:test";
-import { findCalls, findInterruption, findTurn } from "../../src/claude/transcript.ts";
+import { findCalls, findInterruption, findModelCalls, findTurn } from "../../src/claude/transcript.ts";
+import { answerUsage, totalUsage } from "../../src/claude/turn-usage.ts";
 
 const prompt = (id: string) => ({
   type: "user",
@@ -59,7 +60,9 @@ describe("a turn", () => {
       prompt("after"),
       block("m3", words("new")),
     );
-    expect(findTurn(jsonl, "mine")).toEqual({ texts: ["ok", "ab"], usage: { input: 30, cached: 6, output: 10 } });
+    const record = findTurn(jsonl, "mine");
+    expect(record?.texts).toEqual(["ok", "ab"]);
+    expect(totalUsage(record?.calls ?? [])).toEqual({ input: 30, cached: 6, output: 10 });
   });
 
   const incomplete: [what: string, jsonl: string][] = [
@@ -81,6 +84,121 @@ describe("a turn", () => {
       end,
     );
     expect(findTurn(jsonl, "mine")?.texts).toEqual(["x"]);
+  });
+});
+
+describe("the tokens", () => {
+  const tool = (id: string, name = "Bash") => ({ type: "tool_use", id, name, input: {} });
+  const reply = (final?: boolean) => ({
+    type: "tool_use",
+    id: `reply ${final}`,
+    name: "mcp__plugin_synthesis_chat__reply",
+    input: { content: "x", ...(final === undefined ? {} : { final }) },
+  });
+  /** A row of a call with this number: its input is 100 times that, of which 10 times that is cached. */
+  const call = (number: number, content: object, output = number, more: object = {}) => ({
+    type: "assistant",
+    message: {
+      id: `m${number}`,
+      content: [content],
+      usage: { input_tokens: 90 * number, output_tokens: output, cache_read_input_tokens: 10 * number },
+    },
+    ...more,
+  });
+  const error = { ...call(0, words("API Error")), isApiErrorMessage: true };
+  const synthetic = { type: "assistant", message: { ...call(0, words("No response")).message, model: "<synthetic>" } };
+  const interrupted = { type: "user", message: { content: [{ type: "text", text: "[Request interrupted by user]" }] } };
+  const of = (number: number, output: number) => ({ input: 100 * number, cached: 10 * number, output });
+
+  const cases: [what: string, rows: object[], after: string | null, end: string | null, answer: object | null][] = [
+    [
+      "of an answer are its last call's input and all its output",
+      [call(1, tool("a")), call(2, tool("b")), call(3, words("x")), end],
+      null,
+      null,
+      of(3, 6),
+    ],
+    ["of a message are in its last row", [call(1, words("x"), 1), call(1, words("y"), 7), end], null, null, of(1, 7)],
+    [
+      "of a subagent do not fill the context",
+      [call(1, tool("a")), call(9, words("x"), 9, { isSidechain: true }), end],
+      null,
+      null,
+      of(1, 1),
+    ],
+    ["of a failed request are none", [call(1, tool("a")), error], null, null, of(1, 1)],
+    ["of a message of claude's own are none", [call(1, words("x")), synthetic, end], null, null, of(1, 1)],
+    [
+      "of an interrupted turn are those so far",
+      [call(1, tool("a")), call(2, words("x"), 1), interrupted],
+      null,
+      null,
+      of(2, 2),
+    ],
+    [
+      "of an answer end with the tool use it ends with",
+      [call(1, tool("a")), call(2, tool("b")), call(3, words("x"))],
+      null,
+      "b",
+      of(2, 3),
+    ],
+    [
+      "of the next answer begin behind it",
+      [call(1, tool("a")), call(2, tool("b")), call(3, words("x")), end],
+      "b",
+      null,
+      of(3, 3),
+    ],
+    ["of an answer between two", [call(1, tool("a")), call(2, tool("b")), call(3, tool("c"))], "a", "c", of(3, 5)],
+    [
+      "of an answer with calls of a message that was answered before",
+      [call(1, tool("a")), call(1, tool("b"))],
+      "a",
+      "b",
+      of(1, 0),
+    ],
+    [
+      "of an answer behind an unknown tool use cannot be told",
+      [call(1, tool("a")), call(2, words("x")), end],
+      "z",
+      null,
+      null,
+    ],
+    [
+      "of an answer end with its final reply",
+      [call(1, reply(false)), call(2, reply()), call(3, words("x"))],
+      null,
+      "final reply",
+      of(2, 3),
+    ],
+    [
+      "of an answer end with a reply that says it is final",
+      [call(1, reply(true)), call(2, words("x"))],
+      null,
+      "final reply",
+      of(1, 1),
+    ],
+  ];
+  test.each(cases)("%s", (_what, rows, after, last, answer) => {
+    const calls = findModelCalls(lines(prompt("mine"), ...rows, prompt("next"), call(5, words("new"))), "mine", last);
+    expect(answerUsage(calls ?? [], { after, end: last })).toEqual(answer as never);
+  });
+
+  const missing: [what: string, rows: object[], end: string | null][] = [
+    ["the tool use that ends the answer is not there", [call(1, tool("a"))], "b"],
+    ["the end of the turn is not there", [call(1, words("x"))], null],
+    ["only a reply on the way is there", [call(1, reply(false))], "final reply"],
+    ["nothing is there", [], null],
+  ];
+  test.each(missing)("are waited for while %s", (_what, rows, last) => {
+    expect(findModelCalls(lines(prompt("mine"), ...rows), "mine", last)).toBeNull();
+  });
+
+  test("in all are the sum of every call, subagents' included; none are not zero", () => {
+    const rows = [call(1, tool("a")), call(2, words("x"), 2, { isSidechain: true }), error, call(3, words("x")), end];
+    expect(totalUsage(findTurn(lines(prompt("mine"), ...rows), "mine")?.calls ?? [])).toEqual(of(6, 6));
+    expect(totalUsage([])).toBeNull();
+    expect(answerUsage([], { after: null, end: null })).toBeNull();
   });
 });
 

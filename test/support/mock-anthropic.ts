@@ -11,11 +11,21 @@ export type Step =
   | { type: "text"; text: string }
   | { type: "thinking"; thinking: string }
   | { type: "tool_use"; name: string; input: Record<string, unknown> }
+  /** What this answer costs; the first step of its script. */
+  | { type: "usage"; usage: Partial<ModelUsage> }
   | { type: "error"; status: number; error: string; message: string; headers?: Record<string, string> };
+
+interface ModelUsage {
+  readonly input_tokens: number;
+  readonly cache_read_input_tokens: number;
+  readonly cache_creation_input_tokens: number;
+  readonly output_tokens: number;
+}
 
 export const text = (value: string): Step => ({ type: "text", text: value });
 export const thinking = (value: string): Step => ({ type: "thinking", thinking: value });
 export const toolUse = (name: string, input: Record<string, unknown>): Step => ({ type: "tool_use", name, input });
+export const usage = (figures: Partial<ModelUsage>): Step => ({ type: "usage", usage: figures });
 export const apiError = (status: number, error: string, message: string, headers?: Record<string, string>): Step => ({
   type: "error",
   status,
@@ -67,7 +77,7 @@ export interface MockAnthropic {
   stop(): Promise<void>;
 }
 
-/** What every answer costs on the way in; on the way out a token is a step of the script. */
+/** What an answer costs on the way in when its script does not say; on the way out a token is a step of the script. */
 export const INPUT_USAGE = { input_tokens: 100, cache_read_input_tokens: 40, cache_creation_input_tokens: 2 };
 
 /** What the model says when no rule matches. */
@@ -140,7 +150,12 @@ async function respond(
     end("complete");
     return Response.json({ type: "error", error: { type: error, message } }, { status, headers: headers ?? {} });
   }
-  if (request.body.stream !== true) return wholeMessage(request, step, iterator, end);
+  let figures: Partial<ModelUsage> = {};
+  if (!step.done && step.value.type === "usage") {
+    figures = step.value.usage;
+    step = await iterator.next();
+  }
+  if (request.body.stream !== true) return wholeMessage(request, step, iterator, figures, end);
   const stream = new ReadableStream({
     async start(controller) {
       const encoder = new TextEncoder();
@@ -175,7 +190,7 @@ async function respond(
           content: [],
           stop_reason: null,
           stop_sequence: null,
-          usage: { ...INPUT_USAGE, output_tokens: 1 },
+          usage: { ...INPUT_USAGE, ...figures, output_tokens: 1 },
         },
       } as { type: string });
       for (; !step.done && !signal.aborted; step = await iterator.next()) {
@@ -193,7 +208,7 @@ async function respond(
           delta({ type: "input_json_delta", partial_json: JSON.stringify(value.input) });
           closeBlock();
           stopReason = "tool_use";
-        } else {
+        } else if (value.type === "error") {
           send({ type: "error", error: { type: value.error, message: value.message } } as { type: string });
           break;
         }
@@ -202,7 +217,7 @@ async function respond(
       send({
         type: "message_delta",
         delta: { stop_reason: stopReason, stop_sequence: null },
-        usage: { output_tokens: outputTokens },
+        usage: { output_tokens: figures.output_tokens ?? outputTokens },
       } as { type: string });
       send({ type: "message_stop" });
       end(signal.aborted ? "aborted" : "complete");
@@ -217,6 +232,7 @@ async function wholeMessage(
   request: ModelRequest,
   first: IteratorResult<Step>,
   iterator: AsyncIterator<Step> | Iterator<Step>,
+  figures: Partial<ModelUsage>,
   end: (how: "complete") => void,
 ): Promise<Response> {
   const content: object[] = [];
@@ -228,7 +244,7 @@ async function wholeMessage(
     else if (value.type === "thinking") content.push({ type: "thinking", thinking: value.thinking, signature: "c2ln" });
     else if (value.type === "tool_use") {
       content.push({ type: "tool_use", id: `toolu_${crypto.randomUUID()}`, name: value.name, input: value.input });
-    } else {
+    } else if (value.type === "error") {
       end("complete");
       const { status, error, message } = value;
       return Response.json({ type: "error", error: { type: error, message } }, { status });
@@ -243,7 +259,7 @@ async function wholeMessage(
     content,
     stop_reason: "end_turn",
     stop_sequence: null,
-    usage: { ...INPUT_USAGE, output_tokens: outputTokens },
+    usage: { ...INPUT_USAGE, output_tokens: outputTokens, ...figures },
   });
 }
 
