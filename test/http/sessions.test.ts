@@ -116,7 +116,7 @@ describe("what is shown", () => {
     };
     expect(list).toEqual({ object: "list", data: [session, { ...session, key: "user:one" }] });
     const one = await json(await control(at("user:one")));
-    expect(one).toMatchObject({ key: "user:one", past_sessions: [] });
+    expect(one).toMatchObject({ key: "user:one", past_sessions: [], tokens_in: 4, tokens_out: 1, tokens_cached: 1 });
     expect(one.last_turns).toEqual([
       expect.objectContaining({ state: "done", tokens_in: 4, tokens_out: 1, claude_session: one.claude_session }),
     ]);

@@ -138,16 +138,17 @@ test.each(settings)("with SYNTHESIS_CLIENT_TOOLS=%s", async (setting, tools, cal
   if (called.length === 0) expect(content).toBe("You said: ✗The tool none is no longer offered.");
 });
 
-test("a stream ends with the calls, and says so", async () => {
+test("a stream ends with the calls, says so, and has their tokens", async () => {
   await using world = await createWorld({ standIn: true });
   const response = await world.server.post(
     ask("call 2", { user: "me", ...TOOLS, stream_options: { include_usage: true } }),
   );
   const all = await Array.fromAsync(events(response));
   expect(all.at(-1)).toBe("[DONE]");
-  expect(all.slice(-3, -1)).toMatchObject([
+  expect(all.slice(-4, -1)).toMatchObject([
     { choices: [{ delta: { tool_calls: [{ index: 0, type: "function" }, { index: 1 }] }, finish_reason: null }] },
     { choices: [{ delta: {}, finish_reason: "tool_calls" }] },
+    { choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 } },
   ]);
   await Array.fromAsync(texts(await world.server.post(ask("hello", { user: "me" }))));
 });
