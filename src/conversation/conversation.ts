@@ -29,6 +29,7 @@ import { type Progress, progressOf } from "./progress.ts";
 import { Questions, USER_SPOKE } from "./questions.ts";
 import { ConversationRecord, type RecordDeps } from "./record.ts";
 import type { Reply, Temperature } from "./reply.ts";
+import { isRetry, type RequestFingerprint, requestFingerprint } from "./request-retry.ts";
 import { isAnswerTo, partResults, type SaveFile, toolResults } from "./results.ts";
 import { NO_ANSWER, type ToolResults } from "./turn.ts";
 import { TurnRun } from "./turn-run.ts";
@@ -100,6 +101,8 @@ export class Conversation {
   #sentAt = 0;
   #serving: Request | null = null;
   #run: TurnRun | null = null;
+  /** Of the request that the turn that runs has answered last, or is answering. */
+  #lastRequest: RequestFingerprint | null = null;
   /** Results are on their way to the turn that runs. */
   #joining = false;
   /** What the client last wanted known with a message. */
@@ -140,8 +143,10 @@ export class Conversation {
     return this.#process !== null;
   }
 
-  /** Whether a request brings what the turn that runs waits for: then it goes past the queue. */
-  awaits({ input, sender }: Pick<Request, "input" | "sender">): boolean {
+  /** Whether a request has to do with what the turn that runs waits for: then it goes past the queue. */
+  awaits(request: Omit<Request, "reply">): boolean {
+    if (this.#hasLostAnswer(request)) return true;
+    const { input, sender } = request;
     const { asked } = this.#questions;
     if (asked) return readVerdict(input, sender, asked) !== null;
     return this.#awaited ? isAnswerTo(input, this.#awaited) : false;
@@ -161,7 +166,8 @@ export class Conversation {
 
   ask(request: Request): void {
     const { asked } = this.#questions;
-    if (this.#run && asked) this.#askAsked(this.#run, asked, request);
+    if (this.#run && this.#hasLostAnswer(request)) this.#repeat(this.#run, request.reply);
+    else if (this.#run && asked) this.#askAsked(this.#run, asked, request);
     else if (this.#run && this.#awaited) this.#askParked(this.#run, this.#awaited, request);
     else this.#enqueue(request);
   }
@@ -169,6 +175,24 @@ export class Conversation {
   /** The calls whose results the turn that runs waits for; null when it does not, or they are being brought. */
   get #awaited(): readonly string[] | null {
     return this.#joining ? null : (this.#run?.awaited ?? null);
+  }
+
+  /** Whether a request is the one after whose answer the turn waits, sent again: the client has not got that answer. */
+  #hasLostAnswer(request: Omit<Request, "reply">): boolean {
+    return this.#awaited !== null && this.#lastRequest !== null && isRetry(request, this.#lastRequest);
+  }
+
+  #repeat(run: TurnRun, reply: Reply): void {
+    reply.open("warm");
+    run.repeat(reply);
+  }
+
+  /** The turn waits for its client. A retry that has come before the answer was complete gets the same one. */
+  #answerRetries(run: TurnRun): void {
+    for (const request of this.#queue.filter((one) => this.#hasLostAnswer(one))) {
+      this.#withdraw(request);
+      this.#repeat(run, request.reply);
+    }
   }
 
   /**
@@ -199,6 +223,7 @@ export class Conversation {
     const behavior = readVerdict(input, sender, asked);
     if (behavior) {
       reply.open("warm");
+      this.#lastRequest = requestFingerprint(request);
       run.goOn(reply, input.newPrints);
       this.#deps.permissions.answer(id, { behavior, way: "chat", by: sender });
     } else {
@@ -213,8 +238,10 @@ export class Conversation {
     this.#joining = true;
     await this.#process?.tools.offer(request.offer.catalogue);
     this.#joining = false;
-    if (run.awaited) run.resume(request.reply, results);
-    else if (this.#refused) request.reply.fail(this.#refused);
+    if (run.awaited) {
+      this.#lastRequest = requestFingerprint(request);
+      run.resume(request.reply, results);
+    } else if (this.#refused) request.reply.fail(this.#refused);
     // It has ended meanwhile: its results are told to claude like those of any call that is over.
     else this.#enqueue(request);
   }
@@ -397,6 +424,7 @@ export class Conversation {
       isParallel: offer.isParallel,
       onParked: () => {
         if (this.#refused) run.interrupt(this.#refused);
+        else this.#answerRetries(run);
       },
       transcriptAt,
       progress: this.#progress,
@@ -409,6 +437,7 @@ export class Conversation {
       throw new ApiError("message_not_received", "The connection to Claude Code was lost. Try again.", null, 1);
     }
     this.#run = run;
+    this.#lastRequest = requestFingerprint(request);
     this.#sentAt = performance.now();
     this.#runs.add(run);
     void run.over.then(() => this.#runs.delete(run));
@@ -416,6 +445,7 @@ export class Conversation {
     for (const { reply } of this.#queue) reply.open("warm");
     await run.freed;
     this.#run = null;
+    this.#lastRequest = null;
     if (run.delivered) await this.#record.add(run.delivered, text, this.#process === null);
     return run.error;
   }

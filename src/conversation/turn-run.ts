@@ -14,6 +14,7 @@ import {
 } from "../claude/transcript.ts";
 import { type AnswerSpan, answerUsage, FINAL_REPLY, type ModelCall, totalUsage } from "../claude/turn-usage.ts";
 import type { Config } from "../config/schema.ts";
+import type { Usage } from "../openai/chunks.ts";
 import { ApiError } from "../openai/errors.ts";
 import { callIdOf } from "../openai/tools.ts";
 import type { Exchange } from "../store/schema.ts";
@@ -117,6 +118,8 @@ export class TurnRun {
   #newestToolUse: string | null = null;
   /** The tool use with which the answer before ended. */
   #answeredUpTo: string | null = null;
+  /** The answer after which the turn waits for its client, in case that loses it; null when it does not wait. */
+  #lastAnswer: { readonly text: string; readonly last: ReplyPart; readonly usage: Promise<Usage | null> } | null = null;
   readonly #interruption: Interruption;
   /** When claude was sent the message, had it, or was told to stop. */
   #worked = markWork(0);
@@ -174,6 +177,20 @@ export class TurnRun {
   goOn(reply: Reply, prints: readonly string[]): void {
     this.#exchanges.push({ users: prints, replies: [] });
     this.resume(reply, new Map());
+  }
+
+  /** Gives the answer after which the turn waits once more. The turn waits on. */
+  repeat(reply: Reply): void {
+    if (this.#lastAnswer === null) {
+      reply.close();
+      return;
+    }
+    const { text, last, usage } = this.#lastAnswer;
+    log.info("answer given once more", { session: this.#deps.sessionKey, turn: this.id });
+    reply.sent = true;
+    if (text !== "") reply.put({ type: "text", text });
+    reply.put(last);
+    void closeWith(reply, usage);
   }
 
   /** Ends a turn that waits for the client. @param why what claude is told of calls that have no result */
@@ -356,13 +373,14 @@ export class TurnRun {
     if (isGathering(state) && !this.#isGathering) void this.#gather();
     if (state.phase === before) return;
     if (before === "parked") {
+      this.#lastAnswer = null;
       this.#unparked.resolve();
       this.#unparked = Promise.withResolvers();
     }
     // Without a reason the signal makes an exception, which costs more than all of this.
     if (state.phase !== "running" && state.phase !== "parked" && state.phase !== "answered") this.#ending.abort("over");
     this.#armDeadline();
-    if (state.phase === "answered") this.#endAnswer(FINAL_REPLY);
+    if (state.phase === "answered") void this.#endAnswer(FINAL_REPLY);
     if (state.phase === "failed" || state.phase === "interrupted" || state.phase === "done") this.#end(state.phase);
   }
 
@@ -438,22 +456,26 @@ export class TurnRun {
     // Its answer is complete: that it leaves is to be expected.
     this.#reply.left.removeEventListener("abort", this.#leave);
     this.#reply.put(last);
-    this.#endAnswer(toolUse ?? UNKNOWN_TOOL_USE);
+    const { text } = this.#reply;
+    this.#lastAnswer = { text, last, usage: this.#endAnswer(toolUse ?? UNKNOWN_TOOL_USE) };
     this.#deps.onParked();
   }
 
-  /** The answer is complete, but its turn goes on. @param toolUse with which it ends */
-  #endAnswer(toolUse: string): void {
-    void this.#sendUsage(this.#reply, { after: this.#answeredUpTo, end: toolUse });
+  /**
+   * The answer is complete, but its turn goes on.
+   * @param toolUse with which it ends
+   * @returns its tokens
+   */
+  #endAnswer(toolUse: string): Promise<Usage | null> {
+    const usage = this.#answerUsage({ after: this.#answeredUpTo, end: toolUse });
     this.#answeredUpTo = toolUse;
+    void closeWith(this.#reply, usage);
+    return usage;
   }
 
-  /** Sends the token figures of an answer, and closes it. */
-  async #sendUsage(reply: Reply, span: AnswerSpan): Promise<void> {
+  async #answerUsage(span: AnswerSpan): Promise<Usage | null> {
     const calls = await this.#readModelCalls(span.end, FIGURES_MS);
-    const usage = calls && answerUsage(calls, span);
-    if (usage) reply.put({ type: "usage", usage });
-    reply.close();
+    return calls && answerUsage(calls, span);
   }
 
   /** The model calls that claude has recorded, as `readModelCalls` has them; what they cost is written down. */
@@ -686,4 +708,11 @@ export class TurnRun {
     if (this.#hasGoneIdle) this.#reduce({ type: "idle" });
     else if (this.#interruption.insist()) this.#armDeadline();
   }
+}
+
+/** Closes an answer that is complete, with its token figures when they are known. */
+async function closeWith(reply: Reply, usage: Promise<Usage | null>): Promise<void> {
+  const known = await usage;
+  if (known) reply.put({ type: "usage", usage: known });
+  reply.close();
 }

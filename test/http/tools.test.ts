@@ -152,3 +152,17 @@ test("a stream ends with the calls, says so, and has their tokens", async () => 
   ]);
   await Array.fromAsync(texts(await world.server.post(ask("hello", { user: "me" }))));
 });
+
+test("tokens that claude records too late are left out of an answer, and are not the next one's", async () => {
+  await using world = await createWorld({ standIn: true });
+  const post = async (body: object) =>
+    (await (await world.server.post({ ...body, stream: false })).json()) as {
+      choices: { message: { tool_calls?: Answer["calls"] } }[];
+      usage?: object;
+    };
+  const asked = await post(ask("call 1 unrecorded", { user: "me", ...TOOLS }));
+  const calls = asked.choices[0]?.message.tool_calls ?? [];
+  expect([calls.length, "usage" in asked]).toEqual([1, false]);
+  const answer = await post(bring("me", calls, "A"));
+  expect(answer.usage).toMatchObject({ prompt_tokens: 4, completion_tokens: 1 });
+});

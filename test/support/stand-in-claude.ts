@@ -7,8 +7,9 @@
  * recorded the message and not said so, `forget` when it has said so and not recorded it, `deaf` is never received,
  * `deaf once` only when it is sent again, `hang` is received and worked on until Escape, `hang <n>` for n ms at most,
  * `grow <n>` takes n MB of memory from then on, `call <n>` calls a tool it is offered n times, together, and says the
- * results, `call <n> late` also reads its keys late, `draw <n>` writes n lines on its terminal, `stay` outlives SIGTERM,
- * and `stay ended` does so once it has said that its session has ended; all but the first few are echoed, as anything
+ * results, `call <n> late` also reads its keys late, `call <n> unrecorded` records the calls when it has their results,
+ * `draw <n>` writes n lines on its terminal, `stay` outlives SIGTERM, and `stay ended` does so once it has said that its
+ * session has ended; all but the first few are echoed, as anything
  * else is. Like claude it draws its screen anew when its terminal changes its size. Where STAND_IN_ORDERS is an address,
  * it asks there instead, and its plugin comes back when its socket drops.
  */
@@ -105,7 +106,7 @@ let offered: string | undefined;
 const results = new Map<string, PromiseWithResolvers<string>>();
 
 /** As claude does: a hook for each, its record of the message, the calls, and a hook when one is over. */
-async function callTools(count: number, prompt_id: string): Promise<string> {
+async function callTools(count: number, prompt_id: string, isRecordedLate: boolean): Promise<string> {
   const name = offered ?? "none";
   const tool_name = `mcp__plugin_synthesis_chat__${name}`;
   const ids = Array.from({ length: count }, () => `toolu_${crypto.randomUUID().replaceAll("-", "")}`);
@@ -113,7 +114,12 @@ async function callTools(count: number, prompt_id: string): Promise<string> {
     ids.map((tool_use_id) => hook({ hook_event_name: "PreToolUse", prompt_id, tool_name, tool_use_id })),
   );
   const content = ids.map((id) => ({ type: "tool_use", id, name: tool_name }));
-  row({ type: "assistant", message: { id: `calls ${ids[0]}`, content, usage: { input_tokens: 1, output_tokens: 1 } } });
+  const record = () =>
+    row({
+      type: "assistant",
+      message: { id: `calls ${ids[0]}`, content, usage: { input_tokens: 1, output_tokens: 1 } },
+    });
+  if (!isRecordedLate) record();
   const all = ids.map((id, index) => {
     const result = Promise.withResolvers<string>();
     results.set(id, result);
@@ -123,7 +129,9 @@ async function callTools(count: number, prompt_id: string): Promise<string> {
       return text;
     });
   });
-  return (await Promise.all(all)).join("|");
+  const given = (await Promise.all(all)).join("|");
+  if (isRecordedLate) record();
+  return given;
 }
 
 async function turn(content: string, messageId: string, again: boolean): Promise<void> {
@@ -151,7 +159,7 @@ async function turn(content: string, messageId: string, again: boolean): Promise
   const calls = Number(/^call (\d+)/.exec(command)?.[1] ?? 0);
   if (calls > 0) {
     keyMs = command.endsWith("late") ? 200 : 0;
-    const outcome = await Promise.race([callTools(calls, prompt_id), pressed.promise]);
+    const outcome = await Promise.race([callTools(calls, prompt_id, command.endsWith("unrecorded")), pressed.promise]);
     if (outcome === undefined) return interrupted("[Request interrupted by user for tool use]");
     content = outcome;
   }
