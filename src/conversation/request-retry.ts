@@ -1,9 +1,9 @@
 /**
  * Recognises a request that a client sends again because the answer to it was lost. Equality decides: the same new
- * messages in the same order, behind the same history. Whoever says the same words again behind an answer has that
- * answer in the history.
+ * messages in the same order, behind the same history. A person who says the same words again has the answer to the
+ * first ones in the history.
  *
- * Pure: two requests give whether the second is the first one sent again.
+ * Pure: takes two requests and says whether the second is the first one sent again.
  */
 import { plainId } from "../openai/tools.ts";
 import { quotations } from "../openclaw/retry.ts";
@@ -11,14 +11,14 @@ import type { Request } from "./conversation.ts";
 import { fingerprint } from "./fingerprint.ts";
 import type { NewMessage } from "./input.ts";
 
-type ReadRequest = Pick<Request, "input" | "traceId" | "model" | "effort" | "offer">;
+type ReadRequest = Pick<Request, "input" | "traceId" | "model" | "effort" | "offer" | "sender">;
 
 export interface RequestFingerprint {
   /** Of the new messages, without what OpenClaw adds to a retry. */
   readonly messages: readonly string[];
   /** Of the users' words among them. */
   readonly words: ReadonlySet<string>;
-  /** Of the history, the model, the effort and the tools. */
+  /** Of the history, the sender, the model, the effort and the tools. */
   readonly context: bigint;
   readonly traceId: string | null;
 }
@@ -40,7 +40,7 @@ export function isRetry(request: ReadRequest, first: RequestFingerprint): boolea
   return isSame && contextFingerprint(request) === first.context;
 }
 
-/** OpenClaw keeps its trace for a run and the retries of it. A quotation in another run stands before new words. */
+/** OpenClaw keeps its trace for a run and the retries of it. In another run, new words of the person's stand behind a quotation. */
 const isSameRun = ({ traceId }: ReadRequest, first: RequestFingerprint): boolean =>
   traceId !== null && traceId === first.traceId;
 
@@ -68,8 +68,9 @@ const messageFingerprints = (messages: readonly NewMessage[]): readonly string[]
     return message.kind === "continue" ? [] : [`user ${message.print}`];
   });
 
-function contextFingerprint({ input, model, effort, offer }: ReadRequest): bigint {
+function contextFingerprint({ input, sender, model, effort, offer }: ReadRequest): bigint {
   const parts = [
+    sender ?? "",
     model ?? "",
     effort ?? "",
     JSON.stringify([...offer.catalogue.keys()].sort()),

@@ -23,15 +23,17 @@ const config = defaults(pathsFor("/home/me/.synthesis"));
 interface More {
   readonly trace?: string | null;
   readonly model?: string;
+  readonly sender?: string;
   readonly tools?: readonly string[];
 }
-const read = (request: ChatRequest, headers: Headers, { trace = "t", model }: More) => {
+const read = (request: ChatRequest, headers: Headers, { trace = "t", model, sender }: More) => {
   const openclaw = readOpenClaw(request, headers);
   return {
     input: readInput(request, openclaw),
     traceId: trace,
     model: model ?? null,
     effort: null,
+    sender: sender ?? null,
     offer: offerOf(request, openclaw, config),
   };
 };
@@ -100,8 +102,9 @@ describe("of any client", () => {
     expect(isRetry(plain(again), requestFingerprint(plain(first)))).toBe(false);
   });
 
-  test("no retry: what is asked of another model, or with other tools", () => {
+  test("no retry: from another sender, of another model, or with other tools", () => {
     const first = requestFingerprint(plain([user("go")]));
+    expect(isRetry(plain([user("go")], { sender: "bob" }), first)).toBe(false);
     expect(isRetry(plain([user("go")], { model: "opus" }), first)).toBe(false);
     expect(isRetry(plain([user("go")], { tools: ["b"] }), first)).toBe(false);
   });

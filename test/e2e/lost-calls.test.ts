@@ -107,7 +107,7 @@ describe.each([{ stream: true }, { stream: false }])("with stream: $stream", ({ 
     expect(requestsFor(new RegExp(name))).toBe(3);
   });
 
-  test("gets them when they are out, if it asks before", async () => {
+  test("gets the calls when they are out, if its retry comes before", async () => {
     const name = `early-${stream}`;
     const gate = Promise.withResolvers<void>();
     world.mock.on(new RegExp(name), async function* (request) {
@@ -170,7 +170,7 @@ describe("a retry is a turn of its own", () => {
   });
 });
 
-test("OpenClaw's retries, which tell claude to go on, get them too", async () => {
+test("OpenClaw's retries, which ask to go on, get the same calls", async () => {
   world.mock.on(/hold on/, function* (request) {
     if (request.toolResults.length > 0) yield text(`given ${given(request)}`);
     else yield* [text("Yes."), use("message")];
@@ -188,7 +188,7 @@ test("OpenClaw's retries, which tell claude to go on, get them too", async () =>
   expect(requestsFor(/hold on/)).toBe(2);
 });
 
-test("a question of claude's that was lost is asked again, and is no no", async () => {
+test("a retry gets a lost permission prompt again, which is not refused by it", async () => {
   const file = join(world.claude.workspace, "lost.txt");
   world.mock.on(/write it/, function* ({ toolResults }) {
     if (toolResults.length > 0) yield text("done");
