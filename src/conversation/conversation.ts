@@ -13,6 +13,7 @@ import type { Effort } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import { readFiles } from "../openai/files.ts";
 import { readPictures } from "../openai/pictures.ts";
+import type { ChatRequest } from "../openai/request.ts";
 import type { SessionRow } from "../store/schema.ts";
 import type { Verdict } from "../wire/hooks.ts";
 import { attachmentMeta } from "./attachments.ts";
@@ -30,6 +31,7 @@ import { Questions, USER_SPOKE } from "./questions.ts";
 import { ConversationRecord, type RecordDeps } from "./record.ts";
 import type { Reply, Temperature } from "./reply.ts";
 import { isRetry, type RequestFingerprint, requestFingerprint } from "./request-retry.ts";
+import { isAsideFrom, type RequestShape } from "./request-shape.ts";
 import { isAnswerTo, partResults, type SaveFile, toolResults } from "./results.ts";
 import { NO_ANSWER, type ToolResults } from "./turn.ts";
 import { TurnRun } from "./turn-run.ts";
@@ -61,6 +63,7 @@ export interface Request extends Question {
   readonly isDirect: boolean;
   /** OpenClaw's own id of the session. */
   readonly affinity: Affinity | null;
+  readonly shape: RequestShape;
 }
 
 export interface ConversationDeps extends RecordDeps {
@@ -107,6 +110,8 @@ export class Conversation {
   #joining = false;
   /** What the client last wanted known with a message. */
   #carried = "";
+  /** Of the newest request, to tell side requests from turns. */
+  #shape: RequestShape | null = null;
   /** Why nothing more is taken; null while it is. */
   #refused: ApiError | null = null;
   #process: ClaudeProcess | null = null;
@@ -164,7 +169,17 @@ export class Conversation {
     return this.#process?.state === "ready" ? "idle" : "cold";
   }
 
+  /**
+   * Whether a request that names this conversation is about it rather than a part of it, as a request for its title
+   * is. Not known of a conversation that has had no request since its claude was last ended.
+   */
+  isAside(request: ChatRequest): boolean {
+    const isBusy = this.#serving !== null || this.#queue.length > 0;
+    return this.#shape !== null && isAsideFrom(this.#shape, request, isBusy);
+  }
+
   ask(request: Request): void {
+    this.#shape = request.shape;
     const { asked } = this.#questions;
     if (this.#run && this.#hasLostAnswer(request)) this.#repeat(this.#run, request.reply);
     else if (this.#run && asked) this.#askAsked(this.#run, asked, request);

@@ -14,6 +14,7 @@ import type { Request } from "./conversation.ts";
 import { type Identity, newOneShot } from "./identity.ts";
 import { readInput } from "./input.ts";
 import { offerOf } from "./offer.ts";
+import { shapeOf } from "./request-shape.ts";
 import { workspaceFor } from "./workspace.ts";
 
 /** @throws ApiError (4xx) for what cannot be asked; nothing is begun by then but the workspace's folder */
@@ -42,6 +43,7 @@ export function readQuestion(
     effort: effortFor(request.reasoning_effort),
     systemPrompt: stable,
     affinity,
+    shape: shapeOf(request),
     // Of what OpenClaw asks for itself nobody sees the answer.
     sender: openclaw?.side ? null : senderOf(headers),
     isDirect: isDirectChat(key),

@@ -1,11 +1,12 @@
 /** `POST /v1/chat/completions`: from a request to a reply, and from the reply to SSE or one JSON body. */
+import { getLogger } from "@logtape/logtape";
 import { type Context, Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Config } from "../config/schema.ts";
 import { withoutBegun } from "../conversation/continuation.ts";
 import type { Conversations } from "../conversation/conversations.ts";
-import { identify } from "../conversation/identity.ts";
+import { type Identity, identify } from "../conversation/identity.ts";
 import type { OneShots } from "../conversation/one-shots.ts";
 import { readOnce, readQuestion } from "../conversation/question.ts";
 import type { Reply, ReplyPart } from "../conversation/reply.ts";
@@ -13,13 +14,16 @@ import { type Completion, completion, MODEL, type Usage } from "../openai/chunks
 import { ApiError } from "../openai/errors.ts";
 import { begunAnswer } from "../openai/implied-request.ts";
 import { usesFunctions } from "../openai/legacy-functions.ts";
-import { chatRequest } from "../openai/request.ts";
+import { type ChatRequest, chatRequest } from "../openai/request.ts";
+import { findSideRequestForm } from "../openai/side-requests.ts";
 import { readStateless } from "../openai/stateless.ts";
 import type { ToolCall } from "../openai/tools.ts";
-import { readOpenClaw } from "../openclaw/request.ts";
+import { type OpenClawRequest, readOpenClaw } from "../openclaw/request.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { Env } from "./listen.ts";
 import { valid } from "./valid.ts";
+
+const log = getLogger(["synthesis", "chat"]);
 
 export interface ChatDeps {
   readonly config: Config;
@@ -45,12 +49,13 @@ export function chatDoor({ config, conversations, oneShots, sessions, nowhere }:
       const request = c.req.valid("json");
       const { headers } = c.req.raw;
       const openclaw = readOpenClaw(request, headers);
-      const identity = identify(request, headers, {
+      const named = identify(request, headers, {
         openclaw,
         identityHeader: config.identityHeader,
         identityFallback: config.identityFallback,
         aliasOf: sessions.withAffinity,
       });
+      const identity = named && isSideRequest(request, openclaw, named, conversations) ? null : named;
       const reply = identity
         ? conversations.ask(identity, readQuestion(request, headers, openclaw, identity, config))
         : config.oneShots === "interactive"
@@ -86,6 +91,23 @@ export function chatDoor({ config, conversations, oneShots, sessions, nowhere }:
         : wholeReply(c, parts, answer);
     },
   );
+}
+
+/**
+ * Whether a chat program asks something for itself beside the conversation that it names. OpenClaw's own requests
+ * have rules of their own.
+ */
+function isSideRequest(
+  request: ChatRequest,
+  openclaw: OpenClawRequest | null,
+  { key }: Identity,
+  conversations: Conversations,
+): boolean {
+  if (openclaw?.isAttempt || openclaw?.side) return false;
+  const form = findSideRequestForm(request);
+  if (form === null && !conversations.find(key)?.isAside(request)) return false;
+  log.info("a side request is answered apart", { session: key, client: form?.client, purpose: form?.purpose });
+  return true;
 }
 
 type Parts = AsyncIterable<readonly ReplyPart[]>;
