@@ -2,7 +2,8 @@
  * Recognises side requests of programs whose wording is not known, by how they differ from the conversation's turns.
  * Each of the differences alone occurs in ordinary turns, so all of them must be there together.
  */
-import { type ChatRequest, messageText, systemText } from "../openai/request.ts";
+import { type ChatMessage, type ChatRequest, messageText, systemText } from "../openai/request.ts";
+import { hasRetrievalTags } from "../openai/side-requests.ts";
 import { fingerprint } from "./fingerprint.ts";
 
 /** Enough of a message to recognise it where another request repeats or quotes it. In characters. */
@@ -12,6 +13,8 @@ const SHORTEST_QUOTE = 12;
 
 /** What of a turn request is remembered, so that later requests can be compared with it. */
 export interface RequestShape {
+  /** As the client names it; null for the default. */
+  readonly model: string | null;
   readonly hasTools: boolean;
   /** Fingerprint of the system prompt; null when there is none. */
   readonly system: string | null;
@@ -23,6 +26,7 @@ export function shapeOf(request: ChatRequest): RequestShape {
   const users = request.messages.filter(({ role }) => role === "user");
   const ends = users.length > 1 ? [users[0], users.at(-1)] : users;
   return {
+    model: request.model ?? null,
     hasTools: hasTools(request),
     system: systemOf(request),
     excerpts: ends
@@ -46,9 +50,15 @@ export function isAsideFrom(turn: RequestShape, request: ChatRequest, isBusy: bo
   if (!last || said.some(({ role }) => role !== "user")) return false;
   const system = systemOf(request);
   if (system === null || system === turn.system) return false;
+  const isKnown = (message: ChatMessage) => turn.excerpts.includes(excerptOf(messageText(message)));
+  // An instruction stands in front of the conversation's own message.
+  if (said.length > 1) return isKnown(last) && !isKnown(said[0] as ChatMessage);
+  // A program that asks two models side by side sends each the same message, with the model's own tools and prompt.
+  if ((request.model ?? null) !== turn.model) return false;
+  // A person may change tools and prompt and then send the message again, but not while its turn still runs.
+  if (isKnown(last)) return isBusy;
   const text = messageText(last);
-  // A person may change tools and prompt and then send the first message again; not while its turn still runs.
-  if (turn.excerpts.includes(excerptOf(text))) return said.length > 1 || isBusy;
+  if (hasRetrievalTags(text)) return false;
   return turn.excerpts.some((excerpt) => excerpt.length >= SHORTEST_QUOTE && text.includes(excerpt));
 }
 

@@ -262,13 +262,17 @@ function oneOf(...patterns: readonly TextPattern[]): TextPattern {
   return (text) => patterns.some((pattern) => pattern(text));
 }
 
+/** Whether a program has put what it found for a person's message around that message. */
+export function hasRetrievalTags(text: string): boolean {
+  return RETRIEVAL_TAGS.some((tag) => text.includes(tag));
+}
+
 /** Instructions, then the end of the chat between tags, and nothing behind it. */
 function isChatHistoryTask(text: string): boolean {
   const trimmed = text.trim();
   const heading = trimmed.indexOf(HISTORY_HEADING);
   if (!trimmed.startsWith(TASK) || heading < 0 || !trimmed.endsWith(HISTORY_END)) return false;
-  const instructions = trimmed.slice(0, heading);
-  if (RETRIEVAL_TAGS.some((tag) => instructions.includes(tag))) return false;
+  if (hasRetrievalTags(trimmed.slice(0, heading))) return false;
   const opening = trimmed.slice(heading + HISTORY_HEADING.length, heading + 200).trimStart();
   return opening.startsWith(HISTORY) && ROLE_LABEL.test(opening.slice(HISTORY.length).trimStart());
 }

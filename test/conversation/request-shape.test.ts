@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { isAsideFrom, shapeOf } from "../../src/conversation/request-shape.ts";
 import { chatRequest } from "../../src/openai/request.ts";
-import { agentTurn } from "../support/front-ends.ts";
+import { agentTurn, openWebUiRetrieval } from "../support/front-ends.ts";
 
 type Message = { role: string; content: unknown };
 const user = (content: unknown): Message => ({ role: "user", content });
@@ -44,8 +44,14 @@ describe("aside from a conversation is", () => {
     ],
   ];
   test.each(cases)("%s", (_what, turn, messages, isBusy) => {
-    expect(isAside(agentTurn(turn), { messages }, isBusy)).toBe(true);
+    const { model } = agentTurn(turn);
+    expect(isAside(agentTurn(turn), { model, messages }, isBusy)).toBe(true);
   });
+});
+
+test("an instruction and its first message are aside from it for a smaller model, too", () => {
+  const messages = [NAMER, user("Name this:"), user(OPENING)];
+  expect(isAside(agentTurn([user(OPENING)]), { model: "haiku", messages })).toBe(true);
 });
 
 describe("a turn remains", () => {
@@ -98,10 +104,28 @@ describe("a turn remains", () => {
       { messages: [NAMER, user("Name:"), user(OPENING)] },
       true,
     ],
+    [
+      "the message with what was found for it",
+      turn,
+      { messages: [NAMER, user(openWebUiRetrieval(OPENING, "In winter."))] },
+    ],
+    ["the message alone, to a second model", turn, { model: "haiku", messages: [NAMER, user(OPENING)] }, true],
+    [
+      "the message with what was found for it, to a second model",
+      turn,
+      { model: "haiku", messages: [NAMER, user(openWebUiRetrieval(OPENING, "In winter."))] },
+      true,
+    ],
+    [
+      "the message behind one that was not answered, to a second model",
+      agentTurn([user("Hello?"), user(OPENING)]),
+      { model: "haiku", messages: [NAMER, user("Hello?"), user(OPENING)] },
+      true,
+    ],
     ["only a system prompt", turn, { messages: [NAMER] }, true],
     ["an empty message", agentTurn([user("")]), { messages: [NAMER, user("Name:"), user("")] }, true],
   ];
   test.each(cases)("%s", (_what, before, body, isBusy = false) => {
-    expect(isAside(before, body, isBusy)).toBe(false);
+    expect(isAside(before, { model: agentTurn([]).model, ...body }, isBusy)).toBe(false);
   });
 });

@@ -1,7 +1,7 @@
 /** Requests as other chat programs send them, one builder a kind; the instructions in them are ours, the fixed texts theirs. */
 
 type Message = { role: string; content: unknown };
-export type Said = readonly [person: string, answer?: string];
+export type Said = readonly [person: string, answer?: string | undefined];
 
 const user = (content: unknown): Message => ({ role: "user", content });
 const system = (content: string): Message => ({ role: "system", content });
