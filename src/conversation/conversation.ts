@@ -31,7 +31,7 @@ import { Questions, USER_SPOKE } from "./questions.ts";
 import { ConversationRecord, type RecordDeps } from "./record.ts";
 import type { Reply, Temperature } from "./reply.ts";
 import { isRetry, type RequestFingerprint, requestFingerprint } from "./request-retry.ts";
-import { isAsideFrom, type RequestShape } from "./request-shape.ts";
+import { looksLikeSideRequest, type RequestShape } from "./request-shape.ts";
 import { isAnswerTo, partResults, type SaveFile, toolResults } from "./results.ts";
 import { NO_ANSWER, type ToolResults } from "./turn.ts";
 import { TurnRun } from "./turn-run.ts";
@@ -173,9 +173,9 @@ export class Conversation {
    * Whether a request that names this conversation is about it rather than a part of it, as a request for its title
    * is. Not known of a conversation that has had no request since its claude was last ended.
    */
-  isAside(request: ChatRequest): boolean {
+  isSideRequest(request: ChatRequest): boolean {
     const isBusy = this.#serving !== null || this.#queue.length > 0;
-    return this.#shape !== null && isAsideFrom(this.#shape, request, isBusy);
+    return this.#shape !== null && looksLikeSideRequest(this.#shape, request, isBusy);
   }
 
   ask(request: Request): void {

@@ -42,7 +42,7 @@ export function shapeOf(request: ChatRequest): RequestShape {
  * @param turn the newest request that was a turn of the conversation
  * @param isBusy whether a turn of the conversation runs or waits
  */
-export function isAsideFrom(turn: RequestShape, request: ChatRequest, isBusy: boolean): boolean {
+export function looksLikeSideRequest(turn: RequestShape, request: ChatRequest, isBusy: boolean): boolean {
   // Cheap, and enough for nearly all requests.
   if (!turn.hasTools || hasTools(request)) return false;
   const said = request.messages.filter(({ role }) => role !== "system" && role !== "developer");

@@ -105,7 +105,7 @@ function isSideRequest(
 ): boolean {
   if (openclaw?.isAttempt || openclaw?.side) return false;
   const form = findSideRequestForm(request);
-  if (form === null && !conversations.find(key)?.isAside(request)) return false;
+  if (form === null && !conversations.find(key)?.isSideRequest(request)) return false;
   log.info("a side request is answered apart", { session: key, client: form?.client, purpose: form?.purpose });
   return true;
 }

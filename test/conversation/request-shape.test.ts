@@ -1,6 +1,6 @@
 /** A side request of unknown wording is told from a turn by all its differences together, never by one of them. */
 import { describe, expect, test } from "bun:test";
-import { isAsideFrom, shapeOf } from "../../src/conversation/request-shape.ts";
+import { looksLikeSideRequest, shapeOf } from "../../src/conversation/request-shape.ts";
 import { chatRequest } from "../../src/openai/request.ts";
 import { agentTurn, openWebUiRetrieval } from "../support/front-ends.ts";
 
@@ -13,8 +13,8 @@ const OPENING = "Please prune the roses module";
 const LONG = `${"Please prune the roses module, file by file. ".repeat(20)}Begin with red ones.`;
 
 /** Whether a request is aside from a conversation whose newest turn was `turn`. */
-const isAside = (turn: object, body: object, isBusy = false) =>
-  isAsideFrom(shapeOf(chatRequest.parse(turn)), chatRequest.parse(body), isBusy);
+const isSideRequest = (turn: object, body: object, isBusy = false) =>
+  looksLikeSideRequest(shapeOf(chatRequest.parse(turn)), chatRequest.parse(body), isBusy);
 
 describe("aside from a conversation is", () => {
   const cases: [what: string, turn: Message[], messages: Message[], isBusy: boolean][] = [
@@ -45,13 +45,13 @@ describe("aside from a conversation is", () => {
   ];
   test.each(cases)("%s", (_what, turn, messages, isBusy) => {
     const { model } = agentTurn(turn);
-    expect(isAside(agentTurn(turn), { model, messages }, isBusy)).toBe(true);
+    expect(isSideRequest(agentTurn(turn), { model, messages }, isBusy)).toBe(true);
   });
 });
 
 test("an instruction and its first message are aside from it for a smaller model, too", () => {
   const messages = [NAMER, user("Name this:"), user(OPENING)];
-  expect(isAside(agentTurn([user(OPENING)]), { model: "haiku", messages })).toBe(true);
+  expect(isSideRequest(agentTurn([user(OPENING)]), { model: "haiku", messages })).toBe(true);
 });
 
 describe("a turn remains", () => {
@@ -126,6 +126,6 @@ describe("a turn remains", () => {
     ["an empty message", agentTurn([user("")]), { messages: [NAMER, user("Name:"), user("")] }, true],
   ];
   test.each(cases)("%s", (_what, before, body, isBusy = false) => {
-    expect(isAside(before, { model: agentTurn([]).model, ...body }, isBusy)).toBe(false);
+    expect(isSideRequest(before, { model: agentTurn([]).model, ...body }, isBusy)).toBe(false);
   });
 });
