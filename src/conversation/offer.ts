@@ -1,6 +1,5 @@
 /** Which of a request's tools its claude is offered, and what it is told of them. */
 import type { Config } from "../config/schema.ts";
-import { functionsAsTools } from "../openai/legacy-functions.ts";
 import type { ChatRequest } from "../openai/request.ts";
 import { type Catalogue, catalogueOf, choiceNote, toolsOf } from "../openai/tools.ts";
 import type { OpenClawRequest } from "../openclaw/request.ts";
@@ -21,7 +20,6 @@ export interface Offer {
 
 /** @param openclaw what OpenClaw says in it, null for another client */
 export function offerOf(request: ChatRequest, openclaw: OpenClawRequest | null, config: Config): Offer {
-  const asked = functionsAsTools(request);
   const [first = "auto", ...more] = config.clientTools;
   const patterns = [first, ...more].map((pattern) => new Bun.Glob(pattern));
   const isOffered = (name: string): boolean => {
@@ -32,8 +30,8 @@ export function offerOf(request: ChatRequest, openclaw: OpenClawRequest | null, 
     return patterns.some((pattern) => pattern.match(name));
   };
   const catalogue = catalogueOf(
-    toolsOf(asked).filter(({ name }) => isOffered(name)),
+    toolsOf(request).filter(({ name }) => isOffered(name)),
     { longest: LONGEST_NAME, reserved: config.reply === "tool" ? [REPLY_TOOL.name] : [] },
   );
-  return { catalogue, note: choiceNote(asked, catalogue), isParallel: asked.parallel_tool_calls !== false };
+  return { catalogue, note: choiceNote(request, catalogue), isParallel: request.parallel_tool_calls !== false };
 }

@@ -13,7 +13,7 @@ import type { Reply, ReplyPart } from "../conversation/reply.ts";
 import { type Completion, completion, MODEL, type Usage } from "../openai/chunks.ts";
 import { ApiError } from "../openai/errors.ts";
 import { begunAnswer } from "../openai/implied-request.ts";
-import { usesFunctions } from "../openai/legacy-functions.ts";
+import { functionsAsTools, usesFunctions } from "../openai/legacy-functions.ts";
 import { type ChatRequest, chatRequest } from "../openai/request.ts";
 import { findSideRequestForm } from "../openai/side-requests.ts";
 import { readStateless } from "../openai/stateless.ts";
@@ -46,7 +46,8 @@ export function chatDoor({ config, conversations, oneShots, sessions, nowhere }:
     },
     valid("json", chatRequest),
     async (c) => {
-      const request = c.req.valid("json");
+      const sent = c.req.valid("json");
+      const request = functionsAsTools(sent);
       const { headers } = c.req.raw;
       const openclaw = readOpenClaw(request, headers);
       const named = identify(request, headers, {
@@ -81,7 +82,7 @@ export function chatDoor({ config, conversations, oneShots, sessions, nowhere }:
       const parts = begun === null ? all : withoutBegun(all, begun);
       const includeUsage = request.stream_options?.include_usage === true;
       const created = Math.floor(Date.now() / 1000);
-      const answer = completion(created, request.model || MODEL, includeUsage, usesFunctions(request));
+      const answer = completion(created, request.model || MODEL, includeUsage, usesFunctions(sent));
       return request.stream === true
         ? streamReply(c, parts, answer, {
             includeUsage,
