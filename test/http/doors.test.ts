@@ -128,21 +128,6 @@ describe("every error has OpenAI's shape", () => {
       "invalid_request",
       "messages[0].role",
     ],
-    ["no user text", () => chat({ messages: [{ role: "system", content: "x" }] }), 400, "invalid_request", "messages"],
-    ["only blanks", () => chat(user(" \n ")), 400, "invalid_request", "messages"],
-    [
-      "nothing new",
-      () =>
-        chat({
-          messages: [
-            { role: "user", content: "x" },
-            { role: "assistant", content: "y" },
-          ],
-        }),
-      400,
-      "invalid_request",
-      "messages",
-    ],
     [
       "a part that is not text",
       () => chat(user([{ type: "text", text: "x" }, { type: "input_audio" }])),
