@@ -144,10 +144,14 @@ class OneShot {
       ({ how, said }) => {
         clearTimeout(this.#deadline);
         const begun = this.#process?.lastSignAt !== null;
+        // A signal comes from outside; one that ends by itself before it has begun does so again.
+        const retryAfter = how.startsWith("SIG") ? 1 : undefined;
         this.#fail(
           new ApiError(
             begun ? "claude_exited" : "claude_not_ready",
             `Claude Code ended without an answer (${how}). Ask again.${said ? ` It says: ${said}` : ""}`,
+            null,
+            begun ? undefined : retryAfter,
           ),
         );
         const state = reply.left.aborted ? "left" : (reply.error?.code ?? "done");

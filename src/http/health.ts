@@ -16,6 +16,5 @@ export const readyDoor = (conversations: Conversations) =>
   new Hono().get("/", (c) => {
     const refused = conversations.refusesNew();
     if (!refused) return c.json({ ready: true });
-    if (refused.retryAfter !== undefined) c.header("retry-after", `${refused.retryAfter}`);
-    return c.json({ ready: false, reason: refused.code }, 503);
+    return c.json({ ready: false, reason: refused.code }, 503, refused.headers);
   });

@@ -5,6 +5,16 @@
  * them: OpenClaw takes such an answer for a bad key and disables it for a minute, for everybody.
  */
 
+/**
+ * How a 503 ends. Waiting ends a full queue or an overload. Where only a person helps (a missing login, a missing
+ * program), a retry delays the error and changes nothing. Where both can be, the error says it with `retryAfter`.
+ */
+type Ending = "by waiting" | "by a person" | "by either";
+
+type Kind =
+  | readonly [status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429 | 500 | 502 | 504, type: string]
+  | readonly [status: 503, type: string, ends: Ending];
+
 const kinds = {
   invalid_json: [400, "invalid_request_error"],
   invalid_request: [400, "invalid_request_error"],
@@ -26,17 +36,20 @@ const kinds = {
   internal_error: [500, "server_error"],
   claude_failed: [502, "server_error"],
   claude_exited: [502, "server_error"],
-  shutting_down: [503, "server_error"],
-  overloaded: [503, "server_error"],
-  claude_not_found: [503, "server_error"],
-  claude_not_ready: [503, "server_error"],
-  claude_not_logged_in: [503, "server_error"],
-  channel_refused: [503, "server_error"],
-  session_in_use: [503, "server_error"],
-  message_not_received: [503, "server_error"],
-  database_unavailable: [503, "server_error"],
+  shutting_down: [503, "server_error", "by waiting"],
+  overloaded: [503, "server_error", "by waiting"],
+  claude_not_found: [503, "server_error", "by a person"],
+  claude_not_ready: [503, "server_error", "by either"],
+  claude_not_logged_in: [503, "server_error", "by a person"],
+  channel_refused: [503, "server_error", "by a person"],
+  session_in_use: [503, "server_error", "by waiting"],
+  message_not_received: [503, "server_error", "by waiting"],
+  database_unavailable: [503, "server_error", "by either"],
   turn_timeout: [504, "server_error"],
-} as const satisfies Record<string, readonly [number, string]>;
+} as const satisfies Record<string, Kind>;
+
+/** For an error that ends by waiting and does not say how long. */
+const USUAL_WAIT_SECONDS = 30;
 
 export type ErrorCode = keyof typeof kinds;
 
@@ -44,30 +57,43 @@ export class ApiError extends Error {
   override name = "ApiError";
   readonly status: (typeof kinds)[ErrorCode][0];
   readonly type: string;
+  /** Seconds after which the same request may succeed; undefined when that is unknown, or when waiting does not help. */
+  readonly retryAfter: number | undefined;
 
   /**
    * @param message one or two sentences for the person who reads it: what happened and what to do
    * @param param the field of the request that is at fault
-   * @param retryAfter seconds after which the same request may succeed
+   * @param retryAfter seconds after which the same request may succeed; dropped where only a person can help
    */
   constructor(
     readonly code: ErrorCode,
     message: string,
     readonly param: string | null = null,
-    readonly retryAfter?: number,
+    retryAfter?: number,
   ) {
     super(message);
-    [this.status, this.type] = kinds[code];
+    const [status, type, ends]: Kind = kinds[code];
+    this.status = status as (typeof kinds)[ErrorCode][0];
+    this.type = type;
+    const wait = retryAfter ?? (ends === "by waiting" ? USUAL_WAIT_SECONDS : undefined);
+    this.retryAfter = ends === "by a person" ? undefined : wait;
   }
 
   get body() {
     return { error: { message: this.message, type: this.type, param: this.param, code: this.code } };
   }
 
+  /** What a client needs besides the body. */
+  get headers(): Record<string, string> {
+    if (this.retryAfter !== undefined) return { "retry-after": `${this.retryAfter}` };
+    // The SDKs of OpenAI and Anthropic retry every 5xx unless this header says otherwise.
+    if (this.status === 503) return { "x-should-retry": "false" };
+    // RFC 9110 wants each 401 to name the scheme that it asks for.
+    return this.status === 401 ? { "www-authenticate": "Bearer" } : {};
+  }
+
   toResponse(): Response {
-    const headers: Record<string, string> =
-      this.retryAfter === undefined ? {} : { "retry-after": `${this.retryAfter}` };
-    return Response.json(this.body, { status: this.status, headers });
+    return Response.json(this.body, { status: this.status, headers: this.headers });
   }
 }
 

@@ -66,7 +66,6 @@ const KINDS: readonly Kind[] = [
     codes: /^(SQLITE_(READONLY|CANTOPEN|PERM|IOERR)|EACCES|EROFS|EIO)/,
     what: ({ message }) => `A file that synthesis needs cannot be read or written (${message}).`,
     advice: "Look at the disk, and at the owner and mode of the state folder; then try again.",
-    retryAfter: 30,
   },
 ];
 
