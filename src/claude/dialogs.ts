@@ -18,20 +18,25 @@ export interface Consent {
   readonly trusted: boolean;
   /** `useApiKey` is set. */
   readonly useApiKey: boolean;
+  /** Paths of settings files without which Claude may do more. */
+  readonly restrictingFiles: readonly string[];
 }
 
 export type Advice =
-  /** An empty key: look again. */
-  | { readonly dialog: string; readonly key: string }
+  /** An empty key: look again. `note` says what the client loses by this answer. */
+  | { readonly dialog: string; readonly key: string; readonly note?: string }
   /** This dialog must not be answered for the user. */
   | { readonly dialog: string; readonly refuse: string };
 
-type Answer = { readonly choose: RegExp } | { readonly press: string } | { readonly refuse: string };
+type Answer =
+  | { readonly choose: RegExp; readonly note?: string }
+  | { readonly press: string }
+  | { readonly refuse: string };
 
 interface Dialog {
   readonly name: string;
   readonly title: RegExp;
-  answer(consent: Consent): Answer;
+  answer(consent: Consent, screen: string): Answer;
 }
 
 const dialogs: readonly Dialog[] = [
@@ -81,7 +86,138 @@ const dialogs: readonly Dialog[] = [
     title: /(Let's get started\.|Select login method)[\s\S]*❯/,
     answer: () => ({ refuse: "Claude Code has not been set up for this user. Run `claude` once in a terminal." }),
   },
+  // A chat client must not make Claude read files outside the workspace. Claude Code remembers this answer.
+  {
+    name: "external imports",
+    title: /Allow external CLAUDE\.md file imports\?/,
+    answer: (_consent, screen) => ({
+      choose: /^No, disable external imports/,
+      note:
+        `Claude Code leaves out what the workspace's CLAUDE.md or rules import from elsewhere${listed(importsOn(screen))}. ` +
+        "To allow it, run `claude` in the workspace and turn on external imports in /config.",
+    }),
+  },
+  {
+    name: "settings error",
+    title: /^ *Settings Error$/m,
+    answer: ({ restrictingFiles }, screen) =>
+      restrictingFiles.some((file) => unwrapped(screen).includes(unwrapped(file)))
+        ? {
+            refuse:
+              "Claude Code cannot read a settings file, and without the file Claude might do what it forbids. Mend the " +
+              "file that the screen names.",
+          }
+        : {
+            choose: /^Continue without these settings/,
+            note:
+              `Claude Code cannot read a settings file${listed(settingsOn(screen))}, and nothing in it holds. Run ` +
+              "`claude` in the workspace to see what is wrong with it.",
+          },
+  },
+  {
+    name: "settings warning",
+    title: /^ *Settings Warning$/m,
+    answer: (_consent, screen) => ({
+      choose: /^Continue$/,
+      note:
+        `Claude Code skips some values in a settings file${listed(settingsOn(screen))}. Run \`claude\` in the workspace ` +
+        "to see which.",
+    }),
+  },
+  {
+    name: "configuration error",
+    title: /^ *Configuration error$[\s\S]*isn't valid JSON/m,
+    answer: () => ({
+      refuse:
+        "Claude Code cannot read its configuration file. Mend the file, or run `claude` once and let it reset it.",
+    }),
+  },
+  {
+    name: "managed settings",
+    title: /Managed settings require approval/,
+    answer: () => ({
+      refuse:
+        "Your organization's settings for Claude Code need your approval. Run `claude` once in a terminal and decide.",
+    }),
+  },
+  {
+    name: "terms",
+    title: /Updates to Consumer Terms and Policies/,
+    answer: () => ({
+      refuse: "Anthropic's terms have changed and need your answer. Run `claude` once in a terminal and answer there.",
+    }),
+  },
+  {
+    name: "trial",
+    title: /Your Pro plan includes .*Claude Code/,
+    answer: () => ({
+      refuse: "Claude Code offers to start your plan's trial. Run `claude` once in a terminal and start it there.",
+    }),
+  },
+  {
+    name: "session of another account",
+    title: /This session belongs to another account/,
+    answer: () => ({
+      refuse:
+        "This conversation's session belongs to another Claude account than the one that is logged in. Log in with that " +
+        "account (`claude`, then /login), or reset the session: `synthesis sessions reset`.",
+    }),
+  },
+  {
+    name: "code mode",
+    title: /Claude works by writing and running JavaScript that calls its tools/,
+    answer: () => ({ choose: /^No, start without it/ }),
+  },
+  {
+    name: "browser",
+    title: /Claude in Chrome extension detected/,
+    answer: () => ({ choose: /^No, keep browser tools off/ }),
+  },
+  {
+    name: "auto mode",
+    title: /Make auto mode your default permission mode\?/,
+    answer: () => ({ choose: /^No, keep / }),
+  },
+  {
+    name: "newer model",
+    title: /Newer .* model available[\s\S]*Currently pinned/,
+    answer: () => ({ choose: /^No\b/ }),
+  },
+  // The conversation goes on as the client knows it: whole, and with the model it asks for.
+  {
+    name: "resume from summary",
+    title: /This session is .* old and .* tokens\./,
+    answer: () => ({ choose: /^Resume full session as-is/ }),
+  },
+  {
+    name: "resume",
+    title: /Resume this conversation\?/,
+    answer: () => ({ choose: /^Resume$/ }),
+  },
+  {
+    name: "resume with a newer model",
+    title: /You.re resuming an? .* session\. Continue with .*\?/,
+    answer: () => ({ choose: /^Keep / }),
+  },
 ];
+
+/** A long path goes on in the next line of the screen. */
+const unwrapped = (text: string): string => text.replace(/\s+/g, "");
+
+const listed = (names: readonly string[]): string => (names.length > 0 ? ` (${names.join(", ")})` : "");
+
+/** The files that the dialog on external imports names. It names six, and says how many more there are. */
+function importsOn(screen: string): string[] {
+  const lines = /External imports:\n((?: {4,}\S.*\n)+)/.exec(screen)?.[1]?.split("\n") ?? [];
+  return lines.flatMap((line) => {
+    const [, more] = /^… \+(\d+) imports? not shown/.exec(line.trim()) ?? [];
+    if (more) return `and ${more} more`;
+    return /^Yes covers|^$/.test(line.trim()) ? [] : line.trim();
+  });
+}
+
+/** The settings files that a dialog names, each on a line of its own. */
+const settingsOn = (screen: string): string[] => screen.match(/(?<=^ *)[/~].*\.json$/gm) ?? [];
 
 /** Whether claude's footer, below its input, says that nobody is logged in. */
 export const saysNotLoggedIn = (screen: string): boolean => /Not logged in · run \/login/i.test(lowestPart(screen));
@@ -96,15 +232,24 @@ const lowestPart = (screen: string): string => screen.slice(Math.max(screen.last
 export function advise(screen: string, consent: Consent): Advice | null {
   const dialog = dialogs.find(({ title }) => title.test(lowestPart(screen)));
   if (!dialog) return null;
-  const answer = dialog.answer(consent);
+  const answer = dialog.answer(consent, screen);
   if ("refuse" in answer) return { dialog: dialog.name, refuse: answer.refuse };
   if ("press" in answer) return { dialog: dialog.name, key: answer.press };
 
   // The options are the last lines that can hold the cursor; the text above them may hold their words, too.
   const lines = screen.split("\n").map((line) => line.trim());
   const cursor = lines.findLastIndex((line) => line.startsWith("❯"));
-  const target = lines.findLastIndex((line) => answer.choose.test(line.replace(/^❯\s*/, "")));
+  const target = lines.findLastIndex((line) => answer.choose.test(line.replace(/^(❯\s*)?(\d\.\s*)?/, "")));
+  const note = answer.note === undefined ? {} : { note: answer.note };
   // Half painted: look again.
   if (cursor < 0 || target < 0) return { dialog: dialog.name, key: "" };
-  return { dialog: dialog.name, key: cursor === target ? ENTER : cursor < target ? DOWN : UP };
+  return { dialog: dialog.name, key: cursor === target ? ENTER : cursor < target ? DOWN : UP, ...note };
 }
+
+/** Claude's input between two rules, and the footer: what a claude without a dialog shows. */
+const AT_PROMPT = /─{20}.*\n❯.*\n(?: .*\n)*─{20}.*(?:\n[^❯]*)?$/;
+/** A marked option, a hint which keys are taken, or a question. */
+const ASKS = /^\s*[❯›>] |\b(Enter|Esc|Space|Tab) to \w|\bPress \w|\b[yY]\/[nN]\b|\?\s*$/m;
+
+/** Whether `screen` shows a dialog, a known one or not. A dialog that is quoted in a resumed conversation is none. */
+export const showsDialog = (screen: string): boolean => !AT_PROMPT.test(screen) && ASKS.test(lowestPart(screen));

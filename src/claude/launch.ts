@@ -106,11 +106,16 @@ export const QUIET = {
 /** A timer of more than this many ms fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Each says what claude would do with a call of a client's tool without it. */
+/** Long enough for the slow servers of users who have raised it. Nothing waits for a server that hangs. */
+const MCP_START_MS = 120_000;
+
+/** Each says what claude would do with our plugin, or a call of a client's tool, without it. */
 function waitingFor({ parkedToolTimeoutMs }: Config) {
   // A call that comes while others wait may wait as long as they, and then as long again.
   const longest = Math.min(2 * parkedToolTimeoutMs + 60_000, LONGEST_TIMER_MS);
   return {
+    /** Give our plugin less time to start than it needs: a user may have a short one for other servers. */
+    MCP_TIMEOUT: `${MCP_START_MS}`,
     /** Give up before we do. */
     MCP_TOOL_TIMEOUT: `${longest}`,
     CLAUDE_CODE_MCP_TOOL_IDLE_TIMEOUT: `${longest}`,
@@ -284,9 +289,21 @@ export const claudeMissing = ({ claudeBin }: Pick<Config, "claudeBin">) =>
     "claude_not_found",
     `There is no program ${claudeBin}. Install Claude Code (npm install -g @anthropic-ai/claude-code) or set ` +
       "SYNTHESIS_CLAUDE_BIN to where it is.",
-    null,
-    60,
   );
+
+/** What the system says when it is short of something, or when the program is just being replaced. */
+const PASSING_FAULTS = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE", "ETXTBSY"];
+
+/** The error for a program that the system did not start. */
+export function startFailure(error: NodeJS.ErrnoException): ApiError {
+  const isPassing = PASSING_FAULTS.includes(error.code ?? "");
+  return new ApiError(
+    isPassing ? "claude_not_ready" : "claude_not_found",
+    `Claude Code could not be started: ${error.message}. \`synthesis doctor\` says more.`,
+    null,
+    isPassing ? 5 : undefined,
+  );
+}
 
 /** The names of the MCP servers that a workspace, or a folder above it, brings in its `.mcp.json`. */
 function projectMcpServers(folder: string): string[] {

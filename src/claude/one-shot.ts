@@ -9,10 +9,9 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Config, Effort } from "../config/schema.ts";
-import { ApiError } from "../openai/errors.ts";
 import type { Stateless, Turn } from "../openai/stateless.ts";
 import { isApproved } from "./api-key.ts";
-import { claudeProgram, inherited, QUIET } from "./launch.ts";
+import { claudeProgram, inherited, QUIET, startFailure } from "./launch.ts";
 import { endGroup } from "./leftovers.ts";
 import { type PrintLine, readPrintLine } from "./print-lines.ts";
 import { newToken } from "./tokens.ts";
@@ -78,12 +77,7 @@ export function startOneShot(
     });
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
-    throw new ApiError(
-      "claude_not_found",
-      `Claude Code could not be started: ${(error as Error).message}. \`synthesis doctor\` says more.`,
-      null,
-      60,
-    );
+    throw startFailure(error as Error);
   }
 
   let lastSignAt: number | null = null;

@@ -10,10 +10,11 @@ import type { ToolCall } from "../openai/tools.ts";
 import { CLOSE, type ReplyFrame, type ToolCallFrame } from "../wire/frames.ts";
 import type { HookBody, Verdict } from "../wire/hooks.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
-import { type LaunchSpec, prepareLaunch } from "./launch.ts";
+import { type LaunchSpec, prepareLaunch, startFailure } from "./launch.ts";
 import { endGroup, endLeftovers } from "./leftovers.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
 import { OfferedTools } from "./offered-tools.ts";
+import { restrictingFiles } from "./restrictions.ts";
 import { COLUMNS, ROWS } from "./screen.ts";
 import type { SessionFolder, SessionStatus } from "./session-file.ts";
 import { Start } from "./start.ts";
@@ -63,6 +64,9 @@ export interface Viewer {
 }
 
 export type PermissionHook = HookBody & { hook_event_name: "PermissionRequest" };
+
+/** A user who sets one of these wants no plugin to run; that is said, and not overruled. */
+const PLUGINS_OFF = ["CLAUDE_CODE_SAFE_MODE", "CLAUDE_CODE_SKIP_PLUGIN_MCP_SERVERS"];
 
 const NOBODY: Verdict = { behavior: "deny", message: "Nobody can be asked.", rule: null };
 
@@ -138,7 +142,13 @@ export class ClaudeProcess implements ConnectionOwner {
     this.#start = new Start({
       config,
       debugFile: launch.debugFile,
-      trusted: spec.trusted,
+      workspace: spec.choice.workspace,
+      withoutPlugins: PLUGINS_OFF.find((name) => parentEnv[name]),
+      consent: {
+        trusted: spec.trusted,
+        useApiKey: config.useApiKey,
+        restrictingFiles: restrictingFiles(spec.choice.workspace, parentEnv),
+      },
       about,
       isConnected: () => this.connected,
       press: (key) => this.#child.terminal?.write(key),
@@ -166,12 +176,7 @@ export class ClaudeProcess implements ConnectionOwner {
     } catch (error) {
       this.#start.close();
       rmSync(place.folder, { recursive: true, force: true });
-      throw new ApiError(
-        "claude_not_found",
-        `Claude Code could not be started: ${(error as Error).message}. \`synthesis doctor\` says more.`,
-        null,
-        60,
-      );
+      throw startFailure(error as Error);
     }
     this.ready = this.#whenReady.promise;
     // Whoever waits for it gets the error; nobody may wait.
@@ -190,6 +195,11 @@ export class ClaudeProcess implements ConnectionOwner {
     log.info("spare adopted", { session: sessionKey, pid: this.pid, spare: this.spec.sessionKey });
     this.#spec = { ...this.spec, sessionKey };
     this.lastActiveAt = performance.now();
+  }
+
+  /** What its clients lose by how it was started, in sentences. Each is given once. */
+  takeNotes(): readonly string[] {
+    return this.#start.takeNotes();
   }
 
   /** How one is to be started that takes its place. */
@@ -439,7 +449,8 @@ export class ClaudeProcess implements ConnectionOwner {
         `Claude Code ended while it started (${signal ?? `exit code ${code}`}). \`synthesis doctor --live\` says more, ` +
           `and so may \`claude\`, run once in ${this.spec.choice.workspace}.${screen ? ` Its screen:\n${screen}` : ""}`,
         null,
-        30,
+        // A signal comes from outside, and the next start may be spared; an exit of its own comes again.
+        signal === null ? undefined : 5,
       ),
     );
     this.#unwatchStatus?.();

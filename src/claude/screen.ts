@@ -39,3 +39,10 @@ export function lastLines(screen: string, count = 8): string {
     .slice(-count)
     .join("\n");
 }
+
+/** All of it without the empty lines, for an error message. Its size is bounded by the terminal's. */
+export const wholeText = (screen: string): string =>
+  screen
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .join("\n");

@@ -6,8 +6,8 @@ import { getLogger } from "@logtape/logtape";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import { type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
-import { advise, saysNotLoggedIn } from "./dialogs.ts";
-import { createScreen, lastLines, type Screen } from "./screen.ts";
+import { advise, type Consent, saysNotLoggedIn, showsDialog } from "./dialogs.ts";
+import { createScreen, lastLines, type Screen, wholeText } from "./screen.ts";
 
 const log = getLogger(["synthesis", "process"]);
 
@@ -15,12 +15,17 @@ const log = getLogger(["synthesis", "process"]);
 const LOOK_MS = 100;
 /** After which a key that did nothing is taken for lost and pressed again. */
 const PRESS_AGAIN_MS = 400;
+/** A start that fails for want of time may well succeed after so many seconds. */
+const RETRY_SECONDS = 30;
 
 export interface StartDeps {
   readonly config: Config;
   readonly debugFile: string;
-  /** The configuration names claude's folder. */
-  readonly trusted: boolean;
+  readonly consent: Consent;
+  /** Claude's folder. */
+  readonly workspace: string;
+  /** The variable in its environment that keeps plugins off, ours too. */
+  readonly withoutPlugins: string | undefined;
   /** Whose start it is, for the log. */
   about(): { session: string; pid: number };
   /** Its plugin is connected. */
@@ -41,6 +46,9 @@ export class Start {
   #deadline: Timer | undefined;
   #isOver = false;
   #pressed = { what: "", at: 0 };
+  readonly #notes: string[] = [];
+  /** The dialogs whose note was taken down: one dialog may need several keys. */
+  readonly #noted = new Set<string>();
 
   constructor(deps: StartDeps) {
     this.#deps = deps;
@@ -52,16 +60,8 @@ export class Start {
 
   /** The program runs. */
   begin(): void {
-    const { readyTimeoutMs } = this.#deps.config;
     this.#looks = setInterval(() => this.check(), LOOK_MS);
-    this.#deadline = setTimeout(
-      () =>
-        this.#fail(
-          `Claude Code was not ready after ${readyTimeoutMs} ms. \`synthesis doctor --live\` says where it stays; ` +
-            "SYNTHESIS_READY_TIMEOUT_MS gives it more time.",
-        ),
-      readyTimeoutMs,
-    );
+    this.#deadline = setTimeout(() => this.#failLate(), this.#deps.config.readyTimeoutMs);
   }
 
   /** Takes what claude writes on its terminal. */
@@ -72,6 +72,11 @@ export class Start {
   /** The last lines on its screen, for people; empty when it shows nothing, or is ready. */
   get lastLines(): string {
     return lastLines(this.#screen?.text() ?? "");
+  }
+
+  /** What the client loses by the answers that dialogs got, in sentences. Each is given once. */
+  takeNotes(): readonly string[] {
+    return this.#notes.splice(0);
   }
 
   /** Looks now whether it is ready. */
@@ -98,18 +103,19 @@ export class Start {
   /** Is it ready now, does it refuse, does it ask something? */
   #look(): void {
     if (this.#isOver) return;
-    const { isConnected, trusted, config, onReady } = this.#deps;
+    const { isConnected, consent, onReady } = this.#deps;
     if (this.#channel?.registered === false) {
-      this.#fail(channelRefused(this.#channel.why), "channel_refused");
+      this.#fail(new ApiError("channel_refused", channelRefused(this.#channel.why)));
       return;
     }
     const screen = this.#screen?.text() ?? "";
     if (!isConnected() || !this.#channel?.registered) {
-      const advice = advise(screen, { trusted, useApiKey: config.useApiKey });
-      if (advice && "refuse" in advice) this.#fail(advice.refuse);
-      else if (advice && advice.key !== "") this.#press(advice.dialog, advice.key);
+      const advice = advise(screen, consent);
+      if (advice && "refuse" in advice) this.#failAtDialog(advice.refuse);
+      else if (advice && advice.key !== "") this.#press(advice.dialog, advice.key, advice.note);
     } else if (saysNotLoggedIn(screen)) {
-      this.#fail("Claude Code is not logged in. Run `claude` in a terminal and use /login.", "claude_not_logged_in");
+      const message = "Claude Code is not logged in. Run `claude` in a terminal and use /login.";
+      this.#fail(new ApiError("claude_not_logged_in", message));
     } else {
       this.end();
       this.#closeScreen();
@@ -117,7 +123,8 @@ export class Start {
     }
   }
 
-  #press(dialog: string, key: string): void {
+  /** @param note what the client loses by the answer that this key gives, or leads to */
+  #press(dialog: string, key: string, note: string | undefined): void {
     const what = `${dialog} ${key}`;
     const now = performance.now();
     // The first look only notes it: a key sent right after a dialog is painted is often lost.
@@ -125,18 +132,51 @@ export class Start {
     else if (now - this.#pressed.at >= PRESS_AGAIN_MS) {
       this.#pressed.at = now;
       log.debug("dialog answered: {dialog}", { ...this.#deps.about(), dialog });
+      if (note !== undefined && !this.#noted.has(dialog)) {
+        log.warning("claude starts with less: {note}", { ...this.#deps.about(), dialog, note });
+        this.#noted.add(dialog);
+        this.#notes.push(note);
+      }
       this.#deps.press(key);
     }
   }
 
-  #fail(
-    message: string,
-    code: "claude_not_ready" | "channel_refused" | "claude_not_logged_in" = "claude_not_ready",
-  ): void {
-    const screen = this.lastLines;
-    const full = code === "claude_not_ready" && screen ? `${message} Its screen:\n${screen}` : message;
+  /** Time is up. Only where no dialog waits for a person can more of it help. */
+  #failLate(): void {
+    const late = `Claude Code was not ready after ${this.#deps.config.readyTimeoutMs} ms`;
+    const screen = this.#screen?.text() ?? "";
+    if (showsDialog(screen)) {
+      this.#failAtDialog(
+        `${late}, and asks something that only you can answer. Run \`claude\` once in ${this.#deps.workspace} and answer it there.`,
+      );
+    } else if (this.#deps.withoutPlugins !== undefined) {
+      const message = `${late}: ${this.#deps.withoutPlugins} keeps its plugins off. Unset it and restart synthesis.`;
+      this.#fail(new ApiError("claude_not_ready", message));
+    } else {
+      const shown = this.lastLines;
+      this.#fail(
+        new ApiError(
+          "claude_not_ready",
+          `${late}. \`synthesis doctor --live\` says where it stays; SYNTHESIS_READY_TIMEOUT_MS gives it more time.` +
+            (shown && ` Its screen:\n${shown}`),
+          null,
+          RETRY_SECONDS,
+        ),
+      );
+    }
+  }
+
+  /** Without the screen nobody can know what it asks. */
+  #failAtDialog(message: string): void {
+    const screen = wholeText(this.#screen?.text() ?? "");
+    this.#fail(new ApiError("claude_not_ready", `${message} Its screen:\n${screen}`));
+  }
+
+  #fail(error: ApiError): void {
+    // The screen may show what was said in the conversation, which belongs in no log.
+    const [message] = error.message.split(" Its screen:");
     log.warning("claude not ready: {message}", { ...this.#deps.about(), message });
-    this.#deps.onFailure(new ApiError(code, full, null, 30));
+    this.#deps.onFailure(error);
   }
 
   #closeScreen(): void {
@@ -148,7 +188,7 @@ export class Start {
 function channelRefused(why: string): string {
   const advice = /not currently available/.test(why)
     ? "Channels need a Claude Code that has been online once, and none of DISABLE_TELEMETRY, DO_NOT_TRACK, " +
-      "DISABLE_GROWTHBOOK and CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC set."
+      "DISABLE_GROWTHBOOK, CLAUDE_CODE_DISABLE_FEATURE_FLAGS and CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC set."
     : /third-party/.test(why)
       ? "Channels do not work with Bedrock, Vertex or Foundry."
       : /org policy|allowlist|channels list/.test(why)

@@ -533,6 +533,9 @@ export class Conversation {
       // What the client remembers, it brings itself.
       if (!request.input.hasHistory) reply.put({ type: "text", text: FORGOTTEN });
     }
+    // An answer that belongs to no conversation may have to be JSON, and reaches no person.
+    const notes = isForgotten(this.identity.source) ? [] : process.takeNotes();
+    for (const note of notes) reply.put({ type: "text", text: `[synthesis: ${note}]\n\n` });
     return [process, resume ? "resumed" : spare ? "spare" : "cold", process.spec.claudeSession];
   }
 

@@ -15,6 +15,14 @@ export const TOOL_PREFIX = `mcp__plugin_${PLUGIN_NAME}_${SERVER_NAME}__`;
 /** A permission is waited for as long as this, in s; the server answers before. */
 const PERMISSION_HOOK_S = 24 * 60 * 60;
 
+/** What the channel reads. Claude Code can be set to pass on only the variables that the manifest names. */
+const CHANNEL_ENV = Object.fromEntries(
+  ["BRIDGE_URL", "BRIDGE_TOKEN", "OPENCLAW_SESSION", "CLAUDE_SESSION"].map((name) => [
+    `SYNTHESIS_${name}`,
+    `\${SYNTHESIS_${name}}`,
+  ]),
+);
+
 /** Where `writePlugin` writes, below its folder. */
 const PLACES = { manifest: [".claude-plugin", "plugin.json"], hooks: ["hooks", "hooks.json"] } as const;
 
@@ -32,7 +40,7 @@ export function writePlugin(folder: string, port: number, program: readonly stri
     name: PLUGIN_NAME,
     version,
     description: "Connects this claude to the synthesis server that started it.",
-    mcpServers: { [SERVER_NAME]: { command, args: [...args, "channel"] } },
+    mcpServers: { [SERVER_NAME]: { command, args: [...args, "channel"], env: CHANNEL_ENV } },
     channels: [{ server: SERVER_NAME }],
   });
   const hook = {

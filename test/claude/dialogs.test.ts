@@ -51,7 +51,7 @@ const ENTER = "\r";
 const UP = "\x1b[A";
 const DOWN = "\x1b[B";
 const ESCAPE = "\x1b";
-const consent: Consent = { trusted: true, useApiKey: false };
+const consent: Consent = { trusted: true, useApiKey: false, restrictingFiles: [] };
 
 describe("the next key", () => {
   const cases: [what: string, screen: string, consent: Consent, key: string][] = [

@@ -77,61 +77,124 @@ describe("a failing API", () => {
   });
 });
 
-/** A server that cannot answer; the error of the first request. */
-async function refused(options: WorldOptions): Promise<{ status: number; code: string; message: string }> {
+interface Refusal {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+  /** How many requests OpenAI's own client sends, with its default of two retries, before it gives the error up. */
+  readonly attempts: number;
+}
+
+/** A server that cannot answer; the error of the first request, as OpenAI's own client gets it. */
+async function refused({ user = "default", ...options }: WorldOptions & { user?: string }): Promise<Refusal> {
   await using world = await createWorld(options);
-  const answer = await world.server.post(ask("hello"));
-  const { error } = (await answer.json()) as { error: { code: string; message: string } };
-  return { status: answer.status, ...error };
+  let attempts = 0;
+  let lastBody = "";
+  const counting = async (input: string | URL | Request, init?: RequestInit) => {
+    attempts += 1;
+    const response = await fetch(input, init);
+    lastBody = await response.clone().text();
+    return response;
+  };
+  const { url, key } = world.server;
+  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: key, fetch: counting });
+  const asked = (async () =>
+    client.chat.completions.create({
+      model: "synthesis-claude-bridge",
+      stream: true,
+      messages: [{ role: "user", content: "hello" }],
+      ...(user === "" ? {} : { user }),
+    }))();
+  const failure: unknown = await asked.then(
+    () => null,
+    (error) => error,
+  );
+  if (!(failure instanceof OpenAI.APIError)) throw new Error(`no error came, but ${lastBody}`);
+  const { error } = JSON.parse(lastBody) as { error: { code: string; message: string } };
+  return { status: failure.status ?? 0, ...error, attempts };
 }
 
 describe("a claude that cannot answer", () => {
-  test("is not logged in", async () => {
-    const { status, code, message } = await refused({ loggedIn: false });
-    expect([status, code]).toEqual([503, "claude_not_logged_in"]);
+  test.each(["default", ""])("is not logged in (user %p): the client hears so at once", async (user) => {
+    const { status, code, message, attempts } = await refused({ loggedIn: false, user });
+    expect([status, code, attempts]).toEqual([503, "claude_not_logged_in", 1]);
     expect(message).toContain("/login");
   });
 
   test("refuses the channel", async () => {
-    const { status, code, message } = await refused({ channels: false });
-    expect([status, code]).toEqual([503, "channel_refused"]);
+    const { status, code, message, attempts } = await refused({ channels: false });
+    expect([status, code, attempts]).toEqual([503, "channel_refused", 1]);
     expect(message).toContain("channels feature is not currently available");
     expect(message).toContain("DISABLE_TELEMETRY");
   });
 
   test("has never been set up", async () => {
-    const { status, code, message } = await refused({
+    const { status, code, message, attempts } = await refused({
       prepare: ({ home }) => {
         writeFileSync(join(home, ".claude.json"), "{}");
       },
     });
-    expect([status, code]).toEqual([503, "claude_not_ready"]);
+    expect([status, code, attempts]).toEqual([503, "claude_not_ready", 1]);
     // With a network it would show its onboarding; without one it says that it cannot.
     expect(message).toMatch(/Unable to connect to Anthropic services|Run `claude` once in a terminal/);
   });
 
-  test("is not there", async () => {
-    const { status, code, message } = await refused({ env: { SYNTHESIS_CLAUDE_BIN: "/nowhere/claude" } });
-    expect([status, code]).toEqual([503, "claude_not_found"]);
+  test.each(["default", ""])("is not there (user %p)", async (user) => {
+    const { status, code, message, attempts } = await refused({
+      env: { SYNTHESIS_CLAUDE_BIN: "/nowhere/claude" },
+      user,
+    });
+    expect([status, code, attempts]).toEqual([503, "claude_not_found", 1]);
     expect(message).toContain("SYNTHESIS_CLAUDE_BIN");
   });
 
-  test("ends at once", async () => {
-    const { status, code, message } = await refused({ env: { SYNTHESIS_CLAUDE_BIN: "/bin/false" } });
-    expect([status, code]).toEqual([503, "claude_not_ready"]);
+  test.each(["default", ""])("ends at once (user %p)", async (user) => {
+    const { status, code, message, attempts } = await refused({ env: { SYNTHESIS_CLAUDE_BIN: "/bin/false" }, user });
+    expect([status, code, attempts]).toEqual([503, "claude_not_ready", 1]);
     expect(message).toContain("exit code 1");
   });
 
-  test("does not get ready in time", async () => {
+  /** A program in claude's place that shows something and is never ready. */
+  const showing = async (screen: string) => {
     const folder = mkdtempSync(join(tmpdir(), "synthesis-test-"));
     const mute = join(folder, "claude");
-    writeFileSync(mute, "#!/bin/sh\necho What a strange question: yes or no?\nexec sleep 60\n", { mode: 0o755 });
-    const { status, code, message } = await refused({
+    writeFileSync(mute, `#!/bin/sh\ncat <<'END'\n${screen}\nEND\nexec sleep 60\n`, { mode: 0o755 });
+    await using world = await createWorld({
+      standIn: true,
       env: { SYNTHESIS_CLAUDE_BIN: mute, SYNTHESIS_READY_TIMEOUT_MS: "500" },
     });
+    const answer = await world.server.post(ask("hello"));
     rmSync(folder, { recursive: true });
-    expect([status, code]).toEqual([503, "claude_not_ready"]);
-    expect(message).toContain("not ready after 500 ms");
-    expect(message).toContain("What a strange question");
+    const { error } = (await answer.json()) as { error: { code: string; message: string } };
+    return { answer, error, log: world.server.log() };
+  };
+  const rule = "─".repeat(100);
+
+  test.each([
+    "What a strange question: yes or no?",
+    `${rule}\n Choose your favourite colour\n\n ❯ 1. Red\n   2. Blue`,
+    " Something new has come.\n\n Press any key to go on",
+    " Our terms have changed\n\n Enter to confirm · Esc to exit",
+  ])("asks something unknown: %p", async (screen) => {
+    const { answer, error, log } = await showing(`The first line\n${"filler\n".repeat(12)}${screen}`);
+    expect([answer.status, error.code]).toEqual([503, "claude_not_ready"]);
+    expect([answer.headers.get("retry-after"), answer.headers.get("x-should-retry")]).toEqual([null, "false"]);
+    expect(error.message).toContain("not ready after 500 ms");
+    expect(error.message).toContain("Run `claude` once in /");
+    expect(error.message).not.toContain("SYNTHESIS_READY_TIMEOUT_MS");
+    for (const line of ["The first line", ...screen.split("\n")]) expect(error.message).toContain(line.trim());
+    // What is on the screen may have been said in the conversation.
+    expect(log).not.toContain("The first line");
+  });
+
+  test.each([
+    "Starting",
+    `Here is what I saw:\n ❯ 1. Yes\n Enter to confirm\n${rule}\n❯ \n${rule}\n  manual mode on · ? for shortcuts`,
+  ])("does not get ready in time: %p", async (screen) => {
+    const { answer, error } = await showing(screen);
+    expect([answer.status, error.code]).toEqual([503, "claude_not_ready"]);
+    expect([answer.headers.get("retry-after"), answer.headers.get("x-should-retry")]).toEqual(["30", null]);
+    expect(error.message).toContain("not ready after 500 ms");
+    expect(error.message).toContain("SYNTHESIS_READY_TIMEOUT_MS gives it more time");
   });
 });
