@@ -10,9 +10,14 @@ import { ApiError } from "../openai/errors.ts";
 /** Says why a request with such headers is turned away; null when it reaches us under our own name, from no web page. */
 export type Guard = (headers: Headers) => ApiError | null;
 
+/** What port a client leaves out of `Host` and `Origin`. */
+const HTTP_PORT = 80;
+
 /** @param port the one the server listens on */
 export function createGuard(port: number): Guard {
-  const own = ["127.0.0.1", "localhost", "[::1]"].map((host) => `${host}:${port}`);
+  const own = ["127.0.0.1", "localhost", "[::1]"].flatMap((host) =>
+    port === HTTP_PORT ? [host, `${host}:${port}`] : `${host}:${port}`,
+  );
   return (headers) => {
     if (!own.includes((headers.get("host") ?? "").toLowerCase())) {
       return new ApiError(
@@ -32,23 +37,22 @@ export function createGuard(port: number): Guard {
 }
 
 export const CHAT_KEY_WANTED =
-  "The API key is missing or wrong. Send `Authorization: Bearer <key>` with the content of the file that " +
+  "The API key is missing or wrong. Send `Authorization: Bearer <key>` (or `api-key` or `x-api-key`) with the content of the file that " +
   "`synthesis serve` names when it starts (chat.key in its state folder), or with SYNTHESIS_API_KEY if that is set.";
 export const CONTROL_KEY_WANTED =
   "The control key is missing or wrong. Send `Authorization: Bearer <key>` with the content of control.key in " +
   "synthesis's state folder; the chat key does not open this.";
 
 /**
- * Lets requests through that bring `key`.
+ * Lets requests through that bring `key` in any of the headers for it. A client may send another one with a value that
+ * its user never gave it.
  * @param wanted what the others are told
  */
 export function requireKey(key: string, wanted: string): MiddlewareHandler {
   const expected = digest(key);
   return async (c, next) => {
-    const brought = bearer(c.req.header("authorization"));
-    if (brought === null || !isSecret(brought, expected)) {
-      throw new ApiError("invalid_api_key", wanted);
-    }
+    const brought = [bearer(c.req.header("authorization")), c.req.header("api-key"), c.req.header("x-api-key")];
+    if (!brought.some((one) => one && isSecret(one, expected))) throw new ApiError("invalid_api_key", wanted);
     await next();
   };
 }

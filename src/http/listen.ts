@@ -4,6 +4,7 @@ import type { Server } from "bun";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
+import { getPath } from "hono/utils/url";
 import type { Pool } from "../claude/pool.ts";
 import { MEGABYTE } from "../config/machine.ts";
 import type { Config } from "../config/schema.ts";
@@ -15,8 +16,10 @@ import { storeError } from "../store/faults.ts";
 import type { PermissionLog } from "../store/permissions.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { Turns } from "../store/turns.ts";
+import { canonicalPath } from "./addresses.ts";
 import { type BridgeData, bridgeHandlers, upgradeBridge } from "./bridge.ts";
 import { chatDoor } from "./chat.ts";
+import { inflateBody } from "./encodings.ts";
 import { CHAT_KEY_WANTED, CONTROL_KEY_WANTED, createGuard, type Guard, requireKey } from "./guard.ts";
 import { healthDoor, readyDoor } from "./health.ts";
 import { receiveHook } from "./hooks.ts";
@@ -47,16 +50,54 @@ export interface ListenDeps {
   readonly turns: Turns;
 }
 
-/** Opens the port on 127.0.0.1. Throws when it is taken. */
-export function listen(deps: ListenDeps): Server<BridgeData> {
-  const { config, pool } = deps;
-  let guard: Guard | undefined;
+/** The open port, on 127.0.0.1 and, where there is one, on [::1]. */
+export interface Listener {
+  readonly port: number;
+  /** `http://127.0.0.1:<port>` */
+  readonly origin: string;
+  /** Takes no more requests; resolves when the answers that are being read have ended. */
+  stop(): Promise<void>;
+}
+
+/** Of a free port on 127.0.0.1 the same on [::1] may be taken. So many are tried. */
+const FREE_PORTS_TRIED = 10;
+
+/** Opens the port. Throws when it is taken on 127.0.0.1. */
+export function listen(deps: ListenDeps): Listener {
+  const wanted = deps.config.bridgePort;
   const app = doors(deps);
-  const server = Bun.serve<BridgeData>({
-    hostname: "127.0.0.1",
-    port: config.bridgePort,
+  for (let tried = 1; ; tried += 1) {
+    const ipv4 = serve(deps, app, "127.0.0.1", wanted);
+    const port = ipv4.port ?? wanted;
+    try {
+      return listener(port, [ipv4, serve(deps, app, "::1", port)]);
+    } catch (error) {
+      const isTaken = (error as NodeJS.ErrnoException).code === "EADDRINUSE";
+      if (isTaken && wanted === 0 && tried < FREE_PORTS_TRIED) {
+        void ipv4.stop(true);
+        continue;
+      }
+      // A client that asks for localhost may ask there first, and it sends its key.
+      if (isTaken) log.warning("port {port} on [::1] is taken by another program: use 127.0.0.1", { port });
+      else log.info("not listening on [::1]: {error}", { error });
+      return listener(port, [ipv4]);
+    }
+  }
+}
+
+const listener = (port: number, servers: readonly Server<BridgeData>[]): Listener => ({
+  port,
+  origin: `http://127.0.0.1:${port}`,
+  stop: async () => void (await Promise.all(servers.map((server) => server.stop()))),
+});
+
+function serve({ config, pool }: ListenDeps, app: Hono<Env>, hostname: string, port: number): Server<BridgeData> {
+  let guard: Guard | undefined;
+  return Bun.serve<BridgeData>({
+    hostname,
+    port,
     async fetch(request, server) {
-      guard ??= createGuard(server.port ?? config.bridgePort);
+      guard ??= createGuard(server.port ?? port);
       try {
         // First of all: with a bad Host the URL is none.
         const refused = guard(request.headers);
@@ -64,7 +105,9 @@ export function listen(deps: ListenDeps): Server<BridgeData> {
         const { pathname } = new URL(request.url);
         if (pathname === "/bridge") return upgradeBridge(request, server, pool);
         if (pathname === "/hooks" && request.method === "POST") return await receiveHook(request, server, pool);
-        return await app.fetch(request, { server });
+        // Bun answers a HEAD with the status and the headers of what it gets, and cancels a stream.
+        const asked = request.method === "HEAD" ? new Request(request, { method: "GET" }) : request;
+        return await app.fetch(asked, { server });
       } catch (error) {
         if (error instanceof ApiError) return error.toResponse();
         throw error;
@@ -82,34 +125,41 @@ export function listen(deps: ListenDeps): Server<BridgeData> {
     },
     websocket: bridgeHandlers(config.bridgePingMs),
   });
-  return server;
 }
 
 const METHODS: Record<string, string> = {
   "/v1/chat/completions": "POST",
   "/chat/completions": "POST",
-  "/v1/models": "GET",
-  "/health": "GET",
-  "/ready": "GET",
+  "/v1/models": "GET, HEAD",
+  "/v1/models/:key": "GET, HEAD",
+  "/health": "GET, HEAD",
+  "/ready": "GET, HEAD",
   "/hooks": "POST",
-  "/v1/permissions": "GET",
+  "/v1/permissions": "GET, HEAD",
   "/v1/permissions/:key": "POST",
-  "/v1/sessions": "GET",
-  "/v1/sessions/:key": "GET, DELETE",
+  "/v1/sessions": "GET, HEAD",
+  "/v1/sessions/:key": "GET, HEAD, DELETE",
   "/v1/sessions/:key/interrupt": "POST",
   "/v1/sessions/:key/reset": "POST",
-  "/v1/sessions/:key/screen": "GET",
+  "/v1/sessions/:key/screen": "GET, HEAD",
 };
 
 const THERE_IS =
-  "A chat is POST /v1/chat/completions, the models are GET /v1/models; what else there is stands in synthesis's README.";
+  "The base URL ends in /v1: a chat is POST /v1/chat/completions, the models are GET /v1/models. What else there is " +
+  "stands in synthesis's README.";
+
+const tooLarge = () =>
+  new ApiError(
+    "request_too_large",
+    `The request is larger than ${MAX_BODY_MB} MB. Send less of it: fewer or smaller images, or less history.`,
+  );
 
 function doors(deps: ListenDeps): Hono<Env> {
   const { keys, pool, conversations, sessions, turns } = deps;
   const chatKey = requireKey(keys.chat, CHAT_KEY_WANTED);
   const controlKey = requireKey(keys.control, CONTROL_KEY_WANTED);
   const chat = chatDoor(deps);
-  return new Hono<Env>({ strict: false })
+  return new Hono<Env>({ getPath: (request) => canonicalPath(getPath(request)) })
     .route("/health", healthDoor(pool, conversations))
     .route("/ready", readyDoor(conversations))
     .use((c, next) => {
@@ -121,21 +171,18 @@ function doors(deps: ListenDeps): Hono<Env> {
       bodyLimit({
         maxSize: MAX_BODY_MB * MEGABYTE,
         onError: () => {
-          throw new ApiError(
-            "request_too_large",
-            `The request is larger than ${MAX_BODY_MB} MB. Send less of it: fewer or smaller images, or less history.`,
-          );
+          throw tooLarge();
         },
       }),
     )
+    .use(inflateBody(MAX_BODY_MB * MEGABYTE, tooLarge))
     .route("/v1/sessions", sessionsDoor({ conversations, sessions, turns }))
     .route("/v1/permissions", permissionsDoor(deps))
     .route("/v1/models", modelsDoor)
     .route("/v1/chat/completions", chat)
     .route("/chat/completions", chat)
     .notFound((c) => {
-      const allowed =
-        METHODS[c.req.path.replace(/\/$/, "").replace(/^\/v1\/(sessions|permissions)\/[^/]+/, "/v1/$1/:key")];
+      const allowed = METHODS[c.req.path.replace(/^\/v1\/(models|sessions|permissions)\/[^/]+/, "/v1/$1/:key")];
       if (!allowed) {
         const message = `There is nothing at ${c.req.method} ${c.req.path}. ${THERE_IS}`;
         return new ApiError("unknown_url", message).toResponse();

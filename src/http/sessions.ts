@@ -110,8 +110,6 @@ export function sessionsDoor({ conversations, sessions, turns }: SessionsDeps): 
       if (!process) {
         throw new ApiError("not_running", "No claude runs for this session. Its next message starts one.");
       }
-      // Nobody would read it.
-      if (c.req.raw.method === "HEAD") return c.body(null);
       c.env.server.timeout(c.req.raw, 0);
       return screenStream(process);
     });

@@ -31,6 +31,7 @@ const kinds = {
   method_not_allowed: [405, "invalid_request_error"],
   not_running: [409, "invalid_request_error"],
   request_too_large: [413, "invalid_request_error"],
+  unsupported_encoding: [415, "invalid_request_error"],
   queue_full: [429, "rate_limit_error"],
   rate_limited: [429, "rate_limit_error"],
   internal_error: [500, "server_error"],

@@ -102,3 +102,14 @@ test("one who does not read is dropped; the turn goes on, and others may look", 
   await viewer.until(/120 columns/);
   viewer.leave();
 });
+
+test("HEAD has its headers, and leaves no viewer behind", async () => {
+  const response = await control(world, path, { method: "HEAD" });
+  expect([response.status, response.headers.get("content-type"), response.headers.get("cache-control")]).toEqual([
+    200,
+    "text/event-stream",
+    "no-cache",
+  ]);
+  expect(await response.text()).toBe("");
+  expect(await world.server.logged(/a viewer has left/)).toContain('"viewers":0');
+});
