@@ -29,6 +29,7 @@ import { oldRowsIn } from "../store/old.ts";
 import { permissionsIn } from "../store/permissions.ts";
 import { sessionsIn } from "../store/sessions.ts";
 import { turnsIn } from "../store/turns.ts";
+import { packageRunner, watchPackageRunner } from "./package-runner.ts";
 import { addSettings } from "./settings.ts";
 import { thisProgram } from "./this-program.ts";
 
@@ -38,6 +39,8 @@ const SECOND_SIGNAL_MS = 500;
 export function serveCommand(): Command {
   const command = addSettings(new Command("serve").description("run the server (the default)"));
   return command.action(async ({ home, ...flags }: { home?: string }) => {
+    // Read before anything that takes time, since the package runner may end at any moment.
+    const runner = packageRunner(process.pid, process.env);
     const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
     prepareStateFolder(paths, pluginFiles(paths.plugin));
     const managed = readManagedSettings(PLUGIN_NAME);
@@ -69,7 +72,7 @@ export function serveCommand(): Command {
     const pool = createPool({
       config,
       paths,
-      port: () => server.port ?? config.bridgePort,
+      port: () => server.port,
       managed,
       env: process.env,
     });
@@ -101,8 +104,8 @@ export function serveCommand(): Command {
       nowhere: paths.nowhere,
     };
     const server = openPort(config, () => listen(deps));
-    lock.announce(server.port ?? config.bridgePort);
-    writePlugin(paths.plugin, server.port ?? config.bridgePort, thisProgram());
+    lock.announce(server.port);
+    writePlugin(paths.plugin, server.port, thisProgram());
 
     pool.expect(likelyLaunches(sessions, config));
     const endPruning = startPruning({
@@ -139,8 +142,14 @@ export function serveCommand(): Command {
       process.exit(0);
     };
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => void end());
+    watchPackageRunner(runner, () => {
+      // Not a second signal: that would end the turns that are still running.
+      if (endingSince !== null) return;
+      getLogger(["synthesis"]).info("the package runner that started this server has ended");
+      void end();
+    });
 
-    console.log(`synthesis ${version} listens on ${server.url.origin}/v1`);
+    console.log(`synthesis ${version} listens on ${server.origin}/v1`);
     console.log(`API key: ${config.apiKey ? "as configured" : paths.chatKey}`);
     console.log(`Workspace: ${config.workspace}`);
     if (setAside) {
