@@ -449,7 +449,7 @@ export class ClaudeProcess implements ConnectionOwner {
         `Claude Code ended while it started (${signal ?? `exit code ${code}`}). \`synthesis doctor --live\` says more, ` +
           `and so may \`claude\`, run once in ${this.spec.choice.workspace}.${screen ? ` Its screen:\n${screen}` : ""}`,
         null,
-        // A signal comes from outside, and the next start may be spared; an exit of its own comes again.
+        // A signal comes from outside, so a retry may succeed. An exit of Claude Code's own repeats itself.
         signal === null ? undefined : 5,
       ),
     );

@@ -145,7 +145,10 @@ export class Start {
   #failLate(): void {
     const late = `Claude Code was not ready after ${this.#deps.config.readyTimeoutMs} ms`;
     const screen = this.#screen?.text() ?? "";
-    if (showsDialog(screen)) {
+    // A dialog that still gets its keys shows that the start is slow, and not that a person is needed.
+    const advice = advise(screen, this.#deps.consent);
+    const isBeingAnswered = advice !== null && "key" in advice && advice.key !== "";
+    if (showsDialog(screen) && !isBeingAnswered) {
       this.#failAtDialog(
         `${late}, and asks something that only you can answer. Run \`claude\` once in ${this.#deps.workspace} and answer it there.`,
       );
@@ -166,7 +169,7 @@ export class Start {
     }
   }
 
-  /** Without the screen nobody can know what it asks. */
+  /** Only the screen says what Claude Code asks. */
   #failAtDialog(message: string): void {
     const screen = wholeText(this.#screen?.text() ?? "");
     this.#fail(new ApiError("claude_not_ready", `${message} Its screen:\n${screen}`));

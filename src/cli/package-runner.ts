@@ -1,9 +1,9 @@
 /**
  * The package runner that started this program, `npx -y bun run start` for one: npx, its shell, and bun.
  *
- * On SIGTERM npx ends its shell and itself; bun is left without a parent and passes nothing on. So the server looks
- * whether they are all there. A shell, a terminal or a service manager above them may end: who starts a server with
- * nohup or setsid wants it to stay.
+ * On SIGTERM npx ends its shell and itself. bun is left without a parent and passes no signal on, so the server looks
+ * itself whether all of them still run. It does not look further up: a person who starts a server with nohup or setsid
+ * wants it to outlive the shell and the terminal.
  */
 import { readFileSync } from "node:fs";
 import { name } from "../../package.json";
@@ -37,7 +37,7 @@ export function packageRunner(
   env: Record<string, string | undefined>,
   table: ProcessTable = systemTable,
 ): readonly Link[] {
-  // Each package runner sets these for what it runs. A shell in between would hand them on to all that it starts.
+  // Package runners set these. In a terminal that another program's npm started, the second names that program.
   if (env.npm_lifecycle_event !== "start" || env.npm_package_name !== name) return [];
   const links: Link[] = [];
   const parent = table.parent(pid);
@@ -73,7 +73,7 @@ export function watchPackageRunner(links: readonly Link[], onGone: () => void): 
   looks.unref();
 }
 
-/** An orphan has another parent from the moment that its parent has ended. */
+/** When a process ends, its children get another parent at once, even while it stays a zombie. */
 function isThere({ child, parent }: Link): boolean {
   if (child === process.pid) return process.ppid === parent;
   if (process.platform === "linux") return parentInProc(child) === parent;

@@ -144,7 +144,7 @@ class OneShot {
       ({ how, said }) => {
         clearTimeout(this.#deadline);
         const begun = this.#process?.lastSignAt !== null;
-        // A signal comes from outside; one that ends by itself before it has begun does so again.
+        // A signal comes from outside, so a retry may succeed. An exit before the first line repeats itself.
         const retryAfter = how.startsWith("SIG") ? 1 : undefined;
         this.#fail(
           new ApiError(

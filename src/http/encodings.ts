@@ -11,7 +11,7 @@ type Decoder = (bytes: Uint8Array, options: { maxOutputLength: number }) => Prom
 
 const decoder = { gzip: promisify(gunzip), zlib: promisify(inflate), raw: promisify(inflateRaw) };
 
-/** HTTP's deflate is zlib's format, and many a client sends the data without zlib's two bytes of header. */
+/** HTTP's deflate is zlib's format, but many clients leave out zlib's two bytes of header. */
 const hasZlibHeader = ([first = 0, second = 0]: Uint8Array): boolean =>
   (first & 0x0f) === 8 && ((first << 8) | second) % 31 === 0;
 

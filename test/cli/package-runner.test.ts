@@ -55,7 +55,7 @@ describe("the processes that are watched", () => {
       ],
       [99, 98, 97],
     ],
-    ["nothing for a server that is nobody's child", ran, [], []],
+    ["nothing for a server whose parent has ended", ran, [], []],
     ["nothing without a package runner", {}, ["-bash"], []],
     ["nothing in the terminal of a program that npm started", { ...ran, npm_package_name: "editor" }, ["-bash"], []],
     ["nothing for a server that another script starts", { ...ran, npm_lifecycle_event: "deploy" }, ["sh -c x"], []],

@@ -101,7 +101,7 @@ describe("the address", () => {
     }
   });
 
-  test("IPv6's port that another program has is told in the log, and IPv4 works", async () => {
+  test("warns when another program has the port on IPv6, and works on IPv4", async () => {
     using squatter = Bun.serve({ hostname: "::1", port: 0, fetch: () => new Response("not synthesis") });
     await using other = await createWorld({ standIn: true, env: { SYNTHESIS_BRIDGE_PORT: `${squatter.port}` } });
     expect(await other.server.logged(/\[::1\] is taken by another program/)).toContain("WARN");

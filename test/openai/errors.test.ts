@@ -1,4 +1,4 @@
-/** What an error tells a client's SDK beside the words. */
+/** The headers with which an error steers a client's SDK. */
 import { describe, expect, test } from "bun:test";
 import { ApiError, type ErrorCode } from "../../src/openai/errors.ts";
 
