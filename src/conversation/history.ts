@@ -17,7 +17,7 @@ const GAP = "\n\n";
  * @returns empty when there is nothing, or no room, to tell
  */
 export function historyText(history: readonly HistoryEntry[], maxChars: number): string {
-  const told = history.map(({ role, name, text }) => `${NAMES[role]}${name ? ` (${name})` : ""}: ${text}`);
+  const told = history.map(({ role, name, text }) => `${name ? `[${name}] ` : ""}${NAMES[role]}: ${text}`);
   const whole = told.join(GAP);
   if (whole.length <= maxChars) return whole;
 

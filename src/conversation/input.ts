@@ -1,13 +1,14 @@
 /**
  * What a request brings into its conversation. Every request of this API carries the whole conversation;
- * what is new are the user and tool messages behind the last assistant message, in their order. The rest
+ * what is new are the user and tool messages behind the last assistant message, in their order; if that message is
+ * the last of all, it is an answer that Claude is asked to continue, and does not count here. The rest
  * claude has in its own conversation, unless it is new to this one: then the history tells it.
  */
 import { ApiError } from "../openai/errors.ts";
 import { type FilePart, filesIn, fileText, tryFile } from "../openai/files.ts";
 import { type Image, imagesIn, otherTypesIn, refuseOtherParts } from "../openai/images.ts";
 import { type ImpliedRequest, impliedRequest, splitBegunAnswer } from "../openai/implied-request.ts";
-import { callTexts, resultNames, saidText } from "../openai/past-message.ts";
+import { pastCalls, resultNames, saidText } from "../openai/past-message.ts";
 import { faultOf } from "../openai/pictures.ts";
 import {
   type ChatMessage,
@@ -259,5 +260,8 @@ function pastText(place: Place, inputs: readonly UserInput[]): string {
     role === "user" ? inputs.filter(({ kind }) => kind !== "continue").map(({ text }) => text) : [saidText(message)];
   const images = imagesIn(message, index).map(() => "[image]");
   const files = filesIn(message, index).map(({ name }) => (name === null ? "[file]" : `[file ${name}]`));
-  return [...words, ...images, ...files, ...callTexts(message)].filter((line) => line.trim() !== "").join("\n");
+  const calls = pastCalls(message).map(({ name, arguments: given }) =>
+    given === "" || given === "{}" ? `[called ${name}]` : `[called ${name} with ${given}]`,
+  );
+  return [...words, ...images, ...files, ...calls].filter((line) => line.trim() !== "").join("\n");
 }

@@ -1,5 +1,5 @@
 /**
- * The files of a message: PDF and text, told apart by their bytes and not by what they are said to be. An image in a
+ * The files of a message: PDF and text, recognised by their bytes and not by what they are said to be. An image in a
  * file part is an image (`images.ts`). Nothing is fetched, neither by an id nor by an address.
  */
 import { isUtf8 } from "node:buffer";

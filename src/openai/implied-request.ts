@@ -2,7 +2,7 @@
  * What a request asks for when no user message says it: its last message is an assistant's, it has only system
  * messages, or its user message is empty.
  */
-import { callTexts, saidText } from "./past-message.ts";
+import { pastCalls, saidText } from "./past-message.ts";
 import type { ChatMessage } from "./request.ts";
 
 export type ImpliedRequest =
@@ -59,7 +59,7 @@ export function splitBegunAnswer<T extends { readonly message: ChatMessage }>(
   const end = messages.findLastIndex(({ message }) => !isEmptyAnswer(message)) + 1;
   const rest = messages.slice(0, end);
   const last = rest.at(-1)?.message;
-  if (last?.role !== "assistant" || callTexts(last).length > 0) return { rest, begun: null };
+  if (last?.role !== "assistant" || pastCalls(last).length > 0) return { rest, begun: null };
   return { rest: rest.slice(0, -1), begun: saidText(last) };
 }
 
@@ -70,4 +70,4 @@ export const begunAnswer = (messages: readonly ChatMessage[]): string | null =>
   ).begun;
 
 const isEmptyAnswer = (message: ChatMessage): boolean =>
-  message.role === "assistant" && callTexts(message).length === 0 && saidText(message).trim() === "";
+  message.role === "assistant" && pastCalls(message).length === 0 && saidText(message).trim() === "";

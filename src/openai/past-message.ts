@@ -12,7 +12,7 @@ interface PastCall {
   /** Null when the client gives it none. */
   readonly id: string | null;
   readonly name: string;
-  /** As JSON, or as the client has them. */
+  /** As JSON, or as the client has them; empty when there are none. */
   readonly arguments: string;
 }
 
@@ -24,12 +24,11 @@ export function saidText(message: ChatMessage): string {
   return [messageText(message), ...inParts, refusal, transcript].filter(isText).join("\n");
 }
 
-/** The calls in an assistant message as `[called name with {…}]`, in their order. */
-export const callTexts = (message: ChatMessage): readonly string[] =>
+/** The calls in an assistant message, in their order; long arguments are cut. */
+export const pastCalls = (message: ChatMessage): readonly Pick<PastCall, "name" | "arguments">[] =>
   callsIn(message).map(({ name, arguments: given }) => {
     const left = given.length - MAX_ARGUMENTS;
-    const shown = left > 0 ? `${given.slice(0, MAX_ARGUMENTS)} (${left} more characters)` : given;
-    return shown === "" ? `[called ${name}]` : `[called ${name} with ${shown}]`;
+    return { name, arguments: left > 0 ? `${given.slice(0, MAX_ARGUMENTS)} (${left} more characters)` : given };
   });
 
 /**

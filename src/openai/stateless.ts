@@ -7,7 +7,7 @@ import { ApiError } from "./errors.ts";
 import { checkFiles, type DecodedFile, filesIn, fileText, readFiles, tryFile } from "./files.ts";
 import { imagesIn, isText, otherTypesIn, refuseOtherParts } from "./images.ts";
 import { impliedRequest, impliedText, splitBegunAnswer } from "./implied-request.ts";
-import { callTexts, resultNames, saidText } from "./past-message.ts";
+import { pastCalls, resultNames, saidText } from "./past-message.ts";
 import { faultOf, type Picture, readPictures } from "./pictures.ts";
 import { type ChatMessage, type ChatRequest, messageText, speakerOf, systemText, withSpeaker } from "./request.ts";
 import { withToolImages } from "./tool-images.ts";
@@ -119,7 +119,10 @@ function readTurns(messages: readonly ChatMessage[]): Pick<Stateless, "turns" | 
 
 /** claude has none of the client's tools, so calls and results are told in words. */
 const assistantBlocks = (message: ChatMessage): readonly Block[] =>
-  [withSpeaker(speakerOf(message), saidText(message)), ...callTexts(message)].map((text) => ({ type: "text", text }));
+  [
+    withSpeaker(speakerOf(message), saidText(message)),
+    ...pastCalls(message).map(({ name, arguments: given }) => `[called ${name} with ${given || "{}"}]`),
+  ].map((text) => ({ type: "text", text }));
 
 /** Nothing in a result is refused, since the tool has run: what cannot be shown is named. */
 function resultBlocks(message: ChatMessage, index: number, name: string): readonly Block[] {

@@ -179,7 +179,7 @@ describe("a request without new words of a user", () => {
       [user("one"), assistant("two", ["c1", "look"])],
       { kind: "continue", begun: "" },
       [],
-      ["one", "two\n[called look with {}]"],
+      ["one", "two\n[called look]"],
     ],
     ["asks to begin", [system], { kind: "begin" }, [], []],
     ["asks to begin, twice", [system, { role: "developer", content: null }], { kind: "begin" }, [], []],
@@ -312,9 +312,9 @@ describe("the history", () => {
     ]);
     expect(said(input.history)).toEqual([
       { role: "user", text: `${stamp("do it")}\n[image]` },
-      { role: "assistant", text: "I will\n[called exec with {}]\n[called read with {}]" },
+      { role: "assistant", text: "I will\n[called exec]\n[called read]" },
       { role: "tool", text: "done" },
-      { role: "assistant", text: "[called write with {}]" },
+      { role: "assistant", text: "[called write]" },
       { role: "assistant", text: "ready" },
     ]);
     expect(input.historyPrints).toHaveLength(1);
@@ -331,7 +331,7 @@ describe("the history", () => {
       { ...user("thanks"), name: "Bob" },
     ]);
     expect(historyText(history, 1_000)).toBe(
-      "User (Ada): hello\n\nAssistant (Bot): [called look with {}]\n\nTool result (look): seen\n\nTool result (count): 3\n\nAssistant: done",
+      "[Ada] User: hello\n\n[Bot] Assistant: [called look]\n\n[look] Tool result: seen\n\n[count] Tool result: 3\n\nAssistant: done",
     );
   });
 

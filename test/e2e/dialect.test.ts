@@ -151,7 +151,7 @@ describe("images that tools return", () => {
     expect(resultsIn(newest())[0]).toContain("🖼");
   });
 
-  test("are told with the results of calls that are over, and named in a history", async () => {
+  test("go with the results of calls that are over, and are named in a history", async () => {
     const result = [
       say("once"),
       answer(null, {
@@ -166,7 +166,7 @@ describe("images that tools return", () => {
     expect(newest().asked).toMatch(/image_1="[^"]+\.png"/);
     await content("images past", [...result, answer("A home."), say("and now?")], { tools });
     expect(newest().asked).toContain(
-      'User: once\n\nAssistant: [called browser with {"at":"home"}]\n\nTool result (browser): (see attached image)\n[image]\n\nAssistant: A home.',
+      'User: once\n\nAssistant: [called browser with {"at":"home"}]\n\n[browser] Tool result: (see attached image)\n[image]\n\nAssistant: A home.',
     );
     // Without a conversation the image itself is shown.
     await content(null, result);
@@ -226,13 +226,13 @@ describe("an answer that the client has begun", () => {
     expect(await content(null, [say("Give n again."), answer('{"n": ')], more)).toBe("2}");
   });
 
-  test("leaves its conversation as it was: the message is told once, and what follows is no edit", async () => {
+  test("leaves its conversation as it was: the message is sent once, and what follows is no edit", async () => {
     await content("begun later", [say("first of all")]);
     const history = [say("first of all"), answer("You said: first of all"), say("second thing")];
     await content("begun later", [...history, answer("The second")]);
     expect(newest().asked).toContain("second thing");
     await content("begun later", [...history, answer("The second thing is")]);
-    // Claude has the message: only the new state of its answer is told.
+    // Claude has the message: only the new state of its answer is sent.
     expect(newest().asked).not.toContain("\nsecond thing");
     await content("begun later", [...history, answer("The second thing is blue."), say("third thing")]);
     expect(newest().asked).toMatch(/^<channel [^>]*>\nthird thing\n<\/channel>/);
@@ -279,16 +279,16 @@ test("a history keeps who spoke, what was refused, and what tools were given", a
     answer([{ type: "refusal", refusal: "It is locked." }]),
     say("ok", { name: "Ada" }),
   ];
-  expect(await content("told", history)).toContain("Ada: ok");
+  expect(await content("history", history)).toContain("Ada: ok");
   expect(newest().asked).toContain(
     [
-      "User (Ada): find it",
+      "[Ada] User: find it",
       'Assistant: [called find with {"what":"it"}]',
-      "Tool result (find): found",
+      "[find] Tool result: found",
       "Assistant: I cannot open it.",
-      "User (Bob): why?",
+      "[Bob] User: why?",
       'Assistant: [called explain with {"deep":true}]',
-      "Tool result (explain): locked",
+      "[explain] Tool result: locked",
       "Assistant: It is locked.",
     ].join("\n\n"),
   );

@@ -68,7 +68,7 @@ test("a session without headers is known by its Runtime line, of which claude se
 
 test("results of tools that nobody waits for are no error", async () => {
   const session = "agent:ops:tools";
-  const before = "What was said in this chat before you came:\n\nUser: do it\n\nAssistant: [called exec with {}]";
+  const before = "What was said in this chat before you came:\n\nUser: do it\n\nAssistant: [called exec]";
   const messages = [user("do it"), assistant("", ["c1", "exec"]), toolResult("c1", "done"), carrier()];
   const answer = await ask(messages, { session, headers: run() });
   expect(answer.told).toBe(told("[exec returned]\ndone", before, DATE, CARRIED));

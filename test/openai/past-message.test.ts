@@ -1,6 +1,6 @@
 /** What past messages say, in the many shapes in which clients send them. */
 import { describe, expect, test } from "bun:test";
-import { callTexts, resultNames, saidText } from "../../src/openai/past-message.ts";
+import { pastCalls, resultNames, saidText } from "../../src/openai/past-message.ts";
 import { type ChatMessage, chatRequest } from "../../src/openai/request.ts";
 
 const parsed = (...messages: object[]) => chatRequest.parse({ messages }).messages;
@@ -31,33 +31,31 @@ describe("what was said", () => {
 
 describe("calls", () => {
   const cases: [what: string, fields: object, texts: string[]][] = [
-    [
-      "with JSON text",
-      { tool_calls: [{ id: "a", function: { name: "ls", arguments: '{"a":1}' } }] },
-      ['[called ls with {"a":1}]'],
-    ],
+    ["with JSON text", { tool_calls: [{ id: "a", function: { name: "ls", arguments: '{"a":1}' } }] }, ['ls {"a":1}']],
     [
       "with an object, as Ollama's clients send it",
       { tool_calls: [{ function: { name: "ls", arguments: { a: [1, "é"] } } }] },
-      ['[called ls with {"a":[1,"é"]}]'],
+      ['ls {"a":[1,"é"]}'],
     ],
-    ["without arguments", { tool_calls: [{ id: "a", function: { name: "ls" } }] }, ["[called ls]"]],
+    ["without arguments", { tool_calls: [{ id: "a", function: { name: "ls" } }] }, ["ls "]],
     [
       "of custom tools",
       { tool_calls: [{ id: "a", type: "custom", custom: { name: "run", input: "ls -l" } }] },
-      ["[called run with ls -l]"],
+      ["run ls -l"],
     ],
-    ["of the older API", { function_call: { name: "ls", arguments: "{}" } }, ["[called ls with {}]"]],
+    ["of the older API", { function_call: { name: "ls", arguments: "{}" } }, ["ls {}"]],
     ["of any other shape", { tool_calls: [null, 7, { function: {} }, { id: 3 }], function_call: "auto" }, []],
     ["in a list that is none", { tool_calls: { a: 1 } }, []],
   ];
-  test.each(cases)("%s", (_what, fields, texts) => expect(callTexts(assistant(fields))).toEqual(texts));
+  test.each(cases)("%s", (_what, fields, texts) =>
+    expect(pastCalls(assistant(fields)).map(({ name, arguments: given }) => `${name} ${given}`)).toEqual(texts),
+  );
 
   test("with arguments that are too long for a history are cut, and it is said", () => {
     const given = JSON.stringify({ content: "x".repeat(10_000) });
-    const [text = ""] = callTexts(assistant({ tool_calls: [{ function: { name: "write", arguments: given } }] }));
-    expect(text.length).toBeLessThan(4_100);
-    expect(text).toEndWith(`x (${given.length - 4_000} more characters)]`);
+    const [call] = pastCalls(assistant({ tool_calls: [{ function: { name: "write", arguments: given } }] }));
+    expect(call?.arguments.length).toBeLessThan(4_100);
+    expect(call?.arguments).toEndWith(`x (${given.length - 4_000} more characters)`);
   });
 });
 
