@@ -269,7 +269,7 @@ export function prepareLaunch(
       "--debug-file",
       debugFile,
     ],
-    env: { ...inherited(parentEnv), ...ours, TERM: "xterm-256color" },
+    env: { ...inherited(parentEnv), ...ours, ...pastProxies(parentEnv), TERM: "xterm-256color" },
     debugFile,
   };
 }
@@ -319,6 +319,12 @@ function projectMcpServers(folder: string): string[] {
 }
 
 const mcpFile = z.looseObject({ mcpServers: z.record(z.string(), z.unknown()) });
+
+/** Claude Code posts its hooks through the user's proxy, which cannot reach this machine's 127.0.0.1. */
+function pastProxies(parentEnv: Record<string, string | undefined>): Record<string, string> {
+  const all = [parentEnv.NO_PROXY || parentEnv.no_proxy, "127.0.0.1"].filter(Boolean).join(",");
+  return { NO_PROXY: all, no_proxy: all };
+}
 
 /** The parent's environment without what is synthesis's own or another claude's. */
 export function inherited(parentEnv: Record<string, string | undefined>): Record<string, string> {

@@ -130,18 +130,18 @@ function serve({ config, pool }: ListenDeps, app: Hono<Env>, hostname: string, p
 const METHODS: Record<string, string> = {
   "/v1/chat/completions": "POST",
   "/chat/completions": "POST",
-  "/v1/models": "GET, HEAD",
-  "/v1/models/:key": "GET, HEAD",
-  "/health": "GET, HEAD",
-  "/ready": "GET, HEAD",
+  "/v1/models": "GET",
+  "/v1/models/:key": "GET",
+  "/health": "GET",
+  "/ready": "GET",
   "/hooks": "POST",
-  "/v1/permissions": "GET, HEAD",
+  "/v1/permissions": "GET",
   "/v1/permissions/:key": "POST",
-  "/v1/sessions": "GET, HEAD",
-  "/v1/sessions/:key": "GET, HEAD, DELETE",
+  "/v1/sessions": "GET",
+  "/v1/sessions/:key": "GET, DELETE",
   "/v1/sessions/:key/interrupt": "POST",
   "/v1/sessions/:key/reset": "POST",
-  "/v1/sessions/:key/screen": "GET, HEAD",
+  "/v1/sessions/:key/screen": "GET",
 };
 
 const THERE_IS =

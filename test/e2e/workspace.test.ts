@@ -247,7 +247,7 @@ test("a configuration of claude's that is damaged is not reset, and the screen s
   expect(readFileSync(join(world.claude.home, ".claude.json"), "utf8")).toBe("{ damaged");
 });
 
-describe("variables of the user's that are meant for other MCP servers", () => {
+describe("variables of the user's that are not meant for us", () => {
   const user = (env: object) => (home: ClaudeHome) => settingsFile(home.home, JSON.stringify({ env }));
   const cases: [what: string, options: WorldOptions][] = [
     ["a short time to start", { env: { MCP_TIMEOUT: "100" } }],
@@ -267,6 +267,10 @@ describe("variables of the user's that are meant for other MCP servers", () => {
       {
         env: { MCP_TOOL_TIMEOUT: "1", MAX_MCP_OUTPUT_TOKENS: "1", MCP_SERVER_CONNECTION_BATCH_SIZE: "1" },
       },
+    ],
+    [
+      "a proxy that cannot reach this machine",
+      { env: { HTTP_PROXY: "http://127.0.0.1:9", HTTPS_PROXY: "http://127.0.0.1:9", NO_PROXY: "example.com" } },
     ],
     ["only the variables that a server names", { env: { CLAUDE_CODE_MCP_ALLOWLIST_ENV: "1" } }],
   ];
