@@ -103,6 +103,17 @@ export const QUIET = {
   DISABLE_AUTOUPDATER: "1",
 };
 
+/** claude would try ten times, over minutes, before the client hears of an error. Three take some four seconds. */
+const RETRIES = "3";
+
+/** Whether the user has said how often a failed model request is made again. */
+export const setsRetries = (env: Record<string, string | undefined>): boolean => Boolean(env.CLAUDE_CODE_MAX_RETRIES);
+
+/** In the environment only, so that claude's own settings win over it. */
+export const retries = (env: Record<string, string | undefined>) => ({
+  CLAUDE_CODE_MAX_RETRIES: env.CLAUDE_CODE_MAX_RETRIES || RETRIES,
+});
+
 /** A timer of more than this many ms fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
@@ -269,7 +280,13 @@ export function prepareLaunch(
       "--debug-file",
       debugFile,
     ],
-    env: { ...inherited(parentEnv), ...ours, ...pastProxies(parentEnv), TERM: "xterm-256color" },
+    env: {
+      ...inherited(parentEnv),
+      ...retries(parentEnv),
+      ...ours,
+      ...pastProxies(parentEnv),
+      TERM: "xterm-256color",
+    },
     debugFile,
   };
 }

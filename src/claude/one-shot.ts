@@ -11,7 +11,7 @@ import { join } from "node:path";
 import type { Config, Effort } from "../config/schema.ts";
 import type { Stateless, Turn } from "../openai/stateless.ts";
 import { isApproved } from "./api-key.ts";
-import { claudeProgram, inherited, QUIET, startFailure } from "./launch.ts";
+import { claudeProgram, inherited, QUIET, retries, startFailure } from "./launch.ts";
 import { endGroup } from "./leftovers.ts";
 import { type PrintLine, readPrintLine } from "./print-lines.ts";
 import { newToken } from "./tokens.ts";
@@ -155,7 +155,7 @@ function prepare(question: OneShotQuestion, folder: string, config: Config, pare
     /** Costs a fifth of the start, and leaves a file behind where it cannot be sent. */
     DISABLE_TELEMETRY: "1",
   };
-  const env: Record<string, string> = { ...inherited(parentEnv), ...ours };
+  const env: Record<string, string> = { ...inherited(parentEnv), ...retries(parentEnv), ...ours };
   const key = env.ANTHROPIC_API_KEY;
   if (key && !config.useApiKey && !isApproved(key, parentEnv)) delete env.ANTHROPIC_API_KEY;
   return {

@@ -1,22 +1,24 @@
 /** What `claude -p --output-format stream-json` writes, as far as an answer depends on it. Pure. */
 import { z } from "zod";
 import type { Usage } from "../openai/chunks.ts";
+import { failureFromWords, type ModelFailure, readFailureRow } from "./model-failure.ts";
 
 export type PrintLine =
-  | { readonly type: "text"; readonly text: string }
+  | { readonly type: "text"; readonly message: string; readonly text: string }
   /** A part of a message, as claude has kept it. */
   | { readonly type: "said"; readonly message: string; readonly text: string }
   /** What was written of this message does not count; claude asks the model again. */
   | { readonly type: "abandoned"; readonly message: string }
-  /** The kind of a failed answer, in the words of the `StopFailure` hook. */
-  | { readonly type: "failure"; readonly error: string }
+  /** Why the model has ended this message. */
+  | { readonly type: "ended"; readonly message: string; readonly reason: string }
+  /** The model request has failed for good. */
+  | { readonly type: "failure"; readonly failure: ModelFailure }
+  /** It has failed, and claude makes it again after a while. */
+  | { readonly type: "retry"; readonly failure: ModelFailure; readonly delayMs: number }
   /** A message is done with: answered, or just taken into the conversation. */
   | {
       readonly type: "result";
       readonly failed: boolean;
-      /** The HTTP status with which the API has refused, if it did. */
-      readonly status: number | null;
-      readonly tooLong: boolean;
       /** What claude says of its failure. An answer stands here only in part. */
       readonly text: string;
       /** The answer that fits the schema, as JSON; null when there is none. */
@@ -27,16 +29,24 @@ export type PrintLine =
   | { readonly type: "other" };
 
 const tokens = z.number().catch(0);
-const line = z.union([
-  z.looseObject({
-    type: z.literal("stream_event"),
-    parent_tool_use_id: z.null().optional(),
-    event: z.looseObject({
-      type: z.string(),
-      delta: z.looseObject({ type: z.string().optional(), text: z.string().optional() }).optional(),
-    }),
-    abandoned_blocks: z.looseObject({ api_message_id: z.string() }).optional(),
+const streamEvent = z.looseObject({
+  type: z.literal("stream_event"),
+  parent_tool_use_id: z.null().optional(),
+  event: z.looseObject({
+    type: z.string(),
+    delta: z
+      .looseObject({
+        type: z.string().optional(),
+        text: z.string().optional(),
+        stop_reason: z.string().nullish(),
+      })
+      .optional(),
   }),
+  api_message_id: z.string().optional(),
+  abandoned_blocks: z.looseObject({ api_message_id: z.string() }).optional(),
+});
+const line = z.union([
+  streamEvent,
   z.looseObject({
     type: z.literal("assistant"),
     parent_tool_use_id: z.null().optional(),
@@ -49,11 +59,9 @@ const line = z.union([
   z.looseObject({
     type: z.literal("result"),
     is_error: z.boolean(),
-    api_error_status: z.number().nullish().catch(null),
     result: z.string().optional(),
     errors: z.array(z.string()).optional(),
     structured_output: z.unknown().optional(),
-    terminal_reason: z.string().optional(),
     usage: z.looseObject({
       input_tokens: tokens,
       cache_read_input_tokens: tokens,
@@ -61,7 +69,23 @@ const line = z.union([
       output_tokens: tokens,
     }),
   }),
+  z.looseObject({
+    type: z.literal("system"),
+    subtype: z.literal("api_retry"),
+    retry_delay_ms: z.number(),
+    error_status: z.number().nullish().catch(null),
+    error: z.string().catch("unknown"),
+  }),
 ]);
+
+function readEvent({ event, api_message_id: message = "" }: z.infer<typeof streamEvent>): PrintLine {
+  const { type, delta } = event;
+  if (type === "content_block_delta" && delta?.type === "text_delta") {
+    return { type: "text", message, text: delta.text ?? "" };
+  }
+  if (type === "message_delta" && delta?.stop_reason) return { type: "ended", message, reason: delta.stop_reason };
+  return { type: "other" };
+}
 
 /** Reads one line. One that is not JSON, as a warning may be, counts as a sign of life. */
 export function readPrintLine(json: string): PrintLine {
@@ -78,11 +102,17 @@ export function readPrintLine(json: string): PrintLine {
   switch (data.type) {
     case "stream_event":
       if (data.abandoned_blocks) return { type: "abandoned", message: data.abandoned_blocks.api_message_id };
-      if (data.event.type !== "content_block_delta" || data.event.delta?.type !== "text_delta")
-        return { type: "other" };
-      return { type: "text", text: data.event.delta.text ?? "" };
+      return readEvent(data);
+    case "system":
+      return {
+        type: "retry",
+        failure: { ...failureFromWords(data.error), status: data.error_status ?? null },
+        delayMs: data.retry_delay_ms,
+      };
     case "assistant":
-      if (data.error !== undefined) return { type: "failure", error: data.error };
+      if (data.error !== undefined) {
+        return { type: "failure", failure: readFailureRow(data) ?? failureFromWords(data.error) };
+      }
       return {
         type: "said",
         message: data.message.id,
@@ -93,8 +123,6 @@ export function readPrintLine(json: string): PrintLine {
       return {
         type: "result",
         failed: data.is_error,
-        status: data.api_error_status ?? null,
-        tooLong: data.terminal_reason === "prompt_too_long",
         text: data.result ?? data.errors?.join("\n") ?? "",
         structured: data.structured_output === undefined ? null : JSON.stringify(data.structured_output),
         usage: {

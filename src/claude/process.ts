@@ -10,7 +10,8 @@ import type { ToolCall } from "../openai/tools.ts";
 import { CLOSE, type ReplyFrame, type ToolCallFrame } from "../wire/frames.ts";
 import type { HookBody, Verdict } from "../wire/hooks.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
-import { type LaunchSpec, prepareLaunch, startFailure } from "./launch.ts";
+import type { ApiSign } from "./debug-log.ts";
+import { type LaunchSpec, prepareLaunch, setsRetries, startFailure } from "./launch.ts";
 import { endGroup, endLeftovers } from "./leftovers.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
 import { OfferedTools } from "./offered-tools.ts";
@@ -18,6 +19,7 @@ import { restrictingFiles } from "./restrictions.ts";
 import { COLUMNS, ROWS } from "./screen.ts";
 import type { SessionFolder, SessionStatus } from "./session-file.ts";
 import { Start } from "./start.ts";
+import { mayBlockStop } from "./stop-hooks.ts";
 import { newToken } from "./tokens.ts";
 
 const log = getLogger(["synthesis", "process"]);
@@ -53,6 +55,8 @@ export type ClaudeEvent =
   | { readonly type: "call_cancelled"; readonly id: string }
   /** claude's own word on whether it works has changed, perhaps; `status` says what it is. */
   | { readonly type: "status" }
+  /** How claude's model requests go. */
+  | { readonly type: "api"; readonly sign: ApiSign }
   | { readonly type: "exit"; readonly exit: Exit };
 
 /** Somebody who looks at claude's terminal. */
@@ -99,11 +103,14 @@ export class ClaudeProcess implements ConnectionOwner {
   memory: number | null = null;
   /** When it last did something for somebody, in ms of `performance.now()`. */
   lastActiveAt = performance.now();
+  /** How many Stop hooks have run at the end of its last turn, ours among them; null before one has ended. */
+  stopHooks: number | null = null;
   /** How often claude may have said whether it works; a look that found nothing new counts, too. */
   statusWords = 0;
 
   #spec: LaunchSpec;
   readonly #config: Config;
+  readonly #env: Record<string, string | undefined>;
   readonly #place: ProcessPlace;
   readonly #child: Bun.Subprocess;
   readonly #start: Start;
@@ -131,6 +138,7 @@ export class ClaudeProcess implements ConnectionOwner {
     const about = () => ({ session: this.spec.sessionKey, pid: this.pid });
     this.tools = new OfferedTools(spec.tools, (frame) => void this.#connection?.push(frame), about);
     this.#config = config;
+    this.#env = parentEnv;
     this.#place = place;
     const launch = prepareLaunch(
       spec,
@@ -153,6 +161,7 @@ export class ClaudeProcess implements ConnectionOwner {
       isConnected: () => this.connected,
       press: (key) => this.#child.terminal?.write(key),
       onReady: () => this.#noteReady(),
+      onApi: (sign) => this.onEvent({ type: "api", sign }),
       onFailure: (error) => {
         this.#whenReady.reject(error);
         void this.stop();
@@ -250,6 +259,16 @@ export class ClaudeProcess implements ConnectionOwner {
   /** Whether claude works, as it says itself; null when it does not say. */
   get status(): SessionStatus | null {
     return this.#claudePid === null ? null : this.#place.sessionFolder.read(this.#claudePid);
+  }
+
+  /** The user has said how often it shall make a failed model request again. */
+  get hasOwnRetries(): boolean {
+    return setsRetries(this.#env);
+  }
+
+  /** A hook of the user's may keep it going after a `Stop`. It must say by itself whether it works: else nothing tells. */
+  get mayContinueAfterStop(): boolean {
+    return this.status !== null && mayBlockStop(this.spec.choice.workspace, this.stopHooks, this.#env);
   }
 
   /**

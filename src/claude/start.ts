@@ -5,7 +5,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
-import { type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
+import { type ApiSign, type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
 import { advise, type Consent, saysNotLoggedIn, showsDialog } from "./dialogs.ts";
 import { createScreen, lastLines, type Screen, wholeText } from "./screen.ts";
 
@@ -32,6 +32,8 @@ export interface StartDeps {
   isConnected(): boolean;
   press(key: string): void;
   onReady(): void;
+  /** A model request was made, answered, or has failed; also when it is ready. */
+  onApi(sign: ApiSign): void;
   /** It never will be ready, and has to be ended. */
   onFailure(error: ApiError): void;
 }
@@ -52,10 +54,14 @@ export class Start {
 
   constructor(deps: StartDeps) {
     this.#deps = deps;
-    this.#debugLog = watchDebugLog(deps.debugFile, (state) => {
-      this.#channel = state;
-      this.#look();
-    });
+    this.#debugLog = watchDebugLog(
+      deps.debugFile,
+      (state) => {
+        this.#channel = state;
+        this.#look();
+      },
+      deps.onApi,
+    );
   }
 
   /** The program runs. */

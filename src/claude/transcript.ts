@@ -8,6 +8,8 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { channelMessageId } from "../wire/hooks.ts";
+import { type ModelFailure, readFailureRow } from "./model-failure.ts";
+import { cutsText } from "./stop-reason.ts";
 import { callWith, type ModelCall } from "./turn-usage.ts";
 import { watchChanges } from "./watch.ts";
 
@@ -17,9 +19,17 @@ import { watchChanges } from "./watch.ts";
  */
 const WAIT_MS = 3_000;
 
+/** How often a folder is looked for that claude is about to make. */
+const FOLDER_MS = 50;
+
 export interface TurnRecord {
-  /** The text of each assistant message, in order; messages without text are left out. */
+  /**
+   * The text of each assistant message, in order; messages without text are left out. One that was cut and what
+   * continues it are one text.
+   */
   readonly texts: readonly string[];
+  /** How many Stop hooks have run at its end, ours among them; null when that is not recorded. */
+  readonly stopHooks: number | null;
   /** Oldest first; those of subagents, which have files of their own, are the last. */
   readonly calls: readonly ModelCall[];
 }
@@ -39,6 +49,8 @@ const row = z.discriminatedUnion("type", [
     message: z.looseObject({
       id: z.string(),
       model: z.string().optional(),
+      /** Why the model ended the message. */
+      stop_reason: z.string().nullish(),
       content: z.array(
         z.looseObject({
           type: z.string(),
@@ -56,7 +68,17 @@ const row = z.discriminatedUnion("type", [
       }),
     }),
   }),
-  z.looseObject({ type: z.literal("system"), subtype: z.string().optional() }),
+  z.looseObject({
+    type: z.literal("system"),
+    subtype: z.string().optional(),
+    /** Of a `stop_hook_summary`. */
+    hookCount: z.number().optional().catch(undefined),
+    /** A hook has refused the prompt. Claude Code keeps it in the conversation only where `promptKept` says so. */
+    promptSubmitEnding: z
+      .looseObject({ ending: z.looseObject({ reason: z.string().catch("") }), promptKept: z.boolean() })
+      .optional()
+      .catch(undefined),
+  }),
 ]);
 
 type Row = z.infer<typeof row>;
@@ -95,17 +117,14 @@ const promptOf = (row: Row): string | null =>
  */
 export function findTurn(jsonl: string, messageId: string): TurnRecord | null {
   let complete = false;
-  const texts = new Map<string, string>();
+  let stopHooks: number | null = null;
   const rows = [...rowsOfTurn(jsonl, messageId)];
   for (const row of rows) {
     complete ||= isTurnEnd(row);
-    if (row.type !== "assistant" || row.isSidechain || row.isApiErrorMessage) continue;
-    const { id, content } = row.message;
-    const text = content.map((block) => (block.type === "text" ? (block.text ?? "") : "")).join("");
-    texts.set(id, (texts.get(id) ?? "") + text);
+    if (row.type === "system") stopHooks = row.hookCount ?? stopHooks;
   }
   if (!complete) return null;
-  return { texts: [...texts.values()].filter((text) => text !== ""), calls: modelCalls(rows) };
+  return { texts: joined(recordedTexts(rows)), stopHooks, calls: modelCalls(rows) };
 }
 
 const isTurnEnd = (row: Row): boolean => row.type === "system" && row.subtype === "turn_duration";
@@ -129,6 +148,114 @@ function modelCalls(rows: Iterable<Row>): ModelCall[] {
     });
   }
   return [...calls.values()];
+}
+
+/** The text of one assistant message. */
+interface RecordedText {
+  readonly text: string;
+  /** Why the model ended it; null when that is not recorded. */
+  readonly stopReason: string | null;
+  /** What Claude Code has told the model after it; null when nothing is recorded behind it. */
+  readonly next: string | null;
+}
+
+/** Whether the next message goes on in the middle of this one. Where a tool's call was cut its text was whole. */
+const isCut = ({ stopReason, next }: RecordedText): boolean =>
+  cutsText(stopReason) && !/inside a tool call/.test(next ?? "");
+
+/** The texts of a turn's assistant messages, in order; messages without text are left out. */
+function recordedTexts(rows: Iterable<Row>): readonly RecordedText[] {
+  const texts = new Map<string, RecordedText>();
+  let newest: string | null = null;
+  for (const row of rows) {
+    if (row.type === "user") {
+      const last = newest === null ? undefined : texts.get(newest);
+      const { content } = row.message;
+      if (last?.next === null)
+        texts.set(newest as string, { ...last, next: typeof content === "string" ? content : "" });
+    }
+    if (row.type !== "assistant" || row.isSidechain || row.isApiErrorMessage) continue;
+    const { id, content, stop_reason } = row.message;
+    const before = texts.get(id);
+    const text = content.map((block) => (block.type === "text" ? (block.text ?? "") : "")).join("");
+    texts.set(id, {
+      text: (before?.text ?? "") + text,
+      stopReason: stop_reason ?? before?.stopReason ?? null,
+      next: before?.next ?? null,
+    });
+    newest = id;
+  }
+  return [...texts.values()].filter(({ text }) => text !== "");
+}
+
+/** The texts, with one that was cut and its continuation in one. */
+function joined(texts: readonly RecordedText[]): readonly string[] {
+  const whole: string[] = [];
+  texts.forEach(({ text }, at) => {
+    const before = texts[at - 1];
+    if (before && isCut(before)) whole.push((whole.pop() ?? "") + text);
+    else whole.push(text);
+  });
+  return whole;
+}
+
+/**
+ * Whether what claude writes behind `shown` goes on in the middle of it.
+ * @param shown the turn's texts so far, one directly behind the other
+ * @returns null when `jsonl` does not tell yet
+ */
+export function findSeam(jsonl: string, messageId: string, shown: string): { readonly isSeam: boolean } | null {
+  const texts = recordedTexts(rowsOfTurn(jsonl, messageId));
+  let before = "";
+  for (const [at, recorded] of texts.entries()) {
+    before += recorded.text;
+    if (before.length < shown.length) continue;
+    // Shown up to the middle of a message: its stream broke off, and claude shows the rest as another one.
+    if (before.length > shown.length) return { isSeam: before.startsWith(shown) };
+    const isKnown = recorded.stopReason !== null && (recorded.next !== null || !cutsText(recorded.stopReason));
+    return isKnown || at < texts.length - 1 ? { isSeam: isCut(recorded) } : null;
+  }
+  return null;
+}
+
+/** A hook of the user's has refused our message. */
+export interface RefusedPrompt {
+  /** The hook's reason, for the person; empty when it gave none. */
+  readonly reason: string;
+  /** claude has the message none the less. */
+  readonly isKept: boolean;
+}
+
+/** Whether a `UserPromptSubmit` hook has refused the message. Null when `jsonl` does not say so. */
+export function findRefusedPrompt(jsonl: string, messageId: string): RefusedPrompt | null {
+  for (const row of rowsOfTurn(jsonl, messageId)) {
+    if (row.type === "system" && row.promptSubmitEnding) {
+      return { reason: row.promptSubmitEnding.ending.reason, isKept: true };
+    }
+  }
+  // One that is not kept has no row of its own: the refusal quotes it.
+  for (const line of jsonl.split("\n")) {
+    if (!line.includes("promptSubmitEnding") || !line.includes(messageId)) continue;
+    const parsed = row.safeParse(parseLine(line));
+    const ending = parsed.success && parsed.data.type === "system" ? parsed.data.promptSubmitEnding : undefined;
+    if (ending) return { reason: ending.ending.reason, isKept: ending.promptKept };
+  }
+  return null;
+}
+
+/** What claude has recorded of a turn whose last model request failed. */
+export interface FailedTurn {
+  readonly failure: ModelFailure;
+  /** As in a `TurnRecord`. */
+  readonly texts: readonly string[];
+}
+
+/** The failure of a turn. Null when `jsonl` has none. */
+export function findFailure(jsonl: string, messageId: string): FailedTurn | null {
+  const rows = [...rowsOfTurn(jsonl, messageId)];
+  const failed = rows.findLast((row) => row.type === "assistant" && row.isApiErrorMessage && !row.isSidechain);
+  const failure = failed ? readFailureRow(failed) : null;
+  return failure ? { failure, texts: joined(recordedTexts(rows)) } : null;
 }
 
 /**
@@ -234,6 +361,18 @@ export const readCalls = (path: string, messageId: string, offset: number, callI
 export const readInterruption = (path: string, messageId: string, offset: number, signal: AbortSignal) =>
   follow(path, offset, (jsonl) => findInterruption(jsonl, messageId), signal);
 
+/** `findSeam` as soon as claude has recorded it, or null when `signal` ends the wait. */
+export const readSeam = (path: string, messageId: string, offset: number, shown: string, signal: AbortSignal) =>
+  followNew(path, offset, (jsonl) => findSeam(jsonl, messageId, shown), signal);
+
+/** `findRefusedPrompt` as soon as claude has recorded it, or null when `signal` ends the wait. */
+export const readRefusedPrompt = (path: string, messageId: string, offset: number, signal: AbortSignal) =>
+  followNew(path, offset, (jsonl) => findRefusedPrompt(jsonl, messageId), signal);
+
+/** `findFailure` as soon as claude has recorded it, or null when `signal` ends the wait. */
+export const readFailure = (path: string, messageId: string, offset: number, signal: AbortSignal) =>
+  followNew(path, offset, (jsonl) => findFailure(jsonl, messageId), signal);
+
 /**
  * Reads `path` from `offset` (bytes) on, now and after each change, until `find` finds something.
  * @returns null when `signal` ends the wait
@@ -266,6 +405,17 @@ async function follow<T>(
     watcher.close();
     signal.removeEventListener("abort", wake);
   }
+}
+
+/** `follow` for a session's first turn, too: claude makes the folder with its first row. */
+async function followNew<T>(
+  path: string,
+  offset: number,
+  find: (jsonl: string) => T | null,
+  signal: AbortSignal,
+): Promise<T | null> {
+  while (!existsSync(dirname(path)) && !signal.aborted) await Bun.sleep(FOLDER_MS);
+  return follow(path, offset, find, signal);
 }
 
 function look<T>(path: string, offset: number, find: (jsonl: string) => T | null): T | null {

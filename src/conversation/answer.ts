@@ -3,7 +3,9 @@
  *
  * Pieces carry their message and their index in it. They are posted side by side, so they may come in
  * any order, twice, or behind `Stop`. What goes out is each message's text in index order, message after
- * message, a blank line between two, every piece once.
+ * message, every piece once. Between two messages stands a blank line. Only where the model was cut in the middle of a
+ * text, and goes on in another message, nothing does. The hooks do not tell the two apart: a message that begins
+ * where nothing has come between waits until claude's record has told (`join`).
  *
  * Pure: each function takes an answer and gives the next one and the text that can go out now.
  */
@@ -29,6 +31,8 @@ interface Message {
   readonly waiting: string;
   /** Some of it has gone out. */
   readonly begun: boolean;
+  /** What stands before it: a blank line, or nothing; null when that is not known yet. */
+  readonly join: "apart" | "seam" | null;
 }
 
 export interface Answer {
@@ -37,15 +41,28 @@ export interface Answer {
   readonly open: number;
   /** All of claude's text that has gone out; notes are not in it. */
   readonly text: string;
+  /** The same with nothing between the messages. */
+  readonly bare: string;
   /** Where in `text` its newest message begins. */
   readonly newestAt: number;
   /** The last two characters that have gone out. */
   readonly tail: string;
   /** A tool has run since the newest message began: what claude says next is in a message not seen yet. */
   readonly toolSince: boolean;
+  /** What claude says next is no continuation of what it has said: a tool has run, a note has come, or it had stopped. */
+  readonly isApart: boolean;
 }
 
-export const emptyAnswer: Answer = { messages: [], open: 0, text: "", newestAt: 0, tail: "", toolSince: false };
+export const emptyAnswer: Answer = {
+  messages: [],
+  open: 0,
+  text: "",
+  bare: "",
+  newestAt: 0,
+  tail: "",
+  toolSince: false,
+  isApart: true,
+};
 
 type Step = readonly [answer: Answer, out: string];
 
@@ -54,11 +71,12 @@ export function addPiece(answer: Answer, piece: Piece): Step {
   const at = answer.messages.findLastIndex(({ id }) => id === piece.message);
   const known = answer.messages[at];
   if (!known) {
+    const join = answer.isApart ? "apart" : null;
     const message = place(
-      { id: piece.message, next: 0, last: null, early: new Map(), waiting: "", begun: false },
+      { id: piece.message, next: 0, last: null, early: new Map(), waiting: "", begun: false, join },
       piece,
     );
-    return release({ ...answer, messages: [...answer.messages, message], toolSince: false });
+    return release({ ...answer, messages: [...answer.messages, message], toolSince: false, isApart: false });
   }
   if (piece.index < known.next || known.early.has(piece.index)) return [answer, ""];
   return release({ ...answer, messages: answer.messages.with(at, place(known, piece)) });
@@ -66,15 +84,32 @@ export function addPiece(answer: Answer, piece: Piece): Step {
 
 /** Takes a note of ours, a paragraph of its own between claude's messages. */
 export function addNote(answer: Answer, text: string): Step {
-  const note = { id: null, next: 1, last: 0, early: new Map(), waiting: text, begun: false };
-  return release({ ...answer, messages: [...answer.messages, note] });
+  const note = { id: null, next: 1, last: 0, early: new Map(), waiting: text, begun: false, join: "apart" } as const;
+  return release({ ...answer, messages: [...answer.messages, note], isApart: true });
 }
 
 /** Takes the end of a tool's run. */
-export const afterTool = (answer: Answer): Answer => (answer.toolSince ? answer : { ...answer, toolSince: true });
+export const afterTool = (answer: Answer): Answer =>
+  answer.toolSince ? answer : { ...answer, toolSince: true, isApart: true };
+
+/** claude has stopped; if it goes on, what it says is a paragraph of its own. */
+export const afterStop = (answer: Answer): Answer => ({ ...answer, isApart: true });
 
 /** What follows goes out in another answer: no blank line stands before it. */
-export const cutOff = (answer: Answer): Answer => ({ ...answer, tail: "" });
+export const cutOff = (answer: Answer): Answer => ({ ...answer, tail: "", isApart: true });
+
+/** Whether text waits for what `join` takes. */
+export const awaitsJoin = ({ messages, open }: Answer): boolean => messages[open]?.join === null;
+
+/** Takes whether the message that waits goes on in the middle of the text before it. */
+export function join(answer: Answer, isSeam: boolean): Step {
+  const message = answer.messages[answer.open];
+  if (message?.join !== null) return [answer, ""];
+  return release({
+    ...answer,
+    messages: answer.messages.with(answer.open, { ...message, join: isSeam ? "seam" : "apart" }),
+  });
+}
 
 /** Whether every message of which something has come has come to its end. */
 export const isEven = ({ messages }: Answer): boolean => messages.every(isComplete);
@@ -84,7 +119,7 @@ export const isEven = ({ messages }: Answer): boolean => messages.every(isComple
  * @param last `Stop`'s `last_assistant_message`: claude's last text, trimmed
  */
 export function isWhole(answer: Answer, last: string | undefined): boolean {
-  if (!answer.messages.every(isComplete)) return false;
+  if (!answer.messages.every(isComplete) || awaitsJoin(answer)) return false;
   // Without a last text claude ended in silence: nothing more will come.
   if (!last?.trim()) return true;
   return !answer.toolSince && answer.text.trimEnd().endsWith(last.trim());
@@ -103,11 +138,13 @@ export function complete(
 ): readonly [answer: Answer, out: string, diverged: boolean] {
   if (texts) {
     const whole = texts.reduce((text, message) => text + gap(text) + message, "");
-    if (!whole.startsWith(answer.text)) return [answer, "", whole.trim() !== answer.text.trim()];
+    // Nothing more of the messages is to come.
+    const closed = { ...answer, messages: [], open: 0 };
+    if (!whole.startsWith(answer.text)) return [closed, "", whole.trim() !== answer.text.trim()];
     const rest = whole.slice(answer.text.length);
     // What is said first to a client that was given the text before with another answer.
     const out = answer.tail === "" && answer.text !== "" ? rest.trimStart() : rest;
-    return [{ ...answer, text: whole }, out, false];
+    return [{ ...closed, text: whole, tail: (answer.tail + out).slice(-2) }, out, false];
   }
   // No transcript: what we hold in order, then what `Stop` says beyond it.
   const [flushed, out] = release({ ...answer, messages: answer.messages.map(closeGaps) });
@@ -143,23 +180,31 @@ function place(message: Message, piece: Piece): Message {
 /** The message as if what is missing of it were empty. */
 function closeGaps(message: Message): Message {
   const early = [...message.early].sort(([one], [other]) => one - other).map(([, text]) => text);
-  return { ...message, waiting: message.waiting + early.join(""), early: new Map(), last: 0, next: 1 };
+  return {
+    ...message,
+    waiting: message.waiting + early.join(""),
+    early: new Map(),
+    last: 0,
+    next: 1,
+    join: message.join ?? "apart",
+  };
 }
 
 /** Lets out what no earlier message holds back. */
 function release(answer: Answer): Step {
   const messages = [...answer.messages];
-  let { open, text, newestAt, tail } = answer;
+  let { open, text, bare, newestAt, tail } = answer;
   let out = "";
   for (let message = messages[open]; message; message = messages[open]) {
+    if (message.join === null) break;
     if (message.waiting !== "") {
-      const said = (message.begun ? "" : gap((tail + out).slice(-2))) + message.waiting;
+      const isParagraph = !message.begun && message.join === "apart";
+      const said = (isParagraph ? gap((tail + out).slice(-2)) : "") + message.waiting;
       if (message.id !== null) {
-        if (!message.begun) {
-          text += gap(text);
-          newestAt = text.length;
-        }
+        if (isParagraph) text += gap(text);
+        if (!message.begun) newestAt = text.length;
         text += message.waiting;
+        bare += message.waiting;
       }
       out += said;
       messages[open] = { ...message, waiting: "", begun: true };
@@ -170,11 +215,11 @@ function release(answer: Answer): Step {
     else open += 1;
   }
   if (out !== "") tail = (tail + out).slice(-2);
-  return [{ ...answer, messages, open, text, newestAt, tail }, out];
+  return [{ ...answer, messages, open, text, bare, newestAt, tail }, out];
 }
 
 /** What makes a blank line behind `text`. */
-function gap(text: string): string {
+export function gap(text: string): string {
   if (text === "" || text.endsWith("\n\n")) return "";
   return text.endsWith("\n") ? "\n" : "\n\n";
 }

@@ -198,7 +198,7 @@ export class Conversation {
   }
 
   #repeat(run: TurnRun, reply: Reply): void {
-    reply.open("warm");
+    reply.temperature = "warm";
     run.repeat(reply);
   }
 
@@ -222,7 +222,7 @@ export class Conversation {
       const context = input.context.join("\n\n");
       const results = toolResults(brought, context === this.#carried ? "" : context, save);
       this.#carried = context;
-      reply.open("warm");
+      reply.temperature = "warm";
       void this.#join(run, request, results);
     } else {
       run.giveUp(toolResults(brought, "", save), USER_SPOKE);
@@ -237,7 +237,7 @@ export class Conversation {
     const { id } = asked.pending;
     const behavior = readVerdict(input, sender, asked);
     if (behavior) {
-      reply.open("warm");
+      reply.temperature = "warm";
       this.#lastRequest = requestFingerprint(request);
       run.goOn(reply, input.newPrints);
       this.#deps.permissions.answer(id, { behavior, way: "chat", by: sender });
@@ -265,9 +265,6 @@ export class Conversation {
     const { reply } = request;
     this.#queue.push(request);
     reply.left.addEventListener("abort", () => this.#withdraw(request));
-    // Behind a turn that runs, there is nothing left to go wrong before it is its turn but what it waits for.
-    if (this.#run && this.#changes.length === 0) reply.open("warm");
-    else reply.openLate(this.#deps.config.readyTimeoutMs);
     void this.#work();
   }
 
@@ -388,6 +385,7 @@ export class Conversation {
     const answered = findAnsweredTurn(this.#record.delivered, request);
     if (answered !== null && (await this.#replay(answered, reply))) return null;
     const [process, temperature, claudeSession] = await this.#readyProcess(request, session);
+    reply.temperature = temperature;
     if (reply.left.aborted) return null;
 
     const { offer } = request;
@@ -456,8 +454,6 @@ export class Conversation {
     this.#sentAt = performance.now();
     this.#runs.add(run);
     void run.over.then(() => this.#runs.delete(run));
-    reply.open(temperature);
-    for (const { reply } of this.#queue) reply.open("warm");
     await run.freed;
     this.#run = null;
     this.#lastRequest = null;
@@ -472,7 +468,7 @@ export class Conversation {
     if (!found) return false;
     log.info("answer given once more", { session: this.identity.key, turn });
     this.#record.deliver(turn);
-    reply.open("warm");
+    reply.temperature = "warm";
     reply.put({ type: "text", text: found.texts.join("\n\n") || NO_ANSWER });
     reply.put({ type: "finish" });
     const usage = answerUsage(found.calls, { after: null, end: null });
@@ -531,7 +527,10 @@ export class Conversation {
     if (forgotten || (gone && hasAnswered)) {
       log.warning("claude's transcript is gone, the session starts anew", { session: session.key });
       // What the client remembers, it brings itself.
-      if (!request.input.hasHistory) reply.put({ type: "text", text: FORGOTTEN });
+      if (!request.input.hasHistory) {
+        reply.temperature = "cold";
+        reply.put({ type: "text", text: FORGOTTEN });
+      }
     }
     // An answer that belongs to no conversation may have to be JSON, and reaches no person.
     const notes = isForgotten(this.identity.source) ? [] : process.takeNotes();

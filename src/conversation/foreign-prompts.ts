@@ -19,7 +19,8 @@ export class ForeignPrompts {
   /** @param isOurs whether a message id is one of ours */
   note(hook: HookBody, isOurs: (message: string | null) => boolean): void {
     const id = hook.prompt_id;
-    if (id === undefined) return;
+    // A subagent's end is not the prompt's.
+    if (id === undefined || hook.agent_id !== undefined) return;
     if (hook.hook_event_name === "UserPromptSubmit") {
       if (!isOurs(channelMessageId(hook.prompt))) this.#ids.add(id);
     } else if (hook.hook_event_name === "Stop" || hook.hook_event_name === "StopFailure") {

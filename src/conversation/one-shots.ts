@@ -4,14 +4,19 @@
  */
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
+import { setsRetries } from "../claude/launch.ts";
+import { failureFromWords, type ModelFailure } from "../claude/model-failure.ts";
 import { type OneShotProcess, type OneShotQuestion, startOneShot } from "../claude/one-shot.ts";
 import type { PrintLine } from "../claude/print-lines.ts";
+import { cutsText } from "../claude/stop-reason.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { ApiError, shuttingDown } from "../openai/errors.ts";
 import { unfenced } from "../openai/stateless.ts";
+import { gap } from "./answer.ts";
+import { outcomeOf, RETRY_MS } from "./model-error.ts";
 import { Reply } from "./reply.ts";
-import { claudeFailure, NO_ANSWER } from "./turn.ts";
+import { NO_ANSWER } from "./turn.ts";
 
 const log = getLogger(["synthesis", "one-shot"]);
 
@@ -73,7 +78,6 @@ export function createOneShots({ config, paths, env }: OneShotDeps): OneShots {
         reply.fail(refused);
         return reply;
       }
-      reply.openLate(config.readyTimeoutMs);
       const entry = { question, reply };
       reply.left.addEventListener("abort", () => {
         const at = waiting.indexOf(entry);
@@ -111,11 +115,18 @@ class OneShot {
   #process: OneShotProcess | null = null;
   #deadline: Timer | undefined;
   #shown = "";
+  /** The message whose text was shown last. */
+  #shownOf = "";
   /** What claude has kept of its answer, by message. */
   readonly #said = new Map<string, string>();
+  /** Why the model ended its messages, by message. */
+  readonly #ended = new Map<string, string>();
+  /** When the model failed first, in ms of `performance.now()`. */
+  #failedAt: number | null = null;
+  readonly #mayRetry: boolean;
   /** What was shown is not how the answer begins: claude has asked the model once more. */
   #broken = false;
-  #failure = "";
+  #failure: ModelFailure | null = null;
   /** The client has its answer, its error, or has left. */
   #told = false;
 
@@ -129,6 +140,9 @@ class OneShot {
     this.#question = question;
     this.#reply = reply;
     this.#config = config;
+    // Who has said how often claude shall try again wants that.
+    this.#mayRetry = setsRetries(env);
+    reply.temperature = "cold";
     try {
       this.#process = startOneShot(question, folder, config, env, (line) => this.#take(line));
     } catch (error) {
@@ -184,7 +198,13 @@ class OneShot {
     switch (line.type) {
       case "text":
         // An answer that must parse is looked through first.
-        if (this.#question.format.type === "text" && !this.#broken) this.#show(line.text);
+        if (this.#question.format.type === "text" && !this.#broken && line.text !== "") {
+          this.#show(this.#between(this.#shown, this.#shownOf, line.message) + line.text);
+          this.#shownOf = line.message;
+        }
+        break;
+      case "ended":
+        this.#ended.set(line.message, line.reason);
         break;
       case "abandoned":
         this.#broken = this.#shown !== "";
@@ -193,23 +213,59 @@ class OneShot {
       case "said":
         this.#said.set(line.message, (this.#said.get(line.message) ?? "") + line.text);
         break;
+      case "retry":
+        this.#failedAt ??= performance.now();
+        if (this.#mayRetry || performance.now() - this.#failedAt + line.delayMs <= RETRY_MS) break;
+        this.#failure = { ...line.failure, resetsAt: (Date.now() + line.delayMs) / 1000 };
+        this.#takeFailure("");
+        this.#process?.stop();
+        break;
       case "failure":
-        this.#failure = line.error;
+        this.#failure = line.failure;
         break;
       case "result":
-        if (line.failed) this.#fail(this.#failed(line));
+        if (line.failed) this.#takeFailure(line.text);
         else this.#finish(line);
     }
   }
 
-  #failed({ text, tooLong, status }: PrintLine & { type: "result" }): ApiError {
-    if (tooLong) return new ApiError("invalid_request", text, "messages");
-    // Of an overload claude's own word says only that the server is at fault.
-    return claudeFailure(status === 529 ? "overloaded" : this.#failure, text || undefined);
+  /** Ends the answer whose model request has failed. @param message claude's account of it */
+  #takeFailure(message: string): void {
+    const failure = this.#failure ?? failureFromWords("unknown", message);
+    const outcome = outcomeOf({ ...failure, message: failure.message || message }, Date.now());
+    if (outcome instanceof ApiError) {
+      this.#fail(outcome);
+      return;
+    }
+    const rest = this.#whole().slice(this.#shown.length);
+    if (this.#whole().startsWith(this.#shown)) this.#show(rest);
+    if (outcome.reason === "content_filter" || this.#shown === "") {
+      this.#show(gap(this.#shown) + outcome.message);
+    }
+    this.#told = true;
+    this.#reply.put({ type: "finish", reason: outcome.reason });
+    this.#reply.close();
+  }
+
+  /** All that claude has kept of its answer. */
+  #whole(): string {
+    let whole = "";
+    let last = "";
+    for (const [message, text] of this.#said) {
+      if (text === "") continue;
+      whole += this.#between(whole, last, message) + text;
+      last = message;
+    }
+    return whole;
+  }
+
+  /** What stands between `text`, which ends with text of message `last`, and text of message `next`. */
+  #between(text: string, last: string, next: string): string {
+    return text === "" || last === next || cutsText(this.#ended.get(last)) ? "" : gap(text.slice(-2));
   }
 
   #finish({ structured, usage }: PrintLine & { type: "result" }): void {
-    const said = [...this.#said.values()].join("");
+    const said = this.#whole();
     const whole = this.#question.format.type === "json" ? (structured ?? unfenced(said)) : said;
     // A continuation parses with what it continues.
     if (this.#question.format.type === "json" && !isJson(whole) && !isJson((this.#question.begun ?? "") + whole)) {
@@ -230,8 +286,6 @@ class OneShot {
 
   #show(text: string): void {
     if (text === "") return;
-    // Until now an error could still be the status.
-    if (this.#shown === "") this.#reply.open("cold");
     this.#shown += text;
     this.#reply.put({ type: "text", text });
   }

@@ -1,12 +1,9 @@
-/** What a door gets for a request: when it is under way, and what the client is to be told. */
+/** What a door gets for a request: when its answer has begun, and what the client is to be told. */
 import { setImmediate } from "node:timers/promises";
 import type { Usage } from "../openai/chunks.ts";
 import { ApiError, unexpected } from "../openai/errors.ts";
 import type { ToolCall } from "../openai/tools.ts";
 import { storeError } from "../store/faults.ts";
-
-/** What waits for so long beyond the time that a start may take, in ms, gets its stream. */
-const PATIENCE_MS = 1_000;
 
 /** How the request found its claude. */
 export type Temperature = "warm" | "cold" | "spare" | "resumed" | "waiting";
@@ -17,18 +14,25 @@ export type ReplyPart =
   | { readonly type: "progress"; readonly text: string }
   /** The answer ends with these: the client is to bring their results. */
   | { readonly type: "calls"; readonly calls: readonly ToolCall[] }
-  /** The answer is complete. */
-  | { readonly type: "finish" }
+  /** The answer is complete; with a `reason` it was cut. */
+  | { readonly type: "finish"; readonly reason?: "length" | "content_filter" }
   | { readonly type: "usage"; readonly usage: Usage }
   | { readonly type: "error"; readonly error: ApiError };
 
 export class Reply {
   /** The turn's id, claude's `message_id`. */
   readonly id = crypto.randomUUID();
-  /** Resolves when the message was sent, or waits behind its conversation's turn; rejects when it never will be. */
-  readonly opened: Promise<Temperature>;
+  /**
+   * Resolves when there is something for the client, or claude uses a tool, or `openAfter`'s time is over: then the
+   * answer has begun. Rejects when it ends with an error before that, which can still be the response's status.
+   */
+  readonly opened: Promise<void>;
+  /** How the request found its claude; `waiting` while it has not. */
+  temperature: Temperature = "waiting";
   /** The message is with claude: from now on something may have been done. */
   sent = false;
+  /** Tools have run for this request. */
+  hasWorked = false;
   /** What the client was told instead of an end; null when all went well so far. */
   error: ApiError | null = null;
   /** All text for the client so far. */
@@ -36,11 +40,10 @@ export class Reply {
   /** The client left before the end: it may have less than `text`. */
   isTruncated = false;
 
-  readonly #opening = Promise.withResolvers<Temperature>();
+  readonly #opening = Promise.withResolvers<void>();
   readonly #leaving = new AbortController();
   #parts: ReplyPart[] = [];
   #more = Promise.withResolvers<void>();
-  #opened = false;
   #closed = false;
 
   constructor() {
@@ -77,18 +80,20 @@ export class Reply {
     if (!this.#closed) this.isTruncated = true;
     // Also ends the loop of a door that still waits for the next part.
     this.close();
+    // A request handler may still wait for the beginning.
+    this.#opening.reject(new ApiError("turn_interrupted", "The client has disconnected."));
     this.#leaving.abort();
   }
 
-  open(temperature: Temperature): void {
-    this.#opened = true;
-    this.#opening.resolve(temperature);
+  /** The answer has begun. */
+  open(): void {
+    this.#opening.resolve();
   }
 
-  /** Opens it when it has waited for longer than a start may take, so that its client sees heartbeats. */
-  openLate(readyTimeoutMs: number): void {
-    const patience = setTimeout(() => this.open("waiting"), readyTimeoutMs + PATIENCE_MS);
-    const end = () => clearTimeout(patience);
+  /** Opens it after `ms` at the latest, so that its client sees heartbeats. */
+  openAfter(ms: number): void {
+    const timer = setTimeout(() => this.open(), ms);
+    const end = () => clearTimeout(timer);
     this.#opening.promise.then(end, end);
     this.left.addEventListener("abort", end);
   }
@@ -96,6 +101,8 @@ export class Reply {
   put(part: ReplyPart): void {
     if (this.#closed) return;
     if (part.type === "text") this.text += part.text;
+    // The figures follow an answer that has begun; an error before it has its own way.
+    if (part.type !== "error" && part.type !== "usage") this.open();
     const last = this.#parts.at(-1);
     // What goes out together needs one chunk only.
     if (part.type === "text" && last?.type === "text") {
@@ -112,9 +119,10 @@ export class Reply {
 
   /** As `fail`, but the token figures may still follow. */
   report(error: unknown): void {
-    const known = error instanceof ApiError ? error : (storeError(error) ?? unexpected());
+    const cause = error instanceof ApiError ? error : (storeError(error) ?? unexpected());
+    const known = this.hasWorked ? cause.afterWork() : cause;
     this.error ??= known;
-    if (!this.#opened) this.#opening.reject(known);
+    this.#opening.reject(known);
     this.put({ type: "error", error: known });
   }
 

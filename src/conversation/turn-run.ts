@@ -3,12 +3,19 @@
  * deadlines, and writes down in the store how it goes.
  */
 import { getLogger } from "@logtape/logtape";
+import type { ApiSign } from "../claude/debug-log.ts";
+import { failureFromWords, isPlanLimit } from "../claude/model-failure.ts";
 import type { ClaudeEvent, ClaudeProcess, Exit } from "../claude/process.ts";
 import {
+  type FailedTurn,
   findPrompt,
+  type RefusedPrompt,
   readCalls,
+  readFailure,
   readInterruption,
   readModelCalls,
+  readRefusedPrompt,
+  readSeam,
   readTurn,
   type TurnRecord,
 } from "../claude/transcript.ts";
@@ -17,14 +24,18 @@ import type { Config } from "../config/schema.ts";
 import type { Usage } from "../openai/chunks.ts";
 import { ApiError } from "../openai/errors.ts";
 import { callIdOf } from "../openai/tools.ts";
+import { TOOL_PREFIX } from "../plugin/manifest.ts";
+import { REPLY_TOOL } from "../plugin/reply-tool.ts";
 import type { Exchange } from "../store/schema.ts";
 import type { SentTurn, Turns } from "../store/turns.ts";
 import type { HookBody } from "../wire/hooks.ts";
+import { awaitsJoin } from "./answer.ts";
 import { type DeliveredTurn, truncationOf } from "./delivery-plan.ts";
 import { answerFingerprint } from "./fingerprint.ts";
 import { gather } from "./gather.ts";
 import { hasGoneIdle, markWork } from "./idle.ts";
 import { Interruption, PRESS_AGAIN_MS } from "./interruption.ts";
+import { outcomeOf, RETRY_MS } from "./model-error.ts";
 import type { Progress } from "./progress.ts";
 import type { Reply, ReplyPart } from "./reply.ts";
 import {
@@ -39,12 +50,18 @@ import {
 
 const log = getLogger(["synthesis", "turn"]);
 
+/** The tool with which claude answers in tool mode; it does nothing else. */
+const REPLY = `${TOOL_PREFIX}${REPLY_TOOL.name}`;
 /** `Stop` comes within milliseconds of claude's being idle. */
 const LOST_STOP_MS = 3_000;
+/** How long claude may take to record a message that another one continues, or a failed request: some 100 ms as a rule. */
+const RECORDED_MS = 1_000;
 /** How long claude may take to record a message with calls in it; what has come by then goes out without the rest. */
 const RECORD_MS = 10_000;
 /** How long claude may take to take up the results of a turn that is given up. */
 const TAKE_UP_MS = 1_000;
+/** How often claude's status is looked at while a `Stop` may be overruled; a change of it may not be announced. */
+const LOOK_AT_STATUS_MS = 1_000;
 /** How long a client that has its answer waits for the token figures, when Claude has not come to its end. */
 const FIGURES_MS = 500;
 /** No tool use has this id: the model calls of the answer that it ends cannot be told from those of the next. */
@@ -109,6 +126,14 @@ export class TurnRun {
   #parkedMs = 0;
   #deadline: Timer | undefined;
   #lostStop: Timer | undefined;
+  #retryWait: Timer | undefined;
+  /** When a model request failed that has not been answered since, in ms of `performance.now()`. */
+  #failedAt: number | null = null;
+  #isRequestOpen = false;
+  #isJoining = false;
+  #isLookingForRefusal = false;
+  /** Tools have run, or a call of one has gone to the client. */
+  #hasWorked = false;
   #again = false;
   #error: ApiError | null = null;
   #startedAt = 0;
@@ -169,6 +194,7 @@ export class TurnRun {
     // It has waited, and was not silent.
     process.noteSign();
     reply.sent = true;
+    reply.hasWorked = this.#hasWorked;
     this.#reduce({ type: "resume", results });
     this.#listen();
   }
@@ -240,21 +266,49 @@ export class TurnRun {
 
   take(event: ClaudeEvent): void {
     if (event.type === "hook") {
-      this.#noteCall(event.hook);
-      this.#noteProgress(event.hook);
-      this.#reduce({ type: "hook", hook: event.hook, at: performance.now() });
+      const { hook } = event;
+      this.#noteCall(hook);
+      this.#noteProgress(hook);
+      const mayContinue =
+        hook.hook_event_name === "Stop" && this.isPrompt(hook.prompt_id) && this.#deps.process.mayContinueAfterStop;
+      this.#reduce({ type: "hook", hook, at: performance.now(), mayContinue });
+      if (this.isPrompt(hook.prompt_id)) this.#transcript = hook.transcript_path;
     } else if (event.type === "reply") {
       this.#reduce({ type: "reply", content: event.frame.content, final: event.frame.final });
     } else if (event.type === "call" || event.type === "call_cancelled") {
       this.#reduce(event);
     } else if (event.type === "status") {
       this.#checkIdle();
+    } else if (event.type === "api") {
+      this.#noteApi(event.sign);
     } else if (event.type === "connection") {
       // The socket may have dropped with the message in it. The plugin knows the ids it has passed on.
       if (event.open && this.#phase === "sent") this.#send();
     } else if (event.type === "exit") {
       void this.#takeExit(event.exit);
     }
+  }
+
+  /** Ends the turn when claude waits too long before it makes a failed model request again, as a `retry-after` has it. */
+  #noteApi(sign: ApiSign): void {
+    clearTimeout(this.#retryWait);
+    if (sign.what !== "failed") {
+      this.#isRequestOpen = sign.what === "requested";
+      if (!this.#isRequestOpen) this.#failedAt = null;
+      return;
+    }
+    // Requests that claude makes beside the conversation's fail, too, and no turn waits for them.
+    if (!this.#isRequestOpen || this.#phase !== "running" || this.#deps.process.hasOwnRetries) return;
+    const now = performance.now();
+    this.#failedAt ??= now;
+    const failure = { ...failureFromWords("unknown", sign.message), status: sign.status };
+    this.#retryWait = setTimeout(
+      () => {
+        const outcome = outcomeOf(failure, Date.now());
+        if (this.#phase === "running" && outcome instanceof ApiError) this.interrupt(outcome);
+      },
+      Math.max(this.#failedAt + RETRY_MS - now, 0),
+    );
   }
 
   async #takeExit({ signal, code }: Exit): Promise<void> {
@@ -265,13 +319,18 @@ export class TurnRun {
   }
 
   /**
-   * claude's own word that it is done. In tool mode it counts at once, since hooks may be forbidden; in live
-   * mode `Stop` is on its way, and only when it is lost does this end the turn.
+   * claude's own word that it is done. In tool mode it counts at once, since hooks may be forbidden, and so it does when
+   * `Stop` has come. Else `Stop` is on its way in live mode, or a hook of the user's has refused the message; only when
+   * neither shows does this end the turn.
    */
   #checkIdle(): void {
     const isIdle = () =>
       (this.#phase === "running" || this.#phase === "answered" || this.#phase === "parked") && this.#hasGoneIdle;
-    if (this.#deps.config.reply === "tool") {
+    const { promptId, spoken, pendingStop } = this.#state;
+    // claude has announced the message and done nothing with it.
+    const mayBeRefused = this.#phase === "running" && promptId !== null && !spoken && !pendingStop;
+    if (mayBeRefused && isIdle()) void this.#findRefusal(isIdle);
+    else if (this.#deps.config.reply === "tool" || pendingStop) {
       if (isIdle()) this.#reduce({ type: "idle" });
     } else {
       clearTimeout(this.#lostStop);
@@ -363,7 +422,7 @@ export class TurnRun {
   }
 
   #reduce(event: TurnEvent): void {
-    const { phase: before, taken } = this.#state;
+    const { phase: before, taken, pendingStop } = this.#state;
     const [state, outputs] = reduceTurn(this.#state, event);
     this.#state = state;
     if (state.taken && !taken) this.#noteWork();
@@ -371,6 +430,12 @@ export class TurnRun {
     for (const output of outputs) this.#put(output);
     this.#sign.resolve();
     if (isGathering(state) && !this.#isGathering) void this.#gather();
+    if (awaitsJoin(state.answer) && !this.#isJoining) void this.#findJoin();
+    if (state.pendingStop && state.pendingStop !== pendingStop) {
+      this.#armDeadline();
+      // It may be idle by now: then no change of its status is to come.
+      this.#checkIdle();
+    }
     if (state.phase === before) return;
     if (before === "parked") {
       this.#lastAnswer = null;
@@ -399,6 +464,7 @@ export class TurnRun {
       case "calls": {
         const calls = output.calls.map((call) => ({ ...call, id: callIdOf(call.id) }));
         log.info("calls put to the client", { session: sessionKey, turn: this.id, calls: calls.length });
+        this.#noteToolUse();
         // A subagent's calls are in no message of Claude's own: the tool that runs the subagent is.
         const own = output.calls.find(({ id }) => !this.#ofSubagents.has(id))?.id;
         this.#park({ type: "calls", calls }, own ?? this.#newestToolUse);
@@ -433,6 +499,9 @@ export class TurnRun {
         break;
       case "diverged":
         log.warning("the text shown is not the text recorded", { session: sessionKey, turn: this.id });
+        break;
+      case "read_failure":
+        void this.#readFailure(output.path);
         break;
       case "read_transcript":
         this.#reading = true;
@@ -498,8 +567,16 @@ export class TurnRun {
 
   #noteProgress(hook: HookBody): void {
     if (this.#phase !== "running" || this.#state.silent || !this.isPrompt(hook.prompt_id)) return;
+    if (hook.hook_event_name === "PreToolUse" && hook.tool_name !== REPLY) this.#noteToolUse();
     const line = this.#deps.progress(hook);
     if (line !== null) this.#reply.put({ type: "progress", text: line });
+  }
+
+  /** From now on the client's request must not be sent again without a person's will. */
+  #noteToolUse(): void {
+    this.#hasWorked = true;
+    this.#reply.hasWorked = true;
+    this.#reply.open();
   }
 
   #noteCall(hook: HookBody): void {
@@ -538,6 +615,56 @@ export class TurnRun {
     }
   }
 
+  /** Learns from claude's record whether the text that waits continues the text before it. */
+  async #findJoin(): Promise<void> {
+    this.#isJoining = true;
+    const { bare } = this.#state.answer;
+    let found: { readonly isSeam: boolean } | null = null;
+    try {
+      const path = this.#transcript ?? (await this.#deps.findTranscript());
+      const signal = AbortSignal.timeout(RECORDED_MS);
+      found = path === null ? null : await readSeam(path, this.id, this.#deps.transcriptAt, bare, signal);
+    } catch (error) {
+      // Then it is a paragraph of its own, as most are.
+      this.#noteUnreadable(error);
+    }
+    this.#isJoining = false;
+    this.#reduce({ type: "join", isSeam: found?.isSeam ?? false });
+  }
+
+  /** Learns from claude's record whether a hook of the user's has refused the message. Otherwise claude is just idle. */
+  async #findRefusal(isIdle: () => boolean): Promise<void> {
+    if (this.#isLookingForRefusal) return;
+    this.#isLookingForRefusal = true;
+    let refused: RefusedPrompt | null = null;
+    try {
+      const path = this.#transcript ?? (await this.#deps.findTranscript());
+      const signal = AbortSignal.timeout(LOST_STOP_MS);
+      refused = path === null ? null : await readRefusedPrompt(path, this.id, this.#deps.transcriptAt, signal);
+    } catch (error) {
+      // The turn ends as one whose `Stop` is lost.
+      this.#noteUnreadable(error);
+    }
+    this.#isLookingForRefusal = false;
+    if (refused) {
+      log.info("message refused by a hook of the user's", { session: this.#deps.sessionKey, turn: this.id });
+      this.#reduce({ type: "refused", ...refused });
+    } else if (isIdle()) this.#reduce({ type: "idle" });
+  }
+
+  async #readFailure(path: string): Promise<void> {
+    let record: FailedTurn | null = null;
+    try {
+      record = await readFailure(path, this.id, this.#deps.transcriptAt, AbortSignal.timeout(RECORDED_MS));
+    } catch (error) {
+      // The hook's own words have to do.
+      this.#noteUnreadable(error);
+    }
+    // Resumed with the next message, it asks nothing.
+    if (record && isPlanLimit(record.failure)) void this.#deps.process.stop();
+    this.#reduce({ type: "failure", record, now: Date.now() });
+  }
+
   async #readTranscript(named: string | null): Promise<void> {
     let record: TurnRecord | null = null;
     try {
@@ -551,6 +678,7 @@ export class TurnRun {
     // What claude does after its final reply belongs to no answer.
     const isOpen = this.#answeredUpTo !== FINAL_REPLY;
     const usage = record && isOpen ? answerUsage(record.calls, { after: this.#answeredUpTo, end: null }) : null;
+    this.#deps.process.stopHooks = record?.stopHooks ?? this.#deps.process.stopHooks;
     this.#reduce({ type: "transcript", texts: record?.texts ?? null, usage });
     this.#close();
   }
@@ -564,7 +692,8 @@ export class TurnRun {
     const { turns, sessionKey } = this.#deps;
     this.#reply.left.removeEventListener("abort", this.#leave);
     turns.ended(this.id, {
-      state: this.#error ? "failed" : state,
+      // A message that claude has not received, though its turn is done: a hook has refused it.
+      state: this.#error || (state === "done" && !this.#state.taken) ? "failed" : state,
       at: Date.now(),
       firstTextAt: this.#firstTextAt,
       errorCode: this.#error?.code ?? null,
@@ -591,6 +720,7 @@ export class TurnRun {
   #close(): void {
     clearTimeout(this.#deadline);
     clearTimeout(this.#lostStop);
+    clearTimeout(this.#retryWait);
     this.#reply.close();
     this.#over.resolve();
   }
@@ -603,6 +733,11 @@ export class TurnRun {
     };
     if (this.#awaitsReceipt) {
       after(this.#deps.config.receiptTimeoutMs, () => void this.#checkReceipt());
+    } else if (this.#state.pendingStop && (this.#phase === "running" || this.#phase === "answered")) {
+      after(LOOK_AT_STATUS_MS, () => {
+        this.#checkIdle();
+        this.#checkProgress();
+      });
     } else if (this.#phase === "running" || this.#phase === "answered") {
       const { turnTimeoutMs, progressTimeoutMs } = this.#deps.config;
       const now = performance.now();

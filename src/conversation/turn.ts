@@ -5,13 +5,27 @@
  * message's tag is ours (the receipt); hooks of other prompts are not, and those of a prompt nobody has
  * claimed yet are kept for a while, since hooks may overtake each other.
  */
+import { failureFromWords } from "../claude/model-failure.ts";
+import type { FailedTurn } from "../claude/transcript.ts";
 import type { Usage } from "../openai/chunks.ts";
 import { ApiError } from "../openai/errors.ts";
 import type { ToolCall } from "../openai/tools.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import type { ReplyMode, ToolContent } from "../wire/frames.ts";
 import { channelMessageId, type HookBody } from "../wire/hooks.ts";
-import { type Answer, addNote, addPiece, afterTool, complete, cutOff, emptyAnswer, isWhole } from "./answer.ts";
+import {
+  type Answer,
+  addNote,
+  addPiece,
+  afterStop,
+  afterTool,
+  complete,
+  cutOff,
+  emptyAnswer,
+  isWhole,
+  join,
+} from "./answer.ts";
+import { outcomeOf } from "./model-error.ts";
 
 /**
  * - `sent`: pushed to the plugin, not seen by claude
@@ -19,6 +33,7 @@ import { type Answer, addNote, addPiece, afterTool, complete, cutOff, emptyAnswe
  * - `parked`: the client has its answer, which ends with calls of its tools; claude waits for their results
  * - `answered`: the client has its answer, claude still works (tool mode)
  * - `settling`: claude has stopped, but some of the text is still on its way
+ * - `failing`: claude's model request has failed, and its record of that is awaited
  * - `interrupting`: claude is being told to stop
  * - `done`, `failed`, `interrupted`: over; at most the token figures follow
  */
@@ -28,6 +43,7 @@ export type Phase =
   | "parked"
   | "answered"
   | "settling"
+  | "failing"
   | "interrupting"
   | "done"
   | "failed"
@@ -73,11 +89,20 @@ export interface TurnState {
   readonly unclaimed: readonly { readonly at: number; readonly hook: HookBody }[];
   /** `Stop`'s `last_assistant_message`. */
   readonly last: string | undefined;
+  /** A `Stop` that another hook may overrule: the turn ends with it when claude is idle. */
+  readonly pendingStop: StopHook | null;
+  /** The `StopFailure` that ends the turn. */
+  readonly failed: FailureHook | null;
 }
 
+type StopHook = HookBody & { readonly hook_event_name: "Stop" };
+type FailureHook = HookBody & { readonly hook_event_name: "StopFailure" };
+
 export type TurnEvent =
-  /** `at` is the time of arrival in ms. */
-  | { readonly type: "hook"; readonly hook: HookBody; readonly at: number }
+  /**
+   * `at` is the time of arrival in ms. `mayContinue` comes with a `Stop` where another Stop hook may keep claude going.
+   */
+  | { readonly type: "hook"; readonly hook: HookBody; readonly at: number; readonly mayContinue?: boolean }
   /** claude has called the reply tool (tool mode). */
   | { readonly type: "reply"; readonly content: string; readonly final: boolean }
   /** claude has called a tool of the client's. */
@@ -98,6 +123,12 @@ export type TurnEvent =
   | { readonly type: "note"; readonly text: string }
   /** claude's record shows that it has our message, though its hook never came. */
   | { readonly type: "receipt"; readonly promptId: string }
+  /** Whether the text that waits goes on in the middle of the text before it. */
+  | { readonly type: "join"; readonly isSeam: boolean }
+  /** A hook of the user's has refused the message. `reason` is for the person; with `isKept` claude has it all the same. */
+  | { readonly type: "refused"; readonly reason: string; readonly isKept: boolean }
+  /** What claude has recorded of the model request that failed, null when it could not be read. `now` is Unix time in ms. */
+  | { readonly type: "failure"; readonly record: FailedTurn | null; readonly now: number }
   /** What the transcript says, null when it could not be read. */
   | { readonly type: "transcript"; readonly texts: readonly string[] | null; readonly usage: Usage | null }
   /** The turn shall end before claude does; `error` is for the client, null when it has left. */
@@ -117,13 +148,15 @@ export type TurnOutput =
   | { readonly type: "parked" }
   /** The result of a call, for claude. */
   | { readonly type: "result"; readonly id: string; readonly result: ToolResult }
-  /** The answer is complete. */
-  | { readonly type: "finish" }
+  /** The answer is complete; with a `reason` it was cut. */
+  | { readonly type: "finish"; readonly reason?: "length" | "content_filter" }
   | { readonly type: "usage"; readonly usage: Usage }
   /** The last for the client: an error, after whatever text there was. */
   | { readonly type: "error"; readonly error: ApiError }
   /** `path` as `Stop` names it; null when no hook has come. */
   | { readonly type: "read_transcript"; readonly path: string | null }
+  /** claude's record of the failed request is awaited. */
+  | { readonly type: "read_failure"; readonly path: string }
   /** claude has sent something that no client waits for any more. */
   | { readonly type: "unsolicited" }
   /** Tell claude to stop. */
@@ -140,6 +173,7 @@ const UNCLAIMED_MS = 60_000;
 /** OpenClaw asks again when an answer is empty. */
 export const NO_ANSWER = "(no answer)";
 const NOBODY_WAITS = "The chat's program does not wait for calls any more.";
+const REFUSED = "A hook of Claude Code refused this message and gave no reason.";
 const NO_RESULT = "The chat's program has sent no result for this call.";
 
 const failure = (text: string): ToolResult => ({ content: [{ type: "text", text }], isError: true });
@@ -160,6 +194,8 @@ export const newTurn = (id: string, mode: ReplyMode): TurnState => ({
   closing: [],
   unclaimed: [],
   last: undefined,
+  pendingStop: null,
+  failed: null,
 });
 
 /** Calls have come that the client does not have yet. */
@@ -171,7 +207,7 @@ const isOver = ({ phase }: TurnState): boolean => phase === "done" || phase === 
 export function reduceTurn(state: TurnState, event: TurnEvent): Step {
   switch (event.type) {
     case "hook":
-      return takeHook(state, event.hook, event.at);
+      return takeHook(state, event.hook, event.at, event.mayContinue === true);
     case "reply":
       return takeReply(state, event.content, event.final);
     case "call":
@@ -192,6 +228,12 @@ export function reduceTurn(state: TurnState, event: TurnEvent): Step {
       return isOver(state) ? [state, []] : speak(state, addNote(state.answer, event.text));
     case "receipt":
       return state.promptId === null && !isOver(state) ? receive(state, event.promptId) : [state, []];
+    case "join":
+      return settleIfStopped(speak(state, join(state.answer, event.isSeam)));
+    case "refused":
+      return refuse(state, event.reason, event.isKept);
+    case "failure":
+      return takeFailure(state, event.record, event.now);
     case "transcript":
       return takeTranscript(state, event.texts, event.usage);
     case "interrupt":
@@ -203,9 +245,14 @@ export function reduceTurn(state: TurnState, event: TurnEvent): Step {
   }
 }
 
-function takeHook(state: TurnState, hook: HookBody, at: number): Step {
+function takeHook(state: TurnState, hook: HookBody, at: number, mayContinue = false): Step {
   if (isOver(state) || hook.prompt_id === undefined) return [state, []];
-  if (state.promptId !== null) return hook.prompt_id === state.promptId ? takeOurs(state, hook) : [state, []];
+  if (state.promptId !== null) {
+    if (hook.prompt_id === state.promptId) return takeOurs(state, hook, mayContinue);
+    // claude has taken up another prompt: it is done with ours.
+    const isNext = hook.hook_event_name === "UserPromptSubmit" && state.pendingStop !== null;
+    return isNext ? takeStop(state, state.pendingStop as StopHook) : [state, []];
+  }
 
   if (hook.hook_event_name === "UserPromptSubmit") {
     return channelMessageId(hook.prompt) === state.id ? receive(state, hook.prompt_id) : [state, []];
@@ -231,19 +278,20 @@ function receive(state: TurnState, promptId: string): Step {
   }, first);
 }
 
-function takeOurs(state: TurnState, hook: HookBody): Step {
+function takeOurs(state: TurnState, hook: HookBody, mayContinue: boolean): Step {
   switch (hook.hook_event_name) {
     case "MessageDisplay": {
-      if (state.mode === "tool") return [state, []];
+      if (state.mode === "tool" || hook.agent_id !== undefined) return [state, []];
       const { message_id: message, index, final, delta: text } = hook;
-      const next = speak(state, addPiece(state.answer, { message, index, final, text }));
-      return state.phase === "settling" ? settle(next) : next;
+      return settleIfStopped(speak(state, addPiece(state.answer, { message, index, final, text })));
     }
     case "PreToolUse": {
       const { tool_use_id: id } = hook;
       const isOurs = id !== undefined && hook.tool_name.startsWith(TOOL_PREFIX);
-      if (!isOurs || state.calls.some((call) => call.id === id)) return [state, []];
-      return [{ ...state, announced: [...state.announced, id] }, []];
+      // Whatever has stopped before, goes on.
+      const working = state.pendingStop === null ? state : { ...state, pendingStop: null };
+      if (!isOurs || state.calls.some((call) => call.id === id)) return [working, []];
+      return [{ ...working, announced: [...state.announced, id] }, []];
     }
     case "PostToolUse":
     case "PostToolUseFailure": {
@@ -253,20 +301,64 @@ function takeOurs(state: TurnState, hook: HookBody): Step {
     }
     case "Stop": {
       if (state.phase === "settling" && state.mode === "live") return [state, []];
-      // Also while it is being interrupted: it was faster, and the turn is done.
-      // Of a parked turn nobody can hear any more: somebody else has told claude not to wait.
-      const silent = state.silent || state.phase === "parked";
-      const stopped: TurnState = { ...state, phase: "settling", silent, last: hook.last_assistant_message };
-      const free: TurnOutput[] = state.phase === "settling" ? [] : [{ type: "free" }];
-      const [next, outputs] = state.mode === "tool" ? settleReplies(stopped, free) : settle([stopped, free]);
-      if (state.phase === "settling") return [next, outputs];
-      return [next, [...outputs, { type: "read_transcript", path: hook.transcript_path }]];
+      const mayBeOverruled = mayContinue && (state.phase === "running" || state.phase === "answered");
+      if (mayBeOverruled) return [{ ...state, pendingStop: hook, answer: afterStop(state.answer) }, []];
+      return takeStop(state, hook);
     }
-    case "StopFailure":
-      return fail(state, claudeFailure(hook.error, hook.last_assistant_message));
+    case "StopFailure": {
+      // A subagent's model request, as that of a compaction: claude says by itself what comes of it.
+      if (hook.agent_id !== undefined) return [state, []];
+      if (state.phase === "running" && !state.silent) {
+        const failing: TurnState = { ...state, phase: "failing", failed: hook, pendingStop: null };
+        return [failing, [{ type: "read_failure", path: hook.transcript_path }]];
+      }
+      return fail(state, new ApiError("claude_failed", hook.last_assistant_message ?? "Claude Code could not answer."));
+    }
     default:
       return [state, []];
   }
+}
+
+/** claude is done with its turn. */
+function takeStop(state: TurnState, { last_assistant_message: last, transcript_path: path }: StopHook): Step {
+  // Also while it is being interrupted: it was faster, and the turn is done.
+  // Of a parked turn nobody can hear any more: somebody else has told claude not to wait.
+  const silent = state.silent || state.phase === "parked";
+  const stopped: TurnState = { ...state, phase: "settling", silent, last, pendingStop: null };
+  const free: TurnOutput[] = state.phase === "settling" ? [] : [{ type: "free" }];
+  const [next, outputs] = state.mode === "tool" ? settleReplies(stopped, free) : settle([stopped, free]);
+  if (state.phase === "settling") return [next, outputs];
+  return [next, [...outputs, { type: "read_transcript", path }]];
+}
+
+/**
+ * Ends the turn whose message a hook of the user's has refused: its reason is the answer. Where claude has not kept
+ * the message, it has not received it.
+ */
+function refuse(state: TurnState, reason: string, isKept: boolean): Step {
+  if (state.phase === "interrupting") return end({ ...state, taken: isKept }, "interrupted");
+  if (state.phase !== "running") return [state, []];
+  const [spoken, text] = speak({ ...state, taken: isKept }, addNote(state.answer, reason.trim() || REFUSED));
+  const [finished, more] = finish(spoken);
+  return [finished, [...text, ...more, { type: "free" }]];
+}
+
+/** Ends a turn whose model request has failed: with an error, or as an answer that was cut. */
+function takeFailure(state: TurnState, record: FailedTurn | null, now: number): Step {
+  if (state.phase !== "failing" || !state.failed) return [state, []];
+  const { error, last_assistant_message: said } = state.failed;
+  const outcome = outcomeOf(record?.failure ?? failureFromWords(error, said), now);
+  if (outcome instanceof ApiError) {
+    return [{ ...state, phase: "failed", silent: true }, [{ type: "error", error: outcome }, { type: "free" }]];
+  }
+  const [completed, rest] =
+    state.mode === "tool" ? [state.answer, ""] : complete(state.answer, record?.texts ?? null, undefined);
+  const [shown, text] = speak(state, [completed, rest]);
+  // Where a length was reached what was written is the answer; a refusal is told in any case.
+  const isTold = outcome.reason === "content_filter" || !shown.spoken;
+  const [told, words] = isTold ? speak(shown, addNote(shown.answer, outcome.message)) : [shown, []];
+  const [finished, more] = finish(told, outcome.reason);
+  return [finished, [...text, ...words, ...more, { type: "free" }]];
 }
 
 /** The answer is what claude sends with the reply tool; the final one ends it, claude may work on. */
@@ -290,7 +382,7 @@ function takeCall(state: TurnState, call: ToolCall): Step {
   if (!waits) return [state, [{ type: "result", id: call.id, result: failure(NOBODY_WAITS) }]];
   const phase = state.phase === "parked" ? "parked" : "running";
   const calls = [...state.calls, { ...call, isOut: false }];
-  return [{ ...without(state, call.id), phase, taken: true, calls }, unhooked(state)];
+  return [{ ...without(state, call.id), phase, taken: true, calls, pendingStop: null }, unhooked(state)];
 }
 
 /** The receipt, where no hook has said so. */
@@ -375,6 +467,7 @@ function goIdle(state: TurnState): Step {
   // A person at claude's terminal may have ended what waited for the client.
   if (state.phase === "parked") return end({ ...state, silent: true }, "interrupted");
   if (state.phase === "interrupting" && state.taken) return end(state, "interrupted");
+  if (state.pendingStop) return takeStop(state, state.pendingStop);
   if (state.phase === "answered") return [{ ...state, phase: "done" }, [{ type: "free" }]];
   if (state.phase !== "running") return [state, []];
   return [{ ...state, phase: "settling" }, [{ type: "free" }, { type: "read_transcript", path: null }]];
@@ -387,6 +480,8 @@ function speak(state: TurnState, [answer, text]: readonly [Answer, string]): Ste
   return [{ ...state, answer, spoken: true }, [{ type: "text", text }]];
 }
 
+const settleIfStopped = (step: Step): Step => (step[0].phase === "settling" ? settle(step) : step);
+
 /** Ends a turn that has stopped, if its answer is whole. */
 function settle([state, outputs]: Step): Step {
   if (!state.silent && !isWhole(state.answer, state.last)) return [state, outputs];
@@ -394,11 +489,12 @@ function settle([state, outputs]: Step): Step {
   return [finished, [...outputs, ...more]];
 }
 
-function finish(state: TurnState): Step {
+function finish(state: TurnState, reason?: "length" | "content_filter"): Step {
   // After the final reply the client waits for nothing but the figures.
   const done: TurnState = { ...state, phase: "done", silent: state.silent || state.mode === "tool" };
   if (state.silent) return [done, []];
-  return [done, [...(state.spoken ? [] : [{ type: "text", text: NO_ANSWER } as const]), { type: "finish" }]];
+  const end: TurnOutput = { type: "finish", ...(reason === undefined ? {} : { reason }) };
+  return [done, [...(state.spoken ? [] : [{ type: "text", text: NO_ANSWER } as const]), end]];
 }
 
 function takeTranscript(state: TurnState, texts: readonly string[] | null, usage: Usage | null): Step {
@@ -420,14 +516,22 @@ function interrupt(state: TurnState, error: ApiError | null): Step {
   const may = state.phase === "sent" || state.phase === "running" || (state.phase === "answered" && error !== null);
   if (!may) return [state, []];
   const told: TurnOutput[] = error && state.phase !== "answered" ? [{ type: "error", error }] : [];
-  const next: TurnState = { ...state, phase: "interrupting", silent: true, calls: [], announced: [] };
+  const next: TurnState = {
+    ...state,
+    phase: "interrupting",
+    silent: true,
+    calls: [],
+    announced: [],
+    pendingStop: null,
+  };
   // Before its receipt there is nothing to interrupt: a key pressed now would reach an idle prompt.
   return [next, state.phase === "sent" ? told : [...told, { type: "interrupt" }]];
 }
 
 function fail(state: TurnState, error: ApiError): Step {
-  // After `Stop` nothing can fail any more: the transcript has what is missing.
-  if (isOver(state) || state.phase === "settling") return [state, []];
+  // After `Stop` nothing can fail any more: the transcript has what is missing. And one failure is enough.
+  if (isOver(state) || state.phase === "settling" || state.phase === "failing") return [state, []];
+  if (state.pendingStop) return takeStop(state, state.pendingStop);
   if (state.phase === "answered") return [{ ...state, phase: "done" }, [{ type: "free" }]];
   // Whoever asked for the interruption has heard, or has left.
   if (state.silent) return end(state, "interrupted");
@@ -435,28 +539,3 @@ function fail(state: TurnState, error: ApiError): Step {
 }
 
 const end = (state: TurnState, phase: "interrupted"): Step => [{ ...state, phase }, [{ type: "free" }]];
-
-/** `StopFailure`'s error, for the client. `said` is claude's own account of it. */
-export function claudeFailure(error: string, said = ""): ApiError {
-  switch (error) {
-    case "rate_limit":
-      return new ApiError(
-        "rate_limited",
-        `Claude's rate limit is reached. Try again later. ${said}`.trimEnd(),
-        null,
-        60,
-      );
-    case "overloaded":
-      return new ApiError("overloaded", `Claude's API is overloaded. Try again later. ${said}`.trimEnd(), null, 30);
-    case "authentication_failed":
-    case "oauth_org_not_allowed":
-      return new ApiError(
-        "claude_not_logged_in",
-        `Claude Code is not logged in, or its login has expired: run \`claude\` in a terminal and use /login. ${said}`.trimEnd(),
-        null,
-        60,
-      );
-    default:
-      return new ApiError("claude_failed", said || "Claude Code could not answer. Send the message again.");
-  }
-}

@@ -70,11 +70,17 @@ export function chatDoor({ config, conversations, oneShots, sessions, nowhere }:
       // Bun ends a connection after 10 quiet seconds; a turn may well be quiet for longer.
       c.env.server.timeout(c.req.raw, 0);
       c.req.raw.signal.addEventListener("abort", () => reply.leave());
-      // Until the message is sent nothing was done, and an error can still be the status.
-      const temperature = await reply.opened;
+      // A client that streams is to see heartbeats. Any other gets its status with its answer.
+      if (request.stream === true) reply.openAfter(config.sseHeartbeatMs);
+      try {
+        await reply.opened;
+      } catch (error) {
+        // OpenClaw would do the work again after an error status.
+        if (!openclaw || !reply.sent || reply.left.aborted) throw error;
+      }
       // A header holds bytes only.
       c.header("x-synthesis-session", identity ? encodeURI(identity.key) : "stateless");
-      c.header("x-synthesis-process", temperature);
+      c.header("x-synthesis-process", reply.temperature);
       c.header("x-request-id", reply.id);
 
       const begun = openclaw ? null : begunAnswer(request.messages);
@@ -121,6 +127,8 @@ async function* errorsAsText(reply: Reply): AsyncGenerator<readonly ReplyPart[]>
   let spoken = false;
   for await (const parts of reply.parts()) {
     yield parts.flatMap((part): ReplyPart[] => {
+      // This reason would fail its run, and its person would see none of the words.
+      if (part.type === "finish" && part.reason === "content_filter") return [{ type: "finish" }];
       if (part.type !== "error" || !reply.sent) {
         spoken ||= part.type === "text";
         return [part];
@@ -165,7 +173,7 @@ function streamReply(
         case "error":
           return JSON.stringify(part.error.body);
         case "finish":
-          return answer.finish("stop");
+          return answer.finish(part.reason ?? "stop");
         case "usage":
           return includeUsage ? answer.usage(part.usage) : null;
       }
@@ -194,6 +202,7 @@ async function wholeReply(c: Context<Env>, reply: Parts, answer: Completion): Pr
   let content = "";
   let progress = "";
   let calls: readonly ToolCall[] = [];
+  let reason: "stop" | "length" | "content_filter" = "stop";
   let usage: Usage | null = null;
   for await (const parts of reply) {
     for (const part of parts) {
@@ -201,8 +210,9 @@ async function wholeReply(c: Context<Env>, reply: Parts, answer: Completion): Pr
       if (part.type === "text") content += part.text;
       if (part.type === "progress") progress += part.text;
       if (part.type === "calls") calls = part.calls;
+      if (part.type === "finish") reason = part.reason ?? "stop";
       if (part.type === "usage") usage = part.usage;
     }
   }
-  return c.json(answer.whole({ content, progress, calls, usage }));
+  return c.json(answer.whole({ content, progress, calls, reason, usage }));
 }

@@ -14,7 +14,7 @@ export interface Usage {
   readonly output: number;
 }
 
-type FinishReason = "stop" | "tool_calls" | "function_call";
+type FinishReason = "stop" | "length" | "content_filter" | "tool_calls" | "function_call";
 
 interface Delta {
   role?: "assistant";
@@ -51,6 +51,8 @@ interface WholeAnswer {
   /** Empty when there is none. */
   readonly progress: string;
   readonly calls: readonly ToolCall[];
+  /** How an answer without calls has ended. */
+  readonly reason: Exclude<FinishReason, "tool_calls">;
   readonly usage: Usage | null;
 }
 
@@ -64,7 +66,7 @@ export interface Completion {
   calls(calls: readonly ToolCall[]): readonly string[];
   /** A chunk that says nothing. OpenClaw counts it as progress, and no SSE comment. */
   heartbeat(): string;
-  finish(reason: "stop"): string;
+  finish(reason: "stop" | "length" | "content_filter"): string;
   /** The last chunk, when the request asked for it. */
   usage(usage: Usage): string;
   /** The whole answer of a request that does not stream; with calls when it ends with them. */
@@ -109,7 +111,7 @@ export function completion(created: number, model: string, includeUsage: boolean
     heartbeat: () => choice({ content: "" }, null),
     finish: (reason) => choice({}, reason),
     usage: (usage) => chunk([], usageBody(usage)),
-    whole: ({ content, progress, calls, usage }) => ({
+    whole: ({ content, progress, calls, reason, usage }) => ({
       id,
       object: "chat.completion",
       created,
@@ -125,7 +127,7 @@ export function completion(created: number, model: string, includeUsage: boolean
             ...(calls.length === 0 ? {} : usesFunctions ? functionCall(calls) : { tool_calls: calls.map(callBody) }),
           },
           logprobs: null,
-          finish_reason: calls.length > 0 ? callsReason : "stop",
+          finish_reason: calls.length > 0 ? callsReason : reason,
         },
       ],
       ...(usage ? { usage: usageBody(usage) } : {}),

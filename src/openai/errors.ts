@@ -18,6 +18,10 @@ type Kind =
 const kinds = {
   invalid_json: [400, "invalid_request_error"],
   invalid_request: [400, "invalid_request_error"],
+  context_length_exceeded: [400, "invalid_request_error"],
+  // Anthropic wants something of the account's owner: no retry helps, and 402 would disable the client's key.
+  billing_error: [400, "billing_error"],
+  claude_account_blocked: [400, "permission_error"],
   workspace_not_allowed: [400, "invalid_request_error"],
   // Somebody wanted it ended: a 409 or a 5xx would make the client begin it once more.
   turn_interrupted: [400, "interrupted_error"],
@@ -54,30 +58,46 @@ const USUAL_WAIT_SECONDS = 30;
 
 export type ErrorCode = keyof typeof kinds;
 
+const WORK_DONE = "Tools have already run for this request. Look at what was done before you send it again.";
+
+/** Whether OpenAI's libraries send a request again by themselves after this status. */
+const isRetried = (status: number): boolean => status === 408 || status === 409 || status === 429 || status >= 500;
+
 export class ApiError extends Error {
   override name = "ApiError";
   readonly status: (typeof kinds)[ErrorCode][0];
   readonly type: string;
   /** Seconds after which the same request may succeed; undefined when that is unknown, or when waiting does not help. */
   readonly retryAfter: number | undefined;
+  /** The client's library must not send the request again by itself, whatever it does with this status. */
+  readonly isFinal: boolean;
 
   /**
    * @param message one or two sentences for the person who reads it: what happened and what to do
    * @param param the field of the request that is at fault
-   * @param retryAfter seconds after which the same request may succeed; dropped where only a person can help
+   * @param retryAfter seconds after which the same request may succeed; dropped where waiting does not help
+   * @param hasWorked tools have run for this request: a client that sent it again by itself would run them twice
    */
   constructor(
     readonly code: ErrorCode,
     message: string,
     readonly param: string | null = null,
     retryAfter?: number,
+    hasWorked = false,
   ) {
     super(message);
     const [status, type, ends]: Kind = kinds[code];
-    this.status = status as (typeof kinds)[ErrorCode][0];
+    this.isFinal = hasWorked && isRetried(status);
+    this.status = this.isFinal ? 400 : (status as (typeof kinds)[ErrorCode][0]);
     this.type = type;
     const wait = retryAfter ?? (ends === "by waiting" ? USUAL_WAIT_SECONDS : undefined);
-    this.retryAfter = ends === "by a person" ? undefined : wait;
+    this.retryAfter = this.isFinal || ends === "by a person" ? undefined : wait;
+  }
+
+  /** The same error of a request for which tools have run. */
+  afterWork(): ApiError {
+    if (!isRetried(this.status)) return this;
+    return new ApiError(this.code, `${this.message} ${WORK_DONE}`, this.param, undefined, true);
   }
 
   get body() {
@@ -88,7 +108,7 @@ export class ApiError extends Error {
   get headers(): Record<string, string> {
     if (this.retryAfter !== undefined) return { "retry-after": `${this.retryAfter}` };
     // The SDKs of OpenAI and Anthropic retry every 5xx unless this header says otherwise.
-    if (this.status === 503) return { "x-should-retry": "false" };
+    if (this.isFinal || this.status === 503) return { "x-should-retry": "false" };
     // RFC 9110 wants each 401 to name the scheme that it asks for.
     return this.status === 401 ? { "www-authenticate": "Bearer" } : {};
   }

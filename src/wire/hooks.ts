@@ -9,14 +9,14 @@ const common = {
   transcript_path: z.string(),
   /** Names the prompt that claude works on; absent on hooks outside of one. */
   prompt_id: z.string().optional(),
+  /** There when a subagent does it. */
+  agent_id: z.string().optional(),
 };
 
 const toolUse = {
   ...common,
   tool_name: z.string(),
   tool_use_id: z.string().optional(),
-  /** There when a subagent uses it. */
-  agent_id: z.string().optional(),
 };
 
 /** How long the tool ran, in ms. */

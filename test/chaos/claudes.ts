@@ -37,6 +37,8 @@ export function standIns(desk: OrdersDesk, mode: "live" | "tool"): Claudes {
       SYNTHESIS_PROGRESS_TIMEOUT_MS: "60000",
       SYNTHESIS_BRIDGE_PING_MS: "3000",
       SYNTHESIS_DRAIN_MS: "100000",
+      // A response begins with the first heartbeat at the latest: a message that waits is known to be taken.
+      SYNTHESIS_SSE_HEARTBEAT_MS: "500",
       STAND_IN_ORDERS: desk.url,
       STAND_IN_REPLY: mode === "tool" ? "frames" : "hooks",
     },
@@ -82,6 +84,7 @@ export function realClaudes(desk: OrdersDesk): Claudes {
       SYNTHESIS_PROGRESS_TIMEOUT_MS: "20000",
       // While its model hangs it goes on drawing on its screen, which is a sign of life.
       SYNTHESIS_TURN_TIMEOUT_MS: "45000",
+      SYNTHESIS_SSE_HEARTBEAT_MS: "200",
       SYNTHESIS_DRAIN_MS: "40000",
     },
     failure: "rate_limited",

@@ -1,6 +1,14 @@
 /** A turn's exact texts and figures, read from claude's transcript. */
 import { describe, expect, test } from "bun:test";
-import { findCalls, findInterruption, findModelCalls, findTurn } from "../../src/claude/transcript.ts";
+import {
+  findCalls,
+  findFailure,
+  findInterruption,
+  findModelCalls,
+  findRefusedPrompt,
+  findSeam,
+  findTurn,
+} from "../../src/claude/transcript.ts";
 import { answerUsage, totalUsage } from "../../src/claude/turn-usage.ts";
 
 const prompt = (id: string) => ({
@@ -230,4 +238,72 @@ describe("an interruption", () => {
   test.each(cases)("%s", (_what, jsonl, found) => {
     expect(findInterruption(jsonl, "mine")).toBe(found);
   });
+});
+
+describe("where the model was cut", () => {
+  const said = (id: string, text: string, stop_reason: string | null = "end_turn") => ({
+    type: "assistant",
+    message: {
+      id,
+      stop_reason,
+      content: [words(text)],
+      usage: { input_tokens: 1, output_tokens: 1 },
+    },
+  });
+  const goOn = { type: "user", message: { content: "Output token limit hit. Resume directly." } };
+  const again = { type: "user", message: { content: "The cut fell inside a tool call. Make the call again." } };
+  const toolResult = { type: "user", message: { content: [{ type: "tool_result", content: "x" }] } };
+
+  const cases: [what: string, rows: object[], shown: string, isSeam: boolean | null][] = [
+    ["by the output limit", [said("a", "uni", "max_tokens"), goOn], "uni", true],
+    ["by the context's end", [said("a", "uni", "model_context_window_exceeded"), goOn], "uni", true],
+    ["in a pause", [said("a", "uni", "pause_turn"), said("b", "corn")], "uni", true],
+    ["inside a tool's call", [said("a", "Look:", "max_tokens"), again], "Look:", false],
+    ["by a refusal", [said("a", "uni", "refusal"), goOn], "uni", false],
+    ["by nothing: a tool", [said("a", "Look:", "tool_use"), toolResult], "Look:", false],
+    ["in the stream, and asked again", [said("a", "It begins, and ends")], "It begins,", true],
+    ["twice", [said("a", "u", "max_tokens"), goOn, said("b", "ni", "max_tokens"), goOn], "uni", true],
+    ["not recorded", [], "uni", null],
+    ["not recorded whole", [said("a", "uni", "max_tokens")], "uni", null],
+    ["elsewhere than shown", [said("a", "one two"), said("b", "three")], "zero", false],
+  ];
+  test.each(cases)("%s", (_what, rows, shown, isSeam) => {
+    const found = findSeam(lines(prompt("mine"), ...rows), "mine", shown);
+    expect(found?.isSeam ?? null).toBe(isSeam);
+  });
+
+  test("both parts are one text of the turn", () => {
+    const rows = [said("a", "uni", "max_tokens"), goOn, said("b", "corn", "tool_use"), toolResult, said("c", "ok")];
+    expect(findTurn(lines(prompt("mine"), ...rows, end), "mine")?.texts).toEqual(["unicorn", "ok"]);
+  });
+});
+
+test("a message that a hook has refused is found, whether claude keeps it or not", () => {
+  const refusal = (reason: string, promptKept: boolean, content: string) => ({
+    type: "system",
+    subtype: "informational",
+    content,
+    promptSubmitEnding: { ending: { kind: "blocked_by_hook", reason }, promptKept },
+  });
+  const quoted = 'Original prompt: <channel source="x" message_id="mine">';
+  expect(findRefusedPrompt(lines(refusal("no", false, quoted)), "mine")).toEqual({ reason: "no", isKept: false });
+  expect(findRefusedPrompt(lines(refusal("no", false, "another")), "mine")).toBeNull();
+  expect(findRefusedPrompt(lines(prompt("mine"), refusal("no", true, "stopped")), "mine")).toEqual({
+    reason: "no",
+    isKept: true,
+  });
+  expect(findRefusedPrompt(lines(prompt("mine"), block("m", words("ok")), end), "mine")).toBeNull();
+});
+
+test("a failed turn has its failure and what was said before it", () => {
+  const failed = block("e", words("API Error: 529 Overloaded"), {
+    isApiErrorMessage: true,
+    error: "server_error",
+    apiErrorStatus: 529,
+  });
+  expect(findFailure(lines(prompt("mine"), block("m", words("half")), failed), "mine")).toMatchObject({
+    texts: ["half"],
+    failure: { kind: "server_error", status: 529 },
+  });
+  expect(findFailure(lines(prompt("mine"), block("m", words("half"))), "mine")).toBeNull();
 });

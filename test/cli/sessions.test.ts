@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { PROGRAM } from "../support/server.ts";
-import { ask, events } from "../support/sse.ts";
+import { ask } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
@@ -60,10 +60,10 @@ test("a name that is none, or that of several, is told", async () => {
 });
 
 test("interrupt, reset and rm do it", async () => {
-  const stream = events(await world.server.post(ask("hang", { user: "one" })));
-  await world.server.logged(/message sent[^\n]*user:one/);
+  const stopped = world.server.post(ask("hang", { user: "one" }));
+  while (!(await sessions("list")).out.match(/user:one.*busy/)) await Bun.sleep(20);
   expect(await sessions("interrupt", "one")).toMatchObject({ code: 0, out: "user:one: interrupted\n" });
-  expect((await Array.fromAsync(stream)).at(-2)).toMatchObject({ error: { code: "turn_interrupted" } });
+  expect(await (await stopped).json()).toMatchObject({ error: { code: "turn_interrupted" } });
   expect(await sessions("interrupt", "one")).toMatchObject({
     code: 1,
     err: "Nothing runs in this session, and so there is nothing to interrupt.\n",

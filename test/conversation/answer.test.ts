@@ -5,22 +5,30 @@ import {
   type Answer,
   addNote,
   addPiece,
+  afterStop,
   afterTool,
+  awaitsJoin,
   complete,
   emptyAnswer,
   isWhole,
+  join,
   type Piece,
 } from "../../src/conversation/answer.ts";
 
 const piece = (message: string, index: number, text: string, final = false): Piece => ({ message, index, text, final });
 
-/** Feeds pieces; what went out at each step. */
-function feed(pieces: readonly Piece[]): [Answer, string[]] {
+/** Feeds pieces, and says of each message that waits whether it continues the one before; what went out at each step. */
+function feed(pieces: readonly Piece[], isSeam = false): [Answer, string[]] {
   let answer = emptyAnswer;
   const out: string[] = [];
   for (const one of pieces) {
-    const [next, text] = addPiece(answer, one);
-    answer = next;
+    let text: string;
+    [answer, text] = addPiece(answer, one);
+    while (awaitsJoin(answer)) {
+      let more: string;
+      [answer, more] = join(answer, isSeam);
+      text += more;
+    }
     out.push(text);
   }
   return [answer, out];
@@ -65,6 +73,47 @@ describe("pieces go out", () => {
   });
 });
 
+describe("a message that the model was cut in", () => {
+  const cases: [what: string, first: string, second: string, whole: string][] = [
+    ["in a word", "a uni", "corn\n", "a unicorn\n"],
+    ["behind a space", "one ", "two", "one two"],
+    ["behind a line", "- one\n", "- two", "- one\n- two"],
+    ["behind a blank line", "one\n\n", "two", "one\n\ntwo"],
+    ["in a code fence", "```js\nconst a = 1;\ncon", "st b = 2;\n```", "```js\nconst a = 1;\nconst b = 2;\n```"],
+    ["in a table's row", "| a | b |\n|---|---|\n| 1 ", "| 2 |\n", "| a | b |\n|---|---|\n| 1 | 2 |\n"],
+    ["before a space", "one", " two", "one two"],
+  ];
+  test.each(cases)("goes on with nothing in between: %s", (_what, first, second, whole) => {
+    const [answer, out] = feed([piece("a", 0, first, true), piece("b", 0, second, true)], true);
+    expect(out.join("")).toBe(whole);
+    expect(isWhole(answer, second.trim())).toBe(true);
+    expect(complete(answer, [whole], second.trim()).slice(1)).toEqual(["", false]);
+  });
+
+  test("waits until it is known", () => {
+    const [first] = addPiece(emptyAnswer, piece("a", 0, "uni", true));
+    const [second, held] = addPiece(first, piece("b", 0, "corn", true));
+    expect([held, awaitsJoin(second), isWhole(second, "corn"), isWhole(second, undefined)]).toEqual([
+      "",
+      true,
+      false,
+      false,
+    ]);
+    expect(join(second, true)[1]).toBe("corn");
+    expect(complete(second, ["unicorn"], "corn")[1]).toBe("corn");
+    expect(complete(second, null, "corn")[1]).toBe("\n\ncorn");
+  });
+
+  test.each([
+    ["a tool", afterTool],
+    ["a stop", afterStop],
+    ["a note", (answer: Answer) => addNote(answer, "[note]")[0]],
+  ] as const)("is not asked about behind %s", (_what, between) => {
+    const [first] = addPiece(emptyAnswer, piece("a", 0, "one", true));
+    expect(addPiece(between(first), piece("b", 0, "two", true))[1]).toBe("\n\ntwo");
+  });
+});
+
 describe("at Stop the answer is whole", () => {
   const whole = feed([piece("a", 0, "one", true), piece("b", 0, "two\n", true)])[0];
   const cases: [what: string, answer: Answer, last: string | undefined, expected: boolean][] = [
@@ -82,7 +131,7 @@ describe("at Stop the answer is whole", () => {
 });
 
 describe("the transcript completes it", () => {
-  const open = feed([piece("a", 0, "one\n"), piece("b", 0, "two", true)])[0];
+  const open = addPiece(afterTool(feed([piece("a", 0, "one\n")])[0]), piece("b", 0, "two", true))[0];
   const cases: [
     what: string,
     answer: Answer,

@@ -162,6 +162,7 @@ describe("a turn", () => {
         display("p", "a", 0, "one", true, 0),
         display("p", "b", 0, "two", true, 9_000),
         { type: "receipt", promptId: "p" },
+        { type: "join", isSeam: false },
         stop("p", "two"),
       ],
       "one\n\ntwo■",
@@ -195,6 +196,7 @@ describe("a turn", () => {
         prompt("p", "mine"),
         display("p", "a", 0, "half"),
         hook({ ...common("p"), hook_event_name: "StopFailure", error: "rate_limit" }),
+        { type: "failure", record: null, now: 0 },
         display("p", "a", 1, "late", true),
         stop("p", "late"),
       ],
@@ -570,4 +572,87 @@ test("property: any events at all end at most once, and nothing follows the end"
     }),
     { numRuns: 2000 },
   );
+});
+
+describe("a Stop that another hook may overrule", () => {
+  const overruled = (last: string): TurnEvent => ({
+    ...(stop("p", last) as TurnEvent & { type: "hook" }),
+    mayContinue: true,
+  });
+  const begun = [prompt("p", "mine"), display("p", "a", 0, "one", true), overruled("one")];
+
+  test("ends the turn when claude is idle", () => {
+    expect(seen(run(...begun)[1])).toBe("one");
+    expect(seen(run(...begun, idle)[1])).toBe("one■");
+    expect(done(run(...begun, idle)[1])).toBe("✓");
+  });
+
+  test("ends it when claude takes up another prompt, or its process ends", () => {
+    expect(seen(run(...begun, prompt("q", "other"))[1])).toBe("one■");
+    expect(seen(run(...begun, gone)[1])).toBe("one■");
+  });
+
+  test("is none when claude goes on: all of it is one answer, a blank line between", () => {
+    const more = [display("p", "b", 0, "two", true), overruled("two"), idle];
+    expect(seen(run(...begun, ...more)[1])).toBe("one\n\ntwo■");
+    expect(done(run(...begun, ...more)[1])).toBe("✓");
+  });
+
+  test("does not keep the client's leaving from ending the turn", () => {
+    expect(done(run(...begun, left)[1])).toBe("⎋");
+    expect(done(run(...begun, left, idle)[1])).toBe("⎋✓");
+  });
+
+  test("is waited for after the final reply, too", () => {
+    const reply: TurnEvent = { type: "reply", content: "said", final: true };
+    const [, outputs] = runIn("tool", prompt("p", "mine"), reply, overruled("x"));
+    expect([seen(outputs), done(outputs)]).toEqual(["said■", ""]);
+    const [state, all] = runIn("tool", prompt("p", "mine"), reply, overruled("x"), idle);
+    expect([seen(all), done(all), state.phase]).toEqual(["said■", "✓", "done"]);
+  });
+});
+
+describe("a message that a hook of the user's refuses", () => {
+  test.each([true, false])("has the reason for its answer; claude has it: %p", (isKept) => {
+    const [state, outputs] = run(prompt("p", "mine"), { type: "refused", reason: " No. ", isKept });
+    expect([seen(outputs), done(outputs), state.phase, state.taken]).toEqual(["No.■", "✓", "done", isKept]);
+  });
+
+  test("is none any more when the turn is over", () => {
+    expect(seen(run(prompt("p", "mine"), stop("p"), { type: "refused", reason: "No.", isKept: true })[1])).toBe(
+      "(no answer)■",
+    );
+  });
+});
+
+describe("a model request that fails", () => {
+  const failed = (error: string, more: object = {}): TurnEvent =>
+    hook({ ...common("p"), hook_event_name: "StopFailure", error, ...more });
+  const recorded = (kind: string, texts: string[], message = "It failed."): TurnEvent => ({
+    type: "failure",
+    record: { texts, failure: { kind, message, status: null, isRefusal: false, resetsAt: null } },
+    now: 0,
+  });
+
+  test("ends the turn when claude's record is read, or cannot be", () => {
+    expect(seen(run(prompt("p", "mine"), failed("server_error"))[1])).toBe("");
+    expect(seen(run(prompt("p", "mine"), failed("server_error"), recorded("overloaded", []))[1])).toBe("✗overloaded");
+    const unread: TurnEvent = { type: "failure", record: null, now: 0 };
+    expect(seen(run(prompt("p", "mine"), failed("billing_error"), unread)[1])).toBe("✗billing_error");
+  });
+
+  test("is a subagent's, and then claude says what comes of it", () => {
+    const events = [prompt("p", "mine"), failed("server_error", { agent_id: "a" }), display("p", "a", 0, "hi", true)];
+    expect(seen(run(...events, stop("p", "hi"))[1])).toBe("hi■");
+  });
+
+  test("has cut the answer, which is completed", () => {
+    const begun = [prompt("p", "mine"), display("p", "a", 0, "one"), failed("max_output_tokens")];
+    const [, outputs] = run(...begun, recorded("max_output_tokens", ["one two"]));
+    expect(seen(outputs)).toBe("one two■");
+    expect(outputs).toContainEqual({ type: "finish", reason: "length" });
+    expect(seen(run(prompt("p", "mine"), failed("max_output_tokens"), recorded("max_output_tokens", []))[1])).toBe(
+      "It failed.■",
+    );
+  });
 });

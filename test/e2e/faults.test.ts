@@ -1,10 +1,10 @@
 /** What a user is told when claude, its login, its API or its channel does not play along. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI from "openai";
-import { apiError, text } from "../support/mock-anthropic.ts";
+import { apiError, text, toolUse } from "../support/mock-anthropic.ts";
 import { ask, events } from "../support/sse.ts";
 import { createWorld, type World, type WorldOptions } from "../support/world.ts";
 
@@ -33,8 +33,9 @@ describe("a failing API", () => {
     expect(await again.json()).toMatchObject({ choices: [{ message: { content: "not any more" } }] });
   });
 
-  test("a stream is told of the error in the stream", async () => {
+  test("a stream that has begun is told of the error in the stream", async () => {
     world.mock.on(/streamed limit/, function* () {
+      yield text("It begins\n");
       yield apiError(429, "rate_limit_error", "slow down", { "retry-after": "0" });
     });
     const stream = await Array.fromAsync(events(await world.server.post(ask("streamed limit", { user: "stream" }))));
@@ -75,6 +76,168 @@ describe("a failing API", () => {
     // Sometimes claude shows the rest as a message of its own.
     expect(answer.choices[0]?.message.content).toMatch(/^It begins\n\n?and it ends$/);
   });
+});
+
+describe("an error of the model before the answer has begun is the status", () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await createWorld();
+  });
+  afterAll(() => world[Symbol.asyncDispose]());
+
+  const TOO_LONG = "prompt is too long: 210000 tokens > 200000 maximum";
+  const faults: [what: string, status: number, type: string, message: string, expected: [number, string]][] = [
+    ["limit", 429, "rate_limit_error", "slow down", [429, "rate_limited"]],
+    ["overload", 529, "overloaded_error", "Overloaded", [503, "overloaded"]],
+    ["fault", 500, "api_error", "Internal server error", [502, "claude_failed"]],
+    ["bad request", 400, "invalid_request_error", "messages.3: no", [400, "invalid_request"]],
+    ["long prompt", 400, "invalid_request_error", TOO_LONG, [400, "context_length_exceeded"]],
+    ["large request", 413, "request_too_large", "Request exceeds the maximum size", [400, "context_length_exceeded"]],
+    ["missing model", 404, "not_found_error", "model: claude-opus-5-5", [404, "model_not_found"]],
+    ["empty account", 400, "invalid_request_error", "Your credit balance is too low", [400, "billing_error"]],
+    ["payment", 402, "billing_error", "Payment required", [400, "billing_error"]],
+  ];
+  for (const stream of [true, false]) {
+    test.each(faults)(`a %s (%d), stream: ${stream}`, async (what, status, type, message, expected) => {
+      world.mock.on(new RegExp(`status of a ${what}`), function* () {
+        yield apiError(status, type, message, { "retry-after": "0" });
+      });
+      const response = await world.server.post(ask(`status of a ${what}`, { stream, user: `${what} ${stream}` }));
+      const { error } = (await response.json()) as { error: { code: string; param: string | null } };
+      expect([response.status, error.code]).toEqual(expected);
+      expect(response.headers.has("retry-after")).toBe(expected[0] === 429 || expected[0] === 503);
+      expect(error.param).toBe(expected[1] === "context_length_exceeded" ? "messages" : null);
+    });
+  }
+
+  test("a stream opens with the first tool use, also where progress is not shown", async () => {
+    await using quiet = await createWorld({ env: { SYNTHESIS_PROGRESS: "off" } });
+    const gate = Promise.withResolvers<void>();
+    quiet.mock.on(/a silent tool/, async function* ({ toolResults }) {
+      if (toolResults.length > 0) {
+        await gate.promise;
+        yield text("done");
+      } else yield toolUse("Bash", { command: "true", description: "Nothing" });
+    });
+    const response = await quiet.server.post(ask("a silent tool"));
+    gate.resolve();
+    expect(response.status).toBe(200);
+    expect(await response.text()).toContain("done");
+  });
+
+  test.each([true, false])("once a tool has run it is none that a client retries; stream: %p", async (stream) => {
+    world.mock.on(/work and fail/, function* ({ toolResults }) {
+      if (toolResults.length > 0) yield apiError(529, "overloaded_error", "Overloaded");
+      else yield toolUse("Bash", { command: "true", description: "Nothing" });
+    });
+    const response = await world.server.post(ask("work and fail", { stream, user: `work ${stream}` }));
+    if (stream) {
+      const [error] = (await Array.fromAsync(events(response))).slice(-2);
+      expect(error).toMatchObject({ error: { code: "overloaded", message: expect.stringContaining("already run") } });
+      return;
+    }
+    expect([response.status, response.headers.get("x-should-retry")]).toEqual([400, "false"]);
+    expect(response.headers.has("retry-after")).toBe(false);
+    expect(await response.json()).toMatchObject({
+      error: { code: "overloaded", message: expect.stringContaining("already run") },
+    });
+  });
+
+  test("OpenClaw gets it as text, since it would do the work again", async () => {
+    world.mock.on(/fail for OpenClaw/, function* () {
+      yield apiError(529, "overloaded_error", "Overloaded");
+    });
+    for (const stream of [true, false]) {
+      const session = { "x-openclaw-session-key": `agent:main:${stream}` };
+      const response = await world.server.post(ask("fail for OpenClaw", { stream }), session);
+      expect(response.status).toBe(200);
+      expect(await response.text()).toMatch(/\[synthesis: Claude's API is overloaded.*"finish_reason":"stop"/s);
+    }
+  });
+});
+
+describe("claude's own retries, where the user has not set them", () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await createWorld({ retries: "default" });
+  });
+  afterAll(() => world[Symbol.asyncDispose]());
+  const users = ["me", undefined];
+
+  test("get over a fault that passes", async () => {
+    for (const user of users) {
+      let failed = 0;
+      world.mock.on(/a passing fault/, function* () {
+        if (failed++ < 2) yield apiError(529, "overloaded_error", "Overloaded");
+        else yield text("there");
+      });
+      const response = await world.server.post(whole("a passing fault", { user }));
+      expect(await response.json()).toMatchObject({ choices: [{ message: { content: "there" } }] });
+    }
+  });
+
+  test("end when the fault does not pass, or claude would wait for long", async () => {
+    world.mock.on(/a lasting fault/, function* () {
+      yield apiError(529, "overloaded_error", "Overloaded");
+    });
+    let limited = 0;
+    world.mock.on(/a long wait/, function* () {
+      limited += 1;
+      yield apiError(429, "rate_limit_error", "slow down", { "retry-after": "45" });
+    });
+    for (const user of users) {
+      const lasting = await world.server.post(ask("a lasting fault", { user }));
+      expect(lasting.status).toBe(503);
+      limited = 0;
+      const wait = await world.server.post(ask("a long wait", { user }));
+      expect([wait.status, limited]).toEqual([429, 1]);
+      expect(Number(wait.headers.get("retry-after"))).toBeGreaterThanOrEqual(user === undefined ? 45 : 1);
+    }
+    // Of the wait nothing is left: the next message is answered.
+    const next = await world.server.post(whole("hello"));
+    expect(await next.json()).toMatchObject({ choices: [{ message: { content: "You said: hello" } }] });
+  });
+});
+
+test("a plan's limit: Retry-After is the time until the window's reset", async () => {
+  await using world = await createWorld({
+    loggedIn: false,
+    prepare: ({ home }) => {
+      const login = {
+        accessToken: "sk-ant-oat01-test",
+        refreshToken: "sk-ant-ort01-test",
+        expiresAt: Date.now() + 8 * 3_600_000,
+        scopes: ["user:inference", "user:profile"],
+        subscriptionType: "max",
+      };
+      mkdirSync(join(home, ".claude"));
+      writeFileSync(join(home, ".claude/.credentials.json"), JSON.stringify({ claudeAiOauth: login }));
+    },
+  });
+  for (const [claim, seconds] of [
+    ["five_hour", 5_000],
+    ["seven_day", 300_000],
+  ] as const) {
+    world.mock.on(new RegExp(`limit ${claim}`), function* () {
+      const reset = Math.floor(Date.now() / 1000) + seconds;
+      yield apiError(429, "rate_limit_error", "This request would exceed your account's rate limit.", {
+        "retry-after": `${seconds}`,
+        "anthropic-ratelimit-unified-status": "rejected",
+        "anthropic-ratelimit-unified-reset": `${reset}`,
+        "anthropic-ratelimit-unified-representative-claim": claim,
+      });
+    });
+    for (const user of ["me", undefined]) {
+      const response = await world.server.post(ask(`limit ${claim}`, { user }));
+      expect(response.status).toBe(429);
+      const after = Number(response.headers.get("retry-after"));
+      expect(after).toBeGreaterThan(seconds - 60);
+      expect(after).toBeLessThanOrEqual(seconds);
+    }
+  }
+  const next = await world.server.post(whole("hello"));
+  expect(next.headers.get("x-synthesis-process")).toBe("resumed");
+  expect(await next.json()).toMatchObject({ choices: [{ message: { content: "You said: hello" } }] });
 });
 
 interface Refusal {

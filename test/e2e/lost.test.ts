@@ -6,7 +6,7 @@ import { at, control } from "../support/control.ts";
 import { text } from "../support/mock-anthropic.ts";
 import { descendants, gone, named } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
-import { ask, next, texts } from "../support/sse.ts";
+import { ask, begin, next, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 const BROKE_OFF = "Your last answer broke off on its way";
@@ -42,7 +42,7 @@ describe("the server was killed", () => {
 
   test("while claude worked: it is told once", async () => {
     await using world = await createWorld({ standIn: true });
-    await world.server.post(ask("hang"));
+    await begin(world.server, ask("hang"));
     await turnIs(world, "running");
     await using after = await killed(world);
     expect(await after.say("two")).toBe(
@@ -53,7 +53,7 @@ describe("the server was killed", () => {
 
   test("before claude had the message: it is not told, and the message is when it comes again", async () => {
     await using world = await createWorld({ standIn: true, env: { SYNTHESIS_RECEIPT_TIMEOUT_MS: "60000" } });
-    await world.server.post(ask("deaf once"));
+    await begin(world.server, ask("deaf once"));
     await turnIs(world, "sent");
     await using after = await killed(world);
     expect(await after.say("two")).toBe("You said: two");
@@ -76,7 +76,8 @@ describe("the server was killed", () => {
 
   /** A claude may live on for a second, and complete its answer and its record of it; the stand-in has it done here. */
   async function answeredUnheard(world: World) {
-    await world.server.post(ask("hang"), trace("a"));
+    world.server.post(ask("hang"), trace("a")).catch(() => "the server is killed");
+    await world.server.logged(/message sent/);
     await turnIs(world, "running");
     const rows = [
       {

@@ -235,7 +235,8 @@ describe("what goes wrong is the status", () => {
     ["a rate limit", 429, "rate_limit_error", [429, "rate_limited"]],
     ["an overload", 529, "overloaded_error", [503, "overloaded"]],
     ["a rejected login", 401, "authentication_error", [503, "claude_not_logged_in"]],
-    ["a bad request", 400, "invalid_request_error", [502, "claude_failed"]],
+    ["a bad request", 400, "invalid_request_error", [400, "invalid_request"]],
+    ["a fault", 500, "api_error", [502, "claude_failed"]],
   ];
   test.each(faults)("%s", async (what, status, type, expected) => {
     world.mock.on(new RegExp(`^${what}$`), function* () {
@@ -252,7 +253,7 @@ describe("what goes wrong is the status", () => {
       yield apiError(400, "invalid_request_error", "prompt is too long: 300000 tokens > 200000 maximum");
     });
     const response = await world.server.post(alone("far too much"));
-    expect([response.status, await errorOf(response)]).toEqual([400, "invalid_request"]);
+    expect([response.status, await errorOf(response)]).toEqual([400, "context_length_exceeded"]);
   });
 
   test("no login, and a key that its owner has not approved", async () => {

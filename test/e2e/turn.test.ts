@@ -76,11 +76,10 @@ describe("a conversation", () => {
     });
     const first = texts(await world.server.post(ask("hold on", { user: "queue" })));
     expect(await next(first)).toBe("held\n");
-    // Its stream opens at once, though it has to wait.
-    const second = texts(await world.server.post(ask("and then", { user: "queue" })));
+    const second = world.server.post(ask("and then", { user: "queue" }));
     gate.resolve();
     expect((await first.next()).done).toBe(true);
-    expect(await next(second)).toBe("You said: and then");
+    expect(await next(texts(await second))).toBe("You said: and then");
   });
 });
 

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { descriptors } from "../support/processes.ts";
-import { ask, texts } from "../support/sse.ts";
+import { ask, begin, texts } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
 test("200 conversations leave nothing behind", async () => {
@@ -21,8 +21,8 @@ test("200 conversations leave nothing behind", async () => {
           expect(answer.length).toBeGreaterThan(0);
           // Some leave in the middle.
           const leaving = new AbortController();
-          const left = server.post(ask("hang", { user: `${user + one}` }), {}, leaving.signal);
-          await left;
+          const session = `user:left${user + one}`;
+          await begin(server, ask("hang", { user: `left${user + one}` }), session, leaving.signal);
           leaving.abort();
         }),
       );

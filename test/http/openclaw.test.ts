@@ -141,10 +141,11 @@ describe("a turn that is told again", () => {
   /** A turn that claude has begun and whose client has left. */
   async function leave(words: string, options: OpenClawOptions) {
     const leaving = new AbortController();
-    const response = await post([user(words)], options, true, leaving.signal);
-    const turn = response.headers.get("x-request-id");
+    const response = post([user(words)], options, true, leaving.signal).catch(() => "left");
+    await world.server.logged(new RegExp(`message sent.*${options.session}`));
     leaving.abort();
-    await world.server.logged(new RegExp(`"turn .*interrupted.*${turn}`));
+    await response;
+    await world.server.logged(new RegExp(`"turn .*interrupted.*${options.session}`));
   }
 
   test("is not told twice: claude has the words, and is asked to go on", async () => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { control as askControl, at, controlKey } from "../support/control.ts";
 import { descendants, gone } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
-import { ask, events, next, texts } from "../support/sse.ts";
+import { ask, begin, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
@@ -24,15 +24,12 @@ const say = async (content: string, user = "me") => {
 };
 /** A turn that runs until it is ended; resolves when claude has it. */
 const hang = async (user = "me") => {
-  const stream = events(await world.server.post(ask("hang", { user })));
-  await next(stream);
-  await world.server.logged(/message sent/);
-  return stream;
+  return begin(world.server, ask("hang", { user }), `user:${user}`);
 };
 const code = async (response: Response) => [response.status, (await json(response)).error];
 const error = (code: string) => expect.objectContaining({ code, message: expect.stringMatching(/./) });
-/** The last word of a stream that ended with an error. */
-const ended = async (stream: ReturnType<typeof events>) => (await Array.fromAsync(stream)).at(-2);
+/** An answer that was ended before it began. */
+const INTERRUPTED = [400, error("turn_interrupted")];
 
 describe("the control key", () => {
   test("is made for its owner alone, and is another than the chat key", () => {
@@ -124,12 +121,13 @@ describe("what is shown", () => {
   });
 
   test("whether it works, and how many wait", async () => {
-    const stream = await hang();
-    const waiting = await world.server.post(ask("hello", { user: "me" }));
+    const { response } = await hang();
+    const waiting = world.server.post(ask("hello", { user: "me" }));
+    while ((await json(await control(at("user:me")))).waiting !== 1) await Bun.sleep(10);
     expect(await json(await control(at("user:me")))).toMatchObject({ state: "busy", waiting: 1 });
     await control(`${at("user:me")}/interrupt`, "POST");
-    await Array.fromAsync(stream);
-    await waiting.text();
+    await response;
+    await (await waiting).text();
     expect(await json(await control(at("user:me")))).toMatchObject({ state: "idle", waiting: 0 });
   });
 
@@ -151,23 +149,23 @@ describe("what is shown", () => {
 
 describe("interrupt", () => {
   test("ends the turn, tells its client, and keeps claude for the next message", async () => {
-    const stream = await hang();
+    const { response } = await hang();
     expect((await control(`${at("user:me")}/interrupt`, "POST")).status).toBe(200);
-    expect(await ended(stream)).toMatchObject({ error: { code: "turn_interrupted" } });
+    expect(await code(await response)).toEqual(INTERRUPTED);
     expect(await say("hello")).toEqual({ text: "You said: hello", process: "warm" });
   });
 
   test("ends what only waits for a place; what comes after it is served", async () => {
     await using full = await createWorld({ standIn: true, env: { SYNTHESIS_MAX_PROCESSES: "1" } });
     const busy = new AbortController();
-    const held = await full.server.post(ask("hang", { user: "other" }), {}, busy.signal);
+    const held = await begin(full.server, ask("hang", { user: "other" }), "user:other", busy.signal);
     const waiting = full.server.post(ask("hello", { user: "me" }));
     await full.server.logged(/a turn waits for a place/);
     expect(await json(await askControl(full, at("user:me")))).toMatchObject({ state: "starting", waiting: 1 });
     expect((await askControl(full, `${at("user:me")}/interrupt`, { method: "POST" })).status).toBe(200);
     expect(await code(await waiting)).toEqual([400, error("turn_interrupted")]);
     busy.abort();
-    await held.text().catch(() => "its client has left");
+    await held.response.catch(() => "its client has left");
     const after = await full.server.post(ask("hello", { user: "me", stream: false }));
     expect([after.status, after.headers.get("x-synthesis-process")]).toEqual([200, "cold"]);
   });
@@ -211,10 +209,11 @@ describe("reset", () => {
 
   test("ends what runs and what waits, and serves what comes after it in the new session", async () => {
     const running = await hang();
-    const waiting = await world.server.post(ask("waits", { user: "me" }));
+    const waiting = world.server.post(ask("waits", { user: "me" }));
+    while ((await json(await control(at("user:me")))).waiting !== 1) await Bun.sleep(10);
     const done = reset();
-    expect(await ended(running)).toMatchObject({ error: { code: "turn_interrupted" } });
-    expect(await ended(events(waiting))).toMatchObject({ error: { code: "turn_interrupted" } });
+    expect(await code(await running.response)).toEqual(INTERRUPTED);
+    expect(await code(await waiting)).toEqual(INTERRUPTED);
     // The old claude is still ending, perhaps.
     const [answer] = await Promise.all([say("hello"), done]);
     expect(answer).toEqual({ text: "You said: hello", process: "cold" });
@@ -312,7 +311,7 @@ describe("delete", () => {
   test("ends a turn that runs; what comes meanwhile begins a new session", async () => {
     const running = await hang();
     const deleted = control(at("user:me"), "DELETE");
-    expect(await ended(running)).toMatchObject({ error: { code: "turn_interrupted" } });
+    expect(await code(await running.response)).toEqual(INTERRUPTED);
     const [answer] = await Promise.all([say("hello"), deleted]);
     expect(answer).toEqual({ text: "You said: hello", process: "cold" });
     expect(await json(await control(at("user:me")))).toMatchObject({ turns: 1, last_turns: [{ state: "done" }] });

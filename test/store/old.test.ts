@@ -77,10 +77,11 @@ test("nothing by itself before its time, and what a killed server has left of a 
   const env = { SYNTHESIS_ONE_SHOTS: "interactive" };
   await using world = await createWorld({ standIn: true, env });
   await (await world.server.post(ask("kept", { stream: false }))).text();
-  await world.server.post(ask("hang", { user: undefined }));
+  const left = world.server.post(ask("hang", { user: undefined })).catch(() => "the server is killed");
   const records = () => readdirSync(join(world.claude.home, ".claude/projects/stand-in"));
   while (records().length < 2) await Bun.sleep(20);
   await world.server.stop("SIGKILL");
+  await left;
   const server = await startServer(world.serverEnv);
   await server.logged(/what is old is forgotten/);
   const database = new Database(join(world.claude.base, "state/synthesis.db"), { readonly: true });

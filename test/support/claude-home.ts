@@ -30,6 +30,8 @@ export interface HomeOptions {
   readonly keyApproved?: boolean;
   /** The channel switch is on. */
   readonly channels?: boolean;
+  /** claude makes failed model requests again as often as it is started to, and not just once. */
+  readonly retries?: "default" | "once";
 }
 
 export function createClaudeHome({
@@ -38,6 +40,7 @@ export function createClaudeHome({
   loggedIn = true,
   keyApproved = true,
   channels = true,
+  retries = "once",
 }: HomeOptions): ClaudeHome {
   const base = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-test-")));
   const home = join(base, "home");
@@ -62,8 +65,7 @@ export function createClaudeHome({
       PATH: process.env.PATH ?? "",
       HOME: home,
       ANTHROPIC_BASE_URL: api,
-      // claude's own retries take minutes by default.
-      CLAUDE_CODE_MAX_RETRIES: "1",
+      ...(retries === "once" ? { CLAUDE_CODE_MAX_RETRIES: "1" } : {}),
       ...(loggedIn ? { ANTHROPIC_API_KEY: FAKE_API_KEY } : {}),
     },
     remove: () => rmSync(base, { recursive: true, force: true }),

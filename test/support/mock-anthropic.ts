@@ -13,6 +13,8 @@ export type Step =
   | { type: "tool_use"; name: string; input: Record<string, unknown> }
   /** What this answer costs; the first step of its script. */
   | { type: "usage"; usage: Partial<ModelUsage> }
+  /** Why the message ends, if not because its turn does. */
+  | { type: "stop"; reason: string }
   | { type: "error"; status: number; error: string; message: string; headers?: Record<string, string> };
 
 interface ModelUsage {
@@ -26,6 +28,7 @@ export const text = (value: string): Step => ({ type: "text", text: value });
 export const thinking = (value: string): Step => ({ type: "thinking", thinking: value });
 export const toolUse = (name: string, input: Record<string, unknown>): Step => ({ type: "tool_use", name, input });
 export const usage = (figures: Partial<ModelUsage>): Step => ({ type: "usage", usage: figures });
+export const stop = (reason: string): Step => ({ type: "stop", reason });
 export const apiError = (status: number, error: string, message: string, headers?: Record<string, string>): Step => ({
   type: "error",
   status,
@@ -208,6 +211,8 @@ async function respond(
           delta({ type: "input_json_delta", partial_json: JSON.stringify(value.input) });
           closeBlock();
           stopReason = "tool_use";
+        } else if (value.type === "stop") {
+          stopReason = value.reason;
         } else if (value.type === "error") {
           send({ type: "error", error: { type: value.error, message: value.message } } as { type: string });
           break;
@@ -237,6 +242,7 @@ async function wholeMessage(
 ): Promise<Response> {
   const content: object[] = [];
   let outputTokens = 0;
+  let stopReason = "end_turn";
   for (let step = first; !step.done; step = await iterator.next()) {
     const value = step.value;
     outputTokens += 1;
@@ -244,10 +250,11 @@ async function wholeMessage(
     else if (value.type === "thinking") content.push({ type: "thinking", thinking: value.thinking, signature: "c2ln" });
     else if (value.type === "tool_use") {
       content.push({ type: "tool_use", id: `toolu_${crypto.randomUUID()}`, name: value.name, input: value.input });
-    } else if (value.type === "error") {
+    } else if (value.type === "stop") stopReason = value.reason;
+    else if (value.type === "error") {
       end("complete");
-      const { status, error, message } = value;
-      return Response.json({ type: "error", error: { type: error, message } }, { status });
+      const { status, error, message, headers } = value;
+      return Response.json({ type: "error", error: { type: error, message } }, { status, headers: headers ?? {} });
     }
   }
   end("complete");
@@ -257,7 +264,7 @@ async function wholeMessage(
     role: "assistant",
     model: request.body.model,
     content,
-    stop_reason: "end_turn",
+    stop_reason: stopReason,
     stop_sequence: null,
     usage: { ...INPUT_USAGE, output_tokens: outputTokens, ...figures },
   });

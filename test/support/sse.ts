@@ -1,5 +1,6 @@
 /** Reads an SSE answer piece by piece, so that a test can act between two of them. */
 import type OpenAI from "openai";
+import type { TestServer } from "./server.ts";
 
 type Chunk = OpenAI.ChatCompletionChunk;
 type Data = Chunk | { error: { message: string; type: string; code: string; param: string | null } } | "[DONE]";
@@ -34,6 +35,23 @@ export async function next<T>(iterator: AsyncGenerator<T>): Promise<T> {
   const result = await iterator.next();
   if (result.done) throw new Error("the stream ended too early");
   return result.value;
+}
+
+/**
+ * Posts a request and resolves when claude was sent its message; the response begins with the answer.
+ * @param session a key of which this is the first message in the server's log
+ */
+export async function begin(
+  server: TestServer,
+  body: object,
+  session = "user:me",
+  signal?: AbortSignal,
+): Promise<{ readonly response: Promise<Response> }> {
+  const response = server.post(body, {}, signal);
+  // Its client may leave before it has begun.
+  response.catch(() => {});
+  await server.logged(new RegExp(`message sent.*"${session}"`));
+  return { response };
 }
 
 /** A question as most tests ask it, in a conversation. */

@@ -1,0 +1,97 @@
+/** Answers that the model was cut in the middle of, and what it refuses, on the real claude. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type OpenAI from "openai";
+import { type Step, stop, text, toolUse } from "../support/mock-anthropic.ts";
+import { ask, texts } from "../support/sse.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld();
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const ALONE = { user: undefined };
+/** Of a request without a conversation the continuation is asked with Claude Code's own words. */
+const GO_ON = /Output token limit hit/;
+
+/** claude is given one list of steps for each model call of this message. */
+function calls(match: RegExp, ...all: Step[][]): void {
+  let call = 0;
+  world.mock.on(match, () => all[Math.min(call++, all.length - 1)] as Step[]);
+}
+async function whole(content: string, more: object = {}) {
+  const response = await world.server.post(ask(content, { stream: false, ...more }));
+  const body = (await response.json()) as OpenAI.ChatCompletion;
+  const { message, finish_reason } = body.choices[0] as OpenAI.ChatCompletion.Choice;
+  return [message.content, finish_reason];
+}
+const streamed = async (content: string, more: object = {}) =>
+  (await Array.fromAsync(texts(await world.server.post(ask(content, more))))).join("");
+
+const cuts: [what: string, reason: string, first: string, second: string][] = [
+  ["in a word", "max_tokens", "A uni", "corn.\nThe end"],
+  ["in a word, by the context's end", "model_context_window_exceeded", "A uni", "corn.\nThe end"],
+  ["in a code fence", "max_tokens", "Look:\n\n```js\nconst a = 1;\ncon", "st b = 2;\n```\n"],
+  ["in a table", "max_tokens", "| a | b |\n|---|---|\n| 1 ", "| 2 |\n"],
+  ["behind a line", "max_tokens", "- one\n", "- two\n"],
+  ["behind a blank line", "model_context_window_exceeded", "One.\n\n", "Two."],
+];
+describe("an answer whose text was cut", () => {
+  test.each(cuts)("%s (%s) goes on with nothing in between", async (what, reason, first, second) => {
+    const match = new RegExp(`cut ${what}, ${reason}\\b`);
+    const question = `cut ${what}, ${reason}`;
+    calls(match, [text(first), stop(reason)], [text(second)], [text(first), stop(reason)], [text(second)]);
+    expect(await streamed(question)).toBe(first + second);
+    expect(await whole(question, { user: "whole" })).toEqual([first + second, "stop"]);
+    calls(match, [text(first), stop(reason)]);
+    calls(GO_ON, [text(second)]);
+    expect(await streamed(question, ALONE)).toBe(first + second);
+  });
+
+  test("and that claude does not complete ends with length", async () => {
+    calls(/never ends/, [text("more and "), stop("max_tokens")]);
+    const [content, reason] = await whole("never ends");
+    expect([content, reason]).toEqual(["more and more and more and more and ", "length"]);
+    calls(GO_ON, [text("more and "), stop("max_tokens")]);
+    expect((await whole("never ends", ALONE))[1]).toBe("length");
+    expect(await streamed("and now")).toBe("You said: and now");
+  });
+});
+
+test("what claude says around a tool is parted by a blank line, also where no hook tells of the tool", async () => {
+  const steps: Step[][] = [[text("Before."), toolUse("NoSuchTool", { a: 1 })], [text("After.")]];
+  calls(/an unknown tool/, ...steps, ...steps);
+  expect(await streamed("an unknown tool")).toBe("Before.\n\nAfter.");
+  expect(await streamed("an unknown tool", ALONE)).toBe("Before.\n\nAfter.");
+});
+
+describe("a refusal", () => {
+  test("is told in its words, and ends with content_filter", async () => {
+    calls(/refused at once|safety classifier/, [stop("refusal")]);
+    const [content, reason] = await whole("refused at once");
+    expect([content, reason]).toEqual([expect.stringContaining("safeguards flagged"), "content_filter"]);
+    expect(await whole("refused at once", ALONE)).toEqual([
+      expect.stringContaining("safeguards flagged"),
+      "content_filter",
+    ]);
+  });
+
+  test("in mid-sentence keeps what was said", async () => {
+    calls(/refused later/, [text("I would "), stop("refusal")]);
+    const [content, reason] = await whole("refused later");
+    expect(content).toMatch(/^I would \n\nI would \n\n.*safeguards flagged/s);
+    expect(reason).toBe("content_filter");
+  });
+
+  test("ends OpenClaw's answers with stop, since the other reason would fail its run", async () => {
+    calls(/refused to OpenClaw/, [stop("refusal")]);
+    const response = await world.server.post(ask("refused to OpenClaw", { stream: false }), {
+      "x-openclaw-session-key": "agent:main:main",
+    });
+    expect(((await response.json()) as OpenAI.ChatCompletion).choices[0]).toMatchObject({
+      finish_reason: "stop",
+      message: { content: expect.stringContaining("safeguards flagged") },
+    });
+  });
+});
