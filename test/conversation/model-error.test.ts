@@ -37,7 +37,7 @@ describe("a failed model request", () => {
       [400, "context_length_exceeded", null],
     ],
     ["too many bytes", failure("invalid_request", 413, "Request too large"), [400, "context_length_exceeded", null]],
-    ["a login that is rejected", failure("authentication_failed", 401), [503, "claude_not_logged_in", 60]],
+    ["a login that is rejected", failure("authentication_failed", 401), [503, "claude_not_logged_in", null]],
     ["a model that is not there", failure("model_not_found", 404), [404, "model_not_found", null]],
     ["no credit", failure("billing_error", 400), [400, "billing_error", null]],
     ["a payment that is due", failure("unknown", 402), [400, "billing_error", null]],
