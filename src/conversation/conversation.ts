@@ -527,14 +527,11 @@ export class Conversation {
     if (forgotten || (gone && hasAnswered)) {
       log.warning("claude's transcript is gone, the session starts anew", { session: session.key });
       // What the client remembers, it brings itself.
-      if (!request.input.hasHistory) {
-        reply.temperature = "cold";
-        reply.put({ type: "text", text: FORGOTTEN });
-      }
+      if (!request.input.hasHistory) reply.preface(FORGOTTEN);
     }
     // An answer that belongs to no conversation may have to be JSON, and reaches no person.
     const notes = isForgotten(this.identity.source) ? [] : process.takeNotes();
-    for (const note of notes) reply.put({ type: "text", text: `[synthesis: ${note}]\n\n` });
+    for (const note of notes) reply.preface(`[synthesis: ${note}]\n\n`);
     return [process, resume ? "resumed" : spare ? "spare" : "cold", process.spec.claudeSession];
   }
 

@@ -42,6 +42,7 @@ export class Reply {
 
   readonly #opening = Promise.withResolvers<void>();
   readonly #leaving = new AbortController();
+  #preface = "";
   #parts: ReplyPart[] = [];
   #more = Promise.withResolvers<void>();
   #closed = false;
@@ -98,8 +99,18 @@ export class Reply {
     this.left.addEventListener("abort", end);
   }
 
+  /** Text of ours that goes out in front of the answer. It does not begin the answer: an error may still be the status. */
+  preface(text: string): void {
+    this.#preface += text;
+  }
+
   put(part: ReplyPart): void {
     if (this.#closed) return;
+    if (this.#preface !== "" && part.type !== "error" && part.type !== "usage") {
+      const text = this.#preface;
+      this.#preface = "";
+      this.put({ type: "text", text });
+    }
     if (part.type === "text") this.text += part.text;
     // The figures follow an answer that has begun; an error before it has its own way.
     if (part.type !== "error" && part.type !== "usage") this.open();

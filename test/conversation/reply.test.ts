@@ -1,6 +1,7 @@
 /** What a client's answer is made of, as a door gets it. */
 import { expect, test } from "bun:test";
 import { Reply, type ReplyPart } from "../../src/conversation/reply.ts";
+import { ApiError } from "../../src/openai/errors.ts";
 
 test("what comes together goes out together, in its order, neighbouring text as one", async () => {
   const reply = new Reply();
@@ -20,4 +21,26 @@ test("what comes together goes out together, in its order, neighbouring text as 
   reply.close();
   reply.put(text("too late\n"));
   expect(await Array.fromAsync(parts)).toEqual([[text("five\n"), { type: "finish" }]]);
+});
+
+test("a preface goes out with what begins the answer, and not with an error that comes instead", async () => {
+  const answered = new Reply();
+  answered.preface("First this.\n\n");
+  answered.put({ type: "text", text: "hello" });
+  await answered.opened;
+  answered.close();
+  expect(await Array.fromAsync(answered.parts())).toEqual([[{ type: "text", text: "First this.\n\nhello" }]]);
+
+  const failed = new Reply();
+  failed.preface("First this.\n\n");
+  failed.fail(new ApiError("overloaded", "Too much."));
+  expect(failed.opened).rejects.toMatchObject({ code: "overloaded" });
+  expect((await Array.fromAsync(failed.parts())).flat().map(({ type }) => type)).toEqual(["error"]);
+});
+
+test("a client that disconnects before the answer has begun leaves nothing that waits", async () => {
+  const reply = new Reply();
+  reply.leave();
+  expect(reply.opened).rejects.toBeInstanceOf(ApiError);
+  expect(await Array.fromAsync(reply.parts())).toEqual([]);
 });
