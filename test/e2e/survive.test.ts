@@ -1,6 +1,7 @@
 /** A conversation outlives whatever happens to its claude, its plugin and its server. */
 import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { at, control } from "../support/control.ts";
 import { apiError, type ModelRequest, text, toolUse } from "../support/mock-anthropic.ts";
 import { descendants, gone, named } from "../support/processes.ts";
 import { PROGRAM, REAL_CLAUDE, startServer } from "../support/server.ts";
@@ -284,7 +285,10 @@ describe("a client that leaves stops the model; the same claude takes the next t
     const first = texts(await world.server.post(ask("hold on", { user: "me" })));
     await next(first);
     const leaving = new AbortController();
-    await world.server.post(ask("never mind", { user: "me" }), {}, leaving.signal);
+    const queued = world.server.post(ask("never mind", { user: "me" }), {}, leaving.signal);
+    queued.catch(() => {});
+    const waiting = async () => ((await (await control(world, at("user:me"))).json()) as { waiting: number }).waiting;
+    while ((await waiting()) !== 1) await Bun.sleep(10);
     leaving.abort();
     gate.resolve();
     await Array.fromAsync(first);
