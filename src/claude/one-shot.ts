@@ -8,6 +8,7 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { getLogger } from "@logtape/logtape";
 import type { Config, Effort } from "../config/schema.ts";
 import type { Stateless, Turn } from "../openai/stateless.ts";
 import { isApproved } from "./api-key.ts";
@@ -15,6 +16,8 @@ import { claudeProgram, inherited, QUIET, retries, startFailure } from "./launch
 import { endGroup } from "./leftovers.ts";
 import { type PrintLine, readPrintLine } from "./print-lines.ts";
 import { newToken } from "./tokens.ts";
+
+const log = getLogger(["synthesis", "one-shot"]);
 
 /** From SIGTERM to SIGKILL, and from the answer to SIGTERM. */
 const KILL_AFTER_MS = 5_000;
@@ -63,9 +66,12 @@ export function startOneShot(
   onLine: (line: PrintLine) => void,
 ): OneShotProcess {
   const claude = claudeProgram(config, parentEnv);
-  const { argv, env, cwd } = prepare(question, folder, config, parentEnv);
   let child: Bun.Subprocess<"pipe", "pipe", "pipe">;
+  let steps: string[];
   try {
+    const { argv, env, cwd } = prepare(question, folder, config, parentEnv);
+    // All that can fail comes before the spawn: a claude must not run that has no owner.
+    steps = inputSteps(question);
     child = Bun.spawn([claude, ...argv], {
       cwd,
       env,
@@ -77,7 +83,7 @@ export function startOneShot(
     });
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
-    throw startFailure(error as Error);
+    throw spawnFailure(error);
   }
 
   let lastSignAt: number | null = null;
@@ -89,7 +95,6 @@ export function startOneShot(
     killTimer = setTimeout(() => child.kill("SIGKILL"), KILL_AFTER_MS);
   };
 
-  const steps = inputSteps(question);
   const writeNext = async () => {
     try {
       child.stdin.write(steps.shift() ?? "");
@@ -110,8 +115,12 @@ export function startOneShot(
   const output = readLines(child.stdout, (json) => {
     lastSignAt = performance.now();
     take(readPrintLine(json));
+  }).catch((error) => {
+    // Its output is read no more, so it could not end by itself.
+    child.kill("SIGKILL");
+    log.error("a one-shot was ended, its output could not be handled: {error}", { pid: child.pid, error });
   });
-  const stderr = child.stderr.text();
+  const stderr = child.stderr.text().catch(() => "");
   void writeNext();
 
   const exited = (async (): Promise<OneShotExit> => {
@@ -135,6 +144,10 @@ export function startOneShot(
     kill: () => child.kill("SIGKILL"),
   };
 }
+
+/** What is not the system's refusal to start a program is a fault of ours, and stays what it is. */
+const spawnFailure = (error: unknown): unknown =>
+  typeof (error as NodeJS.ErrnoException).code === "string" ? startFailure(error as NodeJS.ErrnoException) : error;
 
 /** Writes the files of one claude and says how to start it. */
 function prepare(question: OneShotQuestion, folder: string, config: Config, parentEnv: Env) {
@@ -217,9 +230,13 @@ async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: stri
   const decoder = new TextDecoder();
   let rest = "";
   for await (const bytes of stream) {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) if (line !== "") onLine(line);
+    const [first = "", ...lines] = decoder.decode(bytes, { stream: true }).split("\n");
+    // Not split anew with each piece: a line may have many megabytes.
+    rest += first;
+    for (const next of lines) {
+      if (rest !== "") onLine(rest);
+      rest = next;
+    }
   }
   if (rest !== "") onLine(rest);
 }

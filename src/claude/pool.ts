@@ -158,7 +158,7 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
       processes.add(process);
       byBridge.set(digest(process.bridgeToken), process);
       byHook.set(digest(process.hookToken), process);
-      void process.exited.then(() => {
+      const release = () => {
         processes.delete(process);
         // Not by us: it could not be started, or was killed. The like is not tried again before a conversation has been.
         if (spares.has(process)) spares.forget(process.spec);
@@ -166,7 +166,9 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
         byBridge.delete(digest(process.bridgeToken));
         byHook.delete(digest(process.hookToken));
         leavePlace();
-      });
+      };
+      // Rejected or not: it has ended.
+      process.exited.then(release, release);
       return process;
     } catch (error) {
       leavePlace();
@@ -200,10 +202,12 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
   return {
     async start(spec, signal) {
       await places.take(signal);
-      const rival = spec.resume ? await sessionFolder.rival(spec.claudeSession) : null;
-      if (rival !== null) {
+      try {
+        const rival = spec.resume ? await sessionFolder.rival(spec.claudeSession) : null;
+        if (rival !== null) throw sessionInUse(rival);
+      } catch (error) {
         leavePlace();
-        throw sessionInUse(rival);
+        throw error;
       }
       const process = launch(spec);
       const noteReady = () => {

@@ -191,8 +191,14 @@ export class ClaudeProcess implements ConnectionOwner {
     // Whoever waits for it gets the error; nobody may wait.
     this.ready.catch(() => {});
     this.exited = this.#child.exited.then(() => this.#gone());
-    this.#start.begin();
-    log.info("claude started", { session: spec.sessionKey, pid: this.pid, resume: spec.resume });
+    try {
+      this.#start.begin();
+      log.info("claude started", { session: spec.sessionKey, pid: this.pid, resume: spec.resume });
+    } catch (error) {
+      // The pool never gets this process, and could not end it.
+      this.kill();
+      throw error;
+    }
   }
 
   get spec(): LaunchSpec {
@@ -488,7 +494,12 @@ export class ClaudeProcess implements ConnectionOwner {
       log.error("leftovers of claude could not be cleared: {error}", { pid: this.pid, error });
     }
     log.info("claude exited", { session: this.spec.sessionKey, pid: this.pid, code, signal });
-    this.onEvent({ type: "exit", exit: { code, signal } });
+    try {
+      this.onEvent({ type: "exit", exit: { code, signal } });
+    } catch (error) {
+      // Its slot must be released all the same.
+      log.error("the exit of claude could not be handled: {error}", { pid: this.pid, error });
+    }
     return { code, signal };
   }
 }

@@ -11,8 +11,9 @@ import type { PrintLine } from "../claude/print-lines.ts";
 import { cutsText } from "../claude/stop-reason.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { ApiError, shuttingDown } from "../openai/errors.ts";
+import { ApiError, shuttingDown, unexpected } from "../openai/errors.ts";
 import { unfenced } from "../openai/stateless.ts";
+import { parseJson } from "../wire/json-gate.ts";
 import { gap } from "./answer.ts";
 import { outcomeOf, RETRY_MS } from "./model-error.ts";
 import { Reply } from "./reply.ts";
@@ -105,7 +106,7 @@ export function createOneShots({ config, paths, env }: OneShotDeps): OneShots {
 
 /** One answer under way: from claude's lines to the reply. */
 class OneShot {
-  /** Resolves when its claude is gone. */
+  /** Resolves when its claude has ended; it never rejects, since the count of those that run depends on it. */
   readonly over: Promise<void>;
 
   readonly #question: OneShotQuestion;
@@ -152,10 +153,8 @@ class OneShot {
       return;
     }
     const { pid } = this.#process;
-    log.info("one-shot started", { oneShot: reply.id, pid, turns: question.turns.length });
-    reply.left.addEventListener("abort", () => this.end(null));
-    this.over = this.#process.exited.then(
-      ({ how, said }) => {
+    this.over = this.#process.exited
+      .then(({ how, said }) => {
         clearTimeout(this.#deadline);
         const begun = this.#process?.lastSignAt !== null;
         // A signal comes from outside, so a retry may succeed. An exit before the first line repeats itself.
@@ -176,10 +175,21 @@ class OneShot {
           how,
           ms: Math.round(performance.now() - this.#startedAt),
         });
-      },
-      (error) => log.error("leftovers of a one-shot could not be cleared: {error}", { oneShot: reply.id, error }),
-    );
-    this.#armDeadline();
+      })
+      .catch((error) => {
+        clearTimeout(this.#deadline);
+        log.error("the end of a one-shot could not be handled: {error}", { oneShot: reply.id, pid, error });
+        this.#fail(unexpected());
+      });
+    try {
+      log.info("one-shot started", { oneShot: reply.id, pid, turns: question.turns.length });
+      reply.left.addEventListener("abort", () => this.end(null));
+      this.#armDeadline();
+    } catch (error) {
+      this.#process.kill();
+      log.error("unexpected: {error}", { oneShot: reply.id, error });
+      this.#fail(unexpected());
+    }
   }
 
   /** Ends it before claude does. @param error what the client is told, null when it has left */
@@ -318,7 +328,7 @@ class OneShot {
 
 function isJson(text: string): boolean {
   try {
-    JSON.parse(text);
+    parseJson(text);
     return true;
   } catch {
     // That is the answer.
