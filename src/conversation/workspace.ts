@@ -35,7 +35,7 @@ export function workspaceFor(
     if (workspace) return made(workspace, wanted);
     throw new ApiError(
       "workspace_not_allowed",
-      `The workspace ${wanted} is not below an allowed root. Add it to SYNTHESIS_ALLOWED_ROOTS.`,
+      `The workspace ${wanted.replaceAll("\0", "\\0")} is not below an allowed root. Add it to SYNTHESIS_ALLOWED_ROOTS.`,
       WORKSPACE_HEADER,
     );
   }
@@ -47,6 +47,8 @@ export function workspaceFor(
 
 /** The folder as a workspace; null when the configuration has nothing to say for it. */
 export function allowedWorkspace(folder: string, config: Config): Workspace | null {
+  // No path has a NUL in it; the file system functions throw for one.
+  if (folder.includes("\0")) return null;
   const roots = config.allowedRoots.map(realPath);
   const own = Object.values(config.agents).map(({ workspace }) => realPath(workspace));
   // Decided on the real path, before anything is made: a link below an allowed root may lead out of it.

@@ -25,8 +25,11 @@ export function createGuard(port: number): Guard {
         `This server is reached as 127.0.0.1:${port}, not under another name. Use that address.`,
       );
     }
+    // A page of another site, or of another port of this machine, can ask without an Origin: by a link or an image.
+    const site = headers.get("sec-fetch-site");
+    const isFromPage = site === "cross-site" || site === "same-site";
     const origin = headers.get("origin");
-    if (origin !== null && !own.includes(origin.toLowerCase().replace(/^http:\/\//, ""))) {
+    if (isFromPage || (origin !== null && !own.includes(origin.toLowerCase().replace(/^http:\/\//, "")))) {
       return new ApiError(
         "origin_not_allowed",
         "This server does not answer web pages. Ask it from a program that sends no Origin header.",
