@@ -7,7 +7,9 @@ import type { ReasoningEffort } from "../openai/request.ts";
 /** What Claude Code calls its newest models. */
 const ALIASES = ["opus", "sonnet", "haiku", "fable", "opusplan"];
 /** A model by its full name, with the mark for a window of a million tokens. */
-const FULL_NAME = /^claude-[a-z0-9.-]+(\[1m\])?$/;
+const FULL_NAME = /^claude-[a-z0-9.-]{1,100}(\[1m\])?$/;
+/** In characters; a longer name is cut in the error. */
+const LONGEST_SHOWN = 100;
 
 /** What `GET /v1/models` lists: claude's own default, and its aliases. */
 export const MODELS: readonly string[] = [MODEL, ...ALIASES];
@@ -22,7 +24,7 @@ export function modelFor(asked: string | null | undefined): string | null {
   if (ALIASES.includes(asked.replace(/\[1m\]$/, "")) || FULL_NAME.test(asked)) return asked;
   throw new ApiError(
     "model_not_found",
-    `There is no model ${asked}. Use ${MODEL} for claude's own default, ${ALIASES.join(", ")}, or a full name such as claude-opus-5.`,
+    `There is no model ${asked.slice(0, LONGEST_SHOWN)}. Use ${MODEL} for claude's own default, ${ALIASES.join(", ")}, or a full name such as claude-opus-5.`,
     "model",
   );
 }

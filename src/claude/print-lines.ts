@@ -1,6 +1,7 @@
 /** What `claude -p --output-format stream-json` writes, as far as an answer depends on it. Pure. */
 import { z } from "zod";
 import type { Usage } from "../openai/chunks.ts";
+import { parseJson } from "../wire/json-gate.ts";
 import { failureFromWords, type ModelFailure, readFailureRow } from "./model-failure.ts";
 
 export type PrintLine =
@@ -91,9 +92,9 @@ function readEvent({ event, api_message_id: message = "" }: z.infer<typeof strea
 export function readPrintLine(json: string): PrintLine {
   let value: unknown;
   try {
-    value = JSON.parse(json);
+    value = parseJson(json);
   } catch {
-    // Not one of claude's messages.
+    // Beyond a bound, or not one of claude's messages.
     return { type: "other" };
   }
   const read = line.safeParse(value);

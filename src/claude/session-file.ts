@@ -6,6 +6,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { parseJson } from "../wire/json-gate.ts";
 import { configFolder } from "./transcript.ts";
 import { type Watch, watchChanges } from "./watch.ts";
 
@@ -111,7 +112,7 @@ export class SessionFolder {
 
   #parse(name: string): SessionFile | null {
     try {
-      return session.parse(JSON.parse(readFileSync(join(this.#folder, name), "utf8")));
+      return session.parse(parseJson(readFileSync(join(this.#folder, name), "utf8")));
     } catch {
       // Not there, or half written: the next change announces itself.
       return null;

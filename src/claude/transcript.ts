@@ -8,6 +8,7 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { channelMessageId } from "../wire/hooks.ts";
+import { JSON_BOUNDS, type JsonBounds, parseJson } from "../wire/json-gate.ts";
 import { type ModelFailure, readFailureRow } from "./model-failure.ts";
 import { cutsText } from "./stop-reason.ts";
 import { callWith, type ModelCall } from "./turn-usage.ts";
@@ -98,11 +99,14 @@ function* rowsOfTurn(jsonl: string, messageId: string): Generator<Row> {
   }
 }
 
+/** Claude records whole results of its tools, images and files among them. */
+const ROW_BOUNDS: JsonBounds = { ...JSON_BOUNDS, stringBytes: Number.POSITIVE_INFINITY };
+
 function parseLine(line: string): unknown {
   try {
-    return JSON.parse(line);
+    return parseJson(line, ROW_BOUNDS);
   } catch {
-    // The last line may be half written; it is read again with the next change.
+    // It goes beyond a bound, or the last line may be half written; it is read again with the next change.
     return null;
   }
 }

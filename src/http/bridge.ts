@@ -1,11 +1,14 @@
 /** `WS /bridge`: where the plugin inside each claude connects. */
-import type { Server, WebSocketHandler } from "bun";
+import { getLogger } from "@logtape/logtape";
+import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import { Connection } from "../claude/connection.ts";
 import type { Pool } from "../claude/pool.ts";
 import type { ClaudeProcess } from "../claude/process.ts";
 import { bearer } from "../claude/tokens.ts";
 import { ApiError } from "../openai/errors.ts";
 import { CLOSE, MAX_FRAME_BYTES } from "../wire/frames.ts";
+
+const log = getLogger(["synthesis", "bridge"]);
 
 export interface BridgeData {
   /** Whose token the socket brought; null for nobody's. */
@@ -23,6 +26,16 @@ export function upgradeBridge(request: Request, server: Server<BridgeData>, pool
   );
 }
 
+/** An exception in a handler closes its own connection: the others must not notice. */
+function closingOnError(socket: ServerWebSocket<BridgeData>, handle: () => void): void {
+  try {
+    handle();
+  } catch (error) {
+    log.error("connection closed, its frame could not be handled: {error}", { pid: socket.data.process?.pid, error });
+    socket.close(CLOSE.FAILED, "the frame could not be handled");
+  }
+}
+
 /** Bun's handlers for the sockets of `/bridge`. */
 export function bridgeHandlers(pingMs: number): WebSocketHandler<BridgeData> {
   return {
@@ -36,7 +49,7 @@ export function bridgeHandlers(pingMs: number): WebSocketHandler<BridgeData> {
       if (process) socket.data.connection = new Connection(socket, process, pingMs);
       else socket.close(CLOSE.NOT_AUTHORIZED, "not authorized");
     },
-    message: (socket, message) => socket.data.connection?.receive(message),
-    close: (socket) => socket.data.connection?.closed(),
+    message: (socket, message) => closingOnError(socket, () => socket.data.connection?.receive(message)),
+    close: (socket) => closingOnError(socket, () => socket.data.connection?.closed()),
   };
 }

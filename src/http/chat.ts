@@ -11,17 +11,17 @@ import type { OneShots } from "../conversation/one-shots.ts";
 import { readOnce, readQuestion } from "../conversation/question.ts";
 import type { Reply, ReplyPart } from "../conversation/reply.ts";
 import { type Completion, completion, MODEL, type Usage } from "../openai/chunks.ts";
-import { ApiError } from "../openai/errors.ts";
 import { begunAnswer } from "../openai/implied-request.ts";
 import { functionsAsTools, usesFunctions } from "../openai/legacy-functions.ts";
 import { type ChatRequest, chatRequest } from "../openai/request.ts";
+import { checkSize } from "../openai/request-size.ts";
 import { findSideRequestForm } from "../openai/side-requests.ts";
 import { readStateless } from "../openai/stateless.ts";
 import type { ToolCall } from "../openai/tools.ts";
 import { type OpenClawRequest, readOpenClaw } from "../openclaw/request.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { Env } from "./listen.ts";
-import { valid } from "./valid.ts";
+import { validJson } from "./valid.ts";
 
 const log = getLogger(["synthesis", "chat"]);
 
@@ -37,14 +37,8 @@ export interface ChatDeps {
 export function chatDoor({ config, conversations, oneShots, sessions, nowhere }: ChatDeps): Hono<Env> {
   return new Hono<Env>().post(
     "/",
-    async (c, next) => {
-      // Without this the validator takes a body of another type for an empty object.
-      if (!/^application\/([\w.-]+\+)?json\b/i.test(c.req.header("content-type") ?? "")) {
-        throw new ApiError("invalid_json", "Send the body as JSON, with content-type: application/json.");
-      }
-      await next();
-    },
-    valid("json", chatRequest),
+    validJson(chatRequest, checkSize),
+    // The request is read in one go from here on: its size was checked for that.
     async (c) => {
       const sent = c.req.valid("json");
       const request = functionsAsTools(sent);

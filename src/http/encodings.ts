@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate, inflateRaw, zstdDecompress } from "node:zlib";
 import type { MiddlewareHandler } from "hono";
 import { ApiError } from "../openai/errors.ts";
+import { type BodyLimit, readBytes } from "./body.ts";
 
 /** Each one costs a pass over the whole body. */
 const MOST_ENCODINGS = 5;
@@ -26,11 +27,10 @@ const decoders: Record<string, Decoder> = {
 const UNDERSTOOD = "gzip, deflate, br, zstd";
 
 /**
- * Inflates a request's body before it is read. It comes behind the key, and behind the limit for the body as it is sent.
- * @param maxBytes how large a body may become, at each step
- * @param tooLarge the error for one that is larger; no more than `maxBytes` of it are inflated
+ * Inflates a request's body before it is read. It comes behind the key.
+ * @param limit how large a body may be as it is sent, and may become at each step; no more of it is read or inflated
  */
-export function inflateBody(maxBytes: number, tooLarge: () => ApiError): MiddlewareHandler {
+export function inflateBody(limit: BodyLimit): MiddlewareHandler {
   return async (c, next) => {
     const encodings = (c.req.header("content-encoding") ?? "")
       .toLowerCase()
@@ -45,12 +45,12 @@ export function inflateBody(maxBytes: number, tooLarge: () => ApiError): Middlew
       response.headers.set("accept-encoding", UNDERSTOOD);
       return response;
     }
-    let bytes: Uint8Array = new Uint8Array(await c.req.arrayBuffer());
+    let bytes = await readBytes(c.req.raw, limit);
     for (const name of encodings.toReversed()) {
       try {
-        bytes = await (decoders[name] as Decoder)(bytes, { maxOutputLength: maxBytes });
+        bytes = await (decoders[name] as Decoder)(bytes, { maxOutputLength: limit.maxBytes });
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw tooLarge();
+        if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw limit.tooLarge();
         throw new ApiError(
           "invalid_request",
           `The body is not valid ${name} data, though its Content-Encoding says so. Send it again, or uncompressed.`,

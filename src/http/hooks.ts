@@ -9,6 +9,8 @@ import { bearer } from "../claude/tokens.ts";
 import { MEGABYTE } from "../config/machine.ts";
 import { ApiError } from "../openai/errors.ts";
 import { hookBody, type Verdict } from "../wire/hooks.ts";
+import { JSON_BOUNDS, type JsonBounds } from "../wire/json-gate.ts";
+import { type BodyLimit, readJson } from "./body.ts";
 import type { BridgeData } from "./bridge.ts";
 
 const log = getLogger(["synthesis", "hooks"]);
@@ -29,19 +31,20 @@ function addedRule(rule: string): object {
   return { type: "addRules", rules: [{ toolName, ruleContent }], behavior: "allow", destination: "session" };
 }
 
-async function jsonBody(request: Request): Promise<unknown> {
-  try {
-    return await request.json();
-  } catch {
-    // Not passed on: the parser's message quotes the body, and that may hold the user's words.
-    throw new ApiError("invalid_json", "The body is not valid JSON. Send one JSON object.");
-  }
-}
-
 /** They bring what tools were given and gave, and may well be larger than what a client may send. */
 const MAX_BODY_MB = 128;
 
-/** Takes one hook's post and gives its answer. @throws ApiError when it is not a claude of ours, or no JSON */
+const BODY_LIMIT: BodyLimit = {
+  maxBytes: MAX_BODY_MB * MEGABYTE,
+  tooLarge: () => new ApiError("request_too_large", `This hook's body is larger than ${MAX_BODY_MB} MB.`),
+};
+/** A tool may have read a file of any size. */
+const BODY_BOUNDS: JsonBounds = { ...JSON_BOUNDS, stringBytes: BODY_LIMIT.maxBytes };
+
+/** The first fields that do not fit are enough to find the fault. */
+const FIELDS_LOGGED = 5;
+
+/** Takes one hook's post and gives its answer. @throws ApiError when it is not a claude of ours, or no JSON that fits */
 export async function receiveHook(request: Request, server: Server<BridgeData>, pool: Pool): Promise<Response> {
   const process = pool.byHookToken(bearer(request.headers.get("authorization")));
   if (!process)
@@ -49,16 +52,12 @@ export async function receiveHook(request: Request, server: Server<BridgeData>, 
       "invalid_api_key",
       "This token belongs to no running claude. Only a claude that synthesis has started posts here.",
     );
-  // claude always says how much it sends.
-  if (Number(request.headers.get("content-length")) > MAX_BODY_MB * MEGABYTE) {
-    throw new ApiError("request_too_large", `This hook's body is larger than ${MAX_BODY_MB} MB.`);
-  }
-  const body = hookBody.safeParse(await jsonBody(request));
+  const body = hookBody.safeParse(await readJson(request, BODY_LIMIT, BODY_BOUNDS));
   // Bun ends a connection after ten quiet seconds. claude keeps its own for the next hook: one that it sends in just
   // that moment would be lost. And a person who is asked may take longer, too.
   server.timeout(request, 0);
   if (!body.success) {
-    const fields = body.error.issues.map(({ path }) => path.join("."));
+    const fields = body.error.issues.slice(0, FIELDS_LOGGED).map(({ path }) => path.join("."));
     log.warning("hook ignored, these fields do not fit: {fields}", { pid: process.pid, fields });
     return Response.json({});
   }

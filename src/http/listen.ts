@@ -2,11 +2,8 @@
 import { getLogger } from "@logtape/logtape";
 import type { Server } from "bun";
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
-import { HTTPException } from "hono/http-exception";
 import { getPath } from "hono/utils/url";
 import type { Pool } from "../claude/pool.ts";
-import { MEGABYTE } from "../config/machine.ts";
 import type { Config } from "../config/schema.ts";
 import type { Conversations } from "../conversation/conversations.ts";
 import type { OneShots } from "../conversation/one-shots.ts";
@@ -26,10 +23,9 @@ import { receiveHook } from "./hooks.ts";
 import { modelsDoor } from "./models.ts";
 import { permissionsDoor } from "./permissions.ts";
 import { sessionsDoor } from "./sessions.ts";
+import { BODY_LIMIT } from "./valid.ts";
 
 const log = getLogger(["synthesis", "http"]);
-
-const MAX_BODY_MB = 32;
 
 /** What Bun hands to every request. */
 export interface Env {
@@ -91,6 +87,13 @@ const listener = (port: number, servers: readonly Server<BridgeData>[]): Listene
   stop: async () => void (await Promise.all(servers.map((server) => server.stop()))),
 });
 
+/** A page of another site cannot embed what it is answered, and no browser takes it for something else than it is. */
+function withSafeHeaders(response: Response): Response {
+  response.headers.set("cross-origin-resource-policy", "same-origin");
+  response.headers.set("x-content-type-options", "nosniff");
+  return response;
+}
+
 function serve({ config, pool }: ListenDeps, app: Hono<Env>, hostname: string, port: number): Server<BridgeData> {
   let guard: Guard | undefined;
   return Bun.serve<BridgeData>({
@@ -104,12 +107,14 @@ function serve({ config, pool }: ListenDeps, app: Hono<Env>, hostname: string, p
         if (refused) throw refused;
         const { pathname } = new URL(request.url);
         if (pathname === "/bridge") return upgradeBridge(request, server, pool);
-        if (pathname === "/hooks" && request.method === "POST") return await receiveHook(request, server, pool);
+        if (pathname === "/hooks" && request.method === "POST") {
+          return withSafeHeaders(await receiveHook(request, server, pool));
+        }
         // Bun answers a HEAD with the status and the headers of what it gets, and cancels a stream.
         const asked = request.method === "HEAD" ? new Request(request, { method: "GET" }) : request;
-        return await app.fetch(asked, { server });
+        return withSafeHeaders(await app.fetch(asked, { server }));
       } catch (error) {
-        if (error instanceof ApiError) return error.toResponse();
+        if (error instanceof ApiError) return withSafeHeaders(error.toResponse());
         throw error;
       }
     },
@@ -121,7 +126,7 @@ function serve({ config, pool }: ListenDeps, app: Hono<Env>, hostname: string, p
     reusePort: false,
     error: (error) => {
       log.error("unexpected: {error}", { error });
-      return unexpected().toResponse();
+      return withSafeHeaders(unexpected().toResponse());
     },
     websocket: bridgeHandlers(config.bridgePingMs),
   });
@@ -148,12 +153,6 @@ const THERE_IS =
   "The base URL ends in /v1: a chat is POST /v1/chat/completions, the models are GET /v1/models. What else there is " +
   "stands in synthesis's README.";
 
-const tooLarge = () =>
-  new ApiError(
-    "request_too_large",
-    `The request is larger than ${MAX_BODY_MB} MB. Send less of it: fewer or smaller images, or less history.`,
-  );
-
 function doors(deps: ListenDeps): Hono<Env> {
   const { keys, pool, conversations, sessions, turns } = deps;
   const chatKey = requireKey(keys.chat, CHAT_KEY_WANTED);
@@ -167,15 +166,11 @@ function doors(deps: ListenDeps): Hono<Env> {
       if (/^\/(health|ready)\/?$/.test(c.req.path)) return next();
       return (/^\/v1\/(sessions|permissions)(\/|$)/.test(c.req.path) ? controlKey : chatKey)(c, next);
     })
-    .use(
-      bodyLimit({
-        maxSize: MAX_BODY_MB * MEGABYTE,
-        onError: () => {
-          throw tooLarge();
-        },
-      }),
-    )
-    .use(inflateBody(MAX_BODY_MB * MEGABYTE, tooLarge))
+    .use((c, next) => {
+      if (Number(c.req.header("content-length")) > BODY_LIMIT.maxBytes) throw BODY_LIMIT.tooLarge();
+      return next();
+    })
+    .use(inflateBody(BODY_LIMIT))
     .route("/v1/sessions", sessionsDoor({ conversations, sessions, turns }))
     .route("/v1/permissions", permissionsDoor(deps))
     .route("/v1/models", modelsDoor)
@@ -193,10 +188,6 @@ function doors(deps: ListenDeps): Hono<Env> {
     })
     .onError((error, c) => {
       if (error instanceof ApiError) return error.toResponse();
-      // Hono's validator has this one for a body that is not JSON.
-      if (error instanceof HTTPException && error.status === 400) {
-        return new ApiError("invalid_json", "The body is not valid JSON. Send one JSON object.").toResponse();
-      }
       log.error("unexpected: {error}", { method: c.req.method, path: c.req.path, error });
       return (storeError(error) ?? unexpected()).toResponse();
     });

@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { Pending, Permissions } from "../conversation/permissions.ts";
 import { ApiError } from "../openai/errors.ts";
 import type { PermissionLog } from "../store/permissions.ts";
-import { valid } from "./valid.ts";
+import { validJson } from "./valid.ts";
 
 /** So many past questions are shown. */
 const LATEST_SHOWN = 50;
@@ -48,7 +48,7 @@ export const permissionsDoor = ({ permissions, permissionLog }: PermissionsDeps)
         })),
       }),
     )
-    .post("/:id", valid("json", answer), (c) => {
+    .post("/:id", validJson(answer), (c) => {
       const { behavior, rule } = c.req.valid("json");
       const id = c.req.param("id");
       if (!permissions.answer(id, { behavior, rule, way: "control", by: null })) {

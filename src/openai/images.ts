@@ -10,6 +10,9 @@ export interface Image {
   readonly param: string;
 }
 
+/** In characters; a longer one is cut in the error. */
+const LONGEST_TYPE = 50;
+
 const TEXT = new Set(["text", "input_text"]);
 const IMAGE = new Set(["image_url", "input_image"]);
 
@@ -42,7 +45,7 @@ export function refuseOtherParts({ content }: ChatMessage, index: number): void 
         ? `${path} needs an image_url with a data: URL in it.`
         : isFilePart(part)
           ? NO_BYTES
-          : `Only text, images and files are understood, not ${part.type}. Leave it out.`;
+          : `Only text, images and files are understood, not ${part.type.slice(0, LONGEST_TYPE)}. Leave it out.`;
     throw new ApiError("invalid_request", message, path);
   }
 }

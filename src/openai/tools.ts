@@ -47,12 +47,12 @@ export function toolsOf({ tools, tool_choice: choice }: ChatRequest): readonly C
   if (choice === "none") return [];
   const allowed =
     typeof choice === "object" && choice?.type === "allowed_tools" && choice.allowed_tools
-      ? choice.allowed_tools.tools.map((tool) => tool.function?.name)
+      ? new Set(choice.allowed_tools.tools.map((tool) => tool.function?.name))
       : null;
   return (tools ?? []).flatMap((tool): ClientTool[] => {
     if (tool.type !== "function" || !tool.function) return [];
     const { name, description, parameters } = tool.function;
-    if (allowed && !allowed.includes(name)) return [];
+    if (allowed && !allowed.has(name)) return [];
     return [{ name, description: description ?? "", parameters: parameters ?? null }];
   });
 }

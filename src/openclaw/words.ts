@@ -3,6 +3,7 @@
  * one of its channels, who they are.
  */
 import { z } from "zod";
+import { parseJson } from "../wire/json-gate.ts";
 import { splitStamp } from "./stamp.ts";
 
 /** OpenClaw marks the headings of what it adds, and keeps the JSON below on one line. */
@@ -30,9 +31,9 @@ export function wordsIn(text: string): Words {
 
 function senderIn(json: string): string | null {
   try {
-    return context.safeParse(JSON.parse(json)).data?.sender?.id ?? null;
+    return context.safeParse(parseJson(json)).data?.sender?.id ?? null;
   } catch {
-    // Somebody's own words that look like it.
+    // A person's own text that looks like it.
     return null;
   }
 }

@@ -13,11 +13,11 @@ import { version } from "../../package.json";
 import {
   CLOSE,
   type Inbound,
-  MAX_FRAME_BYTES,
   type PluginFrame,
   PROTOCOL,
   type ReplyMode,
   readFrame,
+  refusalOf,
   type ServerFrame,
   serverFrame,
   type ToolCallFrame,
@@ -112,7 +112,8 @@ export async function runChannel(env: Record<string, string | undefined>): Promi
       name: params.name,
       arguments: params.arguments ?? {},
     };
-    if (isTooLarge(frame)) return failed("The arguments are too long.");
+    const refusal = refusalOf(frame);
+    if (refusal) return failed(`This call ${refusal}`);
     const answer = await bridge.ask(frame, mcpReq.signal);
     return answer?.type === "tool_result"
       ? { content: [...answer.content], isError: answer.is_error }
@@ -122,7 +123,8 @@ export async function runChannel(env: Record<string, string | undefined>): Promi
     const parsed = replyArguments.safeParse(given);
     if (!parsed.success) return failed("The reply tool needs `content`, a text.");
     const frame = { type: "reply" as const, id: crypto.randomUUID(), ...parsed.data };
-    if (isTooLarge(frame)) return failed("Too long. Send it in several parts.");
+    const refusal = refusalOf(frame);
+    if (refusal) return failed(`This reply ${refusal}`);
     return (await bridge.ask(frame, interrupted))
       ? { content: [{ type: "text" as const, text: "sent" }] }
       : failed("The person is gone.");
@@ -163,8 +165,6 @@ export async function runChannel(env: Record<string, string | undefined>): Promi
 }
 
 const failed = (text: string) => ({ content: [{ type: "text" as const, text }], isError: true });
-
-const isTooLarge = (frame: PluginFrame) => Buffer.byteLength(writeFrame(frame)) > MAX_FRAME_BYTES;
 
 /** A tool of the client's, as claude is offered it. */
 const asTool = (tool: ToolDefinition): Tool => ({
@@ -219,8 +219,17 @@ function keepConnected(
     socket = new WebSocket(url, { headers: { authorization: `Bearer ${token}` } });
     socket.onopen = () => socket.send(writeFrame(hello));
     socket.onmessage = ({ data }) => {
+      try {
+        receive(String(data));
+      } catch (error) {
+        // An exception here would end the plugin, and Claude Code does not start it again.
+        console.error(`synthesis channel: connection closed, its frame could not be handled: ${error}`);
+        socket.terminate();
+      }
+    };
+    const receive = (text: string) => {
       heard();
-      const read = readFrame(serverFrame, String(data));
+      const read = readFrame(serverFrame, text);
       if ("wrong" in read) console.error(`synthesis channel: frame ignored: ${read.wrong}`);
       else if (read.frame.type === "hello_ack") {
         clearTimeout(grace);

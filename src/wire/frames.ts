@@ -3,6 +3,7 @@
  * JSON text, one object a frame. Both ends read them with these schemas.
  */
 import { z } from "zod";
+import { JSON_BOUNDS, type JsonBounds, JsonGate, JsonRefused, parseJson } from "./json-gate.ts";
 
 export const PROTOCOL = 1;
 /** A larger frame closes the connection (`TOO_LARGE`). */
@@ -15,6 +16,8 @@ export const CLOSE = {
   NOT_AUTHORIZED: 4003,
   PROTOCOL: 4004,
   TOO_LARGE: 4005,
+  /** The handler of a frame has failed; it is the standard code for an internal error. */
+  FAILED: 1011,
 } as const;
 
 const ping = z.strictObject({ type: z.literal("ping") });
@@ -125,6 +128,22 @@ export type ToolResultFrame = z.infer<typeof toolResult>;
 export type ToolsFrame = z.infer<typeof tools>;
 export type ToolContent = z.infer<typeof toolContent>;
 
+/** The first faults of a frame are enough to find the cause. */
+const FAULTS_NAMED = 5;
+
+/**
+ * Our own server has checked what its frames hold. They are deeper than what the client sent by what a tool's schema is
+ * wrapped in, and hold all the tools that were ever offered.
+ */
+const SERVER_BOUNDS: JsonBounds = {
+  ...JSON_BOUNDS,
+  depth: JSON_BOUNDS.depth + 10,
+  values: JSON_BOUNDS.values * 10,
+  names: JSON_BOUNDS.names * 10,
+  escapes: JSON_BOUNDS.escapes * 10,
+  stringBytes: Number.POSITIVE_INFINITY,
+};
+
 /**
  * Reads one frame.
  * @returns the frame, or what is wrong with it (never its text: it may hold the user's words)
@@ -135,14 +154,33 @@ export function readFrame<S extends typeof pluginFrame | typeof serverFrame>(
 ): { frame: z.infer<S> } | { wrong: string } {
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
+    value = parseJson(text, schema === serverFrame ? SERVER_BOUNDS : JSON_BOUNDS);
+  } catch (error) {
     // JSON.parse quotes the text in its message.
-    return { wrong: "not JSON" };
+    return { wrong: error instanceof JsonRefused ? error.message : "not JSON" };
   }
   const result = schema.safeParse(value);
   if (result.success) return { frame: result.data as z.infer<S> };
-  return { wrong: result.error.issues.map((issue) => `${issue.path.join(".") || "frame"}: ${issue.code}`).join(", ") };
+  const faults = result.error.issues.slice(0, FAULTS_NAMED);
+  return { wrong: faults.map((issue) => `${issue.path.join(".") || "frame"}: ${issue.code}`).join(", ") };
+}
+
+/**
+ * Why the server would not take a frame: it is too large, too deep, or goes beyond another bound of `json-gate.ts`.
+ * @returns null when it would
+ */
+export function refusalOf(frame: PluginFrame): string | null {
+  try {
+    const bytes = Buffer.from(writeFrame(frame));
+    if (bytes.length > MAX_FRAME_BYTES) return "is too long. Send less at once.";
+    new JsonGate().write(bytes);
+    return null;
+  } catch (error) {
+    if (error instanceof JsonRefused) return error.message;
+    // JSON.stringify cannot write a value that is nested tens of thousands of levels deep.
+    if (error instanceof RangeError) return "is nested too deep. Send it flatter.";
+    throw error;
+  }
 }
 
 export const writeFrame = (frame: PluginFrame | ServerFrame): string => JSON.stringify(frame);
