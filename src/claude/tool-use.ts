@@ -16,6 +16,8 @@ const TELLING: Record<string, string> = {
 };
 /** In characters. */
 const AT_A_GLANCE = 200;
+/** So much of an input is looked at for it. A secret that is cut off here stands behind what is shown. */
+const READ_AT_A_GLANCE = 10_000;
 const IN_FULL = 1_500;
 
 /** Takes out of a text what must not be shown. */
@@ -25,7 +27,8 @@ type Hide = (text: string) => string;
 export function describeToolUse(tool: string, input: unknown, hide: Hide): string {
   const fields = typeof input === "object" && input !== null ? (input as Record<string, unknown>) : {};
   const telling = fields[TELLING[tool] ?? ""] ?? Object.values(fields).find((value) => typeof value === "string");
-  const text = onOneLine(hide(typeof telling === "string" ? telling : ""));
+  const start = typeof telling === "string" ? telling.trimStart().slice(0, READ_AT_A_GLANCE) : "";
+  const text = onOneLine(hide(start));
   return named(tool, text.length > AT_A_GLANCE ? `${text.slice(0, AT_A_GLANCE)}…` : text);
 }
 
@@ -46,6 +49,6 @@ const named = (tool: string, text: string): string => onOneLine(text === "" ? to
 const onOneLine = (text: string): string =>
   text
     .trim()
-    .replaceAll(/\s*[\n\u2028\u2029]\s*/g, " ⏎ ")
-    .replaceAll(/\s+/g, " ")
+    // One pattern for all: with a second quantifier before the new line it would take quadratic time on a run of blanks.
+    .replaceAll(/\s+/g, (blanks) => (/[\n\u2028\u2029]/.test(blanks) ? " ⏎ " : " "))
     .replaceAll(/\p{C}/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);

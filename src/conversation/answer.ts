@@ -158,11 +158,16 @@ export function complete(
   return [{ ...flushed, text: flushed.text + rest }, out + rest, false];
 }
 
+/** Hooks are posted side by side, a few at a time. */
+const MAX_EARLY = 1_000;
+
 const isComplete = (message: Message): boolean => message.last !== null && message.next > message.last;
 
 function place(message: Message, piece: Piece): Message {
   const last = piece.final ? piece.index : message.last;
   if (piece.index !== message.next) {
+    // Each of them is copied with the next. What is left out here is filled in from the transcript.
+    if (message.early.size >= MAX_EARLY) return { ...message, last };
     return { ...message, last, early: new Map(message.early).set(piece.index, piece.text) };
   }
   let next = message.next + 1;

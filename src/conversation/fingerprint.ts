@@ -25,15 +25,27 @@ export const textFingerprint = (print: string): string => print.split(ATTACHMENT
  * @returns empty for an answer without text
  */
 export function answerFingerprint(text: string): string {
-  const plain = withoutBlocks(withoutBlocks(text, '<details type="reasoning"', "</details>"), "<think>", "</think>")
-    .normalize("NFC")
-    .replace(/\s+/g, "");
+  const said = withoutBlocks(withoutBlocks(text, '<details type="reasoning"', "</details>"), "<think>", "</think>");
+  const plain = composed(said).replace(/\s+/g, "");
   return plain === "" ? "" : hash(plain);
 }
 
 /** A text as it is compared: LF line ends, composed accents, no time of writing, no outer white space. */
 export const plainText = (text: string): string =>
-  withoutTimestamp(text.replace(/\r\n?/g, "\n").normalize("NFC").trim()).trim();
+  withoutTimestamp(composed(text.replace(/\r\n?/g, "\n")).trim()).trim();
+
+/** No script puts so many marks on a letter; Unicode's own limit for texts that can be normalised piece by piece is 30. */
+const MARKS = /(\p{M}{31,})/u;
+
+/**
+ * The text with composed accents. A long run of marks stays as it is: they would be sorted in quadratic time, and 64 kB
+ * of them would stop the server for half a minute.
+ */
+const composed = (text: string): string =>
+  text
+    .split(MARKS)
+    .map((piece, at) => (at % 2 === 0 ? piece.normalize("NFC") : piece))
+    .join("");
 
 function withoutBlocks(text: string, begin: string, end: string): string {
   let rest = "";

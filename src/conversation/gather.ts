@@ -20,8 +20,8 @@ export async function gather(
 ): Promise<void> {
   for (let isQuiet = false; isGathering(stateOf()) && !isQuiet; ) {
     const { calls, announced, answer } = stateOf();
-    const isThere = (id: string) => calls.some((call) => call.id === id);
-    if (together?.every(isThere) && announced.length === 0 && isEven(answer)) return;
+    const there = new Set(calls.map(({ id }) => id));
+    if (together?.every((id) => there.has(id)) && announced.length === 0 && isEven(answer)) return;
     const quiet = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
       isQuiet = true;

@@ -107,6 +107,8 @@ function matchOne(
   // A person who edits their words has them answered anew. Under the very same answer it was the client's program
   // that sent more than it keeps: a note behind each newest message, or the words wrapped in what it had looked up.
   if (!isAnswer || !exchange.answer) return null;
+  // Each of them is looked for in all that was sent.
+  if (rest.length > MAX_LOOKS) return null;
   const sent = new Set(exchange.users.map(textFingerprint));
   const isPart = (print: string, text: string) =>
     sent.has(textFingerprint(print)) || holds(sentText(exchange.turn) ?? "", text);

@@ -28,9 +28,9 @@ export function historyText(history: readonly HistoryEntry[], maxChars: number):
   for (const text of told.slice(hasSummary ? 1 : 0).reverse()) {
     room -= text.length + GAP.length;
     if (room < 0) break;
-    tail.unshift(text);
+    tail.push(text);
   }
-  if (tail.length > 0) return [head, ...tail].join(GAP);
+  if (tail.length > 0) return [head, ...tail.reverse()].join(GAP);
   // Not even the last message fits: its end says most.
   const last = told.at(-1) ?? "";
   const kept = maxChars - head.length - GAP.length;

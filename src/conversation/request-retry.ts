@@ -6,7 +6,7 @@
  * Pure: takes two requests and says whether the second is the first one sent again.
  */
 import { plainId } from "../openai/tools.ts";
-import { quotations } from "../openclaw/retry.ts";
+import { MAX_COMPARED, quotations } from "../openclaw/retry.ts";
 import type { Request } from "./conversation.ts";
 import { fingerprint } from "./fingerprint.ts";
 import type { NewMessage } from "./input.ts";
@@ -45,19 +45,23 @@ const isSameRun = ({ traceId }: ReadRequest, first: RequestFingerprint): boolean
   traceId !== null && traceId === first.traceId;
 
 /** The new messages with each quotation that has only words of the first request in it as these words. */
-const unquoted = ({ input }: ReadRequest, { words }: RequestFingerprint): readonly NewMessage[] =>
-  input.messages.flatMap((message): readonly NewMessage[] => {
+const unquoted = ({ input }: ReadRequest, { words }: RequestFingerprint): readonly NewMessage[] => {
+  let left = MAX_COMPARED;
+  return input.messages.flatMap((message): readonly NewMessage[] => {
     if (message.role === "tool" || message.kind !== "quoting" || words.has(message.print)) return [message];
     const prints: string[] = [];
     let rest = message.text;
     while (prints.length <= words.size && !words.has(fingerprint(rest))) {
-      const split = quotations(rest).find(({ earlier }) => words.has(fingerprint(earlier)));
-      if (!split) return [message];
+      const splits = quotations(rest, left);
+      left -= splits.reduce((sum, { earlier }) => sum + earlier.length, rest.length);
+      const split = splits.find(({ earlier }) => words.has(fingerprint(earlier)));
+      if (!split || left < 0) return [message];
       prints.push(fingerprint(split.earlier));
       rest = split.now;
     }
     return [...new Set([...prints, fingerprint(rest)])].map((print) => ({ ...message, print }));
   });
+};
 
 const messageFingerprints = (messages: readonly NewMessage[]): readonly string[] =>
   messages.flatMap((message) => {

@@ -405,7 +405,8 @@ function without(state: TurnState, id: string | undefined): TurnState {
 function park(state: TurnState, isParallel: boolean): Step {
   const waiting = state.calls.filter(({ isOut }) => !isOut);
   const out = isParallel ? waiting : waiting.slice(0, 1);
-  const calls = state.calls.map((call) => (out.includes(call) ? { ...call, isOut: true } : call));
+  const isNowOut = new Set(out);
+  const calls = state.calls.map((call) => (isNowOut.has(call) ? { ...call, isOut: true } : call));
   const parked: TurnState = { ...state, phase: "parked", calls, answer: cutOff(state.answer), spoken: false };
   return [parked, [{ type: "calls", calls: out.map(({ isOut: _out, ...call }) => call) }]];
 }

@@ -1,5 +1,5 @@
 /** A turn that brought no answer is sent again, often in other words: what of it Claude has not received. */
-import { quotations } from "../openclaw/retry.ts";
+import { MAX_COMPARED, quotations } from "../openclaw/retry.ts";
 import { fingerprint } from "./fingerprint.ts";
 import type { NewMessage } from "./input.ts";
 
@@ -13,18 +13,24 @@ export function undelivered(
   messages: readonly NewMessage[],
   isDelivered: (print: string) => boolean,
 ): readonly NewMessage[] {
+  let left = MAX_COMPARED;
+  const undeliveredText = (whole: string): string => {
+    let text = whole;
+    while (text !== "" && !isDelivered(fingerprint(text))) {
+      const splits = quotations(text, left);
+      left -= splits.reduce((sum, { earlier }) => sum + earlier.length, text.length);
+      const split = splits.find(({ earlier }) => isDelivered(fingerprint(earlier)));
+      if (!split || left < 0) return text;
+      text = split.now;
+    }
+    return "";
+  };
   const rest = messages.flatMap((message): NewMessage[] => {
     if (message.role === "tool") return [message];
     if (message.kind === "continue" || isDelivered(message.print)) return [];
     if (message.kind === "own") return [message];
-    const text = undeliveredText(message.text, isDelivered);
+    const text = undeliveredText(message.text);
     return text === "" ? [] : [{ ...message, text, print: fingerprint(text, message.images) }];
   });
   return rest.length > 0 ? rest : messages.filter((message) => message.role === "user" && message.kind === "continue");
-}
-
-function undeliveredText(text: string, isDelivered: (print: string) => boolean): string {
-  if (isDelivered(fingerprint(text))) return "";
-  const split = quotations(text).find(({ earlier }) => isDelivered(fingerprint(earlier)));
-  return split ? undeliveredText(split.now, isDelivered) : text;
 }

@@ -168,8 +168,15 @@ function fileBlock(file: DecodedFile): Block {
   return { type: "document", title: name, source: { type: "base64", media_type: "application/pdf", data } };
 }
 
+const FENCE = "```";
+const OPENING_FENCE = /^```\w*\s*$/;
+
 /** An answer that shall parse, without the code fence that a model likes to put around it. */
 export function unfenced(answer: string): string {
   const trimmed = answer.trim();
-  return /^```\w*\s*\n([\s\S]*?)\n?```$/.exec(trimmed)?.[1]?.trim() ?? trimmed;
+  const firstLineEnd = trimmed.indexOf("\n");
+  if (firstLineEnd < 0 || !trimmed.endsWith(FENCE) || !OPENING_FENCE.test(trimmed.slice(0, firstLineEnd)))
+    return trimmed;
+  const closing = trimmed.length - FENCE.length;
+  return closing > firstLineEnd ? trimmed.slice(firstLineEnd + 1, closing).trim() : trimmed;
 }

@@ -18,6 +18,11 @@ const ABORTED_THEN_CONTINUE = new RegExp(
 );
 /** More blank lines than this are not looked at: a message of nothing else would take for ever. */
 const MAX_SPLITS = 100;
+/**
+ * In characters: the ways in which the messages of one request fall apart hold no more earlier text than this. Each is
+ * hashed to be compared, and a hostile message could be split at its end a hundred times, and again in each part.
+ */
+export const MAX_COMPARED = 1_000_000;
 
 export interface Wording {
   /**
@@ -55,11 +60,18 @@ export const saysAborted = (text: string): boolean =>
 /**
  * The ways in which a `quoting` text may fall into what was said before and what is said now, the
  * longest quotation first. Both may have blank lines, so only one who knows what was said can choose.
+ * @param maxCompared characters that all the earlier parts together may have; longer quotations are left out
  */
-export function quotations(text: string): readonly { readonly earlier: string; readonly now: string }[] {
+export function quotations(
+  text: string,
+  maxCompared = MAX_COMPARED,
+): readonly { readonly earlier: string; readonly now: string }[] {
+  let left = maxCompared;
   const [stamp, words] = splitStamp(text);
   const splits: { earlier: string; now: string }[] = [];
   for (let at = words.indexOf("\n\n"); at >= 0 && splits.length < MAX_SPLITS; at = words.indexOf("\n\n", at + 1)) {
+    left -= at;
+    if (left < 0) break;
     splits.unshift({ earlier: words.slice(0, at), now: stamp + withoutNotes(words.slice(at + 2)) });
   }
   return splits;

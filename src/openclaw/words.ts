@@ -9,6 +9,9 @@ import { splitStamp } from "./stamp.ts";
 /** OpenClaw marks the headings of what it adds, and keeps the JSON below on one line. */
 const CONTEXT = /^[^\n]{1,100} ⟦openclaw:ctx⟧\n```json\n([^\n]*)\n```\n\n?/;
 
+/** OpenClaw puts a few of them before a message. */
+const MAX_CONTEXTS = 20;
+
 const context = z.looseObject({ sender: z.looseObject({ id: z.string() }).optional() });
 
 export interface Words {
@@ -21,7 +24,9 @@ export interface Words {
 export function wordsIn(text: string): Words {
   let [, rest] = splitStamp(text);
   let sender: string | null = null;
-  for (let found = CONTEXT.exec(rest); found; found = CONTEXT.exec(rest)) {
+  let contexts = 0;
+  for (let found = CONTEXT.exec(rest); found && contexts < MAX_CONTEXTS; found = CONTEXT.exec(rest)) {
+    contexts += 1;
     // The first is OpenClaw's; those behind it may be the person's own.
     sender ??= senderIn(found[1] ?? "");
     rest = rest.slice(found[0].length);
