@@ -29,6 +29,7 @@ import { oldRowsIn } from "../store/old.ts";
 import { permissionsIn } from "../store/permissions.ts";
 import { sessionsIn } from "../store/sessions.ts";
 import { turnsIn } from "../store/turns.ts";
+import { limitRepeats } from "./log-limit.ts";
 import { packageRunner, watchPackageRunner } from "./package-runner.ts";
 import { addSettings } from "./settings.ts";
 import { thisProgram } from "./this-program.ts";
@@ -169,14 +170,17 @@ async function aboutClaude(config: Config): Promise<string> {
 }
 
 /** Logs as JSON lines on stderr; stdout is for people. */
-const configureLog = (config: Config) =>
-  configure({
-    sinks: { stderr: getConsoleSink({ formatter: getJsonLinesFormatter(), levelMap: stderrOnly }) },
+const configureLog = (config: Config) => {
+  const limited = limitRepeats(getConsoleSink({ formatter: getJsonLinesFormatter(), levelMap: stderrOnly }));
+  process.on("exit", limited.flush);
+  return configure({
+    sinks: { stderr: limited.sink },
     loggers: [
       { category: "synthesis", lowestLevel: config.logLevel, sinks: ["stderr"] },
       { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["stderr"] },
     ],
   });
+};
 
 /** `console.error` writes to stderr, `console.info` would not. */
 const stderrOnly = {

@@ -3,7 +3,7 @@
  * message already: it is then part of what was said before, and only the request to continue is new.
  */
 import { ClientExchange, type DeliveredExchange } from "./exchange.ts";
-import { plainText, textFingerprint } from "./fingerprint.ts";
+import { textFingerprint } from "./fingerprint.ts";
 import { type Input, inputText, type PastMessage } from "./input.ts";
 
 /**
@@ -28,7 +28,7 @@ export function withDeliveredAsHistory(delivered: readonly DeliveredExchange[], 
   );
   const exchange = new ClientExchange(history.length);
   for (const message of messages) {
-    if (message.role === "user") exchange.addUser(message.print, plainText(message.text));
+    if (message.role === "user") exchange.addUser(message.print, message.text);
   }
   // The client has begun the answer: what Claude has said of it may be more, or something else.
   exchange.isOpen = true;

@@ -197,7 +197,7 @@ function exactDelta(turns: readonly DeliveredTurn[], question: Question, options
   const rest = delivered.slice(kept);
   const change = exchanges[known];
   if (change) {
-    const answerTo = exchanges[known - 1]?.userTexts.at(-1);
+    const answerTo = exchanges[known - 1]?.userText(-1);
     const since = answerTo ? { answerTo } : known + kept === 0 ? "start" : "somewhere";
     return {
       messages: input.messages,

@@ -3,7 +3,7 @@
  * the client's history is compared with what Claude has been sent.
  */
 import type { Exchange } from "../store/schema.ts";
-import { answerFingerprint } from "./fingerprint.ts";
+import { answerFingerprint, plainText } from "./fingerprint.ts";
 
 /** An exchange that Claude knows of. */
 export interface DeliveredExchange extends Exchange {
@@ -18,7 +18,7 @@ export interface DeliveredExchange extends Exchange {
 /** An exchange in the history of a request. */
 export class ClientExchange {
   readonly users: string[] = [];
-  readonly userTexts: string[] = [];
+  readonly #userTexts: string[] = [];
   /** Where it begins in the history as it is given to Claude. */
   readonly at: number;
   /** The assistant has said something in it, if only by calling a tool. */
@@ -34,7 +34,12 @@ export class ClientExchange {
 
   addUser(print: string, text: string): void {
     this.users.push(print);
-    this.userTexts.push(text);
+    this.#userTexts.push(text);
+  }
+
+  /** The text of a user's message, as texts are compared. It takes time and is seldom needed, so it is made then. */
+  userText(at: number): string {
+    return plainText(this.#userTexts.at(at) ?? "");
   }
 
   addAnswer(text: string): void {

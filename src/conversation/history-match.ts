@@ -89,7 +89,7 @@ function matchOne(
   client: ClientExchange,
   sentText: MatchOptions["sentText"],
 ): { next: number; users?: readonly string[] } | null {
-  const { users, userTexts } = client;
+  const { users } = client;
   let used = 0;
   let next = at;
   for (let exchange = delivered[next]; exchange && !exchange.answered; exchange = delivered[next]) {
@@ -112,7 +112,7 @@ function matchOne(
   const sent = new Set(exchange.users.map(textFingerprint));
   const isPart = (print: string, text: string) =>
     sent.has(textFingerprint(print)) || holds(sentText(exchange.turn) ?? "", text);
-  return rest.every((print, index) => isPart(print, userTexts[used + index] ?? ""))
+  return rest.every((print, index) => isPart(print, client.userText(used + index)))
     ? { next: next + 1, users: rest }
     : null;
 }

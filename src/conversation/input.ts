@@ -25,7 +25,7 @@ import type { OpenClawRequest } from "../openclaw/request.ts";
 import { readWording, saysAborted, type Wording } from "../openclaw/retry.ts";
 import { splitRuntimeLine } from "../openclaw/runtime-line.ts";
 import { ClientExchange } from "./exchange.ts";
-import { fingerprint, plainText } from "./fingerprint.ts";
+import { fingerprint } from "./fingerprint.ts";
 import type { HistoryEntry } from "./history.ts";
 
 /** In characters; browsers take no longer ones. */
@@ -165,7 +165,7 @@ function addToExchanges(
     const exchange = last && !last.isAnswered ? last : new ClientExchange(at);
     if (exchange !== last) exchanges.push(exchange);
     const own = inputs.filter(({ kind }) => kind !== "continue");
-    for (const { print, text } of own) exchange.addUser(print, plainText(text));
+    for (const { print, text } of own) exchange.addUser(print, text);
     if (inputs.length === 0) exchange.addUser(fingerprint(""), "");
   } else if (role === "assistant") {
     const exchange = last ?? new ClientExchange(at);

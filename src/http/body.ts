@@ -6,6 +6,11 @@ import { setImmediate } from "node:timers/promises";
 import { ApiError } from "../openai/errors.ts";
 import { JSON_BOUNDS, type JsonBounds, JsonGate, JsonRefused } from "../wire/json-gate.ts";
 
+/** Gives other requests their turn between two steps of a large one. */
+export const yieldIfLarge = ({ headers }: Request): Promise<void> | undefined =>
+  // Not known of a body that comes in chunks.
+  Number(headers.get("content-length") ?? Number.NaN) <= SLICE_BYTES ? undefined : setImmediate();
+
 /** Scanning a slice takes about half a millisecond. */
 const SLICE_BYTES = 64 * 1024;
 /** After so long, in ms, other work has its turn. */

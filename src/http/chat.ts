@@ -3,6 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import { type Context, Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { effortFor, modelFor } from "../claude/models.ts";
+import type { OneShotQuestion } from "../claude/one-shot.ts";
 import type { Config } from "../config/schema.ts";
 import { withoutBegun } from "../conversation/continuation.ts";
 import type { Conversations } from "../conversation/conversations.ts";
@@ -20,6 +21,8 @@ import { readStateless } from "../openai/stateless.ts";
 import type { ToolCall } from "../openai/tools.ts";
 import { type OpenClawRequest, readOpenClaw } from "../openclaw/request.ts";
 import type { Sessions } from "../store/sessions.ts";
+import { yieldIfLarge } from "./body.ts";
+import { limitIdle } from "./idle.ts";
 import type { Env } from "./listen.ts";
 import { validJson } from "./valid.ts";
 
@@ -55,15 +58,12 @@ export function chatDoor({ config, conversations, oneShots, sessions, nowhere }:
         ? conversations.ask(identity, readQuestion(request, headers, openclaw, identity, config))
         : config.oneShots === "interactive"
           ? conversations.ask(...readOnce(request, headers, openclaw, config, nowhere))
-          : oneShots.ask({
-              ...readStateless(request),
-              model: modelFor(request.model),
-              effort: effortFor(request.reasoning_effort),
-            });
+          : oneShots.ask(await readOneShot(request, c.req.raw));
 
       // Bun ends a connection after 10 quiet seconds; a turn may well be quiet for longer.
       c.env.server.timeout(c.req.raw, 0);
       c.req.raw.signal.addEventListener("abort", () => reply.leave());
+      if (c.req.raw.signal.aborted) reply.leave();
       // A client that streams is to see heartbeats. Any other gets its status with its answer.
       if (request.stream === true) reply.openAfter(config.sseHeartbeatMs);
       try {
@@ -92,6 +92,17 @@ export function chatDoor({ config, conversations, oneShots, sessions, nowhere }:
         : wholeReply(c, parts, answer);
     },
   );
+}
+
+/** A request as it is answered without a conversation. To start it takes as long again for large images. */
+async function readOneShot(request: ChatRequest, sent: Request): Promise<OneShotQuestion> {
+  const question = {
+    ...readStateless(request),
+    model: modelFor(request.model),
+    effort: effortFor(request.reasoning_effort),
+  };
+  await yieldIfLarge(sent);
+  return question;
 }
 
 /**
@@ -188,6 +199,7 @@ function streamReply(
       await write("[DONE]");
     } finally {
       clearInterval(beat);
+      limitIdle(c);
     }
   });
 }

@@ -20,6 +20,7 @@ import { inflateBody } from "./encodings.ts";
 import { CHAT_KEY_WANTED, CONTROL_KEY_WANTED, createGuard, type Guard, requireKey } from "./guard.ts";
 import { healthDoor, readyDoor } from "./health.ts";
 import { receiveHook } from "./hooks.ts";
+import { limitIdle } from "./idle.ts";
 import { modelsDoor } from "./models.ts";
 import { permissionsDoor } from "./permissions.ts";
 import { sessionsDoor } from "./sessions.ts";
@@ -159,6 +160,11 @@ function doors(deps: ListenDeps): Hono<Env> {
   const controlKey = requireKey(keys.control, CONTROL_KEY_WANTED);
   const chat = chatDoor(deps);
   return new Hono<Env>({ getPath: (request) => canonicalPath(getPath(request)) })
+    .use(async (c, next) => {
+      await next();
+      // A stream has its end later, and sets the limit then.
+      if (!c.res.headers.get("content-type")?.startsWith("text/event-stream")) limitIdle(c);
+    })
     .route("/health", healthDoor(pool, conversations))
     .route("/ready", readyDoor(conversations))
     .use((c, next) => {

@@ -11,8 +11,11 @@ const log = getLogger(["synthesis", "screen"]);
 /** A viewer that is so many bytes behind does not read, and is dropped. */
 const MAX_BEHIND_BYTES = 1024 * 1024;
 
-/** An answer that shows the terminal for as long as claude runs and the viewer reads. */
-export function screenStream(process: ClaudeProcess): Response {
+/**
+ * An answer that shows the terminal for as long as claude runs and the viewer reads.
+ * @param onEnd called when claude has ended, before the stream is closed
+ */
+export function screenStream(process: ClaudeProcess, onEnd: () => void): Response {
   const encoder = new TextEncoder();
   const about = { session: process.spec.sessionKey, pid: process.pid };
   let leave = () => {};
@@ -33,6 +36,7 @@ export function screenStream(process: ClaudeProcess): Response {
           end: () => {
             send({ type: "end" });
             leave();
+            onEnd();
             controller.close();
           },
         });

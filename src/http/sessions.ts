@@ -10,6 +10,7 @@ import { ApiError } from "../openai/errors.ts";
 import type { PastSessionRow, SessionRow, TurnRow } from "../store/schema.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { Turns } from "../store/turns.ts";
+import { limitIdle } from "./idle.ts";
 import type { Env } from "./listen.ts";
 import { screenStream } from "./screen.ts";
 import { valid } from "./valid.ts";
@@ -111,7 +112,7 @@ export function sessionsDoor({ conversations, sessions, turns }: SessionsDeps): 
         throw new ApiError("not_running", "No claude runs for this session. Its next message starts one.");
       }
       c.env.server.timeout(c.req.raw, 0);
-      return screenStream(process);
+      return screenStream(process, () => limitIdle(c));
     });
 }
 

@@ -5,7 +5,7 @@ import type { z } from "zod";
 import { MEGABYTE } from "../config/machine.ts";
 import { ApiError } from "../openai/errors.ts";
 import { invalidRequest, inWords } from "../openai/invalid.ts";
-import { type BodyLimit, parseBytes, readJson } from "./body.ts";
+import { type BodyLimit, parseBytes, readJson, yieldIfLarge } from "./body.ts";
 
 const MAX_BODY_MB = 32;
 
@@ -54,5 +54,6 @@ export const validJson =
     const result = schema.safeParse(body, { error: inWords });
     if (!result.success) throw invalidRequest(result.error);
     c.req.addValidatedData("json", result.data as object);
+    await yieldIfLarge(c.req.raw);
     await next();
   };

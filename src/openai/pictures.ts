@@ -30,9 +30,14 @@ export function checkPictures(images: readonly Image[]): void {
 
 /** Why an image cannot be given to claude; null when it can. */
 export function faultOf(image: Image): string | null {
+  const read = tryPicture(image);
+  return typeof read === "string" ? read : null;
+}
+
+/** An image, or why it cannot be given to claude. */
+export function tryPicture(image: Image): Picture | string {
   try {
-    readPictures([image]);
-    return null;
+    return readPicture(image);
   } catch (error) {
     if (error instanceof ApiError) return error.message;
     throw error;
@@ -43,17 +48,17 @@ export function faultOf(image: Image): string | null {
  * Decodes images.
  * @throws ApiError (400) for one that is no base64 data URL, no image claude knows, or too large
  */
-export function readPictures(images: readonly Image[]): readonly Picture[] {
-  return images.map(({ url, param }) => {
-    const base64 = base64In(url);
-    const bytes = base64 ? decodeBase64(base64, MAX_MB * 1024 * 1024) : null;
-    if (bytes === null) throw refuse("An image must be a data: URL in base64.", param);
-    if (bytes === "too large") throw refuse(`An image may have at most ${MAX_MB} MB. Send a smaller one.`, param);
-    const known = signatureOf(bytes);
-    if (!known) throw refuse("Only PNG, JPEG, GIF and WebP images are understood.", param);
-    const [extension, mimeType] = known;
-    return { bytes, extension, mimeType };
-  });
+export const readPictures = (images: readonly Image[]): readonly Picture[] => images.map(readPicture);
+
+function readPicture({ url, param }: Image): Picture {
+  const base64 = base64In(url);
+  const bytes = base64 ? decodeBase64(base64, MAX_MB * 1024 * 1024) : null;
+  if (bytes === null) throw refuse("An image must be a data: URL in base64.", param);
+  if (bytes === "too large") throw refuse(`An image may have at most ${MAX_MB} MB. Send a smaller one.`, param);
+  const known = signatureOf(bytes);
+  if (!known) throw refuse("Only PNG, JPEG, GIF and WebP images are understood.", param);
+  const [extension, mimeType] = known;
+  return { bytes, extension, mimeType };
 }
 
 /** Whether these are an image's first bytes, 16 of them or more. */

@@ -4,7 +4,7 @@
  */
 import { ApiError } from "./errors.ts";
 
-const MAX_MESSAGES = 10_000;
+const MAX_MESSAGES = 5_000;
 /** Parts of contents and tool calls, over all messages. */
 const MAX_PARTS = 20_000;
 /** OpenAI takes 128. */

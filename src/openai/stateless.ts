@@ -8,7 +8,7 @@ import { checkFiles, type DecodedFile, filesIn, fileText, readFiles, tryFile } f
 import { imagesIn, isText, otherTypesIn, refuseOtherParts } from "./images.ts";
 import { impliedRequest, impliedText, splitBegunAnswer } from "./implied-request.ts";
 import { pastCalls, resultNames, saidText } from "./past-message.ts";
-import { faultOf, type Picture, readPictures } from "./pictures.ts";
+import { type Picture, readPictures, tryPicture } from "./pictures.ts";
 import { type ChatMessage, type ChatRequest, messageText, speakerOf, systemText, withSpeaker } from "./request.ts";
 import { withToolImages } from "./tool-images.ts";
 
@@ -126,16 +126,16 @@ const assistantBlocks = (message: ChatMessage): readonly Block[] =>
 
 /** Nothing in a result is refused, since the tool has run: what cannot be shown is named. */
 function resultBlocks(message: ChatMessage, index: number, name: string): readonly Block[] {
-  const images = imagesIn(message, index).filter((image) => faultOf(image) === null);
+  const images = imagesIn(message, index).map(tryPicture);
   const files = filesIn(message, index).map(tryFile);
   const missing = [
-    ...imagesIn(message, index).flatMap((image) => faultOf(image) ?? []),
+    ...images.filter((image) => typeof image === "string"),
     ...files.filter((file) => typeof file === "string"),
     ...otherTypesIn(message),
   ].map((what) => `\n[Here was something that cannot be shown: ${what}]`);
   return [
     { type: "text", text: `[result of ${name}]\n${messageText(message)}${missing.join("")}` },
-    ...readPictures(images).map(imageBlock),
+    ...images.filter((image) => typeof image !== "string").map(imageBlock),
     ...files.filter((file) => typeof file !== "string").map(fileBlock),
   ];
 }

@@ -1,0 +1,237 @@
+/**
+ * Nothing that runs over what a client, Claude or a plugin sends may take quadratic time: one such message would stop
+ * every conversation. Each function gets the worst text for it, and then one of twice the length.
+ */
+import { expect, test } from "bun:test";
+import { describeToolUse, spellOutToolUse } from "../src/claude/tool-use.ts";
+import { type Answer, addPiece, emptyAnswer } from "../src/conversation/answer.ts";
+import { chooseBranch } from "../src/conversation/branches.ts";
+import { readVerdict } from "../src/conversation/chat-verdict.ts";
+import { ClientExchange } from "../src/conversation/exchange.ts";
+import { answerFingerprint, fingerprint } from "../src/conversation/fingerprint.ts";
+import { historyText } from "../src/conversation/history.ts";
+import { matchHistory } from "../src/conversation/history-match.ts";
+import type { NewMessage } from "../src/conversation/input.ts";
+import { isAnswerTo } from "../src/conversation/results.ts";
+import { undelivered } from "../src/conversation/undelivered.ts";
+import { base64In, decodeBase64 } from "../src/openai/data-url.ts";
+import { fileIn } from "../src/openai/files.ts";
+import { chatRequest } from "../src/openai/request.ts";
+import { findSideRequestForm } from "../src/openai/side-requests.ts";
+import { unfenced } from "../src/openai/stateless.ts";
+import { withToolImages } from "../src/openai/tool-images.ts";
+import { callIdOf, catalogueOf, toolsOf } from "../src/openai/tools.ts";
+import { carriedContext } from "../src/openclaw/carrier.ts";
+import { quotations, readWording, saysAborted } from "../src/openclaw/retry.ts";
+import { splitRuntimeLine } from "../src/openclaw/runtime-line.ts";
+import { splitSystemPrompt } from "../src/openclaw/system-prompt.ts";
+import { wordsIn } from "../src/openclaw/words.ts";
+import { channelMessageId } from "../src/wire/hooks.ts";
+
+const MEGABYTE = 1024 * 1024;
+const filled = (length: number, ...pieces: string[]) =>
+  pieces.join("").repeat(Math.ceil(length / pieces.join("").length));
+const user = (content: string) => ({ role: "user" as const, content });
+const show = (text: string) => text;
+const quoting = (text: string): NewMessage => ({
+  role: "user",
+  kind: "quoting",
+  text,
+  images: [],
+  files: [],
+  speaker: null,
+  print: fingerprint(text),
+});
+const result = (callId: string): NewMessage => ({
+  role: "tool",
+  callId,
+  name: null,
+  text: "r",
+  images: [],
+  files: [],
+  isError: false,
+});
+const input = (messages: readonly NewMessage[]) => ({ messages }) as unknown as Parameters<typeof isAnswerTo>[0];
+const exchange = (users: readonly string[]) => ({
+  users,
+  answer: "x",
+  turn: "t",
+  answered: true,
+  noted: { users, answer: "x" },
+});
+
+const QUEUED = "[Queued user message from a previous active turn; preserved]\n";
+const ABORTED = "\n<turn_aborted>\nThe previous turn was interrupted. x</turn_aborted>";
+const STABLE = "<!-- openclaw:attempt:STABLE -->";
+const STABLE_END = "<!-- /openclaw:attempt:STABLE -->";
+
+/** What is done with a text of this length, or with so many entries as make one. */
+const work: [what: string, run: (length: number) => unknown][] = [
+  ["blanks in a command", (n) => describeToolUse("Bash", { command: `a${" ".repeat(n)}b` }, show)],
+  ["blanks in a command that is spelled out", (n) => spellOutToolUse("Bash", { command: `a${" ".repeat(n)}b` }, show)],
+  ["line ends in a command", (n) => spellOutToolUse("Bash", { command: `a${filled(n, "\n \t\u2028")}b` }, show)],
+  ["line ends behind a fence", (n) => unfenced(`\`\`\`\n${"\n".repeat(n)}x`)],
+  ["blanks behind a fence", (n) => unfenced(`\`\`\`${filled(n, "\n ")}x`)],
+  ["fences in a fence", (n) => unfenced(`\`\`\`\n${filled(n, "\n```x")}`)],
+  ["blanks in base64", (n) => decodeBase64(`A${" ".repeat(n)}!`, 20 * MEGABYTE)],
+  ["a data URL without an end", (n) => base64In(`data:${filled(n, ";base64")}`)],
+  ["a file's address", (n) => fileIn({ type: "file", file: { file_data: `a:${filled(n, "base64")}` } }, "")],
+  ["alternating marks", (n) => fingerprint(`e${filled(n, "\u0301\u0323")}`)],
+  ["alternating marks in an answer", (n) => answerFingerprint(`e${filled(n, "\u0301\u0323")}`)],
+  ["carriage returns", (n) => fingerprint(filled(n, "\r\r\n"))],
+  [
+    "reasoning blocks that are never closed",
+    (n) => answerFingerprint(filled(n, '<details type="reasoning"', "<think>")),
+  ],
+  ["quotations", (n) => quotations(filled(n, QUEUED, "a\n\n"))],
+  ["quotations in quotations", (n) => readWording(filled(n, QUEUED))],
+  ["delivered quotations", (n) => undelivered([quoting(filled(n, "a\n\n"))], (print) => print === fingerprint("a"))],
+  ["aborted turns", (n) => readWording(`${filled(n, ABORTED, "  ")}x`)],
+  ["blanks behind an aborted turn", (n) => saysAborted(`${ABORTED}${" ".repeat(n)}x`)],
+  ["Runtime lines", (n) => splitRuntimeLine(user(`${filled(n, "\n\nRuntime: agent=x")}\n`))],
+  [
+    "fields of a Runtime line",
+    (n) => splitRuntimeLine(user(`Runtime: agent=${filled(n, " | session=", " | agent=")}`)),
+  ],
+  ["ends of a system prompt's section", (n) => splitSystemPrompt(STABLE + filled(n, STABLE_END, " "))],
+  ["a context message with many ends", (n) => carriedContext(user(filled(n, "\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>")))],
+  ["context headings", (n) => wordsIn(filled(n, "a ⟦openclaw:ctx⟧\n```json\n{}\n```\n"))],
+  ["a verdict of blanks", (n) => readVerdict(input([quoting(`yes${" ".repeat(n)}!`)]) as never, "s", VERDICT)],
+  ["the attributes of a channel tag", (n) => channelMessageId(`<channel ${filled(n, "message_id=")}`)],
+  [
+    "a side request's template",
+    (n) => findSideRequestForm(chatRequest.parse({ messages: [user(filled(n, "### Task:\n### Chat History:\n"))] })),
+  ],
+  [
+    "announced images",
+    (n) => withToolImages([{ role: "tool", content: filled(n, "(see attached ") }, withImage(filled(n, "image "))]),
+  ],
+  ["a call's id", (n) => callIdOf(filled(n, "toolu_"))],
+  [
+    "empty messages in a history",
+    (n) =>
+      historyText(
+        Array.from({ length: n / 32 }, () => ({ role: "user", text: "" })),
+        1_000_000,
+      ),
+  ],
+  [
+    "results and calls",
+    (n) =>
+      isAnswerTo(
+        input(count(n, (at) => result(`call${at}`))),
+        count(n, (at) => `toolu_${at}`),
+      ),
+  ],
+  [
+    "allowed tools",
+    (n) =>
+      toolsOf(
+        chatRequest.parse({
+          messages: [user("a")],
+          tools: count(n, namedTool("t")),
+          tool_choice: { type: "allowed_tools", allowed_tools: { mode: "auto", tools: count(n, namedTool("u")) } },
+        }),
+      ),
+  ],
+  [
+    "tools with one spelling",
+    (n) =>
+      catalogueOf(
+        count(n, (at) => ({ name: `${String.fromCodePoint(0x4e00 + at)}`, description: "", parameters: null })),
+        { longest: 64, reserved: [] },
+      ),
+  ],
+  [
+    "a rewritten exchange of many messages",
+    (n) => matchHistory([exchange(["y"])], [rewritten(n)], { isTruncated: false, sentText: () => "x".repeat(n) }),
+  ],
+  [
+    "a request beside many exchanges",
+    (n) =>
+      chooseBranch([branch(n)], {
+        input: { exchanges: [], newPrints: count(n, (at) => `${at}`) },
+        sendsHistory: false,
+        model: "b",
+      } as never),
+  ],
+  [
+    "pieces of a text that come too early",
+    (n) =>
+      count(n, (at) => at).reduce<Answer>(
+        (answer, at) => addPiece(answer, { message: "m", index: at + 1, final: false, text: "a" })[0],
+        emptyAnswer,
+      ),
+  ],
+];
+
+const VERDICT = { pending: { id: "k7m2", sender: "s" }, isDirect: true } as Parameters<typeof readVerdict>[2];
+/** As many entries as make a text of this length. */
+const count = <T>(length: number, item: (at: number) => T): T[] =>
+  Array.from({ length: length / 128 }, (_, at) => item(at));
+const namedTool = (prefix: string) => (at: number) => ({ type: "function", function: { name: `${prefix}${at}` } });
+const withImage = (text: string) => ({
+  role: "user" as const,
+  content: [
+    { type: "text", text },
+    { type: "image_url", image_url: { url: "data:," } },
+  ],
+});
+const branch = (length: number) => ({
+  key: "k",
+  model: "a",
+  asking: [],
+  delivered: () => [
+    {
+      turn: "t",
+      traceId: null,
+      dropped: 0,
+      history: count(length, (at) => ({ users: [`${at}`], answer: "x" })),
+      exchanges: [],
+      hadHistory: null,
+      volatile: null,
+      answered: true,
+      truncation: null,
+    },
+  ],
+});
+function rewritten(length: number): ClientExchange {
+  const one = new ClientExchange(0);
+  for (const at of count(length, (at) => at)) one.addUser(`${at}`, "y");
+  one.addAnswer("x");
+  return Object.assign(one, { isOpen: true });
+}
+
+/** In ms, of the fastest of three runs: other programs only make it slower. */
+function timeOf(run: () => unknown): number {
+  return Math.min(
+    ...Array.from({ length: 3 }, () => {
+      const start = performance.now();
+      run();
+      return performance.now() - start;
+    }),
+  );
+}
+
+// A quadratic function takes four times as long for twice as much, a linear one twice. What takes less than a few
+// milliseconds says nothing: noise would decide.
+const NOISE_MS = 5;
+const MOST = 3.2;
+
+test.each(work)("%s take no more than twice the time when there are twice as many", (_what, run) => {
+  run(1024);
+  // A quadratic one shows here, and is not asked for a megabyte: that would take hours.
+  expect(growth(run, 16 * 1024)).toBeLessThan(MOST);
+  expect(growth(run, MEGABYTE / 2)).toBeLessThan(MOST);
+});
+
+function growth(run: (length: number) => unknown, length: number): number {
+  // Measured again when it looks bad: a busy machine disturbs one measurement, and not three.
+  let least = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 3 && least >= MOST; round += 1) {
+    const once = timeOf(() => run(length));
+    const twice = timeOf(() => run(length * 2));
+    least = Math.min(least, twice / Math.max(once, NOISE_MS));
+  }
+  return least;
+}
