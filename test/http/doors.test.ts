@@ -245,6 +245,73 @@ test("ready needs no key; without a claude it is not", async () => {
   expect([refused.headers.get("retry-after"), refused.headers.get("x-should-retry")]).toEqual([null, "false"]);
 });
 
+test("no page of another site or another port gets an answer, not even of health", async () => {
+  for (const path of ["/health", "/ready", "/v1/models", "/health/"]) {
+    for (const site of ["cross-site", "same-site"]) {
+      const response = await request(path, { headers: { "sec-fetch-site": site } });
+      const { error } = (await response.json()) as { error: { code: string } };
+      expect([path, site, response.status, error.code]).toEqual([path, site, 403, "origin_not_allowed"]);
+    }
+    // Typed into the address line, and from a program.
+    for (const site of ["none", "same-origin"]) {
+      expect((await request(path, { headers: { "sec-fetch-site": site } })).status).toBe(200);
+    }
+  }
+});
+
+test("every answer says that it is not for other sites, and of what type it is", async () => {
+  const answers = [
+    await request("/health", { key: null }),
+    await request("/health", { method: "HEAD", key: null }),
+    await request("/ready", { key: null }),
+    await request("/v1/models"),
+    await request("/v1/models", { key: null }),
+    await request("/v1/nothing"),
+    await request("/v1/models", { headers: { origin: "http://evil.example" } }),
+    await request("/v1/chat/completions", { method: "OPTIONS" }),
+    await request("/hooks", { method: "POST", body: "{}" }),
+    await request("/bridge"),
+    await chat("{"),
+    await chat(user("hello")),
+    await chat({ ...user("hello"), stream: true }),
+  ];
+  for (const response of answers) {
+    const { headers } = response;
+    expect([
+      response.url,
+      response.status,
+      headers.get("cross-origin-resource-policy"),
+      headers.get("x-content-type-options"),
+    ]).toEqual([response.url, response.status, "same-origin", "nosniff"]);
+    await response.text();
+  }
+});
+
+test("a NUL in a folder's name is refused as any other folder that is not allowed", async () => {
+  for (const name of [
+    "%00",
+    "/a%00b",
+    `${encodeURI(world.claude.workspace)}/%00`,
+    `${encodeURI(world.claude.workspace)}%00/x`,
+  ]) {
+    const response = await chat(user("x"), { ...json, "x-openclaw-workspace": name });
+    const { error } = (await response.json()) as { error: { code: string; message: string } };
+    expect([name, response.status, error.code]).toEqual([name, 400, "workspace_not_allowed"]);
+    expect(error.message).not.toContain("\0");
+  }
+  // A folder that is only guessed is passed over.
+  const system = `<!-- openclaw:attempt:STABLE -->\n## Workspace\nWorking directory: /a\0b\n`;
+  const response = await chat({
+    user: "guess",
+    messages: [
+      { role: "system", content: system },
+      { role: "user", content: "hi" },
+    ],
+  });
+  expect(response.status).toBe(200);
+  await response.text();
+});
+
 test("both addresses of the chat answer, under localhost too", async () => {
   for (const path of ["/chat/completions", "/v1/chat/completions"]) {
     const response = await fetch(`${world.server.url.replace("127.0.0.1", "localhost")}${path}`, {

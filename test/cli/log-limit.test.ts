@@ -1,0 +1,64 @@
+/** Repeated warnings and errors are counted, not written. */
+import { expect, test } from "bun:test";
+import type { LogRecord } from "@logtape/logtape";
+import { limitRepeats } from "../../src/cli/log-limit.ts";
+
+const record = (level: LogRecord["level"], rawMessage: string, properties: object = {}): LogRecord => ({
+  category: ["synthesis", "bridge"],
+  level,
+  timestamp: 0,
+  rawMessage,
+  message: [rawMessage],
+  properties: { ...properties },
+});
+
+function limited() {
+  const written: LogRecord[] = [];
+  return { written, ...limitRepeats((one) => written.push(one)) };
+}
+
+test("of a thousand warnings alike twenty are written, and how many were left out", () => {
+  const { written, sink, flush } = limited();
+  for (let at = 0; at < 1_000; at += 1) sink(record("warning", "frame ignored: {wrong}", { pid: 7, wrong: `${at}` }));
+  expect(written).toHaveLength(20);
+  flush();
+  expect(written.at(-1)).toMatchObject({
+    level: "warning",
+    properties: { count: 980, like: "frame ignored: {wrong}", pid: 7 },
+  });
+  expect(written).toHaveLength(21);
+});
+
+test("another process, another message and another level are counted apart", () => {
+  const { written, sink } = limited();
+  for (let at = 0; at < 30; at += 1) sink(record("warning", "a", { pid: 1 }));
+  sink(record("warning", "a", { pid: 2 }));
+  sink(record("warning", "b", { pid: 1 }));
+  sink(record("info", "a", { pid: 1 }));
+  expect(written).toHaveLength(23);
+});
+
+test("what is no warning is always written", () => {
+  const { written, sink } = limited();
+  for (let at = 0; at < 100; at += 1) sink(record("info", "message sent"));
+  for (let at = 0; at < 100; at += 1) sink(record("debug", "hello"));
+  expect(written).toHaveLength(200);
+});
+
+test("after a window the same may be written again, and a few alike leave no line behind", () => {
+  const { written, sink, flush } = limited();
+  for (let at = 0; at < 20; at += 1) sink(record("error", "a"));
+  flush();
+  expect(written).toHaveLength(20);
+  sink(record("error", "a"));
+  expect(written).toHaveLength(21);
+});
+
+test("the end of a window is noticed by itself", async () => {
+  const noted = Promise.withResolvers<LogRecord>();
+  const { sink } = limitRepeats((one) => {
+    if (one.properties.count) noted.resolve(one);
+  }, 1);
+  for (let at = 0; at < 25; at += 1) sink(record("error", "a"));
+  expect((await noted.promise).properties.count).toBe(5);
+});
