@@ -18,6 +18,7 @@ import { startMockAnthropic } from "../support/mock-anthropic.ts";
 import { descendants, named } from "../support/processes.ts";
 import { PROGRAM, REAL_CLAUDE, startServer } from "../support/server.ts";
 import { standInClaude } from "../support/world.ts";
+import { worstBodies } from "../support/worst-bodies.ts";
 
 const ROUNDS = 3;
 const MEASURE_MS = 2_000;
@@ -242,6 +243,31 @@ console.log(`| every further turn (warm) | ${median(warm).toFixed(0)} |`);
 console.log(`| \`claude -p\` per request | ${median(print).toFixed(0)} |`);
 console.log("\n| memory | MB |\n|---|---|");
 for (const row of memory) console.log(row);
+
+const program = [process.execPath, "--preload", join(import.meta.dir, "../support/event-loop.ts"), ...PROGRAM.slice(1)];
+const stopped = await startServer(
+  { ...home.env, SYNTHESIS_HOME: join(home.base, "pauses"), SYNTHESIS_CLAUDE_BIN: claude },
+  program,
+);
+let looks = 0;
+const longestPause = async (): Promise<number> => {
+  looks += 1;
+  process.kill(stopped.pid, "SIGUSR2");
+  return Number(/: (\S+) ms/.exec(await stopped.logged(new RegExp(`pause ${looks}: `)))?.[1]);
+};
+await ask(stopped, "worst", "hello");
+await longestPause();
+const pauses: [what: string, ms: number][] = [];
+for (const [what, body] of Object.entries(worstBodies)) {
+  const headers = { "content-type": "application/json", authorization: `Bearer ${stopped.key}` };
+  const url = `${stopped.url}/v1/chat/completions`;
+  await (await fetch(url, { method: "POST", headers, body: body() })).text();
+  pauses.push([what, await longestPause()]);
+}
+await stopped.stop();
+pauses.sort(([, one], [, other]) => other - one);
+console.log("\n| the event loop's longest pauses, for the worst bodies that are let in | ms |\n|---|---|");
+for (const [what, ms] of pauses.slice(0, 5)) console.log(`| ${what} | ${ms.toFixed(0)} |`);
 
 const binary = join(import.meta.dir, "../../dist/synthesis");
 console.log("\n| start to the first accepted request | ms | MB |\n|---|---|---|");
