@@ -2,8 +2,9 @@
  * claude's `--debug-file`: the only place where it says whether it listens to our channel, and that it makes a failed
  * model request again. A message pushed before it listens is lost without a word.
  */
-import { closeSync, fstatSync, openSync, readSync, truncateSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, readSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
+import { openRegularFile } from "./regular-file.ts";
 import { watchChanges } from "./watch.ts";
 
 const log = getLogger(["synthesis", "process"]);
@@ -53,11 +54,11 @@ export function watchDebugLog(
   let known = false;
 
   const look = () => {
-    const fd = openSync(file, "r");
+    const fd = openRegularFile(file, { mode: "r+" });
     try {
       const { size } = fstatSync(fd);
       if (size > MAX_BYTES) {
-        truncateSync(file);
+        ftruncateSync(fd);
         offset = 0;
         return;
       }
@@ -84,7 +85,7 @@ export function watchDebugLog(
     try {
       look();
     } catch (error) {
-      // Somebody has removed it, or no descriptor is left. A claude that is starting has its deadline; others need it not.
+      // It was removed or replaced, or no descriptor is left. A claude that is starting has its deadline; others need it not.
       if ((error as NodeJS.ErrnoException).code === undefined) throw error;
       log.warning("claude's debug log is not readable: {error}", { file, error });
     }

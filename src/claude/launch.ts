@@ -3,7 +3,7 @@
  * workspace could turn against us (hooks off, hooks elsewhere, our variables replaced) is said again in
  * `--settings`, which wins over the workspace's own.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { Config, Effort } from "../config/schema.ts";
@@ -13,6 +13,7 @@ import { PLUGIN_NAME, TOOL_PREFIX } from "../plugin/manifest.ts";
 import type { ReplyMode } from "../wire/frames.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
 import { findClaude } from "./program.ts";
+import { readSmallFile } from "./regular-file.ts";
 
 /** What one claude is started for. */
 export interface LaunchSpec {
@@ -328,7 +329,7 @@ function projectMcpServers(folder: string): string[] {
   const above = dirname(folder) === folder ? [] : projectMcpServers(dirname(folder));
   if (!existsSync(file)) return above;
   try {
-    return [...above, ...Object.keys(mcpFile.parse(JSON.parse(readFileSync(file, "utf8"))).mcpServers)];
+    return [...above, ...Object.keys(mcpFile.parse(JSON.parse(readSmallFile(file, { followsLink: true }))).mcpServers)];
   } catch {
     // claude can make nothing of it either.
     return above;

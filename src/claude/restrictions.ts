@@ -1,7 +1,8 @@
 /** Which settings files keep Claude from something. Claude Code skips a file that it cannot read, and all that it forbids. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { readSmallFile } from "./regular-file.ts";
 
 /** Looked for in the text: a file with an error in it may be no JSON. */
 const RESTRICTS = /"(deny|ask|hooks|sandbox)"\s*:/;
@@ -21,7 +22,7 @@ export function restrictingFiles(workspace: string, env: Record<string, string |
   ].filter((file) => {
     if (!existsSync(file)) return false;
     try {
-      return RESTRICTS.test(readFileSync(file, "utf8"));
+      return RESTRICTS.test(readSmallFile(file, { followsLink: true }));
     } catch {
       // What it says is unknown, and may be a restriction.
       return true;

@@ -7,6 +7,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { parseJson } from "../wire/json-gate.ts";
+import { readSmallFile } from "./regular-file.ts";
 import { configFolder } from "./transcript.ts";
 import { type Watch, watchChanges } from "./watch.ts";
 
@@ -112,9 +113,9 @@ export class SessionFolder {
 
   #parse(name: string): SessionFile | null {
     try {
-      return session.parse(parseJson(readFileSync(join(this.#folder, name), "utf8")));
+      return session.parse(parseJson(readSmallFile(join(this.#folder, name))));
     } catch {
-      // Not there, or half written: the next change announces itself.
+      // Not there, half written, or no regular file: the next change announces itself.
       return null;
     }
   }

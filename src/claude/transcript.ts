@@ -2,17 +2,21 @@
  * claude's own record of a session, a JSONL file: exact texts and token figures of a turn. A row is
  * written for every content block, and rows of one message carry the same `message.id` and `usage`.
  */
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { getLogger } from "@logtape/logtape";
 import { z } from "zod";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { channelMessageId } from "../wire/hooks.ts";
 import { JSON_BOUNDS, type JsonBounds, parseJson } from "../wire/json-gate.ts";
 import { type ModelFailure, readFailureRow } from "./model-failure.ts";
 import { cutsText } from "./stop-reason.ts";
+import { readPrompts, readRows, readSubagentRows } from "./transcript-file.ts";
 import { callWith, type ModelCall } from "./turn-usage.ts";
 import { watchChanges } from "./watch.ts";
+
+const log = getLogger(["synthesis", "transcript"]);
 
 /**
  * How long the rows of a finished turn are waited for. The last is on disk some 120 ms after `Stop`, on a busy machine
@@ -88,6 +92,8 @@ type Row = z.infer<typeof row>;
 function* rowsOfTurn(jsonl: string, messageId: string): Generator<Row> {
   let inTurn = false;
   for (const line of jsonl.split("\n")) {
+    // Rows of other turns are not parsed: there may be many.
+    if (!inTurn && !line.includes("message_id=")) continue;
     const parsed = row.safeParse(parseLine(line));
     if (!parsed.success) continue;
     const prompt = promptOf(parsed.data);
@@ -315,8 +321,8 @@ const interruption = z.tuple([
 export async function readTurn(path: string, messageId: string, offset: number): Promise<TurnRecord | null> {
   const find = (jsonl: string) => findTurn(jsonl, messageId);
   // Where it is there at once, no timer is left to run for seconds.
-  const found = look(path, offset, find) ?? (await follow(path, offset, find, AbortSignal.timeout(WAIT_MS)));
-  return found && { ...found, calls: [...found.calls, ...subagentCalls(path, messageId, offset)] };
+  const found = (await look(path, offset, find)) ?? (await follow(path, offset, find, AbortSignal.timeout(WAIT_MS)));
+  return found && { ...found, calls: [...found.calls, ...(await subagentCalls(path, messageId, offset))] };
 }
 
 /**
@@ -332,29 +338,31 @@ export async function readModelCalls(
   ms: number,
 ): Promise<readonly ModelCall[] | null> {
   const find = (jsonl: string) => findModelCalls(jsonl, messageId, end);
-  const found = look(path, offset, find) ?? (ms > 0 ? await follow(path, offset, find, AbortSignal.timeout(ms)) : null);
+  const found =
+    (await look(path, offset, find)) ?? (ms > 0 ? await follow(path, offset, find, AbortSignal.timeout(ms)) : null);
   const calls =
-    found ?? (end === null ? look(path, offset, (jsonl) => modelCalls(rowsOfTurn(jsonl, messageId))) : null);
-  return calls && [...calls, ...subagentCalls(path, messageId, offset)];
+    found ?? (end === null ? await look(path, offset, (jsonl) => modelCalls(rowsOfTurn(jsonl, messageId))) : null);
+  return calls && [...calls, ...(await subagentCalls(path, messageId, offset))];
 }
 
-/** A subagent's first row begins with the prompt for which it was started. */
-const FIRST_PROMPT_BYTES = 1024;
-
 /** The model calls of the subagents that worked for a turn. claude records each in a file of its own. */
-function subagentCalls(path: string, messageId: string, offset: number): ModelCall[] {
+async function subagentCalls(path: string, messageId: string, offset: number): Promise<ModelCall[]> {
   const folder = join(path.replace(/\.jsonl$/, ""), "subagents");
   if (!existsSync(folder)) return [];
-  const promptId = findPrompt(path, messageId, offset);
+  const promptId = await findPrompt(path, messageId, offset);
   if (promptId === null) return [];
   const files = readdirSync(folder).filter((name) => name.startsWith("agent-") && name.endsWith(".jsonl"));
-  return files.flatMap((name) => {
-    const file = join(folder, name);
+  const calls: ModelCall[] = [];
+  for (const name of files) {
     // Those of earlier turns are not read to their end: there may be many, and long ones.
-    if (!readFrom(file, 0, FIRST_PROMPT_BYTES)?.includes(`"promptId":"${promptId}"`)) return [];
-    const rows = (readFrom(file, 0) ?? "").split("\n").map((line) => row.safeParse(parseLine(line)));
-    return modelCalls(rows.flatMap(({ data }) => data ?? [])).map((call) => ({ ...call, isSubagent: true }));
-  });
+    const jsonl = await readSubagentRows(join(folder, name), path, `"promptId":"${promptId}"`).catch((error) => {
+      log.warning("record of a subagent not readable: {error}", { error });
+      return null;
+    });
+    const rows = (jsonl ?? "").split("\n").map((line) => row.safeParse(parseLine(line)));
+    calls.push(...modelCalls(rows.flatMap(({ data }) => data ?? [])).map((call) => ({ ...call, isSubagent: true })));
+  }
+  return calls;
 }
 
 /** `findCalls` as soon as claude has recorded them, or null when `signal` ends the wait. */
@@ -387,7 +395,7 @@ async function follow<T>(
   find: (jsonl: string) => T | null,
   signal: AbortSignal,
 ): Promise<T | null> {
-  const there = look(path, offset, find);
+  const there = await look(path, offset, find);
   if (there !== null || signal.aborted || !existsSync(dirname(path))) return there;
 
   let changed = Promise.withResolvers<void>();
@@ -400,7 +408,7 @@ async function follow<T>(
   signal.addEventListener("abort", wake);
   try {
     for (;;) {
-      const found = look(path, offset, find);
+      const found = await look(path, offset, find);
       if (found !== null || signal.aborted) return found;
       await changed.promise;
       changed = Promise.withResolvers();
@@ -422,29 +430,9 @@ async function followNew<T>(
   return follow(path, offset, find, signal);
 }
 
-function look<T>(path: string, offset: number, find: (jsonl: string) => T | null): T | null {
-  const jsonl = readFrom(path, offset);
+async function look<T>(path: string, offset: number, find: (jsonl: string) => T | null): Promise<T | null> {
+  const jsonl = await readRows(path, offset);
   return jsonl === null ? null : find(jsonl);
-}
-
-/**
- * The text of `path` from `offset` (bytes) on, at most `most` bytes; null while there is no such file. One turn's rows
- * are few.
- */
-function readFrom(path: string, offset: number, most = Number.POSITIVE_INFINITY): string | null {
-  let file: number;
-  try {
-    file = openSync(path, "r");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw error;
-  }
-  try {
-    const bytes = Buffer.allocUnsafe(Math.min(Math.max(fstatSync(file).size - offset, 0), most));
-    return bytes.toString("utf8", 0, readSync(file, bytes, 0, bytes.length, offset));
-  } finally {
-    closeSync(file);
-  }
 }
 
 /**
@@ -452,32 +440,24 @@ function readFrom(path: string, offset: number, most = Number.POSITIVE_INFINITY)
  * @param offset bytes of the file that are older than the message
  * @returns null when claude has not recorded it
  */
-export function findPrompt(path: string, messageId: string, offset: number): string | null {
-  for (const row of rowsOfTurn(readFrom(path, offset) ?? "", messageId)) {
+export async function findPrompt(path: string, messageId: string, offset: number): Promise<string | null> {
+  for (const row of rowsOfTurn((await readRows(path, offset)) ?? "", messageId)) {
     if (row.type === "user") return row.promptId ?? null;
   }
   return null;
 }
 
 /** The turns whose messages claude has recorded, by their ids. */
-export function recordedTurns(path: string): ReadonlySet<string> {
-  const ids = new Set<string>();
-  for (const line of (readFrom(path, 0) ?? "").split("\n")) {
-    // Most rows are long, and no prompts.
-    const parsed = line.includes("message_id=") ? row.safeParse(parseLine(line)) : null;
-    const id = parsed?.success ? promptOf(parsed.data) : null;
-    if (id !== null) ids.add(id);
-  }
-  return ids;
-}
+export const recordedTurns = async (path: string): Promise<ReadonlySet<string>> =>
+  new Set((await sentTexts(path)).keys());
 
 /** The texts in which turns were sent, by the turns' ids. */
-export function sentTexts(path: string): ReadonlyMap<string, string> {
+export async function sentTexts(path: string): Promise<ReadonlyMap<string, string>> {
   const texts = new Map<string, string>();
-  for (const line of (readFrom(path, 0) ?? "").split("\n")) {
-    const parsed = line.includes("message_id=") ? row.safeParse(parseLine(line)) : null;
-    const id = parsed?.success ? promptOf(parsed.data) : null;
-    if (id !== null && parsed?.data?.type === "user") texts.set(id, String(parsed.data.message.content));
+  for (const line of ((await readPrompts(path)) ?? "").split("\n")) {
+    const parsed = row.safeParse(parseLine(line));
+    const id = parsed.success ? promptOf(parsed.data) : null;
+    if (id !== null && parsed.data?.type === "user") texts.set(id, String(parsed.data.message.content));
   }
   return texts;
 }
@@ -485,6 +465,9 @@ export function sentTexts(path: string): ReadonlyMap<string, string> {
 /** claude's own folder, `CLAUDE_CONFIG_DIR` or `~/.claude`. */
 export const configFolder = (env: Record<string, string | undefined>): string =>
   env.CLAUDE_CONFIG_DIR || join(env.HOME || homedir(), ".claude");
+
+/** The folder with the transcripts, a folder in it for each that Claude has worked in. */
+export const projectsFolder = (env: Record<string, string | undefined>): string => join(configFolder(env), "projects");
 
 /**
  * Where claude's transcript of a session is; it may lie with any folder that claude has worked in.
@@ -494,7 +477,7 @@ export async function findTranscript(
   claudeSession: string,
   env: Record<string, string | undefined>,
 ): Promise<string | null> {
-  const projects = join(configFolder(env), "projects");
+  const projects = projectsFolder(env);
   if (!existsSync(projects)) return null;
   const files = new Bun.Glob(`*/${claudeSession}.jsonl`).scan({ cwd: projects, dot: true, absolute: true });
   for await (const file of files) return file;

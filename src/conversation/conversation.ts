@@ -395,19 +395,20 @@ export class Conversation {
     // The socket may have dropped meanwhile; it comes back, and nothing has been sent.
     await process.isConnected();
     const isFresh = temperature === "cold" || temperature === "spare";
-    const sentText = await this.#record.sentTexts();
-    const plan = planDelivery(
-      this.#record.delivered,
-      { ...request, input },
-      {
-        isFresh,
-        delivered: this.#record.exchanges,
-        isTruncated: this.#record.isTruncated,
-        sentText: (turn) => {
-          const text = sentText(turn);
-          return text === null ? null : plainText(text);
+    const plan = await this.#record.withSentTexts((sentText) =>
+      planDelivery(
+        this.#record.delivered,
+        { ...request, input },
+        {
+          isFresh,
+          delivered: this.#record.exchanges,
+          isTruncated: this.#record.isTruncated,
+          sentText: (turn) => {
+            const text = sentText(turn);
+            return text === null ? null : plainText(text);
+          },
         },
-      },
+      ),
     );
     this.#record.rewrite(plan.rewritten);
     const text = messageText(plan, input.implied, offer.note);
@@ -441,7 +442,7 @@ export class Conversation {
       },
       transcriptAt,
       progress: this.#progress,
-      findTranscript: () => this.#record.transcript(),
+      findTranscript: (named) => this.#record.transcript(named),
     });
     // In the meantime the client may have left, or the server may be ending.
     if (reply.left.aborted) return null;
@@ -464,7 +465,7 @@ export class Conversation {
   /** Gives an answer once more, from claude's record. False when it cannot be read there. */
   async #replay(turn: string, reply: Reply): Promise<boolean> {
     const transcript = await this.#record.transcript();
-    const found = transcript && (await readTurn(transcript, turn, 0));
+    const found = transcript && (await readTurn(transcript, turn, 0).catch(() => null));
     if (!found) return false;
     log.info("answer given once more", { session: this.identity.key, turn });
     this.#record.deliver(turn);

@@ -6,7 +6,8 @@ import { existsSync, statSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import { type LaunchChoice, launchHash } from "../claude/launch.ts";
 import type { SpareSpec } from "../claude/spares.ts";
-import { findTranscript, recordedTurns, removeTranscript, sentTexts } from "../claude/transcript.ts";
+import { findTranscript, projectsFolder, recordedTurns, removeTranscript, sentTexts } from "../claude/transcript.ts";
+import { isTranscriptPath } from "../claude/transcript-file.ts";
 import type { Config } from "../config/schema.ts";
 import type { Exchange, SessionRow, TurnRow } from "../store/schema.ts";
 import type { Sessions } from "../store/sessions.ts";
@@ -143,18 +144,21 @@ export class ConversationRecord {
   }
 
   /**
-   * The texts in which turns were sent to Claude: the last one is at hand, the others are in the transcript. It is read
-   * once at most, when the function that this gives is first asked for one.
+   * Gives `use` the texts in which turns were sent to Claude. The last one is at hand; the others are in the transcript,
+   * which is read only when `use` asks for one of them.
+   * @param use pure, since it is then called once more
    */
-  async sentTexts(): Promise<(turn: string) => string | null> {
-    const transcript = await this.transcript();
+  async withSentTexts<T>(use: (sentText: (turn: string) => string | null) => T): Promise<T> {
     const last = this.#lastSent;
-    let all: ReadonlyMap<string, string> | null = null;
-    return (turn) => {
+    let isMissing = false;
+    const result = use((turn) => {
       if (turn === last?.turn) return last.text;
-      all ??= transcript === null ? new Map() : sentTexts(transcript);
-      return all.get(turn) ?? null;
-    };
+      isMissing = true;
+      return null;
+    });
+    if (!isMissing) return result;
+    const texts = await this.#fromTranscript(sentTexts, new Map<string, string>());
+    return use((turn) => (turn === last?.turn ? last.text : (texts.get(turn) ?? null)));
   }
 
   /** Notes how the client's history shows exchanges by now. */
@@ -227,8 +231,12 @@ export class ConversationRecord {
     this.#transcript = null;
   }
 
-  /** Where claude's transcript is; null while there is none, or when it is gone. */
-  async transcript(): Promise<string | null> {
+  /**
+   * Where claude's transcript is; null while there is none, or when it is gone.
+   * @param named where a hook says that it is: it counts only if it can be a transcript's path
+   */
+  async transcript(named: string | null = null): Promise<string | null> {
+    if (named !== null && isTranscriptPath(named, projectsFolder(this.#deps.env))) return named;
     const { claudeSession } = this.#row as SessionRow;
     if (!this.#transcript || !existsSync(this.#transcript)) {
       this.#transcript = await findTranscript(claudeSession, this.#deps.env);
@@ -255,9 +263,19 @@ export class ConversationRecord {
    * The turns whose message is in claude's transcript. When claude is gone this alone tells what it knows: a server
    * that was killed may not have noted the receipt, and claude writes a message down a while after its receipt.
    */
-  async #recorded(): Promise<ReadonlySet<string>> {
-    const transcript = await this.transcript();
-    return transcript === null ? new Set() : recordedTurns(transcript);
+  #recorded(): Promise<ReadonlySet<string>> {
+    return this.#fromTranscript(recordedTurns, new Set<string>());
+  }
+
+  /** What is read from the transcript; `otherwise` when there is none, or it cannot be read. */
+  async #fromTranscript<T>(read: (path: string) => Promise<T>, otherwise: T): Promise<T> {
+    const path = await this.transcript();
+    try {
+      return path === null ? otherwise : await read(path);
+    } catch (error) {
+      log.warning("transcript not readable: {error}", { session: this.#identity.key, error });
+      return otherwise;
+    }
   }
 
   #save({ turns: _counted, ...row }: SessionRow): void {

@@ -94,8 +94,11 @@ export interface TurnRunDeps {
   readonly progress: Progress;
   /** Told when the turn waits for the client's results. */
   readonly onParked: () => void;
-  /** Where claude's transcript is; null while there is none. */
-  readonly findTranscript: () => Promise<string | null>;
+  /**
+   * Where claude's transcript is; null while there is none.
+   * @param named where a hook says that it is, null when none has: it counts only if it can be a transcript's path
+   */
+  readonly findTranscript: (named: string | null) => Promise<string | null>;
 }
 
 export class TurnRun {
@@ -550,7 +553,7 @@ export class TurnRun {
   /** The model calls that claude has recorded, as `readModelCalls` has them; what they cost is written down. */
   async #readModelCalls(end: string | null, ms: number): Promise<readonly ModelCall[] | null> {
     try {
-      const path = this.#transcript ?? (await this.#deps.findTranscript());
+      const path = await this.#deps.findTranscript(this.#transcript);
       const calls = path && (await readModelCalls(path, this.id, this.#deps.transcriptAt, end, ms));
       if (calls) this.#noteCost(calls);
       return calls || null;
@@ -605,7 +608,7 @@ export class TurnRun {
     const { findTranscript, transcriptAt } = this.#deps;
     try {
       // What a subagent says is recorded elsewhere.
-      const path = this.#ofSubagents.has(id) ? null : (this.#transcript ?? (await findTranscript()));
+      const path = this.#ofSubagents.has(id) ? null : await findTranscript(this.#transcript);
       if (path === null) return null;
       return await readCalls(path, this.id, transcriptAt, id, AbortSignal.timeout(RECORD_MS));
     } catch (error) {
@@ -621,7 +624,7 @@ export class TurnRun {
     const { bare } = this.#state.answer;
     let found: { readonly isSeam: boolean } | null = null;
     try {
-      const path = this.#transcript ?? (await this.#deps.findTranscript());
+      const path = await this.#deps.findTranscript(this.#transcript);
       const signal = AbortSignal.timeout(RECORDED_MS);
       found = path === null ? null : await readSeam(path, this.id, this.#deps.transcriptAt, bare, signal);
     } catch (error) {
@@ -638,7 +641,7 @@ export class TurnRun {
     this.#isLookingForRefusal = true;
     let refused: RefusedPrompt | null = null;
     try {
-      const path = this.#transcript ?? (await this.#deps.findTranscript());
+      const path = await this.#deps.findTranscript(this.#transcript);
       const signal = AbortSignal.timeout(LOST_STOP_MS);
       refused = path === null ? null : await readRefusedPrompt(path, this.id, this.#deps.transcriptAt, signal);
     } catch (error) {
@@ -652,10 +655,12 @@ export class TurnRun {
     } else if (isIdle()) this.#reduce({ type: "idle" });
   }
 
-  async #readFailure(path: string): Promise<void> {
+  async #readFailure(named: string): Promise<void> {
     let record: FailedTurn | null = null;
     try {
-      record = await readFailure(path, this.id, this.#deps.transcriptAt, AbortSignal.timeout(RECORDED_MS));
+      const path = await this.#deps.findTranscript(named);
+      const signal = AbortSignal.timeout(RECORDED_MS);
+      record = path === null ? null : await readFailure(path, this.id, this.#deps.transcriptAt, signal);
     } catch (error) {
       // The hook's own words have to do.
       this.#noteUnreadable(error);
@@ -668,7 +673,7 @@ export class TurnRun {
   async #readTranscript(named: string | null): Promise<void> {
     let record: TurnRecord | null = null;
     try {
-      const path = named ?? (await this.#deps.findTranscript());
+      const path = await this.#deps.findTranscript(named);
       record = path ? await readTurn(path, this.id, this.#deps.transcriptAt) : null;
     } catch (error) {
       // What was streamed has to do.
@@ -766,8 +771,8 @@ export class TurnRun {
   async #findReceipt(): Promise<void> {
     const { findTranscript, transcriptAt } = this.#deps;
     try {
-      const path = await findTranscript();
-      const promptId = path && findPrompt(path, this.id, transcriptAt);
+      const path = await findTranscript(null);
+      const promptId = path && (await findPrompt(path, this.id, transcriptAt));
       if (!promptId || !this.#awaitsReceipt) return;
       const sent = this.#worked;
       this.#reduce({ type: "receipt", promptId });
@@ -829,7 +834,7 @@ export class TurnRun {
    */
   async #awaitInterruption(signal: AbortSignal): Promise<void> {
     try {
-      const path = await this.#deps.findTranscript();
+      const path = await this.#deps.findTranscript(null);
       const found = path && (await readInterruption(path, this.id, this.#deps.transcriptAt, signal));
       if (found) this.#reduce({ type: "idle" });
     } catch (error) {

@@ -1,0 +1,189 @@
+/** Transcripts are read from regular files below Claude's projects folder, and of these only so much. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SessionFolder } from "../../src/claude/session-file.ts";
+import { findPrompt, readModelCalls, readTurn, recordedTurns, sentTexts } from "../../src/claude/transcript.ts";
+import { isTranscriptPath, readRows } from "../../src/claude/transcript-file.ts";
+
+let home: string;
+let projects: string;
+let transcript: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "synthesis-transcript-"));
+  projects = join(home, "projects");
+  transcript = join(projects, "folder/session.jsonl");
+  mkdirSync(join(projects, "folder"), { recursive: true });
+});
+afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+const prompt = (id: string, text = "hi") => ({
+  type: "user",
+  promptId: `p-${id}`,
+  message: { content: `<channel source="x" message_id="${id}">\n${text}\n</channel>` },
+});
+const usage = { input_tokens: 1, output_tokens: 2 };
+const answer = (id: string, text: string) => ({
+  type: "assistant",
+  message: { id, content: [{ type: "text", text }], usage },
+});
+const end = { type: "system", subtype: "turn_duration" };
+const result = (bytes: number) => ({
+  type: "user",
+  message: { content: [{ type: "tool_result", content: "r".repeat(bytes) }] },
+});
+const write = (path: string, ...rows: object[]) =>
+  writeFileSync(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+const fifo = (path: string) => void Bun.spawnSync(["mkfifo", path]);
+
+describe("a path that a hook names", () => {
+  const cases: [path: string, isTranscript: boolean][] = [
+    ["projects/folder/session.jsonl", true],
+    ["projects/new/session.jsonl", true],
+    ["projects/session.jsonl", false],
+    ["projects/a/b/session.jsonl", false],
+    ["projects/folder/../../secret/session.jsonl", false],
+    ["projects/folder/settings.json", false],
+    ["elsewhere/folder/session.jsonl", false],
+    ["projects/folder/nul\0.jsonl", false],
+    ["", false],
+  ];
+  test.each(cases)("%j may be a transcript: %p", (path, isTranscript) => {
+    expect(isTranscriptPath(path === "" ? "" : `${home}/${path}`, projects)).toBe(isTranscript);
+  });
+
+  test("counts by the real path of the projects folder", () => {
+    symlinkSync(home, `${home}-link`);
+    try {
+      expect(isTranscriptPath(`${home}-link/projects/folder/session.jsonl`, projects)).toBe(true);
+    } finally {
+      rmSync(`${home}-link`);
+    }
+  });
+});
+
+describe("what is no regular file below the projects folder is refused", () => {
+  const put: [what: string, put: () => void][] = [
+    ["a FIFO", () => fifo(transcript)],
+    ["a folder", () => mkdirSync(transcript)],
+    [
+      "a link to a file outside",
+      () => {
+        write(join(home, "outside.jsonl"), prompt("mine"));
+        symlinkSync(join(home, "outside.jsonl"), transcript);
+      },
+    ],
+    [
+      "a link to a transcript",
+      () => {
+        write(join(projects, "folder/other.jsonl"), prompt("mine"));
+        symlinkSync("other.jsonl", transcript);
+      },
+    ],
+    ["a link to a device", () => symlinkSync("/dev/zero", transcript)],
+    [
+      "a file in a linked folder",
+      () => {
+        mkdirSync(join(home, "outside"));
+        write(join(home, "outside/session.jsonl"), prompt("mine"));
+        rmSync(join(projects, "folder"), { recursive: true });
+        symlinkSync(join(home, "outside"), join(projects, "folder"));
+      },
+    ],
+  ];
+  test.each(put)("%s", async (_what, put) => {
+    put();
+    const readings = [
+      readTurn(transcript, "mine", 0),
+      readModelCalls(transcript, "mine", 0, null, 0),
+      findPrompt(transcript, "mine", 0),
+      recordedTurns(transcript),
+      sentTexts(transcript),
+    ];
+    for (const reading of readings)
+      expect(
+        await reading.then(
+          () => "read",
+          () => "refused",
+        ),
+      ).toBe("refused");
+  });
+
+  test("a file that is not there is no fault", async () => {
+    expect(await readRows(transcript, 0)).toBeNull();
+    expect(await recordedTurns(transcript)).toEqual(new Set());
+  });
+});
+
+describe("a large transcript", () => {
+  test("is read past a gigabyte of nothing", async () => {
+    write(transcript, prompt("old"), answer("m0", "before"), end);
+    truncateSync(transcript, 1.5 * 1024 ** 3);
+    expect(await recordedTurns(transcript)).toEqual(new Set());
+    write(transcript, prompt("mine"), answer("m1", "text"), end);
+    expect((await readTurn(transcript, "mine", 0))?.texts).toEqual(["text"]);
+  });
+
+  test("leaves out long tool results and rows that no program of ours needs, and keeps long answers", async () => {
+    const long = "a".repeat(300_000);
+    const rows = [prompt("mine", long), result(200_000), result(9 * 1024 * 1024), answer("m1", long), end];
+    write(transcript, ...rows);
+    expect((await readTurn(transcript, "mine", 0))?.texts).toEqual([long]);
+    expect((await readRows(transcript, 0))?.length).toBeLessThan(700_000);
+    expect((await sentTexts(transcript)).get("mine")).toContain(long);
+  });
+
+  test("keeps the newest rows when there are too many", async () => {
+    const many = Array.from({ length: 40 }, (_, at) => answer(`m${at}`, "b".repeat(1_000_000)));
+    write(transcript, prompt("old"), ...many, end, prompt("mine"), answer("last", "new"), end);
+    expect((await readTurn(transcript, "mine", 0))?.texts).toEqual(["new"]);
+    expect(await recordedTurns(transcript)).toEqual(new Set(["old", "mine"]));
+  });
+
+  test("lets the server do other work meanwhile", async () => {
+    write(transcript, ...Array.from({ length: 20 }, () => result(1_000_000)));
+    let turns = 0;
+    const count = () => {
+      turns += 1;
+      if (turns < 5) setImmediate(count);
+    };
+    setImmediate(count);
+    await readRows(transcript, 0);
+    expect(turns).toBe(5);
+  });
+
+  test("is the same in pieces that part its rows anywhere", async () => {
+    const texts = Array.from({ length: 90 }, (_, at) => "ä€😀".repeat(5_000 + at));
+    write(transcript, prompt("mine"), ...texts.map((text, at) => answer(`m${at}`, text)), end);
+    expect((await readTurn(transcript, "mine", 0))?.texts).toEqual(texts);
+  });
+});
+
+test("a subagent's file is read with the same care, whatever lies beside it", async () => {
+  write(transcript, prompt("mine"), answer("m1", "text"), end);
+  const folder = join(projects, "folder/session/subagents");
+  mkdirSync(folder, { recursive: true });
+  write(
+    join(folder, "agent-a.jsonl"),
+    { type: "user", promptId: "p-mine", message: { content: "x" } },
+    answer("s", "y"),
+  );
+  expect((await readTurn(transcript, "mine", 0))?.calls).toHaveLength(2);
+  // One that cannot be read costs its own figures only.
+  fifo(join(folder, "agent-b.jsonl"));
+  expect((await readTurn(transcript, "mine", 0))?.calls).toHaveLength(2);
+});
+
+test("a session file that is a FIFO, a link or too large says nothing", () => {
+  const sessions = join(home, "sessions");
+  mkdirSync(sessions);
+  const status = { pid: 1, sessionId: "s", startedAt: 1, status: "busy", statusUpdatedAt: 2 };
+  fifo(join(sessions, "1.json"));
+  write(join(home, "real.json"), status);
+  symlinkSync(join(home, "real.json"), join(sessions, "2.json"));
+  writeFileSync(join(sessions, "3.json"), `${JSON.stringify(status)}${" ".repeat(2 * 1024 * 1024)}`);
+  write(join(sessions, "4.json"), status);
+  const folder = new SessionFolder({ CLAUDE_CONFIG_DIR: home });
+  expect([1, 2, 3, 4].map((pid) => folder.read(pid)?.status ?? null)).toEqual([null, null, null, "busy"]);
+});
