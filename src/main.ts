@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { closest, distance } from "fastest-levenshtein";
 import { version } from "../package.json";
+import { visibleText } from "./claude/visible-text.ts";
 import { Failure } from "./cli/failure.ts";
 import { ConfigError } from "./config/load.ts";
 import { pathObstacle } from "./config/obstacle.ts";
@@ -39,7 +40,7 @@ try {
 } catch (error) {
   const obstacle = pathObstacle(error);
   if (!obstacle && !(error instanceof ConfigError || error instanceof Failure)) throw error;
-  console.error(obstacle ? `${obstacle.what} ${obstacle.advice}` : (error as Error).message);
+  console.error(visibleText(obstacle ? `${obstacle.what} ${obstacle.advice}` : (error as Error).message));
   // Not just the exit code: what has been opened so far would keep the process alive.
   process.exit(error instanceof Failure ? 1 : 2);
 }

@@ -1,5 +1,6 @@
 /** `synthesis attach`: claude's terminal in one's own, to look at. Nothing typed here reaches claude. */
 import { Command } from "commander";
+import { visibleLine } from "../claude/visible-text.ts";
 import { screenEvent } from "../wire/screen.ts";
 import { Failure } from "./failure.ts";
 import { createPicture, type Picture } from "./picture.ts";
@@ -29,7 +30,7 @@ export const attachCommand = () =>
       const screen = await server.screen(key, leaving.signal);
 
       takeTerminal(() => leaving.abort());
-      const view = createView(` Ctrl-] leaves; nothing else does anything. ${key} `);
+      const view = createView(` Ctrl-] leaves; nothing else does anything. ${visibleLine(key)} `);
       try {
         const why = await view.follow(screen);
         restoreTerminal();

@@ -5,6 +5,7 @@ import { pathsFor } from "../config/paths.ts";
 import type { Check } from "../doctor/check.ts";
 import { examine } from "../doctor/checks.ts";
 import { liveTurn } from "../doctor/live.ts";
+import { print, printJson } from "./print.ts";
 import { addSettings } from "./settings.ts";
 import { thisProgram } from "./this-program.ts";
 
@@ -23,7 +24,8 @@ export function doctorCommand(): Command {
         const user = { configFile: paths.configFile, workspace };
         checks.push(...(await liveTurn(thisProgram(), process.env, user, flags)));
       }
-      console.log(json ? JSON.stringify({ ok: !broken(), checks }, null, 2) : checks.map(line).join("\n"));
+      if (json) printJson({ ok: !broken(), checks });
+      else print(checks.map(line).join("\n"));
       if (broken()) process.exitCode = 1;
     },
   );

@@ -1,6 +1,8 @@
 /** `synthesis permissions`: what claude asks before it does it, and the answers. */
 import { Command } from "commander";
-import { runningServer } from "./running-server.ts";
+import { visibleLine } from "../claude/visible-text.ts";
+import { print, printJson } from "./print.ts";
+import { type PermissionInFull, runningServer } from "./running-server.ts";
 import { homeOption } from "./settings.ts";
 import { table, time } from "./table.ts";
 
@@ -19,7 +21,15 @@ export function permissionsCommand(): Command {
     .option("--json", "print JSON")
     .action(async ({ home, json }: Options) => {
       const found = await runningServer(home).permissions();
-      console.log(json ? JSON.stringify(found, null, 2) : asTables(found));
+      if (json) printJson(found);
+      else print(asTables(found));
+    });
+  add("show <id>", "all that a question is about")
+    .option("--json", "print JSON")
+    .action(async (id: string, { home, json }: Options) => {
+      const found = await runningServer(home).permission(id);
+      if (json) printJson(found);
+      else print(inFull(found));
     });
   add("allow <id>", "let claude do it, this once")
     .option(
@@ -28,13 +38,24 @@ export function permissionsCommand(): Command {
     )
     .action(async (id: string, { home, rule }: Options) => {
       await runningServer(home).answer(id, { behavior: "allow", rule });
-      console.log(`${id}: allowed`);
+      print(`${id}: allowed`);
     });
   add("deny <id>", "do not let it").action(async (id: string, { home }: Options) => {
     await runningServer(home).answer(id, { behavior: "deny" });
-    console.log(`${id}: denied`);
+    print(`${id}: denied`);
   });
   return command;
+}
+
+function inFull({ session, sender, asked_at, description, content }: PermissionInFull): string {
+  const about = [
+    `Session:  ${visibleLine(session)}`,
+    ...(sender === null ? [] : [`Sender:   ${visibleLine(sender)}`]),
+    `Since:    ${time(asked_at)}`,
+    `Claude asks to use ${visibleLine(description)}`,
+  ];
+  if (content === null) return about.join("\n");
+  return [...about, `${content.bytes} bytes, SHA-256 ${content.sha256}…:`, "", content.text].join("\n");
 }
 
 function asTables({ data, latest }: Awaited<ReturnType<ReturnType<typeof runningServer>["permissions"]>>): string {

@@ -42,8 +42,20 @@ const sessionInFull = session.extend({
 });
 export type SessionInFull = z.infer<typeof sessionInFull>;
 
+const permission = z.looseObject({
+  id: z.string(),
+  session: z.string(),
+  description: z.string(),
+  sender: z.string().nullable(),
+  asked_at: z.number(),
+});
+const permissionInFull = permission.extend({
+  content: z.object({ text: z.string(), bytes: z.number(), sha256: z.string() }).nullable(),
+});
+export type PermissionInFull = z.infer<typeof permissionInFull>;
+
 const permissionList = z.object({
-  data: z.array(z.looseObject({ id: z.string(), session: z.string(), description: z.string(), asked_at: z.number() })),
+  data: z.array(permission),
   latest: z.array(
     z.looseObject({
       session: z.string(),
@@ -70,6 +82,8 @@ export interface RunningServer {
   screen(key: string, signal: AbortSignal): Promise<Response>;
   /** What claude asks, and what it has asked of late. */
   permissions(): Promise<z.infer<typeof permissionList>>;
+  /** A question that waits, with all that is to be done. @throws Failure when it does not wait any more */
+  permission(id: string): Promise<PermissionInFull>;
   /** Answers a question. @throws Failure when it does not wait any more */
   answer(id: string, answer: { behavior: "allow" | "deny"; rule?: string | undefined }): Promise<void>;
 }
@@ -120,6 +134,8 @@ export function runningServer(home: string | undefined): RunningServer {
     },
     screen: (key, signal) => call(`${at(key)}/screen`, { signal }),
     permissions: async () => permissionList.parse(await (await call("/permissions")).json()),
+    permission: async (id) =>
+      permissionInFull.parse(await (await call(`/permissions/${encodeURIComponent(id)}`)).json()),
     answer: async (id, answer) => {
       await call(`/permissions/${encodeURIComponent(id)}`, { method: "POST", body: JSON.stringify(answer) });
     },

@@ -31,6 +31,7 @@ import { sessionsIn } from "../store/sessions.ts";
 import { turnsIn } from "../store/turns.ts";
 import { limitRepeats } from "./log-limit.ts";
 import { packageRunner, watchPackageRunner } from "./package-runner.ts";
+import { print } from "./print.ts";
 import { addSettings } from "./settings.ts";
 import { thisProgram } from "./this-program.ts";
 
@@ -150,13 +151,13 @@ export function serveCommand(): Command {
       void end();
     });
 
-    console.log(`synthesis ${version} listens on ${server.origin}/v1`);
-    console.log(`API key: ${config.apiKey ? "as configured" : paths.chatKey}`);
-    console.log(`Workspace: ${config.workspace}`);
+    print(`synthesis ${version} listens on ${server.origin}/v1`);
+    print(`API key: ${config.apiKey ? "as configured" : paths.chatKey}`);
+    print(`Workspace: ${config.workspace}`);
     if (setAside) {
-      console.log(`Database: damaged, and set aside as ${setAside}. Conversations begin anew; nothing else is lost`);
+      print(`Database: damaged, and set aside as ${setAside}. Conversations begin anew; nothing else is lost`);
     }
-    console.log(await aboutClaude(config));
+    print(await aboutClaude(config));
   });
 }
 

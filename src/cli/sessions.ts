@@ -1,5 +1,7 @@
 /** `synthesis sessions`: what conversations the running server has, and what may be done to them. */
 import { Command } from "commander";
+import { visibleLine } from "../claude/visible-text.ts";
+import { print, printJson } from "./print.ts";
 import { type RunningServer, runningServer, type SessionInFull } from "./running-server.ts";
 import { homeOption } from "./settings.ts";
 import { seconds, table, time } from "./table.ts";
@@ -24,7 +26,7 @@ export function sessionsCommand(): Command {
         const server = runningServer(options.home);
         const key = await server.keyOf(name);
         await server.change(method, key, path(options));
-        console.log(`${key}: ${done}`);
+        print(`${visibleLine(key)}: ${done}`);
       },
     );
 
@@ -32,14 +34,16 @@ export function sessionsCommand(): Command {
     .option("--json", "print JSON")
     .action(async ({ home, json }: Options) => {
       const server = runningServer(home);
-      console.log(json ? await asJson(server) : await asTable(server));
+      if (json) printJson(await server.sessions());
+      else print(await asTable(server));
     });
   add("show <session>", "one session, its last turns and its past claude sessions")
     .option("--json", "print JSON")
     .action(async (name: string, { home, json }: Options) => {
       const server = runningServer(home);
       const session = await server.session(await server.keyOf(name));
-      console.log(json ? JSON.stringify(session, null, 2) : inFull(session));
+      if (json) printJson(session);
+      else print(inFull(session));
     });
   change("interrupt", "end the turn that runs", ["POST", () => "/interrupt", "interrupted"]);
   change("reset", "end the turn and the process; the next message begins a new claude session", [
@@ -54,8 +58,6 @@ export function sessionsCommand(): Command {
   ]).option("--transcript", "also remove Claude Code's own record of it, for good");
   return command;
 }
-
-const asJson = async (server: RunningServer): Promise<string> => JSON.stringify(await server.sessions(), null, 2);
 
 async function asTable(server: RunningServer): Promise<string> {
   const sessions = await server.sessions();
@@ -95,7 +97,7 @@ function inFull({ last_turns, past_sessions, created_at, last_active_at, ...fact
     time(to),
   ]);
   return [
-    about.map(([name = "", value]) => `${`${name}:`.padEnd(16)}${value}`).join("\n"),
+    about.map(([name = "", value = ""]) => `${`${name}:`.padEnd(16)}${visibleLine(value)}`).join("\n"),
     ...(turns.length === 0
       ? []
       : [table(["LAST TURNS", "STATE", "FIRST TEXT", "WHOLE", "TOKENS IN", "OUT", "ERROR"], turns)]),

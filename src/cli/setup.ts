@@ -4,6 +4,7 @@ import { createInterface } from "node:readline/promises";
 import { Command, Option } from "commander";
 import { z } from "zod";
 import { MANAGED_SETTINGS_FOLDER } from "../claude/managed-settings.ts";
+import { visibleText } from "../claude/visible-text.ts";
 import { chatKey } from "../config/keys.ts";
 import { ConfigError, loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
@@ -19,6 +20,7 @@ import {
   openClawVersion,
 } from "../setup/openclaw-program.ts";
 import { holderOf } from "../store/lock.ts";
+import { print } from "./print.ts";
 import { addSettings } from "./settings.ts";
 
 export const setupCommand = () =>
@@ -62,7 +64,7 @@ function openClawCommand(): Command {
         openClawConfigFile(openclaw),
         openClawAgents(openclaw),
       ]);
-      console.log(`OpenClaw ${version ?? "of an unknown version"}: ${openclaw.path}`);
+      print(`OpenClaw ${version ?? "of an unknown version"}: ${openclaw.path}`);
       const onDisk = readOpenClawConfig(configFile);
       const situation: Situation = { openclaw, configFile, onDisk, agents, paths, config };
 
@@ -84,9 +86,7 @@ function openClawCommand(): Command {
       await carryOut(steps, situation);
       warnOfEnvironment(situation);
       if (!(await isUp(port))) {
-        console.log(
-          `No synthesis answers on port ${port}. Start it (\`synthesis serve\`), then run this again for a trial.`,
-        );
+        print(`No synthesis answers on port ${port}. Start it (\`synthesis serve\`), then run this again for a trial.`);
       } else {
         await prove(openclaw, (agents.find((agent) => agent.isDefault) ?? agents[0])?.id ?? "main");
       }
@@ -106,14 +106,14 @@ function portOf({ lock, home }: Paths, { bridgePort }: Config): number {
 /** Shows the steps; whether they shall be carried out. */
 async function goOn(steps: readonly Step[], { yes, dryRun }: Pick<OpenClawFlags, "yes" | "dryRun">): Promise<boolean> {
   if (steps.length === 0) {
-    console.log("Nothing to change.");
+    print("Nothing to change.");
     return !dryRun;
   }
   let where = "";
   for (const step of steps.filter(({ lines }) => lines.length > 0)) {
-    if (step.where !== where) console.log(step.where);
+    if (step.where !== where) print(step.where);
     where = step.where;
-    for (const line of step.lines) console.log(`  ${line}`);
+    for (const line of step.lines) print(`  ${line}`);
   }
   if (dryRun) return false;
   return yes || ask("Go on?", "Nothing was changed. Say --yes to go on without being asked.");
@@ -128,11 +128,11 @@ const wantsDefault = (former: string): Promise<boolean> =>
 async function ask(question: string, refused: string): Promise<boolean> {
   if (process.stdin.isTTY) {
     const lines = createInterface({ input: process.stdin, output: process.stdout });
-    const answer = await lines.question(`${question} [y/N] `);
+    const answer = await lines.question(`${visibleText(question)} [y/N] `);
     lines.close();
     if (/^y(es)?$/i.test(answer.trim())) return true;
   }
-  if (refused) console.log(refused);
+  if (refused) print(refused);
   return false;
 }
 
@@ -140,17 +140,17 @@ async function carryOut(steps: readonly Step[], { configFile, onDisk, paths }: S
   if (steps.length === 0) return;
   mkdirSync(paths.home, { recursive: true, mode: 0o700 });
   if (steps.some(({ where }) => where === configFile)) {
-    for (const file of onDisk.files) console.log(`Backed up: ${backUp(file, Date.now())}`);
+    for (const file of onDisk.files) print(`Backed up: ${backUp(file, Date.now())}`);
   }
   for (const step of steps) await step.carryOut();
-  console.log("Done.");
+  print("Done.");
 }
 
 /** What we wrote into our file does not hold where the environment says otherwise. */
 function warnOfEnvironment({ agents }: Situation): void {
   if (!process.env.SYNTHESIS_ALLOWED_ROOTS) return;
   const list = agents.map(({ workspace }) => workspace).join(":");
-  console.log(`SYNTHESIS_ALLOWED_ROOTS is set in the environment and wins over the file: add ${list} to it.`);
+  print(`SYNTHESIS_ALLOWED_ROOTS is set in the environment and wins over the file: add ${list} to it.`);
 }
 
 const health = z.looseObject({ ok: z.boolean(), version: z.string() });
@@ -171,7 +171,7 @@ async function prove(openclaw: OpenClawProgram, agent: string): Promise<void> {
   });
   const { payloads } = turn.parse(JSON.parse(output));
   const said = payloads.map(({ text }) => text ?? "").join(" ");
-  console.log(`OpenClaw asked ${PROVIDER} for a word, and claude said: ${said}`);
+  print(`OpenClaw asked ${PROVIDER} for a word, and claude said: ${said}`);
 }
 
 async function isUp(port: number): Promise<boolean> {
@@ -194,11 +194,11 @@ function claudeCommand(): Command {
     )
     .action(({ write, remove, folder }: { write?: boolean; remove?: boolean; folder: string }) => {
       if (remove) {
-        console.log(removeDropIn(folder) ? `Removed ${dropInFile(folder)}.` : `There is no ${dropInFile(folder)}.`);
+        print(removeDropIn(folder) ? `Removed ${dropInFile(folder)}.` : `There is no ${dropInFile(folder)}.`);
       } else if (write) {
-        console.log(`Written: ${writeDropIn(folder)}. It holds for claudes that start from now on.`);
+        print(`Written: ${writeDropIn(folder)}. It holds for claudes that start from now on.`);
       } else {
-        console.log(explain(folder));
+        print(explain(folder));
       }
     });
 }

@@ -1,8 +1,10 @@
 /** Text for people at a terminal: rows as columns, times, what fits in. */
+import { visibleLine } from "../claude/visible-text.ts";
 
 /** @returns a line for the titles and each row, the columns two blanks apart */
 export function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [titles, ...rows];
+  // A line end in a cell would look like another row.
+  const all = [titles, ...rows.map((row) => row.map(visibleLine))];
   const widths = titles.map((_title, at) => Math.max(...all.map((row) => Bun.stringWidth(row[at] ?? ""))));
   const cell = (text: string, at: number) => text + " ".repeat((widths[at] ?? 0) - Bun.stringWidth(text));
   return all.map((row) => row.map(cell).join("  ").trimEnd()).join("\n");

@@ -88,3 +88,11 @@ test("without a server it says so, and what to do", async () => {
     expect([code, err]).toEqual([1, expect.stringMatching(/No server runs in .* Start one with `synthesis serve`/)]);
   }
 });
+
+test("a message of the server's cannot steer the terminal", async () => {
+  const { err, code } = await sessions("show", "\x1b]0;x\x07\r\u202eno");
+  expect([err, code]).toEqual([
+    "There is no session ⟨U+001B⟩]0;x⟨U+0007⟩⟨U+000D⟩⟨U+202E⟩no. `synthesis sessions list` shows all.\n",
+    1,
+  ]);
+});
