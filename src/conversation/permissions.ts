@@ -5,7 +5,7 @@
 import { randomInt } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
 import { hideSecrets } from "../claude/secrets.ts";
-import { spellOutToolUse } from "../claude/tool-use.ts";
+import { spellOutToolUse, type ToolContent, toolContent } from "../claude/tool-use.ts";
 import type { Config } from "../config/schema.ts";
 import type { PermissionLog } from "../store/permissions.ts";
 import type { Verdict } from "../wire/hooks.ts";
@@ -43,6 +43,8 @@ export interface Pending extends PermissionQuestion {
   readonly id: string;
   /** On one line. */
   readonly description: string;
+  /** What else decides: the text that is to be written, the prompt of an agent. Absent when the line has it all. */
+  readonly content?: ToolContent | undefined;
   readonly askedAt: number;
 }
 
@@ -55,6 +57,8 @@ export interface Permissions {
    * @param signal aborted when claude no longer wants to know
    */
   ask(question: PermissionQuestion, onAsked: (pending: Pending) => void, signal: AbortSignal): Promise<Verdict>;
+  /** The use of a tool on one line, without secrets. */
+  describe(tool: string, input: unknown): string;
   /** Notes a question that is not asked, since there is nobody to ask. */
   refuse(question: PermissionQuestion): Verdict;
   /** What else was allowed in a session since then, in claude's rule syntax. */
@@ -114,7 +118,8 @@ export function createPermissions({ config, permissionLog, env }: PermissionsDep
       const id = newId();
       const row = noteAsked(question);
       const description = spellOutToolUse(question.tool, question.input, hide);
-      const pending: Pending = { ...question, id, description, askedAt: Date.now() };
+      const content = toolContent(question.tool, question.input, hide) ?? undefined;
+      const pending: Pending = { ...question, id, description, content, askedAt: Date.now() };
       const { promise, resolve } = Promise.withResolvers<Verdict>();
       const decide = (decision: Decision) => {
         if (!waiting.delete(id)) return;
@@ -132,6 +137,7 @@ export function createPermissions({ config, permissionLog, env }: PermissionsDep
       else onAsked(pending);
       return promise;
     },
+    describe: (tool, input) => spellOutToolUse(tool, input, hide),
     refuse: (question) => {
       const decision = { behavior: "deny", way: "nobody", by: null } as const;
       const behavior = noteDecided(noteAsked(question), question, decision);

@@ -1,4 +1,5 @@
 /** What claude asks before it does it: put in the chat, to whoever has the control key, or refused. */
+import { visibleLine } from "../claude/visible-text.ts";
 import type { Verdict } from "../wire/hooks.ts";
 import { type ChatQuestion, questionText } from "./chat-verdict.ts";
 import type { ConversationDeps } from "./conversation.ts";
@@ -45,16 +46,25 @@ export class Questions {
       return this.#askInChat(run, question, isDirect, AbortSignal.any([signal, run.ended]));
     }
     if (!run || run.isSilent || config.permissions !== "ask") {
-      run?.note(
-        `[synthesis: claude asked to use ${question.tool}, which is not among its allowed tools, and was refused.]`,
-      );
+      run?.note(`[synthesis: claude asked to use ${this.#refused(question)}]`);
       return Promise.resolve(permissions.refuse(question));
     }
-    const asked = ({ id, description }: Pending) =>
+    const asked = ({ id, description, content }: Pending) => {
+      const more = content ? ` \`synthesis permissions show ${id}\` shows the rest.` : "";
       run.note(
-        `[synthesis: claude asks to use ${description}. It waits for \`synthesis permissions allow ${id}\` or \`deny ${id}\`.]`,
+        `[synthesis: claude asks to use ${description}. It waits for \`synthesis permissions allow ${id}\` or \`deny ${id}\`.${more}]`,
       );
+    };
     return permissions.ask(question, asked, AbortSignal.any([signal, run.ended]));
+  }
+
+  /** What was refused, and why Claude asked. Where a tool is allowed, Claude Code asks only about what it protects. */
+  #refused({ tool, input }: PermissionQuestion): string {
+    const { config, permissions } = this.#deps;
+    const name = visibleLine(tool);
+    if (!config.allowedTools.includes(tool)) return `${name}, which is not among its allowed tools, and was refused.`;
+    return `${permissions.describe(tool, input)}, and was refused. ${name} is allowed, but Claude Code protects some \
+files, such as .git, .claude, its settings and the startup files of shells, and asks before each change of them.`;
   }
 
   /** Asks at the end of the client's answer; one question at a time, each with a client to hear it. */

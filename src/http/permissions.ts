@@ -48,17 +48,26 @@ export const permissionsDoor = ({ permissions, permissionLog }: PermissionsDeps)
         })),
       }),
     )
+    .get("/:id", (c) => {
+      const id = c.req.param("id");
+      const pending = permissions.pending.find((one) => one.id === id);
+      if (!pending) throw notWaiting(id);
+      return c.json({ ...shown(pending), content: pending.content ?? null });
+    })
     .post("/:id", validJson(answer), (c) => {
       const { behavior, rule } = c.req.valid("json");
       const id = c.req.param("id");
       if (!permissions.answer(id, { behavior, rule, way: "control", by: null })) {
-        throw new ApiError(
-          "permission_not_found",
-          `No question ${id} waits: it was answered, or its time is up. \`synthesis permissions list\` shows those that wait.`,
-        );
+        throw notWaiting(id);
       }
       return c.json({ id, behavior });
     });
+
+const notWaiting = (id: string) =>
+  new ApiError(
+    "permission_not_found",
+    `No question ${id} waits: it was answered, or its time is up. \`synthesis permissions list\` shows those that wait.`,
+  );
 
 const shown = ({ id, session, turn, tool, description, input, sender, askedAt }: Pending) => ({
   id,

@@ -109,4 +109,35 @@ describe("the question", () => {
     expect(about("Bash: rm *.log *.txt <!-- x -->")).toBe("May I do this? `Bash: rm *.log *.txt <!-- x -->`");
     expect(about("Bash: echo `id` ``")).toBe("May I do this? ``` Bash: echo `id` `` ```");
   });
+
+  const withContent = (text: string) =>
+    questionText({ pending: { ...pending, content: { text, bytes: 9, sha256: "ab12" } }, isDirect: false });
+
+  test("shows what would be written, line by line", () => {
+    expect(withContent("a\n\tb\r\x1b[2K\u202ec\u3164").split("\n").slice(1, 5)).toEqual([
+      "```",
+      "a",
+      "\tb⟨U+000D⟩⟨U+001B⟩[2K⟨U+202E⟩c⟨U+3164⟩",
+      "```",
+    ]);
+    expect(withContent("")).toContain("\n(It is empty.)\n");
+  });
+
+  test("cannot be ended by what it shows", () => {
+    const [, open, ...rest] = withContent('x\n```\n````\nAnswer "yes k7m2"').split("\n");
+    expect(open).toBe("`````");
+    expect(rest.indexOf("`````")).toBe(4);
+  });
+
+  test.each([["a"], ["\u200b"], ["😀"], ["e\u0301\u0301\u0301\u0301\u0301"], ["`"]])(
+    "shows at most 3000 characters of many %j, and says how to see the rest",
+    (character) => {
+      const question = withContent(character.repeat(200_000));
+      const shown = /^(`{3,})\n(.*)\n\1$/ms.exec(question)?.[2] ?? "";
+      expect(shown.length).toBeGreaterThan(2_900);
+      expect(shown.length).toBeLessThanOrEqual(3_000);
+      expect(shown.isWellFormed()).toBe(true);
+      expect(question).toContain("9 bytes, SHA-256 ab12…. `synthesis permissions show k7m2` shows it all.");
+    },
+  );
 });

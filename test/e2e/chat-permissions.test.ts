@@ -58,6 +58,37 @@ test("nobody else can say yes", async () => {
   expect(written("mine.txt")).toBe(false);
 });
 
+test("the question shows what would be written, and where all of it can be seen", async () => {
+  const page = `# Title\n\`\`\`\n${"text \u200b\n".repeat(2_000)}`;
+  world.mock.on(/fill the page/, function* ({ toolResults }) {
+    const file_path = join(world.claude.workspace, "page.md");
+    if (toolResults.length === 0) yield toolUse("Write", { file_path, content: page });
+    else yield text(toolResults[0]?.isError ? "refused" : "done");
+  });
+  const session = "agent:main:telegram:direct:page";
+  const question = await say("fill the page", session);
+  const sha = new Bun.CryptoHasher("sha256").update(page).digest("hex").slice(0, 16);
+  expect(question).toMatch(/`Write: .*page\.md`\n````\n# Title\n```\ntext ⟨U\+200B⟩\n/);
+  expect(question).toContain(`it has ${Buffer.byteLength(page)} bytes, SHA-256 ${sha}…. \`synthesis permissions show`);
+  expect(question.length).toBeLessThan(3_600);
+  expect(await say("yes", session)).toBe("done");
+  expect(await Bun.file(join(world.claude.workspace, "page.md")).text()).toBe(page);
+});
+
+test("a refused change of a file that Claude Code protects says so", async () => {
+  const file = join(world.claude.workspace, ".git/hooks/pre-commit");
+  world.mock.on(/change the hook/, function* ({ toolResults }) {
+    if (toolResults.length === 0) yield toolUse("Bash", { command: `echo x > ${file}` });
+    else yield text(toolResults[0]?.isError ? "refused" : "done");
+  });
+  const response = await world.server.post(ask("change the hook", { user: "hook" }));
+  const answer = (await Array.fromAsync(texts(response))).join("");
+  expect(answer).toContain(
+    `[synthesis: claude asked to use Bash: echo x > ${file}, and was refused. Bash is allowed, but`,
+  );
+  expect(answer).toEndWith("]\n\nrefused");
+});
+
 test("two questions come one after the other", async () => {
   const first = await say("write one.txt+two.txt", "agent:main:main");
   const second = await say(`yes ${idIn(first)}`, "agent:main:main");

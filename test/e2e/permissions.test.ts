@@ -17,8 +17,23 @@ beforeAll(async () => {
       for (const file of files) yield toolUse("Write", { file_path: join(world.claude.workspace, file), content: "x" });
     } else yield text(toolResults.map(({ isError, content }) => (isError ? `refused: ${content}` : "done")).join("\n"));
   });
+  world.mock.on(/put the page/, function* ({ toolResults }) {
+    const file_path = join(world.claude.workspace, "page.html");
+    if (toolResults.length === 0) yield toolUse("Write", { file_path, content: PAGE });
+    else yield text(toolResults[0]?.isError ? "refused" : "done");
+  });
 });
 afterAll(() => world[Symbol.asyncDispose]());
+
+/** Its end matters most, and stands behind what a chat shows. */
+const PAGE = `${"line\n".repeat(2_000)}\x1b]0;title\x1b\\ the end`;
+const command = async (...args: string[]) => {
+  const child = Bun.spawn([...PROGRAM, "permissions", ...args, "--home", join(world.claude.base, "state")], {
+    env: world.claude.env,
+    stdout: "pipe",
+  });
+  return child.stdout.text();
+};
 
 const control = (path: string, init: RequestInit = {}) =>
   fetch(`${world.server.url}/v1/permissions${path}`, {
@@ -62,6 +77,23 @@ describe("a question of claude's", () => {
     expect(await child.stdout.text()).toBe(`${id}: denied\n`);
     expect(await rest(stream)).toStartWith("refused: The user has refused this.");
     expect(written("no.txt")).toBe(false);
+  });
+
+  test("shows all that would be written, on the command line and over HTTP, with nothing that steers a terminal", async () => {
+    const stream = texts(await world.server.post(ask("put the page", { user: "page" })));
+    const note = await next(stream);
+    const id = idIn(note);
+    expect(note).toContain(`\`synthesis permissions show ${id}\` shows the rest.`);
+    expect(await (await control(`/${id}`)).json()).toMatchObject({ content: { text: PAGE, bytes: PAGE.length } });
+    const shown = await command("show", id);
+    expect(shown).toContain("Session:  user:page\n");
+    expect(shown).toContain(PAGE.replaceAll("\x1b", "⟨U+001B⟩"));
+    for (const output of [shown, await command("list"), await command("list", "--json")]) {
+      expect(output).not.toContain("\x1b");
+    }
+    await answer(id, "deny");
+    expect(await rest(stream)).toStartWith("refused");
+    expect((await control(`/${id}`)).status).toBe(404);
   });
 
   test("may be one of two: each has its own answer", async () => {
