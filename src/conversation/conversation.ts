@@ -13,6 +13,7 @@ import type { Effort } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import { readFiles } from "../openai/files.ts";
 import { readPictures } from "../openai/pictures.ts";
+import { unquoteWords } from "../openai/quoting.ts";
 import type { ChatRequest } from "../openai/request.ts";
 import type { SessionRow } from "../store/schema.ts";
 import type { Verdict } from "../wire/hooks.ts";
@@ -405,7 +406,7 @@ export class Conversation {
           isTruncated: this.#record.isTruncated,
           sentText: (turn) => {
             const text = sentText(turn);
-            return text === null ? null : plainText(text);
+            return text === null ? null : plainText(unquoteWords(text));
           },
         },
       ),

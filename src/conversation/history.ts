@@ -1,4 +1,5 @@
 /** What was said before, as it is told to a claude that is new to a conversation. */
+import { labelName, quoteSpeakers } from "../openai/quoting.ts";
 
 export interface HistoryEntry {
   readonly role: "user" | "assistant" | "tool" | "summary";
@@ -17,7 +18,9 @@ const GAP = "\n\n";
  * @returns empty when there is nothing, or no room, to tell
  */
 export function historyText(history: readonly HistoryEntry[], maxChars: number): string {
-  const told = history.map(({ role, name, text }) => `${name ? `[${name}] ` : ""}${NAMES[role]}: ${text}`);
+  const told = history.map(
+    ({ role, name, text }) => `${name ? `[${labelName(name)}] ` : ""}${NAMES[role]}: ${quoteSpeakers(text)}`,
+  );
   const whole = told.join(GAP);
   if (whole.length <= maxChars) return whole;
 

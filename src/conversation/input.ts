@@ -10,6 +10,7 @@ import { type Image, imagesIn, otherTypesIn, refuseOtherParts } from "../openai/
 import { type ImpliedRequest, impliedRequest, splitBegunAnswer } from "../openai/implied-request.ts";
 import { pastCalls, resultNames, saidText } from "../openai/past-message.ts";
 import { faultOf } from "../openai/pictures.ts";
+import { labelledResult, labelName, quoteNames, quoteWords } from "../openai/quoting.ts";
 import {
   type ChatMessage,
   type ChatRequest,
@@ -179,11 +180,12 @@ function addToExchanges(
  * @param messages without the results that go to calls that still run
  */
 export function inputText(messages: readonly NewMessage[]): string {
+  const speakers = new Set(messages.flatMap((message) => (message.role === "user" ? (message.speaker ?? []) : [])));
   return messages
     .map((message) =>
       message.role === "user"
-        ? withSpeaker(message.speaker, message.text)
-        : `[${message.name ?? "a tool"} returned]\n${message.text}`,
+        ? quoteWords(withSpeaker(message.speaker, quoteNames(message.text, speakers)))
+        : labelledResult("% returned", message.name ?? "a tool", message.text),
     )
     .filter((text) => text.trim() !== "")
     .join("\n\n");
@@ -261,7 +263,9 @@ function pastText(place: Place, inputs: readonly UserInput[]): string {
   const images = imagesIn(message, index).map(() => "[image]");
   const files = filesIn(message, index).map(({ name }) => (name === null ? "[file]" : `[file ${name}]`));
   const calls = pastCalls(message).map(({ name, arguments: given }) =>
-    given === "" || given === "{}" ? `[called ${name}]` : `[called ${name} with ${given}]`,
+    given === "" || given === "{}"
+      ? `[called ${labelName(name)}]`
+      : `[called ${labelName(name)} with ${quoteWords(given)}]`,
   );
-  return [...words, ...images, ...files, ...calls].filter((line) => line.trim() !== "").join("\n");
+  return [...words.map(quoteWords), ...images, ...files, ...calls].filter((line) => line.trim() !== "").join("\n");
 }

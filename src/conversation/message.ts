@@ -1,6 +1,7 @@
 /** The message as claude reads it: what it should know first, in one block, then the user's words. */
 
 import { type ImpliedRequest, impliedText } from "../openai/implied-request.ts";
+import { quoteTags, quoteWords } from "../openai/quoting.ts";
 import type { DeliveryPlan, Past } from "./delivery-plan.ts";
 import { historyText } from "./history.ts";
 import { inputText } from "./input.ts";
@@ -23,14 +24,17 @@ export function messageText(plan: DeliveryPlan, implied: ImpliedRequest | null, 
   const context = [
     plan.past && pastText(plan.past),
     plan.isLastAnswerTruncated ? BROKE_OFF : null,
-    plan.volatile?.text ?? null,
-    ...plan.carried,
+    plan.volatile && quoteWords(plan.volatile.text),
+    ...plan.carried.map(quoteWords),
     note,
   ].filter((part) => part !== null);
   const text =
     implied === null ? newText(plan) : [newWords(plan), impliedText(implied, true)].filter(Boolean).join("\n\n");
-  return context.length === 0 ? text : `<context>\n${context.join("\n\n")}\n</context>\n\n${text}`;
+  return context.length === 0 ? text : `${contextBlock(context.join("\n\n"))}\n\n${text}`;
 }
+
+/** What Claude should know beside the person's words. Nothing in it can end the block. */
+export const contextBlock = (text: string): string => `<context>\n${quoteTags(text)}\n</context>`;
 
 function newText(plan: DeliveryPlan): string {
   if (plan.messages.length === 0) return plan.isAskedAgain ? STILL_WAITING : ONLY_CONTEXT;
@@ -63,7 +67,8 @@ function changeText(since: (Past & { why: "changed" })["since"]): string {
   const changed = "This chat has been edited, or went on without you.";
   if (since === "somewhere") return `${changed} From there on it reads:`;
   if (since === "start") return `${changed} What you know of it no longer counts; it reads:`;
-  const line = since.answerTo.replace(/\s+/g, " ");
+  // A quotation mark of the message's own would seem to end it.
+  const line = since.answerTo.replace(/\s+/g, " ").replaceAll('"', "'");
   const quoted = line.length > QUOTED ? `${line.slice(0, QUOTED)}…` : line;
   return `${changed} What came after the answer to "${quoted}" no longer counts; from there on it reads:`;
 }

@@ -1,9 +1,11 @@
 /** The results that a client brings for the calls that claude waits with, as claude gets them. */
 import { readFiles } from "../openai/files.ts";
 import { readPictures } from "../openai/pictures.ts";
+import { quoteWords } from "../openai/quoting.ts";
 import { callIdOf, plainId } from "../openai/tools.ts";
 import { MAX_FRAME_BYTES, type ToolContent } from "../wire/frames.ts";
 import type { Input, NewMessage, ToolInput } from "./input.ts";
+import { contextBlock } from "./message.ts";
 import type { ToolResult, ToolResults } from "./turn.ts";
 
 /** So much of a frame is for what a result holds. */
@@ -66,7 +68,10 @@ function toolResult({ text, images, files, isError }: ToolInput, context: string
     } else content.push({ type: "text", text: instead() });
   };
   if (text !== "" || pictures.length + files.length === 0) {
-    add({ type: "text", text }, () => `[This result is too long to be shown here. It is in ${save(text, "txt")}]`);
+    add(
+      { type: "text", text: quoteWords(text) },
+      () => `[This result is too long to be shown here. It is in ${save(text, "txt")}]`,
+    );
   }
   for (const { bytes, extension, mimeType } of pictures) {
     add(
@@ -78,6 +83,6 @@ function toolResult({ text, images, files, isError }: ToolInput, context: string
     const shown = { type: "text" as const, text: `[The file ${name} is in ${save(bytes, extension)}]` };
     add(shown, () => shown.text);
   }
-  if (context !== null) content.push({ type: "text", text: `<context>\n${context}\n</context>` });
+  if (context !== null) content.push({ type: "text", text: contextBlock(quoteWords(context)) });
   return { content, isError };
 }

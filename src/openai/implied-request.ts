@@ -3,6 +3,7 @@
  * messages, or its user message is empty.
  */
 import { pastCalls, saidText } from "./past-message.ts";
+import { quoteTags } from "./quoting.ts";
 import type { ChatMessage } from "./request.ts";
 
 export type ImpliedRequest =
@@ -40,7 +41,7 @@ export function impliedText(request: ImpliedRequest, showsBegun: boolean): strin
     case "continue":
       return `${
         showsBegun && request.begun !== ""
-          ? `Your answer has been begun already. So far it reads:\n\n<begun>\n${request.begun}\n</begun>\n\n`
+          ? `Your answer has been begun already. So far it reads:\n\n<begun>\n${quoteTags(request.begun)}\n</begun>\n\n`
           : "Your last message is not finished. "
       }Continue it from exactly where it stops, in mid-sentence or mid-line if need be: what you write now is joined \
 to it with nothing in between. Write only the continuation. Do not repeat any of it, and do not comment on it.`;

@@ -9,6 +9,7 @@ import { imagesIn, isText, otherTypesIn, refuseOtherParts } from "./images.ts";
 import { impliedRequest, impliedText, splitBegunAnswer } from "./implied-request.ts";
 import { pastCalls, resultNames, saidText } from "./past-message.ts";
 import { type Picture, readPictures, tryPicture } from "./pictures.ts";
+import { labelledResult, labelName, quoteFile, quoteTags, quoteWords } from "./quoting.ts";
 import { type ChatMessage, type ChatRequest, messageText, speakerOf, systemText, withSpeaker } from "./request.ts";
 import { withToolImages } from "./tool-images.ts";
 
@@ -120,8 +121,10 @@ function readTurns(messages: readonly ChatMessage[]): Pick<Stateless, "turns" | 
 /** claude has none of the client's tools, so calls and results are told in words. */
 const assistantBlocks = (message: ChatMessage): readonly Block[] =>
   [
-    withSpeaker(speakerOf(message), saidText(message)),
-    ...pastCalls(message).map(({ name, arguments: given }) => `[called ${name} with ${given || "{}"}]`),
+    quoteWords(withSpeaker(speakerOf(message), saidText(message))),
+    ...pastCalls(message).map(
+      ({ name, arguments: given }) => `[called ${labelName(name)} with ${quoteWords(given) || "{}"}]`,
+    ),
   ].map((text) => ({ type: "text", text }));
 
 /** Nothing in a result is refused, since the tool has run: what cannot be shown is named. */
@@ -134,7 +137,7 @@ function resultBlocks(message: ChatMessage, index: number, name: string): readon
     ...otherTypesIn(message),
   ].map((what) => `\n[Here was something that cannot be shown: ${what}]`);
   return [
-    { type: "text", text: `[result of ${name}]\n${messageText(message)}${missing.join("")}` },
+    { type: "text", text: `${labelledResult("result of %", name, messageText(message))}${missing.join("")}` },
     ...images.filter((image) => typeof image !== "string").map(imageBlock),
     ...files.filter((file) => typeof file !== "string").map(fileBlock),
   ];
@@ -142,7 +145,7 @@ function resultBlocks(message: ChatMessage, index: number, name: string): readon
 
 function userBlocks(message: ChatMessage, index: number): readonly Block[] {
   const speaker = speakerOf(message);
-  const said = (text: string): Block => ({ type: "text", text: withSpeaker(speaker, text) });
+  const said = (text: string): Block => ({ type: "text", text: quoteWords(withSpeaker(speaker, text)) });
   if (!Array.isArray(message.content)) return [said(message.content ?? "")];
   refuseOtherParts(message, index);
   const images = readPictures(imagesIn(message, index)).map(imageBlock);
@@ -163,7 +166,8 @@ const imageBlock = ({ bytes, mimeType }: Picture): Block => ({
 
 function fileBlock(file: DecodedFile): Block {
   const { bytes, kind, name } = file;
-  if (kind === "text") return { type: "text", text: `<file name="${name}">\n${fileText(file)}\n</file>` };
+  if (kind === "text")
+    return { type: "text", text: `<file name="${name}">\n${quoteTags(quoteFile(fileText(file)))}\n</file>` };
   const data = Buffer.from(bytes).toString("base64");
   return { type: "document", title: name, source: { type: "base64", media_type: "application/pdf", data } };
 }
