@@ -466,7 +466,13 @@ export class Conversation {
   /** Gives an answer once more, from claude's record. False when it cannot be read there. */
   async #replay(turn: string, reply: Reply): Promise<boolean> {
     const transcript = await this.#record.transcript();
-    const found = transcript && (await readTurn(transcript, turn, 0).catch(() => null));
+    const found =
+      transcript &&
+      (await readTurn(transcript, turn, 0).catch((error) => {
+        // Then Claude answers once more.
+        log.warning("transcript not readable: {error}", { session: this.identity.key, error });
+        return null;
+      }));
     if (!found) return false;
     log.info("answer given once more", { session: this.identity.key, turn });
     this.#record.deliver(turn);
