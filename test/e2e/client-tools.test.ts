@@ -208,6 +208,28 @@ describe("what claude is offered", () => {
   });
 });
 
+describe("a call", () => {
+  const nested = (depth: number): Record<string, unknown> => (depth === 0 ? {} : { a: nested(depth - 1) });
+
+  test("whose arguments are nested too deep is refused to claude, and the turn goes on", async () => {
+    script(/abyss/, () => [use("a", nested(150))]);
+    const { send } = chat("abyss");
+    const { content, finish } = await send([tool("a")], user("abyss"));
+    expect([content, finish]).toEqual([
+      "given ✗This call is nested more than 100 levels deep. Send it flatter.",
+      "stop",
+    ]);
+  });
+
+  test("whose tool has a schema as deep as is let in reaches the client", async () => {
+    script(/shaft/, () => [use("a")]);
+    const { send } = chat("shaft");
+    const asked = await send([tool("a", { anyOf: [nested(92)] })], user("shaft"));
+    expect(callsOf(asked).map(({ name }) => name)).toEqual(["a"]);
+    await send([tool("a")], result(asked, "a", "done"));
+  });
+});
+
 describe("a result", () => {
   const tools = [tool("a"), tool("b")];
 
