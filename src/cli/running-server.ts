@@ -106,7 +106,8 @@ export function runningServer(home: string | undefined): RunningServer {
     let response: Response;
     try {
       const headers = { authorization, "content-type": "application/json" };
-      response = await fetch(`${address}${path}`, { ...init, headers });
+      // Bun would send it, with the key, through the proxy that HTTP_PROXY names.
+      response = await fetch(`${address}${path}`, { ...init, headers, proxy: false });
     } catch (error) {
       throw new Failure(`The server in ${paths.home} does not answer: ${(error as Error).message}`);
     }

@@ -176,7 +176,7 @@ async function prove(openclaw: OpenClawProgram, agent: string): Promise<void> {
 
 async function isUp(port: number): Promise<boolean> {
   try {
-    const response = await fetch(`http://127.0.0.1:${port}/health`);
+    const response = await fetch(`http://127.0.0.1:${port}/health`, { proxy: false });
     return health.safeParse(await response.json()).success;
   } catch {
     // Nobody listens, or something that is not synthesis.

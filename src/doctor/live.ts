@@ -60,6 +60,7 @@ export async function liveTurn(
     step("server started");
     const response = await fetch(`${origin}/v1/chat/completions`, {
       method: "POST",
+      proxy: false,
       headers: {
         "content-type": "application/json",
         authorization: `Bearer ${key}`,
@@ -111,7 +112,10 @@ const sessionList = z.looseObject({ data: z.tuple([z.looseObject({ pid: z.number
 
 /** What the one claude of this server takes, in bytes; null when the system does not tell. */
 async function claudeMemory(origin: string, controlKey: string): Promise<number | null> {
-  const response = await fetch(`${origin}/v1/sessions`, { headers: { authorization: `Bearer ${controlKey}` } });
+  const response = await fetch(`${origin}/v1/sessions`, {
+    headers: { authorization: `Bearer ${controlKey}` },
+    proxy: false,
+  });
   const { pid } = sessionList.parse(await response.json()).data[0];
   return (await measureTrees([pid])).get(pid) ?? null;
 }
