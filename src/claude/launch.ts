@@ -3,17 +3,20 @@
  * workspace could turn against us (hooks off, hooks elsewhere, our variables replaced) is said again in
  * `--settings`, which wins over the workspace's own.
  */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
+import { absoluteEntries } from "../config/paths.ts";
 import type { Config, Effort } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import type { Catalogue } from "../openai/tools.ts";
-import { PLUGIN_NAME, TOOL_PREFIX } from "../plugin/manifest.ts";
+import { PLUGIN_NAME, TOOL_PREFIX, writePlugin } from "../plugin/manifest.ts";
 import type { ReplyMode } from "../wire/frames.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
+import { MARK_VARIABLE, makeMarkedFolder } from "./process-mark.ts";
 import { findClaude } from "./program.ts";
-import { readSmallFile } from "./regular-file.ts";
+import { proxyExceptions } from "./proxy.ts";
+import { smallFileText } from "./regular-file.ts";
 
 /** What one claude is started for. */
 export interface LaunchSpec {
@@ -51,10 +54,12 @@ export interface LaunchPlace {
   readonly port: number;
   readonly bridgeToken: string;
   readonly hookToken: string;
-  /** This process's own folder, made here with mode 0700. */
+  /** This process's own folder, made here with mode 0700; its name, a uuid, is the process's mark. */
   readonly folder: string;
-  /** The plugin's folder. */
-  readonly plugin: string;
+  /** How this program is started again, for the plugin: its executable and first arguments. */
+  readonly program: readonly string[];
+  /** Rules that keep Claude's tools from the server's own files. */
+  readonly deny: readonly string[];
   readonly managed: ManagedSettings;
 }
 
@@ -211,28 +216,34 @@ export function prepareLaunch(
   parentEnv: Record<string, string | undefined>,
 ): Launch {
   const claude = claudeProgram(config, parentEnv);
+  // No token among these: every command that Claude runs inherits them.
   const ours = {
-    SYNTHESIS_BRIDGE_URL: `ws://127.0.0.1:${place.port}/bridge`,
-    SYNTHESIS_BRIDGE_TOKEN: place.bridgeToken,
-    SYNTHESIS_HOOK_TOKEN: place.hookToken,
+    [MARK_VARIABLE]: basename(place.folder),
     SYNTHESIS_OPENCLAW_SESSION: spec.sessionKey,
-    SYNTHESIS_CLAUDE_SESSION: spec.claudeSession,
     ...QUIET,
     ...waitingFor(config),
+    ...proxyExceptions(spec.choice.workspace, parentEnv),
   };
-  mkdirSync(place.folder, { recursive: true, mode: 0o700 });
-  const file = (name: string, content: string) => {
-    const path = join(place.folder, name);
+  const write = (act: () => void) => {
     try {
-      writeFileSync(path, content, { mode: 0o600 });
+      act();
     } catch (error) {
       // A full disk: no claude will come to use the others, and to remove them.
       rmSync(place.folder, { recursive: true, force: true });
       throw error;
     }
+  };
+  const file = (name: string, content: string) => {
+    const path = join(place.folder, name);
+    write(() => writeFileSync(path, content, { mode: 0o600 }));
     return path;
   };
-  // In a file and not in an argument: every user of the machine can read arguments, and these hold the tokens.
+  const plugin = join(place.folder, "plugin");
+  write(() => {
+    makeMarkedFolder(place.folder);
+    writePlugin(plugin, { ...place, claudeSession: spec.claudeSession }, place.program);
+  });
+  // In a file and not in an argument: every user of the machine can read arguments.
   const settings = file(
     "settings.json",
     JSON.stringify({
@@ -242,7 +253,8 @@ export function prepareLaunch(
       disabledMcpjsonServers: projectMcpServers(spec.choice.workspace),
       allowedHttpHookUrls: [`http://127.0.0.1:${place.port}/*`],
       env: ours,
-      permissions: { allow: spec.rules },
+      permissions: { allow: spec.rules, deny: place.deny },
+      enabledPlugins: { [`${PLUGIN_NAME}@inline`]: true },
       spinnerTipsEnabled: false,
     }),
   );
@@ -255,7 +267,7 @@ export function prepareLaunch(
     argv: [
       claude,
       "--plugin-dir",
-      place.plugin,
+      plugin,
       place.managed.channelAllowed ? "--channels" : "--dangerously-load-development-channels",
       channel,
       spec.resume ? "--resume" : "--session-id",
@@ -329,9 +341,10 @@ export function startFailure(error: NodeJS.ErrnoException): ApiError {
 function projectMcpServers(folder: string): string[] {
   const file = join(folder, ".mcp.json");
   const above = dirname(folder) === folder ? [] : projectMcpServers(dirname(folder));
-  if (!existsSync(file)) return above;
+  const content = smallFileText(file);
+  if (content === null) return above;
   try {
-    return [...above, ...Object.keys(mcpFile.parse(JSON.parse(readSmallFile(file, { followsLink: true }))).mcpServers)];
+    return [...above, ...Object.keys(mcpFile.parse(JSON.parse(content)).mcpServers)];
   } catch {
     // claude can make nothing of it either.
     return above;
@@ -351,7 +364,7 @@ export function inherited(parentEnv: Record<string, string | undefined>): Record
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(parentEnv)) {
     if (value === undefined || name.startsWith("SYNTHESIS_") || OF_A_PARENT_CLAUDE.includes(name)) continue;
-    env[name] = value;
+    env[name] = name === "PATH" ? absoluteEntries(value) : value;
   }
   return env;
 }

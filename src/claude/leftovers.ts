@@ -1,19 +1,20 @@
 /**
  * Programs that a claude started and that outlived it, and claudes that outlived their server. A claude
  * that is killed cannot end its shell commands, which run in groups of their own; but all of them carry
- * its token in their environment.
+ * its mark in their environment.
  */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
+import { absoluteEntries } from "../config/paths.ts";
+import { markedFolders, markOf, removeMarkedFolder } from "./process-mark.ts";
 
 /** One may start another while it is looked for; who does so more often than this is left to the next look. */
 const LOOKS = 5;
 
-/** Ends every process of ours whose environment has `marker` in it, except this one. */
-export function endLeftovers(marker: string): void {
-  for (let look = 0, found = findLeftovers(marker); look < LOOKS && found.length > 0; look += 1) {
+/** Ends every process of ours whose environment has `entry` (`NAME=value`), except this one. */
+export function endLeftovers(entry: string): void {
+  for (let look = 0, found = findLeftovers(entry); look < LOOKS && found.length > 0; look += 1) {
     for (const pid of found) kill(pid);
-    found = findLeftovers(marker);
+    found = findLeftovers(entry);
   }
 }
 
@@ -32,9 +33,9 @@ function kill(pid: number): void {
  * terminal is gone, for at most `patienceMs`.
  */
 export async function remainsEnd(runFolder: string, patienceMs: number): Promise<void> {
-  const tokens = remains(runFolder).flatMap(({ token }) => token ?? []);
+  const marks = markedFolders(runFolder).map(markOf);
   const deadline = performance.now() + patienceMs;
-  while (performance.now() < deadline && tokens.some((token) => findLeftovers(token).length > 0)) await Bun.sleep(100);
+  while (performance.now() < deadline && marks.some((mark) => findLeftovers(mark).length > 0)) await Bun.sleep(100);
 }
 
 /**
@@ -42,38 +43,26 @@ export async function remainsEnd(runFolder: string, patienceMs: number): Promise
  * the state folder's lock.
  */
 export function clearRemains(runFolder: string): void {
-  for (const { folder, token } of remains(runFolder)) {
-    if (token !== null) endLeftovers(token);
-    rmSync(folder, { recursive: true, force: true });
+  for (const folder of markedFolders(runFolder)) {
+    endLeftovers(markOf(folder));
+    removeMarkedFolder(folder);
   }
 }
 
-function remains(runFolder: string): { folder: string; token: string | null }[] {
-  if (!existsSync(runFolder)) return [];
-  return readdirSync(runFolder).map((name) => {
-    const folder = join(runFolder, name);
-    return { folder, token: tokenIn(join(folder, "settings.json")) };
-  });
-}
-
-function tokenIn(settings: string): string | null {
-  if (!existsSync(settings)) return null;
-  return /"SYNTHESIS_BRIDGE_TOKEN":"([\w-]{20,})"/.exec(readFileSync(settings, "utf8"))?.[1] ?? null;
-}
-
-/** The process ids of all that run with `marker` in their environment, except this one. */
-export function findLeftovers(marker: string): number[] {
-  const pids = process.platform === "linux" ? fromProc(marker) : fromPs(marker);
+/** The ids of all processes that have exactly `entry` (`NAME=value`) in their environment, except this one. */
+export function findLeftovers(entry: string): number[] {
+  const pids = process.platform === "linux" ? fromProc(entry) : fromPs(entry);
   return pids.filter((pid) => pid !== process.pid);
 }
 
-function fromProc(marker: string): number[] {
+function fromProc(entry: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((pid) => {
       try {
-        return readFileSync(`/proc/${pid}/environ`, "utf8").includes(marker);
+        // Each entry ends with a NUL; without both ends another variable's value could look like it.
+        return `\0${readFileSync(`/proc/${pid}/environ`, "latin1")}`.includes(`\0${entry}\0`);
       } catch {
         // Another user's, or gone in the meantime.
         return false;
@@ -81,12 +70,16 @@ function fromProc(marker: string): number[] {
     });
 }
 
-/** Elsewhere `ps` shows the environment of one's own processes. */
-function fromPs(marker: string): number[] {
-  const table = Bun.spawnSync(["ps", "-A", "-E", "-ww", "-o", "pid=,command="]).stdout.toString();
+/**
+ * Elsewhere `ps` shows the environment of one's own processes behind the command, with spaces between: there the
+ * arguments of a command could look like the entry, too.
+ */
+function fromPs(entry: string): number[] {
+  const env = { PATH: absoluteEntries(process.env.PATH) };
+  const table = Bun.spawnSync(["ps", "-A", "-E", "-ww", "-o", "pid=,command="], { env }).stdout.toString();
   return table
     .split("\n")
-    .filter((line) => line.includes(marker))
+    .filter((line) => `${line} `.includes(` ${entry} `))
     .flatMap((line) => /^\s*(\d+)\s/.exec(line)?.[1] ?? [])
     .map(Number);
 }

@@ -1,5 +1,6 @@
 /** How much memory processes take, with all that they have started. */
 import { readFile } from "node:fs/promises";
+import { absoluteEntries } from "../config/paths.ts";
 
 interface Row {
   readonly pid: number;
@@ -27,6 +28,7 @@ async function processTable(): Promise<readonly Row[]> {
   let printed: string;
   try {
     printed = await Bun.spawn(["ps", "-A", "-o", "pid=,ppid=,rss="], {
+      env: { PATH: absoluteEntries(process.env.PATH) },
       stdin: "ignore",
       stderr: "ignore",
     }).stdout.text();

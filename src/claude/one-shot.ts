@@ -7,7 +7,7 @@
  * otherwise take a leading `/` for a command of its own, and read any file that is named behind an `@`.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import type { Config, Effort } from "../config/schema.ts";
 import type { Stateless, Turn } from "../openai/stateless.ts";
@@ -15,7 +15,7 @@ import { isApproved } from "./api-key.ts";
 import { claudeProgram, inherited, QUIET, retries, startFailure } from "./launch.ts";
 import { endGroup } from "./leftovers.ts";
 import { type PrintLine, readPrintLine } from "./print-lines.ts";
-import { newToken } from "./tokens.ts";
+import { MARK_VARIABLE, makeMarkedFolder } from "./process-mark.ts";
 
 const log = getLogger(["synthesis", "one-shot"]);
 
@@ -153,6 +153,7 @@ const spawnFailure = (error: unknown): unknown =>
 function prepare(question: OneShotQuestion, folder: string, config: Config, parentEnv: Env) {
   // It starts in a folder without anything, so that there is nothing of the user's to read.
   const cwd = join(folder, "empty");
+  makeMarkedFolder(folder);
   mkdirSync(cwd, { recursive: true, mode: 0o700 });
   const file = (name: string, content: string) => {
     const path = join(folder, name);
@@ -161,8 +162,7 @@ function prepare(question: OneShotQuestion, folder: string, config: Config, pare
   };
   const ours = {
     ...QUIET,
-    /** The mark by which it is found when this server was killed; it opens no door. */
-    SYNTHESIS_BRIDGE_TOKEN: newToken(),
+    [MARK_VARIABLE]: basename(folder),
     /** A fence behind the fence: read files named in messages. */
     CLAUDE_CODE_DISABLE_ATTACHMENTS: "1",
     /** Costs a fifth of the start, and leaves a file behind where it cannot be sent. */

@@ -5,6 +5,7 @@ import { MEGABYTE } from "../config/machine.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { ApiError, shuttingDown } from "../openai/errors.ts";
+import { denyRules } from "./deny-rules.ts";
 import type { LaunchSpec } from "./launch.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
 import { measureTrees } from "./memory.ts";
@@ -57,10 +58,13 @@ export interface PoolOptions {
   /** The port the server listens on. */
   readonly port: () => number;
   readonly managed: ManagedSettings;
+  /** How this program is started again, for the plugin: its executable and first arguments. */
+  readonly program: readonly string[];
   readonly env: Record<string, string | undefined>;
 }
 
-export function createPool({ config, paths, port, managed, env }: PoolOptions): Pool {
+export function createPool({ config, paths, port, managed, program, env }: PoolOptions): Pool {
+  const deny = denyRules(paths);
   const processes = new Set<ClaudeProcess>();
   /** By the digests of their tokens. */
   const byBridge = new Map<string, ClaudeProcess>();
@@ -150,7 +154,8 @@ export function createPool({ config, paths, port, managed, env }: PoolOptions): 
       const place = {
         port: port(),
         folder: join(paths.run, crypto.randomUUID()),
-        plugin: paths.plugin,
+        program,
+        deny,
         managed,
         sessionFolder,
       };

@@ -15,6 +15,7 @@ import { type LaunchSpec, prepareLaunch, setsRetries, startFailure } from "./lau
 import { endGroup, endLeftovers } from "./leftovers.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
 import { OfferedTools } from "./offered-tools.ts";
+import { markOf } from "./process-mark.ts";
 import { restrictingFiles } from "./restrictions.ts";
 import { COLUMNS, ROWS } from "./screen.ts";
 import type { SessionFolder, SessionStatus } from "./session-file.ts";
@@ -78,7 +79,8 @@ export interface ProcessPlace {
   readonly port: number;
   /** This process's own folder; it is removed with the process. */
   readonly folder: string;
-  readonly plugin: string;
+  readonly program: readonly string[];
+  readonly deny: readonly string[];
   readonly managed: ManagedSettings;
   readonly sessionFolder: SessionFolder;
 }
@@ -487,7 +489,7 @@ export class ClaudeProcess implements ConnectionOwner {
     this.#endReconnection(false);
     try {
       endGroup(this.pid);
-      endLeftovers(this.bridgeToken);
+      endLeftovers(markOf(this.#place.folder));
       rmSync(this.#place.folder, { recursive: true, force: true });
     } catch (error) {
       // The conversation goes on without; the next start of the server clears what is left.

@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { absoluteEntries } from "../config/paths.ts";
 import { endGroup } from "./leftovers.ts";
 
 /** The version the tests run, and what is likely to work as well. */
@@ -22,7 +23,7 @@ type Env = Record<string, string | undefined>;
  */
 export function findClaude(bin: string, env: Env): string | null {
   if (bin.includes("/")) return isExecutable(resolve(bin)) ? resolve(bin) : null;
-  const found = Bun.which(bin, { PATH: env.PATH ?? "" });
+  const found = Bun.which(bin, { PATH: absoluteEntries(env.PATH) });
   // The binary has no modules; it would look beside the root folder.
   if (found || Bun.isStandaloneExecutable) return found;
   const own = join(import.meta.dir, "../../node_modules/.bin", bin);

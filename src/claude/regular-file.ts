@@ -44,3 +44,13 @@ export function readSmallFile(path: string, options: OpenOptions = {}): string {
     closeSync(file);
   }
 }
+
+/** The text of a small file of the user's, or null when there is none that can be read. It may be behind a link. */
+export function smallFileText(path: string): string | null {
+  try {
+    return readSmallFile(path, { followsLink: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    return null;
+  }
+}

@@ -2,11 +2,12 @@
  * Whether other Stop hooks than ours may keep claude going at the end of a turn. Claude runs all of them at the same
  * time, so when ours is called the others have not decided yet.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parse } from "jsonc-parser";
 import { z } from "zod";
 import { MANAGED_SETTINGS_FOLDER } from "./managed-settings.ts";
+import { smallFileText } from "./regular-file.ts";
 import { configFolder } from "./transcript.ts";
 
 const settings = z.looseObject({
@@ -53,13 +54,8 @@ function managedFiles(folder: string): string[] {
 }
 
 function readSettings(file: string): z.infer<typeof settings> | null {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch {
-    // Not there, or not readable; claude cannot read it either.
-    return null;
-  }
+  const text = smallFileText(file);
+  if (text === null) return null;
   const read = settings.safeParse(parse(text));
   return read.success ? read.data : null;
 }

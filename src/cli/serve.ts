@@ -21,7 +21,7 @@ import { likelyLaunches } from "../conversation/record.ts";
 import { workspaceChecks } from "../doctor/checks.ts";
 import { claudeChecks } from "../doctor/claude.ts";
 import { listen } from "../http/listen.ts";
-import { PLUGIN_NAME, pluginFiles, writePlugin } from "../plugin/manifest.ts";
+import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import { openStore } from "../store/database.ts";
 import { storeFault } from "../store/faults.ts";
 import { isRunning, type Lock, takeLock } from "../store/lock.ts";
@@ -44,7 +44,7 @@ export function serveCommand(): Command {
     // Read before anything that takes time, since the package runner may end at any moment.
     const runner = packageRunner(process.pid, process.env);
     const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
-    prepareStateFolder(paths, pluginFiles(paths.plugin));
+    prepareStateFolder(paths);
     const managed = readManagedSettings(PLUGIN_NAME);
     const load = () => loadConfig(paths, process.env, flags);
     const loaded = load();
@@ -76,6 +76,7 @@ export function serveCommand(): Command {
       paths,
       port: () => server.port,
       managed,
+      program: thisProgram(),
       env: process.env,
     });
     const sessions = sessionsIn(store);
@@ -107,7 +108,6 @@ export function serveCommand(): Command {
     };
     const server = openPort(config, () => listen(deps));
     lock.announce(server.port);
-    writePlugin(paths.plugin, server.port, thisProgram());
 
     pool.expect(likelyLaunches(sessions, config));
     const endPruning = startPruning({

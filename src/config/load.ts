@@ -27,6 +27,7 @@ const names = Object.keys(settings) as Setting[];
  */
 const otherVariables = new Set([
   "SYNTHESIS_HOME",
+  "SYNTHESIS_PROCESS_MARK",
   "SYNTHESIS_BRIDGE_URL",
   "SYNTHESIS_BRIDGE_TOKEN",
   "SYNTHESIS_HOOK_TOKEN",

@@ -1,6 +1,6 @@
 /** Where synthesis keeps its state: one folder, readable by its owner only. */
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { delimiter, isAbsolute, join, resolve } from "node:path";
 
 export interface Paths {
   /** `SYNTHESIS_HOME`, by default `~/.synthesis`. */
@@ -10,9 +10,7 @@ export interface Paths {
   readonly chatKey: string;
   /** The key to the sessions; it stays in this folder. */
   readonly controlKey: string;
-  /** The Claude Code plugin that the server writes for its own claude processes. */
-  readonly plugin: string;
-  /** One folder per running claude: its settings (with its tokens), system prompt and debug log. */
+  /** One folder per running claude: its settings, its plugin (with its tokens), system prompt and debug log. */
   readonly run: string;
   /** Which conversation is which claude session, and every turn. */
   readonly database: string;
@@ -32,6 +30,16 @@ export interface Paths {
 /** A path that begins with `~` as a shell would understand it. */
 export const expandHome = (path: string): string => path.replace(/^~(?=\/|$)/, () => homedir());
 
+/**
+ * A PATH without its relative entries: these name other programs in each folder, and an empty one is the current folder.
+ * @param path as in the environment
+ */
+export const absoluteEntries = (path: string | undefined): string =>
+  (path ?? "")
+    .split(delimiter)
+    .filter((entry) => isAbsolute(entry))
+    .join(delimiter);
+
 /** The paths below `home`, or below `SYNTHESIS_HOME` or its default when it is not given. */
 export function pathsFor(home: string | undefined): Paths {
   const root = resolve(home ? expandHome(home) : join(homedir(), ".synthesis"));
@@ -40,7 +48,6 @@ export function pathsFor(home: string | undefined): Paths {
     configFile: join(root, "config.json"),
     chatKey: join(root, "chat.key"),
     controlKey: join(root, "control.key"),
-    plugin: join(root, "plugin"),
     run: join(root, "run"),
     database: join(root, "synthesis.db"),
     nowhere: join(root, "nowhere"),

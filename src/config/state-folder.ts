@@ -4,27 +4,25 @@ import { ConfigError } from "./load.ts";
 import { type Obstacle, obstacleTo, type Use } from "./obstacle.ts";
 import type { Paths } from "./paths.ts";
 
-/** What is in the way of a server's start in this folder. Changes nothing. @param pluginFiles those of its plugin */
-export function stateObstacles(paths: Paths, pluginFiles: readonly string[]): Obstacle[] {
+/** What is in the way of a server's start in this folder. Changes nothing. */
+export function stateObstacles(paths: Paths): Obstacle[] {
   const folder = obstacleTo(paths.home, "folder");
   if (folder) return [folder];
-  const { configFile, chatKey, controlKey, database, lock, run, plugin, nowhere, pictures } = paths;
+  const { configFile, chatKey, controlKey, database, lock, run, nowhere, pictures } = paths;
   const uses: [Use, string[]][] = [
     ["readable", [configFile]],
     ["file", [chatKey, controlKey, database, lock, `${lock}.json`]],
-    ["folder", [run, plugin, nowhere, pictures]],
+    ["folder", [run, nowhere, pictures]],
   ];
-  const found = uses.flatMap(([use, some]) => some.flatMap((path) => obstacleTo(path, use) ?? []));
-  // What is in the way of the plugin is in the way of its files.
-  return found.length > 0 ? found : pluginFiles.flatMap((path) => obstacleTo(path, "file") ?? []);
+  return uses.flatMap(([use, some]) => some.flatMap((path) => obstacleTo(path, use) ?? []));
 }
 
 /**
  * Makes the folder if it is not there, and takes it from others who could read it.
  * @throws ConfigError when it, or something in it, cannot be used
  */
-export function prepareStateFolder(paths: Paths, pluginFiles: readonly string[]): void {
-  const [first] = stateObstacles(paths, pluginFiles);
+export function prepareStateFolder(paths: Paths): void {
+  const [first] = stateObstacles(paths);
   if (first) throw new ConfigError(`${first.what} ${first.advice}`);
   mkdirSync(paths.home, { recursive: true, mode: 0o700 });
   closeToOthers(paths.home);

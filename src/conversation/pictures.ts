@@ -1,6 +1,7 @@
 /** The images of a conversation, and what else is given to claude as files to read, under names of our own. */
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { statSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { makeMarkedFolder, markedFolders, removeMarkedFolder } from "../claude/process-mark.ts";
 
 export interface Pictures {
   /** Writes one file (0600). @returns its path */
@@ -16,13 +17,15 @@ export function picturesIn(folder: string): Pictures {
   return {
     saveFile: (claudeSession, content, extension) => {
       const own = join(folder, claudeSession);
-      mkdirSync(own, { recursive: true, mode: 0o700 });
+      makeMarkedFolder(own);
       const path = join(own, `${crypto.randomUUID()}.${extension}`);
       writeFileSync(path, content, { mode: 0o600, flag: "wx" });
       return path;
     },
-    remove: (claudeSession) => rmSync(join(folder, claudeSession), { recursive: true, force: true }),
+    remove: (claudeSession) => removeMarkedFolder(join(folder, claudeSession)),
     unusedSince: (before) =>
-      existsSync(folder) ? readdirSync(folder).filter((name) => statSync(join(folder, name)).mtimeMs < before) : [],
+      markedFolders(folder)
+        .filter((own) => statSync(own).mtimeMs < before)
+        .map((own) => basename(own)),
   };
 }

@@ -10,7 +10,6 @@ import { obstacleTo, pathObstacle } from "../config/obstacle.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { stateObstacles } from "../config/state-folder.ts";
-import { pluginFiles } from "../plugin/manifest.ts";
 import { conditionOf, setAsideBeside } from "../store/condition.ts";
 import { type StoreFault, storeFault } from "../store/faults.ts";
 import { holderOf } from "../store/lock.ts";
@@ -110,7 +109,7 @@ export function workspaceChecks(config: Config): Check[] {
 function stateChecks(paths: Paths): Check[] {
   const name = "state folder";
   const { home, chatKey, controlKey, database } = paths;
-  const obstacles = stateObstacles(paths, pluginFiles(paths.plugin));
+  const obstacles = stateObstacles(paths);
   if (obstacles.length > 0) return obstacles.map(({ what, advice }) => failed(name, what, advice));
   if (!existsSync(home)) return [ok(name, `${home} (made at the first start)`)];
   const open = [home, chatKey, controlKey, database].filter((path) => existsSync(path) && statSync(path).mode & 0o077);
@@ -167,7 +166,10 @@ const health = z.object({ ok: z.literal(true), version: z.string(), processes: z
 /** Whether what listens there answers as this program does. */
 async function isSynthesis(port: number): Promise<boolean> {
   try {
-    const response = await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(HEALTH_MS) });
+    const response = await fetch(`http://127.0.0.1:${port}/health`, {
+      signal: AbortSignal.timeout(HEALTH_MS),
+      proxy: false,
+    });
     return health.loose().safeParse(await response.json()).success;
   } catch {
     // It speaks something else, or does not answer.

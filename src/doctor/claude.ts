@@ -13,6 +13,7 @@ import {
   findClaude,
   TESTED_VERSION,
 } from "../claude/program.ts";
+import { absoluteEntries } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import { type Check, failed, ok, warning } from "./check.ts";
@@ -67,7 +68,7 @@ function absent(bin: string): Check {
 
 /** What a person types to start this claude. */
 const callOf = (path: string, env: Env): string =>
-  Bun.which("claude", { PATH: env.PATH ?? "" }) === path ? "claude" : path;
+  Bun.which("claude", { PATH: absoluteEntries(env.PATH) }) === path ? "claude" : path;
 
 function loginCheck(auth: AuthStatus | null, keyRefused: boolean, call: string): Check {
   const name = "login";

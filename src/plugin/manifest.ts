@@ -15,41 +15,57 @@ export const TOOL_PREFIX = `mcp__plugin_${PLUGIN_NAME}_${SERVER_NAME}__`;
 /** A permission is waited for as long as this, in s; the server answers before. */
 const PERMISSION_HOOK_S = 24 * 60 * 60;
 
-/** What the channel reads. Claude Code can be set to pass on only the variables that the manifest names. */
-const CHANNEL_ENV = Object.fromEntries(
-  ["BRIDGE_URL", "BRIDGE_TOKEN", "OPENCLAW_SESSION", "CLAUDE_SESSION"].map((name) => [
-    `SYNTHESIS_${name}`,
-    `\${SYNTHESIS_${name}}`,
-  ]),
-);
+/**
+ * Variables by which a workspace's settings could have Bun run code of theirs inside our plugin. An empty value does
+ * not switch all of them off, so they are removed.
+ */
+const BUN_VARIABLES = ["BUN_OPTIONS", "BUN_INSPECT", "BUN_INSPECT_PRELOAD", "BUN_BE_BUN"];
 
-/** Where `writePlugin` writes, below its folder. */
-const PLACES = { manifest: [".claude-plugin", "plugin.json"], hooks: ["hooks", "hooks.json"] } as const;
-
-export const pluginFiles = (folder: string): string[] => Object.values(PLACES).map((place) => join(folder, ...place));
+/** What connects one Claude Code process to its server. */
+export interface PluginLink {
+  /** The server's port. */
+  readonly port: number;
+  /** Opens `/bridge` for this process's plugin. */
+  readonly bridgeToken: string;
+  /** Opens `/hooks` for this process's hooks. */
+  readonly hookToken: string;
+  /** Claude Code's session id. */
+  readonly claudeSession: string;
+}
 
 /**
- * Writes the plugin for `--plugin-dir`.
- * @param folder made if it is not there, with mode 0700
- * @param port the server's, to which the hooks post
+ * Writes the plugin of one process for `--plugin-dir`. The tokens stand in its files and not in the environment, which
+ * every program that Claude starts would inherit.
+ * @param folder made with mode 0700; nobody else may write in the one that holds it
  * @param program how this program is started again: its executable and first arguments
  */
-export function writePlugin(folder: string, port: number, program: readonly string[]): void {
-  const [command, ...args] = program;
-  writeJson(join(folder, ...PLACES.manifest), {
+export function writePlugin(folder: string, link: PluginLink, program: readonly string[]): void {
+  writeJson(join(folder, ".claude-plugin/plugin.json"), {
     name: PLUGIN_NAME,
     version,
     description: "Connects this claude to the synthesis server that started it.",
-    mcpServers: { [SERVER_NAME]: { command, args: [...args, "channel"], env: CHANNEL_ENV } },
+    mcpServers: {
+      [SERVER_NAME]: {
+        command: "/usr/bin/env",
+        args: [...BUN_VARIABLES.flatMap((name) => ["-u", name]), ...program, "channel"],
+        env: {
+          SYNTHESIS_BRIDGE_URL: `ws://127.0.0.1:${link.port}/bridge`,
+          SYNTHESIS_BRIDGE_TOKEN: link.bridgeToken,
+          SYNTHESIS_CLAUDE_SESSION: link.claudeSession,
+          // Named here because Claude Code can be set to pass on only the variables that the manifest names. Not its
+          // value: Claude Code would expand a `${…}` in it, and clients choose it.
+          SYNTHESIS_OPENCLAW_SESSION: `\${SYNTHESIS_OPENCLAW_SESSION}`,
+        },
+      },
+    },
     channels: [{ server: SERVER_NAME }],
   });
   const hook = {
     type: "http",
-    url: `http://127.0.0.1:${port}/hooks`,
-    headers: { Authorization: "Bearer $SYNTHESIS_HOOK_TOKEN" },
-    allowedEnvVars: ["SYNTHESIS_HOOK_TOKEN"],
+    url: `http://127.0.0.1:${link.port}/hooks`,
+    headers: { Authorization: `Bearer ${link.hookToken}` },
   };
-  writeJson(join(folder, ...PLACES.hooks), {
+  writeJson(join(folder, "hooks/hooks.json"), {
     hooks: Object.fromEntries(
       HOOK_NAMES.map((name) => [
         name,

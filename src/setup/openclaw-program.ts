@@ -3,6 +3,7 @@ import { accessSync, constants } from "node:fs";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { ConfigError } from "../config/load.ts";
+import { absoluteEntries } from "../config/paths.ts";
 
 /** The version the tests run. */
 export const TESTED_OPENCLAW = "2026.9.6";
@@ -27,7 +28,7 @@ export interface OpenClawProgram {
 export function findOpenClaw(asked: string | undefined, env: Env): OpenClawProgram | null {
   const path = asked?.includes("/")
     ? executable(resolve(asked))
-    : Bun.which(asked ?? "openclaw", { PATH: env.PATH ?? "" });
+    : Bun.which(asked ?? "openclaw", { PATH: absoluteEntries(env.PATH) });
   if (!path) return null;
   return {
     path,

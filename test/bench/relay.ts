@@ -103,18 +103,15 @@ function start(user: string): StandIn {
   byToken.set(token, standIn);
   const debugFile = join(folder, `${token}.log`);
   writeFileSync(debugFile, "");
-  Bun.spawn([claude, "--plugin-dir", join(folder, "plugin"), "--debug-file", debugFile, "--session-id", token], {
-    env: {
-      ...process.env,
-      SYNTHESIS_BRIDGE_URL: `ws://127.0.0.1:${server.port}/bridge`,
-      SYNTHESIS_BRIDGE_TOKEN: token,
-      SYNTHESIS_HOOK_TOKEN: token,
-    },
+  const plugin = join(folder, `plugin-${token}`);
+  const link = { port: server.port ?? 0, bridgeToken: token, hookToken: token, claudeSession: token };
+  writePlugin(plugin, link, ["true"]);
+  Bun.spawn([claude, "--plugin-dir", plugin, "--debug-file", debugFile, "--session-id", token], {
+    env: process.env,
     terminal: { cols: 120, rows: 40 },
   });
   return standIn;
 }
 
 mkdirSync(folder, { recursive: true });
-writePlugin(join(folder, "plugin"), server.port ?? 0, ["true"]);
 console.log(`listens on ${server.url.origin}/v1`);

@@ -54,7 +54,7 @@ export async function endAll(stage: Stage): Promise<void> {
   checkLog(stage);
   const code = await within(server.stop(), "the server ends");
   if (code !== 0) throw new Wrong(`the server ended with ${code}`);
-  const running = () => findLeftovers(claudes.home.base);
+  const running = () => findLeftovers(`HOME=${claudes.home.home}`);
   const ended = async () => {
     while (running().length > 0) await Bun.sleep(20);
   };

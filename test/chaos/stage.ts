@@ -77,7 +77,7 @@ export async function openStage(schedule: Schedule, who: Who): Promise<Stage> {
   const within = patience(claudes.patience);
   const start = () => within(startServer(env, program), "the server starts");
   const close = async () => {
-    for (const pid of findLeftovers(home.base)) process.kill(pid, "SIGKILL");
+    for (const pid of findLeftovers(`HOME=${home.home}`)) process.kill(pid, "SIGKILL");
     await desk.close();
     await claudes.stop();
   };

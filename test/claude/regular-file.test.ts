@@ -58,7 +58,11 @@ test("settings of a workspace that cannot be read may hold a restriction", () =>
 test("a debug log that is replaced by a FIFO stops nothing; one that grows is emptied", () => {
   writeFileSync(file, "");
   const states: ChannelState[] = [];
-  const log = watchDebugLog(file, (state) => states.push(state));
+  const log = watchDebugLog(
+    file,
+    (state) => states.push(state),
+    () => {},
+  );
   appendFileSync(file, "Channel notifications registered\n");
   log.check();
   expect(states).toEqual([{ registered: true }]);

@@ -14,7 +14,7 @@ test.each([
 ])("a folder that is %s", (_what, before, after) => {
   const folder = mkdtempSync(join(tmpdir(), "synthesis-state-"));
   chmodSync(folder, before);
-  prepareStateFolder(pathsFor(folder), []);
+  prepareStateFolder(pathsFor(folder));
   expect(statSync(folder).mode & 0o7777).toBe(after);
   rmSync(folder, { recursive: true });
 });

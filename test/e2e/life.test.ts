@@ -45,13 +45,22 @@ test("a process's folder holds its secrets for its owner only, and goes with it"
   const run = join(world.claude.base, "state/run");
   const [folder] = readdirSync(run);
   // `latest` is a link of claude's to the log.
-  const files = readdirSync(join(run, folder ?? "")).filter((file) => file !== "latest");
-  expect(files.sort()).toEqual(["debug.log", "settings.json", "system-prompt.md"]);
+  const files = [...new Bun.Glob("**").scanSync({ cwd: join(run, folder ?? ""), dot: true })].filter(
+    (file) => file !== "latest",
+  );
+  expect(files.sort()).toEqual([
+    ".synthesis",
+    "debug.log",
+    "plugin/.claude-plugin/plugin.json",
+    "plugin/hooks/hooks.json",
+    "settings.json",
+    "system-prompt.md",
+  ]);
   for (const file of files) expect(statSync(join(run, folder ?? "", file)).mode & 0o777).toBe(0o600);
   // No token among the arguments, which every user of the machine can read.
-  const settings = readFileSync(join(run, folder ?? "", "settings.json"), "utf8");
-  const token = JSON.parse(settings).env.SYNTHESIS_HOOK_TOKEN as string;
-  expect(token.length).toBeGreaterThan(40);
+  const hooks = readFileSync(join(run, folder ?? "", "plugin/hooks/hooks.json"), "utf8");
+  const [, token = ""] = /Bearer ([\w-]{40,})/.exec(hooks) ?? [];
+  expect(token).not.toBe("");
   for (const pid of descendants(world.server.pid)) {
     expect(named([pid], new RegExp(token))).toEqual([]);
   }

@@ -28,7 +28,10 @@ const debugFile = option("debug-file") ?? "";
 const session = option("session-id") ?? option("resume") ?? "";
 const hooks = JSON.parse(readFileSync(join(pluginFolder, "hooks/hooks.json"), "utf8"));
 const hookUrl: string = hooks.hooks.Stop[0].hooks[0].url;
-const { SYNTHESIS_BRIDGE_URL, SYNTHESIS_BRIDGE_TOKEN, SYNTHESIS_HOOK_TOKEN, SYNTHESIS_OPENCLAW_SESSION } = process.env;
+const hookHeaders: { Authorization: string } = hooks.hooks.Stop[0].hooks[0].headers;
+const manifest = JSON.parse(readFileSync(join(pluginFolder, ".claude-plugin/plugin.json"), "utf8"));
+const { SYNTHESIS_BRIDGE_URL, SYNTHESIS_BRIDGE_TOKEN } = manifest.mcpServers.chat.env;
+const { SYNTHESIS_OPENCLAW_SESSION } = process.env;
 const orders = process.env.STAND_IN_ORDERS;
 // As a shell command of claude's: in a group of its own, it is not ended with claude.
 if (orders) Bun.spawn(["sleep", "1000"], { detached: true, stdio: ["ignore", "ignore", "ignore"] }).unref();
@@ -57,12 +60,19 @@ let drawn: string[] = [];
 let stays: string | null = null;
 const taken: Buffer[] = [];
 // Lets a test speak to the bridge in this process's name.
-if (process.env.STAND_IN_ENV) appendFileSync(process.env.STAND_IN_ENV, `${JSON.stringify(process.env)}\n`);
+if (process.env.STAND_IN_ENV) {
+  const link = {
+    SYNTHESIS_BRIDGE_URL,
+    SYNTHESIS_BRIDGE_TOKEN,
+    SYNTHESIS_HOOK_TOKEN: hookHeaders.Authorization.replace("Bearer ", ""),
+  };
+  appendFileSync(process.env.STAND_IN_ENV, `${JSON.stringify({ ...process.env, ...link })}\n`);
+}
 
 const hook = async (body: object) => {
   const sent = fetch(hookUrl, {
     method: "POST",
-    headers: { "content-type": "application/json", authorization: `Bearer ${SYNTHESIS_HOOK_TOKEN}` },
+    headers: { "content-type": "application/json", ...hookHeaders },
     body: JSON.stringify({ session_id: session, transcript_path: transcript, ...body }),
   });
   // claude goes on when nobody takes its hooks.
