@@ -1,11 +1,14 @@
 /** `synthesis doctor`: says what is wrong and what to do, in plain words. */
 import { Command } from "commander";
 import { loadConfig } from "../config/load.ts";
-import { pathsFor } from "../config/paths.ts";
-import type { Check } from "../doctor/check.ts";
+import { type Paths, pathsFor } from "../config/paths.ts";
+import { type Check, ok, warning } from "../doctor/check.ts";
 import { examine } from "../doctor/checks.ts";
 import { liveTurn } from "../doctor/live.ts";
+import { holderOf } from "../store/lock.ts";
+import { Failure } from "./failure.ts";
 import { print, printJson } from "./print.ts";
+import { runningServer } from "./running-server.ts";
 import { addSettings } from "./settings.ts";
 import { thisProgram } from "./this-program.ts";
 
@@ -18,6 +21,7 @@ export function doctorCommand(): Command {
     async ({ home, live, json, ...flags }: { home?: string; live?: boolean; json?: boolean }) => {
       const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
       const checks = await examine(paths, process.env, flags);
+      checks.push(...(await runningConfigChecks(paths)));
       const broken = () => checks.some(({ result }) => result === "failed");
       if (live && !broken()) {
         const { workspace } = loadConfig(paths, process.env, flags);
@@ -29,6 +33,27 @@ export function doctorCommand(): Command {
       if (broken()) process.exitCode = 1;
     },
   );
+}
+
+/** A file that was changed while the server runs counts at its next start. Nothing when no server runs. */
+async function runningConfigChecks(paths: Paths): Promise<Check[]> {
+  const name = "running configuration";
+  if (!holderOf(paths.lock)?.port) return [];
+  try {
+    const { changed, problem } = await runningServer(paths.home).configDifference();
+    if (problem !== null) return [warning(name, `the server could not start again: ${problem}`, "Correct it.")];
+    if (changed.length === 0) return [ok(name, "as at the start")];
+    return [
+      warning(
+        name,
+        `${paths.configFile} has changed since the server started: ${changed.join(", ")}`,
+        "Restart synthesis to use it. If the change is not yours, undo it first: Claude may have made it.",
+      ),
+    ];
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return [warning(name, error.message, "Restart synthesis, and look again.")];
+  }
 }
 
 const MARKS = { ok: "✓", warning: "!", failed: "✗" } as const;

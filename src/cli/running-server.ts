@@ -68,7 +68,13 @@ const permissionList = z.object({
   ),
 });
 
+const configDifference = z.object({ changed: z.array(z.string()), problem: z.string().nullable() });
+
 export interface RunningServer {
+  /** What would be different if the server started now, with what its file says by now. */
+  configDifference(): Promise<z.infer<typeof configDifference>>;
+  /** Changes the folders below which clients may choose their workspace, until the server ends. */
+  changeRoots(change: { add?: readonly string[]; remove?: readonly string[] }): Promise<void>;
   sessions(): Promise<Session[]>;
   /**
    * The key of a session that is named by it, or by a beginning or an end of it that no other has.
@@ -119,6 +125,10 @@ export function runningServer(home: string | undefined): RunningServer {
   const sessions = async () => z.object({ data: z.array(session) }).parse(await (await call("/sessions")).json()).data;
 
   return {
+    configDifference: async () => configDifference.parse(await (await call("/config")).json()),
+    changeRoots: async (change) => {
+      await call("/config/roots", { method: "POST", body: JSON.stringify(change) });
+    },
     sessions,
     keyOf: async (name) => {
       const keys = (await sessions()).map(({ key }) => key);

@@ -7,9 +7,9 @@ import { clearRemains } from "../claude/leftovers.ts";
 import { readManagedSettings } from "../claude/managed-settings.ts";
 import { createPool } from "../claude/pool.ts";
 import { chatKey, controlKey } from "../config/keys.ts";
-import { withLiveFolders } from "../config/live-folders.ts";
 import { ConfigError, loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
+import { createRunningConfig } from "../config/running-config.ts";
 import type { Config } from "../config/schema.ts";
 import { prepareStateFolder, prepareWorkspace } from "../config/state-folder.ts";
 import { createConversations } from "../conversation/conversations.ts";
@@ -46,11 +46,13 @@ export function serveCommand(): Command {
     const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
     prepareStateFolder(paths);
     const managed = readManagedSettings(PLUGIN_NAME);
-    const load = () => loadConfig(paths, process.env, flags);
-    const loaded = load();
-    // Where no hook of ours may run, only the reply tool can bring an answer.
-    const fitting: Config = managed.hooksForbidden ? { ...loaded, reply: "tool" } : loaded;
-    const config = withLiveFolders(fitting, paths.configFile, load);
+    const load = (): Config => {
+      const config = loadConfig(paths, process.env, flags);
+      // Where no hook of ours may run, only the reply tool can bring an answer.
+      return managed.hooksForbidden ? { ...config, reply: "tool" } : config;
+    };
+    const running = createRunningConfig(load(), load);
+    const { config } = running;
     const keys = { chat: config.apiKey ?? chatKey(paths.chatKey), control: controlKey(paths.controlKey) };
     prepareWorkspace(config.workspace);
     await configureLog(config);
@@ -96,6 +98,7 @@ export function serveCommand(): Command {
     const oneShots = createOneShots({ config, paths, env: process.env });
     const deps = {
       config,
+      running,
       keys,
       pool,
       conversations,

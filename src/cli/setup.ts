@@ -21,6 +21,7 @@ import {
 } from "../setup/openclaw-program.ts";
 import { holderOf } from "../store/lock.ts";
 import { print } from "./print.ts";
+import { runningServer } from "./running-server.ts";
 import { addSettings } from "./settings.ts";
 
 export const setupCommand = () =>
@@ -66,7 +67,10 @@ function openClawCommand(): Command {
       ]);
       print(`OpenClaw ${version ?? "of an unknown version"}: ${openclaw.path}`);
       const onDisk = readOpenClawConfig(configFile);
-      const situation: Situation = { openclaw, configFile, onDisk, agents, paths, config };
+      const changeRoots: Situation["changeRoots"] = async (change) => {
+        if (holderOf(paths.lock)?.port) await runningServer(paths.home).changeRoots(change);
+      };
+      const situation: Situation = { openclaw, configFile, onDisk, agents, paths, config, changeRoots };
 
       if (remove) {
         const steps = stepsToRemove(situation);

@@ -4,6 +4,7 @@ import type { Server } from "bun";
 import { Hono } from "hono";
 import { getPath } from "hono/utils/url";
 import type { Pool } from "../claude/pool.ts";
+import type { RunningConfig } from "../config/running-config.ts";
 import type { Config } from "../config/schema.ts";
 import type { Conversations } from "../conversation/conversations.ts";
 import type { OneShots } from "../conversation/one-shots.ts";
@@ -16,6 +17,7 @@ import type { Turns } from "../store/turns.ts";
 import { canonicalPath } from "./addresses.ts";
 import { type BridgeData, bridgeHandlers, upgradeBridge } from "./bridge.ts";
 import { chatDoor } from "./chat.ts";
+import { configRoutes } from "./config.ts";
 import { inflateBody } from "./encodings.ts";
 import { CHAT_KEY_WANTED, CONTROL_KEY_WANTED, createGuard, type Guard, requireKey } from "./guard.ts";
 import { healthDoor, readyDoor } from "./health.ts";
@@ -35,6 +37,7 @@ export interface Env {
 
 export interface ListenDeps {
   readonly config: Config;
+  readonly running: RunningConfig;
   /** The one that clients must bring, and the one that opens the sessions. */
   readonly keys: { readonly chat: string; readonly control: string };
   readonly pool: Pool;
@@ -141,6 +144,8 @@ const METHODS: Record<string, string> = {
   "/health": "GET",
   "/ready": "GET",
   "/hooks": "POST",
+  "/v1/config": "GET",
+  "/v1/config/roots": "POST",
   "/v1/permissions": "GET",
   "/v1/permissions/:key": "POST",
   "/v1/sessions": "GET",
@@ -170,7 +175,7 @@ function doors(deps: ListenDeps): Hono<Env> {
     .use((c, next) => {
       // What is left of these is a wrong method, and they need no key.
       if (/^\/(health|ready)\/?$/.test(c.req.path)) return next();
-      return (/^\/v1\/(sessions|permissions)(\/|$)/.test(c.req.path) ? controlKey : chatKey)(c, next);
+      return (/^\/v1\/(sessions|permissions|config)(\/|$)/.test(c.req.path) ? controlKey : chatKey)(c, next);
     })
     .use((c, next) => {
       if (Number(c.req.header("content-length")) > BODY_LIMIT.maxBytes) throw BODY_LIMIT.tooLarge();
@@ -179,6 +184,7 @@ function doors(deps: ListenDeps): Hono<Env> {
     .use(inflateBody(BODY_LIMIT))
     .route("/v1/sessions", sessionsDoor({ conversations, sessions, turns }))
     .route("/v1/permissions", permissionsDoor(deps))
+    .route("/v1/config", configRoutes(deps.running))
     .route("/v1/models", modelsDoor)
     .route("/v1/chat/completions", chat)
     .route("/chat/completions", chat)

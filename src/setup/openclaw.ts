@@ -36,6 +36,8 @@ export interface Situation {
   readonly agents: readonly OpenClawAgent[];
   readonly paths: Paths;
   readonly config: Config;
+  /** Changes the allowed roots of a server that runs; one that starts later reads the file. */
+  readonly changeRoots: (change: { add?: readonly string[]; remove?: readonly string[] }) => Promise<void>;
 }
 
 /** What a removal has to know, beside our state. */
@@ -115,7 +117,10 @@ export function stepsToAdd(
     steps.push({
       where: paths.configFile,
       lines: added.map((root) => `+ allowedRoots: ${root}`),
-      carryOut: () => writeAllowedRoots(paths.configFile, [...roots, ...added]),
+      carryOut: async () => {
+        writeAllowedRoots(paths.configFile, [...roots, ...added]);
+        await situation.changeRoots({ add: added });
+      },
     });
   }
   if (steps.length > 0) steps.push(keepRecord(paths, next));
@@ -157,7 +162,10 @@ export function stepsToRemove(situation: Situation): Step[] {
     steps.push({
       where: paths.configFile,
       lines: ours.map((root) => `- allowedRoots: ${root}`),
-      carryOut: () => writeAllowedRoots(paths.configFile, known.hadRoots ? left : null),
+      carryOut: async () => {
+        writeAllowedRoots(paths.configFile, known.hadRoots ? left : null);
+        await situation.changeRoots({ remove: ours });
+      },
     });
   }
   if (existsSync(folder) || existsSync(paths.openClawRecord)) {

@@ -2,8 +2,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { controlKey } from "../support/control.ts";
 import { text, toolUse } from "../support/mock-anthropic.ts";
 import { agentRequest, assistant, type OpenClawOptions, user } from "../support/openclaw.ts";
+import { startServer } from "../support/server.ts";
 import { ask, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -121,18 +123,58 @@ test("an image is a file that claude can read, for its owner only", async () => 
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
-test("a folder that is allowed while the server runs can be worked in at once", async () => {
-  await using other = await createWorld({ standIn: true });
-  const folder = join(other.claude.base, "later");
-  mkdirSync(folder);
-  const said = async () => (await other.server.post(ask("hello"), { "x-openclaw-workspace": folder })).status;
-  expect(await said()).toBe(400);
-  const file = join(other.claude.base, "state/config.json");
-  writeFileSync(file, JSON.stringify({ allowedRoots: [other.claude.workspace, folder] }));
-  expect(await said()).toBe(200);
-  // What cannot be read changes nothing.
-  writeFileSync(file, "{");
-  expect(await said()).toBe(200);
+describe("a folder that is allowed while the server runs", () => {
+  const roots = (world: World, body: object, key = controlKey(world)) =>
+    fetch(`${world.server.url}/v1/config/roots`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
+      body: JSON.stringify(body),
+    });
+  const config = async (world: World) => {
+    const headers = { authorization: `Bearer ${controlKey(world)}` };
+    return (await fetch(`${world.server.url}/v1/config`, { headers })).json();
+  };
+  const laterFolder = (world: World) => {
+    const folder = join(world.claude.base, "later");
+    mkdirSync(folder);
+    const status = async () => (await world.server.post(ask("hello"), { "x-openclaw-workspace": folder })).status;
+    return { folder, status };
+  };
+
+  test("can be worked in at once, when the control key allows it", async () => {
+    await using other = await createWorld({ standIn: true });
+    const { folder, status } = laterFolder(other);
+    expect(await status()).toBe(400);
+    expect((await roots(other, { add: [folder] }, other.server.key)).status).toBe(401);
+    expect((await roots(other, { add: ["later"] })).status).toBe(400);
+    expect(await status()).toBe(400);
+    expect(await (await roots(other, { add: [folder] })).json()).toEqual({
+      allowed_roots: [other.claude.workspace, folder],
+    });
+    expect(await status()).toBe(200);
+    expect(await config(other)).toEqual({ object: "config", changed: ["allowedRoots"], problem: null });
+    await roots(other, { remove: [folder] });
+    expect(await status()).toBe(400);
+  });
+
+  test("waits for the next start, when only the file allows it", async () => {
+    await using other = await createWorld({ standIn: true });
+    const { folder, status } = laterFolder(other);
+    const file = join(other.claude.base, "state/config.json");
+    const write = (content: string) => writeFileSync(file, content, { mode: 0o600 });
+    expect(await config(other)).toMatchObject({ changed: [], problem: null });
+    write(JSON.stringify({ allowedRoots: [folder, other.claude.workspace], allowedTools: ["*"], claudeBin: "evil" }));
+    expect(await status()).toBe(400);
+    // The environment names the program, and wins over the file.
+    expect(await config(other)).toMatchObject({ changed: ["allowedRoots", "allowedTools"], problem: null });
+    write("{");
+    expect(await config(other)).toMatchObject({ changed: [], problem: expect.stringContaining("is not valid JSON") });
+    write(JSON.stringify({ allowedRoots: [folder] }));
+    await other.server.stop();
+    const next = await startServer(other.serverEnv);
+    expect((await next.post(ask("hello"), { "x-openclaw-workspace": folder })).status).toBe(200);
+    await next.stop();
+  });
 });
 
 test("the folder is the one that OpenClaw names, if it is allowed", async () => {
