@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { ConfigError } from "./load.ts";
 import { obstacleTo } from "./obstacle.ts";
+import { foreignWriter } from "./ownership.ts";
 import { closeToOthers } from "./state-folder.ts";
 
 /** The key that clients bring, in `file`. @throws ConfigError as `keyIn` does */
@@ -14,10 +15,10 @@ export const controlKey = (file: string): string => keyIn(file, "control-synthes
 
 /**
  * The key in `file`, made there (mode 0600) if there is none yet; a mode that lets others read it is mended.
- * @throws ConfigError when the file cannot be used, is empty, or shorter than a key can be
+ * @throws ConfigError when the file cannot be used, can be changed by others, or is shorter than a key can be
  */
 function keyIn(file: string, prefix: string): string {
-  const obstacle = obstacleTo(file, "file");
+  const obstacle = obstacleTo(file, "file") ?? foreignWriter(file);
   if (obstacle) throw new ConfigError(`${obstacle.what} ${obstacle.advice}`);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   try {

@@ -1,9 +1,10 @@
 /** Puts the configuration together: defaults < `config.json` < environment < command line. */
 import { existsSync, readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { closest, distance } from "fastest-levenshtein";
 import type { z } from "zod";
 import { obstacleTo } from "./obstacle.ts";
+import { FOREIGN_HOME_VARIABLE, foreignHome, foreignWriter } from "./ownership.ts";
 import type { Paths } from "./paths.ts";
 import { type Config, defaults, type Layer, layer, type Setting, settings } from "./schema.ts";
 
@@ -22,11 +23,12 @@ export const flagName = (setting: string): string =>
 const names = Object.keys(settings) as Setting[];
 
 /**
- * `SYNTHESIS_*` variables that are no settings: the state folder's place, and what this program tells
+ * `SYNTHESIS_*` variables that are no settings: the state folder's place and owner, and what this program tells
  * the plugin inside a claude (there when it is started again from such a claude's shell).
  */
 const otherVariables = new Set([
   "SYNTHESIS_HOME",
+  FOREIGN_HOME_VARIABLE,
   "SYNTHESIS_PROCESS_MARK",
   "SYNTHESIS_BRIDGE_URL",
   "SYNTHESIS_BRIDGE_TOKEN",
@@ -58,6 +60,8 @@ export function loadConfig(paths: Paths, env: Record<string, string | undefined>
 
 function readConfigFile(file: string): unknown {
   if (!existsSync(file)) return {};
+  const foreign = foreignHome(dirname(file)) ?? foreignWriter(file);
+  if (foreign) throw new ConfigError(`${foreign.what} ${foreign.advice}`);
   try {
     return Bun.JSONC.parse(readFileSync(file, "utf8"));
   } catch (error) {

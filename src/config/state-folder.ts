@@ -2,19 +2,26 @@
 import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { ConfigError } from "./load.ts";
 import { type Obstacle, obstacleTo, type Use } from "./obstacle.ts";
+import { foreignHome, foreignWriter } from "./ownership.ts";
 import type { Paths } from "./paths.ts";
 
 /** What is in the way of a server's start in this folder. Changes nothing. */
 export function stateObstacles(paths: Paths): Obstacle[] {
   const folder = obstacleTo(paths.home, "folder");
   if (folder) return [folder];
+  const foreign = foreignHome(paths.home);
+  if (foreign) return [foreign];
   const { configFile, chatKey, controlKey, database, lock, run, nowhere, pictures } = paths;
   const uses: [Use, string[]][] = [
     ["readable", [configFile]],
     ["file", [chatKey, controlKey, database, lock, `${lock}.json`]],
     ["folder", [run, nowhere, pictures]],
   ];
-  return uses.flatMap(([use, some]) => some.flatMap((path) => obstacleTo(path, use) ?? []));
+  const unusable = uses.flatMap(([use, some]) => some.flatMap((path) => obstacleTo(path, use) ?? []));
+  // Read only where it can be: what cannot be used has no owner to look at.
+  return unusable.length > 0
+    ? unusable
+    : [configFile, chatKey, controlKey, database].flatMap((path) => foreignWriter(path) ?? []);
 }
 
 /**

@@ -1,6 +1,8 @@
 /** A start that cannot be: `serve` and `doctor` say the same, in plain words, and with an exit code. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -43,6 +45,16 @@ const GONE_LINK = /link that leads nowhere/;
 const WANTS_FOLDER = /is a file, where synthesis needs a folder/;
 const WANTS_FILE = /is a folder, where synthesis needs a file/;
 
+const OTHERS_WRITE = /can be written by others/;
+const FOREIGN = /belongs to another user/;
+const OTHER_USER = 12_345;
+
+/** Puts a file with a plausible content into the state folder. */
+const put = (name: string) =>
+  writeFileSync(join(base, "state", name), { "config.json": "{}", "synthesis.db": "" }[name] ?? "k".repeat(32), {
+    mode: 0o600,
+  });
+
 /** @param broken makes the state; gives what the environment has besides */
 const cases: [what: string, broken: () => Record<string, string> | undefined, check: string, said: RegExp][] = [
   ["a workspace that is a file", () => ({ SYNTHESIS_WORKSPACE: join(base, "file") }), "workspace", WANTS_FOLDER],
@@ -83,7 +95,7 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
         WANTS_FILE,
       ] satisfies (typeof cases)[number],
   ),
-  ...["run", "plugin", "nowhere", "images"].map(
+  ...["run", "nowhere", "images"].map(
     (name) =>
       [
         `${name} a file`,
@@ -95,7 +107,7 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
         WANTS_FOLDER,
       ] satisfies (typeof cases)[number],
   ),
-  ...["chat.key", "plugin", "server.lock"].map(
+  ...["chat.key", "run", "server.lock"].map(
     (name) =>
       [
         `${name} a dead link`,
@@ -107,6 +119,48 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
         GONE_LINK,
       ] satisfies (typeof cases)[number],
   ),
+  ...["chat.key", "control.key", "synthesis.db", "config.json"].flatMap((name) =>
+    [0o620, 0o602].map(
+      (mode) =>
+        [
+          `${name} with the mode ${mode.toString(8)}`,
+          () => {
+            put(name);
+            chmodSync(join(base, "state", name), mode);
+            return undefined;
+          },
+          name === "config.json" ? "configuration" : "state folder",
+          OTHERS_WRITE,
+        ] satisfies (typeof cases)[number],
+    ),
+  ),
+  // Only root can give files away.
+  ...(process.getuid?.() === 0
+    ? [
+        ...["chat.key", "control.key", "synthesis.db", "config.json"].map(
+          (name) =>
+            [
+              `${name} of another user`,
+              () => {
+                put(name);
+                chownSync(join(base, "state", name), OTHER_USER, OTHER_USER);
+                return undefined;
+              },
+              name === "config.json" ? "configuration" : "state folder",
+              FOREIGN,
+            ] satisfies (typeof cases)[number],
+        ),
+        [
+          "a state folder of another user",
+          () => {
+            chownSync(join(base, "state"), OTHER_USER, OTHER_USER);
+            return undefined;
+          },
+          "state folder",
+          FOREIGN,
+        ] satisfies (typeof cases)[number],
+      ]
+    : []),
 ];
 
 describe.each(cases)("%s", (_what, broken, check, said) => {
@@ -160,6 +214,32 @@ test("what others can read of ours is closed at the start", async () => {
   const second = await startServer(env);
   expect([mode(join(base, "state")), mode(database), mode(`${database}-wal`)]).toEqual([0o700, 0o600, 0o600]);
   await second.stop();
+});
+
+test("the command that the error names mends a key that others can write", async () => {
+  put("chat.key");
+  chmodSync(join(base, "state/chat.key"), 0o666);
+  const { err } = await run(["serve"]);
+  const command = /(chmod go-w \S+)\. /.exec(err)?.[1] ?? "";
+  expect(Bun.spawnSync(["/bin/sh", "-c", command]).exitCode).toBe(0);
+  const server = await startServer(env);
+  expect(server.key).toBe("k".repeat(32));
+  await server.stop();
+});
+
+// Only root can give files away.
+test.if(process.getuid?.() === 0)("a state folder on a mounted volume works when its owner is allowed", async () => {
+  for (const name of ["chat.key", "config.json"]) put(name);
+  for (const path of ["", "chat.key", "config.json"]) {
+    chownSync(join(base, "state", path), OTHER_USER, OTHER_USER);
+  }
+  const server = await startServer({ ...env, SYNTHESIS_ALLOW_FOREIGN_HOME: "true" });
+  expect(server.key).toBe("k".repeat(32));
+  await server.stop();
+  // The volume's owner is trusted with it, and no third user.
+  chownSync(join(base, "state/config.json"), OTHER_USER + 1, OTHER_USER);
+  const serve = await run(["serve"], { SYNTHESIS_ALLOW_FOREIGN_HOME: "true" });
+  expect([serve.code, serve.err]).toEqual([2, expect.stringMatching(FOREIGN)]);
 });
 
 test("a claude that hangs, with a program of its own that holds its output, keeps nobody waiting for good", async () => {
