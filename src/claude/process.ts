@@ -15,6 +15,7 @@ import { type LaunchSpec, prepareLaunch, setsRetries, startFailure } from "./lau
 import { endGroup, endLeftovers } from "./leftovers.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
 import { OfferedTools } from "./offered-tools.ts";
+import { withOpenFolder } from "./open-folder.ts";
 import { markOf } from "./process-mark.ts";
 import { restrictingFiles } from "./restrictions.ts";
 import { COLUMNS, ROWS } from "./screen.ts";
@@ -170,24 +171,26 @@ export class ClaudeProcess implements ConnectionOwner {
       },
     });
     try {
-      this.#child = Bun.spawn(launch.argv, {
-        cwd: spec.choice.workspace,
-        env: launch.env,
-        terminal: {
-          cols: COLUMNS,
-          rows: ROWS,
-          // Always read: a PTY that nobody reads stops claude after a few turns.
-          data: (_terminal, bytes) => {
-            this.noteSign();
-            this.#start.draw(bytes);
-            for (const viewer of this.#viewers) viewer.draw(bytes);
+      this.#child = withOpenFolder(spec.choice.workspace, (cwd) =>
+        Bun.spawn(launch.argv, {
+          cwd,
+          env: launch.env,
+          terminal: {
+            cols: COLUMNS,
+            rows: ROWS,
+            // Always read: a PTY that nobody reads stops claude after a few turns.
+            data: (_terminal, bytes) => {
+              this.noteSign();
+              this.#start.draw(bytes);
+              for (const viewer of this.#viewers) viewer.draw(bytes);
+            },
           },
-        },
-      });
+        }),
+      );
     } catch (error) {
       this.#start.close();
       rmSync(place.folder, { recursive: true, force: true });
-      throw startFailure(error as Error);
+      throw error instanceof ApiError ? error : startFailure(error as Error);
     }
     this.ready = this.#whenReady.promise;
     // Whoever waits for it gets the error; nobody may wait.
