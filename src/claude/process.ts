@@ -11,6 +11,7 @@ import { CLOSE, type ReplyFrame, type ToolCallFrame } from "../wire/frames.ts";
 import type { HookBody, Verdict } from "../wire/hooks.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import type { ApiSign } from "./debug-log.ts";
+import { hindrances, pluginKeptOut } from "./hindrances.ts";
 import { type LaunchSpec, prepareLaunch, setsRetries, startFailure } from "./launch.ts";
 import { endGroup, endLeftovers } from "./leftovers.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
@@ -138,6 +139,9 @@ export class ClaudeProcess implements ConnectionOwner {
   /** @throws ApiError (503) when the program cannot be started at all */
   constructor(spec: LaunchSpec, place: ProcessPlace, config: Config, parentEnv: Record<string, string | undefined>) {
     this.#spec = spec;
+    const hindered = hindrances(spec.choice.workspace, parentEnv);
+    const keptOut = hindered.find(({ keeps }) => keeps === "plugin");
+    if (keptOut) throw pluginKeptOut(keptOut);
     const about = () => ({ session: this.spec.sessionKey, pid: this.pid });
     this.tools = new OfferedTools(spec.tools, (frame) => void this.#connection?.push(frame), about);
     this.#config = config;
@@ -160,6 +164,8 @@ export class ClaudeProcess implements ConnectionOwner {
         useApiKey: config.useApiKey,
         restrictingFiles: restrictingFiles(spec.choice.workspace, parentEnv),
       },
+      hindrances: hindered,
+      wantsTools: spec.tools.size > 0 || config.reply === "tool",
       about,
       isConnected: () => this.connected,
       press: (key) => this.#child.terminal?.write(key),

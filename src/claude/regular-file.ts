@@ -4,8 +4,8 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 
-/** A session file has 400 bytes, settings a few thousand. */
-const MAX_SMALL_BYTES = 1024 * 1024;
+/** A session file has 400 bytes, settings a few thousand; what Claude Code notes of all projects may take megabytes. */
+const MAX_SMALL_BYTES = 16 * 1024 * 1024;
 
 export interface OpenOptions {
   /** `r+` also allows to cut it. */
@@ -31,7 +31,7 @@ export function openRegularFile(path: string, { mode = "r", followsLink = false 
 
 /**
  * The text of a small file.
- * @throws as `openRegularFile`, and with the code EFBIG for a file of more than 1 MB
+ * @throws as `openRegularFile`, and with the code EFBIG for a file of more than 16 MB
  */
 export function readSmallFile(path: string, options: OpenOptions = {}): string {
   const file = openRegularFile(path, options);

@@ -7,6 +7,7 @@ import type { Config } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import { type ApiSign, type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
 import { advise, type Consent, saysNotLoggedIn, showsDialog } from "./dialogs.ts";
+import { type Hindrance, naming } from "./hindrances.ts";
 import { createScreen, lastLines, type Screen, wholeText } from "./screen.ts";
 
 const log = getLogger(["synthesis", "process"]);
@@ -26,6 +27,10 @@ export interface StartDeps {
   readonly workspace: string;
   /** The variable in its environment that keeps plugins off, ours too. */
   readonly withoutPlugins: string | undefined;
+  /** Settings that `--settings` cannot override. */
+  readonly hindrances: readonly Hindrance[];
+  /** The conversation needs tools from our plugin. */
+  readonly wantsTools: boolean;
   /** Whose start it is, for the log. */
   about(): { session: string; pid: number };
   /** Its plugin is connected. */
@@ -66,8 +71,18 @@ export class Start {
 
   /** The program runs. */
   begin(): void {
+    this.#noteDeniedTools();
     this.#looks = setInterval(() => this.check(), LOOK_MS);
     this.#deadline = setTimeout(() => this.#failLate(), this.#deps.config.readyTimeoutMs);
+  }
+
+  #noteDeniedTools(): void {
+    const { hindrances, wantsTools, about } = this.#deps;
+    const denied = hindrances.filter(({ keeps }) => keeps === "tools").map(naming);
+    if (!wantsTools || denied.length === 0) return;
+    const note = `Settings deny Claude the tools of the chat: ${denied.join(", ")}. Remove the rule to allow them.`;
+    log.warning("claude starts with less: {note}", { ...about(), note });
+    this.#notes.push(note);
   }
 
   /** Takes what claude writes on its terminal. */
@@ -111,7 +126,9 @@ export class Start {
     if (this.#isOver) return;
     const { isConnected, consent, onReady } = this.#deps;
     if (this.#channel?.registered === false) {
-      this.#fail(new ApiError("channel_refused", channelRefused(this.#channel.why)));
+      const switches = this.#deps.hindrances.filter(({ keeps }) => keeps === "channel").map(naming);
+      const named = switches.length === 0 ? "" : ` Look at ${switches.join(", ")}.`;
+      this.#fail(new ApiError("channel_refused", `${channelRefused(this.#channel.why)}${named}`));
       return;
     }
     const screen = this.#screen?.text() ?? "";

@@ -14,7 +14,7 @@ import { conditionOf, setAsideBeside } from "../store/condition.ts";
 import { type StoreFault, storeFault } from "../store/faults.ts";
 import { holderOf } from "../store/lock.ts";
 import { type Check, failed, ok, warning } from "./check.ts";
-import { claudeChecks } from "./claude.ts";
+import { claudeChecks, hindranceChecks } from "./claude.ts";
 import { openClawChecks } from "./openclaw.ts";
 
 /** A server on this machine tells its health at once. */
@@ -36,6 +36,7 @@ export async function examine(paths: Paths, env: Env, flags: object): Promise<Ch
       ok("configuration", existsSync(paths.configFile) ? paths.configFile : "defaults and environment"),
     ]),
     await look("claude", () => claudeChecks(config, env)),
+    await look("settings of workspaces", () => hindranceChecks(config, env)),
     await look("memory", () => [memoryCheck(config)]),
     await look("workspace", () => workspaceChecks(config)),
     await look("state folder", () => stateChecks(paths)),

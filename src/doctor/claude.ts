@@ -1,9 +1,10 @@
 /** Whether claude is there, logged in, and lets our channel and hooks in. */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { isApproved } from "../claude/api-key.ts";
+import { CHANNEL_SWITCHES, type Hindrance, hindrances, naming, OTHER_PROVIDERS } from "../claude/hindrances.ts";
 import { readManagedSettings } from "../claude/managed-settings.ts";
 import {
   type AuthStatus,
@@ -84,21 +85,11 @@ function loginCheck(auth: AuthStatus | null, keyRefused: boolean, call: string):
   return failed(name, "not logged in", `Run \`${call}\` in a terminal and use /login.`);
 }
 
-/** Each of these turns channels off, for claude itself. */
-const SWITCHES = [
-  "DISABLE_TELEMETRY",
-  "DO_NOT_TRACK",
-  "DISABLE_GROWTHBOOK",
-  "CLAUDE_CODE_DISABLE_FEATURE_FLAGS",
-  "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
-];
-const PROVIDERS = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
-
 const cachedSwitch = z.looseObject({ cachedGrowthBookFeatures: z.looseObject({ tengu_harbor: z.unknown() }) });
 
 function channelCheck(auth: AuthStatus | null, env: Env, call: string): Check {
   const name = "channel";
-  const set = [...SWITCHES, ...PROVIDERS].filter((variable) => env[variable]);
+  const set = [...CHANNEL_SWITCHES, ...OTHER_PROVIDERS].filter((variable) => env[variable]);
   if (set.length > 0) return failed(name, `switched off by ${set.join(", ")}`, "Unset it where you start synthesis.");
   if (auth?.apiProvider && auth.apiProvider !== "firstParty") {
     return failed(
@@ -108,7 +99,7 @@ function channelCheck(auth: AuthStatus | null, env: Env, call: string): Check {
     );
   }
   if (auth?.analyticsDisabled) {
-    const advice = `Look for ${SWITCHES.join(", ")} in Claude Code's settings (\`env\`), and remove it.`;
+    const advice = `Look for ${CHANNEL_SWITCHES.join(", ")} in Claude Code's settings (\`env\`), and remove it.`;
     return failed(name, "switched off in Claude Code's settings", advice);
   }
   const managed = readManagedSettings(PLUGIN_NAME);
@@ -162,6 +153,39 @@ function settingsCheck(env: Env): Check {
     return ok(name, file);
   } catch (error) {
     return failed(name, `${file} is not valid JSON: ${(error as Error).message}`, "Correct it, or move it away.");
+  }
+}
+
+/** Settings of the user and of the workspaces that keep Claude Code from working with us. */
+export function hindranceChecks({ workspace, agents }: Config, env: Env): Check[] {
+  const name = "settings of workspaces";
+  const workspaces = [workspace, ...Object.values(agents).map((agent) => agent.workspace)].map(realFolder);
+  // The user's own file counts for each workspace.
+  const found = new Map(
+    workspaces.flatMap((folder) => hindrances(folder, env)).map((one) => [naming(one), one] as const),
+  );
+  return found.size === 0 ? [ok(name, "nothing against synthesis")] : [...found.values()].map(hindranceCheck);
+}
+
+function hindranceCheck(hindrance: Hindrance): Check {
+  const name = "settings of workspaces";
+  const which = naming(hindrance);
+  switch (hindrance.keeps) {
+    case "plugin":
+      return failed(name, `${which} keeps the plugin of synthesis out`, "Remove it there.");
+    case "channel":
+      return warning(name, `${which} may switch channels off`, "Remove it there if messages get `channel_refused`.");
+    case "tools":
+      return warning(name, `${which} denies Claude the tools of chat programs`, "Remove it there to allow them.");
+  }
+}
+
+function realFolder(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    // It is made with the first message.
+    return resolve(folder);
   }
 }
 

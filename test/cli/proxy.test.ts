@@ -1,0 +1,77 @@
+/** A proxy that the user has set sees no request of ours to our own server, nor a key. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { createClaudeHome } from "../support/claude-home.ts";
+import { startMockAnthropic, text } from "../support/mock-anthropic.ts";
+import { PROGRAM, REAL_CLAUDE } from "../support/server.ts";
+import { ask, texts } from "../support/sse.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+const seen: string[] = [];
+const proxy = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  fetch: (request) => {
+    seen.push(`${request.method} ${request.url} ${request.headers.get("authorization") ?? ""}`);
+    return new Response("from the proxy", { status: 502 });
+  },
+});
+let world: World;
+beforeAll(async () => {
+  world = await createWorld({ standIn: true });
+  await Array.fromAsync(texts(await world.server.post(ask("hello", { user: "me" }))));
+});
+afterAll(async () => {
+  await world[Symbol.asyncDispose]();
+  await proxy.stop(true);
+});
+
+const variables: [what: string, env: Record<string, string>][] = [
+  ["HTTP_PROXY", { HTTP_PROXY: proxy.url.origin }],
+  ["http_proxy", { http_proxy: proxy.url.origin }],
+  ["ALL_PROXY", { ALL_PROXY: proxy.url.origin }],
+  ["HTTP_PROXY with a NO_PROXY for others", { HTTP_PROXY: proxy.url.origin, NO_PROXY: "example.com" }],
+  ["HTTP_PROXY with an empty NO_PROXY", { HTTP_PROXY: proxy.url.origin, NO_PROXY: "", no_proxy: "" }],
+];
+
+async function run(args: string[], env: Record<string, string>) {
+  const child = Bun.spawn([...PROGRAM, ...args], { env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  return { out, err };
+}
+
+test.each(variables)("of the commands, with %s", async (_what, proxied) => {
+  const env = { ...world.serverEnv, ...proxied };
+  const session = "user:me";
+  expect((await run(["sessions", "list"], env)).out).toContain(session);
+  expect((await run(["sessions", "show", session], env)).out).toContain(session);
+  expect((await run(["permissions", "list"], env)).err).toBe("");
+  expect((await run(["doctor"], env)).out).toContain("running configuration: as at the start");
+  // Another synthesis has the port: its health is asked.
+  const port = new URL(world.server.url).port;
+  const elsewhere = { ...env, SYNTHESIS_HOME: join(world.claude.base, "other"), SYNTHESIS_BRIDGE_PORT: port };
+  expect((await run(["doctor"], elsewhere)).out).toContain("is taken by another synthesis");
+  expect(seen).toEqual([]);
+});
+
+test.each(variables)("of the live check, of Claude's hooks and of its plugin, with %s", async (_what, proxied) => {
+  const mock = startMockAnthropic();
+  mock.on(/one word/, function* () {
+    yield text("ready");
+  });
+  const claude = createClaudeHome({ api: mock.url });
+  const { out, err } = await run(["doctor", "--live"], {
+    ...claude.env,
+    SYNTHESIS_HOME: join(claude.base, "state"),
+    SYNTHESIS_WORKSPACE: claude.workspace,
+    SYNTHESIS_CLAUDE_BIN: REAL_CLAUDE,
+    SYNTHESIS_BRIDGE_PORT: "0",
+    ...proxied,
+  });
+  await mock.stop();
+  claude.remove();
+  expect(out, err).toContain("a real claude answered");
+  // Claude's own requests may go there. These include its look at whether its API answers, which is on 127.0.0.1 here.
+  const ours = seen.filter((request) => request.includes("127.0.0.1") && !request.includes("/api/hello"));
+  expect(ours).toEqual([]);
+});
