@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Check } from "../../src/doctor/check.ts";
 import { PROGRAM, startServer } from "../support/server.ts";
 
@@ -214,6 +214,21 @@ test("what others can read of ours is closed at the start", async () => {
   const second = await startServer(env);
   expect([mode(join(base, "state")), mode(database), mode(`${database}-wal`)]).toEqual([0o700, 0o600, 0o600]);
   await second.stop();
+});
+
+test("a program in the current folder is not taken for another, whatever PATH says", async () => {
+  for (const name of ["claude", "ps", "openclaw"]) {
+    writeFileSync(join(base, name), `#!/bin/sh\ntouch ${base}/ran\n`, { mode: 0o755 });
+  }
+  for (const PATH of [".:/usr/bin:/bin", ":/usr/bin:/bin", "/usr/bin:/bin:", `../${basename(base)}:/usr/bin:/bin`]) {
+    const child = Bun.spawn([...PROGRAM, "doctor"], {
+      env: { ...env, PATH, SYNTHESIS_CLAUDE_BIN: "claude" },
+      cwd: base,
+      stdout: "pipe",
+    });
+    expect(await child.stdout.text()).toContain("claude: ");
+  }
+  expect(existsSync(join(base, "ran"))).toBe(false);
 });
 
 test("the command that the error names mends a key that others can write", async () => {

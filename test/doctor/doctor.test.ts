@@ -291,6 +291,30 @@ describe("a broken one: what is wrong, and what to do", () => {
       /1 turns belong to no conversation/,
       /no harm/,
     ],
+    ...(
+      [
+        [
+          "keeps the plugin of synthesis out",
+          { deniedMcpServers: [{ serverName: "plugin:synthesis:chat" }] },
+          "failed",
+        ],
+        ["keeps the plugin of synthesis out", { allowedMcpServers: [] }, "failed"],
+        ["may switch channels off", { env: { CLAUDE_CODE_DISABLE_FEATURE_FLAGS: "1" } }, "warning"],
+        ["denies Claude the tools of chat programs", { permissions: { deny: ["mcp__plugin_*"] } }, "warning"],
+      ] as const
+    ).map(([what, settings, result]): (typeof cases)[number] => [
+      `a workspace whose settings.local.json ${what}`,
+      {
+        prepare: (_state, base) => {
+          mkdirSync(join(base, "workspace/.claude"));
+          put(join(base, "workspace/.claude/settings.local.json"), JSON.stringify(settings));
+        },
+      },
+      "settings of workspaces",
+      result,
+      new RegExp(`in \\S+/workspace/\\.claude/settings\\.local\\.json ${what}$`),
+      /Remove it there/,
+    ]),
     [
       "a damaged database that was set aside",
       {
@@ -326,10 +350,14 @@ test("a server that runs is found by its lock", async () => {
   const claude = createClaudeHome({ api: "http://127.0.0.1:9" });
   const env = { ...claude.env, SYNTHESIS_HOME: join(claude.base, "state"), SYNTHESIS_CLAUDE_BIN: REAL_CLAUDE };
   const server = await startServer(env);
-  const doctor = Bun.spawn([...PROGRAM, "doctor"], { env, stdout: "pipe" });
-  expect(await doctor.stdout.text()).toContain(
-    `synthesis runs (pid ${server.pid}) and listens on ${new URL(server.url).port}`,
-  );
+  const said = () => Bun.spawn([...PROGRAM, "doctor"], { env, stdout: "pipe" }).stdout.text();
+  const first = await said();
+  expect(first).toContain(`synthesis runs (pid ${server.pid}) and listens on ${new URL(server.url).port}`);
+  expect(first).toContain("running configuration: as at the start");
+  // Changed under the running server, by its user or by Claude.
+  const configFile = join(claude.base, "state/config.json");
+  writeFileSync(configFile, '{ "allowedTools": ["Bash(*)"], "permissionMode": "manual" }', { mode: 0o600 });
+  expect(await said()).toContain(`${configFile} has changed since the server started: allowedTools\n`);
   await server.stop();
   claude.remove();
 });
