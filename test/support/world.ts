@@ -55,10 +55,12 @@ export async function createWorld({
   };
 }
 
-/** The stand-in as a program that can be started by its path. */
+/** The stand-in as a program that can be started by its path; like Claude Code it ignores a bunfig.toml. */
 export function standInClaude(folder: string): string {
   const path = join(folder, "claude");
   const script = join(import.meta.dir, "stand-in-claude.ts");
-  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`, { mode: 0o755 });
+  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' --config=/dev/null --no-env-file '${script}' "$@"\n`, {
+    mode: 0o755,
+  });
   return path;
 }
