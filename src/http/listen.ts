@@ -109,6 +109,8 @@ function serve({ config, pool }: ListenDeps, app: Hono<Env>, hostname: string, p
         // First of all: with a bad Host the URL is none.
         const refused = guard(request.headers);
         if (refused) throw refused;
+        // `CONNECT *` has a target that is no path and no address.
+        if (!URL.canParse(request.url)) throw new ApiError("invalid_request", `The request has no path. ${THERE_IS}`);
         const { pathname } = new URL(request.url);
         if (pathname === "/bridge") return upgradeBridge(request, server, pool);
         if (pathname === "/hooks" && request.method === "POST") {

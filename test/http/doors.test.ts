@@ -57,6 +57,13 @@ const image = (url: string) => ({ type: "image_url", image_url: { url } });
 
 describe("every error has OpenAI's shape", () => {
   const cases: [what: string, send: () => Promise<Response>, status: number, code: string, param: string | null][] = [
+    [
+      "a target that is no path",
+      () => raw("CONNECT * HTTP/1.1", `Host: ${new URL(world.server.url).host}`),
+      400,
+      "invalid_request",
+      null,
+    ],
     ["no key", () => request("/v1/models", { key: null }), 401, "invalid_api_key", null],
     ["a wrong key", () => request("/v1/models", { key: "sk-wrong" }), 401, "invalid_api_key", null],
     [
