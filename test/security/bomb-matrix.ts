@@ -1,0 +1,18 @@
+/** Every entry × every bomb. */
+import { BOMBS } from "./bombs.ts";
+import type { Check } from "./check.ts";
+import { ENTRIES } from "./entries.ts";
+import { costsOnlyItself } from "./pauses.ts";
+import type { Target } from "./target.ts";
+
+/**
+ * @param bytes how large a bomb is, unless its entry lets in less
+ * @param names of the entries; by default all
+ */
+export const bombMatrix = (target: Target, bytes: number, names = ENTRIES.map(({ name }) => name)): Check[] =>
+  ENTRIES.filter(({ name }) => names.includes(name)).flatMap((entry) =>
+    BOMBS.map((bomb) => ({
+      name: `bomb of ${bytes} bytes: ${entry.name}, ${bomb.name}`,
+      run: () => costsOnlyItself(target, () => entry.send(target, entry.wrap(bomb.make(Math.min(bytes, entry.most))))),
+    })),
+  );

@@ -1,0 +1,25 @@
+/** Numbers that look random and are the same for the same seed. */
+export interface Random {
+  /** 0 to `below` - 1 */
+  int(below: number): number;
+  pick<T>(from: readonly T[]): T;
+  /** True once in `often`. */
+  once(often: number): boolean;
+}
+
+/** Mulberry32. @param seed and what else names the input, so that each input can be made again alone */
+export function random(...seed: (string | number)[]): Random {
+  let state = Number(Bun.hash.xxHash32(seed.join("/")));
+  const next = () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const int = (below: number) => Math.floor(next() * below);
+  return {
+    int,
+    pick: <T>(from: readonly T[]) => from[int(from.length)] as T,
+    once: (often) => int(often) === 0,
+  };
+}

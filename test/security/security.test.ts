@@ -1,0 +1,58 @@
+/** A short form of `bun run test:security`, and that its measures can fail. */
+import { expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { broken } from "./hostile-values.ts";
+import { random } from "./random.ts";
+import { FORMS, runSuite } from "./suite.ts";
+import { openTarget } from "./target.ts";
+
+test("no attack ends the server, makes it pause, leaves something behind or finds a way in", async () => {
+  const breaches: string[] = [];
+  await runSuite(FORMS.short, 1, /./, ({ name, why }) => {
+    if (why !== null) breaches.push(`${name}: ${why}`);
+  });
+  expect(breaches).toEqual([]);
+}, 240_000);
+
+/** What the watch of the event loop writes down while a program runs. */
+async function watched(program: string): Promise<number[]> {
+  const folder = mkdtempSync(join(tmpdir(), "synthesis-test-watch-"));
+  const file = join(folder, "pauses");
+  writeFileSync(file, "");
+  const preload = join(import.meta.dir, "../support/watch-loop.ts");
+  const script = `${program}; setTimeout(() => {}, 100)`;
+  const child = Bun.spawn([process.execPath, "--preload", preload, "-e", script], { env: { WATCH_LOOP: file } });
+  await child.exited;
+  const lines = readFileSync(file, "utf8").split("\n").filter(Boolean).map(Number);
+  rmSync(folder, { recursive: true });
+  return lines;
+}
+
+test("a pause that takes CPU time is measured, and one without is the machine's", async () => {
+  const cpu = "const cpu = () => process.threadCpuUsage().user / 1000; const before = cpu();";
+  const busy = await watched(`setTimeout(() => { ${cpu} while (cpu() - before < 300); }, 50)`);
+  expect(Math.max(...busy)).toBeGreaterThanOrEqual(300);
+  const asleep = await watched("setTimeout(() => Bun.sleepSync(300), 50)");
+  expect(Math.max(0, ...asleep)).toBeLessThan(300);
+}, 60_000);
+
+test("a server that has ended is a breach, and another takes its place", async () => {
+  await using target = await openTarget();
+  const ended = target.server().exited;
+  process.kill(target.server().pid, "SIGKILL");
+  await ended;
+  await expect(target.isAlive()).rejects.toThrow("the server ended");
+  await target.isAlive();
+  expect(await target.say("hello", "again")).toContain("You said: hello");
+}, 60_000);
+
+test("a seed's inputs are the same each time, and another seed's are others", () => {
+  const inputs = (seed: number) =>
+    Array.from({ length: 20 }, (_, at) =>
+      broken(Buffer.from('{"a":[1,2,3]}'), random(seed, "chat", at)).toString("hex"),
+    );
+  expect(inputs(7)).toEqual(inputs(7));
+  expect(inputs(8)).not.toEqual(inputs(7));
+});

@@ -1,0 +1,35 @@
+/**
+ * `bun run test:security`: attacks the server program by every way that leads into it.
+ *   --seed N      makes the fuzzed inputs (default 1)
+ *   --only TEXT   the checks whose name has this in it (a regular expression)
+ *   --long        ten times as much, and everything on the real claude
+ *   --list        shows the name of each check as it passes, too
+ */
+import { parseArgs } from "node:util";
+import { FORMS, runSuite } from "./suite.ts";
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "1" },
+    only: { type: "string", default: "" },
+    long: { type: "boolean", default: false },
+    list: { type: "boolean", default: false },
+  },
+});
+if (!/^\d+$/.test(values.seed)) throw new Error("Say --seed N.");
+
+const began = performance.now();
+const form = values.long ? FORMS.long : FORMS.usual;
+const results = await runSuite(form, Number(values.seed), new RegExp(values.only), ({ name, why, ms }) => {
+  if (why !== null) {
+    console.log(`✗ ${name} (${Math.round(ms)} ms)\n    ${why}`);
+    console.log(`    again: bun run test:security --seed ${values.seed} --only '${name.replace(/[^\w ,:]/g, ".")}'\n`);
+  } else if (values.list) console.log(`✓ ${name} (${Math.round(ms)} ms)`);
+});
+const failed = results.filter(({ why }) => why !== null).length;
+const { chat, hooks, frames, control, raw } = form.fuzz;
+console.log(
+  `seed ${values.seed}: up to ${chat + hooks + frames + control + raw} fuzzed inputs in ${Math.round((performance.now() - began) / 1000)} s`,
+);
+console.log(`${results.length - failed} passed, ${failed} failed`);
+process.exit(failed > 0 ? 1 : 0);

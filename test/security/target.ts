@@ -1,0 +1,236 @@
+/** What is attacked: the server program with a stand-in claude, and what is watched of it. */
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { descendants, descriptors, named } from "../support/processes.ts";
+import { PROGRAM, startServer, type TestServer } from "../support/server.ts";
+import { ask } from "../support/sse.ts";
+import { createWorld, standInClaude } from "../support/world.ts";
+import { Breach, must, within } from "./check.ts";
+
+/** Part of every text that the suite sends. It must never be in a log. */
+export const SAID = "quibblewort";
+
+/** How long the server may take for one answer, in ms. It is no bound on pauses: those are measured. */
+export const PATIENCE_MS = 20_000;
+
+/** How often a start is tried again; each try waits for about two seconds by itself. */
+const RESTARTS = 6;
+
+interface Secrets {
+  readonly bridge: string;
+  readonly hook: string;
+  readonly claudeSession: string;
+}
+
+export interface Usage {
+  readonly timers: number;
+  readonly descriptors: number;
+  readonly processes: number;
+  /** In MB, after a garbage collection. */
+  readonly memory: number;
+}
+
+export interface Target extends AsyncDisposable {
+  /** The one that runs. */
+  server(): TestServer;
+  readonly state: string;
+  readonly home: string;
+  readonly controlKey: string;
+  /** Says a message in a conversation and reads the whole answer. */
+  say(content: string, user: string): Promise<string>;
+  /** The tokens of a conversation's process, which is started when there is none. */
+  secrets(user: string): Promise<Secrets>;
+  /** How long the event loop was busy at one go since the last look, at most, in ms of CPU time. */
+  longestPause(): Promise<number>;
+  usage(): Promise<Usage>;
+  /** What a claude that answers one request does from now on, as a shell script. Otherwise it fails at once. */
+  printWith(script: string): void;
+  /** Deletes every conversation, as `synthesis sessions rm` does. */
+  deleteAll(): Promise<void>;
+  /** Everything that this and earlier servers have logged. */
+  log(): string;
+  /** All keys and tokens that there have been. */
+  allSecrets(): string[];
+  /** @throws Breach when the server has ended (another is started then) or does not answer */
+  isAlive(): Promise<void>;
+}
+
+export async function openTarget(env: Record<string, string> = {}): Promise<Target> {
+  const root = join(import.meta.dir, "../..");
+  const [bun = "", ...program] = PROGRAM;
+  const preloads = ["watch-loop", "count-timers"].flatMap((name) => [
+    "--preload",
+    join(root, `test/support/${name}.ts`),
+  ]);
+  const command = [bun, ...preloads, ...program];
+  let pauses = "";
+  let standIns = "";
+  let print = "";
+  const world = await createWorld({
+    standIn: true,
+    program: command,
+    prepare: (claude) => {
+      pauses = join(claude.base, "pauses");
+      standIns = join(claude.base, "stand-ins");
+      writeFileSync(pauses, "");
+      writeFileSync(standIns, "");
+      print = join(claude.base, "print.sh");
+      writeFileSync(print, "exit 1\n");
+      // The stand-in is an interactive claude only.
+      mkdirSync(join(claude.base, "bin"));
+      const interactive = standInClaude(join(claude.base, "bin"));
+      const script = `#!/bin/sh\n[ "$1" = --print ] && exec sh '${print}'\nexec '${interactive}' "$@"\n`;
+      writeFileSync(join(claude.base, "either"), script, { mode: 0o755 });
+      claude.env.PATH = `${claude.base}/path:${claude.env.PATH}`;
+      mkdirSync(join(claude.base, "path"));
+      symlinkSync(join(claude.base, "either"), join(claude.base, "path/claude"));
+      claude.env.WATCH_LOOP = pauses;
+      claude.env.STAND_IN_ENV = standIns;
+    },
+    env: {
+      SYNTHESIS_CLAUDE_BIN: "claude",
+      SYNTHESIS_LOG_LEVEL: "info",
+      SYNTHESIS_MAX_PROCESSES: "4",
+      SYNTHESIS_PERMISSION_TIMEOUT_MS: "500",
+      SYNTHESIS_DRAIN_MS: "1000",
+      ...env,
+    },
+  });
+  let { server } = world;
+  let earlierLogs = "";
+  let seenPauses = 0;
+  let counted = 0;
+  let ended: number | null = null;
+  const watch = (one: TestServer) =>
+    void one.exited.then((code) => {
+      if (one === server) ended = code;
+    });
+  watch(server);
+  const state = join(world.claude.base, "state");
+
+  const environments = () =>
+    readFileSync(standIns, "utf8")
+      .trim()
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Record<string, string | undefined>);
+  const health = () =>
+    within(
+      fetch(`${server.url}/health`).then((response) => response.text()),
+      PATIENCE_MS,
+      "GET /health answers",
+    );
+  const restart = async () => {
+    earlierLogs += server.log();
+    // For some seconds the folder belongs to what clears up behind a server that was killed.
+    for (let tries = 0; ; tries += 1) {
+      try {
+        server = await startServer(world.serverEnv, command);
+        break;
+      } catch (error) {
+        if (tries === RESTARTS) throw error;
+      }
+    }
+    ended = null;
+    counted = 0;
+    watch(server);
+    // Its start is no pause that a request has caused.
+    await target.longestPause();
+  };
+  const known = new Map<string, Secrets>();
+  const isKnown = async ({ hook }: Secrets) => {
+    const headers = { authorization: `Bearer ${hook}`, "content-type": "application/json" };
+    const asked = fetch(`${server.url}/hooks`, { method: "POST", headers, body: "{}" });
+    return (await within(asked, PATIENCE_MS, "POST /hooks answers")).status !== 401;
+  };
+  const control = async (path: string, method: string) => {
+    const headers = { authorization: `Bearer ${target.controlKey}` };
+    const asked = fetch(`${server.url}/v1/sessions${path}`, { method, headers });
+    return (await within(asked, PATIENCE_MS, `${method} ${path} answers`)).text();
+  };
+
+  const target: Target = {
+    server: () => server,
+    state,
+    home: world.claude.home,
+    controlKey: readFileSync(join(state, "control.key"), "utf8").trim(),
+    say: async (content, user) => {
+      const asked = server.post(ask(`${content} ${SAID}`, { user, stream: false }));
+      const response = await within(asked, PATIENCE_MS, `an answer to a plain message of ${user}`);
+      const body = await response.text();
+      if (!response.ok) throw new Breach(`a plain message was answered with ${response.status}: ${body.slice(0, 300)}`);
+      return JSON.parse(body).choices[0].message.content;
+    },
+    secrets: async (user) => {
+      const before = known.get(user);
+      if (before && (await isKnown(before))) return before;
+      // What earlier attacks have made of this conversation is not to matter.
+      await control(`/user%3A${user}`, "DELETE");
+      await target.say("hello", user);
+      const found = environments().findLast((one) => one.SYNTHESIS_OPENCLAW_SESSION === `user:${user}`);
+      const { SYNTHESIS_BRIDGE_TOKEN: bridge, SYNTHESIS_HOOK_TOKEN: hook, SYNTHESIS_CLAUDE_SESSION } = found ?? {};
+      if (!bridge || !hook) throw new Error(`the stand-in of ${user} has written no tokens to STAND_IN_ENV`);
+      const secrets = { bridge, hook, claudeSession: SYNTHESIS_CLAUDE_SESSION ?? "" };
+      known.set(user, secrets);
+      return secrets;
+    },
+    longestPause: async () => {
+      // The watch's timer is overdue after a pause: it has run when the server answers for the second time.
+      await health();
+      await health();
+      const lines = readFileSync(pauses, "utf8").trim().split("\n").filter(Boolean);
+      const longest = Math.max(0, ...lines.slice(seenPauses).map(Number));
+      seenPauses = lines.length;
+      return longest;
+    },
+    usage: async () => {
+      counted += 1;
+      process.kill(server.pid, "SIGUSR2");
+      const line = await within(server.logged(new RegExp(`^count ${counted}:`)), PATIENCE_MS, "the server counts");
+      return {
+        timers: Number(/(\d+) timers/.exec(line)?.[1]),
+        descriptors: descriptors(server.pid),
+        processes: named(descendants(server.pid), /stand-in-claude/).length,
+        memory: Number(/(\d+) MB/.exec(line)?.[1]),
+      };
+    },
+    deleteAll: async () => {
+      const { data } = JSON.parse(await control("", "GET")) as { data: { key: string }[] };
+      for (const { key } of data) await control(`/${encodeURIComponent(key)}`, "DELETE");
+    },
+    printWith: (script) => writeFileSync(print, `${script}\n`),
+    log: () => earlierLogs + server.log(),
+    allSecrets: () =>
+      [
+        server.key,
+        target.controlKey,
+        ...environments().flatMap((one) => [one.SYNTHESIS_BRIDGE_TOKEN, one.SYNTHESIS_HOOK_TOKEN].filter((x) => !!x)),
+      ] as string[],
+    isAlive: async () => {
+      // An exit shows a moment after the connections have dropped.
+      if (ended === null) await health().catch(() => {});
+      if (ended !== null) {
+        const code = ended;
+        const last = server.log().trim().split("\n").slice(-3).join("\n").slice(-600);
+        await restart();
+        throw new Breach(`the server ended with ${code}: ${last}`);
+      }
+      try {
+        await health();
+      } catch (error) {
+        if (!(error instanceof Breach)) throw error;
+        // Deaf for good: what follows needs a server that is not.
+        await server.stop("SIGKILL");
+        await restart();
+        throw new Breach(`the server does not answer any more: ${error.message}`);
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      await within(server.stop(), PATIENCE_MS, "the server ends").catch(() => server.stop("SIGKILL"));
+      await world.mock.stop();
+      world.claude.remove();
+    },
+  };
+  must((await target.say("hello", "rest")).includes("You said"), "the stand-in answers");
+  return target;
+}

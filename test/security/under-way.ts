@@ -1,0 +1,49 @@
+/** A turn that is under way, and hooks in the name of its claude. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { eventually, must, within } from "./check.ts";
+import { post } from "./entries.ts";
+import { PATIENCE_MS, SAID, type Target } from "./target.ts";
+
+interface PostHook {
+  (body: object): Promise<void>;
+  /** The client leaves, and the server's answer to it has ended. */
+  left(): Promise<void>;
+}
+
+/** Sends a message on which the stand-in works until it is interrupted. */
+export async function beginTurn(target: Target, user: string): Promise<PostHook> {
+  const { hook, claudeSession } = await target.secrets(user);
+  const { url, post: ask } = target.server();
+  const leaving = new AbortController();
+  const asked = `hang ${SAID} ${crypto.randomUUID()}`;
+  const body = { stream: true, user, messages: [{ role: "user", content: asked }] };
+  const response = await within(ask(body, {}, leaving.signal), PATIENCE_MS, "a turn begins");
+  must(response.ok, `a message was answered with ${response.status}`);
+  const answer = response.text().catch(() => "");
+  const folder = join(target.home, ".claude/projects/stand-in");
+  let prompt_id: string | undefined;
+  const recorded = () => {
+    if (!existsSync(folder)) return false;
+    const file = readdirSync(folder).find((name) => name.startsWith(claudeSession));
+    const row =
+      file &&
+      readFileSync(join(folder, file), "utf8")
+        .split("\n")
+        .find((line) => line.includes(asked));
+    prompt_id = row ? JSON.parse(row).promptId : undefined;
+    return prompt_id !== undefined;
+  };
+  await eventually(recorded, PATIENCE_MS, "the stand-in records its message");
+  const send = async (body: object) => {
+    const common = { session_id: "s", transcript_path: "/nowhere.jsonl", prompt_id };
+    const sent = Buffer.from(JSON.stringify({ ...common, ...body }));
+    await post(`${url}/hooks`, { authorization: `Bearer ${hook}` }, sent);
+  };
+  return Object.assign(send, {
+    left: async () => {
+      leaving.abort();
+      await answer;
+    },
+  });
+}
