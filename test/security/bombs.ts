@@ -1,4 +1,4 @@
-/** Pieces of JSON that are cheap to send and dear to read. */
+/** JSON values that are cheap to send and expensive to parse. */
 
 export interface Bomb {
   readonly name: string;

@@ -54,7 +54,7 @@ export async function runChecks(checks: readonly Check[], report: (result: Resul
     try {
       await within(run(), DEADLINE_MS, "the check ends");
     } catch (error) {
-      // Anything but a breach is a fault of the suite's own: its place is of interest.
+      // Any other error is a fault in the suite: show its stack.
       why = error instanceof Breach ? error.message : Bun.inspect(error);
     }
     const result = { name, why, ms: performance.now() - began };

@@ -1,4 +1,4 @@
-/** Every route × everything that is not its key: nothing is shown, and nothing is done. */
+/** Every route with every wrong credential: the server must show nothing and do nothing. */
 import { connect } from "node:net";
 import { type Check, must, within } from "./check.ts";
 import { checkAnswer } from "./entries.ts";
@@ -65,7 +65,7 @@ const SPELLINGS: readonly ((path: string) => string)[] = [
 type Headers = Record<string, string>;
 const bearer = (token: string): Headers => ({ Authorization: `Bearer ${token}` });
 
-/** What somebody may bring who does not have `key`. */
+/** Credentials that are not `key` in a place where the server reads it. */
 function credentials(key: string, others: Record<string, string>): [name: string, headers: Headers, query?: string][] {
   const changed = key.slice(0, -1) + (key.endsWith("A") ? "B" : "A");
   return [
@@ -137,7 +137,7 @@ async function isRefused(target: Target, { name, route, headers }: Attempt): Pro
   must(!target.allSecrets().some((secret) => answer.includes(secret)), `${what} shows a key or token`);
 }
 
-/** Is told of what must not have changed. */
+/** The sessions as the control route lists them. A refused request must not change them. */
 async function state(target: Target): Promise<string> {
   const headers = bearer(target.controlKey);
   const sessions = await fetch(`${target.server().url}/v1/sessions`, { headers });
@@ -157,7 +157,7 @@ async function all(target: Target, attempts: readonly Attempt[]): Promise<void> 
   must((await state(target)) === before, "the sessions have changed");
 }
 
-/** @param other a server of somebody else's: its keys open nothing here */
+/** @param other a second server, which has its own keys: they must open nothing here */
 export function controlMatrix(target: Target, other: Target): Check[] {
   const matrix = async (of: Route["key"]): Promise<Attempt[]> => {
     const { bridge, hook } = await target.secrets("matrix");
@@ -189,7 +189,7 @@ export function controlMatrix(target: Target, other: Target): Check[] {
   const run = (attempts: () => Promise<Attempt[]>) => () =>
     costsOnlyItself(target, async () => all(target, await attempts()));
 
-  /** With the right key, but from a web page or under another name. */
+  /** Requests with the right key that come from a web page, or name another host. */
   const elsewhere = (headers: Headers) => async (): Promise<Attempt[]> => {
     const { hook } = await target.secrets("matrix");
     const own: Record<string, string> = { control: target.controlKey, chat: target.server().key, hook };

@@ -78,7 +78,7 @@ const CHATS: readonly object[] = [
         ],
       },
       { role: "assistant", content: SAID },
-      { role: "user", name: "somebody", content: SAID },
+      { role: "user", name: "ann", content: SAID },
     ],
   },
   {

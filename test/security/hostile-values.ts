@@ -82,7 +82,7 @@ export function mutated(template: unknown, random: Random): unknown {
 
 const PIECES = ["\u0000", "{", "}", "[", "]", '"', "\\", "\\u", ",", ":", "1e999", "\ud83d", "NaN", "//", "\ufeff"];
 
-/** Bytes that are changed, taken out, put in, doubled or cut off, at a few places. */
+/** A copy with a few bytes changed, removed, inserted, repeated or cut off. */
 export function broken(bytes: Buffer, random: Random): Buffer {
   let changed = bytes;
   for (let times = 1 + random.int(3); times > 0; times -= 1) {

@@ -1,4 +1,4 @@
-/** The machine around the server: other users, a proxy, and a state folder that somebody else has laid out. */
+/** The machine around the server: other users, a proxy, and a state folder that another user prepared. */
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -22,7 +22,8 @@ import { createWorld, type World } from "../support/world.ts";
 import { type Check, must, within } from "./check.ts";
 import { PATIENCE_MS, SAID } from "./target.ts";
 
-const NOBODY = 65534;
+/** The uid of the user `nobody`. */
+const OTHER_UID = 65534;
 /** A server that has said nothing for so long waits for something in its folder. In ms. */
 const START_MS = 10_000;
 const IMAGE =
@@ -38,7 +39,7 @@ async function fileModes(): Promise<void> {
   await using world = await createWorld({
     standIn: true,
     program: ["/bin/sh", "-c", 'umask 000; exec "$@"', "sh", ...PROGRAM],
-    // Otherwise nobody could get to the state folder, whatever its own mode.
+    // The test's folder is closed to other users, which would hide a wrong mode below it.
     prepare: ({ base }) => chmodSync(base, 0o755),
   });
   const content = [
@@ -57,9 +58,9 @@ async function fileModes(): Promise<void> {
   );
   const open = paths.filter((path) => (lstatSync(path).mode & 0o077) !== 0 && !lstatSync(path).isSymbolicLink());
   must(open.length === 0, `others may use ${open.slice(0, 5).join(", ")}`);
-  // Only root can become somebody else; for others the modes have to do.
+  // Only root can start a program as another user. Elsewhere the modes above are the check.
   if (process.getuid?.() !== 0 || !Bun.which("setpriv")) return;
-  const ids = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
+  const ids = [`--reuid=${OTHER_UID}`, `--regid=${OTHER_UID}`, "--clear-groups"];
   const found = Bun.spawnSync(["setpriv", ...ids, "find", state, "-readable", "-o", "-writable", "-o", "-executable"]);
   must(found.stdout.toString().trim() === "", `another user can use ${found.stdout.toString().slice(0, 300)}`);
   const others = Bun.spawnSync(["setpriv", ...ids, "cat", join(state, "chat.key"), join(state, "control.key")]);
@@ -154,7 +155,7 @@ async function proxyOfTheCommandLine(): Promise<void> {
   must(listed.includes("user:proxy"), "the command line reaches the server");
 }
 
-/** A state folder as it stands after a first start, which somebody else then changes. */
+/** A state folder after a first start, ready to be changed by an attacker. */
 interface Prepared extends Disposable {
   readonly state: string;
   /** A folder of the user's beside it, with one file that must stay. */
@@ -262,7 +263,7 @@ const CHANGES: readonly [name: string, change: Change][] = [
     [
       `${name} belongs to another user`,
       (state) => {
-        if (process.getuid?.() === 0) execFileSync("chown", [`${NOBODY}`, join(state, name)]);
+        if (process.getuid?.() === 0) execFileSync("chown", [`${OTHER_UID}`, join(state, name)]);
         return process.getuid?.() === 0;
       },
     ],
@@ -278,7 +279,7 @@ const CHANGES: readonly [name: string, change: Change][] = [
   [
     "the state folder belongs to another user",
     (state) => {
-      if (process.getuid?.() === 0) execFileSync("chown", [`${NOBODY}`, state]);
+      if (process.getuid?.() === 0) execFileSync("chown", [`${OTHER_UID}`, state]);
       return process.getuid?.() === 0;
     },
   ],
@@ -342,7 +343,7 @@ export const machineChecks = (): Check[] => {
         const mustRefuse = change(state, precious);
         const said = await startIn(world, state);
         const kept = existsSync(join(precious, "file")) ? readFileSync(join(precious, "file"), "utf8") : null;
-        must(kept === KEPT, `a file of the user's is ${kept === null ? "gone" : "changed"}`);
+        must(kept === KEPT, `a file of the user's is ${kept === null ? "deleted" : "changed"}`);
         must(readdirSync(precious).length === 1, `a folder of the user's now has ${readdirSync(precious)}`);
         if (mustRefuse)
           must(/chmod|chown|SYNTHESIS_/.test(said), `the server ${said ? `says ${said.slice(0, 200)}` : "starts"}`);

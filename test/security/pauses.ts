@@ -1,14 +1,14 @@
-/** One request may cost only itself: the server goes on, and no other conversation waits for it. */
+/** One request may cost only itself: the server keeps running, and no other conversation waits for it. */
 import { must, within } from "./check.ts";
 import type { Target } from "./target.ts";
 
-/** So long may the event loop be busy at one go, in ms of CPU time. */
+/** The longest pause of the event loop that is allowed, in ms of CPU time. */
 const MOST_MS = 100;
 
-/** No attack may take longer, in ms: a server that is deaf for good is found here. */
+/** An attack that takes longer has found a server that is stuck. In ms. */
 const ATTACK_MS = 60_000;
 
-/** What a turn without any attack takes on this machine at one go, in ms; measured once, when the suite begins. */
+/** The longest pause in ordinary turns on this machine, in ms. It is measured when the suite begins. */
 const rests = new WeakMap<Target, number>();
 
 /** Measures what is usual on this machine. */
@@ -18,7 +18,7 @@ export async function measureRest(target: Target): Promise<void> {
   rests.set(target, await target.longestPause());
 }
 
-/** Does it, and looks what it has cost. @throws Breach when that was more than itself */
+/** Runs an attack. @throws Breach when the server ended, no longer answers, or paused for too long */
 export async function costsOnlyItself(target: Target, attack: () => Promise<void>): Promise<void> {
   let breach: unknown = null;
   await within(attack(), ATTACK_MS, "the attack ends").catch((error) => {
@@ -29,5 +29,5 @@ export async function costsOnlyItself(target: Target, attack: () => Promise<void
   const pause = await target.longestPause();
   if (breach) throw breach;
   const most = MOST_MS + (rests.get(target) ?? 0);
-  must(pause <= most, `the event loop was busy for ${pause.toFixed(0)} ms at one go`);
+  must(pause <= most, `the event loop was busy for ${pause.toFixed(0)} ms without a break`);
 }

@@ -107,7 +107,7 @@ const SETTINGS: readonly [key: string, content: object][] = [
 
 /** A setting of the workspace is overruled, or named at once. */
 async function workspaceSetting(key: string, content: object): Promise<void> {
-  // A claude whose hooks are silenced is otherwise found out after a while.
+  // Without hooks the transcript would replace the receipt after this timeout, and hide that the hooks are silent.
   const env = { SYNTHESIS_RECEIPT_TIMEOUT_MS: "600000" };
   await using world = await createWorld({ env, prepare: settings(content) });
   const answer = await say(world, `hello ${SAID}`);

@@ -1,4 +1,4 @@
-/** What attacks may use up for good: processes, memory, descriptors, the disk that holds the log. */
+/** Attacks on resources: processes, memory, descriptors, connections and the log's disk space. */
 import { execFileSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, truncateSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -36,7 +36,7 @@ async function deepOneShots(target: Target): Promise<void> {
     if (await fails(middle)) breaks = middle;
     else works = middle;
   }
-  target.printWith("exec sleep 600");
+  target.setOneShotScript("exec sleep 600");
   const leaving = new AbortController();
   const depths = [10, 90, 110, 5_000, works - 6, works - 4, works - 2, works - 1, works, breaks];
   const asked = depths.map((depth) =>
@@ -50,7 +50,7 @@ async function deepOneShots(target: Target): Promise<void> {
   await eventually(() => left() > 0, PATIENCE_MS, "a request that is not refused starts a claude");
   leaving.abort();
   await Promise.all(asked);
-  target.printWith("exit 1");
+  target.setOneShotScript("exit 1");
   await eventually(
     () => left() === 0,
     PATIENCE_MS,
@@ -62,7 +62,7 @@ async function deepOneShots(target: Target): Promise<void> {
   must(isRefused, `a schema of a depth of ${breaks} is answered with 500`);
 }
 
-/** A turn whose hooks name what is no transcript. */
+/** A turn with hooks that name a file which is no transcript. */
 async function transcript(target: Target, path: string): Promise<void> {
   const hook = await beginTurn(target, "transcripts");
   await hook({ transcript_path: path, hook_event_name: "PreToolUse", tool_name: "Bash", tool_use_id: "t" });
@@ -144,10 +144,10 @@ async function endlessHook(target: Target): Promise<void> {
   await within(send(), PATIENCE_MS, "a hook's body without an end is read or refused");
   socket.destroy();
   await within(closed.promise, PATIENCE_MS, "the connection ends");
-  must(megabytes < 200, `a hook's body of ${megabytes} MB was taken without a word`);
+  must(megabytes < 200, `a hook's body of ${megabytes} MB was read without an error`);
 }
 
-/** Many connections that send nothing, or not all: whoever else comes is let in. */
+/** Many connections that send nothing, or half a request. Other clients must still get an answer. */
 async function slowConnections(target: Target, count: number): Promise<void> {
   const { url, key } = target.server();
   const port = Number(new URL(url).port);
@@ -193,7 +193,7 @@ export const resourceChecks = (
     run: () => costsOnlyItself(target, () => endlessHook(target)),
   },
   {
-    name: "connections: slow ones keep nobody out",
+    name: "connections: slow ones do not keep other clients out",
     run: () => costsOnlyItself(target, () => slowConnections(target, connections)),
   },
 ];

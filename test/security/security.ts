@@ -1,7 +1,7 @@
 /**
- * `bun run test:security`: attacks the server program by every way that leads into it.
- *   --seed N      makes the fuzzed inputs (default 1)
- *   --only TEXT   the checks whose name has this in it (a regular expression)
+ * `bun run test:security`: attacks a running server through every entry it has.
+ *   --seed N      determines the fuzzed inputs (default 1)
+ *   --only REGEX  the checks with a matching name
  *   --long        ten times as much, and everything on the real claude
  *   --list        shows the name of each check as it passes, too
  */

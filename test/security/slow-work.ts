@@ -1,4 +1,4 @@
-/** Bodies of ordinary form that loops and patterns have been slow on: what they cost must grow with their length only. */
+/** Valid bodies that loops and patterns could be slow on. The work on each must grow linearly with its length. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Check, within } from "./check.ts";
@@ -77,7 +77,7 @@ const bodies = (size: number, count: number): [name: string, body: object][] => 
       },
     ],
     [
-      "many results of calls that nobody made",
+      "many results of unknown calls",
       { messages: [user("a"), ...range(count, (at) => ({ role: "tool", tool_call_id: `x${at}`, content: SAID }))] },
     ],
     [
@@ -137,7 +137,7 @@ const hookBodies = (size: number): [name: string, body: object][] => {
   ];
 };
 
-/** Answers of a claude for one request that are dear to read. */
+/** Answers of a one-shot that are expensive to read. */
 const printed = (size: number): [name: string, text: string][] => [
   ["a code fence and line ends", `\`\`\`json\n${"\n".repeat(size)}x`],
   ["a code fence and spaces", `\`\`\`json${" ".repeat(size)}x`],
@@ -153,10 +153,10 @@ async function oneShot(target: Target, answer: string): Promise<void> {
   ];
   const file = join(target.state, "../printed");
   writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
-  target.printWith(`exec cat '${file}'`);
+  target.setOneShotScript(`exec cat '${file}'`);
   const body = { messages: [user(SAID)], response_format: { type: "json_object" } };
   await checkAnswer(await within(target.server().post(body), PATIENCE_MS, "an answer to one request"));
-  target.printWith("exit 1");
+  target.setOneShotScript("exit 1");
 }
 
 export const slowWork = (target: Target, size: number, count: number): Check[] => [

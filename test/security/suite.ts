@@ -1,4 +1,4 @@
-/** All checks, in a form that is as long as there is time for. */
+/** All checks, in three sizes. */
 import { bombMatrix } from "./bomb-matrix.ts";
 import { type Check, type Result, runChecks } from "./check.ts";
 import { controlMatrix } from "./control-matrix.ts";
@@ -13,14 +13,14 @@ import { openTarget } from "./target.ts";
 export interface Form {
   /** How large a bomb is, in bytes. */
   readonly bombs: number;
-  /** How large one is that is to be as large as a request may be, in bytes; 0 for none of these. */
+  /** The size of the bombs that are nearly as large as a request may be, in bytes; 0 leaves them out. */
   readonly largeBombs: number;
   readonly fuzz: Amounts;
   /** Texts of this many characters, and so many messages, calls and tools. */
   readonly slowWork: { readonly size: number; readonly count: number };
   readonly resources: { readonly frames: number; readonly connections: number };
   readonly realClaude: "none" | "usual" | "all";
-  /** Of the checks of each kind only every so many is run. */
+  /** Runs every n-th check of each kind only. */
   readonly every: number;
 }
 
@@ -59,8 +59,8 @@ export const FORMS = {
 
 /**
  * Runs all checks of a form.
- * @param seed makes the fuzzed inputs, and of a form that leaves checks out chooses which
- * @param only the checks whose name matches, and those of what is left at the end
+ * @param seed determines the fuzzed inputs and, in a form that leaves checks out, which ones run
+ * @param only runs the checks with a matching name, and the final ones on leaks and the log
  */
 export async function runSuite(
   form: Form,

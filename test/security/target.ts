@@ -1,4 +1,4 @@
-/** What is attacked: the server program with a stand-in claude, and what is watched of it. */
+/** The server under attack, with a stand-in claude, and what the checks measure of it. */
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { descendants, descriptors, named } from "../support/processes.ts";
@@ -40,11 +40,11 @@ export interface Target extends AsyncDisposable {
   say(content: string, user: string): Promise<string>;
   /** The tokens of a conversation's process, which is started when there is none. */
   secrets(user: string): Promise<Secrets>;
-  /** How long the event loop was busy at one go since the last look, at most, in ms of CPU time. */
+  /** The longest pause of the event loop since the last call, in ms of CPU time. */
   longestPause(): Promise<number>;
   usage(): Promise<Usage>;
-  /** What a claude that answers one request does from now on, as a shell script. Otherwise it fails at once. */
-  printWith(script: string): void;
+  /** Sets the shell script that runs in place of `claude --print`. At first it fails at once. */
+  setOneShotScript(script: string): void;
   /** Deletes every conversation, as `synthesis sessions rm` does. */
   deleteAll(): Promise<void>;
   /** Everything that this and earlier servers have logged. */
@@ -65,7 +65,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
   const command = [bun, ...preloads, ...program];
   let pauses = "";
   let standIns = "";
-  let print = "";
+  let oneShotScript = "";
   const world = await createWorld({
     standIn: true,
     program: command,
@@ -74,12 +74,12 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
       standIns = join(claude.base, "stand-ins");
       writeFileSync(pauses, "");
       writeFileSync(standIns, "");
-      print = join(claude.base, "print.sh");
-      writeFileSync(print, "exit 1\n");
+      oneShotScript = join(claude.base, "print.sh");
+      writeFileSync(oneShotScript, "exit 1\n");
       // The stand-in is an interactive claude only.
       mkdirSync(join(claude.base, "bin"));
       const interactive = standInClaude(join(claude.base, "bin"));
-      const script = `#!/bin/sh\n[ "$1" = --print ] && exec sh '${print}'\nexec '${interactive}' "$@"\n`;
+      const script = `#!/bin/sh\n[ "$1" = --print ] && exec sh '${oneShotScript}'\nexec '${interactive}' "$@"\n`;
       writeFileSync(join(claude.base, "either"), script, { mode: 0o755 });
       claude.env.PATH = `${claude.base}/path:${claude.env.PATH}`;
       mkdirSync(join(claude.base, "path"));
@@ -122,7 +122,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
     );
   const restart = async () => {
     earlierLogs += server.log();
-    // For some seconds the folder belongs to what clears up behind a server that was killed.
+    // After a kill the watchdog holds the folder's lock for some seconds, until it has cleaned up.
     for (let tries = 0; ; tries += 1) {
       try {
         server = await startServer(world.serverEnv, command);
@@ -198,7 +198,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
       const { data } = JSON.parse(await control("", "GET")) as { data: { key: string }[] };
       for (const { key } of data) await control(`/${encodeURIComponent(key)}`, "DELETE");
     },
-    printWith: (script) => writeFileSync(print, `${script}\n`),
+    setOneShotScript: (script) => writeFileSync(oneShotScript, `${script}\n`),
     log: () => earlierLogs + server.log(),
     allSecrets: () =>
       [
@@ -219,7 +219,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
         await health();
       } catch (error) {
         if (!(error instanceof Breach)) throw error;
-        // Deaf for good: what follows needs a server that is not.
+        // The server is stuck. The next checks need one that answers.
         await server.stop("SIGKILL");
         await restart();
         throw new Breach(`the server does not answer any more: ${error.message}`);

@@ -1,8 +1,8 @@
 /**
- * Loaded before a server under test: writes to the file that WATCH_LOOP names how long its event loop was kept busy at
- * one go, a line of milliseconds for each time above `NOTED_MS`.
- * What counts is the CPU time of the main thread, not the clock: on a loaded machine a thread that could run has to wait
- * for a core, and that is no pause of ours.
+ * A preload for a server under test. It appends each pause of the event loop above `NOTED_MS` to the file in WATCH_LOOP,
+ * one line of milliseconds for each.
+ * A pause is measured as CPU time of the main thread, because on a loaded machine the thread also waits for a core, and
+ * that wait is not the server's fault.
  */
 import { appendFileSync } from "node:fs";
 
@@ -22,6 +22,6 @@ if (file) {
     if (now - before > NOTED_MS) appendFileSync(file, `${(now - before).toFixed(1)}\n`);
     before = cpuMs();
   };
-  // The watch alone must not keep a server alive that has ended.
+  // The timer must not keep the process alive.
   setInterval(tick, TICK_MS).unref();
 }
