@@ -65,10 +65,13 @@ async function deepOneShots(target: Target): Promise<void> {
 /** A turn with hooks that name a file which is no transcript. */
 async function transcript(target: Target, path: string): Promise<void> {
   const hook = await beginTurn(target, "transcripts");
-  await hook({ transcript_path: path, hook_event_name: "PreToolUse", tool_name: "Bash", tool_use_id: "t" });
-  // Of a turn that has shown nothing the text is looked for there.
-  await hook({ transcript_path: path, hook_event_name: "Stop" });
-  await hook.left();
+  try {
+    await hook({ transcript_path: path, hook_event_name: "PreToolUse", tool_name: "Bash", tool_use_id: "t" });
+    // When a turn has shown no text, the server looks for it in the transcript.
+    await hook({ transcript_path: path, hook_event_name: "Stop" });
+  } finally {
+    await hook.left();
+  }
   await target.say("hello", "transcripts");
 }
 

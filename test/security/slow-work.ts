@@ -110,8 +110,11 @@ const bodies = (size: number, count: number): [name: string, body: object][] => 
 
 async function hookOfATurn(target: Target, body: object): Promise<void> {
   const hook = await beginTurn(target, "slow-hooks");
-  await hook(body);
-  await hook.left();
+  try {
+    await hook(body);
+  } finally {
+    await hook.left();
+  }
 }
 
 const hookBodies = (size: number): [name: string, body: object][] => {
