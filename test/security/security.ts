@@ -18,6 +18,8 @@ const { values } = parseArgs({
 });
 if (!/^\d+$/.test(values.seed)) throw new Error("Say --seed N.");
 
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
+
 const began = performance.now();
 const form = values.long ? FORMS.long : FORMS.usual;
 const results = await runSuite(form, Number(values.seed), new RegExp(values.only), ({ name, why, ms }) => {

@@ -106,6 +106,9 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
       if (one === server) ended = code;
     });
   watch(server);
+  // An interrupted suite must not leave its servers running.
+  const end = () => void server.stop();
+  process.on("exit", end);
   const state = join(world.claude.base, "state");
 
   const environments = () =>
@@ -226,6 +229,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
       }
     },
     [Symbol.asyncDispose]: async () => {
+      process.off("exit", end);
       await within(server.stop(), PATIENCE_MS, "the server ends").catch(() => server.stop("SIGKILL"));
       await world.mock.stop();
       world.claude.remove();
