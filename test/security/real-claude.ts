@@ -1,6 +1,7 @@
 /** A workspace that the user has trusted and that is hostile all the same, and a model that is: on the real claude. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { thisProgram } from "../../src/cli/this-program.ts";
 import type { ClaudeHome } from "../support/claude-home.ts";
 import { text, toolUse } from "../support/mock-anthropic.ts";
 import { PROGRAM } from "../support/server.ts";
@@ -65,8 +66,8 @@ async function startsOfOurselves(): Promise<void> {
 async function currentFolder(): Promise<void> {
   await using world = await createWorld({ standIn: true, prepare: layTraps });
   const { workspace, base } = world.claude;
-  const own = [process.execPath, "--config=/dev/null", "--no-env-file", ...PROGRAM.slice(1)];
-  const program = PROGRAM.length > 1 ? own : PROGRAM;
+  // As synthesis starts itself. A person who starts it from source in a hostile folder is not protected.
+  const program = PROGRAM.length > 1 ? thisProgram() : PROGRAM;
   for (const args of [["sessions", "list"], ["permissions", "list"], ["doctor"], ["sweep"]]) {
     const child = Bun.spawn([...program, ...args, ...(args[0] === "doctor" ? [] : ["--home", join(base, "state")])], {
       env: { ...world.serverEnv, PATH: `.:${world.serverEnv.PATH}` },
