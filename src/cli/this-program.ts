@@ -2,10 +2,10 @@
 import { join } from "node:path";
 
 /**
- * Bun runs the `preload` of a `bunfig.toml` and reads `.env` files in the current folder, which may be a workspace.
- * The binary is built without both.
+ * In the current folder, which may be a workspace, Bun runs the `preload` of a `bunfig.toml`, reads `.env` files, and
+ * follows the `paths` of a `tsconfig.json`. The binary is built without them.
  */
-const IGNORE_CURRENT_FOLDER = ["--config=/dev/null", "--no-env-file"];
+const IGNORE_CURRENT_FOLDER = ["--config=/dev/null", "--no-env-file", "--tsconfig-override=/dev/null"];
 
 /** Its executable and first arguments, as a binary or from its source. */
 export const thisProgram = (): string[] =>
