@@ -4,7 +4,7 @@
  */
 import { closeSync, fstatSync, ftruncateSync, readSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
-import { openRegularFile } from "./regular-file.ts";
+import { openRegularFile } from "../config/regular-file.ts";
 import { watchChanges } from "./watch.ts";
 
 const log = getLogger(["synthesis", "process"]);

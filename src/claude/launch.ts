@@ -7,6 +7,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { absoluteEntries } from "../config/paths.ts";
+import { smallFileText } from "../config/regular-file.ts";
 import type { Config, Effort } from "../config/schema.ts";
 import { ApiError } from "../openai/errors.ts";
 import type { Catalogue } from "../openai/tools.ts";
@@ -16,7 +17,6 @@ import type { ManagedSettings } from "./managed-settings.ts";
 import { MARK_VARIABLE, makeMarkedFolder } from "./process-mark.ts";
 import { findClaude } from "./program.ts";
 import { proxyExceptions } from "./proxy.ts";
-import { smallFileText } from "./regular-file.ts";
 
 /** What one claude is started for. */
 export interface LaunchSpec {

@@ -6,8 +6,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { readSmallFile } from "../config/regular-file.ts";
 import { parseJson } from "../wire/json-gate.ts";
-import { readSmallFile } from "./regular-file.ts";
 import { configFolder } from "./transcript.ts";
 import { type Watch, watchChanges } from "./watch.ts";
 

@@ -6,8 +6,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parse } from "jsonc-parser";
 import { z } from "zod";
+import { smallFileText } from "../config/regular-file.ts";
 import { MANAGED_SETTINGS_FOLDER } from "./managed-settings.ts";
-import { smallFileText } from "./regular-file.ts";
 import { configFolder } from "./transcript.ts";
 
 const settings = z.looseObject({

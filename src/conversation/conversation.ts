@@ -459,7 +459,11 @@ export class Conversation {
     await run.freed;
     this.#run = null;
     this.#lastRequest = null;
-    if (run.delivered) await this.#record.add(run.delivered, text, this.#process === null);
+    if (run.delivered) {
+      await this.#record.add(run.delivered, text, this.#process === null);
+      // Claude is free before the last of the text has come by every way.
+      void run.over.then(() => run.delivered && this.#record.complete(run.delivered));
+    }
     return run.error;
   }
 

@@ -161,6 +161,14 @@ export class ConversationRecord {
     return use((turn) => (turn === last?.turn ? last.text : (texts.get(turn) ?? null)));
   }
 
+  /** Notes what has become of a turn that was added before all of its answer was known. */
+  complete(turn: DeliveredTurn): void {
+    const at = this.#delivered.findLastIndex((one) => one.turn === turn.turn);
+    if (at < 0 || Bun.deepEquals(this.#delivered[at]?.exchanges, turn.exchanges)) return;
+    this.#delivered[at] = turn;
+    this.#exchanges = deliveredExchanges(this.#delivered);
+  }
+
   /** Notes how the client's history shows exchanges by now. */
   rewrite(rewritten: DeliveryPlan["rewritten"]): void {
     if (rewritten.size === 0) return;

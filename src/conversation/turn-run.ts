@@ -401,7 +401,8 @@ export class TurnRun {
   /** Its exchanges, with the answers as far as the client has them whole. */
   get #deliveredExchanges(): readonly Exchange[] {
     return this.#exchanges.map(({ users, replies }, at) => {
-      const isEnded = at < this.#exchanges.length - 1 || this.#isAnswered;
+      // While it settles some of the text is still to come.
+      const isEnded = at < this.#exchanges.length - 1 || (this.#isAnswered && this.#phase === "done");
       const isWhole =
         isEnded &&
         !this.#error &&

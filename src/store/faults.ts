@@ -50,6 +50,12 @@ const KINDS: readonly Kind[] = [
   },
   {
     is: "unusable",
+    codes: /^(ELOOP|EINVAL)$/,
+    what: ({ path, message }) => `${path ?? message} is a link or no regular file, where synthesis needs a file.`,
+    advice: "Move it away, and try again.",
+  },
+  {
+    is: "unusable",
     codes: /^(EMFILE|ENFILE)$/,
     what: () => "Too many files are open.",
     advice: "Try again later; if it stays so, raise the limit (`ulimit -n`) and restart synthesis.",

@@ -3,8 +3,9 @@
  * its holder dies, however that happens. Who holds it stands in a file beside it.
  */
 import { Database, SQLiteError } from "bun:sqlite";
-import { closeSync, existsSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { z } from "zod";
+import { openRegularFile, readSmallFile } from "../config/regular-file.ts";
 
 const holder = z.object({ pid: z.number(), port: z.number().optional() });
 export type Holder = z.infer<typeof holder>;
@@ -21,7 +22,8 @@ export interface Lock {
  * @param silently others are not told who holds it
  */
 export function takeLock(file: string, silently = false): { lock: Lock } | { heldBy: Holder | null } {
-  closeSync(openSync(file, "a", 0o600));
+  // SQLite would follow a link, and wait at a FIFO.
+  closeSync(openRegularFile(file, { mode: "a" }));
   const database = new Database(file);
   try {
     database.run("PRAGMA locking_mode = EXCLUSIVE");
@@ -35,7 +37,11 @@ export function takeLock(file: string, silently = false): { lock: Lock } | { hel
     truncateSync(file);
     return takeLock(file, silently);
   }
-  const tell = (value: Holder) => writeFileSync(`${file}.json`, JSON.stringify(value), { mode: 0o600 });
+  const tell = (value: Holder) => {
+    // Written over, a link would be followed.
+    rmSync(`${file}.json`, { force: true });
+    writeFileSync(`${file}.json`, JSON.stringify(value), { mode: 0o600, flag: "wx" });
+  };
   if (!silently) tell({ pid: process.pid });
   let released = false;
   return {
@@ -54,7 +60,7 @@ export function takeLock(file: string, silently = false): { lock: Lock } | { hel
 
 /** Who holds the lock now; null when nobody does who has said so. Changes nothing. */
 export function holderOf(file: string): Holder | null {
-  if (!existsSync(file)) return null;
+  if (!existsSync(file) || !statSync(file).isFile()) return null;
   try {
     using database = new Database(file, { readonly: true });
     database.query("SELECT 1 FROM sqlite_master").all();
@@ -71,7 +77,7 @@ export function holderOf(file: string): Holder | null {
 function readHolder(file: string): Holder | null {
   if (!existsSync(`${file}.json`)) return null;
   try {
-    return holder.parse(JSON.parse(readFileSync(`${file}.json`, "utf8")));
+    return holder.parse(JSON.parse(readSmallFile(`${file}.json`)));
   } catch {
     // Half written by a holder that has just begun.
     return null;

@@ -3,6 +3,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeMarkedFolder } from "../../src/claude/process-mark.ts";
 import { startServer } from "../support/server.ts";
 import { ask } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
@@ -29,12 +30,16 @@ test("conversations, turns, past sessions, questions and images older than SYNTH
     ),
   );
   const current = images(claudeSessions["user:in use"] as string);
-  for (const folder of [images(claudeSessions["user:old"] as string), images("nobody's"), current]) {
-    mkdirSync(folder, { recursive: true });
+  const [unused, recent] = [crypto.randomUUID(), crypto.randomUUID()];
+  for (const folder of [images(claudeSessions["user:old"] as string), images(unused), current]) {
+    makeMarkedFolder(folder);
     writeFileSync(join(folder, "a.png"), "");
     utimesSync(folder, old / 1000, old / 1000);
   }
-  mkdirSync(images("nobody's, but new"));
+  makeMarkedFolder(images(recent));
+  // Not made by synthesis.
+  mkdirSync(images("theirs"));
+  utimesSync(images("theirs"), old / 1000, old / 1000);
   database.run("update sessions set last_active_at = ? where key = 'user:old'", [old]);
   database.run("update turns set ended_at = ? where session = 'user:old'", [old]);
   database.run("update turns set ended_at = ? where rowid = (select min(rowid) from turns where session != ?)", [
@@ -60,7 +65,7 @@ test("conversations, turns, past sessions, questions and images older than SYNTH
     expect(database.query(`select count(*) as count from ${table}`).get()).toEqual({ count: 1 });
   }
   expect(readdirSync(join(state, "images")).sort()).toEqual(
-    [claudeSessions["user:in use"] ?? "", "nobody's, but new"].sort(),
+    [claudeSessions["user:in use"] ?? "", recent, "theirs"].sort(),
   );
   // claude's own record is claude's.
   const record = `.claude/projects/stand-in/${claudeSessions["user:old"]}.jsonl`;

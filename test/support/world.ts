@@ -59,8 +59,12 @@ export async function createWorld({
 export function standInClaude(folder: string): string {
   const path = join(folder, "claude");
   const script = join(import.meta.dir, "stand-in-claude.ts");
-  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' --config=/dev/null --no-env-file --tsconfig-override=/dev/null '${script}' "$@"\n`, {
-    mode: 0o755,
-  });
+  writeFileSync(
+    path,
+    `#!/bin/sh\nexec '${process.execPath}' --config=/dev/null --no-env-file --tsconfig-override=/dev/null '${script}' "$@"\n`,
+    {
+      mode: 0o755,
+    },
+  );
   return path;
 }

@@ -13,8 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ChannelState, watchDebugLog } from "../../src/claude/debug-log.ts";
-import { readSmallFile } from "../../src/claude/regular-file.ts";
 import { restrictingFiles } from "../../src/claude/restrictions.ts";
+import { readSmallFile } from "../../src/config/regular-file.ts";
 
 let folder: string;
 let file: string;
