@@ -187,11 +187,12 @@ function streamReply(
       // At once: the client sees that it is heard.
       await write(answer.role());
       for await (const parts of reply) {
-        const events = parts.flatMap((part) => event(part) ?? []);
         // The figures come later; a client that did not ask for them need not wait, nor one that has an error.
-        const over = parts.some(
+        const end = parts.findIndex(
           ({ type }) => type === "error" || (!includeUsage && (type === "finish" || type === "calls")),
         );
+        const over = end >= 0;
+        const events = (over ? parts.slice(0, end + 1) : parts).flatMap((part) => event(part) ?? []);
         if (over) events.push("[DONE]");
         if (events.length > 0) await write(...events);
         if (over) return;

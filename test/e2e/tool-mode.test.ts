@@ -63,15 +63,15 @@ describe.each([{ hooks: true }, { hooks: false }])("with hooks: $hooks", ({ hook
     const gate = Promise.withResolvers<void>();
     world.mock.on(/question/, async function* ({ toolResults, shown }: ModelRequest) {
       if (toolResults.length === 0) yield toolUse(REPLY, { content: "working on it", final: false });
-      else if (!shown.includes("the end")) {
+      else if (!shown.includes("the last word")) {
         await gate.promise;
-        yield toolUse(REPLY, { content: "the end" });
+        yield toolUse(REPLY, { content: "the last word" });
       } else yield text("done");
     });
     const answer = texts(await world.server.post(ask("question")));
     expect(await next(answer)).toBe("working on it");
     gate.resolve();
-    expect(await Array.fromAsync(answer)).toEqual(["\n\nthe end"]);
+    expect(await Array.fromAsync(answer)).toEqual(["\n\nthe last word"]);
   });
 
   test("without any reply claude's last message is the answer", async () => {
