@@ -106,7 +106,8 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
     expect(answer.status).toBe(200);
     const pids = descendants(npx.pid);
     expect(named(pids, /main\.ts$/)).toHaveLength(1);
-    expect(named(pids, /stand-in-claude/)).toHaveLength(1);
+    // While it is started a fork of the server may show the same command line.
+    expect(named(pids, /stand-in-claude/)).not.toHaveLength(0);
     npx.kill(signal);
     await gone(pids);
     home.remove();

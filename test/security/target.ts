@@ -19,7 +19,6 @@ const RESTARTS = 6;
 interface Secrets {
   readonly bridge: string;
   readonly hook: string;
-  readonly claudeSession: string;
 }
 
 export interface Usage {
@@ -171,9 +170,9 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
       await control(`/user%3A${user}`, "DELETE");
       await target.say("hello", user);
       const found = environments().findLast((one) => one.SYNTHESIS_OPENCLAW_SESSION === `user:${user}`);
-      const { SYNTHESIS_BRIDGE_TOKEN: bridge, SYNTHESIS_HOOK_TOKEN: hook, SYNTHESIS_CLAUDE_SESSION } = found ?? {};
+      const { SYNTHESIS_BRIDGE_TOKEN: bridge, SYNTHESIS_HOOK_TOKEN: hook } = found ?? {};
       if (!bridge || !hook) throw new Error(`the stand-in of ${user} has written no tokens to STAND_IN_ENV`);
-      const secrets = { bridge, hook, claudeSession: SYNTHESIS_CLAUDE_SESSION ?? "" };
+      const secrets = { bridge, hook };
       known.set(user, secrets);
       return secrets;
     },

@@ -1,7 +1,7 @@
 /** A turn that is under way, and hooks in the name of its claude. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { eventually, must, within } from "./check.ts";
+import { eventually } from "./check.ts";
 import { post } from "./entries.ts";
 import { PATIENCE_MS, SAID, type Target } from "./target.ts";
 
@@ -13,24 +13,22 @@ interface PostHook {
 
 /** Sends a message on which the stand-in works until it is interrupted. */
 export async function beginTurn(target: Target, user: string): Promise<PostHook> {
-  const { hook, claudeSession } = await target.secrets(user);
+  const { hook } = await target.secrets(user);
   const { url, post: ask } = target.server();
   const leaving = new AbortController();
   const asked = `hang ${SAID} ${crypto.randomUUID()}`;
   const body = { stream: true, user, messages: [{ role: "user", content: asked }] };
-  const response = await within(ask(body, {}, leaving.signal), PATIENCE_MS, "a turn begins");
-  must(response.ok, `a message was answered with ${response.status}`);
-  const answer = response.text().catch(() => "");
+  // The response begins with the answer, and there is none yet.
+  const answer = ask(body, {}, leaving.signal)
+    .then((response) => response.text())
+    // It is aborted here.
+    .catch(() => "");
   const folder = join(target.home, ".claude/projects/stand-in");
   let prompt_id: string | undefined;
   const recorded = () => {
     if (!existsSync(folder)) return false;
-    const file = readdirSync(folder).find((name) => name.startsWith(claudeSession));
-    const row =
-      file &&
-      readFileSync(join(folder, file), "utf8")
-        .split("\n")
-        .find((line) => line.includes(asked));
+    const rows = readdirSync(folder).flatMap((name) => readFileSync(join(folder, name), "utf8").split("\n"));
+    const row = rows.find((line) => line.includes(asked));
     prompt_id = row ? JSON.parse(row).promptId : undefined;
     return prompt_id !== undefined;
   };
