@@ -60,13 +60,11 @@ export function loadConfig(paths: Paths, env: Record<string, string | undefined>
 
 function readConfigFile(file: string): unknown {
   if (!existsSync(file)) return {};
-  const foreign = foreignHome(dirname(file)) ?? foreignWriter(file);
-  if (foreign) throw new ConfigError(`${foreign.what} ${foreign.advice}`);
+  const obstacle = foreignHome(dirname(file)) ?? obstacleTo(file, "readable") ?? foreignWriter(file);
+  if (obstacle) throw new ConfigError(`${obstacle.what} ${obstacle.advice}`);
   try {
     return Bun.JSONC.parse(readFileSync(file, "utf8"));
   } catch (error) {
-    const obstacle = obstacleTo(file, "readable");
-    if (obstacle) throw new ConfigError(`${obstacle.what} ${obstacle.advice}`);
     throw new ConfigError(`${file} is not valid JSON: ${(error as Error).message}`);
   }
 }

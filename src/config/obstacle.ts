@@ -27,6 +27,10 @@ export function obstacleTo(path: string, use: Use): Obstacle | null {
   if (use !== "folder" && found.isDirectory()) {
     return { what: `${path} is a folder, where synthesis needs a file.`, advice: "Move it away." };
   }
+  // To open a FIFO would wait for whoever is at its other end.
+  if (use !== "folder" && !found.isFile()) {
+    return { what: `${path} is no regular file, which synthesis needs there.`, advice: "Move it away." };
+  }
   return mayUse(path, NEEDS[use]) ? null : forbidden(path, found, NEEDS[use]);
 }
 
