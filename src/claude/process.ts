@@ -31,8 +31,11 @@ const log = getLogger(["synthesis", "process"]);
 const RECONNECT_GRACE_MS = 10_000;
 /** So many ids of replies are remembered, to take none twice. */
 const REMEMBERED_REPLIES = 16;
-/** claude draws everything anew when its terminal changes its size; for so long the size is another one. */
-const RESIZED_MS = 50;
+/**
+ * Claude draws everything anew when its terminal changes its size; for so long the size is another one. A busy Claude
+ * that sees both changes at once draws nothing.
+ */
+const RESIZED_MS = 300;
 /** From SIGTERM to SIGKILL. */
 const KILL_AFTER_MS = 5_000;
 /**
