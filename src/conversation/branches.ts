@@ -1,6 +1,6 @@
 /**
  * In which branch of a conversation a request goes on. A chat program can ask several models side by side under one
- * name; what one of them was told or has answered, the others must not hear. So each has a branch of its own, with its
+ * name; what one of them was sent or has answered, the others must not see. So each has a branch of its own, with its
  * own Claude session. A person who merely changes the model goes on where they were: then the history holds what the
  * model before has answered.
  */

@@ -9,7 +9,7 @@ import { type Input, inputText, type PastMessage } from "./input.ts";
 /**
  * A request's input in which the messages before a begun answer are history, if they are the last that Claude was
  * sent. The exchange before them is compared as well: a person may say the same words twice.
- * @param delivered the conversation as Claude was told that it stands
+ * @param delivered the conversation as Claude knows it
  */
 export function withDeliveredAsHistory(delivered: readonly DeliveredExchange[], input: Input): Input {
   const { implied, messages, history, exchanges, historyPrints, newPrints } = input;

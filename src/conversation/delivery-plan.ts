@@ -1,6 +1,6 @@
 /**
  * What a request has to deliver to Claude. Clients send the whole conversation with every request; Claude has its own.
- * What Claude has been sent before must not be sent again; what it has not, or what no longer counts, it must be told.
+ * What Claude has been sent before must not be sent again; what it has not, or what no longer counts, is delivered.
  *
  * Pure: the turns that were delivered, and a request, give what to deliver now.
  */
@@ -19,7 +19,7 @@ export interface DeliveredTurn {
   readonly traceId: string | null;
   /** So many of the exchanges before it stopped counting with it. */
   readonly dropped: number;
-  /** Earlier exchanges that it told of, or with which the session was found. */
+  /** Earlier exchanges that it delivered, or with which the session was found. */
   readonly history: readonly Exchange[];
   /** What it brought: more than one when Claude asked something in between. */
   readonly exchanges: readonly Exchange[];
@@ -167,7 +167,7 @@ const everything = ({ messages, history, exchanges }: Input): Delta => ({
   history: exchanges.map((exchange) => exchange.toExchange()),
 });
 
-/** The conversation as Claude was told that it stands. */
+/** The conversation as Claude knows it. */
 export function deliveredExchanges(turns: readonly DeliveredTurn[]): DeliveredExchange[] {
   const all: DeliveredExchange[] = [];
   for (const turn of turns) addExchanges(all, turn);

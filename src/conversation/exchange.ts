@@ -7,7 +7,7 @@ import { answerFingerprint, plainText } from "./fingerprint.ts";
 
 /** An exchange that Claude knows of. */
 export interface DeliveredExchange extends Exchange {
-  /** The turn that brought it, or told of it. */
+  /** The turn that delivered it. */
   readonly turn: string;
   /** Claude has answered it. The client may keep, drop or send again what was never answered. */
   readonly answered: boolean;

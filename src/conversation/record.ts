@@ -70,7 +70,7 @@ export class ConversationRecord {
     return this.#delivered;
   }
 
-  /** The conversation as its Claude was told that it stands. */
+  /** The conversation as its Claude knows it. */
   get exchanges(): readonly DeliveredExchange[] {
     return this.#exchanges;
   }

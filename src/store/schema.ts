@@ -71,14 +71,14 @@ export const turns = sqliteTable(
     promptId: text("prompt_id"),
     /** Fingerprints of what it delivered to Claude: the user's messages, the volatile system prompt. */
     prints: text({ mode: "json" }).$type<readonly string[]>().notNull().default([]),
-    /** Only in rows from before `history`: those of the earlier messages that it told of. */
+    /** Only in rows from before `history`: those of the earlier messages that it delivered. */
     pastPrints: text("past_prints", { mode: "json" }).$type<readonly string[]>().notNull().default([]),
     volatile: text(),
     /** The client's request had a history. */
     hadHistory: integer("had_history", { mode: "boolean" }),
     /** So many of the exchanges before it stopped counting with it. */
     dropped: integer().notNull().default(0),
-    /** Earlier exchanges that it told of, as fingerprints. */
+    /** Earlier exchanges that it delivered, as fingerprints. */
     history: text({ mode: "json" }).$type<readonly Exchange[]>(),
     /** Its own exchanges as fingerprints, when it has ended. */
     exchanges: text({ mode: "json" }).$type<readonly Exchange[]>(),
