@@ -3,10 +3,10 @@
 import { Command } from "commander";
 import { closest, distance } from "fastest-levenshtein";
 import { version } from "../package.json";
-import { visibleText } from "./claude/visible-text.ts";
 import { Failure } from "./cli/failure.ts";
 import { ConfigError } from "./config/load.ts";
-import { pathObstacle } from "./config/obstacle.ts";
+import { pathObstacle } from "./config/path-problem.ts";
+import { visibleText } from "./core/visible-text.ts";
 
 const program = new Command("synthesis")
   .description("Real, long-lived Claude Code processes behind an OpenAI-compatible API")

@@ -3,29 +3,29 @@
  * every conversation. Each function gets the worst text for it, and then one of twice the length.
  */
 import { expect, test } from "bun:test";
+import { base64In, decodeBase64 } from "../src/api/openai-chat/data-url.ts";
+import { fileIn } from "../src/api/openai-chat/files.ts";
+import { chatRequest } from "../src/api/openai-chat/request.ts";
+import { findSideRequestForm } from "../src/api/openai-chat/side-requests.ts";
+import { withToolImages } from "../src/api/openai-chat/tool-images.ts";
+import { callIdOf, catalogueOf, toolsOf } from "../src/api/openai-chat/tools.ts";
+import { carriedContext } from "../src/api/openclaw/context-message.ts";
+import { quotations, readWording, saysAborted } from "../src/api/openclaw/retry.ts";
+import { splitRuntimeLine } from "../src/api/openclaw/runtime-line.ts";
+import { splitSystemPrompt } from "../src/api/openclaw/system-prompt.ts";
+import { wordsIn } from "../src/api/openclaw/user-message.ts";
 import { describeToolUse, spellOutToolUse } from "../src/claude/tool-use.ts";
-import { type Answer, addPiece, emptyAnswer } from "../src/conversation/answer.ts";
 import { chooseBranch } from "../src/conversation/branches.ts";
-import { readVerdict } from "../src/conversation/chat-verdict.ts";
-import { ClientExchange } from "../src/conversation/exchange.ts";
-import { answerFingerprint, fingerprint } from "../src/conversation/fingerprint.ts";
-import { historyText } from "../src/conversation/history.ts";
 import { matchHistory } from "../src/conversation/history-match.ts";
-import type { NewMessage } from "../src/conversation/input.ts";
-import { isAnswerTo } from "../src/conversation/results.ts";
 import { undelivered } from "../src/conversation/undelivered.ts";
-import { base64In, decodeBase64 } from "../src/openai/data-url.ts";
-import { fileIn } from "../src/openai/files.ts";
-import { chatRequest } from "../src/openai/request.ts";
-import { findSideRequestForm } from "../src/openai/side-requests.ts";
-import { unfenced } from "../src/openai/stateless.ts";
-import { withToolImages } from "../src/openai/tool-images.ts";
-import { callIdOf, catalogueOf, toolsOf } from "../src/openai/tools.ts";
-import { carriedContext } from "../src/openclaw/carrier.ts";
-import { quotations, readWording, saysAborted } from "../src/openclaw/retry.ts";
-import { splitRuntimeLine } from "../src/openclaw/runtime-line.ts";
-import { splitSystemPrompt } from "../src/openclaw/system-prompt.ts";
-import { wordsIn } from "../src/openclaw/words.ts";
+import { ClientExchange } from "../src/intake/exchange.ts";
+import { answerFingerprint, fingerprint } from "../src/intake/fingerprint.ts";
+import { historyText } from "../src/intake/history-text.ts";
+import type { NewMessage } from "../src/intake/input.ts";
+import { unfenced } from "../src/intake/one-shot-request.ts";
+import { isAnswerTo } from "../src/intake/tool-results.ts";
+import { readVerdict } from "../src/permissions/chat-answers.ts";
+import { type Answer, addPiece, emptyAnswer } from "../src/turn/text-assembler.ts";
 import { channelMessageId } from "../src/wire/hooks.ts";
 
 const MEGABYTE = 1024 * 1024;

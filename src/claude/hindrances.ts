@@ -2,7 +2,7 @@
  * Settings that keep Claude Code from working with us and that `--settings` cannot override: denials always win. They
  * are named to the user, since Claude Code itself says nothing of them.
  */
-import { ApiError } from "../openai/errors.ts";
+import { ApiError } from "../core/errors.ts";
 import { PLUGIN_NAME, SERVER_NAME, TOOL_PREFIX } from "../plugin/manifest.ts";
 import { disabledServers, type Settings, settingsFiles } from "./settings-files.ts";
 

@@ -1,8 +1,9 @@
 /** Which models a client may ask for, and how hard claude may be told to think. */
+
+import { MODEL } from "../api/openai-chat/chunks.ts";
+import type { ReasoningEffort } from "../api/openai-chat/request.ts";
 import type { Effort } from "../config/schema.ts";
-import { MODEL } from "../openai/chunks.ts";
-import { ApiError } from "../openai/errors.ts";
-import type { ReasoningEffort } from "../openai/request.ts";
+import { ApiError } from "../core/errors.ts";
 
 /** What Claude Code calls its newest models. */
 const ALIASES = ["opus", "sonnet", "haiku", "fable", "opusplan"];

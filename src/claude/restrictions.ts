@@ -1,6 +1,6 @@
 /** Which settings files keep Claude from something. Claude Code skips a file that it cannot read, and all that it forbids. */
 import { existsSync } from "node:fs";
-import { smallFileText } from "../config/regular-file.ts";
+import { smallFileText } from "../core/regular-file.ts";
 import { settingsPaths } from "./settings-files.ts";
 
 /** Looked for in the text: a file with an error in it may be no JSON. */

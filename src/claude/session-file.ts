@@ -6,10 +6,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { readSmallFile } from "../config/regular-file.ts";
-import { parseJson } from "../wire/json-gate.ts";
+import { parseJson } from "../core/json-gate.ts";
+import { readSmallFile } from "../core/regular-file.ts";
+import { type Watch, watchChanges } from "../core/watch-file.ts";
 import { configFolder } from "./transcript.ts";
-import { type Watch, watchChanges } from "./watch.ts";
 
 /** One that has been killed, or is told to end, gets a moment to be gone: so many looks, so many ms apart. */
 const LOOKS = 10;

@@ -2,7 +2,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { smallFileText } from "../config/regular-file.ts";
+import { smallFileText } from "../core/regular-file.ts";
 
 /** What does not fit, Claude Code ignores, and so do we. */
 const ifFits = <T extends z.ZodType>(schema: T) => schema.optional().catch(undefined);

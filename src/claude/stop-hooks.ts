@@ -6,7 +6,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parse } from "jsonc-parser";
 import { z } from "zod";
-import { smallFileText } from "../config/regular-file.ts";
+import { smallFileText } from "../core/regular-file.ts";
 import { MANAGED_SETTINGS_FOLDER } from "./managed-settings.ts";
 import { configFolder } from "./transcript.ts";
 

@@ -1,6 +1,6 @@
 /** What claude does with a tool, or asks to do, for a person. */
 import { createHash } from "node:crypto";
-import { visibleLine } from "./visible-text.ts";
+import { visibleLine } from "../core/visible-text.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -5,7 +5,7 @@
 import { closeSync, fstatSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, sep } from "node:path";
 import { getLogger } from "@logtape/logtape";
-import { openRegularFile } from "../config/regular-file.ts";
+import { openRegularFile } from "../core/regular-file.ts";
 
 const log = getLogger(["synthesis", "transcript"]);
 

@@ -7,14 +7,14 @@ import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { z } from "zod";
+import { JSON_BOUNDS, type JsonBounds, parseJson } from "../core/json-gate.ts";
+import { watchChanges } from "../core/watch-file.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { channelMessageId } from "../wire/hooks.ts";
-import { JSON_BOUNDS, type JsonBounds, parseJson } from "../wire/json-gate.ts";
 import { type ModelFailure, readFailureRow } from "./model-failure.ts";
 import { cutsText } from "./stop-reason.ts";
 import { readPrompts, readRows, readSubagentRows } from "./transcript-file.ts";
 import { callWith, type ModelCall } from "./turn-usage.ts";
-import { watchChanges } from "./watch.ts";
 
 const log = getLogger(["synthesis", "transcript"]);
 

@@ -1,12 +1,12 @@
 /** `synthesis attach`: claude's terminal in one's own, to look at. Nothing typed here reaches claude. */
 import { Command } from "commander";
-import { visibleLine } from "../claude/visible-text.ts";
+import { visibleLine } from "../core/visible-text.ts";
 import { screenEvent } from "../wire/screen.ts";
 import { Failure } from "./failure.ts";
-import { createPicture, type Picture } from "./picture.ts";
 import { runningServer } from "./running-server.ts";
 import { homeOption } from "./settings.ts";
 import { clip } from "./table.ts";
+import { createPicture, type Picture } from "./terminal-view.ts";
 
 /** Ctrl-] */
 const LEAVE = 0x1d;

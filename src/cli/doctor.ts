@@ -4,7 +4,7 @@ import { loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
 import { type Check, ok, warning } from "../doctor/check.ts";
 import { examine } from "../doctor/checks.ts";
-import { liveTurn } from "../doctor/live.ts";
+import { liveTurn } from "../doctor/smoke-test.ts";
 import { holderOf } from "../store/lock.ts";
 import { Failure } from "./failure.ts";
 import { print, printJson } from "./print.ts";

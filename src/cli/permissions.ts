@@ -1,6 +1,6 @@
 /** `synthesis permissions`: what claude asks before it does it, and the answers. */
 import { Command } from "commander";
-import { visibleLine } from "../claude/visible-text.ts";
+import { visibleLine } from "../core/visible-text.ts";
 import { print, printJson } from "./print.ts";
 import { type PermissionInFull, runningServer } from "./running-server.ts";
 import { homeOption } from "./settings.ts";

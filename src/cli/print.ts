@@ -1,5 +1,5 @@
 /** What the commands write for people. Much of it comes from outside: session keys, folders, commands of Claude's. */
-import { visibleJson, visibleText } from "../claude/visible-text.ts";
+import { visibleJson, visibleText } from "../core/visible-text.ts";
 
 /** Writes lines to stdout; nothing in them can steer the terminal. */
 export const print = (text: string): void => console.log(visibleText(text));

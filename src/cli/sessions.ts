@@ -1,6 +1,6 @@
 /** `synthesis sessions`: what conversations the running server has, and what may be done to them. */
 import { Command } from "commander";
-import { visibleLine } from "../claude/visible-text.ts";
+import { visibleLine } from "../core/visible-text.ts";
 import { print, printJson } from "./print.ts";
 import { type RunningServer, runningServer, type SessionInFull } from "./running-server.ts";
 import { homeOption } from "./settings.ts";

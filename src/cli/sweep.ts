@@ -1,6 +1,6 @@
 /** `synthesis sweep`: clears what a killed server has left. Its guard runs it; people need not. */
 import { Command } from "commander";
-import { clearRemains, remainsEnd } from "../claude/leftovers.ts";
+import { clearRemains, remainsEnd } from "../claude/pool/orphans.ts";
 import { pathsFor } from "../config/paths.ts";
 import { takeLock } from "../store/lock.ts";
 

@@ -1,5 +1,5 @@
 /** Text for people at a terminal: rows as columns, times, what fits in. */
-import { visibleLine } from "../claude/visible-text.ts";
+import { visibleLine } from "../core/visible-text.ts";
 
 /** @returns a line for the titles and each row, the columns two blanks apart */
 export function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -3,8 +3,8 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { ConfigError } from "./load.ts";
-import { obstacleTo } from "./obstacle.ts";
 import { foreignWriter } from "./ownership.ts";
+import { obstacleTo } from "./path-problem.ts";
 import { closeToOthers } from "./state-folder.ts";
 
 /** The key that clients bring, in `file`. @throws ConfigError as `keyIn` does */

@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { closest, distance } from "fastest-levenshtein";
 import type { z } from "zod";
-import { obstacleTo } from "./obstacle.ts";
 import { FOREIGN_HOME_VARIABLE, foreignHome, foreignWriter } from "./ownership.ts";
+import { obstacleTo } from "./path-problem.ts";
 import type { Paths } from "./paths.ts";
 import { type Config, defaults, type Layer, layer, type Setting, settings } from "./schema.ts";
 

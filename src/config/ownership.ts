@@ -1,7 +1,7 @@
 /** Whose the files of the state folder are. What another user can write, that user may have written. */
 import { type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Obstacle } from "./obstacle.ts";
+import type { Obstacle } from "./path-problem.ts";
 
 const ROOT = 0;
 

@@ -4,8 +4,8 @@
  */
 import { delimiter } from "node:path";
 import { z } from "zod";
+import { MEGABYTE, machineMemory } from "../core/machine.ts";
 import { REPLY_MODES } from "../wire/frames.ts";
-import { MEGABYTE, machineMemory } from "./machine.ts";
 import { expandHome, type Paths } from "./paths.ts";
 
 /** Something that may come as JSON, as it does from the environment and the command line. */

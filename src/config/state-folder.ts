@@ -1,8 +1,8 @@
 /** The state folder: what in it cannot be used, and that nobody else can read it. */
 import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { ConfigError } from "./load.ts";
-import { type Obstacle, obstacleTo, type Use } from "./obstacle.ts";
 import { foreignHome, foreignWriter } from "./ownership.ts";
+import { type Obstacle, obstacleTo, type Use } from "./path-problem.ts";
 import type { Paths } from "./paths.ts";
 
 /** What is in the way of a server's start in this folder. Changes nothing. */

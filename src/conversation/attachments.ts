@@ -1,7 +1,8 @@
 /** The images and files that come with a message, as Claude is given them: paths in the attributes of its channel tag. */
-import type { DecodedFile } from "../openai/files.ts";
-import type { Picture } from "../openai/pictures.ts";
-import type { SaveFile } from "./results.ts";
+
+import type { Picture } from "../api/openai-chat/decoded-image.ts";
+import type { DecodedFile } from "../api/openai-chat/files.ts";
+import type { SaveFile } from "../intake/tool-results.ts";
 
 /**
  * Saves a message's images and files.

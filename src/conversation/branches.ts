@@ -4,10 +4,10 @@
  * own Claude session. A person who merely changes the model goes on where they were: then the history holds what the
  * model before has answered.
  */
-import { MODEL } from "../openai/chunks.ts";
+import { MODEL } from "../api/openai-chat/chunks.ts";
+import type { ClientExchange } from "../intake/exchange.ts";
+import { textFingerprint } from "../intake/fingerprint.ts";
 import { type DeliveredTurn, deliveredExchanges, type Question } from "./delivery-plan.ts";
-import type { ClientExchange } from "./exchange.ts";
-import { textFingerprint } from "./fingerprint.ts";
 
 export interface Branch {
   readonly key: string;

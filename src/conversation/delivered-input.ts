@@ -2,9 +2,9 @@
  * A request to continue an answer repeats the message that the answer is to. Most often Claude has been sent that
  * message already: it is then part of what was said before, and only the request to continue is new.
  */
-import { ClientExchange, type DeliveredExchange } from "./exchange.ts";
-import { textFingerprint } from "./fingerprint.ts";
-import { type Input, inputText, type PastMessage } from "./input.ts";
+import { ClientExchange, type DeliveredExchange } from "../intake/exchange.ts";
+import { textFingerprint } from "../intake/fingerprint.ts";
+import { type Input, inputText, type PastMessage } from "../intake/input.ts";
 
 /**
  * A request's input in which the messages before a begun answer are history, if they are the last that Claude was

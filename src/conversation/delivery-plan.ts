@@ -4,11 +4,12 @@
  *
  * Pure: the turns that were delivered, and a request, give what to deliver now.
  */
+
+import type { DeliveredExchange } from "../intake/exchange.ts";
+import { fingerprint, textFingerprint } from "../intake/fingerprint.ts";
+import type { Input, NewMessage, PastMessage } from "../intake/input.ts";
 import type { Exchange } from "../store/schema.ts";
-import type { DeliveredExchange } from "./exchange.ts";
-import { fingerprint, textFingerprint } from "./fingerprint.ts";
 import { type MatchOptions, matchHistory } from "./history-match.ts";
-import type { Input, NewMessage, PastMessage } from "./input.ts";
 import { undelivered } from "./undelivered.ts";
 
 /** One turn that Claude has received. */

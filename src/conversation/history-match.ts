@@ -4,9 +4,10 @@
  *
  * Pure, and linear in the length of both.
  */
+
+import type { ClientExchange, DeliveredExchange } from "../intake/exchange.ts";
+import { textFingerprint } from "../intake/fingerprint.ts";
 import type { Exchange } from "../store/schema.ts";
-import type { ClientExchange, DeliveredExchange } from "./exchange.ts";
-import { textFingerprint } from "./fingerprint.ts";
 
 export interface HistoryMatch {
   /** So many of the delivered exchanges still count: those behind them are not in the client's history. */

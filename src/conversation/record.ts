@@ -4,14 +4,18 @@
  */
 import { existsSync, statSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
-import { type LaunchChoice, launchHash } from "../claude/launch.ts";
-import type { SpareSpec } from "../claude/spares.ts";
+import { type LaunchChoice, launchHash } from "../claude/interactive/launch.ts";
+import type { SpareSpec } from "../claude/pool/prewarmed.ts";
 import { findTranscript, projectsFolder, recordedTurns, removeTranscript, sentTexts } from "../claude/transcript.ts";
 import { isTranscriptPath } from "../claude/transcript-file.ts";
 import type { Config } from "../config/schema.ts";
+import type { DeliveredExchange } from "../intake/exchange.ts";
+import type { Identity } from "../intake/identity.ts";
+import { allowedWorkspace } from "../intake/workspace.ts";
 import type { Exchange, SessionRow, TurnRow } from "../store/schema.ts";
 import type { Sessions } from "../store/sessions.ts";
 import { REMEMBERED, type Turns } from "../store/turns.ts";
+import type { Pictures } from "./attachment-store.ts";
 import type { Request } from "./conversation.ts";
 import {
   addExchanges,
@@ -21,10 +25,6 @@ import {
   isReset,
   truncationOf,
 } from "./delivery-plan.ts";
-import type { DeliveredExchange } from "./exchange.ts";
-import type { Identity } from "./identity.ts";
-import type { Pictures } from "./pictures.ts";
-import { allowedWorkspace } from "./workspace.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
 

@@ -1,7 +1,7 @@
 /** A turn that brought no answer is sent again, often in other words: what of it Claude has not received. */
-import { MAX_COMPARED, quotations } from "../openclaw/retry.ts";
-import { fingerprint } from "./fingerprint.ts";
-import type { NewMessage } from "./input.ts";
+import { MAX_COMPARED, quotations } from "../api/openclaw/retry.ts";
+import { fingerprint } from "../intake/fingerprint.ts";
+import type { NewMessage } from "../intake/input.ts";
 
 /**
  * The new messages without the text that Claude has received already. When nothing else is left, OpenClaw's own request

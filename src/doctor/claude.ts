@@ -4,8 +4,6 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { isApproved } from "../claude/api-key.ts";
-import { CHANNEL_SWITCHES, type Hindrance, hindrances, naming, OTHER_PROVIDERS } from "../claude/hindrances.ts";
-import { readManagedSettings } from "../claude/managed-settings.ts";
 import {
   type AuthStatus,
   claudeAuth,
@@ -13,7 +11,9 @@ import {
   EXPECTED_VERSIONS,
   findClaude,
   TESTED_VERSION,
-} from "../claude/program.ts";
+} from "../claude/executable.ts";
+import { CHANNEL_SWITCHES, type Hindrance, hindrances, naming, OTHER_PROVIDERS } from "../claude/hindrances.ts";
+import { readManagedSettings } from "../claude/managed-settings.ts";
 import { absoluteEntries } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";

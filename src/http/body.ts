@@ -3,8 +3,8 @@
  * slices other requests have their turn.
  */
 import { setImmediate } from "node:timers/promises";
-import { ApiError } from "../openai/errors.ts";
-import { JSON_BOUNDS, type JsonBounds, JsonGate, JsonRefused } from "../wire/json-gate.ts";
+import { ApiError } from "../core/errors.ts";
+import { JSON_BOUNDS, type JsonBounds, JsonGate, JsonRefused } from "../core/json-gate.ts";
 
 /** Gives other requests their turn between two steps of a large one. */
 export const yieldIfLarge = ({ headers }: Request): Promise<void> | undefined =>

@@ -1,11 +1,11 @@
 /** `WS /bridge`: where the plugin inside each claude connects. */
 import { getLogger } from "@logtape/logtape";
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
-import { Connection } from "../claude/connection.ts";
-import type { Pool } from "../claude/pool.ts";
-import type { ClaudeProcess } from "../claude/process.ts";
-import { bearer } from "../claude/tokens.ts";
-import { ApiError } from "../openai/errors.ts";
+import { Connection } from "../claude/interactive/connection.ts";
+import type { ClaudeProcess } from "../claude/interactive/process.ts";
+import type { Pool } from "../claude/pool/pool.ts";
+import { ApiError } from "../core/errors.ts";
+import { bearer } from "../core/tokens.ts";
 import { CLOSE, MAX_FRAME_BYTES } from "../wire/frames.ts";
 
 const log = getLogger(["synthesis", "bridge"]);

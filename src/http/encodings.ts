@@ -2,7 +2,7 @@
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate, inflateRaw, zstdDecompress } from "node:zlib";
 import type { MiddlewareHandler } from "hono";
-import { ApiError } from "../openai/errors.ts";
+import { ApiError } from "../core/errors.ts";
 import { type BodyLimit, readBytes } from "./body.ts";
 
 /** Each one costs a pass over the whole body. */

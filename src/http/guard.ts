@@ -4,8 +4,8 @@
  * request (so Origin is checked). No answer ever carries a CORS header.
  */
 import type { MiddlewareHandler } from "hono";
-import { bearer, digest, isSecret } from "../claude/tokens.ts";
-import { ApiError } from "../openai/errors.ts";
+import { ApiError } from "../core/errors.ts";
+import { bearer, digest, isSecret } from "../core/tokens.ts";
 
 /** Says why a request with such headers is turned away; null when it reaches us under our own name, from no web page. */
 export type Guard = (headers: Headers) => ApiError | null;

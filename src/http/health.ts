@@ -4,8 +4,8 @@
  */
 import { Hono } from "hono";
 import { version } from "../../package.json";
-import type { Pool } from "../claude/pool.ts";
-import type { Conversations } from "../conversation/conversations.ts";
+import type { Pool } from "../claude/pool/pool.ts";
+import type { Conversations } from "../conversation/registry.ts";
 
 export const healthDoor = (pool: Pool, conversations: Conversations) =>
   new Hono().get("/", (c) =>

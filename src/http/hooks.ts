@@ -4,12 +4,12 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { Server } from "bun";
-import type { Pool } from "../claude/pool.ts";
-import { bearer } from "../claude/tokens.ts";
-import { MEGABYTE } from "../config/machine.ts";
-import { ApiError } from "../openai/errors.ts";
+import type { Pool } from "../claude/pool/pool.ts";
+import { ApiError } from "../core/errors.ts";
+import { JSON_BOUNDS, type JsonBounds } from "../core/json-gate.ts";
+import { MEGABYTE } from "../core/machine.ts";
+import { bearer } from "../core/tokens.ts";
 import { hookBody, type Verdict } from "../wire/hooks.ts";
-import { JSON_BOUNDS, type JsonBounds } from "../wire/json-gate.ts";
 import { type BodyLimit, readJson } from "./body.ts";
 import type { BridgeData } from "./bridge.ts";
 

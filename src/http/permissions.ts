@@ -1,10 +1,10 @@
 /** `/v1/permissions`: what claude asks, and the answers of whoever has the control key. */
 import { Hono } from "hono";
 import { z } from "zod";
-import type { Pending, Permissions } from "../conversation/permissions.ts";
-import { ApiError } from "../openai/errors.ts";
+import { ApiError } from "../core/errors.ts";
+import type { Pending, Permissions } from "../permissions/broker.ts";
 import type { PermissionLog } from "../store/permissions.ts";
-import { validJson } from "./valid.ts";
+import { validJson } from "./validation.ts";
 
 /** So many past questions are shown. */
 const LATEST_SHOWN = 50;

@@ -2,8 +2,8 @@
  * `GET /v1/sessions/{key}/screen`: claude's terminal, live. It goes one way: there is nothing a viewer could send.
  */
 import { getLogger } from "@logtape/logtape";
-import type { ClaudeProcess } from "../claude/process.ts";
-import { COLUMNS, ROWS } from "../claude/screen.ts";
+import type { ClaudeProcess } from "../claude/interactive/process.ts";
+import { COLUMNS, ROWS } from "../claude/interactive/screen.ts";
 import type { ScreenEvent } from "../wire/screen.ts";
 
 const log = getLogger(["synthesis", "screen"]);

@@ -5,15 +5,15 @@
 import { getLogger } from "@logtape/logtape";
 import { Hono } from "hono";
 import { z } from "zod";
-import type { Conversations } from "../conversation/conversations.ts";
-import { ApiError } from "../openai/errors.ts";
+import type { Conversations } from "../conversation/registry.ts";
+import { ApiError } from "../core/errors.ts";
 import type { PastSessionRow, SessionRow, TurnRow } from "../store/schema.ts";
 import type { Sessions } from "../store/sessions.ts";
 import type { Turns } from "../store/turns.ts";
-import { limitIdle } from "./idle.ts";
+import { limitIdle } from "./connection-idle.ts";
 import type { Env } from "./listen.ts";
 import { screenStream } from "./screen.ts";
-import { valid } from "./valid.ts";
+import { valid } from "./validation.ts";
 
 const log = getLogger(["synthesis", "sessions"]);
 

@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
+import { MODEL } from "../api/openai-chat/chunks.ts";
 import { ConfigError } from "../config/load.ts";
-import { MODEL } from "../openai/chunks.ts";
 import { type ConfigFiles, readConfigFiles } from "./openclaw-files.ts";
 
 /** Our name among its providers and among its plugins. */

@@ -5,7 +5,7 @@ import { drizzle } from "drizzle-orm/bun-sqlite";
 import { migrate } from "drizzle-orm/bun-sqlite/migrator";
 import { ConfigError } from "../config/load.ts";
 import { closeToOthers } from "../config/state-folder.ts";
-import { ASIDE, conditionOf, MIGRATIONS, SIDE_FILES } from "./condition.ts";
+import { ASIDE, conditionOf, MIGRATIONS, SIDE_FILES } from "./database-check.ts";
 import { storeFault } from "./faults.ts";
 import * as schema from "./schema.ts";
 

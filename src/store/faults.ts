@@ -2,7 +2,7 @@
 import { SQLiteError } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
-import { ApiError } from "../openai/errors.ts";
+import { ApiError } from "../core/errors.ts";
 
 export interface StoreFault {
   /** Only a damaged file is of no more use; of the others nothing is lost. */

@@ -5,7 +5,7 @@
 import { Database, SQLiteError } from "bun:sqlite";
 import { closeSync, existsSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { z } from "zod";
-import { openRegularFile, readSmallFile } from "../config/regular-file.ts";
+import { openRegularFile, readSmallFile } from "../core/regular-file.ts";
 
 const holder = z.object({ pid: z.number(), port: z.number().optional() });
 export type Holder = z.infer<typeof holder>;

@@ -5,7 +5,7 @@
 import { setImmediate } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { and, desc, eq, inArray, isNotNull, or, sql, sum } from "drizzle-orm";
-import type { Usage } from "../openai/chunks.ts";
+import type { Usage } from "../api/openai-chat/chunks.ts";
 import type { Store } from "./database.ts";
 import { sessions, type TurnRow, turns } from "./schema.ts";
 

@@ -3,7 +3,7 @@
  * JSON text, one object a frame. Both ends read them with these schemas.
  */
 import { z } from "zod";
-import { JSON_BOUNDS, type JsonBounds, JsonGate, JsonRefused, parseJson } from "./json-gate.ts";
+import { JSON_BOUNDS, type JsonBounds, JsonGate, JsonRefused, parseJson } from "../core/json-gate.ts";
 
 export const PROTOCOL = 1;
 /** A larger frame closes the connection (`TOO_LARGE`). */

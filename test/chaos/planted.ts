@@ -15,7 +15,7 @@ type Fault = readonly [what: string, file: string, code: string, instead: string
 export const PLANTED: readonly Fault[] = [
   [
     "a message that was not received is sent again as if it were the first time",
-    "conversation/turn-run.ts",
+    "turn/runner.ts",
     "!this.#again && this.#send(true)",
     "!this.#again && this.#send()",
   ],
@@ -27,17 +27,17 @@ export const PLANTED: readonly Fault[] = [
   ],
   [
     "a resumed claude is given another session",
-    "claude/launch.ts",
+    "claude/interactive/launch.ts",
     'spec.resume ? "--resume" : "--session-id",\n      spec.claudeSession,',
     'spec.resume ? "--resume" : "--session-id",\n      spec.resume ? crypto.randomUUID() : spec.claudeSession,',
   ],
   [
     "a piece that comes twice is shown twice",
-    "conversation/answer.ts",
+    "turn/text-assembler.ts",
     'if (piece.index < known.next || known.early.has(piece.index)) return [answer, ""];',
     "if (piece.index < known.next) return release({ ...answer, messages: answer.messages.with(at, { ...known, waiting: piece.text }) });",
   ],
-  ["what a claude has started outlives it", "claude/process.ts", "endLeftovers(markOf(this.#place.folder));", ""],
+  ["what a claude has started outlives it", "claude/interactive/process.ts", "endLeftovers(markOf(this.#place.folder));", ""],
   [
     "a turn that a killed server left in the middle stays open",
     "store/turns.ts",
@@ -46,19 +46,19 @@ export const PLANTED: readonly Fault[] = [
   ],
   [
     "a message is not looked for in the record of a claude that died",
-    "conversation/turn-run.ts",
+    "turn/runner.ts",
     "if (this.#awaitsReceipt) await this.#findReceipt();",
     "",
   ],
   [
     "what no hook has shown is left out",
-    "conversation/answer.ts",
+    "turn/text-assembler.ts",
     "const rest = whole.slice(answer.text.length);",
     'const rest = "";',
   ],
   [
     "the watch of a claude's log is never closed",
-    "claude/start.ts",
+    "claude/interactive/boot.ts",
     "this.#debugLog.close();\n    this.#closeScreen();",
     "this.#closeScreen();",
   ],

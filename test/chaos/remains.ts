@@ -2,7 +2,7 @@
 import { Database } from "bun:sqlite";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { findLeftovers } from "../../src/claude/leftovers.ts";
+import { findLeftovers } from "../../src/claude/pool/orphans.ts";
 import { control, count, recordOf, type Stage, sessionKey, Wrong } from "./stage.ts";
 
 /** After so many looks a record is taken for complete. */

@@ -2,7 +2,7 @@
 import { Database } from "bun:sqlite";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { findLeftovers } from "../../src/claude/leftovers.ts";
+import { findLeftovers } from "../../src/claude/pool/orphans.ts";
 import { findTranscript } from "../../src/claude/transcript.ts";
 import { createClock } from "../support/clock.ts";
 import { descriptors } from "../support/processes.ts";

@@ -1,7 +1,7 @@
 /** What a person is shown of what claude does, or asks to do. */
 import { describe, expect, test } from "bun:test";
-import { hideSecrets } from "../../src/claude/secrets.ts";
 import { describeToolUse, spellOutToolUse, toolContent } from "../../src/claude/tool-use.ts";
+import { hideSecrets } from "../../src/core/secrets.ts";
 
 const KEY = '-----BEGIN KEY-----\nab"cd\n-----END KEY-----';
 const hide = hideSecrets({ DEPLOY_KEY: KEY, MY_TOKEN: "t0ken-t0ken-t0ken", HOME: "/home/me" });

@@ -1,10 +1,10 @@
 /** In which branch of a conversation a request goes on. */
 import { describe, expect, test } from "bun:test";
+import { chatRequest } from "../../src/api/openai-chat/request.ts";
 import { type Branch, chooseBranch } from "../../src/conversation/branches.ts";
 import type { DeliveredTurn } from "../../src/conversation/delivery-plan.ts";
-import { answerFingerprint, fingerprint } from "../../src/conversation/fingerprint.ts";
-import { readInput } from "../../src/conversation/input.ts";
-import { chatRequest } from "../../src/openai/request.ts";
+import { answerFingerprint, fingerprint } from "../../src/intake/fingerprint.ts";
+import { readInput } from "../../src/intake/input.ts";
 
 const turn = (user: string, answer: string | null): DeliveredTurn => ({
   turn: user,

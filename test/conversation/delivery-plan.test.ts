@@ -1,5 +1,6 @@
 /** What a request delivers to Claude, given what was delivered before. */
 import { describe, expect, test } from "bun:test";
+import { type ChatMessage, chatRequest } from "../../src/api/openai-chat/request.ts";
 import {
   type DeliveredTurn,
   deliveredExchanges,
@@ -8,9 +9,8 @@ import {
   planDelivery,
   type Question,
 } from "../../src/conversation/delivery-plan.ts";
-import { answerFingerprint, fingerprint } from "../../src/conversation/fingerprint.ts";
-import { readInput } from "../../src/conversation/input.ts";
-import { type ChatMessage, chatRequest } from "../../src/openai/request.ts";
+import { answerFingerprint, fingerprint } from "../../src/intake/fingerprint.ts";
+import { readInput } from "../../src/intake/input.ts";
 
 /** `u:` the user's, `a:` the assistant's, `t:` a tool's result. */
 function question(messages: string[], more: Partial<Question> = {}): Question {

@@ -1,10 +1,10 @@
 /** What Claude has not received yet of a turn that is sent again. */
 import { describe, expect, test } from "bun:test";
-import { fingerprint } from "../../src/conversation/fingerprint.ts";
-import { inputText, readInput } from "../../src/conversation/input.ts";
+import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
+import { readOpenClaw } from "../../src/api/openclaw/request.ts";
 import { undelivered } from "../../src/conversation/undelivered.ts";
-import type { ChatMessage } from "../../src/openai/request.ts";
-import { readOpenClaw } from "../../src/openclaw/request.ts";
+import { fingerprint } from "../../src/intake/fingerprint.ts";
+import { inputText, readInput } from "../../src/intake/input.ts";
 import { ABORTED, agentRequest, assistant, CONTINUE, QUEUED, stamp, toolResult, user } from "../support/openclaw.ts";
 
 const rest = (messages: readonly ChatMessage[], delivered: readonly string[]) => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type OpenAI from "openai";
-import type { ChatMessage } from "../../src/openai/request.ts";
+import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
 import { apiError, INPUT_USAGE, text, thinking, toolUse } from "../support/mock-anthropic.ts";
 import {
   agentRequest,

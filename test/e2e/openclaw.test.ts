@@ -1,7 +1,7 @@
 /** OpenClaw's conversations on the real claude, over all that can happen to them: what the model is shown. */
 import { expect, test } from "bun:test";
 import type OpenAI from "openai";
-import type { ChatMessage } from "../../src/openai/request.ts";
+import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
 import { apiError, text } from "../support/mock-anthropic.ts";
 import { agentRequest, assistant, carrier, type Sent, stamp, user, utilityRequest } from "../support/openclaw.ts";
 import { startServer, type TestServer } from "../support/server.ts";

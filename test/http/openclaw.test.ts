@@ -1,7 +1,7 @@
 /** OpenClaw's requests at the door: whose conversation they reach, and what of them claude is told. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import type { ChatMessage } from "../../src/openai/request.ts";
+import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
 import {
   agentRequest,
   assistant,

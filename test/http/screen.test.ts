@@ -1,7 +1,7 @@
 /** A session's terminal over HTTP: all of it first, then what is drawn; viewers come and go, and hold nobody up. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { connect } from "node:net";
-import { createScreen, type Screen } from "../../src/claude/screen.ts";
+import { createScreen, type Screen } from "../../src/claude/interactive/screen.ts";
 import { screenEvent } from "../../src/wire/screen.ts";
 import { at, control, controlKey } from "../support/control.ts";
 import { ask, events } from "../support/sse.ts";

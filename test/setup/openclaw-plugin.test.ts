@@ -3,7 +3,7 @@ import { beforeAll, expect, mock, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../../package.json";
-import { openClawHeader } from "../../src/openclaw/headers.ts";
+import { openClawHeader } from "../../src/api/openclaw/headers.ts";
 
 const folder = join(import.meta.dir, "../../src/setup/openclaw-plugin");
 

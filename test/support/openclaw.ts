@@ -1,5 +1,5 @@
 /** Requests as OpenClaw 2026.9.6 sends them, one builder a kind; the words in them are ours. */
-import { type ChatMessage, type ChatRequest, chatRequest } from "../../src/openai/request.ts";
+import { type ChatMessage, type ChatRequest, chatRequest } from "../../src/api/openai-chat/request.ts";
 
 export interface OpenClawOptions {
   readonly agent?: string;

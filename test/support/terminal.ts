@@ -1,5 +1,5 @@
 /** A person's terminal, in which a command of this program runs; what it shows, and what is typed into it. */
-import { createScreen } from "../../src/claude/screen.ts";
+import { createScreen } from "../../src/claude/interactive/screen.ts";
 import { descendants, named } from "./processes.ts";
 import { PROGRAM } from "./server.ts";
 import type { World } from "./world.ts";

@@ -1,6 +1,6 @@
 /** The gate in front of JSON.parse: what it refuses, what it lets through, and that chunks make no difference. */
 import { describe, expect, test } from "bun:test";
-import { JsonGate, JsonRefused, parseJson } from "../../src/wire/json-gate.ts";
+import { JsonGate, JsonRefused, parseJson } from "../../src/core/json-gate.ts";
 
 const list = (count: number, item: (index: number) => string) =>
   Array.from({ length: count }, (_, at) => item(at)).join();

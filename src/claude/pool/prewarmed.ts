@@ -1,0 +1,75 @@
+/**
+ * claudes that are booted before anybody needs them: as many as are wanted, each started as one of the conversations
+ * begun last, since the next is likely to be started like them. One is given away once, and has seen nobody before.
+ */
+
+import type { Catalogue } from "../../api/openai-chat/tools.ts";
+import type { Config } from "../../config/schema.ts";
+import { type LaunchSpec, launchHash } from "../interactive/launch.ts";
+
+/** What decides whether a claude suits a conversation. */
+export type SpareSpec = Pick<LaunchSpec, "trusted" | "choice" | "tools">;
+
+/** A claude, as far as it matters here. */
+interface Spare {
+  readonly spec: SpareSpec;
+  /** Messages can be sent to it, now or soon. */
+  readonly isUsable: boolean;
+}
+
+export class Spares<T extends Spare> {
+  readonly #config: Config;
+  /** How the conversations begun last were started, newest first. */
+  #recent: readonly SpareSpec[] = [];
+  readonly #spares = new Set<T>();
+
+  constructor(config: Config) {
+    this.#config = config;
+  }
+
+  has = (process: T): boolean => this.#spares.has(process);
+
+  add = (process: T): void => void this.#spares.add(process);
+
+  delete = (process: T): void => void this.#spares.delete(process);
+
+  /** A conversation begins with a claude that is started like this. */
+  noteBegun(spec: SpareSpec): void {
+    this.#recent = [spec, ...this.#recent].slice(0, this.#config.spares);
+  }
+
+  /** No more are wanted that are started like this. */
+  forget(spec: SpareSpec): void {
+    this.#recent = this.#recent.filter((one) => !this.#suits(spec, one));
+  }
+
+  /** A spare for a conversation that begins, null when none suits; it is none from then on. */
+  take(spec: SpareSpec): T | null {
+    const spare = [...this.#spares].find((one) => one.isUsable && this.#suits(one.spec, spec));
+    if (spare) this.#spares.delete(spare);
+    return spare ?? null;
+  }
+
+  /** What the next one is to be started with, null when there are enough; and those that nobody is expected for. */
+  plan(): { readonly missing: SpareSpec | null; readonly surplus: readonly T[] } {
+    const surplus = [...this.#spares];
+    const missing = this.#recent.filter((spec) => {
+      const at = surplus.findIndex((spare) => this.#suits(spare.spec, spec));
+      if (at >= 0) surplus.splice(at, 1);
+      return at < 0;
+    });
+    return { missing: missing[0] ?? null, surplus };
+  }
+
+  /** A spare may lack tools, which it can still be offered; one too many the model would see and could not use. */
+  #suits(spare: SpareSpec, spec: SpareSpec): boolean {
+    return (
+      spare.trusted === spec.trusted &&
+      launchHash(spare.choice, this.#config) === launchHash(spec.choice, this.#config) &&
+      isWithin(spare.tools, spec.tools)
+    );
+  }
+}
+
+const isWithin = (some: Catalogue, all: Catalogue): boolean =>
+  [...some].every(([name, { definition }]) => Bun.deepEquals(definition, all.get(name)?.definition));

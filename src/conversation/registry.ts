@@ -1,0 +1,186 @@
+/** All conversations that do something, by their keys; the others are rows in the store. */
+
+import { findClaude } from "../claude/executable.ts";
+import { claudeMissing } from "../claude/interactive/launch.ts";
+import { ApiError, shuttingDown } from "../core/errors.ts";
+import type { Identity } from "../intake/identity.ts";
+import type { SessionRow } from "../store/schema.ts";
+import { Reply } from "../turn/response-stream.ts";
+import { type Branch, branchKey, chooseBranch } from "./branches.ts";
+import { Conversation, type ConversationDeps, type Request } from "./conversation.ts";
+import { type ConversationRecord, deliveredTurn } from "./record.ts";
+
+/** So many messages may wait in one conversation. */
+const MAX_WAITING = 16;
+/** The server counts as quiet when for so long, in ms, no turn has ended and none runs. */
+const QUIET_MS = 1_000;
+
+export interface Conversations {
+  /** Why a message that begins a conversation would be turned away now; null when it would not. */
+  refusesNew(): ApiError | null;
+  /** Puts a message into a conversation, begun if it is new. */
+  ask(identity: Identity, question: Omit<Request, "reply">): Reply;
+  /** The conversation of this key, if it does something or has a claude. */
+  find(key: string): Conversation | undefined;
+  /** Ends a known conversation's turns and its claude; its next message begins a new claude session. */
+  reset(session: SessionRow): Promise<void>;
+  /** As `reset`, and forgets it. @param transcripts also removes claude's own records of it */
+  remove(session: SessionRow, transcripts: boolean): Promise<void>;
+  /** What the last turn said of claude's login; `unknown` before there was one. */
+  readonly login: "ok" | "expired" | "unknown";
+  /** Takes no more messages, fails those that wait, and gives those that run `drainMs` to end. */
+  drain(drainMs: number): Promise<void>;
+}
+
+export function createConversations(deps: ConversationDeps): Conversations {
+  const { config, pool, sessions, turns, env } = deps;
+  const conversations = new Map<string, Conversation>();
+  let login: Conversations["login"] = "unknown";
+  let draining = false;
+  let quiet: Timer | undefined;
+  /** How long a turn takes of late, in ms. */
+  let typicalTurn = 10_000;
+
+  const create = (identity: Identity): Conversation =>
+    new Conversation(identity, deps, {
+      onTurn: (ms, error) => {
+        if (ms !== null) typicalTurn += (ms - typicalTurn) / 8;
+        if (error?.code === "claude_not_logged_in") login = "expired";
+        else if (!error) login = "ok";
+        tidyWhenQuiet();
+      },
+      onRest: () => conversations.delete(identity.key),
+    });
+
+  /** After much work the heap is several times what is in use, and in an idle process nothing ever shrinks it. */
+  function tidyWhenQuiet(): void {
+    clearTimeout(quiet);
+    quiet = setTimeout(() => {
+      if (![...conversations.values()].some(({ isBusy }) => isBusy)) Bun.gc(true);
+    }, QUIET_MS);
+  }
+
+  /** Seconds until `ahead` turns are likely to be over when `together` run at a time. */
+  const retryAfter = (ahead: number, together: number) =>
+    Math.min(600, Math.max(1, Math.ceil((typicalTurn * ahead) / together / 1000)));
+
+  function refusal(conversation: Conversation, question: Omit<Request, "reply">): ApiError | null {
+    if (draining) return shuttingDown();
+    if (conversation.awaits(question)) return null;
+    if (conversation.waiting >= MAX_WAITING) {
+      return new ApiError(
+        "queue_full",
+        `${MAX_WAITING} messages wait in this conversation already. Send this one again when some are answered.`,
+        null,
+        retryAfter(conversation.waiting, 1),
+      );
+    }
+    const mustWait = conversation.isBusy || !(conversation.hasProcess || pool.hasRoom);
+    return mustWait ? fullQueue() : null;
+  }
+
+  /** Why no more messages may wait; null when one more may. */
+  function fullQueue(): ApiError | null {
+    const waiting = [...conversations.values()].reduce((sum, one) => sum + one.waiting, 0);
+    if (waiting < config.maxQueue) return null;
+    return new ApiError(
+      "queue_full",
+      `All claude processes are at work and ${waiting} messages wait. Try again later, or raise SYNTHESIS_MAX_PROCESSES.`,
+      null,
+      retryAfter(waiting + 1, config.maxProcesses),
+    );
+  }
+
+  /**
+   * Changes a conversation when it is at rest. Also one that is only a row gets its object for that time: a message
+   * that comes meanwhile finds it, and waits.
+   */
+  async function change(session: SessionRow, why: string, make: (record: ConversationRecord) => Promise<void>) {
+    if (draining) throw shuttingDown();
+    const { key, agent, chat, branchOf } = session;
+    const source = session.source as Identity["source"];
+    const branch = branchOf === null ? {} : { branchOf };
+    const conversation = conversations.get(key) ?? create({ key, source, agent, chat, affinity: null, ...branch });
+    conversations.set(key, conversation);
+    await conversation.end(new ApiError("turn_interrupted", why), make);
+  }
+
+  /** A conversation with all its branches. */
+  async function changeAll(session: SessionRow, why: string, make: (record: ConversationRecord) => Promise<void>) {
+    await Promise.all([session, ...sessions.branches(session.key)].map((row) => change(row, why, make)));
+  }
+
+  /** The keys of the conversations that have branches. */
+  const branched = new Set(sessions.branched());
+
+  /** Which model a conversation works with, by its newest request; undefined when there is no such conversation. */
+  const modelOf = (key: string): string | null | undefined => {
+    const newest = conversations.get(key)?.newestModel;
+    return newest === undefined ? sessions.find(key)?.model : newest;
+  };
+
+  function asBranch(row: Pick<SessionRow, "key" | "claudeSession"> | { key: string }): Branch {
+    const { key } = row;
+    const delivered = () => ("claudeSession" in row ? turns.delivered(row.claudeSession).map(deliveredTurn) : []);
+    return { key, model: modelOf(key) ?? null, asking: conversations.get(key)?.asking ?? [], delivered };
+  }
+
+  /** The conversation itself, or another model's branch of it. */
+  function branchFor(identity: Identity, question: Omit<Request, "reply">): Identity {
+    const { key, source } = identity;
+    if (question.fromOpenClaw || source === "side" || source === "one-shot") return identity;
+    const model = modelOf(key);
+    if (model === undefined || (model === question.model && !branched.has(key))) return identity;
+    const all = [asBranch(sessions.find(key) ?? { key }), ...sessions.branches(key).map(asBranch)];
+    const waiting = all.find((branch) => conversations.get(branch.key)?.awaits(question));
+    const chosen = waiting ?? chooseBranch(all, question);
+    if (chosen?.key === key) return identity;
+    branched.add(key);
+    // By OpenClaw's own id of the session the conversation itself is asked for.
+    return { ...identity, key: chosen?.key ?? branchKey(key, question.model), affinity: null, branchOf: key };
+  }
+
+  return {
+    refusesNew() {
+      if (draining) return shuttingDown();
+      if (!findClaude(config.claudeBin, env)) return claudeMissing(config);
+      return pool.hasRoom ? null : fullQueue();
+    },
+    find: (key) => conversations.get(key),
+    reset: (session) =>
+      changeAll(session, "This session was reset. Send the message again to begin anew.", (record) => record.reset()),
+    remove: async (session, transcripts) => {
+      await changeAll(session, "This session was deleted. Send the message again to begin a new one.", (record) =>
+        record.remove(transcripts),
+      );
+      branched.delete(session.key);
+    },
+    ask: (named, asked) => {
+      const reply = new Reply();
+      const identity = branchFor(named, asked);
+      const question = identity === named ? asked : { ...asked, affinity: null };
+      const conversation = conversations.get(identity.key) ?? create(identity);
+      const refused = refusal(conversation, question);
+      if (refused) reply.fail(refused);
+      else {
+        conversations.set(identity.key, conversation);
+        conversation.ask({ ...question, reply });
+      }
+      return reply;
+    },
+    get login() {
+      return login;
+    },
+    drain: async (drainMs) => {
+      draining = true;
+      clearTimeout(quiet);
+      const all = [...conversations.values()];
+      for (const conversation of all) conversation.refuse(shuttingDown());
+      const timer = setTimeout(() => {
+        for (const conversation of all) conversation.interrupt(shuttingDown());
+      }, drainMs);
+      await Promise.all(all.map((conversation) => conversation.idle()));
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,116 @@
+/** What a client gets when the model's API did not answer: one table, for conversations and one-shots alike. */
+import type { ModelFailure } from "../claude/model-failure.ts";
+import { resetTime } from "../claude/reset-time.ts";
+import { ApiError, type ErrorCode } from "../core/errors.ts";
+
+/** After a model request has failed claude may make it again for so long, in ms; then the client hears of it. */
+export const RETRY_MS = 8_000;
+/** Seconds after which a limit or an overload may be over, where nothing says when. */
+const LIMIT_S = 60;
+const OVERLOAD_S = 30;
+
+/** How an answer ends that Claude did not end by itself, and that is none the less an answer. */
+export interface CutAnswer {
+  readonly reason: "length" | "content_filter";
+  /** Claude Code's account of it, for people. */
+  readonly message: string;
+}
+
+/**
+ * How the answer ends whose model request failed: with an error, or as an answer that was cut.
+ * @param now Unix time in ms
+ */
+export function outcomeOf(failure: ModelFailure, now: number): ApiError | CutAnswer {
+  if (failure.isRefusal) return { reason: "content_filter", message: failure.message };
+  if (failure.kind === "max_output_tokens") return { reason: "length", message: failure.message };
+  const code = codeOf(failure);
+  const { advice, fallback } = ADVICE[code];
+  const message = `${advice} ${failure.message || fallback}`.trim();
+  return new ApiError(
+    code,
+    message,
+    code === "context_length_exceeded" ? "messages" : null,
+    retryAfter(code, failure, now),
+  );
+}
+
+type ModelErrorCode = Extract<
+  ErrorCode,
+  | "rate_limited"
+  | "overloaded"
+  | "claude_not_logged_in"
+  | "claude_account_blocked"
+  | "billing_error"
+  | "context_length_exceeded"
+  | "model_not_found"
+  | "invalid_request"
+  | "claude_failed"
+>;
+
+/** What the person can do, and what is said where Claude Code gives no account. */
+const ADVICE: Record<ModelErrorCode, { readonly advice: string; readonly fallback: string }> = {
+  rate_limited: { advice: "Claude's rate limit is reached. Try again later.", fallback: "" },
+  overloaded: { advice: "Claude's API is overloaded. Try again later.", fallback: "" },
+  claude_not_logged_in: {
+    advice: "Claude Code is not logged in, or its login has expired: run `claude` in a terminal and use /login.",
+    fallback: "",
+  },
+  claude_account_blocked: {
+    advice: "Claude Code cannot use its account. Run `claude` in a terminal to see why.",
+    fallback: "",
+  },
+  billing_error: { advice: "Anthropic asks for payment. Settle it in the account's billing settings.", fallback: "" },
+  context_length_exceeded: {
+    advice: "The conversation is too long for the model. Begin a new one, or send less.",
+    fallback: "",
+  },
+  model_not_found: {
+    advice: "Anthropic does not offer this model to this account. Ask for another one.",
+    fallback: "",
+  },
+  invalid_request: { advice: "Anthropic's API refused the request. Sent again it is refused again.", fallback: "" },
+  claude_failed: { advice: "", fallback: "Claude Code could not answer. Send the message again." },
+};
+
+function codeOf({ kind, status, message }: ModelFailure): ModelErrorCode {
+  if (status === 529) return "overloaded";
+  switch (kind) {
+    case "rate_limit":
+      return "rate_limited";
+    case "overloaded":
+      return "overloaded";
+    case "authentication_failed":
+    case "oauth_org_not_allowed":
+      return "claude_not_logged_in";
+    case "account_on_hold":
+    case "verification_required":
+    case "cloud_credential_error":
+      return "claude_account_blocked";
+    case "billing_error":
+      return "billing_error";
+    case "model_not_found":
+      return "model_not_found";
+  }
+  if (status === 402) return "billing_error";
+  // Of a request with too many bytes Claude Code says the same kind, and the remedy is the same.
+  if (status === 413 || /^(?:Prompt is too long|Request too large)/.test(message)) return "context_length_exceeded";
+  if (status === 429) return "rate_limited";
+  // A time-out or a conflict may pass.
+  const isFinal = status !== null && status >= 400 && status < 500 && status !== 408 && status !== 409;
+  return isFinal || kind === "invalid_request" ? "invalid_request" : "claude_failed";
+}
+
+function retryAfter(code: ModelErrorCode, { resetsAt, message }: ModelFailure, now: number): number | undefined {
+  switch (code) {
+    case "rate_limited": {
+      const reset = resetsAt === null ? resetTime(message, now) : resetsAt * 1000;
+      return reset === null ? LIMIT_S : Math.max(1, Math.ceil((reset - now) / 1000));
+    }
+    case "overloaded":
+      return OVERLOAD_S;
+    case "claude_not_logged_in":
+      return 60;
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,101 @@
+/** What past messages say, in the many shapes in which clients send them. */
+import { describe, expect, test } from "bun:test";
+import { pastCalls, resultNames, saidText } from "../../../src/api/openai-chat/past-message.ts";
+import { type ChatMessage, chatRequest } from "../../../src/api/openai-chat/request.ts";
+
+const parsed = (...messages: object[]) => chatRequest.parse({ messages }).messages;
+const assistant = (fields: object) => parsed({ role: "assistant", ...fields })[0] as ChatMessage;
+
+describe("what was said", () => {
+  const cases: [what: string, fields: object, said: string][] = [
+    ["a text", { content: "one" }, "one"],
+    [
+      "parts",
+      {
+        content: [
+          { type: "text", text: "one" },
+          { type: "output_text", text: "two" },
+        ],
+      },
+      "one\ntwo",
+    ],
+    ["a refusal", { content: null, refusal: "I cannot." }, "I cannot."],
+    ["a refusal as a part", { content: [{ type: "refusal", refusal: "I cannot." }] }, "I cannot."],
+    ["a text and a refusal", { content: "Well.", refusal: "No." }, "Well.\nNo."],
+    ["a spoken answer", { content: null, audio: { id: "a1", transcript: "Hello there" } }, "Hello there"],
+    ["no thoughts", { content: "one", reasoning_content: "hmm" }, "one"],
+    ["nothing of another shape", { content: null, refusal: { a: 1 }, audio: "x" }, ""],
+  ];
+  test.each(cases)("%s", (_what, fields, said) => expect(saidText(assistant(fields))).toBe(said));
+});
+
+describe("calls", () => {
+  const cases: [what: string, fields: object, texts: string[]][] = [
+    ["with JSON text", { tool_calls: [{ id: "a", function: { name: "ls", arguments: '{"a":1}' } }] }, ['ls {"a":1}']],
+    [
+      "with an object, as Ollama's clients send it",
+      { tool_calls: [{ function: { name: "ls", arguments: { a: [1, "é"] } } }] },
+      ['ls {"a":[1,"é"]}'],
+    ],
+    ["without arguments", { tool_calls: [{ id: "a", function: { name: "ls" } }] }, ["ls "]],
+    [
+      "of custom tools",
+      { tool_calls: [{ id: "a", type: "custom", custom: { name: "run", input: "ls -l" } }] },
+      ["run ls -l"],
+    ],
+    ["of the older API", { function_call: { name: "ls", arguments: "{}" } }, ["ls {}"]],
+    ["of any other shape", { tool_calls: [null, 7, { function: {} }, { id: 3 }], function_call: "auto" }, []],
+    ["in a list that is none", { tool_calls: { a: 1 } }, []],
+  ];
+  test.each(cases)("%s", (_what, fields, texts) =>
+    expect(pastCalls(assistant(fields)).map(({ name, arguments: given }) => `${name} ${given}`)).toEqual(texts),
+  );
+
+  test("with arguments that are too long for a history are cut, and it is said", () => {
+    const given = JSON.stringify({ content: "x".repeat(10_000) });
+    const [call] = pastCalls(assistant({ tool_calls: [{ function: { name: "write", arguments: given } }] }));
+    expect(call?.arguments.length).toBeLessThan(4_100);
+    expect(call?.arguments).toEndWith(`x (${given.length - 4_000} more characters)`);
+  });
+});
+
+describe("a result is named", () => {
+  const call = (...named: [id: string | null, name: string][]) => ({
+    role: "assistant",
+    tool_calls: named.map(([id, name]) => ({ ...(id === null ? {} : { id }), function: { name } })),
+  });
+  const cases: [what: string, messages: object[], names: (string | undefined)[]][] = [
+    [
+      "by its call",
+      [call(["a", "ls"], ["b", "cat"]), { role: "tool", tool_call_id: "b" }, { role: "tool", tool_call_id: "a" }],
+      ["cat", "ls"],
+    ],
+    ["by an id that was rewritten", [call(["call_1", "ls"]), { role: "tool", tool_call_id: "call1" }], ["ls"]],
+    [
+      "by the last call with its id",
+      [call(["0", "ls"]), { role: "tool", tool_call_id: "0" }, call(["0", "cat"]), { role: "tool", tool_call_id: "0" }],
+      ["ls", "cat"],
+    ],
+    [
+      "by itself",
+      [
+        { role: "tool", tool_call_id: "x", name: "ls" },
+        { role: "tool", tool_name: "cat" },
+        { role: "function", name: "f" },
+      ],
+      ["ls", "cat", "f"],
+    ],
+    [
+      "by its place, without id and name",
+      [call([null, "ls"], [null, "cat"]), { role: "tool" }, { role: "tool" }, { role: "tool" }],
+      ["ls", "cat", undefined],
+    ],
+    ["not at all", [{ role: "tool", tool_call_id: "x" }], [undefined]],
+  ];
+  test.each(cases)("%s", (_what, messages, names) => {
+    const all = parsed(...messages);
+    const named = resultNames(all);
+    const found = all.flatMap(({ role }, at) => (role === "assistant" ? [] : [named.get(at)]));
+    expect(found).toEqual(names);
+  });
+});

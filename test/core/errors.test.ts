@@ -1,0 +1,29 @@
+/** The headers with which an error steers a client's SDK. */
+import { describe, expect, test } from "bun:test";
+import { ApiError, type ErrorCode } from "../../src/core/errors.ts";
+
+describe("an error says whether a retry helps", () => {
+  const cases: [code: ErrorCode, retryAfter: number | undefined, headers: Record<string, string>][] = [
+    ["claude_not_logged_in", undefined, { "x-should-retry": "false" }],
+    ["claude_not_logged_in", 60, { "x-should-retry": "false" }],
+    ["claude_not_found", 60, { "x-should-retry": "false" }],
+    ["channel_refused", 30, { "x-should-retry": "false" }],
+    ["claude_not_ready", undefined, { "x-should-retry": "false" }],
+    ["claude_not_ready", 30, { "retry-after": "30" }],
+    ["database_unavailable", undefined, { "x-should-retry": "false" }],
+    ["database_unavailable", 1, { "retry-after": "1" }],
+    ["overloaded", undefined, { "retry-after": "30" }],
+    ["session_in_use", 7, { "retry-after": "7" }],
+    ["shutting_down", 5, { "retry-after": "5" }],
+    ["queue_full", 3, { "retry-after": "3" }],
+    ["rate_limited", 60, { "retry-after": "60" }],
+    ["claude_failed", undefined, {}],
+    ["invalid_request", undefined, {}],
+    ["invalid_api_key", undefined, { "www-authenticate": "Bearer" }],
+  ];
+  test.each(cases)("%s, after %p s", (code, retryAfter, headers) => {
+    const error = new ApiError(code, "It failed.", null, retryAfter);
+    expect(error.headers).toEqual(headers);
+    for (const [name, value] of Object.entries(headers)) expect(error.toResponse().headers.get(name)).toBe(value);
+  });
+});

@@ -1,0 +1,58 @@
+/** The history as it is told, in as many characters as there is room for. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { type HistoryEntry, historyText } from "../../src/intake/history-text.ts";
+
+const user = (text: string): HistoryEntry => ({ role: "user", text });
+const assistant = (text: string): HistoryEntry => ({ role: "assistant", text });
+const summary = (text: string): HistoryEntry => ({ role: "summary", text });
+const LEFT_OUT = "[earlier messages left out]";
+
+describe("is", () => {
+  const long = "x".repeat(60);
+  const cases: [what: string, history: HistoryEntry[], maxChars: number, text: string][] = [
+    [
+      "all there was",
+      [user("one"), assistant("two"), { role: "tool", text: "3" }],
+      100,
+      "User: one\n\nAssistant: two\n\nTool result: 3",
+    ],
+    ["nothing", [], 100, ""],
+    ["the newest", [user(long), assistant("two"), user("three")], 70, `${LEFT_OUT}\n\nAssistant: two\n\nUser: three`],
+    ["not what is behind a gap", [user("one"), user(long), user("three")], 70, `${LEFT_OUT}\n\nUser: three`],
+    ["the end of the last", [user("one"), user(`${long}end`)], LEFT_OUT.length + 5, `${LEFT_OUT}\n\nend`],
+    [
+      "the summary and the newest",
+      [summary("s"), user(long), user("two")],
+      60,
+      `Summary: s\n\n${LEFT_OUT}\n\nUser: two`,
+    ],
+    ["without a summary that leaves no room", [summary(long), user("two")], 60, `${LEFT_OUT}\n\nUser: two`],
+    [
+      "without a summary that takes more than half",
+      [summary("s".repeat(30)), user(long), user("two")],
+      75,
+      `${LEFT_OUT}\n\nUser: two`,
+    ],
+    ["silent where there is no room", [user("one")], 5, ""],
+  ];
+  test.each(cases)("%s", (_what, history, maxChars, text) => {
+    expect(historyText(history, maxChars)).toBe(text);
+  });
+});
+
+test("property: is never longer than it may be, and says when something is left out", () => {
+  const entry = fc.record({
+    role: fc.constantFrom("user" as const, "assistant" as const, "tool" as const, "summary" as const),
+    text: fc.string({ maxLength: 80 }),
+  });
+  fc.assert(
+    fc.property(fc.array(entry, { maxLength: 8 }), fc.integer({ min: 0, max: 300 }), (history, maxChars) => {
+      const text = historyText(history, maxChars);
+      const whole = historyText(history, Number.MAX_SAFE_INTEGER);
+      expect(text.length).toBeLessThanOrEqual(maxChars);
+      expect(text === whole || text === "" || text.includes(LEFT_OUT)).toBe(true);
+    }),
+    { numRuns: 2000 },
+  );
+});

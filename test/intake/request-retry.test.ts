@@ -1,0 +1,149 @@
+/** Which request is another one sent again, because its answer was lost. */
+import { describe, expect, test } from "bun:test";
+import { type ChatMessage, type ChatRequest, chatRequest } from "../../src/api/openai-chat/request.ts";
+import { readOpenClaw } from "../../src/api/openclaw/request.ts";
+import { pathsFor } from "../../src/config/paths.ts";
+import { defaults } from "../../src/config/schema.ts";
+import { readInput } from "../../src/intake/input.ts";
+import { isRetry, requestFingerprint } from "../../src/intake/request-retry.ts";
+import { offerOf } from "../../src/intake/tool-offer.ts";
+import {
+  ABORTED,
+  agentRequest,
+  assistant,
+  CONTINUE,
+  carrier,
+  QUEUED,
+  stamp,
+  toolResult,
+  user,
+} from "../support/openclaw.ts";
+
+const config = defaults(pathsFor("/home/me/.synthesis"));
+interface More {
+  readonly trace?: string | null;
+  readonly model?: string;
+  readonly sender?: string;
+  readonly tools?: readonly string[];
+}
+const read = (request: ChatRequest, headers: Headers, { trace = "t", model, sender }: More) => {
+  const openclaw = readOpenClaw(request, headers);
+  return {
+    input: readInput(request, openclaw),
+    traceId: trace,
+    model: model ?? null,
+    effort: null,
+    sender: sender ?? null,
+    offer: offerOf(request, openclaw, config),
+  };
+};
+const plain = (messages: readonly ChatMessage[], more: More = {}) => {
+  const tools = (more.tools ?? ["a"]).map((name) => ({ type: "function", function: { name } }));
+  return read(chatRequest.parse({ messages, tools }), new Headers(), more);
+};
+const openclaw = (messages: readonly ChatMessage[], more: More = {}) => {
+  const { request, headers } = agentRequest(messages, { tools: more.tools ?? ["message"] });
+  return read(request, headers, more);
+};
+
+const image = (data: string): ChatMessage =>
+  user([{ type: "image_url", image_url: { url: `data:image/png;base64,${data}` } }] as ChatMessage["content"]);
+const called = assistant("Let me see.", ["call1", "a"], ["call2", "a"]);
+const results = [toolResult("call1", "one"), toolResult("call2", "two")];
+const before = [user("hi"), assistant("hello")];
+
+describe("of any client", () => {
+  const same: [what: string, first: ChatMessage[], again: ChatMessage[]][] = [
+    ["the same message", [user("go")], [user("go")]],
+    ["behind the same history", [...before, user("go")], [...before, user("go")]],
+    ["several messages", [user("a"), user("b")], [user("a"), user("b")]],
+    ["an image", [image("AAAA")], [image("AAAA")]],
+    ["results, which belong to earlier calls", [user("go"), called, ...results], [user("go"), called, ...results]],
+    [
+      "results with ids as OpenClaw writes them",
+      [user("go"), called, toolResult("call_1", "x")],
+      [user("go"), called, toolResult("call1", "x")],
+    ],
+  ];
+  test.each(same)("a retry: %s", (_what, first, again) => {
+    expect(isRetry(plain(again), requestFingerprint(plain(first)))).toBe(true);
+    expect(isRetry(plain(again, { trace: null }), requestFingerprint(plain(first, { trace: "other" })))).toBe(true);
+  });
+
+  const other: [what: string, first: ChatMessage[], again: ChatMessage[]][] = [
+    ["other words", [user("go")], [user("stop")]],
+    ["the same words and more", [user("go")], [user("go"), user("now")]],
+    ["less of it", [user("a"), user("b")], [user("b")]],
+    ["another order", [user("a"), user("b")], [user("b"), user("a")]],
+    ["the same words behind the answer", [user("go")], [user("go"), called, user("go")]],
+    ["the same words behind an answer without text", [user("go")], [user("go"), assistant(""), user("go")]],
+    ["the same words behind another history", [...before, user("go")], [user("hi"), assistant("hey"), user("go")]],
+    ["the same words in a chat that was cleared", [...before, user("go")], [user("go")]],
+    ["another image", [image("AAAA")], [image("BBBB")]],
+    ["results for the calls", [user("go")], [user("go"), called, ...results]],
+    [
+      "other results",
+      [user("go"), called, ...results],
+      [user("go"), called, toolResult("call1", "one"), toolResult("call2", "2")],
+    ],
+    [
+      "results of other calls",
+      [user("go"), called, ...results],
+      [user("go"), called, toolResult("call1", "one"), toolResult("call3", "two")],
+    ],
+    [
+      "results that say they failed",
+      [user("go"), called, ...results],
+      [user("go"), called, toolResult("call1", "one"), { ...toolResult("call2", "two"), is_error: true }],
+    ],
+    ["results and words", [user("go"), called, ...results], [user("go"), called, ...results, user("quick")]],
+  ];
+  test.each(other)("no retry: %s", (_what, first, again) => {
+    expect(isRetry(plain(again), requestFingerprint(plain(first)))).toBe(false);
+  });
+
+  test("no retry: from another sender, of another model, or with other tools", () => {
+    const first = requestFingerprint(plain([user("go")]));
+    expect(isRetry(plain([user("go")], { sender: "bob" }), first)).toBe(false);
+    expect(isRetry(plain([user("go")], { model: "opus" }), first)).toBe(false);
+    expect(isRetry(plain([user("go")], { tools: ["b"] }), first)).toBe(false);
+  });
+});
+
+describe("of OpenClaw", () => {
+  const go = [...before, user(stamp("go")), carrier()];
+  const round = [...before, user(stamp("go")), called, ...results, carrier()];
+  const same: [what: string, first: ChatMessage[], again: ChatMessage[]][] = [
+    ["with another time and another context", go, [...before, user(stamp("go", 3)), carrier("Subagents: one")]],
+    ["told to go on", go, [...before, user(stamp("go")), user(ABORTED), carrier(), user(stamp(CONTINUE, 1))]],
+    ["told to go on in the same message", go, [...before, user(stamp(`go\n\n${ABORTED}\n\n${CONTINUE}`)), carrier()]],
+    ["told to go on behind results", round, [...round, user(ABORTED), user(CONTINUE)]],
+    ["quoted, and told to go on", go, [...before, user(stamp(`${QUEUED}\ngo\n\n${CONTINUE}`))]],
+    ["quoted before the same words", go, [...before, user(stamp(`${QUEUED}\ngo\n\ngo`))]],
+    ["quoted twice", go, [...before, user(stamp(`${QUEUED}\n${QUEUED}\ngo\n\ngo\n\n${CONTINUE}`))]],
+  ];
+  test.each(same)("a retry: %s", (_what, first, again) => {
+    expect(isRetry(openclaw(again), requestFingerprint(openclaw(first)))).toBe(true);
+  });
+
+  const other: [what: string, first: ChatMessage[], again: ChatMessage[], more: More][] = [
+    ["quoted before new words", go, [...before, user(stamp(`${QUEUED}\ngo\n\nwell?`))], {}],
+    [
+      "quoted before the same words in another run",
+      go,
+      [...before, user(stamp(`${QUEUED}\ngo\n\ngo`))],
+      { trace: "u" },
+    ],
+    ["told to go on with something else", go, [...before, user(stamp("stop")), user(ABORTED), user(CONTINUE)], {}],
+    ["told to go on behind an answer", go, [...before, user(stamp("go")), called, user(CONTINUE)], {}],
+    ["only told to go on", go, [...before, user(CONTINUE)], {}],
+  ];
+  test.each(other)("no retry: %s", (_what, first, again, more) => {
+    expect(isRetry(openclaw(again, more), requestFingerprint(openclaw(first)))).toBe(false);
+  });
+
+  test("a message of many quotations takes no time", () => {
+    const first = requestFingerprint(openclaw([user("a")]));
+    expect(isRetry(openclaw([user(`${QUEUED}\n${"a\n\n".repeat(300_000)}b`)]), first)).toBe(false);
+  });
+});

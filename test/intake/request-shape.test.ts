@@ -1,0 +1,131 @@
+/** A side request of unknown wording is told from a turn by all its differences together, never by one of them. */
+import { describe, expect, test } from "bun:test";
+import { chatRequest } from "../../src/api/openai-chat/request.ts";
+import { looksLikeSideRequest, shapeOf } from "../../src/intake/request-shape.ts";
+import { agentTurn, openWebUiRetrieval } from "../support/front-ends.ts";
+
+type Message = { role: string; content: unknown };
+const user = (content: unknown): Message => ({ role: "user", content });
+const assistant = (content: unknown): Message => ({ role: "assistant", content });
+const system = (content: unknown): Message => ({ role: "system", content });
+const NAMER = system("You name chats. Answer with the name.");
+const OPENING = "Please prune the roses module";
+const LONG = `${"Please prune the roses module, file by file. ".repeat(20)}Begin with red ones.`;
+
+/** Whether a request is aside from a conversation whose newest turn was `turn`. */
+const isSideRequest = (turn: object, body: object, isBusy = false) =>
+  looksLikeSideRequest(shapeOf(chatRequest.parse(turn)), chatRequest.parse(body), isBusy);
+
+describe("aside from a conversation is", () => {
+  const cases: [what: string, turn: Message[], messages: Message[], isBusy: boolean][] = [
+    ["an instruction and its first message", [user(OPENING)], [NAMER, user("Name this:"), user(OPENING)], false],
+    ["the same while its turn runs", [user(OPENING)], [NAMER, user("Name this:"), user(OPENING)], true],
+    ["a short message, too", [user("hi")], [NAMER, user("Name this:"), user("hi")], false],
+    [
+      "an instruction and its newest message",
+      [user("x"), assistant("y"), user(OPENING)],
+      [NAMER, user("Name:"), user(OPENING)],
+      false,
+    ],
+    ["its first message alone, while its turn runs", [user(OPENING)], [NAMER, user(OPENING)], true],
+    [
+      "a quotation of its first message",
+      [user(OPENING)],
+      [NAMER, user(`Chat:\nUser: ${OPENING}\nModel: Done.`)],
+      false,
+    ],
+    ["a quotation that is cut off", [user(LONG)], [NAMER, user(`Chat:\nUser: ${LONG.slice(0, 300)}…`)], false],
+    ["a message in parts", [user([{ type: "text", text: OPENING }])], [NAMER, user("Name:"), user(OPENING)], false],
+    [
+      "one with a developer message",
+      [user(OPENING)],
+      [{ ...NAMER, role: "developer" }, user("Name:"), user(OPENING)],
+      false,
+    ],
+  ];
+  test.each(cases)("%s", (_what, turn, messages, isBusy) => {
+    const { model } = agentTurn(turn);
+    expect(isSideRequest(agentTurn(turn), { model, messages }, isBusy)).toBe(true);
+  });
+});
+
+test("an instruction and its first message are aside from it for a smaller model, too", () => {
+  const messages = [NAMER, user("Name this:"), user(OPENING)];
+  expect(isSideRequest(agentTurn([user(OPENING)]), { model: "haiku", messages })).toBe(true);
+});
+
+describe("a turn remains", () => {
+  const turn = agentTurn([user(OPENING)]);
+  const prompt = turn.messages[0] as Message;
+  const cases: [what: string, turn: object, body: object, isBusy?: boolean][] = [
+    ["a request with the tools", turn, { ...turn, messages: [NAMER, user("Name:"), user(OPENING)] }],
+    [
+      "a request with other tools",
+      turn,
+      { ...turn, tools: turn.tools.slice(0, 1), messages: [NAMER, user("Name:"), user(OPENING)] },
+    ],
+    ["a request without tools", turn, { messages: [prompt, user(OPENING), assistant("Done."), user("Thanks!")] }],
+    ["a request without tools and prompt", turn, { messages: [user(OPENING), assistant("Done."), user("Thanks!")] }],
+    [
+      "a request without tools and with another prompt",
+      turn,
+      { messages: [NAMER, user(OPENING), assistant("Done."), user("Thanks!")] },
+    ],
+    ["a new message alone, without tools", turn, { messages: [user("And the oaks?")] }],
+    ["a new message alone, with another prompt", turn, { messages: [NAMER, user("And the oaks?")] }, true],
+    ["two new messages, with another prompt", turn, { messages: [NAMER, user("And the oaks?"), user("And elms?")] }],
+    ["the first message again", turn, { messages: [prompt, user(OPENING)] }, true],
+    ["the first message again, with another prompt", turn, { messages: [NAMER, user(OPENING)] }],
+    [
+      "a new message behind the first, with another prompt",
+      turn,
+      { messages: [NAMER, user(OPENING), user("And the oaks?")] },
+    ],
+    [
+      "a result",
+      turn,
+      {
+        messages: [
+          NAMER,
+          user(OPENING),
+          { ...assistant(""), tool_calls: [{ id: "c" }] },
+          { role: "tool", content: OPENING },
+        ],
+      },
+    ],
+    [
+      "a short message that quotes one by chance",
+      agentTurn([user("roses")]),
+      { messages: [NAMER, user("Do roses like shade?")] },
+    ],
+    [
+      "anything in a conversation without tools",
+      { messages: [prompt, user(OPENING)] },
+      { messages: [NAMER, user("Name:"), user(OPENING)] },
+      true,
+    ],
+    [
+      "the message with what was found for it",
+      turn,
+      { messages: [NAMER, user(openWebUiRetrieval(OPENING, "In winter."))] },
+    ],
+    ["the message alone, to a second model", turn, { model: "haiku", messages: [NAMER, user(OPENING)] }, true],
+    [
+      "the message with what was found for it, to a second model",
+      turn,
+      { model: "haiku", messages: [NAMER, user(openWebUiRetrieval(OPENING, "In winter."))] },
+      true,
+    ],
+    [
+      "the message behind one that was not answered, to a second model",
+      agentTurn([user("Hello?"), user(OPENING)]),
+      { model: "haiku", messages: [NAMER, user("Hello?"), user(OPENING)] },
+      true,
+    ],
+    ["only a system prompt", turn, { messages: [NAMER] }, true],
+    ["an empty message", agentTurn([user("")]), { messages: [NAMER, user("Name:"), user("")] }, true],
+  ];
+  test.each(cases)("%s", (_what, before, body, isBusy = false) => {
+    expect(isSideRequest(before, { model: agentTurn([]).model, ...body }, isBusy)).toBe(false);
+  });
+});
