@@ -37,7 +37,12 @@ export const PLANTED: readonly Fault[] = [
     'if (piece.index < known.next || known.early.has(piece.index)) return [answer, ""];',
     "if (piece.index < known.next) return release({ ...answer, messages: answer.messages.with(at, { ...known, waiting: piece.text }) });",
   ],
-  ["what a claude has started outlives it", "claude/interactive/process.ts", "endLeftovers(markOf(this.#place.folder));", ""],
+  [
+    "what a claude has started outlives it",
+    "claude/interactive/process.ts",
+    "endLeftovers(markOf(this.#place.folder));",
+    "",
+  ],
   [
     "a turn that a killed server left in the middle stays open",
     "store/turns.ts",
