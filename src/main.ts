@@ -5,7 +5,7 @@ import { closest, distance } from "fastest-levenshtein";
 import { version } from "../package.json";
 import { Failure } from "./cli/failure.ts";
 import { ConfigError } from "./config/load.ts";
-import { pathObstacle } from "./config/path-problem.ts";
+import { describePathProblem } from "./config/path-problem.ts";
 import { visibleText } from "./core/visible-text.ts";
 
 const program = new Command("synthesis")
@@ -38,7 +38,7 @@ try {
   refuseUnknown(process.argv[2]);
   await program.parseAsync();
 } catch (error) {
-  const obstacle = pathObstacle(error);
+  const obstacle = describePathProblem(error);
   if (!obstacle && !(error instanceof ConfigError || error instanceof Failure)) throw error;
   console.error(visibleText(obstacle ? `${obstacle.what} ${obstacle.advice}` : (error as Error).message));
   // Not just the exit code: what has been opened so far would keep the process alive.

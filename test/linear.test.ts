@@ -13,7 +13,7 @@ import { carriedContext } from "../src/api/openclaw/context-message.ts";
 import { quotations, readWording, saysAborted } from "../src/api/openclaw/retry.ts";
 import { splitRuntimeLine } from "../src/api/openclaw/runtime-line.ts";
 import { splitSystemPrompt } from "../src/api/openclaw/system-prompt.ts";
-import { wordsIn } from "../src/api/openclaw/user-message.ts";
+import { parseUserMessage } from "../src/api/openclaw/user-message.ts";
 import { describeToolUse, spellOutToolUse } from "../src/claude/tool-use.ts";
 import { chooseBranch } from "../src/conversation/branches.ts";
 import { matchHistory } from "../src/conversation/history-match.ts";
@@ -25,7 +25,7 @@ import type { NewMessage } from "../src/intake/input.ts";
 import { unfenced } from "../src/intake/one-shot-request.ts";
 import { isAnswerTo } from "../src/intake/tool-results.ts";
 import { readVerdict } from "../src/permissions/chat-answers.ts";
-import { type Answer, addPiece, emptyAnswer } from "../src/turn/text-assembler.ts";
+import { type Answer, appendDelta, emptyAnswer } from "../src/turn/text-assembler.ts";
 import { channelMessageId } from "../src/wire/hooks.ts";
 
 const MEGABYTE = 1024 * 1024;
@@ -95,7 +95,7 @@ const work: [what: string, run: (length: number) => unknown][] = [
   ],
   ["ends of a system prompt's section", (n) => splitSystemPrompt(STABLE + filled(n, STABLE_END, " "))],
   ["a context message with many ends", (n) => carriedContext(user(filled(n, "\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>")))],
-  ["context headings", (n) => wordsIn(filled(n, "a ⟦openclaw:ctx⟧\n```json\n{}\n```\n"))],
+  ["context headings", (n) => parseUserMessage(filled(n, "a ⟦openclaw:ctx⟧\n```json\n{}\n```\n"))],
   ["a verdict of blanks", (n) => readVerdict(input([quoting(`yes${" ".repeat(n)}!`)]) as never, "s", VERDICT)],
   ["the attributes of a channel tag", (n) => channelMessageId(`<channel ${filled(n, "message_id=")}`)],
   [
@@ -159,7 +159,7 @@ const work: [what: string, run: (length: number) => unknown][] = [
     "pieces of a text that come too early",
     (n) =>
       count(n, (at) => at).reduce<Answer>(
-        (answer, at) => addPiece(answer, { message: "m", index: at + 1, final: false, text: "a" })[0],
+        (answer, at) => appendDelta(answer, { message: "m", index: at + 1, final: false, text: "a" })[0],
         emptyAnswer,
       ),
   ],

@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { absoluteEntries } from "../config/paths.ts";
-import { endGroup } from "./pool/orphans.ts";
+import { killGroup } from "./pool/orphans.ts";
 
 /** The version the tests run, and what is likely to work as well. */
 export const TESTED_VERSION = "2.1.330";
@@ -21,7 +21,7 @@ type Env = Record<string, string | undefined>;
  * project's own modules.
  * @returns null when there is none that can be run
  */
-export function findClaude(bin: string, env: Env): string | null {
+export function findExecutable(bin: string, env: Env): string | null {
   if (bin.includes("/")) return isExecutable(resolve(bin)) ? resolve(bin) : null;
   const found = Bun.which(bin, { PATH: absoluteEntries(env.PATH) });
   // The binary has no modules; it would look beside the root folder.
@@ -79,7 +79,7 @@ async function run(argv: string[], env: Env): Promise<string> {
   }
   const reader = child.stdout.getReader();
   const end = () => {
-    endGroup(child.pid);
+    killGroup(child.pid);
     // One that has left the group may still hold it.
     void reader.cancel();
   };

@@ -2,7 +2,7 @@
  * Settings that keep Claude Code from working with us and that `--settings` cannot override: denials always win. They
  * are named to the user, since Claude Code itself says nothing of them.
  */
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 import { PLUGIN_NAME, SERVER_NAME, TOOL_PREFIX } from "../plugin/manifest.ts";
 import { disabledServers, type Settings, settingsFiles } from "./settings-files.ts";
 
@@ -19,7 +19,7 @@ export const OTHER_PROVIDERS = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERT
 
 /** The error for a start that settings make impossible. A retry would end like it. */
 export const pluginKeptOut = (hindrance: Hindrance) =>
-  new ApiError(
+  new RequestError(
     "claude_not_ready",
     `Settings keep the plugin of synthesis out of Claude Code: ${naming(hindrance)}. Remove this setting, or except ` +
       `the server ${OUR_SERVER} from it where it is a list of denied ones. Then send the message again.`,

@@ -3,7 +3,7 @@
 import { MODEL } from "../api/openai-chat/chunks.ts";
 import type { ReasoningEffort } from "../api/openai-chat/request.ts";
 import type { Effort } from "../config/schema.ts";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 
 /** What Claude Code calls its newest models. */
 const ALIASES = ["opus", "sonnet", "haiku", "fable", "opusplan"];
@@ -23,7 +23,7 @@ export const MODELS: readonly string[] = [MODEL, ...ALIASES];
 export function modelFor(asked: string | null | undefined): string | null {
   if (!asked || asked === MODEL) return null;
   if (ALIASES.includes(asked.replace(/\[1m\]$/, "")) || FULL_NAME.test(asked)) return asked;
-  throw new ApiError(
+  throw new RequestError(
     "model_not_found",
     `There is no model ${asked.slice(0, LONGEST_SHOWN)}. Use ${MODEL} for claude's own default, ${ALIASES.join(", ")}, or a full name such as claude-opus-5.`,
     "model",

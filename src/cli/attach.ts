@@ -6,7 +6,7 @@ import { Failure } from "./failure.ts";
 import { runningServer } from "./running-server.ts";
 import { homeOption } from "./settings.ts";
 import { clip } from "./table.ts";
-import { createPicture, type Picture } from "./terminal-view.ts";
+import { createTerminalView, type TerminalView } from "./terminal-view.ts";
 
 /** Ctrl-] */
 const LEAVE = 0x1d;
@@ -73,7 +73,7 @@ function restoreTerminal(): void {
 /** @param footer stands in the last line */
 function createView(footer: string) {
   const { stdout } = process;
-  let picture: Picture | undefined;
+  let picture: TerminalView | undefined;
   let painted: string[] = [];
 
   /** Writes the lines that have changed. */
@@ -101,7 +101,7 @@ function createView(footer: string) {
         const event = screenEvent.parse(JSON.parse(data));
         if (event.type === "end") return "This session's claude has ended.";
         if (event.type === "size") {
-          picture = createPicture(event);
+          picture = createTerminalView(event);
           paint();
         } else {
           await picture?.draw(Buffer.from(event.bytes, "base64"));

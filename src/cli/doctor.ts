@@ -3,8 +3,8 @@ import { Command } from "commander";
 import { loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
 import { type Check, ok, warning } from "../doctor/check.ts";
-import { examine } from "../doctor/checks.ts";
-import { liveTurn } from "../doctor/smoke-test.ts";
+import { runChecks } from "../doctor/checks.ts";
+import { runSmokeTest } from "../doctor/smoke-test.ts";
 import { holderOf } from "../store/lock.ts";
 import { Failure } from "./failure.ts";
 import { print, printJson } from "./print.ts";
@@ -20,13 +20,13 @@ export function doctorCommand(): Command {
   return addSettings(command).action(
     async ({ home, live, json, ...flags }: { home?: string; live?: boolean; json?: boolean }) => {
       const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
-      const checks = await examine(paths, process.env, flags);
+      const checks = await runChecks(paths, process.env, flags);
       checks.push(...(await runningConfigChecks(paths)));
       const broken = () => checks.some(({ result }) => result === "failed");
       if (live && !broken()) {
         const { workspace } = loadConfig(paths, process.env, flags);
         const user = { configFile: paths.configFile, workspace };
-        checks.push(...(await liveTurn(thisProgram(), process.env, user, flags)));
+        checks.push(...(await runSmokeTest(thisProgram(), process.env, user, flags)));
       }
       if (json) printJson({ ok: !broken(), checks });
       else print(checks.map(line).join("\n"));

@@ -3,32 +3,32 @@ import { configure, getConsoleSink, getJsonLinesFormatter, getLogger } from "@lo
 import { Command } from "commander";
 import { version } from "../../package.json";
 import { readManagedSettings } from "../claude/managed-settings.ts";
-import { clearRemains } from "../claude/pool/orphans.ts";
+import { killOrphans } from "../claude/pool/orphans.ts";
 import { createPool } from "../claude/pool/pool.ts";
-import { startGuard } from "../claude/pool/watchdog.ts";
+import { startWatchdog } from "../claude/pool/watchdog.ts";
 import { chatKey, controlKey } from "../config/keys.ts";
 import { ConfigError, loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
 import { createRunningConfig } from "../config/running-config.ts";
 import type { Config } from "../config/schema.ts";
 import { prepareStateFolder, prepareWorkspace } from "../config/state-folder.ts";
-import { picturesIn } from "../conversation/attachment-store.ts";
+import { createAttachmentStore } from "../conversation/attachment-store.ts";
 import { likelyLaunches } from "../conversation/record.ts";
-import { createConversations } from "../conversation/registry.ts";
+import { createConversationRegistry } from "../conversation/registry.ts";
 import { startPruning } from "../conversation/retention.ts";
 import { workspaceChecks } from "../doctor/checks.ts";
 import { claudeChecks } from "../doctor/claude.ts";
 import { listen } from "../http/listen.ts";
 import { createOneShots } from "../one-shot/queue.ts";
-import { createPermissions } from "../permissions/broker.ts";
+import { createPermissionBroker } from "../permissions/broker.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import { openStore } from "../store/database.ts";
 import { storeFault } from "../store/faults.ts";
 import { isRunning, type Lock, takeLock } from "../store/lock.ts";
-import { permissionsIn } from "../store/permissions.ts";
-import { oldRowsIn } from "../store/retention.ts";
-import { sessionsIn } from "../store/sessions.ts";
-import { turnsIn } from "../store/turns.ts";
+import { createPermissionLog } from "../store/permissions.ts";
+import { createRetention } from "../store/retention.ts";
+import { createSessionStore } from "../store/sessions.ts";
+import { createTurnStore } from "../store/turns.ts";
 import { limitRepeats } from "./log-limit.ts";
 import { packageRunner, watchPackageRunner } from "./package-runner.ts";
 import { print } from "./print.ts";
@@ -60,13 +60,13 @@ export function serveCommand(): Command {
     const lock = await takeFolder(paths);
     // However the start fails: nobody is told of a server that is none.
     process.on("exit", lock.release);
-    clearRemains(paths.run);
+    killOrphans(paths.run);
     const {
       store,
       begun: turns,
       setAside,
     } = openStore(paths.database, (store) => {
-      const turns = turnsIn(store);
+      const turns = createTurnStore(store);
       turns.markLost(Date.now());
       return turns;
     });
@@ -81,12 +81,12 @@ export function serveCommand(): Command {
       program: thisProgram(),
       env: process.env,
     });
-    const sessions = sessionsIn(store);
-    const pictures = picturesIn(paths.pictures);
-    const permissionLog = permissionsIn(store);
+    const sessions = createSessionStore(store);
+    const pictures = createAttachmentStore(paths.pictures);
+    const permissionLog = createPermissionLog(store);
     permissionLog.markGone(Date.now());
-    const permissions = createPermissions({ config, permissionLog, env: process.env });
-    const conversations = createConversations({
+    const permissions = createPermissionBroker({ config, permissionLog, env: process.env });
+    const conversations = createConversationRegistry({
       config,
       pool,
       sessions,
@@ -115,14 +115,14 @@ export function serveCommand(): Command {
     pool.expect(likelyLaunches(sessions, config));
     const endPruning = startPruning({
       config,
-      oldRows: oldRowsIn(store),
+      oldRows: createRetention(store),
       sessions,
       conversations,
       pictures,
       env: process.env,
     });
 
-    const guard = startGuard([...thisProgram(), "sweep", "--home", paths.home]);
+    const guard = startWatchdog([...thisProgram(), "sweep", "--home", paths.home]);
 
     let endingSince: number | null = null;
     const end = async () => {

@@ -1,6 +1,6 @@
 /** `synthesis sweep`: clears what a killed server has left. Its guard runs it; people need not. */
 import { Command } from "commander";
-import { clearRemains, remainsEnd } from "../claude/pool/orphans.ts";
+import { killOrphans, waitForOrphans } from "../claude/pool/orphans.ts";
 import { pathsFor } from "../config/paths.ts";
 import { takeLock } from "../store/lock.ts";
 
@@ -13,10 +13,10 @@ export const sweepCommand = () =>
     .option("--home <folder>", "state folder")
     .action(async ({ home }: { home?: string }) => {
       const paths = pathsFor(home);
-      await remainsEnd(paths.run, PATIENCE_MS);
+      await waitForOrphans(paths.run, PATIENCE_MS);
       const result = takeLock(paths.lock, true);
       // Another server has started, and has cleared it.
       if ("heldBy" in result) return;
-      clearRemains(paths.run);
+      killOrphans(paths.run);
       result.lock.release();
     });

@@ -4,7 +4,7 @@
  */
 import { type IBufferCell, Terminal } from "@xterm/headless";
 
-export interface Picture {
+export interface TerminalView {
   /** Draws what claude has written; resolves when that is done. */
   draw(bytes: Uint8Array): Promise<void>;
   /**
@@ -15,7 +15,7 @@ export interface Picture {
 }
 
 /** @param size of claude's terminal */
-export function createPicture(size: { readonly columns: number; readonly rows: number }): Picture {
+export function createTerminalView(size: { readonly columns: number; readonly rows: number }): TerminalView {
   const terminal = new Terminal({ cols: size.columns, rows: size.rows, scrollback: 0, allowProposedApi: true });
   const lineAt = (row: number, columns: number): string => {
     const line = terminal.buffer.active.getLine(terminal.buffer.active.viewportY + row);

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { ConfigError } from "./load.ts";
 import { foreignWriter } from "./ownership.ts";
-import { obstacleTo } from "./path-problem.ts";
+import { checkPath } from "./path-problem.ts";
 import { closeToOthers } from "./state-folder.ts";
 
 /** The key that clients bring, in `file`. @throws ConfigError as `keyIn` does */
@@ -18,7 +18,7 @@ export const controlKey = (file: string): string => keyIn(file, "control-synthes
  * @throws ConfigError when the file cannot be used, can be changed by others, or is shorter than a key can be
  */
 function keyIn(file: string, prefix: string): string {
-  const obstacle = obstacleTo(file, "file") ?? foreignWriter(file);
+  const obstacle = checkPath(file, "file") ?? foreignWriter(file);
   if (obstacle) throw new ConfigError(`${obstacle.what} ${obstacle.advice}`);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   try {

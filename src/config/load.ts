@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import { closest, distance } from "fastest-levenshtein";
 import type { z } from "zod";
 import { FOREIGN_HOME_VARIABLE, foreignHome, foreignWriter } from "./ownership.ts";
-import { obstacleTo } from "./path-problem.ts";
+import { checkPath } from "./path-problem.ts";
 import type { Paths } from "./paths.ts";
 import { type Config, defaults, type Layer, layer, type Setting, settings } from "./schema.ts";
 
@@ -60,7 +60,7 @@ export function loadConfig(paths: Paths, env: Record<string, string | undefined>
 
 function readConfigFile(file: string): unknown {
   if (!existsSync(file)) return {};
-  const obstacle = foreignHome(dirname(file)) ?? obstacleTo(file, "readable") ?? foreignWriter(file);
+  const obstacle = foreignHome(dirname(file)) ?? checkPath(file, "readable") ?? foreignWriter(file);
   if (obstacle) throw new ConfigError(`${obstacle.what} ${obstacle.advice}`);
   try {
     return Bun.JSONC.parse(readFileSync(file, "utf8"));

@@ -1,7 +1,7 @@
 /** Whose the files of the state folder are. What another user can write, that user may have written. */
 import { type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Obstacle } from "./path-problem.ts";
+import type { PathProblem } from "./path-problem.ts";
 
 const ROOT = 0;
 
@@ -11,7 +11,7 @@ export const FOREIGN_HOME_VARIABLE = "SYNTHESIS_ALLOW_FOREIGN_HOME";
 const allowsForeignHome = (): boolean => process.env[FOREIGN_HOME_VARIABLE] === "true";
 
 /** Why the state folder must not be used: it belongs to another user. Null when it may, or is not there. */
-export function foreignHome(home: string): Obstacle | null {
+export function foreignHome(home: string): PathProblem | null {
   const found = statSync(home, { throwIfNoEntry: false });
   const self = process.getuid?.();
   // Windows has no user ids.
@@ -26,7 +26,7 @@ export function foreignHome(home: string): Obstacle | null {
  * Why a file that decides what this server does must not be used: others than its user and root can change it.
  * @param path a file in the state folder; one that is not there is fine
  */
-export function foreignWriter(path: string): Obstacle | null {
+export function foreignWriter(path: string): PathProblem | null {
   const found = statSync(path, { throwIfNoEntry: false });
   const self = process.getuid?.();
   if (!found || self === undefined) return null;
@@ -34,7 +34,7 @@ export function foreignWriter(path: string): Obstacle | null {
   return problemOf(path, found, [self, ROOT, volumeOwner]);
 }
 
-function problemOf(path: string, { uid, mode }: Pick<Stats, "uid" | "mode">, trusted: number[]): Obstacle | null {
+function problemOf(path: string, { uid, mode }: Pick<Stats, "uid" | "mode">, trusted: number[]): PathProblem | null {
   if (!trusted.includes(uid)) {
     return {
       what: `${path} belongs to another user (${uid}), who can change it.`,

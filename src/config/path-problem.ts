@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 /** `folder` and `file`: to read and write, made if it is not there. `readable`: a file to read, if there is one. */
 export type Use = "folder" | "file" | "readable";
 
-export interface Obstacle {
+export interface PathProblem {
   readonly what: string;
   readonly advice: string;
 }
@@ -14,7 +14,7 @@ const { R_OK, W_OK, X_OK } = constants;
 const NEEDS: Record<Use, number> = { folder: R_OK | W_OK | X_OK, file: R_OK | W_OK, readable: R_OK };
 
 /** What is in the way of `path` for this use, found without changing anything; null for nothing that can be seen. */
-export function obstacleTo(path: string, use: Use): Obstacle | null {
+export function checkPath(path: string, use: Use): PathProblem | null {
   let found: Stats;
   try {
     found = statSync(path);
@@ -35,7 +35,7 @@ export function obstacleTo(path: string, use: Use): Obstacle | null {
 }
 
 /** What is in the way when `path` itself cannot be looked at: it is not there, or something before it is wrong. */
-function behind(path: string, use: Use, code: string | undefined): Obstacle | null {
+function behind(path: string, use: Use, code: string | undefined): PathProblem | null {
   if (code === "ENAMETOOLONG") return { what: `${path} is too long a name.`, advice: "Choose a shorter one." };
   const target = code === "ENOENT" || code === "ELOOP" ? linkTarget(path) : null;
   if (target !== null) {
@@ -47,7 +47,7 @@ function behind(path: string, use: Use, code: string | undefined): Obstacle | nu
   // What need not be there need not be made; but what cannot be reached may be there.
   if (use === "readable" && code === "ENOENT") return null;
   const folder = above(path);
-  const before = obstacleTo(folder, "folder") ?? (code === "ENOENT" ? kernelOwn(folder) : null);
+  const before = checkPath(folder, "folder") ?? (code === "ENOENT" ? kernelOwn(folder) : null);
   return before && code === "ENOENT" ? { ...before, what: `${path} cannot be made: ${before.what}` } : before;
 }
 
@@ -67,7 +67,7 @@ function above(path: string): string {
 const KERNEL_OWN = [0x9fa0, 0x62656572];
 
 /** Not even root can make anything there, though access says that it may. */
-function kernelOwn(folder: string): Obstacle | null {
+function kernelOwn(folder: string): PathProblem | null {
   if (process.platform !== "linux" || !KERNEL_OWN.includes(statfsSync(folder).type)) return null;
   return { what: `${folder} is the kernel's own.`, advice: "Choose another place." };
 }
@@ -91,7 +91,7 @@ function mayUse(path: string, mode: number): boolean {
   }
 }
 
-function forbidden(path: string, { uid, mode }: Stats, needed: number): Obstacle {
+function forbidden(path: string, { uid, mode }: Stats, needed: number): PathProblem {
   const verbs = needed & W_OK ? (mayUse(path, R_OK) ? "written to" : "read and written") : "read";
   const modeText = (mode & 0o777).toString(8).padStart(4, "0");
   // Windows has none, and no such program runs there.
@@ -109,13 +109,13 @@ function forbidden(path: string, { uid, mode }: Stats, needed: number): Obstacle
  * What an error of the system's means that names a file or folder.
  * @returns null for any other error
  */
-export function pathObstacle(error: unknown): Obstacle | null {
+export function describePathProblem(error: unknown): PathProblem | null {
   if (!(error instanceof Error)) return null;
   const { code, path, syscall } = error as NodeJS.ErrnoException;
   if (code === undefined || path === undefined || syscall === undefined) return null;
   const folder = syscall === "mkdir" || syscall === "scandir";
   return (
-    obstacleTo(path, folder ? "folder" : syscall === "open" ? "file" : "readable") ?? {
+    checkPath(path, folder ? "folder" : syscall === "open" ? "file" : "readable") ?? {
       what: `${path} cannot be used (${error.message}).`,
       advice: "Look at its disk, and at the owner and mode of the folders above it.",
     }

@@ -2,12 +2,12 @@
 import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { ConfigError } from "./load.ts";
 import { foreignHome, foreignWriter } from "./ownership.ts";
-import { type Obstacle, obstacleTo, type Use } from "./path-problem.ts";
+import { type PathProblem, checkPath, type Use } from "./path-problem.ts";
 import type { Paths } from "./paths.ts";
 
 /** What is in the way of a server's start in this folder. Changes nothing. */
-export function stateObstacles(paths: Paths): Obstacle[] {
-  const folder = obstacleTo(paths.home, "folder");
+export function stateFolderProblems(paths: Paths): PathProblem[] {
+  const folder = checkPath(paths.home, "folder");
   if (folder) return [folder];
   const foreign = foreignHome(paths.home);
   if (foreign) return [foreign];
@@ -17,7 +17,7 @@ export function stateObstacles(paths: Paths): Obstacle[] {
     ["file", [chatKey, controlKey, database, lock, `${lock}.json`]],
     ["folder", [run, nowhere, pictures]],
   ];
-  const unusable = uses.flatMap(([use, some]) => some.flatMap((path) => obstacleTo(path, use) ?? []));
+  const unusable = uses.flatMap(([use, some]) => some.flatMap((path) => checkPath(path, use) ?? []));
   // Read only where it can be: what cannot be used has no owner to look at.
   return unusable.length > 0
     ? unusable
@@ -29,7 +29,7 @@ export function stateObstacles(paths: Paths): Obstacle[] {
  * @throws ConfigError when it, or something in it, cannot be used
  */
 export function prepareStateFolder(paths: Paths): void {
-  const [first] = stateObstacles(paths);
+  const [first] = stateFolderProblems(paths);
   if (first) throw new ConfigError(`${first.what} ${first.advice}`);
   mkdirSync(paths.home, { recursive: true, mode: 0o700 });
   closeToOthers(paths.home);
@@ -51,7 +51,7 @@ export function closeToOthers(path: string): void {
  */
 export function prepareWorkspace(workspace: string): void {
   if (existsSync(workspace) && statSync(workspace).isDirectory()) return;
-  const obstacle = obstacleTo(workspace, "folder");
+  const obstacle = checkPath(workspace, "folder");
   if (obstacle) {
     throw new ConfigError(
       `The workspace: ${obstacle.what} ${obstacle.advice} Or name another with SYNTHESIS_WORKSPACE.`,

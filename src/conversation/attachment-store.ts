@@ -3,7 +3,7 @@ import { statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { makeMarkedFolder, markedFolders, removeMarkedFolder } from "../claude/pool/process-mark.ts";
 
-export interface Pictures {
+export interface AttachmentStore {
   /** Writes one file (0600). @returns its path */
   saveFile(claudeSession: string, content: Uint8Array | string, extension: string): string;
   /** Removes all that came with a session. */
@@ -13,7 +13,7 @@ export interface Pictures {
 }
 
 /** @param folder for those of all conversations; one below it for each claude session */
-export function picturesIn(folder: string): Pictures {
+export function createAttachmentStore(folder: string): AttachmentStore {
   return {
     saveFile: (claudeSession, content, extension) => {
       const own = join(folder, claudeSession);

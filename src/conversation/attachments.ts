@@ -1,6 +1,6 @@
 /** The images and files that come with a message, as Claude is given them: paths in the attributes of its channel tag. */
 
-import type { Picture } from "../api/openai-chat/decoded-image.ts";
+import type { DecodedImage } from "../api/openai-chat/decoded-image.ts";
 import type { DecodedFile } from "../api/openai-chat/files.ts";
 import type { SaveFile } from "../intake/tool-results.ts";
 
@@ -9,7 +9,7 @@ import type { SaveFile } from "../intake/tool-results.ts";
  * @returns `image_1`, `file_1` … with their paths, and `file_1_name` … with what the person calls the files
  */
 export function attachmentMeta(
-  images: readonly Picture[],
+  images: readonly DecodedImage[],
   files: readonly DecodedFile[],
   save: SaveFile,
 ): Readonly<Record<string, string>> {

@@ -7,7 +7,7 @@
 import { MODEL } from "../api/openai-chat/chunks.ts";
 import type { ClientExchange } from "../intake/exchange.ts";
 import { textFingerprint } from "../intake/fingerprint.ts";
-import { type DeliveredTurn, deliveredExchanges, type Question } from "./delivery-plan.ts";
+import { type DeliveredTurn, deliveredExchanges, type DeliveryRequest } from "./delivery-plan.ts";
 
 export interface Branch {
   readonly key: string;
@@ -19,7 +19,7 @@ export interface Branch {
   readonly delivered: () => readonly DeliveredTurn[];
 }
 
-interface ModelRequest extends Pick<Question, "input" | "sendsHistory"> {
+interface ModelRequest extends Pick<DeliveryRequest, "input" | "sendsHistory"> {
   readonly model: string | null;
 }
 

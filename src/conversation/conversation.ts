@@ -4,7 +4,7 @@
  * since both would write into one transcript.
  */
 import { getLogger } from "@logtape/logtape";
-import { readPictures } from "../api/openai-chat/decoded-image.ts";
+import { decodeImages } from "../api/openai-chat/decoded-image.ts";
 import { readFiles } from "../api/openai-chat/files.ts";
 import type { ChatRequest } from "../api/openai-chat/request.ts";
 import { launchHash } from "../claude/interactive/launch.ts";
@@ -13,41 +13,41 @@ import type { Pool } from "../claude/pool/pool.ts";
 import { readTurn } from "../claude/transcript.ts";
 import { answerUsage } from "../claude/turn-usage.ts";
 import type { Effort } from "../config/schema.ts";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 import { unquoteWords } from "../core/quoting.ts";
 import { fingerprint, plainText } from "../intake/fingerprint.ts";
-import { type Affinity, type Identity, isForgotten } from "../intake/identity.ts";
+import { type Affinity, type Identity, isEphemeral } from "../intake/identity.ts";
 import { isRetry, type RequestFingerprint, requestFingerprint } from "../intake/request-retry.ts";
 import { looksLikeSideRequest, type RequestShape } from "../intake/request-shape.ts";
-import type { Offer } from "../intake/tool-offer.ts";
-import { isAnswerTo, partResults, type SaveFile, toolResults } from "../intake/tool-results.ts";
+import type { ToolOffer } from "../intake/tool-offer.ts";
+import { isAnswerTo, splitToolResults, type SaveFile, toolResults } from "../intake/tool-results.ts";
 import type { Workspace } from "../intake/workspace.ts";
-import type { Permissions } from "../permissions/broker.ts";
-import { type ChatQuestion, readVerdict } from "../permissions/chat-answers.ts";
-import { Questions, USER_SPOKE } from "../permissions/prompts.ts";
+import type { PermissionBroker } from "../permissions/broker.ts";
+import { type ChatPrompt, readVerdict } from "../permissions/chat-answers.ts";
+import { PermissionPrompts, USER_SPOKE } from "../permissions/prompts.ts";
 import type { SessionRow } from "../store/schema.ts";
 import { type Progress, progressOf } from "../turn/progress.ts";
 import { NO_ANSWER, type ToolResults } from "../turn/reducer.ts";
-import type { Reply, Temperature } from "../turn/response-stream.ts";
-import { TurnRun } from "../turn/runner.ts";
+import type { ResponseStream, ProcessOrigin } from "../turn/response-stream.ts";
+import { TurnRunner } from "../turn/runner.ts";
 import type { Verdict } from "../wire/hooks.ts";
 import { attachmentMeta } from "./attachments.ts";
 import { withDeliveredAsHistory } from "./delivered-input.ts";
-import { findAnsweredTurn, planDelivery, type Question } from "./delivery-plan.ts";
-import { ForeignPrompts } from "./external-prompts.ts";
+import { findAnsweredTurn, planDelivery, type DeliveryRequest } from "./delivery-plan.ts";
+import { ExternalPrompts } from "./external-prompts.ts";
 import { messageText } from "./message-text.ts";
 import { ConversationRecord, type RecordDeps } from "./record.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
 
-const OVER = new ApiError("shutting_down", "This answer is over.");
+const OVER = new RequestError("shutting_down", "This answer is over.");
 const FORGOTTEN =
   "[synthesis: Claude Code's record of this conversation is gone; it has forgotten what was said before.]\n\n";
 
 const NO_CLIENT = "The chat's program is not waiting for anything now.";
 
-export interface Request extends Question {
-  readonly reply: Reply;
+export interface QueuedRequest extends DeliveryRequest {
+  readonly reply: ResponseStream;
   readonly workspace: Workspace;
   /** Null for claude's own default. */
   readonly model: string | null;
@@ -56,8 +56,8 @@ export interface Request extends Question {
   /** The part of the client's system prompt that stays the same; empty when it sends none. */
   readonly systemPrompt: string;
   /** It is not worth a restart: claude stays as it is, if it was there before. */
-  readonly isPassing: boolean;
-  readonly offer: Offer;
+  readonly keepsLaunchOptions: boolean;
+  readonly offer: ToolOffer;
   /** Who has sent it, if that is known. */
   readonly sender: string | null;
   /** Nobody else is in its chat. */
@@ -69,16 +69,16 @@ export interface Request extends Question {
 
 export interface ConversationDeps extends RecordDeps {
   readonly pool: Pool;
-  readonly permissions: Permissions;
+  readonly permissions: PermissionBroker;
 }
 
-export interface Watcher {
+export interface ConversationListener {
   /**
    * A request has been served.
    * @param ms how long claude worked on it, null when it was never sent
    * @param error what the client was told, null when all went well
    */
-  onTurn(ms: number | null, error: ApiError | null): void;
+  onTurn(ms: number | null, error: RequestError | null): void;
   /** Nothing waits, nothing runs, and there is no process. */
   onRest(): void;
 }
@@ -86,25 +86,25 @@ export interface Watcher {
 export class Conversation {
   readonly identity: Identity;
   readonly #deps: ConversationDeps;
-  readonly #watcher: Watcher;
+  readonly #watcher: ConversationListener;
   readonly #record: ConversationRecord;
   readonly #progress: Progress;
-  readonly #queue: Request[] = [];
+  readonly #queue: QueuedRequest[] = [];
   /** Changes that wait for the process to be gone; they come before any request. */
   readonly #changes: (() => Promise<void>)[] = [];
   /** Turns of which something may still come; the last one runs. */
-  readonly #runs = new Set<TurnRun>();
+  readonly #runs = new Set<TurnRunner>();
   /** Changes that are being made. */
   readonly #ending = new Set<Promise<void>>();
-  readonly #foreign = new ForeignPrompts(() => {
+  readonly #foreign = new ExternalPrompts(() => {
     // Others may be waiting for its place.
     if (!this.isBusy) this.#deps.pool.noteIdle();
   });
-  readonly #questions: Questions;
+  readonly #questions: PermissionPrompts;
   #working = false;
   #sentAt = 0;
-  #serving: Request | null = null;
-  #run: TurnRun | null = null;
+  #serving: QueuedRequest | null = null;
+  #run: TurnRunner | null = null;
   /** Of the request that the turn that runs has answered last, or is answering. */
   #lastRequest: RequestFingerprint | null = null;
   /** Results are on their way to the turn that runs. */
@@ -114,14 +114,14 @@ export class Conversation {
   /** Of the newest request, to tell side requests from turns. */
   #shape: RequestShape | null = null;
   /** Why nothing more is taken; null while it is. */
-  #refused: ApiError | null = null;
+  #refused: RequestError | null = null;
   #process: ClaudeProcess | null = null;
-  constructor(identity: Identity, deps: ConversationDeps, watcher: Watcher) {
+  constructor(identity: Identity, deps: ConversationDeps, watcher: ConversationListener) {
     this.identity = identity;
     this.#deps = deps;
     this.#watcher = watcher;
     this.#record = new ConversationRecord(identity, deps);
-    this.#questions = new Questions(deps);
+    this.#questions = new PermissionPrompts(deps);
     this.#progress = progressOf(deps.config, deps.env);
   }
 
@@ -150,7 +150,7 @@ export class Conversation {
   }
 
   /** Whether a request has to do with what the turn that runs waits for: then it goes past the queue. */
-  awaits(request: Omit<Request, "reply">): boolean {
+  awaits(request: Omit<QueuedRequest, "reply">): boolean {
     if (this.#hasLostAnswer(request)) return true;
     const { input, sender } = request;
     const { asked } = this.#questions;
@@ -179,7 +179,7 @@ export class Conversation {
     return this.#shape !== null && looksLikeSideRequest(this.#shape, request, isBusy);
   }
 
-  ask(request: Request): void {
+  ask(request: QueuedRequest): void {
     this.#shape = request.shape;
     const { asked } = this.#questions;
     if (this.#run && this.#hasLostAnswer(request)) this.#repeat(this.#run, request.reply);
@@ -194,17 +194,17 @@ export class Conversation {
   }
 
   /** Whether a request is the one after whose answer the turn waits, sent again: the client has not got that answer. */
-  #hasLostAnswer(request: Omit<Request, "reply">): boolean {
+  #hasLostAnswer(request: Omit<QueuedRequest, "reply">): boolean {
     return this.#awaited !== null && this.#lastRequest !== null && isRetry(request, this.#lastRequest);
   }
 
-  #repeat(run: TurnRun, reply: Reply): void {
-    reply.temperature = "warm";
+  #repeat(run: TurnRunner, reply: ResponseStream): void {
+    reply.processOrigin = "warm";
     run.repeat(reply);
   }
 
   /** The turn waits for its client. A retry that has come before the answer was complete gets the same one. */
-  #answerRetries(run: TurnRun): void {
+  #answerRetries(run: TurnRunner): void {
     for (const request of this.#queue.filter((one) => this.#hasLostAnswer(one))) {
       this.#withdraw(request);
       this.#repeat(run, request.reply);
@@ -215,42 +215,42 @@ export class Conversation {
    * A request while the turn waits for results. With nothing but results it goes on. Any other ends it: claude
    * gets what results there are, is told to stop, and then hears what is new.
    */
-  #askParked(run: TurnRun, awaited: readonly string[], request: Request): void {
+  #askParked(run: TurnRunner, awaited: readonly string[], request: QueuedRequest): void {
     const { input, reply } = request;
-    const brought = partResults(input.messages, awaited);
+    const brought = splitToolResults(input.messages, awaited);
     const save: SaveFile = (content, extension) => this.#deps.pictures.saveFile(run.claudeSession, content, extension);
     if (isAnswerTo(input, awaited)) {
       const context = input.context.join("\n\n");
       const results = toolResults(brought, context === this.#carried ? "" : context, save);
       this.#carried = context;
-      reply.temperature = "warm";
+      reply.processOrigin = "warm";
       void this.#join(run, request, results);
     } else {
-      run.giveUp(toolResults(brought, "", save), USER_SPOKE);
+      run.abandon(toolResults(brought, "", save), USER_SPOKE);
       this.#enqueue({ ...request, input: { ...input, messages: brought.rest } });
     }
   }
 
   /** A request while a question of claude's waits. What is no answer to it is a no, and the next turn. */
-  #askAsked(run: TurnRun, asked: ChatQuestion, request: Request): void {
+  #askAsked(run: TurnRunner, asked: ChatPrompt, request: QueuedRequest): void {
     const { input, sender, reply } = request;
     this.#questions.close();
     const { id } = asked.pending;
     const behavior = readVerdict(input, sender, asked);
     if (behavior) {
-      reply.temperature = "warm";
+      reply.processOrigin = "warm";
       this.#lastRequest = requestFingerprint(request);
-      run.goOn(reply, input.newPrints);
+      run.continueWith(reply, input.newPrints);
       this.#deps.permissions.answer(id, { behavior, way: "chat", by: sender });
     } else {
       this.#deps.permissions.answer(id, { behavior: "deny", way: "spoke", by: sender });
-      run.giveUp(new Map(), USER_SPOKE);
+      run.abandon(new Map(), USER_SPOKE);
       this.#enqueue(request);
     }
   }
 
   /** Goes on with a turn when claude has the tools that the client offers by now. */
-  async #join(run: TurnRun, request: Request, results: ToolResults): Promise<void> {
+  async #join(run: TurnRunner, request: QueuedRequest, results: ToolResults): Promise<void> {
     this.#joining = true;
     await this.#process?.tools.offer(request.offer.catalogue);
     this.#joining = false;
@@ -262,22 +262,22 @@ export class Conversation {
     else this.#enqueue(request);
   }
 
-  #enqueue(request: Request): void {
+  #enqueue(request: QueuedRequest): void {
     const { reply } = request;
     this.#queue.push(request);
-    reply.left.addEventListener("abort", () => this.#withdraw(request));
+    reply.disconnected.addEventListener("abort", () => this.#withdraw(request));
     void this.#work();
   }
 
   /** From now on nothing is taken: fails what waits, and ends a turn that waits for its client. */
-  refuse(error: ApiError): void {
+  refuse(error: RequestError): void {
     this.#refused = error;
     if (this.#run?.awaited) this.#run.interrupt(error);
     this.refuseWaiting(error);
   }
 
   /** Fails what waits and, unless it has been sent, what is starting. */
-  refuseWaiting(error: ApiError): void {
+  refuseWaiting(error: RequestError): void {
     for (const { reply } of this.#queue.splice(0)) reply.fail(error);
     if (this.#serving && !this.#run) {
       this.interrupt(error);
@@ -286,11 +286,11 @@ export class Conversation {
   }
 
   /** Ends what runs or is starting, and tells its client. False when there is nothing to end. */
-  interrupt(error: ApiError): boolean {
+  interrupt(error: RequestError): boolean {
     if (this.#run) this.#run.interrupt(error);
     else if (this.#serving) {
       this.#serving.reply.fail(error);
-      this.#serving.reply.leave();
+      this.#serving.reply.disconnect();
     } else if (this.#foreign.isAny && this.#process?.status?.status === "busy") this.#process.pressEscape();
     else return false;
     return true;
@@ -300,13 +300,13 @@ export class Conversation {
    * Ends the process, and all that waits and runs, with `error`. Then `change` is made, and what has come in
    * the meantime is served.
    */
-  end(error: ApiError, change: (record: ConversationRecord) => Promise<void>): Promise<void> {
+  end(error: RequestError, change: (record: ConversationRecord) => Promise<void>): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#changes.push(async () => {
       try {
         await this.#process?.stop();
         // They still write down their figures.
-        await Promise.all([...this.#runs].map(({ over }) => over));
+        await Promise.all([...this.#runs].map(({ finished }) => finished));
         resolve(await change(this.#record));
       } catch (cause) {
         reject(cause);
@@ -324,7 +324,7 @@ export class Conversation {
 
   /** Resolves when no turn runs and no change is being made. */
   async idle(): Promise<void> {
-    while (this.#run) await Promise.all([this.#run.over, this.#run.freed]);
+    while (this.#run) await Promise.all([this.#run.finished, this.#run.idle]);
     await Promise.allSettled(this.#ending);
   }
 
@@ -335,7 +335,7 @@ export class Conversation {
     );
   }
 
-  #withdraw(request: Request): void {
+  #withdraw(request: QueuedRequest): void {
     const at = this.#queue.indexOf(request);
     if (at >= 0) this.#queue.splice(at, 1);
   }
@@ -354,17 +354,17 @@ export class Conversation {
       } catch (cause) {
         error = cause;
         // A client that has left while it waited for a place is no fault.
-        if (!(cause instanceof ApiError) && !request.reply.left.aborted) {
+        if (!(cause instanceof RequestError) && !request.reply.disconnected.aborted) {
           log.error("unexpected: {error}", { session: this.identity.key, error });
         }
         request.reply.fail(cause);
       }
       this.#serving = null;
-      const told = error instanceof ApiError ? error : request.reply.error;
+      const told = error instanceof RequestError ? error : request.reply.error;
       const ms = this.#sentAt === 0 ? null : performance.now() - this.#sentAt;
       if (told || ms !== null) this.#watcher.onTurn(ms, told);
       this.#sentAt = 0;
-      if (isForgotten(this.identity.source) && this.#queue.length === 0) this.#forget();
+      if (isEphemeral(this.identity.source) && this.#queue.length === 0) this.#forget();
       // Between two turns the process is idle, and others may be waiting for one.
       this.#deps.pool.noteIdle();
     }
@@ -380,14 +380,14 @@ export class Conversation {
    * One request from its place in the queue to a claude that is free again.
    * @returns what was told instead of an end to whoever waited for it last; null when all went well
    */
-  async #serve(request: Request): Promise<ApiError | null> {
+  async #serve(request: QueuedRequest): Promise<RequestError | null> {
     const { reply } = request;
     const session = await this.#record.take(request);
     const answered = findAnsweredTurn(this.#record.delivered, request);
     if (answered !== null && (await this.#replay(answered, reply))) return null;
     const [process, temperature, claudeSession] = await this.#readyProcess(request, session);
-    reply.temperature = temperature;
-    if (reply.left.aborted) return null;
+    reply.processOrigin = temperature;
+    if (reply.disconnected.aborted) return null;
 
     const { offer } = request;
     const input = withDeliveredAsHistory(this.#record.exchanges, request.input);
@@ -414,10 +414,10 @@ export class Conversation {
     this.#record.rewrite(plan.rewritten);
     const text = messageText(plan, input.implied, offer.note);
     this.#carried = input.context.join("\n\n");
-    const images = readPictures(plan.messages.flatMap((message) => message.images));
+    const images = decodeImages(plan.messages.flatMap((message) => message.images));
     const files = readFiles(plan.messages.flatMap((message) => message.files));
     const save: SaveFile = (content, extension) => this.#deps.pictures.saveFile(claudeSession, content, extension);
-    const run = new TurnRun({
+    const run = new TurnRunner({
       config: this.#deps.config,
       turns: this.#deps.turns,
       process,
@@ -446,29 +446,29 @@ export class Conversation {
       findTranscript: (named) => this.#record.transcript(named),
     });
     // In the meantime the client may have left, or the server may be ending.
-    if (reply.left.aborted) return null;
+    if (reply.disconnected.aborted) return null;
     if (!(await run.start())) {
       await process.stop();
-      throw new ApiError("message_not_received", "The connection to Claude Code was lost. Try again.", null, 1);
+      throw new RequestError("message_not_received", "The connection to Claude Code was lost. Try again.", null, 1);
     }
     this.#run = run;
     this.#lastRequest = requestFingerprint(request);
     this.#sentAt = performance.now();
     this.#runs.add(run);
-    void run.over.then(() => this.#runs.delete(run));
-    await run.freed;
+    void run.finished.then(() => this.#runs.delete(run));
+    await run.idle;
     this.#run = null;
     this.#lastRequest = null;
     if (run.delivered) {
       await this.#record.add(run.delivered, text, this.#process === null);
       // Claude is free before the last of the text has come by every way.
-      void run.over.then(() => run.delivered && this.#record.complete(run.delivered));
+      void run.finished.then(() => run.delivered && this.#record.complete(run.delivered));
     }
     return run.error;
   }
 
   /** Gives an answer once more, from claude's record. False when it cannot be read there. */
-  async #replay(turn: string, reply: Reply): Promise<boolean> {
+  async #replay(turn: string, reply: ResponseStream): Promise<boolean> {
     const transcript = await this.#record.transcript();
     const found =
       transcript &&
@@ -480,21 +480,21 @@ export class Conversation {
     if (!found) return false;
     log.info("answer given once more", { session: this.identity.key, turn });
     this.#record.deliver(turn);
-    reply.temperature = "warm";
-    reply.put({ type: "text", text: found.texts.join("\n\n") || NO_ANSWER });
-    reply.put({ type: "finish" });
+    reply.processOrigin = "warm";
+    reply.push({ type: "text", text: found.texts.join("\n\n") || NO_ANSWER });
+    reply.push({ type: "finish" });
     const usage = answerUsage(found.calls, { after: null, end: null });
-    if (usage) reply.put({ type: "usage", usage });
+    if (usage) reply.push({ type: "usage", usage });
     reply.close();
     return true;
   }
 
   /** The conversation's claude, free for a turn; started or resumed if need be. With it its claude session. */
   async #readyProcess(
-    request: Request,
+    request: QueuedRequest,
     session: SessionRow,
     forgotten = false,
-  ): Promise<[ClaudeProcess, Temperature, string]> {
+  ): Promise<[ClaudeProcess, ProcessOrigin, string]> {
     const { workspace, reply } = request;
     const current = this.#process;
     if (
@@ -503,12 +503,12 @@ export class Conversation {
       launchHash(current.spec.choice, this.#deps.config) === session.launchHash &&
       !current.isShared &&
       (await current.isConnected()) &&
-      (await this.#foreignEnd(reply.left))
+      (await this.#foreignEnd(reply.disconnected))
     ) {
       // It may have ended during the waits.
       if (current.state === "ready" && current.connected) return [current, "warm", session.claudeSession];
     }
-    if (reply.left.aborted && current) return [current, "warm", session.claudeSession];
+    if (reply.disconnected.aborted && current) return [current, "warm", session.claudeSession];
     await current?.stop();
     const resume = (await this.#record.transcript()) !== null;
     const gone = !resume && this.#record.delivered.length > 0;
@@ -526,13 +526,13 @@ export class Conversation {
     };
     const spare = resume || spec.rules.length > 0 ? null : this.#deps.pool.adopt(spec);
     if (spare) this.#record.adopt(spare.spec.claudeSession);
-    const process = spare ?? (await this.#deps.pool.start(spec, reply.left));
+    const process = spare ?? (await this.#deps.pool.start(spec, reply.disconnected));
     this.#own(process);
     try {
       await process.ready;
     } catch (error) {
       // claude has a file of this session but cannot go on with it. It will not take the id for a new one either.
-      if (!resume || !(error instanceof ApiError) || !/No conversation found/.test(error.message)) throw error;
+      if (!resume || !(error instanceof RequestError) || !/No conversation found/.test(error.message)) throw error;
       await process.stop();
       return this.#readyProcess(request, this.#record.renew(), hasAnswered);
     }
@@ -542,7 +542,7 @@ export class Conversation {
       if (!request.input.hasHistory) reply.preface(FORGOTTEN);
     }
     // An answer that belongs to no conversation may have to be JSON, and reaches no person.
-    const notes = isForgotten(this.identity.source) ? [] : process.takeNotes();
+    const notes = isEphemeral(this.identity.source) ? [] : process.takeNotes();
     for (const note of notes) reply.preface(`[synthesis: ${note}]\n\n`);
     return [process, resume ? "resumed" : spare ? "spare" : "cold", process.spec.claudeSession];
   }

@@ -37,7 +37,7 @@ export interface DeliveredTurn {
   readonly truncation: "lost" | "failed" | null;
 }
 
-export interface Question {
+export interface DeliveryRequest {
   readonly input: Input;
   readonly traceId: string | null;
   /** The part of the system prompt that may differ with every request; empty when there is none. */
@@ -103,7 +103,7 @@ const usersOf = ({ exchanges }: DeliveredTurn): readonly string[] => exchanges.f
  * lost on its way.
  * @param turns oldest first, as in all of these
  */
-export function findAnsweredTurn(turns: readonly DeliveredTurn[], { input, traceId }: Question): string | null {
+export function findAnsweredTurn(turns: readonly DeliveredTurn[], { input, traceId }: DeliveryRequest): string | null {
   const asked = input.messages.flatMap((message) =>
     message.role === "user" && message.kind !== "continue" ? [message.print] : [],
   );
@@ -120,7 +120,7 @@ export interface PlanOptions extends MatchOptions {
   readonly delivered: readonly DeliveredExchange[];
 }
 
-export function planDelivery(turns: readonly DeliveredTurn[], question: Question, options: PlanOptions): DeliveryPlan {
+export function planDelivery(turns: readonly DeliveredTurn[], question: DeliveryRequest, options: PlanOptions): DeliveryPlan {
   const { input, volatile, fromOpenClaw } = question;
   const delta = options.isFresh
     ? everything(input)
@@ -190,7 +190,7 @@ export function addExchanges(all: DeliveredExchange[], delivered: DeliveredTurn)
 }
 
 /** For a client whose history is the conversation as its user sees it. */
-function exactDelta(turns: readonly DeliveredTurn[], question: Question, options: PlanOptions): Delta {
+function exactDelta(turns: readonly DeliveredTurn[], question: DeliveryRequest, options: PlanOptions): Delta {
   const { input } = question;
   const { exchanges, history } = input;
   const { delivered } = options;
@@ -286,7 +286,7 @@ const seenBy = (turns: readonly DeliveredTurn[]): ReadonlySet<string> =>
  */
 export function isReset(
   turns: readonly DeliveredTurn[],
-  { input, fromOpenClaw }: Pick<Question, "input" | "fromOpenClaw">,
+  { input, fromOpenClaw }: Pick<DeliveryRequest, "input" | "fromOpenClaw">,
   generation: { readonly before: number | null; readonly now: number | null },
 ): boolean {
   if (!fromOpenClaw || input.hasHistory || !turns.some(({ answered }) => answered)) return false;

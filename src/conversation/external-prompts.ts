@@ -1,7 +1,7 @@
 /** Keeps account of prompts that claude works on and that no request of ours has brought: a wake-up, or a person at its terminal. */
 import { channelMessageId, type HookBody } from "../wire/hooks.ts";
 
-export class ForeignPrompts {
+export class ExternalPrompts {
   readonly #ids = new Set<string>();
   #over = Promise.withResolvers<void>();
   readonly #onOver: () => void;

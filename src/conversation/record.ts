@@ -5,7 +5,7 @@
 import { existsSync, statSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import { type LaunchChoice, launchHash } from "../claude/interactive/launch.ts";
-import type { SpareSpec } from "../claude/pool/prewarmed.ts";
+import type { PrewarmSpec } from "../claude/pool/prewarmed.ts";
 import { findTranscript, projectsFolder, recordedTurns, removeTranscript, sentTexts } from "../claude/transcript.ts";
 import { isTranscriptPath } from "../claude/transcript-file.ts";
 import type { Config } from "../config/schema.ts";
@@ -13,10 +13,10 @@ import type { DeliveredExchange } from "../intake/exchange.ts";
 import type { Identity } from "../intake/identity.ts";
 import { allowedWorkspace } from "../intake/workspace.ts";
 import type { Exchange, SessionRow, TurnRow } from "../store/schema.ts";
-import type { Sessions } from "../store/sessions.ts";
-import { REMEMBERED, type Turns } from "../store/turns.ts";
-import type { Pictures } from "./attachment-store.ts";
-import type { Request } from "./conversation.ts";
+import type { SessionStore } from "../store/sessions.ts";
+import { REMEMBERED, type TurnStore } from "../store/turns.ts";
+import type { AttachmentStore } from "./attachment-store.ts";
+import type { QueuedRequest } from "./conversation.ts";
 import {
   addExchanges,
   type DeliveredTurn,
@@ -30,14 +30,14 @@ const log = getLogger(["synthesis", "conversation"]);
 
 export interface RecordDeps {
   readonly config: Config;
-  readonly sessions: Sessions;
-  readonly turns: Turns;
-  readonly pictures: Pictures;
+  readonly sessions: SessionStore;
+  readonly turns: TurnStore;
+  readonly pictures: AttachmentStore;
   readonly env: Record<string, string | undefined>;
 }
 
 /** How conversations to come are likely to be started: as those that were used last. */
-export const likelyLaunches = (sessions: Sessions, config: Config): SpareSpec[] =>
+export const likelyLaunches = (sessions: SessionStore, config: Config): PrewarmSpec[] =>
   sessions.latest(config.spares).flatMap((row) => {
     const { trusted } = allowedWorkspace(row.workspace, config) ?? {};
     // Which tools a client brings is not known before it comes.
@@ -81,7 +81,7 @@ export class ConversationRecord {
   }
 
   /** The session for a request: begun if it is new, begun anew if the client has, brought up to date otherwise. */
-  async take(request: Request): Promise<SessionRow> {
+  async take(request: QueuedRequest): Promise<SessionRow> {
     if (!this.#row) await this.#load();
     const { affinity, model, effort, systemPrompt, workspace } = request;
     const before = this.#row;
@@ -105,7 +105,7 @@ export class ConversationRecord {
       systemPrompt: systemPrompt === "" ? (known?.systemPrompt ?? null) : systemPrompt,
       answersOnly: this.#identity.source === "one-shot",
     };
-    const choice = known && request.isPassing ? ConversationRecord.choice(known) : asked;
+    const choice = known && request.keepsLaunchOptions ? ConversationRecord.choice(known) : asked;
     const hash = launchHash(choice, this.#deps.config);
     const { key, source, agent, chat, branchOf = null } = this.#identity;
     const begun = { key, source, agent, chat, branchOf, claudeSession: crypto.randomUUID(), createdAt: now, turns: 0 };

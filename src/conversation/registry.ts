@@ -1,13 +1,13 @@
 /** All conversations that do something, by their keys; the others are rows in the store. */
 
-import { findClaude } from "../claude/executable.ts";
+import { findExecutable } from "../claude/executable.ts";
 import { claudeMissing } from "../claude/interactive/launch.ts";
-import { ApiError, shuttingDown } from "../core/errors.ts";
+import { RequestError, shuttingDown } from "../core/errors.ts";
 import type { Identity } from "../intake/identity.ts";
 import type { SessionRow } from "../store/schema.ts";
-import { Reply } from "../turn/response-stream.ts";
+import { ResponseStream } from "../turn/response-stream.ts";
 import { type Branch, branchKey, chooseBranch } from "./branches.ts";
-import { Conversation, type ConversationDeps, type Request } from "./conversation.ts";
+import { Conversation, type ConversationDeps, type QueuedRequest } from "./conversation.ts";
 import { type ConversationRecord, deliveredTurn } from "./record.ts";
 
 /** So many messages may wait in one conversation. */
@@ -15,11 +15,11 @@ const MAX_WAITING = 16;
 /** The server counts as quiet when for so long, in ms, no turn has ended and none runs. */
 const QUIET_MS = 1_000;
 
-export interface Conversations {
+export interface ConversationRegistry {
   /** Why a message that begins a conversation would be turned away now; null when it would not. */
-  refusesNew(): ApiError | null;
+  refusesNew(): RequestError | null;
   /** Puts a message into a conversation, begun if it is new. */
-  ask(identity: Identity, question: Omit<Request, "reply">): Reply;
+  ask(identity: Identity, question: Omit<QueuedRequest, "reply">): ResponseStream;
   /** The conversation of this key, if it does something or has a claude. */
   find(key: string): Conversation | undefined;
   /** Ends a known conversation's turns and its claude; its next message begins a new claude session. */
@@ -32,10 +32,10 @@ export interface Conversations {
   drain(drainMs: number): Promise<void>;
 }
 
-export function createConversations(deps: ConversationDeps): Conversations {
+export function createConversationRegistry(deps: ConversationDeps): ConversationRegistry {
   const { config, pool, sessions, turns, env } = deps;
   const conversations = new Map<string, Conversation>();
-  let login: Conversations["login"] = "unknown";
+  let login: ConversationRegistry["login"] = "unknown";
   let draining = false;
   let quiet: Timer | undefined;
   /** How long a turn takes of late, in ms. */
@@ -64,11 +64,11 @@ export function createConversations(deps: ConversationDeps): Conversations {
   const retryAfter = (ahead: number, together: number) =>
     Math.min(600, Math.max(1, Math.ceil((typicalTurn * ahead) / together / 1000)));
 
-  function refusal(conversation: Conversation, question: Omit<Request, "reply">): ApiError | null {
+  function refusal(conversation: Conversation, question: Omit<QueuedRequest, "reply">): RequestError | null {
     if (draining) return shuttingDown();
     if (conversation.awaits(question)) return null;
     if (conversation.waiting >= MAX_WAITING) {
-      return new ApiError(
+      return new RequestError(
         "queue_full",
         `${MAX_WAITING} messages wait in this conversation already. Send this one again when some are answered.`,
         null,
@@ -80,10 +80,10 @@ export function createConversations(deps: ConversationDeps): Conversations {
   }
 
   /** Why no more messages may wait; null when one more may. */
-  function fullQueue(): ApiError | null {
+  function fullQueue(): RequestError | null {
     const waiting = [...conversations.values()].reduce((sum, one) => sum + one.waiting, 0);
     if (waiting < config.maxQueue) return null;
-    return new ApiError(
+    return new RequestError(
       "queue_full",
       `All claude processes are at work and ${waiting} messages wait. Try again later, or raise SYNTHESIS_MAX_PROCESSES.`,
       null,
@@ -102,7 +102,7 @@ export function createConversations(deps: ConversationDeps): Conversations {
     const branch = branchOf === null ? {} : { branchOf };
     const conversation = conversations.get(key) ?? create({ key, source, agent, chat, affinity: null, ...branch });
     conversations.set(key, conversation);
-    await conversation.end(new ApiError("turn_interrupted", why), make);
+    await conversation.end(new RequestError("turn_interrupted", why), make);
   }
 
   /** A conversation with all its branches. */
@@ -126,7 +126,7 @@ export function createConversations(deps: ConversationDeps): Conversations {
   }
 
   /** The conversation itself, or another model's branch of it. */
-  function branchFor(identity: Identity, question: Omit<Request, "reply">): Identity {
+  function branchFor(identity: Identity, question: Omit<QueuedRequest, "reply">): Identity {
     const { key, source } = identity;
     if (question.fromOpenClaw || source === "side" || source === "one-shot") return identity;
     const model = modelOf(key);
@@ -143,7 +143,7 @@ export function createConversations(deps: ConversationDeps): Conversations {
   return {
     refusesNew() {
       if (draining) return shuttingDown();
-      if (!findClaude(config.claudeBin, env)) return claudeMissing(config);
+      if (!findExecutable(config.claudeBin, env)) return claudeMissing(config);
       return pool.hasRoom ? null : fullQueue();
     },
     find: (key) => conversations.get(key),
@@ -156,7 +156,7 @@ export function createConversations(deps: ConversationDeps): Conversations {
       branched.delete(session.key);
     },
     ask: (named, asked) => {
-      const reply = new Reply();
+      const reply = new ResponseStream();
       const identity = branchFor(named, asked);
       const question = identity === named ? asked : { ...asked, affinity: null };
       const conversation = conversations.get(identity.key) ?? create(identity);

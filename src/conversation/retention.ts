@@ -5,10 +5,10 @@
 import { getLogger } from "@logtape/logtape";
 import { removeTranscript } from "../claude/transcript.ts";
 import type { Config } from "../config/schema.ts";
-import type { OldRows } from "../store/retention.ts";
-import type { Sessions } from "../store/sessions.ts";
-import type { Pictures } from "./attachment-store.ts";
-import type { Conversations } from "./registry.ts";
+import type { Retention } from "../store/retention.ts";
+import type { SessionStore } from "../store/sessions.ts";
+import type { AttachmentStore } from "./attachment-store.ts";
+import type { ConversationRegistry } from "./registry.ts";
 
 const log = getLogger(["synthesis", "store"]);
 
@@ -18,10 +18,10 @@ const PAUSE_MS = 20;
 
 interface PruningDeps {
   readonly config: Config;
-  readonly oldRows: OldRows;
-  readonly sessions: Sessions;
-  readonly conversations: Conversations;
-  readonly pictures: Pictures;
+  readonly oldRows: Retention;
+  readonly sessions: SessionStore;
+  readonly conversations: ConversationRegistry;
+  readonly pictures: AttachmentStore;
   readonly env: Record<string, string | undefined>;
 }
 

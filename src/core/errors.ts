@@ -63,7 +63,7 @@ const WORK_DONE = "Tools have already run for this request. Look at what was don
 /** Whether OpenAI's libraries send a request again by themselves after this status. */
 const isRetried = (status: number): boolean => status === 408 || status === 409 || status === 429 || status >= 500;
 
-export class ApiError extends Error {
+export class RequestError extends Error {
   override name = "ApiError";
   readonly status: (typeof kinds)[ErrorCode][0];
   readonly type: string;
@@ -95,9 +95,9 @@ export class ApiError extends Error {
   }
 
   /** The same error of a request for which tools have run. */
-  afterWork(): ApiError {
+  afterWork(): RequestError {
     if (!isRetried(this.status)) return this;
-    return new ApiError(this.code, `${this.message} ${WORK_DONE}`, this.param, undefined, true);
+    return new RequestError(this.code, `${this.message} ${WORK_DONE}`, this.param, undefined, true);
   }
 
   get body() {
@@ -120,11 +120,11 @@ export class ApiError extends Error {
 
 /** What nobody has foreseen. The log must have it already, or get it from whoever makes this. */
 export const unexpected = () =>
-  new ApiError(
+  new RequestError(
     "internal_error",
     "Something went wrong inside synthesis. What it was stands in the log, which `synthesis serve` writes to stderr.",
   );
 
 /** What everybody is told who comes while the server ends. */
 export const shuttingDown = () =>
-  new ApiError("shutting_down", "synthesis is shutting down. Send the message again when it runs again.", null, 5);
+  new RequestError("shutting_down", "synthesis is shutting down. Send the message again when it runs again.", null, 5);

@@ -5,12 +5,12 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { TYPICAL_BYTES } from "../claude/pool/slots.ts";
 import { ConfigError, loadConfig } from "../config/load.ts";
-import { obstacleTo, pathObstacle } from "../config/path-problem.ts";
+import { checkPath, describePathProblem } from "../config/path-problem.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { stateObstacles } from "../config/state-folder.ts";
+import { stateFolderProblems } from "../config/state-folder.ts";
 import { MEGABYTE, machineMemory } from "../core/machine.ts";
-import { conditionOf, setAsideBeside } from "../store/database-check.ts";
+import { checkDatabase, quarantineDatabase } from "../store/database-check.ts";
 import { type StoreFault, storeFault } from "../store/faults.ts";
 import { holderOf } from "../store/lock.ts";
 import { type Check, failed, ok, warning } from "./check.ts";
@@ -23,7 +23,7 @@ const HEALTH_MS = 2_000;
 type Env = Record<string, string | undefined>;
 
 /** Looks at everything that a turn needs. Changes nothing, starts no claude that talks to anybody. */
-export async function examine(paths: Paths, env: Env, flags: object): Promise<Check[]> {
+export async function runChecks(paths: Paths, env: Env, flags: object): Promise<Check[]> {
   let config: Config;
   try {
     config = loadConfig(paths, env, flags);
@@ -57,7 +57,7 @@ async function look(name: string, checks: () => Check[] | Promise<Check[]>): Pro
 }
 
 function failure(name: string, error: unknown): Check {
-  const { what, advice } = pathObstacle(error) ?? {
+  const { what, advice } = describePathProblem(error) ?? {
     what: `this could not be looked at: ${error instanceof Error ? error.message : error}`,
     advice: "Report it, with this line.",
   };
@@ -90,7 +90,7 @@ function memoryCheck({ memoryMb, maxProcesses, spares }: Config): Check {
 /** The folders in which conversations may work. Those that a conversation makes itself need not be there. */
 export function workspaceChecks(config: Config): Check[] {
   const check = (name: string, path: string, setting: string): Check => {
-    const obstacle = obstacleTo(path, "folder");
+    const obstacle = checkPath(path, "folder");
     if (obstacle) return failed(name, obstacle.what, `${obstacle.advice} Or name another folder with ${setting}.`);
     if (existsSync(path)) return ok(name, path);
     return name === "allowed root"
@@ -110,7 +110,7 @@ export function workspaceChecks(config: Config): Check[] {
 function stateChecks(paths: Paths): Check[] {
   const name = "state folder";
   const { home, chatKey, controlKey, database } = paths;
-  const obstacles = stateObstacles(paths);
+  const obstacles = stateFolderProblems(paths);
   if (obstacles.length > 0) return obstacles.map(({ what, advice }) => failed(name, what, advice));
   if (!existsSync(home)) return [ok(name, `${home} (made at the first start)`)];
   const open = [home, chatKey, controlKey, database].filter((path) => existsSync(path) && statSync(path).mode & 0o077);
@@ -182,8 +182,8 @@ function databaseChecks(paths: Paths, config: Config): Check[] {
   const name = "database";
   const { home, database } = paths;
   // The state folder's own check says what is in the way.
-  if (obstacleTo(home, "folder") ?? obstacleTo(database, "file")) return [];
-  const aside = (existsSync(home) ? setAsideBeside(database) : []).map((path) =>
+  if (checkPath(home, "folder") ?? checkPath(database, "file")) return [];
+  const aside = (existsSync(home) ? quarantineDatabase(database) : []).map((path) =>
     warning(
       name,
       `a damaged one was set aside as ${path}`,
@@ -195,7 +195,7 @@ function databaseChecks(paths: Paths, config: Config): Check[] {
 
 function databaseCheck(database: string, { keepDays }: Config): Check {
   const name = "database";
-  const condition = conditionOf(database);
+  const condition = checkDatabase(database);
   switch (condition.is) {
     case "absent":
       return ok(name, `${database} (made at the first start)`);

@@ -9,7 +9,7 @@ import {
   claudeAuth,
   claudeVersion,
   EXPECTED_VERSIONS,
-  findClaude,
+  findExecutable,
   TESTED_VERSION,
 } from "../claude/executable.ts";
 import { CHANNEL_SWITCHES, type Hindrance, hindrances, naming, OTHER_PROVIDERS } from "../claude/hindrances.ts";
@@ -23,7 +23,7 @@ type Env = Record<string, string | undefined>;
 
 /** The first of them is about the program itself; when it has failed, it is the only one. */
 export async function claudeChecks(config: Config, env: Env): Promise<Check[]> {
-  const path = findClaude(config.claudeBin, env);
+  const path = findExecutable(config.claudeBin, env);
   if (!path) return [absent(config.claudeBin)];
   const version = await claudeVersion(path, env);
   if (!version) {

@@ -25,7 +25,7 @@ const chunk = z.looseObject({
  * @param user the user's configuration file and workspace, which hold here, too
  * @param flags the settings given on the command line
  */
-export async function liveTurn(
+export async function runSmokeTest(
   program: readonly string[],
   env: Record<string, string | undefined>,
   { configFile, workspace }: { configFile: string; workspace: string },

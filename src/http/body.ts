@@ -3,7 +3,7 @@
  * slices other requests have their turn.
  */
 import { setImmediate } from "node:timers/promises";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 import { JSON_BOUNDS, type JsonBounds, JsonGate, JsonRefused } from "../core/json-gate.ts";
 
 /** Gives other requests their turn between two steps of a large one. */
@@ -19,7 +19,7 @@ const TURN_MS = 8;
 export interface BodyLimit {
   readonly maxBytes: number;
   /** The error for a larger body. */
-  readonly tooLarge: () => ApiError;
+  readonly tooLarge: () => RequestError;
 }
 
 /**
@@ -76,7 +76,7 @@ async function arrived<T>(reading: Promise<T>): Promise<T> {
   try {
     return await reading;
   } catch {
-    throw new ApiError("invalid_request", "The body did not arrive in full. Send the request again.");
+    throw new RequestError("invalid_request", "The body did not arrive in full. Send the request again.");
   }
 }
 
@@ -123,10 +123,10 @@ async function refusing<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof JsonRefused) throw new ApiError("invalid_request", `The body ${error.message}`);
+    if (error instanceof JsonRefused) throw new RequestError("invalid_request", `The body ${error.message}`);
     // Not passed on: the parser's message quotes the body, and that may hold the user's text.
     if (error instanceof SyntaxError) {
-      throw new ApiError("invalid_json", "The body is not valid JSON. Send one JSON object.");
+      throw new RequestError("invalid_json", "The body is not valid JSON. Send one JSON object.");
     }
     throw error;
   }

@@ -4,7 +4,7 @@ import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import { Connection } from "../claude/interactive/connection.ts";
 import type { ClaudeProcess } from "../claude/interactive/process.ts";
 import type { Pool } from "../claude/pool/pool.ts";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 import { bearer } from "../core/tokens.ts";
 import { CLOSE, MAX_FRAME_BYTES } from "../wire/frames.ts";
 
@@ -20,7 +20,7 @@ export interface BridgeData {
 export function upgradeBridge(request: Request, server: Server<BridgeData>, pool: Pool): undefined {
   const process = pool.byBridgeToken(bearer(request.headers.get("authorization"))) ?? null;
   if (server.upgrade(request, { data: { process, connection: null } })) return undefined;
-  throw new ApiError(
+  throw new RequestError(
     "invalid_request",
     "This address takes WebSockets only, from the plugin in each claude. A chat is POST /v1/chat/completions.",
   );

@@ -12,15 +12,15 @@ import type { ToolCall } from "../api/openai-chat/tools.ts";
 import { type OpenClawRequest, readOpenClaw } from "../api/openclaw/request.ts";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Config } from "../config/schema.ts";
-import type { Conversations } from "../conversation/registry.ts";
+import type { ConversationRegistry } from "../conversation/registry.ts";
 import { type Identity, identify } from "../intake/identity.ts";
-import { readStateless } from "../intake/one-shot-request.ts";
-import { readOnce, readQuestion } from "../intake/turn-request.ts";
-import type { OneShotQuestion } from "../one-shot/process.ts";
+import { readOneShotRequest } from "../intake/one-shot-request.ts";
+import { readOneShotTurnRequest, readTurnRequest } from "../intake/turn-request.ts";
+import type { OneShotSpec } from "../one-shot/process.ts";
 import type { OneShots } from "../one-shot/queue.ts";
-import type { Sessions } from "../store/sessions.ts";
-import { withoutBegun } from "../turn/continuation.ts";
-import type { Reply, ReplyPart } from "../turn/response-stream.ts";
+import type { SessionStore } from "../store/sessions.ts";
+import { withoutBegunAnswer } from "../turn/continuation.ts";
+import type { ResponseStream, ResponsePart } from "../turn/response-stream.ts";
 import { yieldIfLarge } from "./body.ts";
 import { limitIdle } from "./connection-idle.ts";
 import type { Env } from "./listen.ts";
@@ -30,14 +30,14 @@ const log = getLogger(["synthesis", "chat"]);
 
 export interface ChatDeps {
   readonly config: Config;
-  readonly conversations: Conversations;
+  readonly conversations: ConversationRegistry;
   readonly oneShots: OneShots;
-  readonly sessions: Sessions;
+  readonly sessions: SessionStore;
   /** An empty folder, made when it is needed. */
   readonly nowhere: string;
 }
 
-export function chatDoor({ config, conversations, oneShots, sessions, nowhere }: ChatDeps): Hono<Env> {
+export function chatRoutes({ config, conversations, oneShots, sessions, nowhere }: ChatDeps): Hono<Env> {
   return new Hono<Env>().post(
     "/",
     validJson(chatRequest, checkSize),
@@ -55,31 +55,31 @@ export function chatDoor({ config, conversations, oneShots, sessions, nowhere }:
       });
       const identity = named && isSideRequest(request, openclaw, named, conversations) ? null : named;
       const reply = identity
-        ? conversations.ask(identity, readQuestion(request, headers, openclaw, identity, config))
+        ? conversations.ask(identity, readTurnRequest(request, headers, openclaw, identity, config))
         : config.oneShots === "interactive"
-          ? conversations.ask(...readOnce(request, headers, openclaw, config, nowhere))
+          ? conversations.ask(...readOneShotTurnRequest(request, headers, openclaw, config, nowhere))
           : oneShots.ask(await readOneShot(request, c.req.raw));
 
       // Bun ends a connection after 10 quiet seconds; a turn may well be quiet for longer.
       c.env.server.timeout(c.req.raw, 0);
-      c.req.raw.signal.addEventListener("abort", () => reply.leave());
-      if (c.req.raw.signal.aborted) reply.leave();
+      c.req.raw.signal.addEventListener("abort", () => reply.disconnect());
+      if (c.req.raw.signal.aborted) reply.disconnect();
       // A client that streams is to see heartbeats. Any other gets its status with its answer.
       if (request.stream === true) reply.openAfter(config.sseHeartbeatMs);
       try {
         await reply.opened;
       } catch (error) {
         // OpenClaw would do the work again after an error status.
-        if (!openclaw || !reply.sent || reply.left.aborted) throw error;
+        if (!openclaw || !reply.sent || reply.disconnected.aborted) throw error;
       }
       // A header holds bytes only.
       c.header("x-synthesis-session", identity ? encodeURI(identity.key) : "stateless");
-      c.header("x-synthesis-process", reply.temperature);
+      c.header("x-synthesis-process", reply.processOrigin);
       c.header("x-request-id", reply.id);
 
       const begun = openclaw ? null : begunAnswer(request.messages);
       const all = openclaw ? errorsAsText(reply) : reply.parts();
-      const parts = begun === null ? all : withoutBegun(all, begun);
+      const parts = begun === null ? all : withoutBegunAnswer(all, begun);
       const includeUsage = request.stream_options?.include_usage === true;
       const created = Math.floor(Date.now() / 1000);
       const answer = completion(created, request.model || MODEL, includeUsage, usesFunctions(sent));
@@ -87,7 +87,7 @@ export function chatDoor({ config, conversations, oneShots, sessions, nowhere }:
         ? streamReply(c, parts, answer, {
             includeUsage,
             heartbeatMs: config.sseHeartbeatMs,
-            onAbort: () => reply.leave(),
+            onAbort: () => reply.disconnect(),
           })
         : wholeReply(c, parts, answer);
     },
@@ -95,9 +95,9 @@ export function chatDoor({ config, conversations, oneShots, sessions, nowhere }:
 }
 
 /** A request as it is answered without a conversation. To start it takes as long again for large images. */
-async function readOneShot(request: ChatRequest, sent: Request): Promise<OneShotQuestion> {
+async function readOneShot(request: ChatRequest, sent: Request): Promise<OneShotSpec> {
   const question = {
-    ...readStateless(request),
+    ...readOneShotRequest(request),
     model: modelFor(request.model),
     effort: effortFor(request.reasoning_effort),
   };
@@ -113,7 +113,7 @@ function isSideRequest(
   request: ChatRequest,
   openclaw: OpenClawRequest | null,
   { key }: Identity,
-  conversations: Conversations,
+  conversations: ConversationRegistry,
 ): boolean {
   if (openclaw?.isAttempt || openclaw?.side) return false;
   const form = findSideRequestForm(request);
@@ -122,16 +122,16 @@ function isSideRequest(
   return true;
 }
 
-type Parts = AsyncIterable<readonly ReplyPart[]>;
+type Parts = AsyncIterable<readonly ResponsePart[]>;
 
 /**
  * OpenClaw asks again after an error, and all that was done would be done twice. So once claude has the
  * message an error ends the answer as a text does.
  */
-async function* errorsAsText(reply: Reply): AsyncGenerator<readonly ReplyPart[]> {
+async function* errorsAsText(reply: ResponseStream): AsyncGenerator<readonly ResponsePart[]> {
   let spoken = false;
   for await (const parts of reply.parts()) {
-    yield parts.flatMap((part): ReplyPart[] => {
+    yield parts.flatMap((part): ResponsePart[] => {
       // This reason would fail its run, and its person would see none of the words.
       if (part.type === "finish" && part.reason === "content_filter") return [{ type: "finish" }];
       if (part.type !== "error" || !reply.sent) {
@@ -167,7 +167,7 @@ function streamReply(
       // A write that takes this long has a reader that no longer reads: let Bun end the connection.
       else c.env.server.timeout(c.req.raw, 1);
     }, heartbeatMs / 3);
-    const event = (part: ReplyPart): string | string[] | null => {
+    const event = (part: ResponsePart): string | string[] | null => {
       switch (part.type) {
         case "text":
           return answer.text(part.text);

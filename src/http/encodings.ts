@@ -2,7 +2,7 @@
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate, inflateRaw, zstdDecompress } from "node:zlib";
 import type { MiddlewareHandler } from "hono";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 import { type BodyLimit, readBytes } from "./body.ts";
 
 /** Each one costs a pass over the whole body. */
@@ -40,7 +40,7 @@ export function inflateBody(limit: BodyLimit): MiddlewareHandler {
     if (encodings.length === 0 || !c.req.raw.body) return next();
     if (encodings.length > MOST_ENCODINGS || encodings.some((name) => !Object.hasOwn(decoders, name))) {
       const message = `This Content-Encoding is not understood. Send the body as it is, or with up to ${MOST_ENCODINGS} of ${UNDERSTOOD}.`;
-      const response = new ApiError("unsupported_encoding", message).toResponse();
+      const response = new RequestError("unsupported_encoding", message).toResponse();
       // As RFC 9110 wants it with a 415.
       response.headers.set("accept-encoding", UNDERSTOOD);
       return response;
@@ -51,7 +51,7 @@ export function inflateBody(limit: BodyLimit): MiddlewareHandler {
         bytes = await (decoders[name] as Decoder)(bytes, { maxOutputLength: limit.maxBytes });
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw limit.tooLarge();
-        throw new ApiError(
+        throw new RequestError(
           "invalid_request",
           `The body is not valid ${name} data, though its Content-Encoding says so. Send it again, or uncompressed.`,
         );

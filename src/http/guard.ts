@@ -4,11 +4,11 @@
  * request (so Origin is checked). No answer ever carries a CORS header.
  */
 import type { MiddlewareHandler } from "hono";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 import { bearer, digest, isSecret } from "../core/tokens.ts";
 
 /** Says why a request with such headers is turned away; null when it reaches us under our own name, from no web page. */
-export type Guard = (headers: Headers) => ApiError | null;
+export type Guard = (headers: Headers) => RequestError | null;
 
 /** What port a client leaves out of `Host` and `Origin`. */
 const HTTP_PORT = 80;
@@ -20,7 +20,7 @@ export function createGuard(port: number): Guard {
   );
   return (headers) => {
     if (!own.includes((headers.get("host") ?? "").toLowerCase())) {
-      return new ApiError(
+      return new RequestError(
         "host_not_allowed",
         `This server is reached as 127.0.0.1:${port}, not under another name. Use that address.`,
       );
@@ -30,7 +30,7 @@ export function createGuard(port: number): Guard {
     const isFromPage = site === "cross-site" || site === "same-site";
     const origin = headers.get("origin");
     if (isFromPage || (origin !== null && !own.includes(origin.toLowerCase().replace(/^http:\/\//, "")))) {
-      return new ApiError(
+      return new RequestError(
         "origin_not_allowed",
         "This server does not answer web pages. Ask it from a program that sends no Origin header.",
       );
@@ -55,7 +55,7 @@ export function requireKey(key: string, wanted: string): MiddlewareHandler {
   const expected = digest(key);
   return async (c, next) => {
     const brought = [bearer(c.req.header("authorization")), c.req.header("api-key"), c.req.header("x-api-key")];
-    if (!brought.some((one) => one && isSecret(one, expected))) throw new ApiError("invalid_api_key", wanted);
+    if (!brought.some((one) => one && isSecret(one, expected))) throw new RequestError("invalid_api_key", wanted);
     await next();
   };
 }

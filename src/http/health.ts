@@ -5,14 +5,14 @@
 import { Hono } from "hono";
 import { version } from "../../package.json";
 import type { Pool } from "../claude/pool/pool.ts";
-import type { Conversations } from "../conversation/registry.ts";
+import type { ConversationRegistry } from "../conversation/registry.ts";
 
-export const healthDoor = (pool: Pool, conversations: Conversations) =>
+export const healthRoutes = (pool: Pool, conversations: ConversationRegistry) =>
   new Hono().get("/", (c) =>
     c.json({ ok: true, version, processes: pool.size, conns: pool.connections, login: conversations.login }),
   );
 
-export const readyDoor = (conversations: Conversations) =>
+export const readinessRoutes = (conversations: ConversationRegistry) =>
   new Hono().get("/", (c) => {
     const refused = conversations.refusesNew();
     if (!refused) return c.json({ ready: true });

@@ -5,7 +5,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Server } from "bun";
 import type { Pool } from "../claude/pool/pool.ts";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 import { JSON_BOUNDS, type JsonBounds } from "../core/json-gate.ts";
 import { MEGABYTE } from "../core/machine.ts";
 import { bearer } from "../core/tokens.ts";
@@ -36,7 +36,7 @@ const MAX_BODY_MB = 128;
 
 const BODY_LIMIT: BodyLimit = {
   maxBytes: MAX_BODY_MB * MEGABYTE,
-  tooLarge: () => new ApiError("request_too_large", `This hook's body is larger than ${MAX_BODY_MB} MB.`),
+  tooLarge: () => new RequestError("request_too_large", `This hook's body is larger than ${MAX_BODY_MB} MB.`),
 };
 /** A tool may have read a file of any size. */
 const BODY_BOUNDS: JsonBounds = { ...JSON_BOUNDS, stringBytes: BODY_LIMIT.maxBytes };
@@ -48,7 +48,7 @@ const FIELDS_LOGGED = 5;
 export async function receiveHook(request: Request, server: Server<BridgeData>, pool: Pool): Promise<Response> {
   const process = pool.byHookToken(bearer(request.headers.get("authorization")));
   if (!process)
-    throw new ApiError(
+    throw new RequestError(
       "invalid_api_key",
       "This token belongs to no running claude. Only a claude that synthesis has started posts here.",
     );

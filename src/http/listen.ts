@@ -6,26 +6,26 @@ import { getPath } from "hono/utils/url";
 import type { Pool } from "../claude/pool/pool.ts";
 import type { RunningConfig } from "../config/running-config.ts";
 import type { Config } from "../config/schema.ts";
-import type { Conversations } from "../conversation/registry.ts";
-import { ApiError, unexpected } from "../core/errors.ts";
+import type { ConversationRegistry } from "../conversation/registry.ts";
+import { RequestError, unexpected } from "../core/errors.ts";
 import type { OneShots } from "../one-shot/queue.ts";
-import type { Permissions } from "../permissions/broker.ts";
+import type { PermissionBroker } from "../permissions/broker.ts";
 import { storeError } from "../store/faults.ts";
 import type { PermissionLog } from "../store/permissions.ts";
-import type { Sessions } from "../store/sessions.ts";
-import type { Turns } from "../store/turns.ts";
+import type { SessionStore } from "../store/sessions.ts";
+import type { TurnStore } from "../store/turns.ts";
 import { canonicalPath } from "./addresses.ts";
 import { type BridgeData, bridgeHandlers, upgradeBridge } from "./bridge.ts";
-import { chatDoor } from "./chat.ts";
+import { chatRoutes } from "./chat.ts";
 import { configRoutes } from "./config.ts";
 import { limitIdle } from "./connection-idle.ts";
 import { inflateBody } from "./encodings.ts";
 import { CHAT_KEY_WANTED, CONTROL_KEY_WANTED, createGuard, type Guard, requireKey } from "./guard.ts";
-import { healthDoor, readyDoor } from "./health.ts";
+import { healthRoutes, readinessRoutes } from "./health.ts";
 import { receiveHook } from "./hooks.ts";
-import { modelsDoor } from "./models.ts";
-import { permissionsDoor } from "./permissions.ts";
-import { sessionsDoor } from "./sessions.ts";
+import { modelRoutes } from "./models.ts";
+import { permissionRoutes } from "./permissions.ts";
+import { sessionRoutes } from "./sessions.ts";
 import { BODY_LIMIT } from "./validation.ts";
 
 const log = getLogger(["synthesis", "http"]);
@@ -41,13 +41,13 @@ export interface ListenDeps {
   /** The one that clients must bring, and the one that opens the sessions. */
   readonly keys: { readonly chat: string; readonly control: string };
   readonly pool: Pool;
-  readonly conversations: Conversations;
-  readonly sessions: Sessions;
+  readonly conversations: ConversationRegistry;
+  readonly sessions: SessionStore;
   readonly nowhere: string;
-  readonly permissions: Permissions;
+  readonly permissions: PermissionBroker;
   readonly permissionLog: PermissionLog;
   readonly oneShots: OneShots;
-  readonly turns: Turns;
+  readonly turns: TurnStore;
 }
 
 /** The open port, on 127.0.0.1 and, where there is one, on [::1]. */
@@ -110,7 +110,7 @@ function serve({ config, pool }: ListenDeps, app: Hono<Env>, hostname: string, p
         const refused = guard(request.headers);
         if (refused) throw refused;
         // `CONNECT *` has a target that is no path and no address.
-        if (!URL.canParse(request.url)) throw new ApiError("invalid_request", `The request has no path. ${THERE_IS}`);
+        if (!URL.canParse(request.url)) throw new RequestError("invalid_request", `The request has no path. ${THERE_IS}`);
         const { pathname } = new URL(request.url);
         if (pathname === "/bridge") return upgradeBridge(request, server, pool);
         if (pathname === "/hooks" && request.method === "POST") {
@@ -120,7 +120,7 @@ function serve({ config, pool }: ListenDeps, app: Hono<Env>, hostname: string, p
         const asked = request.method === "HEAD" ? new Request(request, { method: "GET" }) : request;
         return withSafeHeaders(await app.fetch(asked, { server }));
       } catch (error) {
-        if (error instanceof ApiError) return withSafeHeaders(error.toResponse());
+        if (error instanceof RequestError) return withSafeHeaders(error.toResponse());
         throw error;
       }
     },
@@ -165,15 +165,15 @@ function doors(deps: ListenDeps): Hono<Env> {
   const { keys, pool, conversations, sessions, turns } = deps;
   const chatKey = requireKey(keys.chat, CHAT_KEY_WANTED);
   const controlKey = requireKey(keys.control, CONTROL_KEY_WANTED);
-  const chat = chatDoor(deps);
+  const chat = chatRoutes(deps);
   return new Hono<Env>({ getPath: (request) => canonicalPath(getPath(request)) })
     .use(async (c, next) => {
       await next();
       // A stream has its end later, and sets the limit then.
       if (!c.res.headers.get("content-type")?.startsWith("text/event-stream")) limitIdle(c);
     })
-    .route("/health", healthDoor(pool, conversations))
-    .route("/ready", readyDoor(conversations))
+    .route("/health", healthRoutes(pool, conversations))
+    .route("/ready", readinessRoutes(conversations))
     .use((c, next) => {
       // What is left of these is a wrong method, and they need no key.
       if (/^\/(health|ready)\/?$/.test(c.req.path)) return next();
@@ -184,24 +184,24 @@ function doors(deps: ListenDeps): Hono<Env> {
       return next();
     })
     .use(inflateBody(BODY_LIMIT))
-    .route("/v1/sessions", sessionsDoor({ conversations, sessions, turns }))
-    .route("/v1/permissions", permissionsDoor(deps))
+    .route("/v1/sessions", sessionRoutes({ conversations, sessions, turns }))
+    .route("/v1/permissions", permissionRoutes(deps))
     .route("/v1/config", configRoutes(deps.running))
-    .route("/v1/models", modelsDoor)
+    .route("/v1/models", modelRoutes)
     .route("/v1/chat/completions", chat)
     .route("/chat/completions", chat)
     .notFound((c) => {
       const allowed = METHODS[c.req.path.replace(/^\/v1\/(models|sessions|permissions)\/[^/]+/, "/v1/$1/:key")];
       if (!allowed) {
         const message = `There is nothing at ${c.req.method} ${c.req.path}. ${THERE_IS}`;
-        return new ApiError("unknown_url", message).toResponse();
+        return new RequestError("unknown_url", message).toResponse();
       }
-      const response = new ApiError("method_not_allowed", `${c.req.path} takes ${allowed} only.`).toResponse();
+      const response = new RequestError("method_not_allowed", `${c.req.path} takes ${allowed} only.`).toResponse();
       response.headers.set("allow", allowed);
       return response;
     })
     .onError((error, c) => {
-      if (error instanceof ApiError) return error.toResponse();
+      if (error instanceof RequestError) return error.toResponse();
       log.error("unexpected: {error}", { method: c.req.method, path: c.req.path, error });
       return (storeError(error) ?? unexpected()).toResponse();
     });

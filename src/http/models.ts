@@ -4,7 +4,7 @@ import { MODELS, modelFor } from "../claude/models.ts";
 
 const model = (id: string) => ({ id, object: "model", created: 1_767_225_600, owned_by: "synthesis" });
 
-export const modelsDoor = new Hono()
+export const modelRoutes = new Hono()
   .get("/", (c) => c.json({ object: "list", data: MODELS.map(model) }))
   .get("/:id", (c) => {
     const id = c.req.param("id");

@@ -1,8 +1,8 @@
 /** `/v1/permissions`: what claude asks, and the answers of whoever has the control key. */
 import { Hono } from "hono";
 import { z } from "zod";
-import { ApiError } from "../core/errors.ts";
-import type { Pending, Permissions } from "../permissions/broker.ts";
+import { RequestError } from "../core/errors.ts";
+import type { PendingPrompt, PermissionBroker } from "../permissions/broker.ts";
 import type { PermissionLog } from "../store/permissions.ts";
 import { validJson } from "./validation.ts";
 
@@ -24,11 +24,11 @@ const answer = z
   });
 
 interface PermissionsDeps {
-  readonly permissions: Permissions;
+  readonly permissions: PermissionBroker;
   readonly permissionLog: PermissionLog;
 }
 
-export const permissionsDoor = ({ permissions, permissionLog }: PermissionsDeps) =>
+export const permissionRoutes = ({ permissions, permissionLog }: PermissionsDeps) =>
   new Hono()
     .get("/", (c) =>
       c.json({
@@ -64,12 +64,12 @@ export const permissionsDoor = ({ permissions, permissionLog }: PermissionsDeps)
     });
 
 const notWaiting = (id: string) =>
-  new ApiError(
+  new RequestError(
     "permission_not_found",
     `No question ${id} waits: it was answered, or its time is up. \`synthesis permissions list\` shows those that wait.`,
   );
 
-const shown = ({ id, session, turn, tool, description, input, sender, askedAt }: Pending) => ({
+const shown = ({ id, session, turn, tool, description, input, sender, askedAt }: PendingPrompt) => ({
   id,
   session,
   turn,

@@ -5,11 +5,11 @@
 import { getLogger } from "@logtape/logtape";
 import { Hono } from "hono";
 import { z } from "zod";
-import type { Conversations } from "../conversation/registry.ts";
-import { ApiError } from "../core/errors.ts";
+import type { ConversationRegistry } from "../conversation/registry.ts";
+import { RequestError } from "../core/errors.ts";
 import type { PastSessionRow, SessionRow, TurnRow } from "../store/schema.ts";
-import type { Sessions } from "../store/sessions.ts";
-import type { Turns } from "../store/turns.ts";
+import type { SessionStore } from "../store/sessions.ts";
+import type { TurnStore } from "../store/turns.ts";
 import { limitIdle } from "./connection-idle.ts";
 import type { Env } from "./listen.ts";
 import { screenStream } from "./screen.ts";
@@ -23,18 +23,18 @@ const TURNS_SHOWN = 20;
 const removal = z.object({ transcript: z.enum(["0", "1"]).default("0") });
 
 interface SessionsDeps {
-  readonly conversations: Conversations;
-  readonly sessions: Sessions;
-  readonly turns: Turns;
+  readonly conversations: ConversationRegistry;
+  readonly sessions: SessionStore;
+  readonly turns: TurnStore;
 }
 
-export function sessionsDoor({ conversations, sessions, turns }: SessionsDeps): Hono<Env> {
+export function sessionRoutes({ conversations, sessions, turns }: SessionsDeps): Hono<Env> {
   const known = (key: string): SessionRow => {
     // The count of turns is gathered for a moment.
     turns.flush();
     const row = sessions.find(key);
     if (!row)
-      throw new ApiError(
+      throw new RequestError(
         "session_not_found",
         `There is no session ${key}. \`synthesis sessions list\` shows those there are.`,
       );
@@ -91,10 +91,10 @@ export function sessionsDoor({ conversations, sessions, turns }: SessionsDeps): 
       const interrupted = conversations
         .find(row.key)
         ?.interrupt(
-          new ApiError("turn_interrupted", "This turn was interrupted from outside. Send the message again."),
+          new RequestError("turn_interrupted", "This turn was interrupted from outside. Send the message again."),
         );
       if (!interrupted)
-        throw new ApiError("not_running", "Nothing runs in this session, and so there is nothing to interrupt.");
+        throw new RequestError("not_running", "Nothing runs in this session, and so there is nothing to interrupt.");
       log.info("turn interrupted from outside", { session: row.key });
       return c.json(shown(row));
     })
@@ -109,7 +109,7 @@ export function sessionsDoor({ conversations, sessions, turns }: SessionsDeps): 
       const { key } = known(c.req.param("key"));
       const process = conversations.find(key)?.process;
       if (!process) {
-        throw new ApiError("not_running", "No claude runs for this session. Its next message starts one.");
+        throw new RequestError("not_running", "No claude runs for this session. Its next message starts one.");
       }
       c.env.server.timeout(c.req.raw, 0);
       return screenStream(process, () => limitIdle(c));

@@ -3,7 +3,7 @@ import { zValidator } from "@hono/zod-validator";
 import type { MiddlewareHandler, ValidationTargets } from "hono";
 import type { z } from "zod";
 import { invalidRequest, inWords } from "../api/openai-chat/invalid-request.ts";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 import { MEGABYTE } from "../core/machine.ts";
 import { type BodyLimit, parseBytes, readJson, yieldIfLarge } from "./body.ts";
 
@@ -12,7 +12,7 @@ const MAX_BODY_MB = 32;
 export const BODY_LIMIT: BodyLimit = {
   maxBytes: MAX_BODY_MB * MEGABYTE,
   tooLarge: () =>
-    new ApiError(
+    new RequestError(
       "request_too_large",
       `The request is larger than ${MAX_BODY_MB} MB. Send less of it: fewer or smaller images, or less history.`,
     ),
@@ -45,7 +45,7 @@ export const validJson =
   ): MiddlewareHandler<any, string, { in: { json: Input }; out: { json: Output } }> =>
   async (c, next) => {
     if (!/^application\/([\w.-]+\+)?json\b/i.test(c.req.header("content-type") ?? "")) {
-      throw new ApiError("invalid_json", "Send the body as JSON, with content-type: application/json.");
+      throw new RequestError("invalid_json", "Send the body as JSON, with content-type: application/json.");
     }
     // There when the body was compressed (`encodings.ts`).
     const inflated = await (c.req.bodyCache.arrayBuffer as unknown as Promise<Uint8Array> | undefined);

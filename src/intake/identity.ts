@@ -6,7 +6,7 @@
 import type { ChatRequest } from "../api/openai-chat/request.ts";
 import { headerText, openClawHeader } from "../api/openclaw/headers.ts";
 import { type OpenClawRequest, SESSION_KEY_HEADER } from "../api/openclaw/request.ts";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 
 const AGENT = "x-openclaw-agent-id";
 const CHAT = "x-openclaw-chat-id";
@@ -104,10 +104,10 @@ export function identify(
 }
 
 /** Whether a conversation is forgotten when its turn is over: nobody will come back to it. */
-export const isForgotten = (source: string): boolean => source === "side" || source === "one-shot";
+export const isEphemeral = (source: string): boolean => source === "side" || source === "one-shot";
 
 /** Of a request that belongs to none and is answered by a claude in a terminal all the same. */
-export const newOneShot = (): Identity => ({
+export const oneShotIdentity = (): Identity => ({
   key: `one-shot:${crypto.randomUUID()}`,
   source: "one-shot",
   agent: null,
@@ -134,5 +134,5 @@ function check(value: string | null | undefined, field: string): string | null {
   if (value === null || value === undefined || value === "") return null;
   // The two joiners are not seen, but Persian, Hindi and many emoji are not written without them.
   if (/^(?:[^\p{C}\p{Zl}\p{Zp}]|[\u200c\u200d]){1,256}$/u.test(value)) return value;
-  throw new ApiError("invalid_request", `${field} must be 1 to 256 printable characters.`, field);
+  throw new RequestError("invalid_request", `${field} must be 1 to 256 printable characters.`, field);
 }

@@ -24,7 +24,7 @@ import { carriedContext } from "../api/openclaw/context-message.ts";
 import type { OpenClawRequest } from "../api/openclaw/request.ts";
 import { readWording, saysAborted, type Wording } from "../api/openclaw/retry.ts";
 import { splitRuntimeLine } from "../api/openclaw/runtime-line.ts";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 import { labelledResult, labelName, quoteNames, quoteWords } from "../core/quoting.ts";
 import { ClientExchange } from "./exchange.ts";
 import { fingerprint } from "./fingerprint.ts";
@@ -131,7 +131,7 @@ export function readInput(request: ChatRequest, openclaw: OpenClawRequest | null
   }
   // Of OpenClaw a message without words is no fault: an error would end its run.
   if (openclaw !== null && messages.length === 0 && context.length === 0) {
-    throw new ApiError(
+    throw new RequestError(
       "invalid_request",
       "There is no new user text: the last message must be a user message with text in it.",
       "messages",

@@ -3,7 +3,7 @@
  * user and assistant, and what its answer shall look like.
  */
 import { z } from "zod";
-import { type Picture, readPictures, tryPicture } from "../api/openai-chat/decoded-image.ts";
+import { type DecodedImage, decodeImages, tryDecodeImage } from "../api/openai-chat/decoded-image.ts";
 import { checkFiles, type DecodedFile, filesIn, fileText, readFiles, tryFile } from "../api/openai-chat/files.ts";
 import { imagesIn, isText, otherTypesIn, refuseOtherParts } from "../api/openai-chat/images.ts";
 import { impliedRequest, impliedText, splitBegunAnswer } from "../api/openai-chat/implied-request.ts";
@@ -17,7 +17,7 @@ import {
   withSpeaker,
 } from "../api/openai-chat/request.ts";
 import { withToolImages } from "../api/openai-chat/tool-images.ts";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 import { labelledResult, labelName, quoteFile, quoteTags, quoteWords } from "../core/quoting.ts";
 
 /** A content block as Anthropic's API has it. */
@@ -33,16 +33,16 @@ type Block =
       readonly source: { readonly type: "base64"; readonly media_type: "application/pdf"; readonly data: string };
     };
 
-export interface Turn {
+export interface PastTurn {
   readonly role: "user" | "assistant";
   readonly content: readonly Block[];
 }
 
-export interface Stateless {
+export interface OneShotRequest {
   /** Empty when the request has none. */
   readonly system: string;
   /** User and assistant take turns; the first and the last are the user's. */
-  readonly turns: readonly Turn[];
+  readonly turns: readonly PastTurn[];
   /** The answer that the client has begun, and Claude continues; null when there is none. */
   readonly begun: string | null;
   /** `json`: the answer must parse. `schema` is there when claude itself can be held to it. */
@@ -61,7 +61,7 @@ const options = z.looseObject({
 });
 
 /** @throws ApiError (400) when something cannot be shown to claude */
-export function readStateless(request: ChatRequest): Stateless {
+export function readOneShotRequest(request: ChatRequest): OneShotRequest {
   const format = readFormat(request);
   // claude gives such an answer as a tool's input, and that is always an object.
   const isHeld = format.type === "json" && format.schema?.type === "object";
@@ -77,7 +77,7 @@ export function readStateless(request: ChatRequest): Stateless {
 export function readFormat(request: ChatRequest): Format {
   const read = options.safeParse(request);
   if (!read.success) {
-    throw new ApiError(
+    throw new RequestError(
       "invalid_request",
       "response_format must be an object whose type is text, json_object or json_schema.",
       "response_format",
@@ -97,9 +97,9 @@ export function formatNote(format: Format): string | null {
   return `${only("value")} It fits this JSON schema: ${JSON.stringify(format.schema)}`;
 }
 
-function readTurns(messages: readonly ChatMessage[]): Pick<Stateless, "turns" | "begun"> {
-  const turns: { role: Turn["role"]; content: Block[] }[] = [];
-  const add = (role: Turn["role"], blocks: readonly Block[]) => {
+function readTurns(messages: readonly ChatMessage[]): Pick<OneShotRequest, "turns" | "begun"> {
+  const turns: { role: PastTurn["role"]; content: Block[] }[] = [];
+  const add = (role: PastTurn["role"], blocks: readonly Block[]) => {
     // The API refuses blank texts.
     const content = blocks.filter((block) => block.type !== "text" || block.text.trim() !== "");
     if (content.length === 0) return;
@@ -136,7 +136,7 @@ const assistantBlocks = (message: ChatMessage): readonly Block[] =>
 
 /** Nothing in a result is refused, since the tool has run: what cannot be shown is named. */
 function resultBlocks(message: ChatMessage, index: number, name: string): readonly Block[] {
-  const images = imagesIn(message, index).map(tryPicture);
+  const images = imagesIn(message, index).map(tryDecodeImage);
   const files = filesIn(message, index).map(tryFile);
   const missing = [
     ...images.filter((image) => typeof image === "string"),
@@ -155,7 +155,7 @@ function userBlocks(message: ChatMessage, index: number): readonly Block[] {
   const said = (text: string): Block => ({ type: "text", text: quoteWords(withSpeaker(speaker, text)) });
   if (!Array.isArray(message.content)) return [said(message.content ?? "")];
   refuseOtherParts(message, index);
-  const images = readPictures(imagesIn(message, index)).map(imageBlock);
+  const images = decodeImages(imagesIn(message, index)).map(imageBlock);
   const parts = filesIn(message, index);
   checkFiles(parts);
   const files = readFiles(parts).map(fileBlock);
@@ -166,7 +166,7 @@ function userBlocks(message: ChatMessage, index: number): readonly Block[] {
   );
 }
 
-const imageBlock = ({ bytes, mimeType }: Picture): Block => ({
+const imageBlock = ({ bytes, mimeType }: DecodedImage): Block => ({
   type: "image",
   source: { type: "base64", media_type: mimeType, data: Buffer.from(bytes).toString("base64") },
 });

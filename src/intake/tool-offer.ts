@@ -3,7 +3,7 @@
 import type { ChatRequest } from "../api/openai-chat/request.ts";
 import { type Catalogue, catalogueOf, choiceNote, toolsOf } from "../api/openai-chat/tools.ts";
 import type { OpenClawRequest } from "../api/openclaw/request.ts";
-import { isClaudesToo } from "../api/openclaw/tools.ts";
+import { isBuiltInForClaude } from "../api/openclaw/tools.ts";
 import type { Config } from "../config/schema.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { REPLY_TOOL } from "../plugin/reply-tool.ts";
@@ -11,7 +11,7 @@ import { REPLY_TOOL } from "../plugin/reply-tool.ts";
 /** claude drops a tool whose whole name is longer. */
 const LONGEST_NAME = 128 - TOOL_PREFIX.length;
 
-export interface Offer {
+export interface ToolOffer {
   readonly catalogue: Catalogue;
   /** What the client asks for, in words; null for nothing. */
   readonly note: string | null;
@@ -20,14 +20,14 @@ export interface Offer {
 }
 
 /** @param openclaw what OpenClaw says in it, null for another client */
-export function offerOf(request: ChatRequest, openclaw: OpenClawRequest | null, config: Config): Offer {
+export function toolOfferOf(request: ChatRequest, openclaw: OpenClawRequest | null, config: Config): ToolOffer {
   const [first = "auto", ...more] = config.clientTools;
   const patterns = [first, ...more].map((pattern) => new Bun.Glob(pattern));
   const isOffered = (name: string): boolean => {
     if (first === "none") return false;
     if (first === "all") return true;
     // A side request is about what OpenClaw's own tools do, those for files, too.
-    if (first === "auto") return openclaw === null || openclaw.side !== null || !isClaudesToo(name);
+    if (first === "auto") return openclaw === null || openclaw.side !== null || !isBuiltInForClaude(name);
     return patterns.some((pattern) => pattern.match(name));
   };
   const catalogue = catalogueOf(

@@ -1,6 +1,6 @@
 /** The results that a client brings for the calls that claude waits with, as claude gets them. */
 
-import { readPictures } from "../api/openai-chat/decoded-image.ts";
+import { decodeImages } from "../api/openai-chat/decoded-image.ts";
 import { readFiles } from "../api/openai-chat/files.ts";
 import { callIdOf, plainId } from "../api/openai-chat/tools.ts";
 import { contextBlock } from "../conversation/message-text.ts";
@@ -15,7 +15,7 @@ const ROOM_BYTES = MAX_FRAME_BYTES - 64 * 1024;
 /** Writes what is too large to be sent. @returns its path */
 export type SaveFile = (bytes: Uint8Array | string, extension: string) => string;
 
-export interface Brought {
+export interface MatchedResults {
   /** By claude's ids. Of two for one call the first counts. */
   readonly results: ReadonlyMap<string, ToolInput>;
   /** What is no result of these calls. */
@@ -26,7 +26,7 @@ export interface Brought {
  * Parts a request's results from the rest of it.
  * @param calls the calls that wait, by claude's ids
  */
-export function partResults(messages: readonly NewMessage[], calls: readonly string[]): Brought {
+export function splitToolResults(messages: readonly NewMessage[], calls: readonly string[]): MatchedResults {
   const results = new Map<string, ToolInput>();
   const only = calls.length === 1 ? calls[0] : undefined;
   const byClientsId = new Map(calls.map((call) => [callIdOf(call), call]));
@@ -44,13 +44,13 @@ export function partResults(messages: readonly NewMessage[], calls: readonly str
 
 /** Whether a request brings results for these calls, and nobody says anything in it. */
 export const isAnswerTo = ({ messages }: Input, calls: readonly string[]): boolean =>
-  messages.every(({ role }) => role === "tool") && partResults(messages, calls).results.size > 0;
+  messages.every(({ role }) => role === "tool") && splitToolResults(messages, calls).results.size > 0;
 
 /**
  * Results as they are given to claude.
  * @param context what the client wants known besides; empty for nothing
  */
-export function toolResults({ results }: Pick<Brought, "results">, context: string, save: SaveFile): ToolResults {
+export function toolResults({ results }: Pick<MatchedResults, "results">, context: string, save: SaveFile): ToolResults {
   const last = [...results.keys()].at(-1);
   return new Map(
     [...results].map(([id, input]) => [id, toolResult(input, id === last && context !== "" ? context : null, save)]),
@@ -58,7 +58,7 @@ export function toolResults({ results }: Pick<Brought, "results">, context: stri
 }
 
 function toolResult({ text, images, files, isError }: ToolInput, context: string | null, save: SaveFile): ToolResult {
-  const pictures = readPictures(images);
+  const pictures = decodeImages(images);
   const content: ToolContent[] = [];
   let room = ROOM_BYTES;
   const add = (part: ToolContent, instead: () => string) => {

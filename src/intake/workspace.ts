@@ -3,7 +3,7 @@ import { mkdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { openClawHeader } from "../api/openclaw/headers.ts";
 import type { Config } from "../config/schema.ts";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 
 const WORKSPACE_HEADER = "x-openclaw-workspace";
 
@@ -29,11 +29,11 @@ export function workspaceFor(
   const wanted = openClawHeader(headers, WORKSPACE_HEADER);
   if (wanted) {
     if (!isAbsolute(wanted)) {
-      throw new ApiError("workspace_not_allowed", "The workspace must be an absolute path.", WORKSPACE_HEADER);
+      throw new RequestError("workspace_not_allowed", "The workspace must be an absolute path.", WORKSPACE_HEADER);
     }
     const workspace = allowedWorkspace(wanted, config);
     if (workspace) return made(workspace, wanted);
-    throw new ApiError(
+    throw new RequestError(
       "workspace_not_allowed",
       `The workspace ${wanted.replaceAll("\0", "\\0")} is not below an allowed root. Add it to SYNTHESIS_ALLOWED_ROOTS.`,
       WORKSPACE_HEADER,
@@ -71,13 +71,13 @@ function made(workspace: Workspace, wanted: string): Workspace {
     }
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code;
-    throw new ApiError(
+    throw new RequestError(
       "workspace_not_allowed",
       `The workspace ${wanted} cannot be made (${why}). Make it yourself, or name another.`,
       WORKSPACE_HEADER,
     );
   }
-  throw new ApiError(
+  throw new RequestError(
     "workspace_not_allowed",
     `The workspace ${wanted} is not a folder. Name one that is.`,
     WORKSPACE_HEADER,

@@ -11,11 +11,11 @@ import { basename, join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { isApproved } from "../claude/api-key.ts";
 import { claudeProgram, inherited, QUIET, retries, startFailure } from "../claude/interactive/launch.ts";
-import { endGroup } from "../claude/pool/orphans.ts";
+import { killGroup } from "../claude/pool/orphans.ts";
 import { MARK_VARIABLE, makeMarkedFolder } from "../claude/pool/process-mark.ts";
 import type { Config, Effort } from "../config/schema.ts";
-import type { Stateless, Turn } from "../intake/one-shot-request.ts";
-import { type PrintLine, readPrintLine } from "./stream-json.ts";
+import type { OneShotRequest, PastTurn } from "../intake/one-shot-request.ts";
+import { type StreamJsonEvent, parseEvent } from "./stream-json.ts";
 
 const log = getLogger(["synthesis", "one-shot"]);
 
@@ -26,7 +26,7 @@ const NO_SYSTEM_PROMPT = "You are a helpful assistant.";
 
 type Env = Record<string, string | undefined>;
 
-export interface OneShotQuestion extends Stateless {
+export interface OneShotSpec extends OneShotRequest {
   /** An alias or a full name; null for claude's own default. */
   readonly model: string | null;
   /** Null for the configured one. */
@@ -59,11 +59,11 @@ export interface OneShotProcess {
  * @throws ApiError (503) when it cannot be started
  */
 export function startOneShot(
-  question: OneShotQuestion,
+  question: OneShotSpec,
   folder: string,
   config: Config,
   parentEnv: Env,
-  onLine: (line: PrintLine) => void,
+  onLine: (line: StreamJsonEvent) => void,
 ): OneShotProcess {
   const claude = claudeProgram(config, parentEnv);
   let child: Bun.Subprocess<"pipe", "pipe", "pipe">;
@@ -104,7 +104,7 @@ export function startOneShot(
       // It reads no more: its exit says why.
     }
   };
-  const take = (line: PrintLine) => {
+  const take = (line: StreamJsonEvent) => {
     if (line.type === "result" && !line.failed && steps.length > 0) void writeNext();
     else {
       onLine(line);
@@ -114,7 +114,7 @@ export function startOneShot(
   };
   const output = readLines(child.stdout, (json) => {
     lastSignAt = performance.now();
-    take(readPrintLine(json));
+    take(parseEvent(json));
   }).catch((error) => {
     // Its output is read no more, so it could not end by itself.
     child.kill("SIGKILL");
@@ -127,7 +127,7 @@ export function startOneShot(
     await child.exited;
     clearTimeout(killTimer);
     // Before its pipes are read to their end: a program it has started would keep them open.
-    endGroup(child.pid);
+    killGroup(child.pid);
     await output;
     const said = (await stderr).trim().slice(-STDERR_SHOWN);
     rmSync(folder, { recursive: true, force: true });
@@ -150,7 +150,7 @@ const spawnFailure = (error: unknown): unknown =>
   typeof (error as NodeJS.ErrnoException).code === "string" ? startFailure(error as NodeJS.ErrnoException) : error;
 
 /** Writes the files of one claude and says how to start it. */
-function prepare(question: OneShotQuestion, folder: string, config: Config, parentEnv: Env) {
+function prepare(question: OneShotSpec, folder: string, config: Config, parentEnv: Env) {
   // It starts in a folder without anything, so that there is nothing of the user's to read.
   const cwd = join(folder, "empty");
   makeMarkedFolder(folder);
@@ -205,14 +205,14 @@ function prepare(question: OneShotQuestion, folder: string, config: Config, pare
 }
 
 /** What is written to stdin: a piece now, and the next one whenever a message has been taken in. */
-function inputSteps({ turns, format }: Stateless): string[] {
+function inputSteps({ turns, format }: OneShotRequest): string[] {
   const steps: string[] = [];
   let piece = "";
   if (format.type === "json" && format.schema) {
     const request = { subtype: "initialize", jsonSchema: format.schema };
     piece = jsonLine({ type: "control_request", request_id: "initialize", request });
   }
-  turns.forEach(({ role, content }: Turn, index) => {
+  turns.forEach(({ role, content }: PastTurn, index) => {
     const message = { role, content };
     if (role === "assistant") piece += jsonLine({ type: "assistant", message });
     else {

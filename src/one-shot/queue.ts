@@ -9,21 +9,21 @@ import { failureFromWords, type ModelFailure } from "../claude/model-failure.ts"
 import { cutsText } from "../claude/stop-reason.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { ApiError, shuttingDown, unexpected } from "../core/errors.ts";
+import { RequestError, shuttingDown, unexpected } from "../core/errors.ts";
 import { parseJson } from "../core/json-gate.ts";
 import { unfenced } from "../intake/one-shot-request.ts";
 import { outcomeOf, RETRY_MS } from "../turn/model-error.ts";
 import { NO_ANSWER } from "../turn/reducer.ts";
-import { Reply } from "../turn/response-stream.ts";
+import { ResponseStream } from "../turn/response-stream.ts";
 import { gap } from "../turn/text-assembler.ts";
-import { type OneShotProcess, type OneShotQuestion, startOneShot } from "./process.ts";
-import type { PrintLine } from "./stream-json.ts";
+import { type OneShotProcess, type OneShotSpec, startOneShot } from "./process.ts";
+import type { StreamJsonEvent } from "./stream-json.ts";
 
 const log = getLogger(["synthesis", "one-shot"]);
 
 export interface OneShots {
   /** Has a request answered. */
-  ask(question: OneShotQuestion): Reply;
+  ask(question: OneShotSpec): ResponseStream;
   /** Takes no more requests, fails those that wait, and gives those that run `drainMs` to end. */
   drain(drainMs: number): Promise<void>;
   /** Ends them all at once. */
@@ -37,17 +37,17 @@ export interface OneShotDeps {
 }
 
 export function createOneShots({ config, paths, env }: OneShotDeps): OneShots {
-  const waiting: { question: OneShotQuestion; reply: Reply }[] = [];
+  const waiting: { question: OneShotSpec; reply: ResponseStream }[] = [];
   const running = new Set<OneShot>();
   let draining = false;
   /** How long an answer takes of late, in ms. */
   let typical = 5_000;
 
-  function refusal(): ApiError | null {
+  function refusal(): RequestError | null {
     if (draining) return shuttingDown();
     if (running.size < config.maxOneShots || waiting.length < config.maxQueue) return null;
     const seconds = Math.ceil((typical * (waiting.length + 1)) / config.maxOneShots / 1000);
-    return new ApiError(
+    return new RequestError(
       "queue_full",
       `${running.size} requests without a conversation are being answered and ${waiting.length} wait. ` +
         "Try again later, or raise SYNTHESIS_MAX_ONE_SHOTS.",
@@ -73,14 +73,14 @@ export function createOneShots({ config, paths, env }: OneShotDeps): OneShots {
 
   return {
     ask: (question) => {
-      const reply = new Reply();
+      const reply = new ResponseStream();
       const refused = refusal();
       if (refused) {
         reply.fail(refused);
         return reply;
       }
       const entry = { question, reply };
-      reply.left.addEventListener("abort", () => {
+      reply.disconnected.addEventListener("abort", () => {
         const at = waiting.indexOf(entry);
         if (at >= 0) waiting.splice(at, 1);
       });
@@ -109,8 +109,8 @@ class OneShot {
   /** Resolves when its claude has ended; it never rejects, since the count of those that run depends on it. */
   readonly over: Promise<void>;
 
-  readonly #question: OneShotQuestion;
-  readonly #reply: Reply;
+  readonly #question: OneShotSpec;
+  readonly #reply: ResponseStream;
   readonly #config: Config;
   readonly #startedAt = performance.now();
   #process: OneShotProcess | null = null;
@@ -132,8 +132,8 @@ class OneShot {
   #told = false;
 
   constructor(
-    question: OneShotQuestion,
-    reply: Reply,
+    question: OneShotSpec,
+    reply: ResponseStream,
     config: Config,
     folder: string,
     env: Record<string, string | undefined>,
@@ -143,11 +143,11 @@ class OneShot {
     this.#config = config;
     // Who has said how often claude shall try again wants that.
     this.#mayRetry = setsRetries(env);
-    reply.temperature = "cold";
+    reply.processOrigin = "cold";
     try {
       this.#process = startOneShot(question, folder, config, env, (line) => this.#take(line));
     } catch (error) {
-      if (!(error instanceof ApiError)) log.error("unexpected: {error}", { oneShot: reply.id, error });
+      if (!(error instanceof RequestError)) log.error("unexpected: {error}", { oneShot: reply.id, error });
       reply.fail(error);
       this.over = Promise.resolve();
       return;
@@ -160,14 +160,14 @@ class OneShot {
         // A signal comes from outside, so a retry may succeed. An exit before the first line repeats itself.
         const retryAfter = how.startsWith("SIG") ? 1 : undefined;
         this.#fail(
-          new ApiError(
+          new RequestError(
             begun ? "claude_exited" : "claude_not_ready",
             `Claude Code ended without an answer (${how}). Ask again.${said ? ` It says: ${said}` : ""}`,
             null,
             begun ? undefined : retryAfter,
           ),
         );
-        const state = reply.left.aborted ? "left" : (reply.error?.code ?? "done");
+        const state = reply.disconnected.aborted ? "left" : (reply.error?.code ?? "done");
         log.info("one-shot over: {state}", {
           state,
           oneShot: reply.id,
@@ -183,7 +183,7 @@ class OneShot {
       });
     try {
       log.info("one-shot started", { oneShot: reply.id, pid, turns: question.turns.length });
-      reply.left.addEventListener("abort", () => this.end(null));
+      reply.disconnected.addEventListener("abort", () => this.end(null));
       this.#armDeadline();
     } catch (error) {
       this.#process.kill();
@@ -193,7 +193,7 @@ class OneShot {
   }
 
   /** Ends it before claude does. @param error what the client is told, null when it has left */
-  end(error: ApiError | null): void {
+  end(error: RequestError | null): void {
     if (error) this.#fail(error);
     this.#told = true;
     this.#process?.stop();
@@ -203,7 +203,7 @@ class OneShot {
     this.#process?.kill();
   }
 
-  #take(line: PrintLine): void {
+  #take(line: StreamJsonEvent): void {
     if (this.#told) return;
     switch (line.type) {
       case "text":
@@ -243,7 +243,7 @@ class OneShot {
   #takeFailure(message: string): void {
     const failure = this.#failure ?? failureFromWords("unknown", message);
     const outcome = outcomeOf({ ...failure, message: failure.message || message }, Date.now());
-    if (outcome instanceof ApiError) {
+    if (outcome instanceof RequestError) {
       this.#fail(outcome);
       return;
     }
@@ -253,7 +253,7 @@ class OneShot {
       this.#show(gap(this.#shown) + outcome.message);
     }
     this.#told = true;
-    this.#reply.put({ type: "finish", reason: outcome.reason });
+    this.#reply.push({ type: "finish", reason: outcome.reason });
     this.#reply.close();
   }
 
@@ -274,22 +274,22 @@ class OneShot {
     return text === "" || last === next || cutsText(this.#ended.get(last)) ? "" : gap(text.slice(-2));
   }
 
-  #finish({ structured, usage }: PrintLine & { type: "result" }): void {
+  #finish({ structured, usage }: StreamJsonEvent & { type: "result" }): void {
     const said = this.#whole();
     const whole = this.#question.format.type === "json" ? (structured ?? unfenced(said)) : said;
     // A continuation parses with what it continues.
     if (this.#question.format.type === "json" && !isJson(whole) && !isJson((this.#question.begun ?? "") + whole)) {
-      this.#fail(new ApiError("claude_failed", "JSON was asked for, and claude's answer is none. Ask again."));
+      this.#fail(new RequestError("claude_failed", "JSON was asked for, and claude's answer is none. Ask again."));
     } else if (whole.startsWith(this.#shown)) {
       // All of it where it was held back; else what follows the point at which the stream broke off.
       this.#show(whole.trim() === "" ? NO_ANSWER : whole.slice(this.#shown.length));
       this.#told = true;
-      this.#reply.put({ type: "finish" });
-      this.#reply.put({ type: "usage", usage });
+      this.#reply.push({ type: "finish" });
+      this.#reply.push({ type: "usage", usage });
       this.#reply.close();
     } else {
       this.#fail(
-        new ApiError("claude_failed", "The answer broke off midway, and claude has begun it anew. Ask again."),
+        new RequestError("claude_failed", "The answer broke off midway, and claude has begun it anew. Ask again."),
       );
     }
   }
@@ -297,10 +297,10 @@ class OneShot {
   #show(text: string): void {
     if (text === "") return;
     this.#shown += text;
-    this.#reply.put({ type: "text", text });
+    this.#reply.push({ type: "text", text });
   }
 
-  #fail(error: ApiError): void {
+  #fail(error: RequestError): void {
     if (this.#told) return;
     this.#told = true;
     this.#reply.fail(error);
@@ -315,13 +315,13 @@ class OneShot {
     const late = this.#startedAt + turnTimeoutMs - now;
     if (late <= 0) {
       const message = `Claude Code worked for ${turnTimeoutMs} ms without an end and was stopped. Ask for less, or raise SYNTHESIS_TURN_TIMEOUT_MS.`;
-      this.end(new ApiError("turn_timeout", message));
+      this.end(new RequestError("turn_timeout", message));
     } else if (dead <= 0 && lastSignAt === null) {
       const message = `Claude Code was not ready after ${readyTimeoutMs} ms. Ask again, or raise SYNTHESIS_READY_TIMEOUT_MS.`;
-      this.end(new ApiError("claude_not_ready", message, null, 30));
+      this.end(new RequestError("claude_not_ready", message, null, 30));
     } else if (dead <= 0) {
       const message = `Claude Code showed no sign of life for ${progressTimeoutMs} ms and was stopped. Ask again, or raise SYNTHESIS_PROGRESS_TIMEOUT_MS.`;
-      this.end(new ApiError("turn_timeout", message));
+      this.end(new RequestError("turn_timeout", message));
     } else this.#deadline = setTimeout(() => this.#armDeadline(), Math.min(dead, late));
   }
 }

@@ -4,7 +4,7 @@ import type { Usage } from "../api/openai-chat/chunks.ts";
 import { failureFromWords, type ModelFailure, readFailureRow } from "../claude/model-failure.ts";
 import { parseJson } from "../core/json-gate.ts";
 
-export type PrintLine =
+export type StreamJsonEvent =
   | { readonly type: "text"; readonly message: string; readonly text: string }
   /** A part of a message, as claude has kept it. */
   | { readonly type: "said"; readonly message: string; readonly text: string }
@@ -79,7 +79,7 @@ const line = z.union([
   }),
 ]);
 
-function readEvent({ event, api_message_id: message = "" }: z.infer<typeof streamEvent>): PrintLine {
+function readEvent({ event, api_message_id: message = "" }: z.infer<typeof streamEvent>): StreamJsonEvent {
   const { type, delta } = event;
   if (type === "content_block_delta" && delta?.type === "text_delta") {
     return { type: "text", message, text: delta.text ?? "" };
@@ -89,7 +89,7 @@ function readEvent({ event, api_message_id: message = "" }: z.infer<typeof strea
 }
 
 /** Reads one line. One that is not JSON, as a warning may be, counts as a sign of life. */
-export function readPrintLine(json: string): PrintLine {
+export function parseEvent(json: string): StreamJsonEvent {
   let value: unknown;
   try {
     value = parseJson(json);

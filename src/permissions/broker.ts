@@ -18,7 +18,7 @@ const DIGITS = "23456789";
 /** So much of a tool's input is written down. */
 const MAX_INPUT = 4_000;
 
-export interface PermissionQuestion {
+export interface PermissionPrompt {
   readonly session: string;
   readonly turn: string | null;
   readonly tool: string;
@@ -38,7 +38,7 @@ interface Decision {
   readonly rule?: string | undefined;
 }
 
-export interface Pending extends PermissionQuestion {
+export interface PendingPrompt extends PermissionPrompt {
   /** Short, so that it can be typed. */
   readonly id: string;
   /** On one line. */
@@ -48,35 +48,35 @@ export interface Pending extends PermissionQuestion {
   readonly askedAt: number;
 }
 
-export interface Permissions {
+export interface PermissionBroker {
   /** Those that wait, oldest first. */
-  readonly pending: readonly Pending[];
+  readonly pending: readonly PendingPrompt[];
   /**
    * Asks; resolves with the verdict, a no when nobody answers in time.
    * @param onAsked told at once under which id it is asked
    * @param signal aborted when claude no longer wants to know
    */
-  ask(question: PermissionQuestion, onAsked: (pending: Pending) => void, signal: AbortSignal): Promise<Verdict>;
+  ask(question: PermissionPrompt, onAsked: (pending: PendingPrompt) => void, signal: AbortSignal): Promise<Verdict>;
   /** The use of a tool on one line, without secrets. */
   describe(tool: string, input: unknown): string;
   /** Notes a question that is not asked, since there is nobody to ask. */
-  refuse(question: PermissionQuestion): Verdict;
+  refuse(question: PermissionPrompt): Verdict;
   /** What else was allowed in a session since then, in claude's rule syntax. */
   rules(session: string, since: number): readonly string[];
   /** False when nothing of this id waits. */
   answer(id: string, decision: Decision): boolean;
 }
 
-export interface PermissionsDeps {
+export interface PermissionBrokerDeps {
   readonly config: Config;
   readonly permissionLog: PermissionLog;
   /** May hold secrets, which are not shown. */
   readonly env: Record<string, string | undefined>;
 }
 
-export function createPermissions({ config, permissionLog, env }: PermissionsDeps): Permissions {
+export function createPermissionBroker({ config, permissionLog, env }: PermissionBrokerDeps): PermissionBroker {
   const hide = hideSecrets(env);
-  const waiting = new Map<string, { pending: Pending; decide: (decision: Decision) => void }>();
+  const waiting = new Map<string, { pending: PendingPrompt; decide: (decision: Decision) => void }>();
 
   function newId(): string {
     const id = [LETTERS, DIGITS, LETTERS, DIGITS].map((from) => from[randomInt(from.length)]).join("");
@@ -91,7 +91,7 @@ export function createPermissions({ config, permissionLog, env }: PermissionsDep
       log.error("permission not written down: {error}", { error });
     }
   }
-  function noteAsked({ session, turn, tool, input, sender }: PermissionQuestion): string {
+  function noteAsked({ session, turn, tool, input, sender }: PermissionPrompt): string {
     // The short ids come again some day; those of the record do not.
     const id = crypto.randomUUID();
     const text = JSON.stringify(input ?? null).slice(0, MAX_INPUT);
@@ -100,7 +100,7 @@ export function createPermissions({ config, permissionLog, env }: PermissionsDep
   }
   function noteDecided(
     id: string,
-    { session, tool }: PermissionQuestion,
+    { session, tool }: PermissionPrompt,
     { behavior, way, by, rule }: Decision,
   ): Verdict["behavior"] {
     log.info("permission {verdict}, by way of {way}", { verdict: behavior, way, session, tool });
@@ -119,7 +119,7 @@ export function createPermissions({ config, permissionLog, env }: PermissionsDep
       const row = noteAsked(question);
       const description = spellOutToolUse(question.tool, question.input, hide);
       const content = toolContent(question.tool, question.input, hide) ?? undefined;
-      const pending: Pending = { ...question, id, description, content, askedAt: Date.now() };
+      const pending: PendingPrompt = { ...question, id, description, content, askedAt: Date.now() };
       const { promise, resolve } = Promise.withResolvers<Verdict>();
       const decide = (decision: Decision) => {
         if (!waiting.delete(id)) return;

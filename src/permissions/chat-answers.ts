@@ -1,14 +1,14 @@
 /** A permission that is asked for in the chat: the question, and what counts as an answer. */
 
-import { wordsIn } from "../api/openclaw/user-message.ts";
+import { parseUserMessage } from "../api/openclaw/user-message.ts";
 import { startOf, type ToolContent } from "../claude/tool-use.ts";
 import { visibleText } from "../core/visible-text.ts";
 import type { Input } from "../intake/input.ts";
 import type { Verdict } from "../wire/hooks.ts";
-import type { Pending } from "./broker.ts";
+import type { PendingPrompt } from "./broker.ts";
 
-export interface ChatQuestion {
-  readonly pending: Pending;
+export interface ChatPrompt {
+  readonly pending: PendingPrompt;
   /** Nobody else reads along: a bare yes can mean nothing else. */
   readonly isDirect: boolean;
 }
@@ -17,7 +17,7 @@ export interface ChatQuestion {
 const MOST_CONTENT = 3_000;
 
 /** For somebody who has read nothing about it. */
-export function questionText({ pending: { id, description, content }, isDirect }: ChatQuestion): string {
+export function questionText({ pending: { id, description, content }, isDirect }: ChatPrompt): string {
   const how = `Answer "yes ${id}" to allow it, or "no ${id}" to refuse.`;
   return [
     `May I do this? ${asCode(description)}`,
@@ -63,12 +63,12 @@ const ANSWER = /^["'“‘*_`]*(yes|no)\b[\s,:]*([a-z]\d[a-z]\d)?\b[\s,]*(?:plea
 export function readVerdict(
   { messages }: Input,
   sender: string | null,
-  { pending, isDirect }: ChatQuestion,
+  { pending, isDirect }: ChatPrompt,
 ): Verdict["behavior"] | null {
   if (sender === null || sender !== pending.sender) return null;
   const said = messages.map((message) =>
     message.role === "user" && message.kind === "own" && message.images.length + message.files.length === 0
-      ? wordsIn(message.text)
+      ? parseUserMessage(message.text)
       : null,
   );
   // The header names who has begun the run; somebody else's message may have joined it.

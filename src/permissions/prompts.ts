@@ -2,17 +2,17 @@
 
 import type { ConversationDeps } from "../conversation/conversation.ts";
 import { visibleLine } from "../core/visible-text.ts";
-import type { TurnRun } from "../turn/runner.ts";
+import type { TurnRunner } from "../turn/runner.ts";
 import type { Verdict } from "../wire/hooks.ts";
-import type { Pending, PermissionQuestion } from "./broker.ts";
-import { type ChatQuestion, questionText } from "./chat-answers.ts";
+import type { PendingPrompt, PermissionPrompt } from "./broker.ts";
+import { type ChatPrompt, questionText } from "./chat-answers.ts";
 
 export const USER_SPOKE = "The person has spoken instead.";
 
-export class Questions {
+export class PermissionPrompts {
   readonly #deps: Pick<ConversationDeps, "permissions" | "config">;
   /** The question with which the client's answer has ended. */
-  #asked: ChatQuestion | null = null;
+  #asked: ChatPrompt | null = null;
   /** Resolves when the question before is answered. */
   #asking: Promise<void> = Promise.resolve();
 
@@ -21,7 +21,7 @@ export class Questions {
   }
 
   /** The one that waits in the chat; null when none does. */
-  get asked(): ChatQuestion | null {
+  get asked(): ChatPrompt | null {
     return this.#asked;
   }
 
@@ -37,8 +37,8 @@ export class Questions {
    * @param signal aborted when claude does not want to know any more
    */
   put(
-    question: PermissionQuestion,
-    run: TurnRun | undefined,
+    question: PermissionPrompt,
+    run: TurnRunner | undefined,
     isDirect: () => boolean,
     signal: AbortSignal,
   ): Promise<Verdict> {
@@ -50,7 +50,7 @@ export class Questions {
       run?.note(`[synthesis: claude asked to use ${this.#refused(question)}]`);
       return Promise.resolve(permissions.refuse(question));
     }
-    const asked = ({ id, description, content }: Pending) => {
+    const asked = ({ id, description, content }: PendingPrompt) => {
       const more = content ? ` \`synthesis permissions show ${id}\` shows the rest.` : "";
       run.note(
         `[synthesis: claude asks to use ${description}. It waits for \`synthesis permissions allow ${id}\` or \`deny ${id}\`.${more}]`,
@@ -60,7 +60,7 @@ export class Questions {
   }
 
   /** What was refused, and why Claude asked. Where a tool is allowed, Claude Code asks only about what it protects. */
-  #refused({ tool, input }: PermissionQuestion): string {
+  #refused({ tool, input }: PermissionPrompt): string {
     const { config, permissions } = this.#deps;
     const name = visibleLine(tool);
     if (!config.allowedTools.includes(tool)) return `${name}, which is not among its allowed tools, and was refused.`;
@@ -70,8 +70,8 @@ files, such as .git, .claude, its settings and the startup files of shells, and 
 
   /** Asks at the end of the client's answer; one question at a time, each with a client to hear it. */
   async #askInChat(
-    run: TurnRun,
-    question: PermissionQuestion,
+    run: TurnRunner,
+    question: PermissionPrompt,
     isDirect: () => boolean,
     signal: AbortSignal,
   ): Promise<Verdict> {
@@ -81,8 +81,8 @@ files, such as .git, .claude, its settings and the startup files of shells, and 
     try {
       await before;
       await run.attended();
-      let asked: ChatQuestion | null = null;
-      const put = (pending: Pending) => {
+      let asked: ChatPrompt | null = null;
+      const put = (pending: PendingPrompt) => {
         asked = { pending, isDirect: isDirect() };
         this.#asked = asked;
         run.question(questionText(asked));
@@ -91,7 +91,7 @@ files, such as .git, .claude, its settings and the startup files of shells, and 
       // Answered elsewhere, or not in time.
       if (this.#asked === asked) {
         this.#asked = null;
-        if (verdict.behavior === "deny") run.giveUp(new Map(), verdict.message);
+        if (verdict.behavior === "deny") run.abandon(new Map(), verdict.message);
       }
       return verdict;
     } finally {

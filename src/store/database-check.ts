@@ -9,9 +9,9 @@ export const MIGRATIONS = join(import.meta.dir, "migrations");
 /** SQLite's files beside the database. */
 export const SIDE_FILES = ["-wal", "-shm"];
 /** Between a damaged database's name and the time at which it was set aside. */
-export const ASIDE = ".damaged-";
+export const QUARANTINED = ".damaged-";
 
-export type Condition =
+export type DatabaseCondition =
   | { readonly is: "absent" | "sound" }
   /** A newer version of this program has made changes to it that this one does not know. */
   | { readonly is: "newer" }
@@ -19,7 +19,7 @@ export type Condition =
   | (StoreFault & { readonly is: "full" | "locked" | "unusable" });
 
 /** Looks into `file`, quickly: a hundred thousand turns take some 30 ms. */
-export function conditionOf(file: string): Condition {
+export function checkDatabase(file: string): DatabaseCondition {
   if (!existsSync(file)) return { is: "absent" };
   try {
     using database = new Database(file, { readonly: true, strict: true });
@@ -41,8 +41,8 @@ function isNewer(database: Database): boolean {
 }
 
 /** The damaged databases that lie beside `file`, oldest first. */
-export function setAsideBeside(file: string): readonly string[] {
-  const prefix = `${basename(file)}${ASIDE}`;
+export function quarantineDatabase(file: string): readonly string[] {
+  const prefix = `${basename(file)}${QUARANTINED}`;
   return readdirSync(dirname(file))
     .filter((name) => name.startsWith(prefix) && !SIDE_FILES.some((suffix) => name.endsWith(suffix)))
     .sort()

@@ -5,7 +5,7 @@ import { drizzle } from "drizzle-orm/bun-sqlite";
 import { migrate } from "drizzle-orm/bun-sqlite/migrator";
 import { ConfigError } from "../config/load.ts";
 import { closeToOthers } from "../config/state-folder.ts";
-import { ASIDE, conditionOf, MIGRATIONS, SIDE_FILES } from "./database-check.ts";
+import { QUARANTINED, checkDatabase, MIGRATIONS, SIDE_FILES } from "./database-check.ts";
 import { storeFault } from "./faults.ts";
 import * as schema from "./schema.ts";
 
@@ -24,7 +24,7 @@ export interface Opened<T> {
  * @throws ConfigError when a newer version has changed it, or it cannot be used though it is not damaged
  */
 export function openStore<T>(file: string, begin: (store: Store) => T): Opened<T> {
-  const condition = conditionOf(file);
+  const condition = checkDatabase(file);
   if (condition.is === "newer") {
     throw new ConfigError(
       `A newer version of synthesis has changed ${file}; this one does not touch it. Start that version, or give this ` +
@@ -81,7 +81,7 @@ function openFile(file: string) {
 
 /** Gives a damaged database and what belongs to it another name. @returns the database's */
 function putAside(file: string): string {
-  const aside = `${file}${ASIDE}${new Date().toISOString().replace(/[:.]/g, "-")}`;
+  const aside = `${file}${QUARANTINED}${new Date().toISOString().replace(/[:.]/g, "-")}`;
   // Itself last: without it nothing tells that the others belong to a damaged one.
   for (const suffix of [...SIDE_FILES, ""]) {
     if (!existsSync(file + suffix)) continue;

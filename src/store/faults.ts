@@ -2,7 +2,7 @@
 import { SQLiteError } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 
 export interface StoreFault {
   /** Only a damaged file is of no more use; of the others nothing is lost. */
@@ -89,7 +89,7 @@ export function storeFault(error: unknown): StoreFault | null {
 }
 
 /** The same for a client. */
-export function storeError(error: unknown): ApiError | null {
+export function storeError(error: unknown): RequestError | null {
   const fault = storeFault(error);
-  return fault && new ApiError("database_unavailable", `${fault.what} ${fault.advice}`, null, fault.retryAfter);
+  return fault && new RequestError("database_unavailable", `${fault.what} ${fault.advice}`, null, fault.retryAfter);
 }

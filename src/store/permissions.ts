@@ -16,7 +16,7 @@ export interface PermissionLog {
   rules(session: string, since: number): string[];
 }
 
-export const permissionsIn = ({ database }: Store): PermissionLog => ({
+export const createPermissionLog = ({ database }: Store): PermissionLog => ({
   asked: (question) => void database.insert(permissions).values(question).run(),
   decided: (id, verdict) => void database.update(permissions).set(verdict).where(eq(permissions.id, id)).run(),
   markGone: (at) =>

@@ -6,7 +6,7 @@ import { pastSessions, permissions, sessions, turns } from "./schema.ts";
 /** So many rows take about a millisecond. */
 const STEP = 200;
 
-export interface OldRows {
+export interface Retention {
   /** Deletes some of the turns, questions and past sessions that were over before `before`. @returns how many; 0: there are no more */
   deleteSome(before: number): number;
   /** The conversations without a message since `before`, and those of one turn, which nobody can ask for again. */
@@ -15,7 +15,7 @@ export interface OldRows {
   isCurrent(claudeSession: string): boolean;
 }
 
-export function oldRowsIn({ database }: Store): OldRows {
+export function createRetention({ database }: Store): Retention {
   // There is no index on their time, but they were written in its order.
   const known = database.select({ key: sessions.key }).from(sessions);
   const oldest = database.select({ id: turns.id }).from(turns).orderBy(asc(sql`rowid`)).limit(STEP);

@@ -3,7 +3,7 @@ import { desc, eq, isNotNull, sql } from "drizzle-orm";
 import type { Store } from "./database.ts";
 import { type PastSessionRow, pastSessions, type SessionRow, sessions } from "./schema.ts";
 
-export interface Sessions {
+export interface SessionStore {
   find(key: string): SessionRow | undefined;
   /** All of them, the one used last first. */
   all(): SessionRow[];
@@ -25,7 +25,7 @@ export interface Sessions {
   remove(key: string): string[];
 }
 
-export function sessionsIn({ database }: Store): Sessions {
+export function createSessionStore({ database }: Store): SessionStore {
   const find = database
     .select()
     .from(sessions)

@@ -59,7 +59,7 @@ export type SentTurn = Pick<
 /** As they were written down: a clock that is set back says otherwise. */
 const lastFirst = desc(sql`rowid`);
 
-export interface Turns {
+export interface TurnStore {
   /** What a Claude session has received of late, or may have, oldest first. */
   delivered(claudeSession: string): TurnRow[];
   /** The last `count` turns of a conversation, oldest first. */
@@ -79,7 +79,7 @@ export interface Turns {
   markLost(at: number): number;
 }
 
-export function turnsIn({ database }: Store): Turns {
+export function createTurnStore({ database }: Store): TurnStore {
   const mine = eq(turns.id, sql.placeholder("id"));
   const insert = database
     .insert(turns)

@@ -1,7 +1,7 @@
 /** What a client gets when the model's API did not answer: one table, for conversations and one-shots alike. */
 import type { ModelFailure } from "../claude/model-failure.ts";
 import { resetTime } from "../claude/reset-time.ts";
-import { ApiError, type ErrorCode } from "../core/errors.ts";
+import { RequestError, type ErrorCode } from "../core/errors.ts";
 
 /** After a model request has failed claude may make it again for so long, in ms; then the client hears of it. */
 export const RETRY_MS = 8_000;
@@ -20,13 +20,13 @@ export interface CutAnswer {
  * How the answer ends whose model request failed: with an error, or as an answer that was cut.
  * @param now Unix time in ms
  */
-export function outcomeOf(failure: ModelFailure, now: number): ApiError | CutAnswer {
+export function outcomeOf(failure: ModelFailure, now: number): RequestError | CutAnswer {
   if (failure.isRefusal) return { reason: "content_filter", message: failure.message };
   if (failure.kind === "max_output_tokens") return { reason: "length", message: failure.message };
   const code = codeOf(failure);
   const { advice, fallback } = ADVICE[code];
   const message = `${advice} ${failure.message || fallback}`.trim();
-  return new ApiError(
+  return new RequestError(
     code,
     message,
     code === "context_length_exceeded" ? "messages" : null,

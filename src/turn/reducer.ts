@@ -10,7 +10,7 @@ import type { Usage } from "../api/openai-chat/chunks.ts";
 import type { ToolCall } from "../api/openai-chat/tools.ts";
 import { failureFromWords } from "../claude/model-failure.ts";
 import type { FailedTurn } from "../claude/transcript.ts";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import type { ReplyMode, ToolContent } from "../wire/frames.ts";
 import { channelMessageId, type HookBody } from "../wire/hooks.ts";
@@ -18,11 +18,11 @@ import { outcomeOf } from "./model-error.ts";
 import {
   type Answer,
   addNote,
-  addPiece,
+  appendDelta,
   afterStop,
   afterTool,
   complete,
-  cutOff,
+  closeMessage,
   emptyAnswer,
   isWhole,
   join,
@@ -133,11 +133,11 @@ export type TurnEvent =
   /** What the transcript says, null when it could not be read. */
   | { readonly type: "transcript"; readonly texts: readonly string[] | null; readonly usage: Usage | null }
   /** The turn shall end before claude does; `error` is for the client, null when it has left. */
-  | { readonly type: "interrupt"; readonly error: ApiError | null }
+  | { readonly type: "interrupt"; readonly error: RequestError | null }
   /** claude's record shows that it has stopped working. */
   | { readonly type: "idle" }
   /** The turn cannot go on: its process is gone, or has never taken the message. */
-  | { readonly type: "fail"; readonly error: ApiError };
+  | { readonly type: "fail"; readonly error: RequestError };
 
 export type TurnOutput =
   /** claude has the message; under which prompt is not known where only its reply says so. */
@@ -153,7 +153,7 @@ export type TurnOutput =
   | { readonly type: "finish"; readonly reason?: "length" | "content_filter" }
   | { readonly type: "usage"; readonly usage: Usage }
   /** The last for the client: an error, after whatever text there was. */
-  | { readonly type: "error"; readonly error: ApiError }
+  | { readonly type: "error"; readonly error: RequestError }
   /** `path` as `Stop` names it; null when no hook has come. */
   | { readonly type: "read_transcript"; readonly path: string | null }
   /** claude's record of the failed request is awaited. */
@@ -200,7 +200,7 @@ export const newTurn = (id: string, mode: ReplyMode): TurnState => ({
 });
 
 /** Calls have come that the client does not have yet. */
-export const isGathering = ({ phase, calls }: TurnState): boolean =>
+export const isCollectingCalls = ({ phase, calls }: TurnState): boolean =>
   phase === "running" && calls.some(({ isOut }) => !isOut);
 
 const isOver = ({ phase }: TurnState): boolean => phase === "done" || phase === "failed" || phase === "interrupted";
@@ -216,7 +216,7 @@ export function reduceTurn(state: TurnState, event: TurnEvent): Step {
     case "call_cancelled":
       return [without(state, event.id), []];
     case "gathered":
-      return isGathering(state) ? park(state, event.isParallel) : [state, []];
+      return isCollectingCalls(state) ? park(state, event.isParallel) : [state, []];
     case "resume":
       return resume(state, event.results);
     case "give_up":
@@ -284,7 +284,7 @@ function takeOurs(state: TurnState, hook: HookBody, mayContinue: boolean): Step 
     case "MessageDisplay": {
       if (state.mode === "tool" || hook.agent_id !== undefined) return [state, []];
       const { message_id: message, index, final, delta: text } = hook;
-      return settleIfStopped(speak(state, addPiece(state.answer, { message, index, final, text })));
+      return settleIfStopped(speak(state, appendDelta(state.answer, { message, index, final, text })));
     }
     case "PreToolUse": {
       const { tool_use_id: id } = hook;
@@ -313,7 +313,7 @@ function takeOurs(state: TurnState, hook: HookBody, mayContinue: boolean): Step 
         const failing: TurnState = { ...state, phase: "failing", failed: hook, pendingStop: null };
         return [failing, [{ type: "read_failure", path: hook.transcript_path }]];
       }
-      return fail(state, new ApiError("claude_failed", hook.last_assistant_message ?? "Claude Code could not answer."));
+      return fail(state, new RequestError("claude_failed", hook.last_assistant_message ?? "Claude Code could not answer."));
     }
     default:
       return [state, []];
@@ -349,7 +349,7 @@ function takeFailure(state: TurnState, record: FailedTurn | null, now: number): 
   if (state.phase !== "failing" || !state.failed) return [state, []];
   const { error, last_assistant_message: said } = state.failed;
   const outcome = outcomeOf(record?.failure ?? failureFromWords(error, said), now);
-  if (outcome instanceof ApiError) {
+  if (outcome instanceof RequestError) {
     return [{ ...state, phase: "failed", silent: true }, [{ type: "error", error: outcome }, { type: "free" }]];
   }
   const [completed, rest] =
@@ -408,7 +408,7 @@ function park(state: TurnState, isParallel: boolean): Step {
   const out = isParallel ? waiting : waiting.slice(0, 1);
   const isNowOut = new Set(out);
   const calls = state.calls.map((call) => (isNowOut.has(call) ? { ...call, isOut: true } : call));
-  const parked: TurnState = { ...state, phase: "parked", calls, answer: cutOff(state.answer), spoken: false };
+  const parked: TurnState = { ...state, phase: "parked", calls, answer: closeMessage(state.answer), spoken: false };
   return [parked, [{ type: "calls", calls: out.map(({ isOut: _out, ...call }) => call) }]];
 }
 
@@ -416,7 +416,7 @@ function park(state: TurnState, isParallel: boolean): Step {
 function ask(state: TurnState, text: string): Step {
   if (state.phase !== "running" || state.silent) return [state, []];
   const [asked, outputs] = speak(state, addNote(state.answer, text));
-  const parked: TurnState = { ...asked, phase: "parked", answer: cutOff(asked.answer), spoken: false };
+  const parked: TurnState = { ...asked, phase: "parked", answer: closeMessage(asked.answer), spoken: false };
   return [parked, [...outputs, { type: "parked" }]];
 }
 
@@ -513,7 +513,7 @@ function takeTranscript(state: TurnState, texts: readonly string[] | null, usage
   return [finished, [...text, ...(diverged ? [{ type: "diverged" } as const] : []), ...more, ...figures]];
 }
 
-function interrupt(state: TurnState, error: ApiError | null): Step {
+function interrupt(state: TurnState, error: RequestError | null): Step {
   // A client that has its answer may leave; claude works on.
   const may = state.phase === "sent" || state.phase === "running" || (state.phase === "answered" && error !== null);
   if (!may) return [state, []];
@@ -530,7 +530,7 @@ function interrupt(state: TurnState, error: ApiError | null): Step {
   return [next, state.phase === "sent" ? told : [...told, { type: "interrupt" }]];
 }
 
-function fail(state: TurnState, error: ApiError): Step {
+function fail(state: TurnState, error: RequestError): Step {
   // After `Stop` nothing can fail any more: the transcript has what is missing. And one failure is enough.
   if (isOver(state) || state.phase === "settling" || state.phase === "failing") return [state, []];
   if (state.pendingStop) return takeStop(state, state.pendingStop);

@@ -2,13 +2,13 @@
 import { setImmediate } from "node:timers/promises";
 import type { Usage } from "../api/openai-chat/chunks.ts";
 import type { ToolCall } from "../api/openai-chat/tools.ts";
-import { ApiError, unexpected } from "../core/errors.ts";
+import { RequestError, unexpected } from "../core/errors.ts";
 import { storeError } from "../store/faults.ts";
 
 /** How the request found its claude. */
-export type Temperature = "warm" | "cold" | "spare" | "resumed" | "waiting";
+export type ProcessOrigin = "warm" | "cold" | "spare" | "resumed" | "waiting";
 
-export type ReplyPart =
+export type ResponsePart =
   | { readonly type: "text"; readonly text: string }
   /** What claude does on the way. */
   | { readonly type: "progress"; readonly text: string }
@@ -17,9 +17,9 @@ export type ReplyPart =
   /** The answer is complete; with a `reason` it was cut. */
   | { readonly type: "finish"; readonly reason?: "length" | "content_filter" }
   | { readonly type: "usage"; readonly usage: Usage }
-  | { readonly type: "error"; readonly error: ApiError };
+  | { readonly type: "error"; readonly error: RequestError };
 
-export class Reply {
+export class ResponseStream {
   /** The turn's id, claude's `message_id`. */
   readonly id = crypto.randomUUID();
   /**
@@ -28,13 +28,13 @@ export class Reply {
    */
   readonly opened: Promise<void>;
   /** How the request found its claude; `waiting` while it has not. */
-  temperature: Temperature = "waiting";
+  processOrigin: ProcessOrigin = "waiting";
   /** The message is with claude: from now on something may have been done. */
   sent = false;
   /** Tools have run for this request. */
   hasWorked = false;
   /** What the client was told instead of an end; null when all went well so far. */
-  error: ApiError | null = null;
+  error: RequestError | null = null;
   /** All text for the client so far. */
   text = "";
   /** The client left before the end: it may have less than `text`. */
@@ -43,7 +43,7 @@ export class Reply {
   readonly #opening = Promise.withResolvers<void>();
   readonly #leaving = new AbortController();
   #preface = "";
-  #parts: ReplyPart[] = [];
+  #parts: ResponsePart[] = [];
   #more = Promise.withResolvers<void>();
   #closed = false;
 
@@ -56,7 +56,7 @@ export class Reply {
    * Everything for the client, in order, for one reader: each time all that is there, so that what comes in
    * quick succession goes out together. Ends when there is no more.
    */
-  async *parts(): AsyncGenerator<readonly ReplyPart[]> {
+  async *parts(): AsyncGenerator<readonly ResponsePart[]> {
     for (;;) {
       await this.#more.promise;
       // What has reached us in one read is handed on piece by piece; it goes out together.
@@ -72,17 +72,17 @@ export class Reply {
   }
 
   /** Aborted when the client has left. */
-  get left(): AbortSignal {
+  get disconnected(): AbortSignal {
     return this.#leaving.signal;
   }
 
   /** The client has left; nobody reads on. */
-  leave(): void {
+  disconnect(): void {
     if (!this.#closed) this.isTruncated = true;
     // Also ends the loop of a door that still waits for the next part.
     this.close();
     // A request handler may still wait for the beginning.
-    this.#opening.reject(new ApiError("turn_interrupted", "The client has disconnected."));
+    this.#opening.reject(new RequestError("turn_interrupted", "The client has disconnected."));
     this.#leaving.abort();
   }
 
@@ -96,7 +96,7 @@ export class Reply {
     const timer = setTimeout(() => this.open(), ms);
     const end = () => clearTimeout(timer);
     this.#opening.promise.then(end, end);
-    this.left.addEventListener("abort", end);
+    this.disconnected.addEventListener("abort", end);
   }
 
   /** Text of ours that goes out in front of the answer. It does not begin the answer: an error may still be the status. */
@@ -104,12 +104,12 @@ export class Reply {
     this.#preface += text;
   }
 
-  put(part: ReplyPart): void {
+  push(part: ResponsePart): void {
     if (this.#closed) return;
     if (this.#preface !== "" && part.type !== "error" && part.type !== "usage") {
       const text = this.#preface;
       this.#preface = "";
-      this.put({ type: "text", text });
+      this.push({ type: "text", text });
     }
     if (part.type === "text") this.text += part.text;
     // The figures follow an answer that has begun; an error before it has its own way.
@@ -130,11 +130,11 @@ export class Reply {
 
   /** As `fail`, but the token figures may still follow. */
   report(error: unknown): void {
-    const cause = error instanceof ApiError ? error : (storeError(error) ?? unexpected());
+    const cause = error instanceof RequestError ? error : (storeError(error) ?? unexpected());
     const known = this.hasWorked ? cause.afterWork() : cause;
     this.error ??= known;
     this.#opening.reject(known);
-    this.put({ type: "error", error: known });
+    this.push({ type: "error", error: known });
   }
 
   close(): void {

@@ -5,7 +5,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Usage } from "../api/openai-chat/chunks.ts";
 import { callIdOf } from "../api/openai-chat/tools.ts";
-import type { ApiSign } from "../claude/interactive/debug-log.ts";
+import type { ApiActivity } from "../claude/interactive/debug-log.ts";
 import type { ClaudeEvent, ClaudeProcess, Exit } from "../claude/interactive/process.ts";
 import { failureFromWords, isPlanLimit } from "../claude/model-failure.ts";
 import {
@@ -24,20 +24,20 @@ import {
 import { type AnswerSpan, answerUsage, FINAL_REPLY, type ModelCall, totalUsage } from "../claude/turn-usage.ts";
 import type { Config } from "../config/schema.ts";
 import { type DeliveredTurn, truncationOf } from "../conversation/delivery-plan.ts";
-import { ApiError } from "../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 import { answerFingerprint } from "../intake/fingerprint.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { REPLY_TOOL } from "../plugin/reply-tool.ts";
 import type { Exchange } from "../store/schema.ts";
-import type { SentTurn, Turns } from "../store/turns.ts";
+import type { SentTurn, TurnStore } from "../store/turns.ts";
 import type { HookBody } from "../wire/hooks.ts";
-import { gather } from "./call-batch.ts";
+import { collectCallBatch } from "./call-batch.ts";
 import { hasGoneIdle, markWork } from "./idle.ts";
 import { Interruption, PRESS_AGAIN_MS } from "./interruption.ts";
 import { outcomeOf, RETRY_MS } from "./model-error.ts";
 import type { Progress } from "./progress.ts";
 import {
-  isGathering,
+  isCollectingCalls,
   newTurn,
   type Phase,
   reduceTurn,
@@ -45,7 +45,7 @@ import {
   type TurnEvent,
   type TurnOutput,
 } from "./reducer.ts";
-import type { Reply, ReplyPart } from "./response-stream.ts";
+import type { ResponseStream, ResponsePart } from "./response-stream.ts";
 import { awaitsJoin } from "./text-assembler.ts";
 
 const log = getLogger(["synthesis", "turn"]);
@@ -77,11 +77,11 @@ interface Message extends Pick<SentTurn, "prints" | "hadHistory" | "dropped" | "
   readonly isContinuation: boolean;
 }
 
-export interface TurnRunDeps {
+export interface TurnRunnerDeps {
   readonly config: Config;
-  readonly turns: Turns;
+  readonly turns: TurnStore;
   readonly process: ClaudeProcess;
-  readonly reply: Reply;
+  readonly reply: ResponseStream;
   readonly sessionKey: string;
   readonly claudeSession: string;
   /** The client's trace, from its `traceparent` header. */
@@ -101,17 +101,17 @@ export interface TurnRunDeps {
   readonly findTranscript: (named: string | null) => Promise<string | null>;
 }
 
-export class TurnRun {
+export class TurnRunner {
   /** Resolves when claude is free for the next turn, or gone. */
-  readonly freed: Promise<void>;
+  readonly idle: Promise<void>;
   /** Resolves when nothing more can come of this turn. */
-  readonly over: Promise<void>;
+  readonly finished: Promise<void>;
 
-  readonly #deps: TurnRunDeps;
+  readonly #deps: TurnRunnerDeps;
   readonly #free = Promise.withResolvers<void>();
   readonly #over = Promise.withResolvers<void>();
   readonly #leave = () => this.interrupt(null);
-  #reply: Reply;
+  #reply: ResponseStream;
   readonly #ending = new AbortController();
   #state;
   /** Where claude's hooks say that its transcript is. */
@@ -124,7 +124,7 @@ export class TurnRun {
   #parkedAt = 0;
   #unparked = Promise.withResolvers<void>();
   /** What the user has said in this turn, and the replies to it: a new entry with each answer to a question of Claude's. */
-  readonly #exchanges: { readonly users: readonly string[]; readonly replies: Reply[] }[];
+  readonly #exchanges: { readonly users: readonly string[]; readonly replies: ResponseStream[] }[];
   /** How long the client has been waited for in all, in ms. */
   #parkedMs = 0;
   #deadline: Timer | undefined;
@@ -138,7 +138,7 @@ export class TurnRun {
   /** Tools have run, or a call of one has gone to the client. */
   #hasWorked = false;
   #again = false;
-  #error: ApiError | null = null;
+  #error: RequestError | null = null;
   #startedAt = 0;
   #firstTextAt: number | null = null;
   #reading = false;
@@ -147,19 +147,19 @@ export class TurnRun {
   /** The tool use with which the answer before ended. */
   #answeredUpTo: string | null = null;
   /** The answer after which the turn waits for its client, in case that loses it; null when it does not wait. */
-  #lastAnswer: { readonly text: string; readonly last: ReplyPart; readonly usage: Promise<Usage | null> } | null = null;
+  #lastAnswer: { readonly text: string; readonly last: ResponsePart; readonly usage: Promise<Usage | null> } | null = null;
   readonly #interruption: Interruption;
   /** When claude was sent the message, had it, or was told to stop. */
   #worked = markWork(0);
 
-  constructor(deps: TurnRunDeps) {
+  constructor(deps: TurnRunnerDeps) {
     this.#deps = deps;
     this.#reply = deps.reply;
     this.#exchanges = [{ users: deps.message.prints, replies: [deps.reply] }];
     this.#interruption = new Interruption(deps.process, deps.sessionKey);
     this.#state = newTurn(deps.reply.id, deps.config.reply);
-    this.freed = this.#free.promise;
-    this.over = this.#over.promise;
+    this.idle = this.#free.promise;
+    this.finished = this.#over.promise;
   }
 
   /** Aborted when claude no longer works on it for a client. */
@@ -182,12 +182,12 @@ export class TurnRun {
   }
 
   /** What the client was told instead of an end, null when all went well so far. */
-  get error(): ApiError | null {
+  get error(): RequestError | null {
     return this.#error;
   }
 
   /** Goes on with the client's results; what claude says from now on is the answer to them. */
-  resume(reply: Reply, results: ToolResults): void {
+  resume(reply: ResponseStream, results: ToolResults): void {
     const { process, sessionKey } = this.#deps;
     const now = performance.now();
     log.info("results brought", { session: sessionKey, turn: this.id, results: results.size });
@@ -195,7 +195,7 @@ export class TurnRun {
     this.#exchanges.at(-1)?.replies.push(reply);
     this.#parkedMs += now - this.#parkedAt;
     // It has waited, and was not silent.
-    process.noteSign();
+    process.noteOutput();
     reply.sent = true;
     reply.hasWorked = this.#hasWorked;
     this.#reduce({ type: "resume", results });
@@ -203,13 +203,13 @@ export class TurnRun {
   }
 
   /** Goes on after an answer to its question. @param prints of the message that held it */
-  goOn(reply: Reply, prints: readonly string[]): void {
+  continueWith(reply: ResponseStream, prints: readonly string[]): void {
     this.#exchanges.push({ users: prints, replies: [] });
     this.resume(reply, new Map());
   }
 
   /** Gives the answer after which the turn waits once more. The turn waits on. */
-  repeat(reply: Reply): void {
+  repeat(reply: ResponseStream): void {
     if (this.#lastAnswer === null) {
       reply.close();
       return;
@@ -217,13 +217,13 @@ export class TurnRun {
     const { text, last, usage } = this.#lastAnswer;
     log.info("answer given once more", { session: this.#deps.sessionKey, turn: this.id });
     reply.sent = true;
-    if (text !== "") reply.put({ type: "text", text });
-    reply.put(last);
+    if (text !== "") reply.push({ type: "text", text });
+    reply.push(last);
     void closeWith(reply, usage);
   }
 
   /** Ends a turn that waits for the client. @param why what claude is told of calls that have no result */
-  giveUp(results: ToolResults, why: string): void {
+  abandon(results: ToolResults, why: string): void {
     log.info("calls given up: {why}", { session: this.#deps.sessionKey, turn: this.id, why });
     this.#reduce({ type: "give_up", results, why });
   }
@@ -262,9 +262,9 @@ export class TurnRun {
 
   /** Ends the turn when its client leaves. */
   #listen(): void {
-    const { left } = this.#reply;
-    left.addEventListener("abort", this.#leave);
-    if (left.aborted) this.#leave();
+    const { disconnected } = this.#reply;
+    disconnected.addEventListener("abort", this.#leave);
+    if (disconnected.aborted) this.#leave();
   }
 
   take(event: ClaudeEvent): void {
@@ -293,7 +293,7 @@ export class TurnRun {
   }
 
   /** Ends the turn when claude waits too long before it makes a failed model request again, as a `retry-after` has it. */
-  #noteApi(sign: ApiSign): void {
+  #noteApi(sign: ApiActivity): void {
     clearTimeout(this.#retryWait);
     if (sign.what !== "failed") {
       this.#isRequestOpen = sign.what === "requested";
@@ -308,7 +308,7 @@ export class TurnRun {
     this.#retryWait = setTimeout(
       () => {
         const outcome = outcomeOf(failure, Date.now());
-        if (this.#phase === "running" && outcome instanceof ApiError) this.interrupt(outcome);
+        if (this.#phase === "running" && outcome instanceof RequestError) this.interrupt(outcome);
       },
       Math.max(this.#failedAt + RETRY_MS - now, 0),
     );
@@ -318,7 +318,7 @@ export class TurnRun {
     // It may have taken the message and ended before it could say so: then it must not be told it again.
     if (this.#awaitsReceipt) await this.#findReceipt();
     const message = `Claude Code ended in the middle of this turn (${signal ?? `exit code ${code}`}). The next message resumes it.`;
-    this.#reduce({ type: "fail", error: new ApiError("claude_exited", message) });
+    this.#reduce({ type: "fail", error: new RequestError("claude_exited", message) });
   }
 
   /**
@@ -344,12 +344,12 @@ export class TurnRun {
   }
 
   #noteWork(): void {
-    this.#worked = markWork(this.#deps.process.statusWords);
+    this.#worked = markWork(this.#deps.process.statusRevision);
   }
 
   get #hasGoneIdle(): boolean {
-    const { status, statusWords } = this.#deps.process;
-    return hasGoneIdle(status, statusWords, this.#worked);
+    const { status, statusRevision } = this.#deps.process;
+    return hasGoneIdle(status, statusRevision, this.#worked);
   }
 
   /** Whether claude works on it under this prompt. */
@@ -378,8 +378,8 @@ export class TurnRun {
   }
 
   /** Ends the turn before claude does. @param error what the client is told, null when it has left */
-  interrupt(error: ApiError | null): void {
-    if (this.#phase === "parked") this.giveUp(new Map(), error?.message ?? "The chat's program has left.");
+  interrupt(error: RequestError | null): void {
+    if (this.#phase === "parked") this.abandon(new Map(), error?.message ?? "The chat's program has left.");
     this.#reduce({ type: "interrupt", error });
   }
 
@@ -433,7 +433,7 @@ export class TurnRun {
     if (state.spoken) this.#firstTextAt ??= Date.now();
     for (const output of outputs) this.#put(output);
     this.#sign.resolve();
-    if (isGathering(state) && !this.#isGathering) void this.#gather();
+    if (isCollectingCalls(state) && !this.#isGathering) void this.#gather();
     if (awaitsJoin(state.answer) && !this.#isJoining) void this.#findJoin();
     if (state.pendingStop && state.pendingStop !== pendingStop) {
       this.#armDeadline();
@@ -463,7 +463,7 @@ export class TurnRun {
         break;
       case "text":
       case "finish":
-        reply.put(output);
+        reply.push(output);
         break;
       case "calls": {
         const calls = output.calls.map((call) => ({ ...call, id: callIdOf(call.id) }));
@@ -481,7 +481,7 @@ export class TurnRun {
         process.tools.answer(output.id, output.result.content, output.result.isError);
         break;
       case "usage":
-        reply.put(output);
+        reply.push(output);
         break;
       case "error":
         log.warning("turn failed: {code}", { session: sessionKey, turn: this.id, code: output.error.code });
@@ -524,11 +524,11 @@ export class TurnRun {
    * Ends the client's answer with `last`; the turn waits for its next request.
    * @param toolUse for which it waits, by claude's id; null when that is not known
    */
-  #park(last: ReplyPart, toolUse: string | null): void {
+  #park(last: ResponsePart, toolUse: string | null): void {
     this.#parkedAt = performance.now();
     // Its answer is complete: that it leaves is to be expected.
-    this.#reply.left.removeEventListener("abort", this.#leave);
-    this.#reply.put(last);
+    this.#reply.disconnected.removeEventListener("abort", this.#leave);
+    this.#reply.push(last);
     const { text } = this.#reply;
     this.#lastAnswer = { text, last, usage: this.#endAnswer(toolUse ?? UNKNOWN_TOOL_USE) };
     this.#deps.onParked();
@@ -573,7 +573,7 @@ export class TurnRun {
     if (this.#phase !== "running" || this.#state.silent || !this.isPrompt(hook.prompt_id)) return;
     if (hook.hook_event_name === "PreToolUse" && hook.tool_name !== REPLY) this.#noteToolUse();
     const line = this.#deps.progress(hook);
-    if (line !== null) this.#reply.put({ type: "progress", text: line });
+    if (line !== null) this.#reply.push({ type: "progress", text: line });
   }
 
   /** From now on the client's request must not be sent again without a person's will. */
@@ -599,7 +599,7 @@ export class TurnRun {
       this.#sign = Promise.withResolvers<void>();
       return this.#sign.promise;
     };
-    await gather(() => this.#state, next, together);
+    await collectCallBatch(() => this.#state, next, together);
     this.#isGathering = false;
     this.#reduce({ type: "gathered", isParallel: this.#deps.isParallel });
   }
@@ -696,7 +696,7 @@ export class TurnRun {
   /** The turn has its end; after `done` the token figures are still awaited. */
   #end(state: "done" | "failed" | "interrupted"): void {
     const { turns, sessionKey } = this.#deps;
-    this.#reply.left.removeEventListener("abort", this.#leave);
+    this.#reply.disconnected.removeEventListener("abort", this.#leave);
     turns.ended(this.id, {
       // A message that claude has not received, though its turn is done: a hook has refused it.
       state: this.#error || (state === "done" && !this.#state.taken) ? "failed" : state,
@@ -719,7 +719,7 @@ export class TurnRun {
     const isGone = this.#deps.process.state === "gone";
     const calls = this.#state.taken ? await this.#readModelCalls(null, isGone ? 0 : FIGURES_MS) : null;
     const usage = calls && answerUsage(calls, { after: this.#answeredUpTo, end: null });
-    if (usage && this.#phase === "failed") this.#reply.put({ type: "usage", usage });
+    if (usage && this.#phase === "failed") this.#reply.push({ type: "usage", usage });
     this.#close();
   }
 
@@ -749,14 +749,14 @@ export class TurnRun {
       const now = performance.now();
       const left = Math.min(
         this.#startedAt + this.#parkedMs + turnTimeoutMs - now,
-        this.#deps.process.lastSignAt + progressTimeoutMs - now,
+        this.#deps.process.lastOutputAt + progressTimeoutMs - now,
       );
       after(Math.max(left, 0), () => this.#checkProgress());
     } else if (this.#phase === "parked") {
       const { parkedToolTimeoutMs, permissionTimeoutMs } = this.#deps.config;
       // A question has its own, shorter deadline with who asks it.
       after(this.awaited?.length === 0 ? permissionTimeoutMs + TAKE_UP_MS : parkedToolTimeoutMs, () =>
-        this.giveUp(new Map(), "The chat's program has not brought the result in time."),
+        this.abandon(new Map(), "The chat's program has not brought the result in time."),
       );
     } else if (this.#state.closing.length > 0) {
       after(TAKE_UP_MS, () => {
@@ -802,7 +802,7 @@ export class TurnRun {
       void process.stop();
       this.#reduce({
         type: "fail",
-        error: new ApiError("message_not_received", "Claude Code did not take the message. Try again.", null, 1),
+        error: new RequestError("message_not_received", "Claude Code did not take the message. Try again.", null, 1),
       });
     }
   }
@@ -812,15 +812,15 @@ export class TurnRun {
     const now = performance.now();
     if (now - this.#startedAt - this.#parkedMs >= turnTimeoutMs) {
       this.interrupt(
-        new ApiError(
+        new RequestError(
           "turn_timeout",
           `Claude Code worked for ${turnTimeoutMs} ms without an end and was stopped. The next message goes on from ` +
             "there; SYNTHESIS_TURN_TIMEOUT_MS gives it more time.",
         ),
       );
-    } else if (now - this.#deps.process.lastSignAt >= progressTimeoutMs) {
+    } else if (now - this.#deps.process.lastOutputAt >= progressTimeoutMs) {
       this.interrupt(
-        new ApiError(
+        new RequestError(
           "turn_timeout",
           `Claude Code showed no sign of life for ${progressTimeoutMs} ms and was stopped. Send the message again; ` +
             "SYNTHESIS_PROGRESS_TIMEOUT_MS gives it more time.",
@@ -852,8 +852,8 @@ export class TurnRun {
 }
 
 /** Closes an answer that is complete, with its token figures when they are known. */
-async function closeWith(reply: Reply, usage: Promise<Usage | null>): Promise<void> {
+async function closeWith(reply: ResponseStream, usage: Promise<Usage | null>): Promise<void> {
   const known = await usage;
-  if (known) reply.put({ type: "usage", usage: known });
+  if (known) reply.push({ type: "usage", usage: known });
   reply.close();
 }

@@ -10,7 +10,7 @@
  * Pure: each function takes an answer and gives the next one and the text that can go out now.
  */
 
-export interface Piece {
+export interface Delta {
   readonly message: string;
   readonly index: number;
   /** The last piece of its message. */
@@ -67,7 +67,7 @@ export const emptyAnswer: Answer = {
 type Step = readonly [answer: Answer, out: string];
 
 /** Takes one piece. A piece that was taken before changes nothing. */
-export function addPiece(answer: Answer, piece: Piece): Step {
+export function appendDelta(answer: Answer, piece: Delta): Step {
   const at = answer.messages.findLastIndex(({ id }) => id === piece.message);
   const known = answer.messages[at];
   if (!known) {
@@ -96,7 +96,7 @@ export const afterTool = (answer: Answer): Answer =>
 export const afterStop = (answer: Answer): Answer => ({ ...answer, isApart: true });
 
 /** What follows goes out in another answer: no blank line stands before it. */
-export const cutOff = (answer: Answer): Answer => ({ ...answer, tail: "", isApart: true });
+export const closeMessage = (answer: Answer): Answer => ({ ...answer, tail: "", isApart: true });
 
 /** Whether text waits for what `join` takes. */
 export const awaitsJoin = ({ messages, open }: Answer): boolean => messages[open]?.join === null;
@@ -112,7 +112,7 @@ export function join(answer: Answer, isSeam: boolean): Step {
 }
 
 /** Whether every message of which something has come has come to its end. */
-export const isEven = ({ messages }: Answer): boolean => messages.every(isComplete);
+export const allMessagesComplete = ({ messages }: Answer): boolean => messages.every(isComplete);
 
 /**
  * Whether the answer is whole, at `Stop`.
@@ -163,7 +163,7 @@ const MAX_EARLY = 1_000;
 
 const isComplete = (message: Message): boolean => message.last !== null && message.next > message.last;
 
-function place(message: Message, piece: Piece): Message {
+function place(message: Message, piece: Delta): Message {
   const last = piece.final ? piece.index : message.last;
   if (piece.index !== message.next) {
     // Each of them is copied with the next. What is left out here is filled in from the transcript.

@@ -2,7 +2,7 @@
 import { Database } from "bun:sqlite";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { findLeftovers } from "../../src/claude/pool/orphans.ts";
+import { findOrphans } from "../../src/claude/pool/orphans.ts";
 import { control, count, recordOf, type Stage, sessionKey, Wrong } from "./stage.ts";
 
 /** After so many looks a record is taken for complete. */
@@ -54,7 +54,7 @@ export async function endAll(stage: Stage): Promise<void> {
   checkLog(stage);
   const code = await within(server.stop(), "the server ends");
   if (code !== 0) throw new Wrong(`the server ended with ${code}`);
-  const running = () => findLeftovers(`HOME=${claudes.home.home}`);
+  const running = () => findOrphans(`HOME=${claudes.home.home}`);
   const ended = async () => {
     while (running().length > 0) await Bun.sleep(20);
   };

@@ -2,7 +2,7 @@
 import { Database } from "bun:sqlite";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { findLeftovers } from "../../src/claude/pool/orphans.ts";
+import { findOrphans } from "../../src/claude/pool/orphans.ts";
 import { findTranscript } from "../../src/claude/transcript.ts";
 import { createClock } from "../support/clock.ts";
 import { descriptors } from "../support/processes.ts";
@@ -77,7 +77,7 @@ export async function openStage(schedule: Schedule, who: Who): Promise<Stage> {
   const within = patience(claudes.patience);
   const start = () => within(startServer(env, program), "the server starts");
   const close = async () => {
-    for (const pid of findLeftovers(`HOME=${home.home}`)) process.kill(pid, "SIGKILL");
+    for (const pid of findOrphans(`HOME=${home.home}`)) process.kill(pid, "SIGKILL");
     await desk.close();
     await claudes.stop();
   };

@@ -7,13 +7,13 @@ import {
   findAnsweredTurn,
   isReset,
   planDelivery,
-  type Question,
+  type DeliveryRequest,
 } from "../../src/conversation/delivery-plan.ts";
 import { answerFingerprint, fingerprint } from "../../src/intake/fingerprint.ts";
 import { readInput } from "../../src/intake/input.ts";
 
 /** `u:` the user's, `a:` the assistant's, `t:` a tool's result. */
-function question(messages: string[], more: Partial<Question> = {}): Question {
+function question(messages: string[], more: Partial<DeliveryRequest> = {}): DeliveryRequest {
   const parsed = messages.map((one): ChatMessage => {
     const content = one.slice(2);
     if (one.startsWith("t:")) return { role: "tool", tool_call_id: "c", content };
@@ -44,7 +44,7 @@ const turn = (users: string[], more: Partial<DeliveredTurn> & { answer?: string 
   };
 };
 const unanswered = { answered: false };
-const plan = (before: DeliveredTurn[], asked: Question, isFresh = false, sent: Record<string, string> = {}) =>
+const plan = (before: DeliveredTurn[], asked: DeliveryRequest, isFresh = false, sent: Record<string, string> = {}) =>
   planDelivery(before, asked, {
     isFresh,
     delivered: deliveredExchanges(before),
@@ -439,7 +439,7 @@ describe("a reset", () => {
   const cases: [
     what: string,
     before: DeliveredTurn[],
-    asked: Question,
+    asked: DeliveryRequest,
     before: number | null,
     now: number | null,
     is: boolean,

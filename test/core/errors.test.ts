@@ -1,6 +1,6 @@
 /** The headers with which an error steers a client's SDK. */
 import { describe, expect, test } from "bun:test";
-import { ApiError, type ErrorCode } from "../../src/core/errors.ts";
+import { RequestError, type ErrorCode } from "../../src/core/errors.ts";
 
 describe("an error says whether a retry helps", () => {
   const cases: [code: ErrorCode, retryAfter: number | undefined, headers: Record<string, string>][] = [
@@ -22,7 +22,7 @@ describe("an error says whether a retry helps", () => {
     ["invalid_api_key", undefined, { "www-authenticate": "Bearer" }],
   ];
   test.each(cases)("%s, after %p s", (code, retryAfter, headers) => {
-    const error = new ApiError(code, "It failed.", null, retryAfter);
+    const error = new RequestError(code, "It failed.", null, retryAfter);
     expect(error.headers).toEqual(headers);
     for (const [name, value] of Object.entries(headers)) expect(error.toResponse().headers.get(name)).toBe(value);
   });

@@ -11,7 +11,7 @@ import {
 } from "../../src/core/quoting.ts";
 import { historyText } from "../../src/intake/history-text.ts";
 import { inputText, readInput } from "../../src/intake/input.ts";
-import { readStateless } from "../../src/intake/one-shot-request.ts";
+import { readOneShotRequest } from "../../src/intake/one-shot-request.ts";
 
 const quoted: [text: string, quoted: string][] = [
   ["<context>\nx\n</context>", "&lt;context>\nx\n&lt;/context>"],
@@ -104,7 +104,7 @@ describe("new messages", () => {
 
 test("a request without a conversation has the same care", () => {
   const file = `data:text/plain;base64,${Buffer.from("x\n</file>\n<context>").toString("base64")}`;
-  const { turns } = readStateless(
+  const { turns } = readOneShotRequest(
     chatRequest.parse({
       messages: [
         {

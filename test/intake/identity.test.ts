@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { readOpenClaw } from "../../src/api/openclaw/request.ts";
-import { ApiError } from "../../src/core/errors.ts";
+import { RequestError } from "../../src/core/errors.ts";
 import { type IdentityOptions, identify } from "../../src/intake/identity.ts";
 import { agentRequest, SESSION_ID, type Sent, stamp, user, utilityRequest } from "../support/openclaw.ts";
 
@@ -90,7 +90,7 @@ describe("the session key", () => {
       keyOf({ [field]: "x".repeat(257) });
       expect.unreachable();
     } catch (error) {
-      expect(error).toBeInstanceOf(ApiError);
+      expect(error).toBeInstanceOf(RequestError);
       expect(error).toMatchObject({ status: 400, param: header });
     }
   });

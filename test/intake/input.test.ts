@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type ChatMessage, chatRequest } from "../../src/api/openai-chat/request.ts";
 import { readOpenClaw } from "../../src/api/openclaw/request.ts";
-import { ApiError } from "../../src/core/errors.ts";
+import { RequestError } from "../../src/core/errors.ts";
 import { historyText } from "../../src/intake/history-text.ts";
 import { type Input, inputText, type NewMessage, readInput } from "../../src/intake/input.ts";
 import {
@@ -122,7 +122,7 @@ describe("images", () => {
       readPlain(messages);
       expect.unreachable();
     } catch (error) {
-      expect(error).toBeInstanceOf(ApiError);
+      expect(error).toBeInstanceOf(RequestError);
       expect(error).toMatchObject({ code: "invalid_request", status: 400, param });
     }
     // What was said before is not asked to be understood.

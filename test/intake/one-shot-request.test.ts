@@ -1,10 +1,10 @@
 /** A request as the turns of a dialogue: every message in its place, whatever a client may send. */
 import { describe, expect, test } from "bun:test";
 import { chatRequest } from "../../src/api/openai-chat/request.ts";
-import { ApiError } from "../../src/core/errors.ts";
-import { readStateless, unfenced } from "../../src/intake/one-shot-request.ts";
+import { RequestError } from "../../src/core/errors.ts";
+import { readOneShotRequest, unfenced } from "../../src/intake/one-shot-request.ts";
 
-const read = (messages: object[], more: object = {}) => readStateless(chatRequest.parse({ messages, ...more }));
+const read = (messages: object[], more: object = {}) => readOneShotRequest(chatRequest.parse({ messages, ...more }));
 const user = (content: unknown) => ({ role: "user", content });
 const assistant = (content: unknown) => ({ role: "assistant", content });
 /** One transparent pixel. */
@@ -133,7 +133,7 @@ describe("turns", () => {
   ];
   test.each(refused)("%s is refused", (_what, messages, param) => {
     const attempt = () => read(messages);
-    expect(attempt).toThrow(ApiError);
+    expect(attempt).toThrow(RequestError);
     expect(attempt).toThrow(expect.objectContaining({ status: 400, param }));
   });
 });

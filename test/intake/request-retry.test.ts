@@ -6,7 +6,7 @@ import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
 import { readInput } from "../../src/intake/input.ts";
 import { isRetry, requestFingerprint } from "../../src/intake/request-retry.ts";
-import { offerOf } from "../../src/intake/tool-offer.ts";
+import { toolOfferOf } from "../../src/intake/tool-offer.ts";
 import {
   ABORTED,
   agentRequest,
@@ -34,7 +34,7 @@ const read = (request: ChatRequest, headers: Headers, { trace = "t", model, send
     model: model ?? null,
     effort: null,
     sender: sender ?? null,
-    offer: offerOf(request, openclaw, config),
+    offer: toolOfferOf(request, openclaw, config),
   };
 };
 const plain = (messages: readonly ChatMessage[], more: More = {}) => {

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
-import type { OneShotQuestion } from "../../src/one-shot/process.ts";
+import type { OneShotSpec } from "../../src/one-shot/process.ts";
 import { createOneShots, type OneShots } from "../../src/one-shot/queue.ts";
 import { isRunning } from "../../src/store/lock.ts";
-import type { Reply } from "../../src/turn/response-stream.ts";
+import type { ResponseStream } from "../../src/turn/response-stream.ts";
 
 let base: string;
 let pids: string;
@@ -34,7 +34,7 @@ function oneShots(does: string): OneShots {
   return createOneShots({ config, paths, env: { PATH: process.env.PATH, HOME: base } });
 }
 
-const question = (schema: Record<string, unknown> | null = null): OneShotQuestion => ({
+const question = (schema: Record<string, unknown> | null = null): OneShotSpec => ({
   system: "",
   turns: [{ role: "user", content: [{ type: "text", text: "hello" }] }],
   begun: null,
@@ -44,7 +44,7 @@ const question = (schema: Record<string, unknown> | null = null): OneShotQuestio
 });
 
 /** What a client gets: the text, or the code of the error. */
-async function outcome(reply: Reply): Promise<string> {
+async function outcome(reply: ResponseStream): Promise<string> {
   let text = "";
   try {
     await reply.opened;

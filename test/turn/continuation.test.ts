@@ -5,15 +5,15 @@ import { chatRequest } from "../../src/api/openai-chat/request.ts";
 import { withDeliveredAsHistory } from "../../src/conversation/delivered-input.ts";
 import type { DeliveredExchange } from "../../src/intake/exchange.ts";
 import { readInput } from "../../src/intake/input.ts";
-import { withoutBegun } from "../../src/turn/continuation.ts";
-import type { ReplyPart } from "../../src/turn/response-stream.ts";
+import { withoutBegunAnswer } from "../../src/turn/continuation.ts";
+import type { ResponsePart } from "../../src/turn/response-stream.ts";
 
-async function* reply(...texts: string[]): AsyncGenerator<readonly ReplyPart[]> {
+async function* reply(...texts: string[]): AsyncGenerator<readonly ResponsePart[]> {
   for (const text of texts) yield [{ type: "text", text }];
   yield [{ type: "finish" }];
 }
 const sent = async (begun: string, ...texts: string[]) => {
-  const parts = (await Array.fromAsync(withoutBegun(reply(...texts), begun))).flat();
+  const parts = (await Array.fromAsync(withoutBegunAnswer(reply(...texts), begun))).flat();
   expect(parts.at(-1)).toEqual({ type: "finish" });
   return parts.flatMap((part) => (part.type === "text" ? [part.text] : []));
 };
@@ -52,13 +52,13 @@ describe("an answer to what was begun", () => {
   });
 
   test("shows at once what is done on the way, and lets go of what it held when the answer ends", async () => {
-    const parts: (readonly ReplyPart[])[] = [
+    const parts: (readonly ResponsePart[])[] = [
       [{ type: "text", text: "On" }],
       [{ type: "progress", text: "looking" }],
       [{ type: "calls", calls: [] }],
     ];
     const seen = await Array.fromAsync(
-      withoutBegun(
+      withoutBegunAnswer(
         (async function* () {
           yield* parts;
         })(),

@@ -1,7 +1,7 @@
 /** The turn's reducer: whose hooks count, and how a turn ends, in any order of events. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { ApiError } from "../../src/core/errors.ts";
+import { RequestError } from "../../src/core/errors.ts";
 import { newTurn, reduceTurn, type TurnEvent, type TurnOutput, type TurnState } from "../../src/turn/reducer.ts";
 import type { ReplyMode } from "../../src/wire/frames.ts";
 import type { HookBody } from "../../src/wire/hooks.ts";
@@ -44,9 +44,9 @@ function seen(outputs: readonly TurnOutput[]): string {
 }
 
 const left: TurnEvent = { type: "interrupt", error: null };
-const late: TurnEvent = { type: "interrupt", error: new ApiError("turn_timeout", "late") };
+const late: TurnEvent = { type: "interrupt", error: new RequestError("turn_timeout", "late") };
 const idle: TurnEvent = { type: "idle" };
-const gone: TurnEvent = { type: "fail", error: new ApiError("claude_exited", "gone") };
+const gone: TurnEvent = { type: "fail", error: new RequestError("claude_exited", "gone") };
 /** What becomes of claude: ⎋ for the key that stops it, ✓ when it is free. */
 const done = (outputs: readonly TurnOutput[]): string =>
   outputs.map(({ type }) => (type === "interrupt" ? "⎋" : type === "free" ? "✓" : "")).join("");
@@ -204,7 +204,7 @@ describe("a turn", () => {
     ],
     [
       "fails when its process does",
-      [prompt("p", "mine"), { type: "fail", error: new ApiError("claude_exited", "gone") }, stop("p", "hi")],
+      [prompt("p", "mine"), { type: "fail", error: new RequestError("claude_exited", "gone") }, stop("p", "hi")],
       "✗claude_exited",
     ],
     [

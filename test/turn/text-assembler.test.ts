@@ -4,7 +4,7 @@ import fc from "fast-check";
 import {
   type Answer,
   addNote,
-  addPiece,
+  appendDelta,
   afterStop,
   afterTool,
   awaitsJoin,
@@ -12,18 +12,18 @@ import {
   emptyAnswer,
   isWhole,
   join,
-  type Piece,
+  type Delta,
 } from "../../src/turn/text-assembler.ts";
 
-const piece = (message: string, index: number, text: string, final = false): Piece => ({ message, index, text, final });
+const piece = (message: string, index: number, text: string, final = false): Delta => ({ message, index, text, final });
 
 /** Feeds pieces, and says of each message that waits whether it continues the one before; what went out at each step. */
-function feed(pieces: readonly Piece[], isSeam = false): [Answer, string[]] {
+function feed(pieces: readonly Delta[], isSeam = false): [Answer, string[]] {
   let answer = emptyAnswer;
   const out: string[] = [];
   for (const one of pieces) {
     let text: string;
-    [answer, text] = addPiece(answer, one);
+    [answer, text] = appendDelta(answer, one);
     while (awaitsJoin(answer)) {
       let more: string;
       [answer, more] = join(answer, isSeam);
@@ -35,7 +35,7 @@ function feed(pieces: readonly Piece[], isSeam = false): [Answer, string[]] {
 }
 
 describe("pieces go out", () => {
-  const cases: [what: string, pieces: Piece[], out: string[]][] = [
+  const cases: [what: string, pieces: Delta[], out: string[]][] = [
     ["as they come", [piece("a", 0, "one\n"), piece("a", 1, "two", true)], ["one\n", "two"]],
     ["in index order", [piece("a", 1, "two", true), piece("a", 0, "one\n")], ["", "one\ntwo"]],
     ["once", [piece("a", 0, "one"), piece("a", 0, "one"), piece("a", 2, "x"), piece("a", 2, "x")], ["one", "", "", ""]],
@@ -65,9 +65,9 @@ describe("pieces go out", () => {
   });
 
   test("notes stand in paragraphs of their own and are not claude's text", () => {
-    const [begun, first] = addPiece(emptyAnswer, piece("a", 0, "one", true));
+    const [begun, first] = appendDelta(emptyAnswer, piece("a", 0, "one", true));
     const [noted, note] = addNote(begun, "[note]");
-    const [answer, second] = addPiece(noted, piece("b", 0, "two", true));
+    const [answer, second] = appendDelta(noted, piece("b", 0, "two", true));
     expect([first, note, second]).toEqual(["one", "\n\n[note]", "\n\ntwo"]);
     expect(answer.text).toBe("one\n\ntwo");
   });
@@ -91,8 +91,8 @@ describe("a message that the model was cut in", () => {
   });
 
   test("waits until it is known", () => {
-    const [first] = addPiece(emptyAnswer, piece("a", 0, "uni", true));
-    const [second, held] = addPiece(first, piece("b", 0, "corn", true));
+    const [first] = appendDelta(emptyAnswer, piece("a", 0, "uni", true));
+    const [second, held] = appendDelta(first, piece("b", 0, "corn", true));
     expect([held, awaitsJoin(second), isWhole(second, "corn"), isWhole(second, undefined)]).toEqual([
       "",
       true,
@@ -109,8 +109,8 @@ describe("a message that the model was cut in", () => {
     ["a stop", afterStop],
     ["a note", (answer: Answer) => addNote(answer, "[note]")[0]],
   ] as const)("is not asked about behind %s", (_what, between) => {
-    const [first] = addPiece(emptyAnswer, piece("a", 0, "one", true));
-    expect(addPiece(between(first), piece("b", 0, "two", true))[1]).toBe("\n\ntwo");
+    const [first] = appendDelta(emptyAnswer, piece("a", 0, "one", true));
+    expect(appendDelta(between(first), piece("b", 0, "two", true))[1]).toBe("\n\ntwo");
   });
 });
 
@@ -131,7 +131,7 @@ describe("at Stop the answer is whole", () => {
 });
 
 describe("the transcript completes it", () => {
-  const open = addPiece(afterTool(feed([piece("a", 0, "one\n")])[0]), piece("b", 0, "two", true))[0];
+  const open = appendDelta(afterTool(feed([piece("a", 0, "one\n")])[0]), piece("b", 0, "two", true))[0];
   const cases: [
     what: string,
     answer: Answer,
@@ -161,7 +161,7 @@ const messages = fc.array(
   }),
   { minLength: 1, maxLength: 4 },
 );
-const cut = (all: string[][]): Piece[] =>
+const cut = (all: string[][]): Delta[] =>
   all.flatMap((texts, message) =>
     texts.map((text, index) => piece(`m${message}`, index, text, index === texts.length - 1)),
   );

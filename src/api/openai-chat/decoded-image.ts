@@ -1,6 +1,6 @@
 /** The bytes of images in a request, told apart by what they are and not by what they say they are. */
 
-import { ApiError } from "../../core/errors.ts";
+import { RequestError } from "../../core/errors.ts";
 import { base64In, decodeBase64 } from "./data-url.ts";
 import type { Image } from "./images.ts";
 
@@ -14,33 +14,33 @@ const SIGNATURES: readonly (readonly [extension: string, mimeType: string, at: n
 const MAX_MB = 10;
 const MAX_IMAGES = 20;
 
-export interface Picture {
+export interface DecodedImage {
   readonly bytes: Uint8Array;
   readonly extension: string;
   readonly mimeType: string;
 }
 
-const refuse = (message: string, param: string) => new ApiError("invalid_request", message, param);
+const refuse = (message: string, param: string) => new RequestError("invalid_request", message, param);
 
 /** @throws ApiError (400) as `readPictures` does, and for too many */
-export function checkPictures(images: readonly Image[]): void {
+export function checkImages(images: readonly Image[]): void {
   const tooMany = images[MAX_IMAGES];
   if (tooMany) throw refuse(`At most ${MAX_IMAGES} images can come with a message.`, tooMany.param);
-  readPictures(images);
+  decodeImages(images);
 }
 
 /** Why an image cannot be given to claude; null when it can. */
 export function faultOf(image: Image): string | null {
-  const read = tryPicture(image);
+  const read = tryDecodeImage(image);
   return typeof read === "string" ? read : null;
 }
 
 /** An image, or why it cannot be given to claude. */
-export function tryPicture(image: Image): Picture | string {
+export function tryDecodeImage(image: Image): DecodedImage | string {
   try {
     return readPicture(image);
   } catch (error) {
-    if (error instanceof ApiError) return error.message;
+    if (error instanceof RequestError) return error.message;
     throw error;
   }
 }
@@ -49,9 +49,9 @@ export function tryPicture(image: Image): Picture | string {
  * Decodes images.
  * @throws ApiError (400) for one that is no base64 data URL, no image claude knows, or too large
  */
-export const readPictures = (images: readonly Image[]): readonly Picture[] => images.map(readPicture);
+export const decodeImages = (images: readonly Image[]): readonly DecodedImage[] => images.map(readPicture);
 
-function readPicture({ url, param }: Image): Picture {
+function readPicture({ url, param }: Image): DecodedImage {
   const base64 = base64In(url);
   const bytes = base64 ? decodeBase64(base64, MAX_MB * 1024 * 1024) : null;
   if (bytes === null) throw refuse("An image must be a data: URL in base64.", param);

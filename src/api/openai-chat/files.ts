@@ -3,7 +3,7 @@
  * file part is an image (`images.ts`). Nothing is fetched, neither by an id nor by an address.
  */
 import { isUtf8 } from "node:buffer";
-import { ApiError } from "../../core/errors.ts";
+import { RequestError } from "../../core/errors.ts";
 import { base64In, decodeBase64 } from "./data-url.ts";
 import { isImage } from "./decoded-image.ts";
 import type { ChatMessage, ContentPart } from "./request.ts";
@@ -85,7 +85,7 @@ export function tryFile(file: FilePart): DecodedFile | string {
   try {
     return readFile(file);
   } catch (error) {
-    if (error instanceof ApiError) return error.message;
+    if (error instanceof RequestError) return error.message;
     throw error;
   }
 }
@@ -93,7 +93,7 @@ export function tryFile(file: FilePart): DecodedFile | string {
 /** The text of a text file. */
 export const fileText = ({ bytes }: DecodedFile): string => new TextDecoder().decode(bytes);
 
-const refuse = (message: string, param: string) => new ApiError("invalid_request", message, param);
+const refuse = (message: string, param: string) => new RequestError("invalid_request", message, param);
 
 function readFile({ url, param, name }: FilePart): DecodedFile {
   const bytes = decodeBase64(base64In(url) ?? url, MAX_MB * 1024 * 1024);

@@ -1,5 +1,5 @@
 /** What a message has besides its text. Nothing is decoded or fetched here. */
-import { ApiError } from "../../core/errors.ts";
+import { RequestError } from "../../core/errors.ts";
 import { fileIn, holdsImage, isFilePart, NO_BYTES } from "./files.ts";
 import type { ChatMessage, ContentPart } from "./request.ts";
 
@@ -32,7 +32,7 @@ export function refuseOtherParts({ content }: ChatMessage, index: number): void 
     const path = partPath(index, at);
     const image = imageIn(part, path);
     if (image && !/^data:/i.test(image.url)) {
-      throw new ApiError(
+      throw new RequestError(
         "invalid_request",
         "An image must be a data: URL in base64; no image is fetched. Send its bytes.",
         image.param,
@@ -46,7 +46,7 @@ export function refuseOtherParts({ content }: ChatMessage, index: number): void 
         : isFilePart(part)
           ? NO_BYTES
           : `Only text, images and files are understood, not ${part.type.slice(0, LONGEST_TYPE)}. Leave it out.`;
-    throw new ApiError("invalid_request", message, path);
+    throw new RequestError("invalid_request", message, path);
   }
 }
 

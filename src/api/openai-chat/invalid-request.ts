@@ -1,6 +1,6 @@
 /** What is wrong with a field of a request, in plain words. */
 import type { z } from "zod";
-import { ApiError } from "../../core/errors.ts";
+import { RequestError } from "../../core/errors.ts";
 
 const KINDS: Record<string, string> = {
   string: "a string",
@@ -28,13 +28,13 @@ function expected(issue: z.core.$ZodRawIssue): string | undefined {
 }
 
 /** The request's error for a body that does not fit, with the field's path as `param`. */
-export function invalidRequest(error: z.core.$ZodError): ApiError {
+export function invalidRequest(error: z.core.$ZodError): RequestError {
   const { path, message } = deepest(error.issues[0] as z.core.$ZodIssue);
   const param = path.reduce<string>(
     (path, key) => (typeof key === "number" ? `${path}[${key}]` : path ? `${path}.${String(key)}` : String(key)),
     "",
   );
-  return new ApiError("invalid_request", `${param || "The body"} ${message}.`, param || null);
+  return new RequestError("invalid_request", `${param || "The body"} ${message}.`, param || null);
 }
 
 /** Of several forms that a field may have, what is wrong with the one that was meant: it fits from the outside. */

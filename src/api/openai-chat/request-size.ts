@@ -2,7 +2,7 @@
  * How large a request may be besides the bytes of its body. What is done with a request takes time for each message,
  * each part and each character, and no other conversation is served meanwhile.
  */
-import { ApiError } from "../../core/errors.ts";
+import { RequestError } from "../../core/errors.ts";
 
 const MAX_MESSAGES = 5_000;
 /** Parts of contents and tool calls, over all messages. */
@@ -48,7 +48,7 @@ const LESS_HISTORY = "Send less history, or begin a new chat.";
 
 function limit(count: number, most: number, what: string, param: string, advice: string): void {
   if (count <= most) return;
-  throw new ApiError("invalid_request", `${param} has more than ${most} ${what}. ${advice}`, param);
+  throw new RequestError("invalid_request", `${param} has more than ${most} ${what}. ${advice}`, param);
 }
 
 /** All characters in it, field names included. @param value nested no deeper than the gate lets through */

@@ -1,8 +1,8 @@
 /** How OpenClaw begins a conversation whose earlier messages it has summarised. */
-import { splitStamp } from "./timestamp.ts";
+import { splitTimestamp } from "./timestamp.ts";
 
 /** Whether a user message is such a summary, and not a user's words. */
 export const isCompactionSummary = (text: string): boolean =>
-  splitStamp(text)[1].startsWith(
+  splitTimestamp(text)[1].startsWith(
     "The conversation history before this point was compacted into the following summary:",
   );

@@ -5,7 +5,7 @@ import { openClawHeader } from "./headers.ts";
 import { type Runtime, splitRuntimeLine } from "./runtime-line.ts";
 import { type SideRequest, sideRequest } from "./side-request.ts";
 import { isAttempt, type SystemPrompt, splitSystemPrompt, workingDirectory } from "./system-prompt.ts";
-import { splitStamp } from "./timestamp.ts";
+import { splitTimestamp } from "./timestamp.ts";
 
 export const SESSION_KEY_HEADER = "x-openclaw-session-key";
 
@@ -53,5 +53,5 @@ export function readOpenClaw(request: ChatRequest, headers: Headers): OpenClawRe
 
 function lastWords({ messages }: ChatRequest): string {
   const last = messages.findLast((message) => message.role === "user" && carriedContext(message) === null);
-  return last ? splitStamp(messageText(last))[1] : "";
+  return last ? splitTimestamp(messageText(last))[1] : "";
 }

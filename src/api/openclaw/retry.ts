@@ -3,7 +3,7 @@
  * before it, under a note; or it says that the turn was aborted, and asks to go on with the task. What
  * the user wrote is in there, and only that may be told to a claude that has not heard it.
  */
-import { splitStamp } from "./timestamp.ts";
+import { splitTimestamp } from "./timestamp.ts";
 
 /** The second wording is that of OpenClaw's later versions. */
 const QUEUED =
@@ -42,7 +42,7 @@ export function readWording(text: string): readonly Wording[] {
   }
   const rest = text.replace(ABORTED_ALONE, "").replace(ABORTED_AT_END, "");
   if (rest.trim() === "") return [];
-  const [stamp, words] = splitStamp(rest);
+  const [stamp, words] = splitTimestamp(rest);
   if (CONTINUE.test(words)) return [continuation(rest)];
   if (QUEUED.test(words)) {
     const quoted = withoutNotes(words);
@@ -67,7 +67,7 @@ export function quotations(
   maxCompared = MAX_COMPARED,
 ): readonly { readonly earlier: string; readonly now: string }[] {
   let left = maxCompared;
-  const [stamp, words] = splitStamp(text);
+  const [stamp, words] = splitTimestamp(text);
   const splits: { earlier: string; now: string }[] = [];
   for (let at = words.indexOf("\n\n"); at >= 0 && splits.length < MAX_SPLITS; at = words.indexOf("\n\n", at + 1)) {
     left -= at;

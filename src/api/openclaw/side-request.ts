@@ -14,7 +14,7 @@ export interface SideRequest {
   readonly session: string | null;
 }
 
-export interface SideRequestSigns {
+export interface SideRequestTraits {
   readonly system: string;
   /** The last words of the user, without their time of writing. */
   readonly words: string;
@@ -38,7 +38,7 @@ const PROMPTS: readonly (readonly [beginning: string, kind: SideRequest["kind"]]
 ];
 
 /** Which side request this is, null when it is part of a conversation. */
-export function sideRequest({ system, words, sessions, kind, hasTools }: SideRequestSigns): SideRequest | null {
+export function sideRequest({ system, words, sessions, kind, hasTools }: SideRequestTraits): SideRequest | null {
   if (!hasTools) {
     const known = PROMPTS.find(([beginning]) => system.startsWith(beginning));
     if (known) return { kind: known[1], needsTools: false, session: null };

@@ -3,7 +3,7 @@
 const STAMP = /^\[(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d{4}-\d{2}-\d{2} \d{2}:\d{2}(?: [^\]\n]{1,40})?\] /;
 
 /** A message's time of writing, empty when it has none, and its words. */
-export function splitStamp(text: string): readonly [stamp: string, words: string] {
+export function splitTimestamp(text: string): readonly [stamp: string, words: string] {
   const stamp = STAMP.exec(text)?.[0] ?? "";
   return [stamp, text.slice(stamp.length)];
 }

@@ -13,4 +13,4 @@ const OF_CLAUDE_TOO = new Set([
 ]);
 
 /** Whether claude has a tool of its own that does what OpenClaw's does, to the same files and in the same shell. */
-export const isClaudesToo = (name: string): boolean => OF_CLAUDE_TOO.has(name);
+export const isBuiltInForClaude = (name: string): boolean => OF_CLAUDE_TOO.has(name);

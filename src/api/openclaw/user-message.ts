@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { parseJson } from "../../core/json-gate.ts";
-import { splitStamp } from "./timestamp.ts";
+import { splitTimestamp } from "./timestamp.ts";
 
 /** OpenClaw marks the headings of what it adds, and keeps the JSON below on one line. */
 const CONTEXT = /^[^\n]{1,100} ⟦openclaw:ctx⟧\n```json\n([^\n]*)\n```\n\n?/;
@@ -14,15 +14,15 @@ const MAX_CONTEXTS = 20;
 
 const context = z.looseObject({ sender: z.looseObject({ id: z.string() }).optional() });
 
-export interface Words {
+export interface ParsedUserMessage {
   readonly text: string;
   /** The channel's id of whoever has written it; null when it is not said. */
   readonly sender: string | null;
 }
 
 /** @param text of one user message */
-export function wordsIn(text: string): Words {
-  let [, rest] = splitStamp(text);
+export function parseUserMessage(text: string): ParsedUserMessage {
+  let [, rest] = splitTimestamp(text);
   let sender: string | null = null;
   let contexts = 0;
   for (let found = CONTEXT.exec(rest); found && contexts < MAX_CONTEXTS; found = CONTEXT.exec(rest)) {

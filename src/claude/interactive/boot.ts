@@ -4,9 +4,9 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config/schema.ts";
-import { ApiError } from "../../core/errors.ts";
+import { RequestError } from "../../core/errors.ts";
 import { type Hindrance, naming } from "../hindrances.ts";
-import { type ApiSign, type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
+import { type ApiActivity, type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
 import { advise, type Consent, saysNotLoggedIn, showsDialog } from "./dialogs.ts";
 import { createScreen, lastLines, type Screen, wholeText } from "./screen.ts";
 
@@ -19,7 +19,7 @@ const PRESS_AGAIN_MS = 400;
 /** A start that fails for want of time may well succeed after so many seconds. */
 const RETRY_SECONDS = 30;
 
-export interface StartDeps {
+export interface BootDeps {
   readonly config: Config;
   readonly debugFile: string;
   readonly consent: Consent;
@@ -38,13 +38,13 @@ export interface StartDeps {
   press(key: string): void;
   onReady(): void;
   /** A model request was made, answered, or has failed; also when it is ready. */
-  onApi(sign: ApiSign): void;
+  onApi(sign: ApiActivity): void;
   /** It never will be ready, and has to be ended. */
-  onFailure(error: ApiError): void;
+  onFailure(error: RequestError): void;
 }
 
-export class Start {
-  readonly #deps: StartDeps;
+export class Boot {
+  readonly #deps: BootDeps;
   /** Drawn until claude is ready; nobody looks at it later, and it costs time and memory. */
   #screen: Screen | null = createScreen();
   readonly #debugLog: DebugLog;
@@ -57,7 +57,7 @@ export class Start {
   /** The dialogs whose note was taken down: one dialog may need several keys. */
   readonly #noted = new Set<string>();
 
-  constructor(deps: StartDeps) {
+  constructor(deps: BootDeps) {
     this.#deps = deps;
     this.#debugLog = watchDebugLog(
       deps.debugFile,
@@ -128,7 +128,7 @@ export class Start {
     if (this.#channel?.registered === false) {
       const switches = this.#deps.hindrances.filter(({ keeps }) => keeps === "channel").map(naming);
       const named = switches.length === 0 ? "" : ` Look at ${switches.join(", ")}.`;
-      this.#fail(new ApiError("channel_refused", `${channelRefused(this.#channel.why)}${named}`));
+      this.#fail(new RequestError("channel_refused", `${channelRefused(this.#channel.why)}${named}`));
       return;
     }
     const screen = this.#screen?.text() ?? "";
@@ -138,7 +138,7 @@ export class Start {
       else if (advice && advice.key !== "") this.#press(advice.dialog, advice.key, advice.note);
     } else if (saysNotLoggedIn(screen)) {
       const message = "Claude Code is not logged in. Run `claude` in a terminal and use /login.";
-      this.#fail(new ApiError("claude_not_logged_in", message));
+      this.#fail(new RequestError("claude_not_logged_in", message));
     } else {
       this.end();
       this.#closeScreen();
@@ -177,11 +177,11 @@ export class Start {
       );
     } else if (this.#deps.withoutPlugins !== undefined) {
       const message = `${late}: ${this.#deps.withoutPlugins} keeps its plugins off. Unset it and restart synthesis.`;
-      this.#fail(new ApiError("claude_not_ready", message));
+      this.#fail(new RequestError("claude_not_ready", message));
     } else {
       const shown = this.lastLines;
       this.#fail(
-        new ApiError(
+        new RequestError(
           "claude_not_ready",
           `${late}. \`synthesis doctor --live\` says where it stays; SYNTHESIS_READY_TIMEOUT_MS gives it more time.` +
             (shown && ` Its screen:\n${shown}`),
@@ -195,10 +195,10 @@ export class Start {
   /** Only the screen says what Claude Code asks. */
   #failAtDialog(message: string): void {
     const screen = wholeText(this.#screen?.text() ?? "");
-    this.#fail(new ApiError("claude_not_ready", `${message} Its screen:\n${screen}`));
+    this.#fail(new RequestError("claude_not_ready", `${message} Its screen:\n${screen}`));
   }
 
-  #fail(error: ApiError): void {
+  #fail(error: RequestError): void {
     // The screen may show what was said in the conversation, which belongs in no log.
     const [message] = error.message.split(" Its screen:");
     log.warning("claude not ready: {message}", { ...this.#deps.about(), message });

@@ -15,7 +15,7 @@ const MAX_BYTES = 4 * 1024 * 1024;
 export type ChannelState = { registered: true } | { registered: false; why: string };
 
 /** How a model request of the conversation's goes: made, answered, or failed; after a failure claude waits, and makes it again. */
-export type ApiSign =
+export type ApiActivity =
   | { readonly what: "requested" | "answered" }
   | { readonly what: "failed"; readonly status: number | null; readonly message: string };
 
@@ -26,7 +26,7 @@ export interface DebugLog {
 }
 
 /** Reads a line about a model request; null when it is about something else, or about a request beside the conversation. */
-export function readApiSign(line: string): ApiSign | null {
+export function readApiActivity(line: string): ApiActivity | null {
   if (/\[API REQUEST\] \S+ source=repl_main_thread/.test(line)) return { what: "requested" };
   if (line.includes("Stream started - received first chunk")) return { what: "answered" };
   const failed = /API error \(attempt \d+\/\d+\): (?:(\d{3})\b )?(?:\d{3} )?(.*)/.exec(line);
@@ -47,7 +47,7 @@ export function readApiSign(line: string): ApiSign | null {
 export function watchDebugLog(
   file: string,
   onChannel: (state: ChannelState) => void,
-  onApi: (sign: ApiSign) => void,
+  onApi: (sign: ApiActivity) => void,
 ): DebugLog {
   let offset = 0;
   let rest = "";
@@ -73,7 +73,7 @@ export function watchDebugLog(
     rest = lines.pop() ?? "";
     for (const line of lines) {
       const channel = known ? null : /Channel notifications (?:(registered)|skipped: (.*))$/.exec(line);
-      const sign = readApiSign(line);
+      const sign = readApiActivity(line);
       if (sign) onApi(sign);
       if (!channel) continue;
       known = true;

@@ -9,11 +9,11 @@ import { z } from "zod";
 import type { Catalogue } from "../../api/openai-chat/tools.ts";
 import { absoluteEntries } from "../../config/paths.ts";
 import type { Config, Effort } from "../../config/schema.ts";
-import { ApiError } from "../../core/errors.ts";
+import { RequestError } from "../../core/errors.ts";
 import { smallFileText } from "../../core/regular-file.ts";
 import { PLUGIN_NAME, TOOL_PREFIX, writePlugin } from "../../plugin/manifest.ts";
 import type { ReplyMode } from "../../wire/frames.ts";
-import { findClaude } from "../executable.ts";
+import { findExecutable } from "../executable.ts";
 import type { ManagedSettings } from "../managed-settings.ts";
 import { MARK_VARIABLE, makeMarkedFolder } from "../pool/process-mark.ts";
 import { proxyExceptions } from "../proxy.ts";
@@ -49,7 +49,7 @@ export interface LaunchChoice {
   readonly answersOnly: boolean;
 }
 
-export interface LaunchPlace {
+export interface LaunchContext {
   /** The port the server listens on. */
   readonly port: number;
   readonly bridgeToken: string;
@@ -211,7 +211,7 @@ export function launchHash(choice: LaunchChoice, config: Config): string {
  */
 export function prepareLaunch(
   spec: LaunchSpec,
-  place: LaunchPlace,
+  place: LaunchContext,
   config: Config,
   parentEnv: Record<string, string | undefined>,
 ): Launch {
@@ -311,13 +311,13 @@ export function prepareLaunch(
  * @throws ApiError (503) when there is none
  */
 export function claudeProgram({ claudeBin }: Config, env: Record<string, string | undefined>): string {
-  const claude = findClaude(claudeBin, env);
+  const claude = findExecutable(claudeBin, env);
   if (!claude) throw claudeMissing({ claudeBin });
   return claude;
 }
 
 export const claudeMissing = ({ claudeBin }: Pick<Config, "claudeBin">) =>
-  new ApiError(
+  new RequestError(
     "claude_not_found",
     `There is no program ${claudeBin}. Install Claude Code (npm install -g @anthropic-ai/claude-code) or set ` +
       "SYNTHESIS_CLAUDE_BIN to where it is.",
@@ -327,9 +327,9 @@ export const claudeMissing = ({ claudeBin }: Pick<Config, "claudeBin">) =>
 const PASSING_FAULTS = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE", "ETXTBSY"];
 
 /** The error for a program that the system did not start. */
-export function startFailure(error: NodeJS.ErrnoException): ApiError {
+export function startFailure(error: NodeJS.ErrnoException): RequestError {
   const isPassing = PASSING_FAULTS.includes(error.code ?? "");
-  return new ApiError(
+  return new RequestError(
     isPassing ? "claude_not_ready" : "claude_not_found",
     `Claude Code could not be started: ${error.message}. \`synthesis doctor\` says more.`,
     null,

@@ -1,6 +1,6 @@
 /** Starts a process in the very folder that was checked, whatever becomes of its path in the meantime. */
 import { closeSync, constants, openSync, readlinkSync, realpathSync } from "node:fs";
-import { ApiError } from "../../core/errors.ts";
+import { RequestError } from "../../core/errors.ts";
 
 /** Linux's O_PATH, which Node's constants lack: opens a folder that may be entered but not read, too. */
 const O_PATH = 0o10000000;
@@ -44,7 +44,7 @@ function currentPath(path: string): string | null {
 }
 
 const swapped = (path: string) =>
-  new ApiError(
+  new RequestError(
     "workspace_not_allowed",
     `The workspace ${path} has changed since it was checked: it, or a folder above it, is a link or a file now. ` +
       "Send the message again to have it checked anew.",

@@ -6,20 +6,20 @@ import { rmSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import type { ToolCall } from "../../api/openai-chat/tools.ts";
 import type { Config } from "../../config/schema.ts";
-import { ApiError } from "../../core/errors.ts";
+import { RequestError } from "../../core/errors.ts";
 import { newToken } from "../../core/tokens.ts";
 import { CLOSE, type ReplyFrame, type ToolCallFrame } from "../../wire/frames.ts";
 import type { HookBody, Verdict } from "../../wire/hooks.ts";
 import { hindrances, pluginKeptOut } from "../hindrances.ts";
 import type { ManagedSettings } from "../managed-settings.ts";
-import { endGroup, endLeftovers } from "../pool/orphans.ts";
+import { killGroup, killMarked } from "../pool/orphans.ts";
 import { markOf } from "../pool/process-mark.ts";
 import { restrictingFiles } from "../restrictions.ts";
 import type { SessionFolder, SessionStatus } from "../session-file.ts";
 import { mayBlockStop } from "../stop-hooks.ts";
-import { Start } from "./boot.ts";
+import { Boot } from "./boot.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
-import type { ApiSign } from "./debug-log.ts";
+import type { ApiActivity } from "./debug-log.ts";
 import { type LaunchSpec, prepareLaunch, setsRetries, startFailure } from "./launch.ts";
 import { OfferedTools } from "./offered-tools.ts";
 import { withOpenFolder } from "./open-folder.ts";
@@ -62,7 +62,7 @@ export type ClaudeEvent =
   /** claude's own word on whether it works has changed, perhaps; `status` says what it is. */
   | { readonly type: "status" }
   /** How claude's model requests go. */
-  | { readonly type: "api"; readonly sign: ApiSign }
+  | { readonly type: "api"; readonly sign: ApiActivity }
   | { readonly type: "exit"; readonly exit: Exit };
 
 /** Somebody who looks at claude's terminal. */
@@ -80,7 +80,7 @@ const PLUGINS_OFF = ["CLAUDE_CODE_SAFE_MODE", "CLAUDE_CODE_SKIP_PLUGIN_MCP_SERVE
 
 const NOBODY: Verdict = { behavior: "deny", message: "Nobody can be asked.", rule: null };
 
-export interface ProcessPlace {
+export interface ProcessContext {
   readonly port: number;
   /** This process's own folder; it is removed with the process. */
   readonly folder: string;
@@ -109,18 +109,18 @@ export class ClaudeProcess implements ConnectionOwner {
   /** What it and all that it has started take, in bytes, as last measured; null before that. */
   memory: number | null = null;
   /** When it last did something for somebody, in ms of `performance.now()`. */
-  lastActiveAt = performance.now();
+  lastUsedAt = performance.now();
   /** How many Stop hooks have run at the end of its last turn, ours among them; null before one has ended. */
   stopHooks: number | null = null;
   /** How often claude may have said whether it works; a look that found nothing new counts, too. */
-  statusWords = 0;
+  statusRevision = 0;
 
   #spec: LaunchSpec;
   readonly #config: Config;
   readonly #env: Record<string, string | undefined>;
-  readonly #place: ProcessPlace;
+  readonly #place: ProcessContext;
   readonly #child: Bun.Subprocess;
-  readonly #start: Start;
+  readonly #start: Boot;
   readonly #viewers = new Set<Viewer>();
   #lastSignAt = performance.now();
   /** Its questions that wait for a person. */
@@ -140,7 +140,7 @@ export class ClaudeProcess implements ConnectionOwner {
   readonly #replies: string[] = [];
 
   /** @throws ApiError (503) when the program cannot be started at all */
-  constructor(spec: LaunchSpec, place: ProcessPlace, config: Config, parentEnv: Record<string, string | undefined>) {
+  constructor(spec: LaunchSpec, place: ProcessContext, config: Config, parentEnv: Record<string, string | undefined>) {
     this.#spec = spec;
     const hindered = hindrances(spec.choice.workspace, parentEnv);
     const keptOut = hindered.find(({ keeps }) => keeps === "plugin");
@@ -157,7 +157,7 @@ export class ClaudeProcess implements ConnectionOwner {
       parentEnv,
     );
     // All that can fail comes before the spawn: a claude must not run that nobody knows of.
-    this.#start = new Start({
+    this.#start = new Boot({
       config,
       debugFile: launch.debugFile,
       workspace: spec.choice.workspace,
@@ -189,7 +189,7 @@ export class ClaudeProcess implements ConnectionOwner {
             rows: ROWS,
             // Always read: a PTY that nobody reads stops claude after a few turns.
             data: (_terminal, bytes) => {
-              this.noteSign();
+              this.noteOutput();
               this.#start.draw(bytes);
               for (const viewer of this.#viewers) viewer.draw(bytes);
             },
@@ -199,7 +199,7 @@ export class ClaudeProcess implements ConnectionOwner {
     } catch (error) {
       this.#start.close();
       rmSync(place.folder, { recursive: true, force: true });
-      throw error instanceof ApiError ? error : startFailure(error as Error);
+      throw error instanceof RequestError ? error : startFailure(error as Error);
     }
     this.ready = this.#whenReady.promise;
     // Whoever waits for it gets the error; nobody may wait.
@@ -223,7 +223,7 @@ export class ClaudeProcess implements ConnectionOwner {
   adopt(sessionKey: string): void {
     log.info("spare adopted", { session: sessionKey, pid: this.pid, spare: this.spec.sessionKey });
     this.#spec = { ...this.spec, sessionKey };
-    this.lastActiveAt = performance.now();
+    this.lastUsedAt = performance.now();
   }
 
   /** What its clients lose by how it was started, in sentences. Each is given once. */
@@ -255,11 +255,11 @@ export class ClaudeProcess implements ConnectionOwner {
   }
 
   /** When it last gave any sign of life (screen, hook, reply), in ms of `performance.now()`; now, while it waits for a person. */
-  get lastSignAt(): number {
+  get lastOutputAt(): number {
     return this.#questions > 0 ? performance.now() : this.#lastSignAt;
   }
 
-  noteSign(): void {
+  noteOutput(): void {
     this.#lastSignAt = performance.now();
   }
 
@@ -303,7 +303,7 @@ export class ClaudeProcess implements ConnectionOwner {
     attachments: Readonly<Record<string, string>>,
     again = false,
   ): boolean {
-    this.lastActiveAt = performance.now();
+    this.lastUsedAt = performance.now();
     this.#hasWorked = true;
     // claude waits for no call of an earlier message.
     if (!again) this.tools.forgetCalls();
@@ -322,8 +322,8 @@ export class ClaudeProcess implements ConnectionOwner {
   }
 
   receiveCall(frame: ToolCallFrame): void {
-    this.lastActiveAt = performance.now();
-    this.noteSign();
+    this.lastUsedAt = performance.now();
+    this.noteOutput();
     const call = this.tools.receive(frame);
     if (call) this.onEvent({ type: "call", call });
   }
@@ -334,8 +334,8 @@ export class ClaudeProcess implements ConnectionOwner {
 
   /** Takes what a hook of this claude's posted. */
   receiveHook(hook: HookBody): void {
-    this.lastActiveAt = performance.now();
-    this.noteSign();
+    this.lastUsedAt = performance.now();
+    this.noteOutput();
     if (hook.hook_event_name === "SessionEnd" && this.#state === "draining") this.#killAfter(KILL_ENDED_AFTER_MS);
     this.onEvent({ type: "hook", hook });
   }
@@ -347,14 +347,14 @@ export class ClaudeProcess implements ConnectionOwner {
       return await this.onPermission(hook, signal);
     } finally {
       this.#questions -= 1;
-      this.noteSign();
+      this.noteOutput();
     }
   }
 
   /** Takes what claude sends with the reply tool. */
   receiveReply(frame: ReplyFrame): void {
-    this.lastActiveAt = performance.now();
-    this.noteSign();
+    this.lastUsedAt = performance.now();
+    this.noteOutput();
     if (frame.id !== undefined) {
       // Sent again after a dropped socket: it was taken the first time.
       if (this.#replies.includes(frame.id)) return;
@@ -429,7 +429,7 @@ export class ClaudeProcess implements ConnectionOwner {
     if (this.#state !== "gone" && this.#killTimer === undefined) {
       this.#start.end();
       this.#whenReady.reject(
-        new ApiError(
+        new RequestError(
           "claude_not_ready",
           "Claude Code was stopped before it was ready. Send the message again.",
           null,
@@ -459,7 +459,7 @@ export class ClaudeProcess implements ConnectionOwner {
       pid: this.#claudePid ?? this.pid,
       claudeSession: this.spec.claudeSession,
       onChange: () => {
-        this.statusWords += 1;
+        this.statusRevision += 1;
         this.onEvent({ type: "status" });
       },
       onRival: (rival) => {
@@ -483,7 +483,7 @@ export class ClaudeProcess implements ConnectionOwner {
     clearTimeout(this.#killTimer);
     this.#state = "gone";
     this.#whenReady.reject(
-      new ApiError(
+      new RequestError(
         "claude_not_ready",
         `Claude Code ended while it started (${signal ?? `exit code ${code}`}). \`synthesis doctor --live\` says more, ` +
           `and so may \`claude\`, run once in ${this.spec.choice.workspace}.${screen ? ` Its screen:\n${screen}` : ""}`,
@@ -500,8 +500,8 @@ export class ClaudeProcess implements ConnectionOwner {
     this.#connection?.close(1000, "claude is gone");
     this.#endReconnection(false);
     try {
-      endGroup(this.pid);
-      endLeftovers(markOf(this.#place.folder));
+      killGroup(this.pid);
+      killMarked(markOf(this.#place.folder));
       rmSync(this.#place.folder, { recursive: true, force: true });
     } catch (error) {
       // The conversation goes on without; the next start of the server clears what is left.

@@ -11,10 +11,10 @@ import { markedFolders, markOf, removeMarkedFolder } from "./process-mark.ts";
 const LOOKS = 5;
 
 /** Ends every process of ours whose environment has `entry` (`NAME=value`), except this one. */
-export function endLeftovers(entry: string): void {
-  for (let look = 0, found = findLeftovers(entry); look < LOOKS && found.length > 0; look += 1) {
+export function killMarked(entry: string): void {
+  for (let look = 0, found = findOrphans(entry); look < LOOKS && found.length > 0; look += 1) {
     for (const pid of found) kill(pid);
-    found = findLeftovers(entry);
+    found = findOrphans(entry);
   }
 }
 
@@ -32,25 +32,25 @@ function kill(pid: number): void {
  * Waits until what a killed server has left running has ended by itself, as a claude does when its
  * terminal is gone, for at most `patienceMs`.
  */
-export async function remainsEnd(runFolder: string, patienceMs: number): Promise<void> {
+export async function waitForOrphans(runFolder: string, patienceMs: number): Promise<void> {
   const marks = markedFolders(runFolder).map(markOf);
   const deadline = performance.now() + patienceMs;
-  while (performance.now() < deadline && marks.some((mark) => findLeftovers(mark).length > 0)) await Bun.sleep(100);
+  while (performance.now() < deadline && marks.some((mark) => findOrphans(mark).length > 0)) await Bun.sleep(100);
 }
 
 /**
  * Ends what a killed server has left running, and removes its claudes' folders. Only for the holder of
  * the state folder's lock.
  */
-export function clearRemains(runFolder: string): void {
+export function killOrphans(runFolder: string): void {
   for (const folder of markedFolders(runFolder)) {
-    endLeftovers(markOf(folder));
+    killMarked(markOf(folder));
     removeMarkedFolder(folder);
   }
 }
 
 /** The ids of all processes that have exactly `entry` (`NAME=value`) in their environment, except this one. */
-export function findLeftovers(entry: string): number[] {
+export function findOrphans(entry: string): number[] {
   const pids = process.platform === "linux" ? fromProc(entry) : fromPs(entry);
   return pids.filter((pid) => pid !== process.pid);
 }
@@ -85,7 +85,7 @@ function fromPs(entry: string): number[] {
 }
 
 /** Ends what is left of a program's process group: of a claude its plugin, and with a crash its MCP servers. */
-export function endGroup(pid: number): void {
+export function killGroup(pid: number): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch (error) {

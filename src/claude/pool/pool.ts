@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import type { Paths } from "../../config/paths.ts";
 import type { Config } from "../../config/schema.ts";
-import { ApiError, shuttingDown } from "../../core/errors.ts";
+import { RequestError, shuttingDown } from "../../core/errors.ts";
 import { MEGABYTE } from "../../core/machine.ts";
 import { digest } from "../../core/tokens.ts";
 import { denyRules } from "../deny-rules.ts";
@@ -12,8 +12,8 @@ import { ClaudeProcess } from "../interactive/process.ts";
 import type { ManagedSettings } from "../managed-settings.ts";
 import { SessionFolder } from "../session-file.ts";
 import { measureTrees } from "./memory.ts";
-import { type SpareSpec, Spares } from "./prewarmed.ts";
-import { createPlaces } from "./slots.ts";
+import { type PrewarmSpec, PrewarmedProcesses } from "./prewarmed.ts";
+import { createProcessSlots } from "./slots.ts";
 
 const log = getLogger(["synthesis", "pool"]);
 
@@ -33,7 +33,7 @@ export interface Pool {
   /** A spare for a conversation that begins, with a claude session of its own; null when none suits. */
   adopt(spec: LaunchSpec): ClaudeProcess | null;
   /** How conversations to come are likely to be started, the likeliest first. */
-  expect(specs: readonly SpareSpec[]): void;
+  expect(specs: readonly PrewarmSpec[]): void;
   /** Told by a conversation whose claude has nothing to do: it may be ended for somebody who waits. */
   noteIdle(): void;
   /** A claude could be started at once, though an idle one may have to end for it. */
@@ -70,10 +70,10 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
   const byBridge = new Map<string, ClaudeProcess>();
   const byHook = new Map<string, ClaudeProcess>();
   const sessionFolder = new SessionFolder(env);
-  const places = createPlaces(config, processes, makeRoom);
+  const places = createProcessSlots(config, processes, makeRoom);
   let stopping = false;
   const sweep = setInterval(endUnused, Math.min(60_000, config.idleKillMs / 2));
-  const spares = new Spares<ClaudeProcess>(config);
+  const spares = new PrewarmedProcesses<ClaudeProcess>(config);
   let quiet: Timer | undefined;
   let measuring = setTimeout(measure, MEASURE_MS);
 
@@ -82,7 +82,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
     [...processes]
       .filter((process) => process.state === "ready" && !process.isBusy())
       .sort(
-        (one, other) => Number(spares.has(other)) - Number(spares.has(one)) || one.lastActiveAt - other.lastActiveAt,
+        (one, other) => Number(spares.has(other)) - Number(spares.has(one)) || one.lastUsedAt - other.lastUsedAt,
       );
 
   async function measure(): Promise<void> {
@@ -123,7 +123,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
   /** Ends claudes that nobody has needed for long. */
   function endUnused(): void {
     for (const process of idle()) {
-      if (performance.now() - process.lastActiveAt >= config.idleKillMs) endIdle(process, "since nobody needs it");
+      if (performance.now() - process.lastUsedAt >= config.idleKillMs) endIdle(process, "since nobody needs it");
     }
   }
 
@@ -262,7 +262,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
 }
 
 const sessionInUse = (pid: number) =>
-  new ApiError(
+  new RequestError(
     "session_in_use",
     `Another claude (pid ${pid}) has this conversation open, in a terminal perhaps, and two at once would spoil its ` +
       "record. Close that one and send the message again.",

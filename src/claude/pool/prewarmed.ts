@@ -8,19 +8,19 @@ import type { Config } from "../../config/schema.ts";
 import { type LaunchSpec, launchHash } from "../interactive/launch.ts";
 
 /** What decides whether a claude suits a conversation. */
-export type SpareSpec = Pick<LaunchSpec, "trusted" | "choice" | "tools">;
+export type PrewarmSpec = Pick<LaunchSpec, "trusted" | "choice" | "tools">;
 
 /** A claude, as far as it matters here. */
 interface Spare {
-  readonly spec: SpareSpec;
+  readonly spec: PrewarmSpec;
   /** Messages can be sent to it, now or soon. */
   readonly isUsable: boolean;
 }
 
-export class Spares<T extends Spare> {
+export class PrewarmedProcesses<T extends Spare> {
   readonly #config: Config;
   /** How the conversations begun last were started, newest first. */
-  #recent: readonly SpareSpec[] = [];
+  #recent: readonly PrewarmSpec[] = [];
   readonly #spares = new Set<T>();
 
   constructor(config: Config) {
@@ -34,24 +34,24 @@ export class Spares<T extends Spare> {
   delete = (process: T): void => void this.#spares.delete(process);
 
   /** A conversation begins with a claude that is started like this. */
-  noteBegun(spec: SpareSpec): void {
+  noteBegun(spec: PrewarmSpec): void {
     this.#recent = [spec, ...this.#recent].slice(0, this.#config.spares);
   }
 
   /** No more are wanted that are started like this. */
-  forget(spec: SpareSpec): void {
+  forget(spec: PrewarmSpec): void {
     this.#recent = this.#recent.filter((one) => !this.#suits(spec, one));
   }
 
   /** A spare for a conversation that begins, null when none suits; it is none from then on. */
-  take(spec: SpareSpec): T | null {
+  take(spec: PrewarmSpec): T | null {
     const spare = [...this.#spares].find((one) => one.isUsable && this.#suits(one.spec, spec));
     if (spare) this.#spares.delete(spare);
     return spare ?? null;
   }
 
   /** What the next one is to be started with, null when there are enough; and those that nobody is expected for. */
-  plan(): { readonly missing: SpareSpec | null; readonly surplus: readonly T[] } {
+  plan(): { readonly missing: PrewarmSpec | null; readonly surplus: readonly T[] } {
     const surplus = [...this.#spares];
     const missing = this.#recent.filter((spec) => {
       const at = surplus.findIndex((spare) => this.#suits(spare.spec, spec));
@@ -62,7 +62,7 @@ export class Spares<T extends Spare> {
   }
 
   /** A spare may lack tools, which it can still be offered; one too many the model would see and could not use. */
-  #suits(spare: SpareSpec, spec: SpareSpec): boolean {
+  #suits(spare: PrewarmSpec, spec: PrewarmSpec): boolean {
     return (
       spare.trusted === spec.trusted &&
       launchHash(spare.choice, this.#config) === launchHash(spec.choice, this.#config) &&

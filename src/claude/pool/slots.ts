@@ -9,12 +9,12 @@ const log = getLogger(["synthesis", "pool"]);
 export const TYPICAL_BYTES = 250 * MEGABYTE;
 
 /** A claude, as far as it matters here. */
-interface Tenant {
+interface MeasuredProcess {
   /** In bytes; null before it is measured. */
   readonly memory: number | null;
 }
 
-export interface Places {
+export interface ProcessSlots {
   /** Takes a place as soon as there is one. @param signal ends the wait */
   take(signal: AbortSignal): Promise<void>;
   /** Takes a place for nobody in particular: only when nobody waits, and memory for one more is left. */
@@ -27,14 +27,14 @@ export interface Places {
   readonly areFree: boolean;
   readonly waiting: number;
   /** Whether these take more memory than all may. */
-  exceed(some: ReadonlySet<Tenant>): boolean;
+  exceed(some: ReadonlySet<MeasuredProcess>): boolean;
 }
 
 /**
  * @param tenants all claudes there are
  * @param makeRoom called when somebody waits: ends what can be ended
  */
-export function createPlaces(config: Config, tenants: ReadonlySet<Tenant>, makeRoom: () => void): Places {
+export function createProcessSlots(config: Config, tenants: ReadonlySet<MeasuredProcess>, makeRoom: () => void): ProcessSlots {
   const budget = config.memoryMb * MEGABYTE;
   const queue: (() => void)[] = [];
   let taken = 0;
@@ -44,7 +44,7 @@ export function createPlaces(config: Config, tenants: ReadonlySet<Tenant>, makeR
     return known.length === 0 ? TYPICAL_BYTES : known.reduce((sum, bytes) => sum + bytes, 0) / known.length;
   }
 
-  const memoryOf = (some: ReadonlySet<Tenant>) =>
+  const memoryOf = (some: ReadonlySet<MeasuredProcess>) =>
     [...some].reduce((sum, { memory }) => sum + (memory ?? typicalMemory()), 0);
 
   /** Whether there is a place, and memory for so many. The first always may: without one nothing works. */

@@ -3,13 +3,13 @@
  * pipe closes without a word, it runs `synthesis sweep`. It costs about a megabyte.
  */
 
-export interface Guard {
+export interface Watchdog {
   /** The server ends by itself and leaves nothing: there is nothing to do. */
   dismiss(): void;
 }
 
 /** @param sweep the command that clears what is left */
-export function startGuard(sweep: readonly string[]): Guard {
+export function startWatchdog(sweep: readonly string[]): Watchdog {
   // The signals that end a server at its terminal must not end its guard first.
   const script = 'trap "" HUP INT TERM; read -r word && exit 0; exec "$@"';
   const child = Bun.spawn(["/bin/sh", "-c", script, "synthesis-guard", ...sweep], {

@@ -1,6 +1,6 @@
 /** A person's words, without what OpenClaw puts before them. */
 import { expect, test } from "bun:test";
-import { wordsIn } from "../../../src/api/openclaw/user-message.ts";
+import { parseUserMessage } from "../../../src/api/openclaw/user-message.ts";
 
 const block = (json: string, title = "Conversation info:") =>
   `${title} ⟦openclaw:ctx⟧\n\`\`\`json\n${json}\n\`\`\`\n\n`;
@@ -15,4 +15,4 @@ const cases: [what: string, text: string, words: string, sender: string | null][
   ["no JSON", `${block("nothing")}yes`, "yes", null],
   ["a block behind words", `yes\n${block(ANN)}`, `yes\n${block(ANN)}`.trim(), null],
 ];
-test.each(cases)("%s", (_what, text, words, sender) => expect(wordsIn(text)).toEqual({ text: words, sender }));
+test.each(cases)("%s", (_what, text, words, sender) => expect(parseUserMessage(text)).toEqual({ text: words, sender }));

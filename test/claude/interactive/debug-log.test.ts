@@ -1,8 +1,8 @@
 /** What claude's debug log says of model requests. */
 import { expect, test } from "bun:test";
-import { type ApiSign, readApiSign } from "../../../src/claude/interactive/debug-log.ts";
+import { type ApiActivity, readApiActivity } from "../../../src/claude/interactive/debug-log.ts";
 
-const cases: [line: string, sign: ApiSign | null][] = [
+const cases: [line: string, sign: ApiActivity | null][] = [
   ["[DEBUG] [API REQUEST] /v1/messages source=repl_main_thread", { what: "requested" }],
   ["[DEBUG] [API REQUEST] /v1/messages source=generate_session_title", null],
   ["[DEBUG] Stream started - received first chunk", { what: "answered" }],
@@ -14,5 +14,5 @@ const cases: [line: string, sign: ApiSign | null][] = [
   ["[DEBUG] Hooks: HTTP hook POST to http://127.0.0.1:1/hooks", null],
 ];
 test.each(cases)("%s", (line, sign) => {
-  expect(readApiSign(`2026-11-26T22:46:59.290Z ${line}`)).toEqual(sign);
+  expect(readApiActivity(`2026-11-26T22:46:59.290Z ${line}`)).toEqual(sign);
 });

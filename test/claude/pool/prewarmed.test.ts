@@ -1,7 +1,7 @@
 /** Which claudes are booted ahead, and for whom one is good. */
 import { describe, expect, test } from "bun:test";
 import type { LaunchChoice } from "../../../src/claude/interactive/launch.ts";
-import { type SpareSpec, Spares } from "../../../src/claude/pool/prewarmed.ts";
+import { type PrewarmSpec, PrewarmedProcesses } from "../../../src/claude/pool/prewarmed.ts";
 import { pathsFor } from "../../../src/config/paths.ts";
 import { defaults } from "../../../src/config/schema.ts";
 
@@ -11,14 +11,14 @@ const tool = (name: string, description = "") => ({
   definition: { name, description, inputSchema: { type: "object" } },
   isWrapped: false,
 });
-const spec = (choice: Partial<LaunchChoice> = {}, tools: string[] = [], trusted = true): SpareSpec => ({
+const spec = (choice: Partial<LaunchChoice> = {}, tools: string[] = [], trusted = true): PrewarmSpec => ({
   trusted,
   choice: { workspace: "/w", model: null, effort: null, systemPrompt: null, answersOnly: false, ...choice },
   tools: new Map(tools.map((name) => [name, tool(name)])),
 });
-const boot = (of: SpareSpec, isUsable = true) => ({ spec: of, isUsable });
+const boot = (of: PrewarmSpec, isUsable = true) => ({ spec: of, isUsable });
 const spares = (...some: ReturnType<typeof boot>[]) => {
-  const all = new Spares<ReturnType<typeof boot>>(config);
+  const all = new PrewarmedProcesses<ReturnType<typeof boot>>(config);
   for (const one of some) all.add(one);
   return all;
 };

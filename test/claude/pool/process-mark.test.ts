@@ -14,9 +14,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { clearRemains, findLeftovers } from "../../../src/claude/pool/orphans.ts";
+import { killOrphans, findOrphans } from "../../../src/claude/pool/orphans.ts";
 import { MARK_VARIABLE, makeMarkedFolder, markOf } from "../../../src/claude/pool/process-mark.ts";
-import { picturesIn } from "../../../src/conversation/attachment-store.ts";
+import { createAttachmentStore } from "../../../src/conversation/attachment-store.ts";
 import { gone } from "../../support/processes.ts";
 
 let base: string;
@@ -43,12 +43,12 @@ const ours = (parent = run) => {
 
 test("removes a folder that a killed server has left", () => {
   ours();
-  clearRemains(run);
+  killOrphans(run);
   expect(readdirSync(run)).toEqual([]);
 });
 
 test("finds nothing where there is no folder yet", () => {
-  expect(() => clearRemains(join(base, "none"))).not.toThrow();
+  expect(() => killOrphans(join(base, "none"))).not.toThrow();
 });
 
 describe("does not remove", () => {
@@ -102,7 +102,7 @@ describe("does not remove", () => {
   ];
   test.each(cases)("%s", (_what, plant) => {
     const folder = plant();
-    clearRemains(run);
+    killOrphans(run);
     expect(existsSync(join(folder, "precious"))).toBe(true);
   });
 });
@@ -110,12 +110,12 @@ describe("does not remove", () => {
 test("a link in a folder of ours goes, and what it leads to stays", () => {
   const folder = theirs("elsewhere");
   symlinkSync(folder, join(ours(), "latest"));
-  clearRemains(run);
+  killOrphans(run);
   expect([readdirSync(run), readdirSync(folder)]).toEqual([[], ["precious"]]);
 });
 
 test("a conversation's images go only where they are ours", () => {
-  const pictures = picturesIn(join(base, "images"));
+  const pictures = createAttachmentStore(join(base, "images"));
   const [own, planted] = [crypto.randomUUID(), crypto.randomUUID()];
   const path = pictures.saveFile(own, "image", "png");
   expect(readFileSync(path, "utf8")).toBe("image");
@@ -140,8 +140,8 @@ test("ends what carries the mark, and nothing that only looks like it", async ()
     start({ NOTE: markOf(folder) }),
     start({ NOTE: `a ${markOf(folder)} b` }),
   ];
-  expect(findLeftovers(markOf(folder))).toEqual([marked.pid]);
-  clearRemains(run);
+  expect(findOrphans(markOf(folder))).toEqual([marked.pid]);
+  killOrphans(run);
   await gone([marked.pid]);
   expect(others.map(({ exitCode, signalCode }) => exitCode ?? signalCode)).toEqual(others.map(() => null));
   for (const other of others) other.kill();
