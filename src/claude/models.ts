@@ -26,7 +26,7 @@ export function modelFor(asked: string | null | undefined): string | null {
   throw new RequestError(
     "model_not_found",
     `There is no model ${asked.slice(0, LONGEST_SHOWN)}. Use ${MODEL} for claude's own default, ${ALIASES.join(", ")}, or a full name such as claude-opus-5.`,
-    "model",
+    { param: "model" },
   );
 }
 

@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { ConfigError } from "./load.ts";
 import { foreignHome, foreignWriter } from "./ownership.ts";
-import { type PathProblem, checkPath, type Use } from "./path-problem.ts";
+import { checkPath, type PathProblem, type Use } from "./path-problem.ts";
 import type { Paths } from "./paths.ts";
 
 /** What is in the way of a server's start in this folder. Changes nothing. */

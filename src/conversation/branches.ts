@@ -7,7 +7,7 @@
 import { MODEL } from "../api/openai-chat/chunks.ts";
 import type { ClientExchange } from "../intake/exchange.ts";
 import { textFingerprint } from "../intake/fingerprint.ts";
-import { type DeliveredTurn, deliveredExchanges, type DeliveryRequest } from "./delivery-plan.ts";
+import { type DeliveredTurn, type DeliveryRequest, deliveredExchanges } from "./delivery-plan.ts";
 
 export interface Branch {
   readonly key: string;

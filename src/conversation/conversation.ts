@@ -20,7 +20,7 @@ import { type Affinity, type Identity, isEphemeral } from "../intake/identity.ts
 import { isRetry, type RequestFingerprint, requestFingerprint } from "../intake/request-retry.ts";
 import { looksLikeSideRequest, type RequestShape } from "../intake/request-shape.ts";
 import type { ToolOffer } from "../intake/tool-offer.ts";
-import { isAnswerTo, splitToolResults, type SaveFile, toolResults } from "../intake/tool-results.ts";
+import { isAnswerTo, type SaveFile, splitToolResults, toolResults } from "../intake/tool-results.ts";
 import type { Workspace } from "../intake/workspace.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import { type ChatPrompt, readVerdict } from "../permissions/chat-answers.ts";
@@ -28,12 +28,12 @@ import { PermissionPrompts, USER_SPOKE } from "../permissions/prompts.ts";
 import type { SessionRow } from "../store/schema.ts";
 import { type Progress, progressOf } from "../turn/progress.ts";
 import { NO_ANSWER, type ToolResults } from "../turn/reducer.ts";
-import type { ResponseStream, ProcessOrigin } from "../turn/response-stream.ts";
+import type { ProcessOrigin, ResponseStream } from "../turn/response-stream.ts";
 import { TurnRunner } from "../turn/runner.ts";
 import type { Verdict } from "../wire/hooks.ts";
 import { attachmentMeta } from "./attachments.ts";
 import { withDeliveredAsHistory } from "./delivered-input.ts";
-import { findAnsweredTurn, planDelivery, type DeliveryRequest } from "./delivery-plan.ts";
+import { type DeliveryRequest, findAnsweredTurn, planDelivery } from "./delivery-plan.ts";
 import { ExternalPrompts } from "./external-prompts.ts";
 import { messageText } from "./message-text.ts";
 import { ConversationRecord, type RecordDeps } from "./record.ts";
@@ -449,7 +449,9 @@ export class Conversation {
     if (reply.disconnected.aborted) return null;
     if (!(await run.start())) {
       await process.stop();
-      throw new RequestError("message_not_received", "The connection to Claude Code was lost. Try again.", null, 1);
+      throw new RequestError("message_not_received", "The connection to Claude Code was lost. Try again.", {
+        retryAfter: 1,
+      });
     }
     this.#run = run;
     this.#lastRequest = requestFingerprint(request);

@@ -120,7 +120,11 @@ export interface PlanOptions extends MatchOptions {
   readonly delivered: readonly DeliveredExchange[];
 }
 
-export function planDelivery(turns: readonly DeliveredTurn[], question: DeliveryRequest, options: PlanOptions): DeliveryPlan {
+export function planDelivery(
+  turns: readonly DeliveredTurn[],
+  question: DeliveryRequest,
+  options: PlanOptions,
+): DeliveryPlan {
   const { input, volatile, fromOpenClaw } = question;
   const delta = options.isFresh
     ? everything(input)

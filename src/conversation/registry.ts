@@ -71,8 +71,7 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
       return new RequestError(
         "queue_full",
         `${MAX_WAITING} messages wait in this conversation already. Send this one again when some are answered.`,
-        null,
-        retryAfter(conversation.waiting, 1),
+        { retryAfter: retryAfter(conversation.waiting, 1) },
       );
     }
     const mustWait = conversation.isBusy || !(conversation.hasProcess || pool.hasRoom);
@@ -86,8 +85,7 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     return new RequestError(
       "queue_full",
       `All claude processes are at work and ${waiting} messages wait. Try again later, or raise SYNTHESIS_MAX_PROCESSES.`,
-      null,
-      retryAfter(waiting + 1, config.maxProcesses),
+      { retryAfter: retryAfter(waiting + 1, config.maxProcesses) },
     );
   }
 

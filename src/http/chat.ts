@@ -1,8 +1,10 @@
 /** `POST /v1/chat/completions`: from a request to a reply, and from the reply to SSE or one JSON body. */
+
 import { getLogger } from "@logtape/logtape";
 import { type Context, Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import { type Completion, completion, MODEL, type Usage } from "../api/openai-chat/chunks.ts";
+import { errorBody, errorMessage } from "../api/openai-chat/error-response.ts";
 import { begunAnswer } from "../api/openai-chat/implied-request.ts";
 import { functionsAsTools, usesFunctions } from "../api/openai-chat/legacy-functions.ts";
 import { type ChatRequest, chatRequest } from "../api/openai-chat/request.ts";
@@ -20,7 +22,7 @@ import type { OneShotSpec } from "../one-shot/process.ts";
 import type { OneShots } from "../one-shot/queue.ts";
 import type { SessionStore } from "../store/sessions.ts";
 import { withoutBegunAnswer } from "../turn/continuation.ts";
-import type { ResponseStream, ResponsePart } from "../turn/response-stream.ts";
+import type { ResponsePart, ResponseStream } from "../turn/response-stream.ts";
 import { yieldIfLarge } from "./body.ts";
 import { limitIdle } from "./connection-idle.ts";
 import type { Env } from "./listen.ts";
@@ -138,7 +140,7 @@ async function* errorsAsText(reply: ResponseStream): AsyncGenerator<readonly Res
         spoken ||= part.type === "text";
         return [part];
       }
-      const text = `${spoken ? "\n\n" : ""}[synthesis: ${part.error.message}]`;
+      const text = `${spoken ? "\n\n" : ""}[synthesis: ${errorMessage(part.error)}]`;
       return [{ type: "text", text }, { type: "finish" }];
     });
   }
@@ -176,7 +178,7 @@ function streamReply(
         case "calls":
           return [...answer.calls(part.calls)];
         case "error":
-          return JSON.stringify(part.error.body);
+          return JSON.stringify(errorBody(part.error));
         case "finish":
           return answer.finish(part.reason ?? "stop");
         case "usage":

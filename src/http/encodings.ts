@@ -1,7 +1,9 @@
 /** Bodies that a client has compressed: gzip, deflate, br and zstd, one after the other, as `Content-Encoding` says. */
+
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate, inflateRaw, zstdDecompress } from "node:zlib";
 import type { MiddlewareHandler } from "hono";
+import { errorResponse } from "../api/openai-chat/error-response.ts";
 import { RequestError } from "../core/errors.ts";
 import { type BodyLimit, readBytes } from "./body.ts";
 
@@ -40,7 +42,7 @@ export function inflateBody(limit: BodyLimit): MiddlewareHandler {
     if (encodings.length === 0 || !c.req.raw.body) return next();
     if (encodings.length > MOST_ENCODINGS || encodings.some((name) => !Object.hasOwn(decoders, name))) {
       const message = `This Content-Encoding is not understood. Send the body as it is, or with up to ${MOST_ENCODINGS} of ${UNDERSTOOD}.`;
-      const response = new RequestError("unsupported_encoding", message).toResponse();
+      const response = errorResponse(new RequestError("unsupported_encoding", message));
       // As RFC 9110 wants it with a 415.
       response.headers.set("accept-encoding", UNDERSTOOD);
       return response;

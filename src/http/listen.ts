@@ -1,8 +1,10 @@
 /** The one port: every door behind the guard, every error in OpenAI's shape. */
+
 import { getLogger } from "@logtape/logtape";
 import type { Server } from "bun";
 import { Hono } from "hono";
 import { getPath } from "hono/utils/url";
+import { errorResponse } from "../api/openai-chat/error-response.ts";
 import type { Pool } from "../claude/pool/pool.ts";
 import type { RunningConfig } from "../config/running-config.ts";
 import type { Config } from "../config/schema.ts";
@@ -110,7 +112,8 @@ function serve({ config, pool }: ListenDeps, app: Hono<Env>, hostname: string, p
         const refused = guard(request.headers);
         if (refused) throw refused;
         // `CONNECT *` has a target that is no path and no address.
-        if (!URL.canParse(request.url)) throw new RequestError("invalid_request", `The request has no path. ${THERE_IS}`);
+        if (!URL.canParse(request.url))
+          throw new RequestError("invalid_request", `The request has no path. ${THERE_IS}`);
         const { pathname } = new URL(request.url);
         if (pathname === "/bridge") return upgradeBridge(request, server, pool);
         if (pathname === "/hooks" && request.method === "POST") {
@@ -120,7 +123,7 @@ function serve({ config, pool }: ListenDeps, app: Hono<Env>, hostname: string, p
         const asked = request.method === "HEAD" ? new Request(request, { method: "GET" }) : request;
         return withSafeHeaders(await app.fetch(asked, { server }));
       } catch (error) {
-        if (error instanceof RequestError) return withSafeHeaders(error.toResponse());
+        if (error instanceof RequestError) return withSafeHeaders(errorResponse(error));
         throw error;
       }
     },
@@ -132,7 +135,7 @@ function serve({ config, pool }: ListenDeps, app: Hono<Env>, hostname: string, p
     reusePort: false,
     error: (error) => {
       log.error("unexpected: {error}", { error });
-      return withSafeHeaders(unexpected().toResponse());
+      return withSafeHeaders(errorResponse(unexpected()));
     },
     websocket: bridgeHandlers(config.bridgePingMs),
   });
@@ -194,15 +197,15 @@ function doors(deps: ListenDeps): Hono<Env> {
       const allowed = METHODS[c.req.path.replace(/^\/v1\/(models|sessions|permissions)\/[^/]+/, "/v1/$1/:key")];
       if (!allowed) {
         const message = `There is nothing at ${c.req.method} ${c.req.path}. ${THERE_IS}`;
-        return new RequestError("unknown_url", message).toResponse();
+        return errorResponse(new RequestError("unknown_url", message));
       }
-      const response = new RequestError("method_not_allowed", `${c.req.path} takes ${allowed} only.`).toResponse();
+      const response = errorResponse(new RequestError("method_not_allowed", `${c.req.path} takes ${allowed} only.`));
       response.headers.set("allow", allowed);
       return response;
     })
     .onError((error, c) => {
-      if (error instanceof RequestError) return error.toResponse();
+      if (error instanceof RequestError) return errorResponse(error);
       log.error("unexpected: {error}", { method: c.req.method, path: c.req.path, error });
-      return (storeError(error) ?? unexpected()).toResponse();
+      return errorResponse(storeError(error) ?? unexpected());
     });
 }

@@ -134,5 +134,5 @@ function check(value: string | null | undefined, field: string): string | null {
   if (value === null || value === undefined || value === "") return null;
   // The two joiners are not seen, but Persian, Hindi and many emoji are not written without them.
   if (/^(?:[^\p{C}\p{Zl}\p{Zp}]|[\u200c\u200d]){1,256}$/u.test(value)) return value;
-  throw new RequestError("invalid_request", `${field} must be 1 to 256 printable characters.`, field);
+  throw new RequestError("invalid_request", `${field} must be 1 to 256 printable characters.`, { param: field });
 }

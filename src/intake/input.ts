@@ -134,7 +134,7 @@ export function readInput(request: ChatRequest, openclaw: OpenClawRequest | null
     throw new RequestError(
       "invalid_request",
       "There is no new user text: the last message must be a user message with text in it.",
-      "messages",
+      { param: "messages" },
     );
   }
   const last = exchanges.at(-1);

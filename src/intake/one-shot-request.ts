@@ -80,7 +80,7 @@ export function readFormat(request: ChatRequest): Format {
     throw new RequestError(
       "invalid_request",
       "response_format must be an object whose type is text, json_object or json_schema.",
-      "response_format",
+      { param: "response_format" },
     );
   }
   const { response_format: wanted } = read.data;

@@ -50,7 +50,11 @@ export const isAnswerTo = ({ messages }: Input, calls: readonly string[]): boole
  * Results as they are given to claude.
  * @param context what the client wants known besides; empty for nothing
  */
-export function toolResults({ results }: Pick<MatchedResults, "results">, context: string, save: SaveFile): ToolResults {
+export function toolResults(
+  { results }: Pick<MatchedResults, "results">,
+  context: string,
+  save: SaveFile,
+): ToolResults {
   const last = [...results.keys()].at(-1);
   return new Map(
     [...results].map(([id, input]) => [id, toolResult(input, id === last && context !== "" ? context : null, save)]),

@@ -29,14 +29,16 @@ export function workspaceFor(
   const wanted = openClawHeader(headers, WORKSPACE_HEADER);
   if (wanted) {
     if (!isAbsolute(wanted)) {
-      throw new RequestError("workspace_not_allowed", "The workspace must be an absolute path.", WORKSPACE_HEADER);
+      throw new RequestError("workspace_not_allowed", "The workspace must be an absolute path.", {
+        param: WORKSPACE_HEADER,
+      });
     }
     const workspace = allowedWorkspace(wanted, config);
     if (workspace) return made(workspace, wanted);
     throw new RequestError(
       "workspace_not_allowed",
       `The workspace ${wanted.replaceAll("\0", "\\0")} is not below an allowed root. Add it to SYNTHESIS_ALLOWED_ROOTS.`,
-      WORKSPACE_HEADER,
+      { param: WORKSPACE_HEADER },
     );
   }
   const guess = guessed !== null && isAbsolute(guessed) ? allowedWorkspace(guessed, config) : null;
@@ -74,14 +76,12 @@ function made(workspace: Workspace, wanted: string): Workspace {
     throw new RequestError(
       "workspace_not_allowed",
       `The workspace ${wanted} cannot be made (${why}). Make it yourself, or name another.`,
-      WORKSPACE_HEADER,
+      { param: WORKSPACE_HEADER },
     );
   }
-  throw new RequestError(
-    "workspace_not_allowed",
-    `The workspace ${wanted} is not a folder. Name one that is.`,
-    WORKSPACE_HEADER,
-  );
+  throw new RequestError("workspace_not_allowed", `The workspace ${wanted} is not a folder. Name one that is.`, {
+    param: WORKSPACE_HEADER,
+  });
 }
 
 /** The real path of the nearest ancestor that exists, and the rest as written. */

@@ -15,7 +15,7 @@ import { killGroup } from "../claude/pool/orphans.ts";
 import { MARK_VARIABLE, makeMarkedFolder } from "../claude/pool/process-mark.ts";
 import type { Config, Effort } from "../config/schema.ts";
 import type { OneShotRequest, PastTurn } from "../intake/one-shot-request.ts";
-import { type StreamJsonEvent, parseEvent } from "./stream-json.ts";
+import { parseEvent, type StreamJsonEvent } from "./stream-json.ts";
 
 const log = getLogger(["synthesis", "one-shot"]);
 

@@ -51,8 +51,7 @@ export function createOneShots({ config, paths, env }: OneShotDeps): OneShots {
       "queue_full",
       `${running.size} requests without a conversation are being answered and ${waiting.length} wait. ` +
         "Try again later, or raise SYNTHESIS_MAX_ONE_SHOTS.",
-      null,
-      Math.min(600, Math.max(1, seconds)),
+      { retryAfter: Math.min(600, Math.max(1, seconds)) },
     );
   }
 
@@ -163,8 +162,7 @@ class OneShot {
           new RequestError(
             begun ? "claude_exited" : "claude_not_ready",
             `Claude Code ended without an answer (${how}). Ask again.${said ? ` It says: ${said}` : ""}`,
-            null,
-            begun ? undefined : retryAfter,
+            { retryAfter: begun ? undefined : retryAfter },
           ),
         );
         const state = reply.disconnected.aborted ? "left" : (reply.error?.code ?? "done");
@@ -318,7 +316,7 @@ class OneShot {
       this.end(new RequestError("turn_timeout", message));
     } else if (dead <= 0 && lastSignAt === null) {
       const message = `Claude Code was not ready after ${readyTimeoutMs} ms. Ask again, or raise SYNTHESIS_READY_TIMEOUT_MS.`;
-      this.end(new RequestError("claude_not_ready", message, null, 30));
+      this.end(new RequestError("claude_not_ready", message, { retryAfter: 30 }));
     } else if (dead <= 0) {
       const message = `Claude Code showed no sign of life for ${progressTimeoutMs} ms and was stopped. Ask again, or raise SYNTHESIS_PROGRESS_TIMEOUT_MS.`;
       this.end(new RequestError("turn_timeout", message));

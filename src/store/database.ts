@@ -5,7 +5,7 @@ import { drizzle } from "drizzle-orm/bun-sqlite";
 import { migrate } from "drizzle-orm/bun-sqlite/migrator";
 import { ConfigError } from "../config/load.ts";
 import { closeToOthers } from "../config/state-folder.ts";
-import { QUARANTINED, checkDatabase, MIGRATIONS, SIDE_FILES } from "./database-check.ts";
+import { checkDatabase, MIGRATIONS, QUARANTINED, SIDE_FILES } from "./database-check.ts";
 import { storeFault } from "./faults.ts";
 import * as schema from "./schema.ts";
 

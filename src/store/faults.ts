@@ -91,5 +91,7 @@ export function storeFault(error: unknown): StoreFault | null {
 /** The same for a client. */
 export function storeError(error: unknown): RequestError | null {
   const fault = storeFault(error);
-  return fault && new RequestError("database_unavailable", `${fault.what} ${fault.advice}`, null, fault.retryAfter);
+  return (
+    fault && new RequestError("database_unavailable", `${fault.what} ${fault.advice}`, { retryAfter: fault.retryAfter })
+  );
 }

@@ -1,7 +1,7 @@
 /** What a client gets when the model's API did not answer: one table, for conversations and one-shots alike. */
 import type { ModelFailure } from "../claude/model-failure.ts";
 import { resetTime } from "../claude/reset-time.ts";
-import { RequestError, type ErrorCode } from "../core/errors.ts";
+import { type ErrorCode, RequestError } from "../core/errors.ts";
 
 /** After a model request has failed claude may make it again for so long, in ms; then the client hears of it. */
 export const RETRY_MS = 8_000;
@@ -26,12 +26,10 @@ export function outcomeOf(failure: ModelFailure, now: number): RequestError | Cu
   const code = codeOf(failure);
   const { advice, fallback } = ADVICE[code];
   const message = `${advice} ${failure.message || fallback}`.trim();
-  return new RequestError(
-    code,
-    message,
-    code === "context_length_exceeded" ? "messages" : null,
-    retryAfter(code, failure, now),
-  );
+  return new RequestError(code, message, {
+    param: code === "context_length_exceeded" ? "messages" : null,
+    retryAfter: retryAfter(code, failure, now),
+  });
 }
 
 type ModelErrorCode = Extract<

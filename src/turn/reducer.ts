@@ -18,11 +18,11 @@ import { outcomeOf } from "./model-error.ts";
 import {
   type Answer,
   addNote,
-  appendDelta,
   afterStop,
   afterTool,
-  complete,
+  appendDelta,
   closeMessage,
+  complete,
   emptyAnswer,
   isWhole,
   join,
@@ -313,7 +313,10 @@ function takeOurs(state: TurnState, hook: HookBody, mayContinue: boolean): Step 
         const failing: TurnState = { ...state, phase: "failing", failed: hook, pendingStop: null };
         return [failing, [{ type: "read_failure", path: hook.transcript_path }]];
       }
-      return fail(state, new RequestError("claude_failed", hook.last_assistant_message ?? "Claude Code could not answer."));
+      return fail(
+        state,
+        new RequestError("claude_failed", hook.last_assistant_message ?? "Claude Code could not answer."),
+      );
     }
     default:
       return [state, []];

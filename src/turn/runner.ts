@@ -45,7 +45,7 @@ import {
   type TurnEvent,
   type TurnOutput,
 } from "./reducer.ts";
-import type { ResponseStream, ResponsePart } from "./response-stream.ts";
+import type { ResponsePart, ResponseStream } from "./response-stream.ts";
 import { awaitsJoin } from "./text-assembler.ts";
 
 const log = getLogger(["synthesis", "turn"]);
@@ -147,7 +147,8 @@ export class TurnRunner {
   /** The tool use with which the answer before ended. */
   #answeredUpTo: string | null = null;
   /** The answer after which the turn waits for its client, in case that loses it; null when it does not wait. */
-  #lastAnswer: { readonly text: string; readonly last: ResponsePart; readonly usage: Promise<Usage | null> } | null = null;
+  #lastAnswer: { readonly text: string; readonly last: ResponsePart; readonly usage: Promise<Usage | null> } | null =
+    null;
   readonly #interruption: Interruption;
   /** When claude was sent the message, had it, or was told to stop. */
   #worked = markWork(0);
@@ -802,7 +803,9 @@ export class TurnRunner {
       void process.stop();
       this.#reduce({
         type: "fail",
-        error: new RequestError("message_not_received", "Claude Code did not take the message. Try again.", null, 1),
+        error: new RequestError("message_not_received", "Claude Code did not take the message. Try again.", {
+          retryAfter: 1,
+        }),
       });
     }
   }

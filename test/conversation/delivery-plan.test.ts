@@ -3,11 +3,11 @@ import { describe, expect, test } from "bun:test";
 import { type ChatMessage, chatRequest } from "../../src/api/openai-chat/request.ts";
 import {
   type DeliveredTurn,
+  type DeliveryRequest,
   deliveredExchanges,
   findAnsweredTurn,
   isReset,
   planDelivery,
-  type DeliveryRequest,
 } from "../../src/conversation/delivery-plan.ts";
 import { answerFingerprint, fingerprint } from "../../src/intake/fingerprint.ts";
 import { readInput } from "../../src/intake/input.ts";

@@ -91,7 +91,7 @@ describe("the session key", () => {
       expect.unreachable();
     } catch (error) {
       expect(error).toBeInstanceOf(RequestError);
-      expect(error).toMatchObject({ status: 400, param: header });
+      expect(error).toMatchObject({ code: "invalid_request", param: header });
     }
   });
 

@@ -134,7 +134,7 @@ describe("turns", () => {
   test.each(refused)("%s is refused", (_what, messages, param) => {
     const attempt = () => read(messages);
     expect(attempt).toThrow(RequestError);
-    expect(attempt).toThrow(expect.objectContaining({ status: 400, param }));
+    expect(attempt).toThrow(expect.objectContaining({ code: "invalid_request", param }));
   });
 });
 
@@ -169,7 +169,9 @@ describe("an answer's format", () => {
   });
 
   test("is refused when it is none", () => {
-    expect(() => format({ type: 7 })).toThrow(expect.objectContaining({ status: 400, param: "response_format" }));
+    expect(() => format({ type: 7 })).toThrow(
+      expect.objectContaining({ code: "invalid_request", param: "response_format" }),
+    );
   });
 });
 

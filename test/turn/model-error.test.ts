@@ -1,5 +1,7 @@
 /** What a client gets when the model's API did not answer. */
+
 import { describe, expect, test } from "bun:test";
+import { errorHeaders, errorResponse, errorStatus } from "../../src/api/openai-chat/error-response.ts";
 import { failureFromWords, type ModelFailure, readFailureRow } from "../../src/claude/model-failure.ts";
 import { RequestError } from "../../src/core/errors.ts";
 import { outcomeOf } from "../../src/turn/model-error.ts";
@@ -17,7 +19,9 @@ const failure = (
 });
 const seen = (one: ModelFailure): unknown => {
   const outcome = outcomeOf(one, NOW);
-  return outcome instanceof RequestError ? [outcome.status, outcome.code, outcome.retryAfter ?? null] : outcome.reason;
+  return outcome instanceof RequestError
+    ? [errorStatus(outcome), outcome.code, Number(errorHeaders(outcome)["retry-after"]) || null]
+    : outcome.reason;
 };
 
 describe("a failed model request", () => {
@@ -97,7 +101,7 @@ describe("after work was done", () => {
     ["context_length_exceeded", 400],
     ["model_not_found", 404],
   ] as const)("%s is no status that a client retries", async (code, status) => {
-    const response = new RequestError(code, "It failed.", null, 60).afterWork().toResponse();
+    const response = errorResponse(new RequestError(code, "It failed.", { retryAfter: 60 }).afterWork());
     const { error } = (await response.json()) as { error: { code: string; message: string } };
     expect([response.status, error.code]).toEqual([status, code]);
     const isChanged = code !== "context_length_exceeded" && code !== "model_not_found";

@@ -1,7 +1,7 @@
 /** What a client's answer is made of, as a door gets it. */
 import { expect, test } from "bun:test";
 import { RequestError } from "../../src/core/errors.ts";
-import { ResponseStream, type ResponsePart } from "../../src/turn/response-stream.ts";
+import { type ResponsePart, ResponseStream } from "../../src/turn/response-stream.ts";
 
 test("what comes together goes out together, in its order, neighbouring text as one", async () => {
   const reply = new ResponseStream();

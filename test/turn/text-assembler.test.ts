@@ -4,15 +4,15 @@ import fc from "fast-check";
 import {
   type Answer,
   addNote,
-  appendDelta,
   afterStop,
   afterTool,
+  appendDelta,
   awaitsJoin,
   complete,
+  type Delta,
   emptyAnswer,
   isWhole,
   join,
-  type Delta,
 } from "../../src/turn/text-assembler.ts";
 
 const piece = (message: string, index: number, text: string, final = false): Delta => ({ message, index, text, final });

@@ -20,7 +20,7 @@ export interface DecodedImage {
   readonly mimeType: string;
 }
 
-const refuse = (message: string, param: string) => new RequestError("invalid_request", message, param);
+const refuse = (message: string, param: string) => new RequestError("invalid_request", message, { param });
 
 /** @throws ApiError (400) as `readPictures` does, and for too many */
 export function checkImages(images: readonly Image[]): void {

@@ -93,7 +93,7 @@ export function tryFile(file: FilePart): DecodedFile | string {
 /** The text of a text file. */
 export const fileText = ({ bytes }: DecodedFile): string => new TextDecoder().decode(bytes);
 
-const refuse = (message: string, param: string) => new RequestError("invalid_request", message, param);
+const refuse = (message: string, param: string) => new RequestError("invalid_request", message, { param });
 
 function readFile({ url, param, name }: FilePart): DecodedFile {
   const bytes = decodeBase64(base64In(url) ?? url, MAX_MB * 1024 * 1024);

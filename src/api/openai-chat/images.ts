@@ -35,7 +35,7 @@ export function refuseOtherParts({ content }: ChatMessage, index: number): void 
       throw new RequestError(
         "invalid_request",
         "An image must be a data: URL in base64; no image is fetched. Send its bytes.",
-        image.param,
+        { param: image.param },
       );
     }
     if (image || isText(part) || fileIn(part, path)) continue;
@@ -46,7 +46,7 @@ export function refuseOtherParts({ content }: ChatMessage, index: number): void 
         : isFilePart(part)
           ? NO_BYTES
           : `Only text, images and files are understood, not ${part.type.slice(0, LONGEST_TYPE)}. Leave it out.`;
-    throw new RequestError("invalid_request", message, path);
+    throw new RequestError("invalid_request", message, { param: path });
   }
 }
 

@@ -34,7 +34,7 @@ export function invalidRequest(error: z.core.$ZodError): RequestError {
     (path, key) => (typeof key === "number" ? `${path}[${key}]` : path ? `${path}.${String(key)}` : String(key)),
     "",
   );
-  return new RequestError("invalid_request", `${param || "The body"} ${message}.`, param || null);
+  return new RequestError("invalid_request", `${param || "The body"} ${message}.`, { param: param || null });
 }
 
 /** Of several forms that a field may have, what is wrong with the one that was meant: it fits from the outside. */

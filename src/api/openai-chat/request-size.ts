@@ -48,7 +48,7 @@ const LESS_HISTORY = "Send less history, or begin a new chat.";
 
 function limit(count: number, most: number, what: string, param: string, advice: string): void {
   if (count <= most) return;
-  throw new RequestError("invalid_request", `${param} has more than ${most} ${what}. ${advice}`, param);
+  throw new RequestError("invalid_request", `${param} has more than ${most} ${what}. ${advice}`, { param });
 }
 
 /** All characters in it, field names included. @param value nested no deeper than the gate lets through */

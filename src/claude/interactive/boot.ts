@@ -185,8 +185,7 @@ export class Boot {
           "claude_not_ready",
           `${late}. \`synthesis doctor --live\` says where it stays; SYNTHESIS_READY_TIMEOUT_MS gives it more time.` +
             (shown && ` Its screen:\n${shown}`),
-          null,
-          RETRY_SECONDS,
+          { retryAfter: RETRY_SECONDS },
         ),
       );
     }

@@ -332,8 +332,7 @@ export function startFailure(error: NodeJS.ErrnoException): RequestError {
   return new RequestError(
     isPassing ? "claude_not_ready" : "claude_not_found",
     `Claude Code could not be started: ${error.message}. \`synthesis doctor\` says more.`,
-    null,
-    isPassing ? 5 : undefined,
+    { retryAfter: isPassing ? 5 : undefined },
   );
 }
 

@@ -48,5 +48,5 @@ const swapped = (path: string) =>
     "workspace_not_allowed",
     `The workspace ${path} has changed since it was checked: it, or a folder above it, is a link or a file now. ` +
       "Send the message again to have it checked anew.",
-    "x-openclaw-workspace",
+    { param: "x-openclaw-workspace" },
   );

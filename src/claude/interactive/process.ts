@@ -429,12 +429,9 @@ export class ClaudeProcess implements ConnectionOwner {
     if (this.#state !== "gone" && this.#killTimer === undefined) {
       this.#start.end();
       this.#whenReady.reject(
-        new RequestError(
-          "claude_not_ready",
-          "Claude Code was stopped before it was ready. Send the message again.",
-          null,
-          1,
-        ),
+        new RequestError("claude_not_ready", "Claude Code was stopped before it was ready. Send the message again.", {
+          retryAfter: 1,
+        }),
       );
       this.#state = "draining";
       this.#child.kill("SIGTERM");
@@ -487,9 +484,7 @@ export class ClaudeProcess implements ConnectionOwner {
         "claude_not_ready",
         `Claude Code ended while it started (${signal ?? `exit code ${code}`}). \`synthesis doctor --live\` says more, ` +
           `and so may \`claude\`, run once in ${this.spec.choice.workspace}.${screen ? ` Its screen:\n${screen}` : ""}`,
-        null,
-        // A signal comes from outside, so a retry may succeed. An exit of Claude Code's own repeats itself.
-        signal === null ? undefined : 5,
+        { retryAfter: signal === null ? undefined : 5 },
       ),
     );
     this.#unwatchStatus?.();

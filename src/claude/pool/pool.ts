@@ -12,7 +12,7 @@ import { ClaudeProcess } from "../interactive/process.ts";
 import type { ManagedSettings } from "../managed-settings.ts";
 import { SessionFolder } from "../session-file.ts";
 import { measureTrees } from "./memory.ts";
-import { type PrewarmSpec, PrewarmedProcesses } from "./prewarmed.ts";
+import { PrewarmedProcesses, type PrewarmSpec } from "./prewarmed.ts";
 import { createProcessSlots } from "./slots.ts";
 
 const log = getLogger(["synthesis", "pool"]);
@@ -81,9 +81,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
   const idle = () =>
     [...processes]
       .filter((process) => process.state === "ready" && !process.isBusy())
-      .sort(
-        (one, other) => Number(spares.has(other)) - Number(spares.has(one)) || one.lastUsedAt - other.lastUsedAt,
-      );
+      .sort((one, other) => Number(spares.has(other)) - Number(spares.has(one)) || one.lastUsedAt - other.lastUsedAt);
 
   async function measure(): Promise<void> {
     try {
@@ -266,8 +264,7 @@ const sessionInUse = (pid: number) =>
     "session_in_use",
     `Another claude (pid ${pid}) has this conversation open, in a terminal perhaps, and two at once would spoil its ` +
       "record. Close that one and send the message again.",
-    null,
-    30,
+    { retryAfter: 30 },
   );
 
 const ofToken = (processes: ReadonlyMap<string, ClaudeProcess>, token: string | null): ClaudeProcess | undefined =>

@@ -34,7 +34,11 @@ export interface ProcessSlots {
  * @param tenants all claudes there are
  * @param makeRoom called when somebody waits: ends what can be ended
  */
-export function createProcessSlots(config: Config, tenants: ReadonlySet<MeasuredProcess>, makeRoom: () => void): ProcessSlots {
+export function createProcessSlots(
+  config: Config,
+  tenants: ReadonlySet<MeasuredProcess>,
+  makeRoom: () => void,
+): ProcessSlots {
   const budget = config.memoryMb * MEGABYTE;
   const queue: (() => void)[] = [];
   let taken = 0;

@@ -94,7 +94,9 @@ describe("a file is refused", () => {
       refuseOtherParts(message(part), 0);
       checkFiles(filesIn(message(part), 0));
     };
-    expect(read).toThrow(expect.objectContaining({ status: 400, param, message: expect.stringMatching(says) }));
+    expect(read).toThrow(
+      expect.objectContaining({ code: "invalid_request", param, message: expect.stringMatching(says) }),
+    );
   });
 
   test("with twenty others", () => {

@@ -1,5 +1,7 @@
 /** What a client is told of a body that does not fit: the field, what it should be, and both in plain words. */
+
 import { describe, expect, test } from "bun:test";
+import { errorBody } from "../../../src/api/openai-chat/error-response.ts";
 import { invalidRequest, inWords } from "../../../src/api/openai-chat/invalid-request.ts";
 import { chatRequest } from "../../../src/api/openai-chat/request.ts";
 
@@ -64,6 +66,10 @@ describe("a body that does not fit", () => {
   ];
   test.each(cases)("%j", (body, param, says) => {
     const { error } = chatRequest.safeParse(body, { error: inWords });
-    expect(error && invalidRequest(error).body.error).toMatchObject({ code: "invalid_request", param, message: says });
+    expect(error && errorBody(invalidRequest(error)).error).toMatchObject({
+      code: "invalid_request",
+      param,
+      message: says,
+    });
   });
 });

@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { killOrphans, findOrphans } from "../../../src/claude/pool/orphans.ts";
+import { findOrphans, killOrphans } from "../../../src/claude/pool/orphans.ts";
 import { MARK_VARIABLE, makeMarkedFolder, markOf } from "../../../src/claude/pool/process-mark.ts";
 import { createAttachmentStore } from "../../../src/conversation/attachment-store.ts";
 import { gone } from "../../support/processes.ts";

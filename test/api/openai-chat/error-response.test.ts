@@ -1,6 +1,8 @@
-/** The headers with which an error steers a client's SDK. */
+/** The headers that tell a client's library whether to send a request again after an error. */
+
 import { describe, expect, test } from "bun:test";
-import { RequestError, type ErrorCode } from "../../src/core/errors.ts";
+import { errorHeaders, errorResponse } from "../../../src/api/openai-chat/error-response.ts";
+import { type ErrorCode, RequestError } from "../../../src/core/errors.ts";
 
 describe("an error says whether a retry helps", () => {
   const cases: [code: ErrorCode, retryAfter: number | undefined, headers: Record<string, string>][] = [
@@ -22,8 +24,8 @@ describe("an error says whether a retry helps", () => {
     ["invalid_api_key", undefined, { "www-authenticate": "Bearer" }],
   ];
   test.each(cases)("%s, after %p s", (code, retryAfter, headers) => {
-    const error = new RequestError(code, "It failed.", null, retryAfter);
-    expect(error.headers).toEqual(headers);
-    for (const [name, value] of Object.entries(headers)) expect(error.toResponse().headers.get(name)).toBe(value);
+    const error = new RequestError(code, "It failed.", { retryAfter });
+    expect(errorHeaders(error)).toEqual(headers);
+    for (const [name, value] of Object.entries(headers)) expect(errorResponse(error).headers.get(name)).toBe(value);
   });
 });

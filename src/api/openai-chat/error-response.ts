@@ -1,0 +1,96 @@
+/**
+ * An error as OpenAI's API sends it: `{"error": {message, type, param, code}}`, its HTTP status, and the headers that
+ * tell a client's library whether to send the request again.
+ *
+ * 401, 402 and 403 are kept for the client's own key and origin. OpenClaw takes such a status for a bad key and
+ * disables that key for a minute, for every conversation, so a fault of Claude's never uses them.
+ */
+import type { ErrorCode, RequestError } from "../../core/errors.ts";
+
+/**
+ * What ends a 503. Waiting ends a full queue or an overload. Where only a person helps (no login, no program), a retry
+ * delays the error and changes nothing. Where both are possible, the error has a `retryAfter` if waiting helps.
+ */
+type EndedBy = "waiting" | "a person" | "either";
+
+type Status = 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429 | 500 | 502 | 503 | 504;
+
+type Kind =
+  | readonly [status: Exclude<Status, 503>, type: string]
+  | readonly [status: 503, type: string, endedBy: EndedBy];
+
+const kinds: Record<ErrorCode, Kind> = {
+  invalid_json: [400, "invalid_request_error"],
+  invalid_request: [400, "invalid_request_error"],
+  context_length_exceeded: [400, "invalid_request_error"],
+  // The account's owner has to act: no retry helps, and 402 would disable the client's key.
+  billing_error: [400, "billing_error"],
+  claude_account_blocked: [400, "permission_error"],
+  workspace_not_allowed: [400, "invalid_request_error"],
+  // A person ended the turn. After a 409 or a 5xx the client's library would start it again.
+  turn_interrupted: [400, "interrupted_error"],
+  invalid_api_key: [401, "invalid_request_error"],
+  host_not_allowed: [403, "permission_error"],
+  origin_not_allowed: [403, "permission_error"],
+  unknown_url: [404, "invalid_request_error"],
+  model_not_found: [404, "invalid_request_error"],
+  permission_not_found: [404, "invalid_request_error"],
+  session_not_found: [404, "invalid_request_error"],
+  method_not_allowed: [405, "invalid_request_error"],
+  not_running: [409, "invalid_request_error"],
+  request_too_large: [413, "invalid_request_error"],
+  unsupported_encoding: [415, "invalid_request_error"],
+  queue_full: [429, "rate_limit_error"],
+  rate_limited: [429, "rate_limit_error"],
+  internal_error: [500, "server_error"],
+  claude_failed: [502, "server_error"],
+  claude_exited: [502, "server_error"],
+  shutting_down: [503, "server_error", "waiting"],
+  overloaded: [503, "server_error", "waiting"],
+  claude_not_found: [503, "server_error", "a person"],
+  claude_not_ready: [503, "server_error", "either"],
+  claude_not_logged_in: [503, "server_error", "a person"],
+  channel_refused: [503, "server_error", "a person"],
+  session_in_use: [503, "server_error", "waiting"],
+  message_not_received: [503, "server_error", "waiting"],
+  database_unavailable: [503, "server_error", "either"],
+  turn_timeout: [504, "server_error"],
+};
+
+/** The `retry-after` of an error that waiting ends and that names no time, in seconds. */
+const DEFAULT_RETRY_AFTER = 30;
+
+const WORK_DONE = "Tools have already run for this request. Look at what was done before you send it again.";
+
+/** Whether OpenAI's libraries send a request again by themselves after this status. */
+const isRetried = (status: Status): boolean => status === 409 || status === 429 || status >= 500;
+
+/** Whether the client's library must not send the request again by itself, although its status would make it do so. */
+const isFinal = ({ code, workDone }: RequestError): boolean => workDone && isRetried(kinds[code][0]);
+
+/** The HTTP status of an error. */
+export const errorStatus = (error: RequestError): Status => (isFinal(error) ? 400 : kinds[error.code][0]);
+
+/** The sentences for the person who reads the error. */
+export const errorMessage = (error: RequestError): string =>
+  isFinal(error) ? `${error.message} ${WORK_DONE}` : error.message;
+
+/** The error as the body of a response, or as the last event of a stream. */
+export const errorBody = (error: RequestError) => ({
+  error: { message: errorMessage(error), type: kinds[error.code][1], param: error.param, code: error.code },
+});
+
+/** The headers that an error needs besides its body. */
+export function errorHeaders(error: RequestError): Record<string, string> {
+  const [status, , endedBy] = kinds[error.code];
+  const retryAfter = error.retryAfter ?? (endedBy === "waiting" ? DEFAULT_RETRY_AFTER : undefined);
+  if (retryAfter !== undefined && endedBy !== "a person" && !isFinal(error)) return { "retry-after": `${retryAfter}` };
+  // The SDKs of OpenAI and Anthropic retry every 5xx unless this header says otherwise.
+  if (isFinal(error) || status === 503) return { "x-should-retry": "false" };
+  // RFC 9110 wants each 401 to name the scheme that it asks for.
+  return status === 401 ? { "www-authenticate": "Bearer" } : {};
+}
+
+/** The whole HTTP response for an error. */
+export const errorResponse = (error: RequestError): Response =>
+  Response.json(errorBody(error), { status: errorStatus(error), headers: errorHeaders(error) });
