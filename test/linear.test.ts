@@ -19,7 +19,7 @@ import { chooseBranch } from "../src/conversation/branches.ts";
 import { matchHistory } from "../src/conversation/history-match.ts";
 import { undelivered } from "../src/conversation/undelivered.ts";
 import { ClientExchange } from "../src/intake/exchange.ts";
-import { answerFingerprint, fingerprint } from "../src/intake/fingerprint.ts";
+import { answerFingerprint, messageFingerprint } from "../src/intake/fingerprint.ts";
 import { historyText } from "../src/intake/history-text.ts";
 import type { NewMessage } from "../src/intake/input.ts";
 import { unfenced } from "../src/intake/one-shot-request.ts";
@@ -40,7 +40,7 @@ const quoting = (text: string): NewMessage => ({
   images: [],
   files: [],
   speaker: null,
-  print: fingerprint(text),
+  fingerprint: messageFingerprint(text),
 });
 const result = (callId: string): NewMessage => ({
   role: "tool",
@@ -76,16 +76,19 @@ const work: [what: string, run: (length: number) => unknown][] = [
   ["blanks in base64", (n) => decodeBase64(`A${" ".repeat(n)}!`, 20 * MEGABYTE)],
   ["a data URL without an end", (n) => base64In(`data:${filled(n, ";base64")}`)],
   ["a file's address", (n) => fileIn({ type: "file", file: { file_data: `a:${filled(n, "base64")}` } }, "")],
-  ["alternating marks", (n) => fingerprint(`e${filled(n, "\u0301\u0323")}`)],
+  ["alternating marks", (n) => messageFingerprint(`e${filled(n, "\u0301\u0323")}`)],
   ["alternating marks in an answer", (n) => answerFingerprint(`e${filled(n, "\u0301\u0323")}`)],
-  ["carriage returns", (n) => fingerprint(filled(n, "\r\r\n"))],
+  ["carriage returns", (n) => messageFingerprint(filled(n, "\r\r\n"))],
   [
     "reasoning blocks that are never closed",
     (n) => answerFingerprint(filled(n, '<details type="reasoning"', "<think>")),
   ],
   ["quotations", (n) => quotations(filled(n, QUEUED, "a\n\n"))],
   ["quotations in quotations", (n) => readWording(filled(n, QUEUED))],
-  ["delivered quotations", (n) => undelivered([quoting(filled(n, "a\n\n"))], (print) => print === fingerprint("a"))],
+  [
+    "delivered quotations",
+    (n) => undelivered([quoting(filled(n, "a\n\n"))], (fingerprint) => fingerprint === messageFingerprint("a")),
+  ],
   ["aborted turns", (n) => readWording(`${filled(n, ABORTED, "  ")}x`)],
   ["blanks behind an aborted turn", (n) => saysAborted(`${ABORTED}${" ".repeat(n)}x`)],
   ["Runtime lines", (n) => splitRuntimeLine(user(`${filled(n, "\n\nRuntime: agent=x")}\n`))],
@@ -150,7 +153,7 @@ const work: [what: string, run: (length: number) => unknown][] = [
     "a request beside many exchanges",
     (n) =>
       chooseBranch([branch(n)], {
-        input: { exchanges: [], newPrints: count(n, (at) => `${at}`) },
+        input: { exchanges: [], newFingerprints: count(n, (at) => `${at}`) },
         sendsHistory: false,
         model: "b",
       } as never),

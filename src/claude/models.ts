@@ -1,6 +1,6 @@
 /** Which models a client may ask for, and how hard claude may be told to think. */
 
-import { MODEL } from "../api/openai-chat/chunks.ts";
+import { DEFAULT_MODEL } from "../api/openai-chat/chunks.ts";
 import type { ReasoningEffort } from "../api/openai-chat/request.ts";
 import type { Effort } from "../config/schema.ts";
 import { RequestError } from "../core/errors.ts";
@@ -13,7 +13,7 @@ const FULL_NAME = /^claude-[a-z0-9.-]{1,100}(\[1m\])?$/;
 const LONGEST_SHOWN = 100;
 
 /** What `GET /v1/models` lists: claude's own default, and its aliases. */
-export const MODELS: readonly string[] = [MODEL, ...ALIASES];
+export const MODELS: readonly string[] = [DEFAULT_MODEL, ...ALIASES];
 
 /**
  * What `--model` is to be; null for claude's own default.
@@ -21,11 +21,11 @@ export const MODELS: readonly string[] = [MODEL, ...ALIASES];
  * @throws ApiError (404) when there is no such model
  */
 export function modelFor(asked: string | null | undefined): string | null {
-  if (!asked || asked === MODEL) return null;
+  if (!asked || asked === DEFAULT_MODEL) return null;
   if (ALIASES.includes(asked.replace(/\[1m\]$/, "")) || FULL_NAME.test(asked)) return asked;
   throw new RequestError(
     "model_not_found",
-    `There is no model ${asked.slice(0, LONGEST_SHOWN)}. Use ${MODEL} for claude's own default, ${ALIASES.join(", ")}, or a full name such as claude-opus-5.`,
+    `There is no model ${asked.slice(0, LONGEST_SHOWN)}. Use ${DEFAULT_MODEL} for claude's own default, ${ALIASES.join(", ")}, or a full name such as claude-opus-5.`,
     { param: "model" },
   );
 }

@@ -4,7 +4,7 @@
  * own Claude session. A person who merely changes the model goes on where they were: then the history holds what the
  * model before has answered.
  */
-import { MODEL } from "../api/openai-chat/chunks.ts";
+import { DEFAULT_MODEL } from "../api/openai-chat/chunks.ts";
 import type { ClientExchange } from "../intake/exchange.ts";
 import { textFingerprint } from "../intake/fingerprint.ts";
 import { type DeliveredTurn, type DeliveryRequest, deliveredExchanges } from "./delivery-plan.ts";
@@ -25,7 +25,7 @@ interface ModelRequest extends Pick<DeliveryRequest, "input" | "sendsHistory"> {
 
 /** The key of a model's branch. No client can name it: its own keys of this form are marked. */
 export const branchKey = (conversation: string, model: string | null): string =>
-  `model:${model ?? MODEL}:${conversation}`;
+  `model:${model ?? DEFAULT_MODEL}:${conversation}`;
 
 /**
  * @param branches of the conversation, itself first
@@ -40,7 +40,7 @@ export function chooseBranch(branches: readonly Branch[], request: ModelRequest)
   if (first) return same.length > 1 && last ? (same.find((branch) => endsWith(branch, last)) ?? first) : first;
   if (last) return branches.find((branch) => branch.asking.length === 0 && endsWith(branch, last)) ?? null;
   // Without a history: the same words, asked of another model too, or the next words of a client that sends no more.
-  return request.sendsHistory || hasAsked(main, request.input.newPrints) ? null : main;
+  return request.sendsHistory || hasAsked(main, request.input.newFingerprints) ? null : main;
 }
 
 /** Whether the last answer in this branch is the one that the client has last. */
@@ -57,4 +57,4 @@ const hasAsked = ({ asking, delivered }: Branch, users: readonly string[]): bool
 /** Takes no longer than the shorter of the two: one long request is compared with all that was delivered. */
 const isSame = (some: readonly string[], others: readonly string[]): boolean =>
   some.length === others.length &&
-  some.every((print, at) => textFingerprint(print) === textFingerprint(others[at] ?? ""));
+  some.every((fingerprint, at) => textFingerprint(fingerprint) === textFingerprint(others[at] ?? ""));

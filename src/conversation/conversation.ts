@@ -15,7 +15,7 @@ import { answerUsage } from "../claude/turn-usage.ts";
 import type { Effort } from "../config/schema.ts";
 import { RequestError } from "../core/errors.ts";
 import { unquoteWords } from "../core/quoting.ts";
-import { fingerprint, plainText } from "../intake/fingerprint.ts";
+import { messageFingerprint, plainText } from "../intake/fingerprint.ts";
 import { type Affinity, type Identity, isEphemeral } from "../intake/identity.ts";
 import { isRetry, type RequestFingerprint, requestFingerprint } from "../intake/request-retry.ts";
 import { looksLikeSideRequest, type RequestShape } from "../intake/request-shape.ts";
@@ -142,7 +142,7 @@ export class Conversation {
 
   /** Fingerprints of the user's messages of the requests that wait or are served. */
   get asking(): readonly (readonly string[])[] {
-    return [...this.#queue, ...(this.#serving ? [this.#serving] : [])].map(({ input }) => input.newPrints);
+    return [...this.#queue, ...(this.#serving ? [this.#serving] : [])].map(({ input }) => input.newFingerprints);
   }
 
   get hasProcess(): boolean {
@@ -240,7 +240,7 @@ export class Conversation {
     if (behavior) {
       reply.processOrigin = "warm";
       this.#lastRequest = requestFingerprint(request);
-      run.continueWith(reply, input.newPrints);
+      run.continueWith(reply, input.newFingerprints);
       this.#deps.permissions.answer(id, { behavior, way: "chat", by: sender });
     } else {
       this.#deps.permissions.answer(id, { behavior: "deny", way: "spoke", by: sender });
@@ -429,7 +429,7 @@ export class Conversation {
         text,
         attachments: attachmentMeta(images, files, save),
         // In the client's history an empty message stands as such.
-        prints: input.implied?.kind === "empty" ? [fingerprint("")] : plan.users,
+        fingerprints: input.implied?.kind === "empty" ? [messageFingerprint("")] : plan.users,
         isContinuation: input.implied?.kind === "continue",
         hadHistory: input.hasHistory,
         dropped: plan.dropped,

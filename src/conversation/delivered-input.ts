@@ -12,23 +12,23 @@ import { type Input, inputText, type PastMessage } from "../intake/input.ts";
  * @param delivered the conversation as Claude knows it
  */
 export function withDeliveredAsHistory(delivered: readonly DeliveredExchange[], input: Input): Input {
-  const { implied, messages, history, exchanges, historyPrints, newPrints } = input;
+  const { implied, messages, history, exchanges, historyFingerprints, newFingerprints } = input;
   if (implied?.kind !== "continue" || messages.length === 0) return input;
   const last = delivered.at(-1);
   const before = exchanges.at(-1);
-  const isLast = last !== undefined && isSame(last.users, newPrints);
+  const isLast = last !== undefined && isSame(last.users, newFingerprints);
   if (!isLast || (before && !isSame(delivered.at(-2)?.users ?? [], before.users))) return input;
   const past = messages.map(
     (message): PastMessage => ({
       role: message.role,
       name: message.role === "user" ? message.speaker : message.name,
       text: message.role === "user" ? message.text : inputText([message]),
-      prints: message.role === "user" ? [message.print] : [],
+      fingerprints: message.role === "user" ? [message.fingerprint] : [],
     }),
   );
   const exchange = new ClientExchange(history.length);
   for (const message of messages) {
-    if (message.role === "user") exchange.addUser(message.print, message.text);
+    if (message.role === "user") exchange.addUser(message.fingerprint, message.text);
   }
   // The client has begun the answer: what Claude has said of it may be more, or something else.
   exchange.isOpen = true;
@@ -38,8 +38,8 @@ export function withDeliveredAsHistory(delivered: readonly DeliveredExchange[], 
     history: [...history, ...past],
     hasHistory: true,
     exchanges: [...exchanges, exchange],
-    historyPrints: [...historyPrints, ...newPrints],
-    newPrints: [],
+    historyFingerprints: [...historyFingerprints, ...newFingerprints],
+    newFingerprints: [],
   };
 }
 

@@ -6,7 +6,7 @@
  */
 
 import type { DeliveredExchange } from "../intake/exchange.ts";
-import { fingerprint, textFingerprint } from "../intake/fingerprint.ts";
+import { messageFingerprint, textFingerprint } from "../intake/fingerprint.ts";
 import type { Input, NewMessage, PastMessage } from "../intake/input.ts";
 import type { Exchange } from "../store/schema.ts";
 import { type MatchOptions, matchHistory } from "./history-match.ts";
@@ -105,12 +105,12 @@ const usersOf = ({ exchanges }: DeliveredTurn): readonly string[] => exchanges.f
  */
 export function findAnsweredTurn(turns: readonly DeliveredTurn[], { input, traceId }: DeliveryRequest): string | null {
   const asked = input.messages.flatMap((message) =>
-    message.role === "user" && message.kind !== "continue" ? [message.print] : [],
+    message.role === "user" && message.kind !== "continue" ? [message.fingerprint] : [],
   );
   if (traceId === null || asked.length === 0 || input.messages.some(({ role }) => role === "tool")) return null;
   const given = turns.findLast((turn) => (turn.answered || turn.truncation === "lost") && turn.traceId === traceId);
   const users = new Set(given && usersOf(given));
-  return given && asked.every((print) => users.has(print)) ? given.turn : null;
+  return given && asked.every((fingerprint) => users.has(fingerprint)) ? given.turn : null;
 }
 
 export interface PlanOptions extends MatchOptions {
@@ -134,7 +134,7 @@ export function planDelivery(
       : fromOpenClaw
         ? openClawDelta(turns, input)
         : exactDelta(turns, question, options);
-  const print = volatile === "" ? null : fingerprint(volatile);
+  const fingerprint = volatile === "" ? null : messageFingerprint(volatile);
   const known = turns.findLast((turn) => turn.volatile !== null)?.volatile;
   const { messages, users = usersIn(messages) } = delta;
   return {
@@ -145,12 +145,12 @@ export function planDelivery(
     isLastAnswerTruncated:
       !options.isFresh && (turns.at(-1)?.truncation ?? null) !== null && !messages.some(({ role }) => role === "tool"),
     carried: input.context,
-    volatile: print === null || print === known ? null : { text: volatile, fingerprint: print },
+    volatile: fingerprint === null || fingerprint === known ? null : { text: volatile, fingerprint: fingerprint },
   };
 }
 
 const usersIn = (messages: readonly NewMessage[]): readonly string[] =>
-  messages.flatMap((message) => (message.role === "user" ? [message.print] : []));
+  messages.flatMap((message) => (message.role === "user" ? [message.fingerprint] : []));
 
 interface Delta extends Pick<DeliveryPlan, "messages" | "past" | "dropped" | "history" | "rewritten"> {
   /** Where they are not those of `messages`. */
@@ -235,7 +235,7 @@ function withoutFirst(messages: readonly NewMessage[], delivered: readonly strin
   let at = 0;
   const first = messages.findIndex((message) => {
     if (message.role === "tool") return true;
-    const found = delivered.indexOf(message.print, at);
+    const found = delivered.indexOf(message.fingerprint, at);
     at = found + 1;
     return found < 0;
   });
@@ -250,32 +250,37 @@ function openClawDelta(turns: readonly DeliveredTurn[], input: Input): Delta {
   const waiting = new Set(
     turns.slice(turns.findLastIndex(({ answered }) => answered) + 1).flatMap((turn) => usersOf(turn)),
   );
-  const inHistory = new Set(input.historyPrints);
+  const inHistory = new Set(input.historyFingerprints);
   const answer = turns.findLast(({ answered }) => answered);
   // The client may have left while Claude came to its end: then it sends again, with more, what was answered.
-  const missed = new Set([...waiting, ...(answer ? usersOf(answer) : []).filter((print) => !inHistory.has(print))]);
-  const rest = undelivered(input.messages, (print) => missed.has(print));
+  const missed = new Set([
+    ...waiting,
+    ...(answer ? usersOf(answer) : []).filter((fingerprint) => !inHistory.has(fingerprint)),
+  ]);
+  const rest = undelivered(input.messages, (fingerprint) => missed.has(fingerprint));
   // Nothing more is the question asked anew.
-  const messages = rest.length > 0 ? rest : undelivered(input.messages, (print) => waiting.has(print));
+  const messages = rest.length > 0 ? rest : undelivered(input.messages, (fingerprint) => waiting.has(fingerprint));
   const change = unknownFrom(turns, input);
   if (change < 0) return nothing(messages);
   const history = input.history.slice(change);
   return {
     ...nothing(messages),
     past: { why: "changed", history, since: "somewhere" },
-    history: [{ users: history.flatMap(({ prints }) => prints), answer: null }],
+    history: [{ users: history.flatMap(({ fingerprints }) => fingerprints), answer: null }],
   };
 }
 
 /** Where in the history the first message stands that Claude was never sent; -1 when there is none. */
-function unknownFrom(turns: readonly DeliveredTurn[], { history, historyPrints }: Input): number {
+function unknownFrom(turns: readonly DeliveredTurn[], { history, historyFingerprints }: Input): number {
   if (turns.length === 0 || history.length === 0) return -1;
   const seen = seenBy(turns);
-  const isSeen = (print: string) => seen.has(textFingerprint(print));
+  const isSeen = (fingerprint: string) => seen.has(textFingerprint(fingerprint));
   // What stands before the first message that is known may be older than what is remembered of this session.
-  const known = history.findIndex(({ prints }) => prints.some(isSeen));
-  if (known < 0) return historyPrints.length === 0 ? -1 : 0;
-  return history.findIndex(({ prints }, at) => at > known && prints.some((print) => !isSeen(print)));
+  const known = history.findIndex(({ fingerprints }) => fingerprints.some(isSeen));
+  if (known < 0) return historyFingerprints.length === 0 ? -1 : 0;
+  return history.findIndex(
+    ({ fingerprints }, at) => at > known && fingerprints.some((fingerprint) => !isSeen(fingerprint)),
+  );
 }
 
 /** Fingerprints of the texts that Claude was ever sent. */
@@ -296,5 +301,5 @@ export function isReset(
   if (!fromOpenClaw || input.hasHistory || !turns.some(({ answered }) => answered)) return false;
   if (generation.before !== null && generation.now !== null) return generation.now > generation.before;
   const seen = seenBy(turns);
-  return !input.newPrints.some((print) => seen.has(textFingerprint(print)));
+  return !input.newFingerprints.some((fingerprint) => seen.has(textFingerprint(fingerprint)));
 }

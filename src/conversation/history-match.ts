@@ -111,16 +111,16 @@ function matchOne(
   // Each of them is looked for in all that was sent.
   if (rest.length > MAX_LOOKS) return null;
   const sent = new Set(exchange.users.map(textFingerprint));
-  const isPart = (print: string, text: string) =>
-    sent.has(textFingerprint(print)) || holds(sentText(exchange.turn) ?? "", text);
-  return rest.every((print, index) => isPart(print, client.userText(used + index)))
+  const isPart = (fingerprint: string, text: string) =>
+    sent.has(textFingerprint(fingerprint)) || holds(sentText(exchange.turn) ?? "", text);
+  return rest.every((fingerprint, index) => isPart(fingerprint, client.userText(used + index)))
     ? { next: next + 1, users: rest }
     : null;
 }
 
 const isSame = (some: readonly string[], others: readonly string[]): boolean =>
   some.length === others.length &&
-  some.every((print, at) => textFingerprint(print) === textFingerprint(others[at] ?? ""));
+  some.every((fingerprint, at) => textFingerprint(fingerprint) === textFingerprint(others[at] ?? ""));
 
 /** Each costs as much as the text is long: a text that repeats itself must not be looked for at all of them. */
 const MAX_LOOKS = 16;

@@ -293,13 +293,14 @@ export class ConversationRecord {
 
 /** A turn as it was noted in the store. */
 export function deliveredTurn(row: TurnRow): DeliveredTurn {
-  const { id, traceId, prints, pastPrints, state, firstTextAt, errorCode, hadHistory, dropped, volatile } = row;
+  const { id, traceId, fingerprints, pastFingerprints, state, firstTextAt, errorCode, hadHistory, dropped, volatile } =
+    row;
   return {
     turn: id,
     traceId,
     dropped,
-    history: row.history ?? pastPrints.map((print) => ({ users: [print], answer: null })),
-    exchanges: row.exchanges ?? [{ users: prints, answer: null }],
+    history: row.history ?? pastFingerprints.map((fingerprint) => ({ users: [fingerprint], answer: null })),
+    exchanges: row.exchanges ?? [{ users: fingerprints, answer: null }],
     hadHistory,
     volatile,
     answered: state === "done",

@@ -1,6 +1,6 @@
 /** A turn that brought no answer is sent again, often in other words: what of it Claude has not received. */
 import { MAX_COMPARED, quotations } from "../api/openclaw/retry.ts";
-import { fingerprint } from "../intake/fingerprint.ts";
+import { messageFingerprint } from "../intake/fingerprint.ts";
 import type { NewMessage } from "../intake/input.ts";
 
 /**
@@ -11,15 +11,15 @@ import type { NewMessage } from "../intake/input.ts";
  */
 export function undelivered(
   messages: readonly NewMessage[],
-  isDelivered: (print: string) => boolean,
+  isDelivered: (fingerprint: string) => boolean,
 ): readonly NewMessage[] {
   let left = MAX_COMPARED;
   const undeliveredText = (whole: string): string => {
     let text = whole;
-    while (text !== "" && !isDelivered(fingerprint(text))) {
+    while (text !== "" && !isDelivered(messageFingerprint(text))) {
       const splits = quotations(text, left);
       left -= splits.reduce((sum, { earlier }) => sum + earlier.length, text.length);
-      const split = splits.find(({ earlier }) => isDelivered(fingerprint(earlier)));
+      const split = splits.find(({ earlier }) => isDelivered(messageFingerprint(earlier)));
       if (!split || left < 0) return text;
       text = split.now;
     }
@@ -27,10 +27,10 @@ export function undelivered(
   };
   const rest = messages.flatMap((message): NewMessage[] => {
     if (message.role === "tool") return [message];
-    if (message.kind === "continue" || isDelivered(message.print)) return [];
+    if (message.kind === "continue" || isDelivered(message.fingerprint)) return [];
     if (message.kind === "own") return [message];
     const text = undeliveredText(message.text);
-    return text === "" ? [] : [{ ...message, text, print: fingerprint(text, message.images) }];
+    return text === "" ? [] : [{ ...message, text, fingerprint: messageFingerprint(text, message.images) }];
   });
   return rest.length > 0 ? rest : messages.filter((message) => message.role === "user" && message.kind === "continue");
 }

@@ -3,7 +3,7 @@
 import { getLogger } from "@logtape/logtape";
 import { type Context, Hono } from "hono";
 import { streamSSE } from "hono/streaming";
-import { type Completion, completion, MODEL, type Usage } from "../api/openai-chat/chunks.ts";
+import { type Completion, completion, DEFAULT_MODEL, type Usage } from "../api/openai-chat/chunks.ts";
 import { errorBody, errorMessage } from "../api/openai-chat/error-response.ts";
 import { begunAnswer } from "../api/openai-chat/implied-request.ts";
 import { functionsAsTools, usesFunctions } from "../api/openai-chat/legacy-functions.ts";
@@ -84,7 +84,7 @@ export function chatRoutes({ config, conversations, oneShots, sessions, nowhere 
       const parts = begun === null ? all : withoutBegunAnswer(all, begun);
       const includeUsage = request.stream_options?.include_usage === true;
       const created = Math.floor(Date.now() / 1000);
-      const answer = completion(created, request.model || MODEL, includeUsage, usesFunctions(sent));
+      const answer = completion(created, request.model || DEFAULT_MODEL, includeUsage, usesFunctions(sent));
       return request.stream === true
         ? streamReply(c, parts, answer, {
             includeUsage,

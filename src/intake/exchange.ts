@@ -32,8 +32,8 @@ export class ClientExchange {
     this.at = at;
   }
 
-  addUser(print: string, text: string): void {
-    this.users.push(print);
+  addUser(fingerprint: string, text: string): void {
+    this.users.push(fingerprint);
     this.#userTexts.push(text);
   }
 

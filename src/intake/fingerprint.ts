@@ -11,13 +11,13 @@ const ATTACHMENTS = "+";
  * The fingerprint of a user's message. It is the same with other line ends, composed and decomposed accents, and with
  * or without the time of writing in front.
  */
-export function fingerprint(text: string, attachments: readonly { readonly url: string }[] = []): string {
+export function messageFingerprint(text: string, attachments: readonly { readonly url: string }[] = []): string {
   const ofText = hash(plainText(text));
   return attachments.length === 0 ? ofText : ofText + ATTACHMENTS + hash(attachments.map(({ url }) => url).join("\n"));
 }
 
 /** The part of a fingerprint that comes from the text. Many clients send images and files only with a new message. */
-export const textFingerprint = (print: string): string => print.split(ATTACHMENTS, 1)[0] ?? print;
+export const textFingerprint = (fingerprint: string): string => fingerprint.split(ATTACHMENTS, 1)[0] ?? fingerprint;
 
 /**
  * The fingerprint of an assistant's answer. White space is left out, since an answer of several messages is joined in

@@ -27,7 +27,7 @@ import { splitRuntimeLine } from "../api/openclaw/runtime-line.ts";
 import { RequestError } from "../core/errors.ts";
 import { labelledResult, labelName, quoteNames, quoteWords } from "../core/quoting.ts";
 import { ClientExchange } from "./exchange.ts";
-import { fingerprint } from "./fingerprint.ts";
+import { messageFingerprint } from "./fingerprint.ts";
 import type { HistoryEntry } from "./history-text.ts";
 
 /** In characters; browsers take no longer ones. */
@@ -42,7 +42,7 @@ interface UserInput {
   readonly images: readonly Image[];
   readonly files: readonly FilePart[];
   /** The same for the same words, whenever they are said. */
-  readonly print: string;
+  readonly fingerprint: string;
 }
 
 export interface ToolInput {
@@ -63,7 +63,7 @@ export type NewMessage = UserInput | ToolInput;
 
 export interface PastMessage extends HistoryEntry {
   /** By which the user's words are known again; none when they are another's. */
-  readonly prints: readonly string[];
+  readonly fingerprints: readonly string[];
 }
 
 export interface Input {
@@ -85,9 +85,9 @@ export interface Input {
   /** The history begins with a summary of what was said before it. */
   readonly isCompacted: boolean;
   /** Of the user's messages in the history. */
-  readonly historyPrints: readonly string[];
+  readonly historyFingerprints: readonly string[];
   /** Of the user's messages that are new. */
-  readonly newPrints: readonly string[];
+  readonly newFingerprints: readonly string[];
 }
 
 /**
@@ -111,13 +111,13 @@ export function readInput(request: ChatRequest, openclaw: OpenClawRequest | null
   for (const place of places) {
     const { message, index } = place;
     const carried = carriedContext(message);
-    if (isCompacted && place === first) history.push({ role: "summary", text: messageText(message), prints: [] });
+    if (isCompacted && place === first) history.push({ role: "summary", text: messageText(message), fingerprints: [] });
     else if (index < start) {
       if (carried !== null) continue;
       const inputs = place.role === "user" ? userInputs(place, openclaw) : [];
-      const prints = inputs.filter(({ kind }) => kind !== "continue").map(({ print }) => print);
+      const fingerprints = inputs.filter(({ kind }) => kind !== "continue").map(({ fingerprint }) => fingerprint);
       const name = place.role === "tool" ? (names.get(index) ?? null) : speakerOf(message);
-      const past: PastMessage = { role: place.role, name, text: pastText(place, inputs), prints };
+      const past: PastMessage = { role: place.role, name, text: pastText(place, inputs), fingerprints };
       addToExchanges(exchanges, history.length, place, inputs);
       if (past.text.trim() !== "") history.push(past);
     } else if (carried !== null) context.push(carried);
@@ -150,8 +150,8 @@ export function readInput(request: ChatRequest, openclaw: OpenClawRequest | null
     hasHistory: history.length > 0,
     exchanges,
     isCompacted,
-    historyPrints: history.flatMap(({ prints }) => prints),
-    newPrints: messages.flatMap((message) => (message.role === "user" ? [message.print] : [])),
+    historyFingerprints: history.flatMap(({ fingerprints }) => fingerprints),
+    newFingerprints: messages.flatMap((message) => (message.role === "user" ? [message.fingerprint] : [])),
   };
 }
 
@@ -167,8 +167,8 @@ function addToExchanges(
     const exchange = last && !last.isAnswered ? last : new ClientExchange(at);
     if (exchange !== last) exchanges.push(exchange);
     const own = inputs.filter(({ kind }) => kind !== "continue");
-    for (const { print, text } of own) exchange.addUser(print, text);
-    if (inputs.length === 0) exchange.addUser(fingerprint(""), "");
+    for (const { fingerprint, text } of own) exchange.addUser(fingerprint, text);
+    if (inputs.length === 0) exchange.addUser(messageFingerprint(""), "");
   } else if (role === "assistant") {
     const exchange = last ?? new ClientExchange(at);
     if (!last) exchanges.push(exchange);
@@ -219,13 +219,13 @@ function userInputs(place: Place, openclaw: OpenClawRequest | null): readonly Us
   const images = imagesIn(place.message, place.index);
   const files = filesIn(place.message, place.index);
   if (said.length === 0 && images.length + files.length > 0) {
-    const print = fingerprint("", [...images, ...files]);
-    return [{ role: "user", kind: "own", text: "", speaker, images, files, print }];
+    const fingerprint = messageFingerprint("", [...images, ...files]);
+    return [{ role: "user", kind: "own", text: "", speaker, images, files, fingerprint }];
   }
   return said.map((wording, at) => {
     const own = at === 0 ? { images, files } : { images: [], files: [] };
-    const print = fingerprint(wording.text, [...own.images, ...own.files]);
-    return { role: "user", ...wording, speaker, ...own, print };
+    const fingerprint = messageFingerprint(wording.text, [...own.images, ...own.files]);
+    return { role: "user", ...wording, speaker, ...own, fingerprint };
   });
 }
 

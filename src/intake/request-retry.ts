@@ -8,7 +8,7 @@
 import { plainId } from "../api/openai-chat/tools.ts";
 import { MAX_COMPARED, quotations } from "../api/openclaw/retry.ts";
 import type { QueuedRequest } from "../conversation/conversation.ts";
-import { fingerprint } from "./fingerprint.ts";
+import { messageFingerprint } from "./fingerprint.ts";
 import type { NewMessage } from "./input.ts";
 
 type ReadRequest = Pick<QueuedRequest, "input" | "traceId" | "model" | "effort" | "offer" | "sender">;
@@ -25,7 +25,7 @@ export interface RequestFingerprint {
 
 export const requestFingerprint = (request: ReadRequest): RequestFingerprint => ({
   messages: messageFingerprints(request.input.messages),
-  words: new Set(request.input.newPrints),
+  words: new Set(request.input.newFingerprints),
   context: contextFingerprint(request),
   traceId: request.traceId,
 });
@@ -48,18 +48,21 @@ const isSameRun = ({ traceId }: ReadRequest, first: RequestFingerprint): boolean
 const unquoted = ({ input }: ReadRequest, { words }: RequestFingerprint): readonly NewMessage[] => {
   let left = MAX_COMPARED;
   return input.messages.flatMap((message): readonly NewMessage[] => {
-    if (message.role === "tool" || message.kind !== "quoting" || words.has(message.print)) return [message];
-    const prints: string[] = [];
+    if (message.role === "tool" || message.kind !== "quoting" || words.has(message.fingerprint)) return [message];
+    const fingerprints: string[] = [];
     let rest = message.text;
-    while (prints.length <= words.size && !words.has(fingerprint(rest))) {
+    while (fingerprints.length <= words.size && !words.has(messageFingerprint(rest))) {
       const splits = quotations(rest, left);
       left -= splits.reduce((sum, { earlier }) => sum + earlier.length, rest.length);
-      const split = splits.find(({ earlier }) => words.has(fingerprint(earlier)));
+      const split = splits.find(({ earlier }) => words.has(messageFingerprint(earlier)));
       if (!split || left < 0) return [message];
-      prints.push(fingerprint(split.earlier));
+      fingerprints.push(messageFingerprint(split.earlier));
       rest = split.now;
     }
-    return [...new Set([...prints, fingerprint(rest)])].map((print) => ({ ...message, print }));
+    return [...new Set([...fingerprints, messageFingerprint(rest)])].map((fingerprint) => ({
+      ...message,
+      fingerprint,
+    }));
   });
 };
 
@@ -67,9 +70,9 @@ const messageFingerprints = (messages: readonly NewMessage[]): readonly string[]
   messages.flatMap((message) => {
     if (message.role === "tool") {
       const { callId, isError, text, images } = message;
-      return [`tool ${plainId(callId)} ${isError} ${fingerprint(text, images)}`];
+      return [`tool ${plainId(callId)} ${isError} ${messageFingerprint(text, images)}`];
     }
-    return message.kind === "continue" ? [] : [`user ${message.print}`];
+    return message.kind === "continue" ? [] : [`user ${message.fingerprint}`];
   });
 
 function contextFingerprint({ input, sender, model, effort, offer }: ReadRequest): bigint {
@@ -78,7 +81,7 @@ function contextFingerprint({ input, sender, model, effort, offer }: ReadRequest
     model ?? "",
     effort ?? "",
     JSON.stringify([...offer.catalogue.keys()].sort()),
-    ...input.history.flatMap(({ role, text, prints }) => [role, text, prints.join()]),
+    ...input.history.flatMap(({ role, text, fingerprints }) => [role, text, fingerprints.join()]),
   ];
   return parts.reduce((seed, part) => Bun.hash.wyhash(part, seed), 0n);
 }

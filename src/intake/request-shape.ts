@@ -4,7 +4,7 @@
  */
 import { type ChatMessage, type ChatRequest, messageText, systemText } from "../api/openai-chat/request.ts";
 import { hasRetrievalTags } from "../api/openai-chat/side-requests.ts";
-import { fingerprint } from "./fingerprint.ts";
+import { messageFingerprint } from "./fingerprint.ts";
 
 /** Enough of a message to recognise it where another request repeats or quotes it. In characters. */
 const EXCERPT_LENGTH = 200;
@@ -67,7 +67,7 @@ const excerptOf = (text: string): string => text.trim().slice(0, EXCERPT_LENGTH)
 
 function systemOf(request: ChatRequest): string | null {
   const text = systemText(request);
-  return text === "" ? null : fingerprint(text);
+  return text === "" ? null : messageFingerprint(text);
 }
 
 /** The engine keeps the whole of a text in memory as long as a slice of it is kept. */

@@ -2,14 +2,14 @@
 import { existsSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import { MODEL } from "../api/openai-chat/chunks.ts";
+import { DEFAULT_MODEL } from "../api/openai-chat/chunks.ts";
 import { ConfigError } from "../config/load.ts";
 import { type ConfigFiles, readConfigFiles } from "./openclaw-files.ts";
 
 /** Our name among its providers and among its plugins. */
 export const PROVIDER = "synthesis";
 /** Our model, as OpenClaw writes it. */
-export const MODEL_REF = `${PROVIDER}/${MODEL}`;
+export const MODEL_REF = `${PROVIDER}/${DEFAULT_MODEL}`;
 
 const provider = z.looseObject({
   baseUrl: z.unknown().optional(),
@@ -70,7 +70,7 @@ export function ourProvider(config: OpenClawConfig): z.infer<typeof provider> | 
 const TIMEOUT_SECONDS = 3600;
 
 const model = {
-  id: MODEL,
+  id: DEFAULT_MODEL,
   name: "Claude Code",
   contextWindow: 200_000,
   maxTokens: 32_000,
@@ -84,7 +84,7 @@ export const baseUrl = (port: number) => `http://127.0.0.1:${port}/v1`;
 function wantedProvider(config: OpenClawConfig, port: number, key: string) {
   const there = ourProvider(config);
   const models = there?.models ?? [];
-  const own = models.find(({ id }) => id === MODEL);
+  const own = models.find(({ id }) => id === DEFAULT_MODEL);
   const wanted = { ...model, ...own, compat: { ...compat, ...asObject(own?.compat) } };
   return {
     timeoutSeconds: TIMEOUT_SECONDS,
@@ -126,14 +126,15 @@ export function patchesToAdd(
   if (missing.length > 0) {
     patches.push({ models: { providers: { [PROVIDER]: Object.fromEntries(missing) } } });
     const where = `models.providers.${PROVIDER}`;
-    if (!there) lines.push(`+ ${where}: ${wanted.baseUrl}, model ${MODEL}, the key in ${keyPlace}`);
+    if (!there) lines.push(`+ ${where}: ${wanted.baseUrl}, model ${DEFAULT_MODEL}, the key in ${keyPlace}`);
     else {
       if (there.baseUrl !== wanted.baseUrl) lines.push(`~ ${where}.baseUrl: ${there.baseUrl} → ${wanted.baseUrl}`);
       if (there.apiKey !== wanted.apiKey) lines.push(`~ ${where}.apiKey: the key in ${keyPlace}`);
       if (there.timeoutSeconds !== wanted.timeoutSeconds) {
         lines.push(`+ ${where}.timeoutSeconds: ${wanted.timeoutSeconds}`);
       }
-      if (!isDeepStrictEqual(there.models, wanted.models)) lines.push(`~ ${where}.models: what is missing of ${MODEL}`);
+      if (!isDeepStrictEqual(there.models, wanted.models))
+        lines.push(`~ ${where}.models: what is missing of ${DEFAULT_MODEL}`);
     }
   }
   const defaults: Record<string, unknown> = {};

@@ -70,9 +70,9 @@ export const turns = sqliteTable(
     /** claude's id of the prompt. */
     promptId: text("prompt_id"),
     /** Fingerprints of what it delivered to Claude: the user's messages, the volatile system prompt. */
-    prints: text({ mode: "json" }).$type<readonly string[]>().notNull().default([]),
+    fingerprints: text("prints", { mode: "json" }).$type<readonly string[]>().notNull().default([]),
     /** Only in rows from before `history`: those of the earlier messages that it delivered. */
-    pastPrints: text("past_prints", { mode: "json" }).$type<readonly string[]>().notNull().default([]),
+    pastFingerprints: text("past_prints", { mode: "json" }).$type<readonly string[]>().notNull().default([]),
     volatile: text(),
     /** The client's request had a history. */
     hadHistory: integer("had_history", { mode: "boolean" }),

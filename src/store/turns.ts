@@ -49,7 +49,7 @@ export type SentTurn = Pick<
   | "claudeSession"
   | "traceId"
   | "sentAt"
-  | "prints"
+  | "fingerprints"
   | "volatile"
   | "hadHistory"
   | "dropped"
@@ -88,7 +88,7 @@ export function createTurnStore({ database }: Store): TurnStore {
       session: sql.placeholder("session"),
       claudeSession: sql.placeholder("claudeSession"),
       state: "sent",
-      prints: sql`${sql.placeholder("prints")}`,
+      fingerprints: sql`${sql.placeholder("fingerprints")}`,
       hadHistory: sql`${sql.placeholder("hadHistory")}`,
       dropped: sql.placeholder("dropped"),
       history: sql`${sql.placeholder("history")}`,
@@ -136,10 +136,10 @@ export function createTurnStore({ database }: Store): TurnStore {
     sending = [];
     sendingWritten = undefined;
     commit(() => {
-      for (const { prints, history, hadHistory, ...turn } of turns) {
+      for (const { fingerprints, history, hadHistory, ...turn } of turns) {
         insert.run({
           ...turn,
-          prints: JSON.stringify(prints),
+          fingerprints: JSON.stringify(fingerprints),
           history: JSON.stringify(history),
           hadHistory: Number(hadHistory),
         });

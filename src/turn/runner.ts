@@ -68,7 +68,7 @@ const FIGURES_MS = 500;
 const UNKNOWN_TOOL_USE = "unknown";
 
 /** What is sent to Claude, and what is noted of it to recognise it later. */
-interface Message extends Pick<SentTurn, "prints" | "hadHistory" | "dropped" | "volatile"> {
+interface Message extends Pick<SentTurn, "fingerprints" | "hadHistory" | "dropped" | "volatile"> {
   readonly text: string;
   readonly history: readonly Exchange[];
   /** Attributes of its channel tag: the paths of the images and files that come with it. */
@@ -156,7 +156,7 @@ export class TurnRunner {
   constructor(deps: TurnRunnerDeps) {
     this.#deps = deps;
     this.#reply = deps.reply;
-    this.#exchanges = [{ users: deps.message.prints, replies: [deps.reply] }];
+    this.#exchanges = [{ users: deps.message.fingerprints, replies: [deps.reply] }];
     this.#interruption = new Interruption(deps.process, deps.sessionKey);
     this.#state = newTurn(deps.reply.id, deps.config.reply);
     this.idle = this.#free.promise;
@@ -203,9 +203,9 @@ export class TurnRunner {
     this.#listen();
   }
 
-  /** Goes on after an answer to its question. @param prints of the message that held it */
-  continueWith(reply: ResponseStream, prints: readonly string[]): void {
-    this.#exchanges.push({ users: prints, replies: [] });
+  /** Goes on after an answer to its question. @param fingerprints of the message that held it */
+  continueWith(reply: ResponseStream, fingerprints: readonly string[]): void {
+    this.#exchanges.push({ users: fingerprints, replies: [] });
     this.resume(reply, new Map());
   }
 

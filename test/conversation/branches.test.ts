@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { chatRequest } from "../../src/api/openai-chat/request.ts";
 import { type Branch, chooseBranch } from "../../src/conversation/branches.ts";
 import type { DeliveredTurn } from "../../src/conversation/delivery-plan.ts";
-import { answerFingerprint, fingerprint } from "../../src/intake/fingerprint.ts";
+import { answerFingerprint, messageFingerprint } from "../../src/intake/fingerprint.ts";
 import { readInput } from "../../src/intake/input.ts";
 
 const turn = (user: string, answer: string | null): DeliveredTurn => ({
@@ -11,7 +11,7 @@ const turn = (user: string, answer: string | null): DeliveredTurn => ({
   traceId: null,
   dropped: 0,
   history: [],
-  exchanges: [{ users: [fingerprint(user)], answer: answer === null ? null : answerFingerprint(answer) }],
+  exchanges: [{ users: [messageFingerprint(user)], answer: answer === null ? null : answerFingerprint(answer) }],
   hadHistory: true,
   volatile: null,
   answered: true,
@@ -25,7 +25,7 @@ const branch = (
 ): Branch => ({
   key,
   model,
-  asking: asking.map((one) => [fingerprint(one)]),
+  asking: asking.map((one) => [messageFingerprint(one)]),
   delivered: () => turns.map(([user, answer]) => turn(user, answer)),
 });
 /** `messages` take turns, the user's first. */

@@ -9,7 +9,7 @@ import {
   isReset,
   planDelivery,
 } from "../../src/conversation/delivery-plan.ts";
-import { answerFingerprint, fingerprint } from "../../src/intake/fingerprint.ts";
+import { answerFingerprint, messageFingerprint } from "../../src/intake/fingerprint.ts";
 import { readInput } from "../../src/intake/input.ts";
 
 /** `u:` the user's, `a:` the assistant's, `t:` a tool's result. */
@@ -32,7 +32,7 @@ const turn = (users: string[], more: Partial<DeliveredTurn> & { answer?: string 
     history: [],
     exchanges: [
       {
-        users: users.map((one) => fingerprint(one)),
+        users: users.map((one) => messageFingerprint(one)),
         answer: answer === undefined ? null : answerFingerprint(answer),
       },
     ],
@@ -153,7 +153,7 @@ describe("what is told", () => {
   test("a session whose deliveries were not noted is sent only what is new", () => {
     const delivery = plan([], question(["u:one", "a:1", "u:two"]));
     expect(delivery.past).toBeNull();
-    expect(delivery.history.map(({ users }) => users)).toEqual([[fingerprint("one")]]);
+    expect(delivery.history.map(({ users }) => users)).toEqual([[messageFingerprint("one")]]);
   });
 
   const lost = { answered: false, truncation: "lost" } as const;
@@ -185,8 +185,8 @@ describe("what is told", () => {
     const volatile = (before: DeliveredTurn[], text: string) =>
       plan(before, question(["u:x"], { volatile: text })).volatile;
     expect(volatile([turn(["one"])], "")).toBeNull();
-    expect(volatile([turn(["one"])], "monday")).toEqual({ text: "monday", fingerprint: fingerprint("monday") });
-    const known = [turn(["one"], { volatile: fingerprint("monday") }), turn(["two"])];
+    expect(volatile([turn(["one"])], "monday")).toEqual({ text: "monday", fingerprint: messageFingerprint("monday") });
+    const known = [turn(["one"], { volatile: messageFingerprint("monday") }), turn(["two"])];
     expect(volatile(known, "monday")).toBeNull();
     expect(volatile(known, "tuesday")?.text).toBe("tuesday");
   });

@@ -3,15 +3,15 @@ import { describe, expect, test } from "bun:test";
 import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
 import { readOpenClaw } from "../../src/api/openclaw/request.ts";
 import { undelivered } from "../../src/conversation/undelivered.ts";
-import { fingerprint } from "../../src/intake/fingerprint.ts";
+import { messageFingerprint } from "../../src/intake/fingerprint.ts";
 import { inputText, readInput } from "../../src/intake/input.ts";
 import { ABORTED, agentRequest, assistant, CONTINUE, QUEUED, stamp, toolResult, user } from "../support/openclaw.ts";
 
 const rest = (messages: readonly ChatMessage[], delivered: readonly string[]) => {
   const { request, headers } = agentRequest(messages);
-  const prints = new Set(delivered.map((text) => fingerprint(text)));
+  const fingerprints = new Set(delivered.map((text) => messageFingerprint(text)));
   return inputText(
-    undelivered(readInput(request, readOpenClaw(request, headers)).messages, (print) => prints.has(print)),
+    undelivered(readInput(request, readOpenClaw(request, headers)).messages, (fingerprint) => fingerprints.has(fingerprint)),
   );
 };
 const aborted = [user(stamp("hello")), user(ABORTED), user(CONTINUE)];

@@ -1,6 +1,6 @@
 /** By what messages and answers are recognised, whatever clients do to them on the way. */
 import { describe, expect, test } from "bun:test";
-import { answerFingerprint, fingerprint, textFingerprint } from "../../src/intake/fingerprint.ts";
+import { answerFingerprint, messageFingerprint, textFingerprint } from "../../src/intake/fingerprint.ts";
 import { withoutTimestamp } from "../../src/intake/timestamp.ts";
 
 const image = { url: "data:image/png;base64,AAAA", param: "" };
@@ -13,18 +13,18 @@ describe("a message's fingerprint", () => {
     ["the time of writing", "a", "[Thu 2026-11-26 22:40 UTC] a"],
   ];
   test.each(same)("does not depend on %s", (_what, one, other) => {
-    expect(fingerprint(one)).toBe(fingerprint(other));
+    expect(messageFingerprint(one)).toBe(messageFingerprint(other));
   });
   test.each([
     ["letters", "a", "b"],
     ["case", "a", "A"],
     ["inner white space", "a b", "a  b"],
   ])("depends on %s", (_what, one, other) => {
-    expect(fingerprint(one)).not.toBe(fingerprint(other));
+    expect(messageFingerprint(one)).not.toBe(messageFingerprint(other));
   });
   test("with images is another one, of the same text", () => {
-    expect(fingerprint("a", [image])).not.toBe(fingerprint("a"));
-    expect(textFingerprint(fingerprint("a", [image]))).toBe(fingerprint("a"));
+    expect(messageFingerprint("a", [image])).not.toBe(messageFingerprint("a"));
+    expect(textFingerprint(messageFingerprint("a", [image]))).toBe(messageFingerprint("a"));
   });
 });
 

@@ -73,8 +73,8 @@ describe("what is new for any client", () => {
     ]);
     expect(inputText(messages)).toBe("Ada: hello\n\nBob B.: hi\n\nx");
     // The name is no part of the words by which a message is known again.
-    expect(readPlain([{ ...user("hello"), name: "Ada" }]).newPrints).toEqual(
-      readPlain([user("hello")]).newPrints as string[],
+    expect(readPlain([{ ...user("hello"), name: "Ada" }]).newFingerprints).toEqual(
+      readPlain([user("hello")]).newFingerprints as string[],
     );
   });
 
@@ -273,7 +273,7 @@ describe("what is new for OpenClaw", () => {
       history: [{ role: "summary", text: summary }],
       hasHistory: true,
       isCompacted: true,
-      historyPrints: [],
+      historyFingerprints: [],
     });
   });
 
@@ -317,7 +317,7 @@ describe("the history", () => {
       { role: "assistant", text: "[called write]" },
       { role: "assistant", text: "ready" },
     ]);
-    expect(input.historyPrints).toHaveLength(1);
+    expect(input.historyFingerprints).toHaveLength(1);
     expect(short(input.messages)).toEqual(["thanks"]);
   });
 
@@ -342,31 +342,31 @@ describe("the history", () => {
   });
 });
 
-describe("a print", () => {
-  const printsOf = (...messages: ChatMessage[]) => readSent(messages).newPrints;
+describe("a fingerprint", () => {
+  const fingerprintsOf = (...messages: ChatMessage[]) => readSent(messages).newFingerprints;
 
   test("is the same when the message is history, with or without the Runtime line", () => {
     const first = readSent([user(stamp("hello"))]);
     const second = readSent([user(stamp("hello")), assistant("hi"), user(stamp("more", 1))]);
     const third = readSent([user(stamp("hello")), assistant("hi"), user(stamp("more", 1)), assistant("x"), user("y")]);
-    expect(second.historyPrints).toEqual([...first.newPrints]);
-    expect(third.historyPrints).toEqual([...first.newPrints, ...second.newPrints]);
+    expect(second.historyFingerprints).toEqual([...first.newFingerprints]);
+    expect(third.historyFingerprints).toEqual([...first.newFingerprints, ...second.newFingerprints]);
   });
 
   test("does not know the time", () => {
-    expect(printsOf(user(stamp("hello", 1)))).toEqual([...printsOf(user(stamp("hello", 2)))]);
-    expect(printsOf(user(stamp("hello", 1)))).toEqual([...printsOf(user("hello"))]);
+    expect(fingerprintsOf(user(stamp("hello", 1)))).toEqual([...fingerprintsOf(user(stamp("hello", 2)))]);
+    expect(fingerprintsOf(user(stamp("hello", 1)))).toEqual([...fingerprintsOf(user("hello"))]);
   });
 
   test("is another for other words and other images", () => {
-    const prints = [
-      ...printsOf(user("hello")),
-      ...printsOf(user("hello!")),
-      ...printsOf(user([text("hello"), image(PNG)])),
-      ...printsOf(user([text("hello"), image(`${PNG}A`)])),
-      ...printsOf(user([image(PNG)])),
+    const fingerprints = [
+      ...fingerprintsOf(user("hello")),
+      ...fingerprintsOf(user("hello!")),
+      ...fingerprintsOf(user([text("hello"), image(PNG)])),
+      ...fingerprintsOf(user([text("hello"), image(`${PNG}A`)])),
+      ...fingerprintsOf(user([image(PNG)])),
     ];
-    expect(new Set(prints).size).toBe(5);
-    expect(prints.every((print) => /^[0-9a-f]{16}(\+[0-9a-f]{16})?$/.test(print))).toBe(true);
+    expect(new Set(fingerprints).size).toBe(5);
+    expect(fingerprints.every((fingerprint) => /^[0-9a-f]{16}(\+[0-9a-f]{16})?$/.test(fingerprint))).toBe(true);
   });
 });

@@ -81,7 +81,7 @@ describe("the message that a begun answer is to", () => {
   const read = (...messages: object[]) => readInput(chatRequest.parse({ messages }), null);
   const delivered = (...turns: object[][]): DeliveredExchange[] =>
     turns.map((messages, at) => {
-      const noted = { users: read(...messages).newPrints, answer: null };
+      const noted = { users: read(...messages).newFingerprints, answer: null };
       return { ...noted, turn: `${at}`, answered: true, noted };
     });
   const cases: [what: string, turns: object[][], messages: object[], isHistory: boolean][] = [
@@ -107,7 +107,10 @@ describe("the message that a begun answer is to", () => {
     const input = read(...messages);
     const now = withDeliveredAsHistory(delivered(...turns), input);
     expect(now.messages).toHaveLength(isHistory ? 0 : 1);
-    expect([...now.historyPrints, ...now.newPrints]).toEqual([...input.historyPrints, ...input.newPrints]);
-    expect(now.history.flatMap(({ prints }) => prints)).toEqual([...now.historyPrints]);
+    expect([...now.historyFingerprints, ...now.newFingerprints]).toEqual([
+      ...input.historyFingerprints,
+      ...input.newFingerprints,
+    ]);
+    expect(now.history.flatMap(({ fingerprints }) => fingerprints)).toEqual([...now.historyFingerprints]);
   });
 });

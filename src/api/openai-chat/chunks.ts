@@ -3,7 +3,7 @@
 import type { ToolCall } from "./tools.ts";
 
 /** The model that stands for claude's own default. */
-export const MODEL = "synthesis-claude-bridge";
+export const DEFAULT_MODEL = "synthesis-claude-bridge";
 
 /** Tokens, as claude's transcript has them: of one answer, or the sum of a turn's model calls. */
 export interface Usage {

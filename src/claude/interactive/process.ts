@@ -220,7 +220,7 @@ export class ClaudeProcess implements ConnectionOwner {
   }
 
   /** From now on it is this conversation's; it has been nobody's so far. */
-  adopt(sessionKey: string): void {
+  assignTo(sessionKey: string): void {
     log.info("spare adopted", { session: sessionKey, pid: this.pid, spare: this.spec.sessionKey });
     this.#spec = { ...this.spec, sessionKey };
     this.lastUsedAt = performance.now();

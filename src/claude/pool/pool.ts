@@ -70,7 +70,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
   const byBridge = new Map<string, ClaudeProcess>();
   const byHook = new Map<string, ClaudeProcess>();
   const sessionFolder = new SessionFolder(env);
-  const places = createProcessSlots(config, processes, makeRoom);
+  const slots = createProcessSlots(config, processes, makeRoom);
   let stopping = false;
   const sweep = setInterval(endUnused, Math.min(60_000, config.idleKillMs / 2));
   const spares = new PrewarmedProcesses<ClaudeProcess>(config);
@@ -100,7 +100,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
   function keepWithinMemory(): void {
     const staying = new Set([...processes].filter(({ state }) => state !== "draining"));
     for (const process of idle()) {
-      if (staying.size === 1 || !places.exceed(staying)) break;
+      if (staying.size === 1 || !slots.exceedsBudget(staying)) break;
       staying.delete(process);
       endIdle(process, "to save memory");
     }
@@ -109,7 +109,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
       log.info("claude has grown too large", { session: process.spec.sessionKey, pid: process.pid });
       process.onOutgrown();
     }
-    places.admit();
+    slots.admit();
   }
 
   function endIdle(process: ClaudeProcess, why: string): void {
@@ -128,7 +128,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
   /** Ends as many idle claudes as there are who wait, less those that are ending already. */
   function makeRoom(): void {
     const ending = [...processes].filter((process) => process.state === "draining").length;
-    for (const process of idle().slice(0, Math.max(0, places.waiting - ending))) {
+    for (const process of idle().slice(0, Math.max(0, slots.waiting - ending))) {
       endIdle(process, "to make room");
     }
   }
@@ -141,7 +141,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
   }
 
   function leavePlace(): void {
-    places.leave();
+    slots.release();
     planSpare();
   }
 
@@ -190,7 +190,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
     if ([...processes].some(({ state }) => state === "starting")) return;
     const { missing, surplus } = spares.plan();
     for (const spare of surplus) endIdle(spare, "since it suits nobody");
-    if (!missing || !places.takeSpare()) return;
+    if (!missing || !slots.acquireForSpare()) return;
     try {
       const sessionKey = `spare:${crypto.randomUUID()}`;
       const spare = launch({ ...missing, sessionKey, claudeSession: crypto.randomUUID(), resume: false, rules: [] });
@@ -204,7 +204,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
 
   return {
     async start(spec, signal) {
-      await places.take(signal);
+      await slots.acquire(signal);
       try {
         const rival = spec.resume ? await sessionFolder.rival(spec.claudeSession) : null;
         if (rival !== null) throw sessionInUse(rival);
@@ -223,7 +223,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
     adopt(spec) {
       const spare = spares.take(spec);
       if (!spare) return null;
-      spare.adopt(spec.sessionKey);
+      spare.assignTo(spec.sessionKey);
       spares.noteBegun(spec);
       planSpare();
       return spare;
@@ -233,11 +233,11 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
       planSpare();
     },
     noteIdle: () => {
-      if (places.waiting > 0) makeRoom();
+      if (slots.waiting > 0) makeRoom();
       planSpare();
     },
     get hasRoom() {
-      return places.areFree || (places.waiting === 0 && idle().length > 0);
+      return slots.areFree || (slots.waiting === 0 && idle().length > 0);
     },
     byBridgeToken: (token) => ofToken(byBridge, token),
     byHookToken: (token) => ofToken(byHook, token),

@@ -11,13 +11,13 @@ import { type LaunchSpec, launchHash } from "../interactive/launch.ts";
 export type PrewarmSpec = Pick<LaunchSpec, "trusted" | "choice" | "tools">;
 
 /** A claude, as far as it matters here. */
-interface Spare {
+interface PrewarmedProcess {
   readonly spec: PrewarmSpec;
   /** Messages can be sent to it, now or soon. */
   readonly isUsable: boolean;
 }
 
-export class PrewarmedProcesses<T extends Spare> {
+export class PrewarmedProcesses<T extends PrewarmedProcess> {
   readonly #config: Config;
   /** How the conversations begun last were started, newest first. */
   #recent: readonly PrewarmSpec[] = [];

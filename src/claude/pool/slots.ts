@@ -16,18 +16,18 @@ interface MeasuredProcess {
 
 export interface ProcessSlots {
   /** Takes a place as soon as there is one. @param signal ends the wait */
-  take(signal: AbortSignal): Promise<void>;
+  acquire(signal: AbortSignal): Promise<void>;
   /** Takes a place for nobody in particular: only when nobody waits, and memory for one more is left. */
-  takeSpare(): boolean;
+  acquireForSpare(): boolean;
   /** Gives a place back. */
-  leave(): void;
+  release(): void;
   /** Looks again whether those who wait can have a place: memory may have become free. */
   admit(): void;
   /** Whether a place can be taken now. */
   readonly areFree: boolean;
   readonly waiting: number;
   /** Whether these take more memory than all may. */
-  exceed(some: ReadonlySet<MeasuredProcess>): boolean;
+  exceedsBudget(some: ReadonlySet<MeasuredProcess>): boolean;
 }
 
 /**
@@ -64,7 +64,7 @@ export function createProcessSlots(
   }
 
   return {
-    async take(signal) {
+    async acquire(signal) {
       signal.throwIfAborted();
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       queue.push(resolve);
@@ -80,12 +80,12 @@ export function createProcessSlots(
       if (queue.length > 0) log.debug("a turn waits for a place", { waiting: queue.length });
       await promise.finally(() => signal.removeEventListener("abort", leave));
     },
-    takeSpare() {
+    acquireForSpare() {
       if (queue.length > 0 || !has(2)) return false;
       taken += 1;
       return true;
     },
-    leave() {
+    release() {
       taken -= 1;
       admit();
     },
@@ -96,6 +96,6 @@ export function createProcessSlots(
     get waiting() {
       return queue.length;
     },
-    exceed: (some) => memoryOf(some) > budget,
+    exceedsBudget: (some) => memoryOf(some) > budget,
   };
 }
