@@ -1,9 +1,11 @@
 /** Which models a client may ask for, and how hard claude may be told to think. */
 
-import { DEFAULT_MODEL } from "../api/openai-chat/chunks.ts";
 import type { ReasoningEffort } from "../api/openai-chat/request.ts";
 import type { Effort } from "../config/schema.ts";
 import { RequestError } from "../core/errors.ts";
+
+/** The model that stands for claude's own default. */
+export const DEFAULT_MODEL = "synthesis-claude-bridge";
 
 /** What Claude Code calls its newest models. */
 const ALIASES = ["opus", "sonnet", "haiku", "fable", "opusplan"];

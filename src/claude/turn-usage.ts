@@ -2,7 +2,8 @@
  * What a turn's model calls took, in tokens. A client wants to know how full the context is: that is the input of the
  * last call alone. What the turn cost is the sum of all calls.
  */
-import type { Usage } from "../api/openai-chat/chunks.ts";
+
+import type { Usage } from "../core/usage.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { REPLY_TOOL } from "../plugin/reply-tool.ts";
 

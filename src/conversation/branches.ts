@@ -4,7 +4,8 @@
  * own Claude session. A person who merely changes the model goes on where they were: then the history holds what the
  * model before has answered.
  */
-import { DEFAULT_MODEL } from "../api/openai-chat/chunks.ts";
+
+import { DEFAULT_MODEL } from "../claude/models.ts";
 import type { ClientExchange } from "../intake/exchange.ts";
 import { textFingerprint } from "../intake/fingerprint.ts";
 import { type DeliveredTurn, type DeliveryRequest, deliveredExchanges } from "./delivery-plan.ts";

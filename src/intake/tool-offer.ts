@@ -1,10 +1,11 @@
 /** Which of a request's tools its claude is offered, and what it is told of them. */
 
 import type { ChatRequest } from "../api/openai-chat/request.ts";
-import { type Catalogue, catalogueOf, choiceNote, toolsOf } from "../api/openai-chat/tools.ts";
+import { catalogueOf, choiceNote, toolsOf } from "../api/openai-chat/tools.ts";
 import type { OpenClawRequest } from "../api/openclaw/request.ts";
 import { isBuiltInForClaude } from "../api/openclaw/tools.ts";
 import type { Config } from "../config/schema.ts";
+import type { ToolCatalogue } from "../core/tools.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { REPLY_TOOL } from "../plugin/reply-tool.ts";
 
@@ -12,7 +13,7 @@ import { REPLY_TOOL } from "../plugin/reply-tool.ts";
 const LONGEST_NAME = 128 - TOOL_PREFIX.length;
 
 export interface ToolOffer {
-  readonly catalogue: Catalogue;
+  readonly catalogue: ToolCatalogue;
   /** What the client asks for, in words; null for nothing. */
   readonly note: string | null;
   /** Several calls may go out together. */

@@ -1,8 +1,9 @@
 /** What `claude -p --output-format stream-json` writes, as far as an answer depends on it. Pure. */
+
 import { z } from "zod";
-import type { Usage } from "../api/openai-chat/chunks.ts";
 import { failureFromWords, type ModelFailure, readFailureRow } from "../claude/model-failure.ts";
 import { parseJson } from "../core/json-gate.ts";
+import type { Usage } from "../core/usage.ts";
 
 export type StreamJsonEvent =
   | { readonly type: "text"; readonly message: string; readonly text: string }

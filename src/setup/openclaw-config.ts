@@ -1,8 +1,10 @@
 /** What OpenClaw's configuration says of us, and what it should say. Pure but for reading the files. */
+
 import { existsSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import { DEFAULT_MODEL } from "../api/openai-chat/chunks.ts";
+import { DEFAULT_MODEL } from "../claude/models.ts";
+
 import { ConfigError } from "../config/load.ts";
 import { type ConfigFiles, readConfigFiles } from "./openclaw-files.ts";
 

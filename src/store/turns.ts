@@ -2,10 +2,12 @@
  * Every turn, as it goes. That a message is sent is written down before it is, in one commit for all messages of the
  * moment; what follows is gathered a little longer. A commit costs as much as all else that a turn does here.
  */
+
 import { setImmediate } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { and, desc, eq, inArray, isNotNull, or, sql, sum } from "drizzle-orm";
-import type { Usage } from "../api/openai-chat/chunks.ts";
+import type { Usage } from "../core/usage.ts";
+
 import type { Store } from "./database.ts";
 import { sessions, type TurnRow, turns } from "./schema.ts";
 

@@ -6,11 +6,11 @@
  * claimed yet are kept for a while, since hooks may overtake each other.
  */
 
-import type { Usage } from "../api/openai-chat/chunks.ts";
-import type { ToolCall } from "../api/openai-chat/tools.ts";
 import { failureFromWords } from "../claude/model-failure.ts";
 import type { FailedTurn } from "../claude/transcript.ts";
 import { RequestError } from "../core/errors.ts";
+import type { ToolCall } from "../core/tools.ts";
+import type { Usage } from "../core/usage.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import type { ReplyMode, ToolContent } from "../wire/frames.ts";
 import { channelMessageId, type HookBody } from "../wire/hooks.ts";

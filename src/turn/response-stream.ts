@@ -1,8 +1,9 @@
 /** What a door gets for a request: when its answer has begun, and what the client is to be told. */
+
 import { setImmediate } from "node:timers/promises";
-import type { Usage } from "../api/openai-chat/chunks.ts";
-import type { ToolCall } from "../api/openai-chat/tools.ts";
 import { RequestError, unexpected } from "../core/errors.ts";
+import type { ToolCall } from "../core/tools.ts";
+import type { Usage } from "../core/usage.ts";
 import { storeError } from "../store/faults.ts";
 
 /** How the request found its claude. */

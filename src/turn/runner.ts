@@ -2,8 +2,8 @@
  * One turn under way: feeds claude's events to the reducer, does what it puts out, keeps the turn's
  * deadlines, and writes down in the store how it goes.
  */
+
 import { getLogger } from "@logtape/logtape";
-import type { Usage } from "../api/openai-chat/chunks.ts";
 import { callIdOf } from "../api/openai-chat/tools.ts";
 import type { ApiActivity } from "../claude/interactive/debug-log.ts";
 import type { ClaudeEvent, ClaudeProcess, Exit } from "../claude/interactive/process.ts";
@@ -25,6 +25,7 @@ import { type AnswerSpan, answerUsage, FINAL_REPLY, type ModelCall, totalUsage }
 import type { Config } from "../config/schema.ts";
 import { type DeliveredTurn, truncationOf } from "../conversation/delivery-plan.ts";
 import { RequestError } from "../core/errors.ts";
+import type { Usage } from "../core/usage.ts";
 import { answerFingerprint } from "../intake/fingerprint.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { REPLY_TOOL } from "../plugin/reply-tool.ts";

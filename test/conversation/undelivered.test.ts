@@ -11,7 +11,9 @@ const rest = (messages: readonly ChatMessage[], delivered: readonly string[]) =>
   const { request, headers } = agentRequest(messages);
   const fingerprints = new Set(delivered.map((text) => messageFingerprint(text)));
   return inputText(
-    undelivered(readInput(request, readOpenClaw(request, headers)).messages, (fingerprint) => fingerprints.has(fingerprint)),
+    undelivered(readInput(request, readOpenClaw(request, headers)).messages, (fingerprint) =>
+      fingerprints.has(fingerprint),
+    ),
   );
 };
 const aborted = [user(stamp("hello")), user(ABORTED), user(CONTINUE)];

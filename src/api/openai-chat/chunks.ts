@@ -1,18 +1,7 @@
 /** The answers of `/v1/chat/completions`, streamed and whole, to the letter of OpenAI's reference. */
 
-import type { ToolCall } from "./tools.ts";
-
-/** The model that stands for claude's own default. */
-export const DEFAULT_MODEL = "synthesis-claude-bridge";
-
-/** Tokens, as claude's transcript has them: of one answer, or the sum of a turn's model calls. */
-export interface Usage {
-  /** All input tokens, read from the cache or not. */
-  readonly input: number;
-  /** Those of `input` that were read from the cache. */
-  readonly cached: number;
-  readonly output: number;
-}
+import type { ToolCall } from "../../core/tools.ts";
+import type { Usage } from "../../core/usage.ts";
 
 type FinishReason = "stop" | "length" | "content_filter" | "tool_calls" | "function_call";
 

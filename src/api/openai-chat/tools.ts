@@ -3,37 +3,15 @@
  * claude could not take (a name it cannot spell, a schema for which it would drop the tool, or the whole list
  * with it) is changed as little as will do; all else goes through as it came.
  */
+import type { JsonSchema, OfferedTool, ToolCatalogue } from "../../core/tools.ts";
 import type { ChatRequest } from "./request.ts";
 
 export interface ClientTool {
   readonly name: string;
   readonly description: string;
   /** JSON Schema; null when the tool takes nothing. */
-  readonly parameters: Schema | null;
+  readonly parameters: JsonSchema | null;
 }
-
-type Schema = Readonly<Record<string, unknown>>;
-
-/** One call, as the client gets it. */
-export interface ToolCall {
-  readonly id: string;
-  /** The client's name of the tool. */
-  readonly name: string;
-  /** As JSON. */
-  readonly arguments: string;
-}
-
-export interface OfferedTool {
-  /** The client's name. */
-  readonly name: string;
-  /** What claude is offered. */
-  readonly definition: { readonly name: string; readonly description: string; readonly inputSchema: Schema };
-  /** Its schema is not an object's: claude is offered one with this as its only property. */
-  readonly isWrapped: boolean;
-}
-
-/** By the names that claude knows them by. */
-export type Catalogue = ReadonlyMap<string, OfferedTool>;
 
 /** Where a schema stands that is not an object's. */
 const WRAPPED = "input";
@@ -58,7 +36,7 @@ export function toolsOf({ tools, tool_choice: choice }: ChatRequest): readonly C
 }
 
 /** What a request asks of claude about the use of its tools, in words: claude cannot be forced. Null for nothing. */
-export function choiceNote({ tools, tool_choice: choice }: ChatRequest, catalogue: Catalogue): string | null {
+export function choiceNote({ tools, tool_choice: choice }: ChatRequest, catalogue: ToolCatalogue): string | null {
   // claude may have been offered them with an earlier message.
   if (choice === "none")
     return tools?.length ? "This message must be answered without the chat program's tools." : null;
@@ -71,7 +49,7 @@ export function choiceNote({ tools, tool_choice: choice }: ChatRequest, catalogu
   return isRequired ? `This message must be answered by a call of one of the tools ${namesOf(catalogue)}.` : null;
 }
 
-const namesOf = (catalogue: Catalogue): string => [...catalogue.keys()].join(", ");
+const namesOf = (catalogue: ToolCatalogue): string => [...catalogue.keys()].join(", ");
 
 /**
  * What claude is offered.
@@ -81,7 +59,7 @@ const namesOf = (catalogue: Catalogue): string => [...catalogue.keys()].join(", 
 export function catalogueOf(
   tools: readonly ClientTool[],
   { longest, reserved }: { longest: number; reserved: readonly string[] },
-): Catalogue {
+): ToolCatalogue {
   // Of two with one name the client itself could not tell which is called.
   const distinct = [...new Map(tools.map((tool) => [tool.name, tool])).values()];
   const plain = new Set([...reserved, ...distinct.map(({ name }) => name)]);
@@ -128,7 +106,7 @@ function spelled(name: string, longest: number, isTaken: (candidate: string) => 
  * What claude and its API take at the top of a schema. For anything else claude drops the tool, or all of them; and
  * for a key that the API does not take, that refuses all that is ever said in the conversation.
  */
-function isObjectSchema(schema: Schema): boolean {
+function isObjectSchema(schema: JsonSchema): boolean {
   const { type, properties, required } = schema;
   if (type !== "object" && type !== undefined) return false;
   if (["anyOf", "oneOf", "allOf", "not", "$ref"].some((key) => key in schema)) return false;
@@ -139,15 +117,15 @@ function isObjectSchema(schema: Schema): boolean {
   return propertiesFit && (required === undefined || isTexts(required));
 }
 
-const isRecord = (value: unknown): value is Schema =>
+const isRecord = (value: unknown): value is JsonSchema =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((one) => typeof one === "string");
 
-const withType = (schema: Schema | null): Schema =>
+const withType = (schema: JsonSchema | null): JsonSchema =>
   schema?.type === "object" ? schema : { type: "object", ...(schema ?? { properties: {} }) };
 
-function wrap(schema: Schema | null): Schema {
-  const { $defs, definitions, $schema, ...rest } = moved(schema) as Schema;
+function wrap(schema: JsonSchema | null): JsonSchema {
+  const { $defs, definitions, $schema, ...rest } = moved(schema) as JsonSchema;
   return {
     ...($schema === undefined ? {} : { $schema }),
     type: "object",

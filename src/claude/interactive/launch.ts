@@ -3,14 +3,15 @@
  * workspace could turn against us (hooks off, hooks elsewhere, our variables replaced) is said again in
  * `--settings`, which wins over the workspace's own.
  */
+
 import { rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import type { Catalogue } from "../../api/openai-chat/tools.ts";
 import { absoluteEntries } from "../../config/paths.ts";
 import type { Config, Effort } from "../../config/schema.ts";
 import { RequestError } from "../../core/errors.ts";
 import { smallFileText } from "../../core/regular-file.ts";
+import type { ToolCatalogue } from "../../core/tools.ts";
 import { PLUGIN_NAME, TOOL_PREFIX, writePlugin } from "../../plugin/manifest.ts";
 import type { ReplyMode } from "../../wire/frames.ts";
 import { findExecutable } from "../executable.ts";
@@ -30,7 +31,7 @@ export interface LaunchSpec {
   readonly trusted: boolean;
   readonly choice: LaunchChoice;
   /** What it is offered from the start. */
-  readonly tools: Catalogue;
+  readonly tools: ToolCatalogue;
   /** What it may do without asking beside what the configuration allows, in its own rule syntax. */
   readonly rules: readonly string[];
 }

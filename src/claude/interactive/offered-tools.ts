@@ -1,6 +1,8 @@
 /** The client's tools as one claude has been offered them, and its calls of them. */
+
 import { getLogger } from "@logtape/logtape";
-import { argumentsOf, type Catalogue, type ToolCall } from "../../api/openai-chat/tools.ts";
+import { argumentsOf } from "../../api/openai-chat/tools.ts";
+import type { ToolCall, ToolCatalogue } from "../../core/tools.ts";
 import type { ToolCallFrame, ToolContent, ToolDefinition, ToolResultFrame, ToolsFrame } from "../../wire/frames.ts";
 
 const log = getLogger(["synthesis", "process"]);
@@ -12,7 +14,7 @@ export class OfferedTools {
   readonly #push: (frame: ToolsFrame | ToolResultFrame) => void;
   readonly #about: () => { session: string; pid: number };
   /** What may be called. */
-  #catalogue: Catalogue;
+  #catalogue: ToolCatalogue;
   /** All that claude has been offered. */
   readonly #offered = new Map<string, ToolDefinition>();
   #revision = 0;
@@ -27,7 +29,7 @@ export class OfferedTools {
    * @param about whose tools they are, for the log
    */
   constructor(
-    catalogue: Catalogue,
+    catalogue: ToolCatalogue,
     push: (frame: ToolsFrame | ToolResultFrame) => void,
     about: () => { session: string; pid: number },
   ) {
@@ -37,7 +39,7 @@ export class OfferedTools {
     this.#add(catalogue);
   }
 
-  get catalogue(): Catalogue {
+  get catalogue(): ToolCatalogue {
     return this.#catalogue;
   }
 
@@ -50,7 +52,7 @@ export class OfferedTools {
    * stays in its list: a tool that is taken off, claude shows to the model all the same, and answers a call of
    * it itself.
    */
-  async offer(catalogue: Catalogue): Promise<void> {
+  async offer(catalogue: ToolCatalogue): Promise<void> {
     this.#catalogue = catalogue;
     const before = this.definitions;
     this.#add(catalogue);
@@ -108,7 +110,7 @@ export class OfferedTools {
     this.#calls.clear();
   }
 
-  #add(catalogue: Catalogue): void {
+  #add(catalogue: ToolCatalogue): void {
     for (const [name, { definition }] of catalogue) this.#offered.set(name, definition);
   }
 

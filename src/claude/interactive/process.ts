@@ -2,12 +2,13 @@
  * One running claude: its PTY and screen, its plugin's connection, its two tokens. Whatever it does
  * (hooks, connection, exit) goes out as one stream of events, in the order of arrival.
  */
+
 import { rmSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
-import type { ToolCall } from "../../api/openai-chat/tools.ts";
 import type { Config } from "../../config/schema.ts";
 import { RequestError } from "../../core/errors.ts";
 import { newToken } from "../../core/tokens.ts";
+import type { ToolCall } from "../../core/tools.ts";
 import { CLOSE, type ReplyFrame, type ToolCallFrame } from "../../wire/frames.ts";
 import type { HookBody, Verdict } from "../../wire/hooks.ts";
 import { hindrances, pluginKeptOut } from "../hindrances.ts";

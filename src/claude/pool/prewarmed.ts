@@ -3,8 +3,8 @@
  * begun last, since the next is likely to be started like them. One is given away once, and has seen nobody before.
  */
 
-import type { Catalogue } from "../../api/openai-chat/tools.ts";
 import type { Config } from "../../config/schema.ts";
+import type { ToolCatalogue } from "../../core/tools.ts";
 import { type LaunchSpec, launchHash } from "../interactive/launch.ts";
 
 /** What decides whether a claude suits a conversation. */
@@ -71,5 +71,5 @@ export class PrewarmedProcesses<T extends PrewarmedProcess> {
   }
 }
 
-const isWithin = (some: Catalogue, all: Catalogue): boolean =>
+const isWithin = (some: ToolCatalogue, all: ToolCatalogue): boolean =>
   [...some].every(([name, { definition }]) => Bun.deepEquals(definition, all.get(name)?.definition));

@@ -1,4 +1,5 @@
 /** A client's tools as claude is offered them, and what comes of a call on the way back. */
+
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { chatRequest } from "../../../src/api/openai-chat/request.ts";
@@ -7,10 +8,10 @@ import {
   callIdOf,
   catalogueOf,
   choiceNote,
-  type OfferedTool,
   plainId,
   toolsOf,
 } from "../../../src/api/openai-chat/tools.ts";
+import type { OfferedTool } from "../../../src/core/tools.ts";
 
 const named = (name: string, parameters: Record<string, unknown> | null = null) => ({
   name,
