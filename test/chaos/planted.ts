@@ -40,7 +40,7 @@ export const PLANTED: readonly Fault[] = [
   [
     "what a claude has started outlives it",
     "claude/interactive/process.ts",
-    "endLeftovers(markOf(this.#place.folder));",
+    "killMarked(markOf(this.#place.folder));",
     "",
   ],
   [
