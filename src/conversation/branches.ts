@@ -8,7 +8,8 @@
 import { DEFAULT_MODEL } from "../claude/models.ts";
 import type { ClientExchange } from "../intake/exchange.ts";
 import { textFingerprint } from "../intake/fingerprint.ts";
-import { type DeliveredTurn, type DeliveryRequest, deliveredExchanges } from "./delivery-plan.ts";
+import type { DeliveredTurn } from "../turn/delivered-turn.ts";
+import { type DeliveryRequest, deliveredExchanges } from "./delivery-plan.ts";
 
 export interface Branch {
   readonly key: string;

@@ -9,33 +9,9 @@ import type { DeliveredExchange } from "../intake/exchange.ts";
 import { messageFingerprint, textFingerprint } from "../intake/fingerprint.ts";
 import type { Input, NewMessage, PastMessage } from "../intake/input.ts";
 import type { Exchange } from "../store/schema.ts";
+import type { DeliveredTurn } from "../turn/delivered-turn.ts";
 import { type MatchOptions, matchHistory } from "./history-match.ts";
 import { undelivered } from "./undelivered.ts";
-
-/** One turn that Claude has received. */
-export interface DeliveredTurn {
-  /** The turn's id. */
-  readonly turn: string;
-  /** The client's trace: the same for all requests of one run, its retries too. */
-  readonly traceId: string | null;
-  /** So many of the exchanges before it stopped counting with it. */
-  readonly dropped: number;
-  /** Earlier exchanges that it delivered, or with which the session was found. */
-  readonly history: readonly Exchange[];
-  /** What it brought: more than one when Claude asked something in between. */
-  readonly exchanges: readonly Exchange[];
-  /** The client's request had a history; null when that was not noted. */
-  readonly hadHistory: boolean | null;
-  /** Fingerprint of the volatile part of the system prompt, if it was delivered with this turn. */
-  readonly volatile: string | null;
-  /** Claude has answered it. */
-  readonly answered: boolean;
-  /**
-   * How the answer broke off without Claude's knowledge: `lost`, with the server, so that it is not known what the
-   * client received; `failed`, with an error after some text. An interruption is in Claude's own record.
-   */
-  readonly truncation: "lost" | "failed" | null;
-}
 
 export interface DeliveryRequest {
   readonly input: Input;
@@ -86,14 +62,6 @@ type Since =
   | "start"
   /** Somewhere: the client does not keep all of it. */
   | "somewhere";
-
-/**
- * How the answer of a turn that ended with an error was truncated. An answer that had not begun was not, and an
- * interruption that was asked for is in Claude's own record.
- * @param code the error's
- */
-export const truncationOf = (code: string | null, hasBegun: boolean): DeliveredTurn["truncation"] =>
-  hasBegun && code !== null && code !== "turn_interrupted" ? "failed" : null;
 
 /** Fingerprints of the user's messages that a turn brought. */
 const usersOf = ({ exchanges }: DeliveredTurn): readonly string[] => exchanges.flatMap(({ users }) => users);

@@ -15,16 +15,10 @@ import { allowedWorkspace } from "../intake/workspace.ts";
 import type { Exchange, SessionRow, TurnRow } from "../store/schema.ts";
 import type { SessionStore } from "../store/sessions.ts";
 import { REMEMBERED, type TurnStore } from "../store/turns.ts";
+import { type DeliveredTurn, truncationOf } from "../turn/delivered-turn.ts";
 import type { AttachmentStore } from "./attachment-store.ts";
 import type { QueuedRequest } from "./conversation.ts";
-import {
-  addExchanges,
-  type DeliveredTurn,
-  type DeliveryPlan,
-  deliveredExchanges,
-  isReset,
-  truncationOf,
-} from "./delivery-plan.ts";
+import { addExchanges, type DeliveryPlan, deliveredExchanges, isReset } from "./delivery-plan.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
 

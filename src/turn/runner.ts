@@ -23,7 +23,6 @@ import {
 } from "../claude/transcript.ts";
 import { type AnswerSpan, answerUsage, FINAL_REPLY, type ModelCall, totalUsage } from "../claude/turn-usage.ts";
 import type { Config } from "../config/schema.ts";
-import { type DeliveredTurn, truncationOf } from "../conversation/delivery-plan.ts";
 import { RequestError } from "../core/errors.ts";
 import type { Usage } from "../core/usage.ts";
 import { answerFingerprint } from "../intake/fingerprint.ts";
@@ -33,6 +32,7 @@ import type { Exchange } from "../store/schema.ts";
 import type { SentTurn, TurnStore } from "../store/turns.ts";
 import type { HookBody } from "../wire/hooks.ts";
 import { collectCallBatch } from "./call-batch.ts";
+import { type DeliveredTurn, truncationOf } from "./delivered-turn.ts";
 import { hasGoneIdle, markWork } from "./idle.ts";
 import { Interruption, PRESS_AGAIN_MS } from "./interruption.ts";
 import { outcomeOf, RETRY_MS } from "./model-error.ts";

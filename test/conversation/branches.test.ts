@@ -2,9 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { chatRequest } from "../../src/api/openai-chat/request.ts";
 import { type Branch, chooseBranch } from "../../src/conversation/branches.ts";
-import type { DeliveredTurn } from "../../src/conversation/delivery-plan.ts";
 import { answerFingerprint, messageFingerprint } from "../../src/intake/fingerprint.ts";
 import { readInput } from "../../src/intake/input.ts";
+import type { DeliveredTurn } from "../../src/turn/delivered-turn.ts";
 
 const turn = (user: string, answer: string | null): DeliveredTurn => ({
   turn: user,

@@ -2,7 +2,6 @@
 import { describe, expect, test } from "bun:test";
 import { type ChatMessage, chatRequest } from "../../src/api/openai-chat/request.ts";
 import {
-  type DeliveredTurn,
   type DeliveryRequest,
   deliveredExchanges,
   findAnsweredTurn,
@@ -11,6 +10,7 @@ import {
 } from "../../src/conversation/delivery-plan.ts";
 import { answerFingerprint, messageFingerprint } from "../../src/intake/fingerprint.ts";
 import { readInput } from "../../src/intake/input.ts";
+import type { DeliveredTurn } from "../../src/turn/delivered-turn.ts";
 
 /** `u:` the user's, `a:` the assistant's, `t:` a tool's result. */
 function question(messages: string[], more: Partial<DeliveryRequest> = {}): DeliveryRequest {

@@ -1,0 +1,37 @@
+/** What a turn has delivered to Claude, and what the client received for it. The next delivery builds on it. */
+
+import type { Exchange } from "../store/schema.ts";
+
+/** One turn whose message Claude has received. */
+export interface DeliveredTurn {
+  /** The turn's id. */
+  readonly turn: string;
+  /** The client's trace. All requests of one run share it, retries included. */
+  readonly traceId: string | null;
+  /** How many of the exchanges before this turn it made obsolete. */
+  readonly dropped: number;
+  /** Earlier exchanges that this turn delivered, or by which the session was recognised. */
+  readonly history: readonly Exchange[];
+  /** The turn's own exchanges. There are several when Claude asked a question in the middle of the turn. */
+  readonly exchanges: readonly Exchange[];
+  /** Whether the client's request had a history; null when that was not recorded. */
+  readonly hadHistory: boolean | null;
+  /** Fingerprint of the volatile part of the system prompt, if this turn delivered it. */
+  readonly volatile: string | null;
+  /** Claude has answered it. */
+  readonly answered: boolean;
+  /**
+   * Why the client may have only a part of the answer, when Claude does not know that. `lost`: the server died, and
+   * what the client received is unknown. `failed`: an error followed some text. An interruption is not listed here,
+   * since Claude records it.
+   */
+  readonly truncation: "lost" | "failed" | null;
+}
+
+/**
+ * How an error truncated the answer of its turn. It did not when the answer had not begun, and an interruption that
+ * the client asked for is in Claude's own record.
+ * @param code the error's
+ */
+export const truncationOf = (code: string | null, hasBegun: boolean): DeliveredTurn["truncation"] =>
+  hasBegun && code !== null && code !== "turn_interrupted" ? "failed" : null;
