@@ -67,6 +67,14 @@ const list = <T extends z.ZodType>(separator: string | RegExp, item: T) =>
   );
 const word = z.string({ error: expected("a text") }).min(1, { error: expected("a text") });
 
+declare module "zod" {
+  interface GlobalMeta {
+    /** Only tests have a reason to change this setting. It works like any other, but no help or document lists it. */
+    readonly isInternal?: boolean;
+  }
+}
+const internal = <S extends z.ZodType>(schema: S): S => schema.meta({ isInternal: true });
+
 /** What may stand for a list of the client's tools. */
 const WHICH_TOOLS = ["auto", "all", "none"];
 
@@ -153,12 +161,16 @@ export const settings = {
     "How long running turns may go on when the server is stopped, in ms",
   ),
   readyTimeoutMs: milliseconds.describe("How long a claude may take to start, in ms"),
-  receiptTimeoutMs: milliseconds.describe("How long claude may take to take up a message, in ms; it is sent twice"),
+  receiptTimeoutMs: internal(
+    milliseconds.describe("How long claude may take to take up a message, in ms; it is sent twice"),
+  ),
   turnTimeoutMs: milliseconds.describe("How long one turn may take, in ms"),
   progressTimeoutMs: milliseconds.describe("How long claude may show no sign of life in a turn, in ms"),
   parkedToolTimeoutMs: milliseconds.describe("How long a client may take to bring the results of its tools, in ms"),
   sseHeartbeatMs: milliseconds.describe("Pause between heartbeat chunks on a quiet stream, in ms"),
-  bridgePingMs: milliseconds.describe("Pause between pings on a plugin's WebSocket, in ms; silent for two means gone"),
+  bridgePingMs: internal(
+    milliseconds.describe("Pause between pings on a plugin's WebSocket, in ms; silent for two means gone"),
+  ),
   logLevel: oneOf(["debug", "info", "warning", "error"]).describe("Least level that is logged to stderr"),
 } as const;
 
@@ -171,6 +183,9 @@ export type Layer = z.infer<typeof layer>;
 type Optional = "apiKey" | "identityHeader";
 export type Config = Omit<z.infer<typeof complete>, Optional> & Partial<Pick<z.infer<typeof complete>, Optional>>;
 export type Setting = keyof typeof settings;
+
+/** Whether only tests have a reason to change this setting. Help texts and documents leave such a setting out. */
+export const isInternal = (name: Setting): boolean => settings[name].meta()?.isInternal === true;
 
 /** What holds when nothing is said; `workspace` and `allowedRoots` depend on the state folder. */
 export function defaults(paths: Paths): Config {
