@@ -4,10 +4,10 @@
  */
 
 import { Hono } from "hono";
-import { version } from "../../package.json";
-import { errorHeaders } from "../api/openai-chat/error-response.ts";
-import type { Pool } from "../claude/pool/pool.ts";
-import type { ConversationRegistry } from "../conversation/registry.ts";
+import { version } from "../../../package.json";
+import { errorHeaders } from "../../api/openai-chat/error-response.ts";
+import type { Pool } from "../../claude/pool/pool.ts";
+import type { ConversationRegistry } from "../../conversation/registry.ts";
 
 export const healthRoutes = (pool: Pool, conversations: ConversationRegistry) =>
   new Hono().get("/", (c) =>

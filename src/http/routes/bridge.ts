@@ -1,12 +1,12 @@
 /** `WS /bridge`: where the plugin inside each claude connects. */
 import { getLogger } from "@logtape/logtape";
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
-import { Connection } from "../claude/interactive/connection.ts";
-import type { ClaudeProcess } from "../claude/interactive/process.ts";
-import type { Pool } from "../claude/pool/pool.ts";
-import { RequestError } from "../core/errors.ts";
-import { bearer } from "../core/tokens.ts";
-import { CLOSE, MAX_FRAME_BYTES } from "../wire/frames.ts";
+import { Connection } from "../../claude/interactive/connection.ts";
+import type { ClaudeProcess } from "../../claude/interactive/process.ts";
+import type { Pool } from "../../claude/pool/pool.ts";
+import { RequestError } from "../../core/errors.ts";
+import { bearer } from "../../core/tokens.ts";
+import { CLOSE, MAX_FRAME_BYTES } from "../../wire/frames.ts";
 
 const log = getLogger(["synthesis", "bridge"]);
 

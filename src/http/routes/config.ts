@@ -2,8 +2,8 @@
 import { isAbsolute } from "node:path";
 import { Hono } from "hono";
 import { z } from "zod";
-import type { RunningConfig } from "../config/running-config.ts";
-import { validJson } from "./validation.ts";
+import type { RunningConfig } from "../../config/running-config.ts";
+import { validJson } from "../validation.ts";
 
 const root = z.string().refine((path) => isAbsolute(path), "must be an absolute path");
 const rootsChange = z.strictObject({ add: z.array(root).default([]), remove: z.array(root).default([]) });

@@ -5,15 +5,15 @@
 import { getLogger } from "@logtape/logtape";
 import { Hono } from "hono";
 import { z } from "zod";
-import type { ConversationRegistry } from "../conversation/registry.ts";
-import { RequestError } from "../core/errors.ts";
-import type { PastSessionRow, SessionRow, TurnRow } from "../store/schema.ts";
-import type { SessionStore } from "../store/sessions.ts";
-import type { TurnStore } from "../store/turns.ts";
-import { limitIdle } from "./connection-idle.ts";
-import type { Env } from "./listen.ts";
-import { screenStream } from "./screen.ts";
-import { valid } from "./validation.ts";
+import type { ConversationRegistry } from "../../conversation/registry.ts";
+import { RequestError } from "../../core/errors.ts";
+import type { PastSessionRow, SessionRow, TurnRow } from "../../store/schema.ts";
+import type { SessionStore } from "../../store/sessions.ts";
+import type { TurnStore } from "../../store/turns.ts";
+import { limitIdle } from "../connection-idle.ts";
+import type { Env } from "../listen.ts";
+import { screenStream } from "../screen-stream.ts";
+import { valid } from "../validation.ts";
 
 const log = getLogger(["synthesis", "sessions"]);
 

@@ -4,13 +4,13 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { Server } from "bun";
-import type { Pool } from "../claude/pool/pool.ts";
-import { RequestError } from "../core/errors.ts";
-import { JSON_BOUNDS, type JsonBounds } from "../core/json-gate.ts";
-import { MEGABYTE } from "../core/machine.ts";
-import { bearer } from "../core/tokens.ts";
-import { hookBody, type Verdict } from "../wire/hooks.ts";
-import { type BodyLimit, readJson } from "./body.ts";
+import type { Pool } from "../../claude/pool/pool.ts";
+import { RequestError } from "../../core/errors.ts";
+import { JSON_BOUNDS, type JsonBounds } from "../../core/json-gate.ts";
+import { MEGABYTE } from "../../core/machine.ts";
+import { bearer } from "../../core/tokens.ts";
+import { hookBody, type Verdict } from "../../wire/hooks.ts";
+import { type BodyLimit, readJson } from "../body.ts";
 import type { BridgeData } from "./bridge.ts";
 
 const log = getLogger(["synthesis", "hooks"]);

@@ -1,6 +1,6 @@
 /** `GET /v1/models` and `GET /v1/models/{id}`. */
 import { Hono } from "hono";
-import { MODELS, modelFor } from "../claude/models.ts";
+import { MODELS, modelFor } from "../../claude/models.ts";
 
 const model = (id: string) => ({ id, object: "model", created: 1_767_225_600, owned_by: "synthesis" });
 

@@ -1,10 +1,10 @@
 /** `/v1/permissions`: what claude asks, and the answers of whoever has the control key. */
 import { Hono } from "hono";
 import { z } from "zod";
-import { RequestError } from "../core/errors.ts";
-import type { PendingPrompt, PermissionBroker } from "../permissions/broker.ts";
-import type { PermissionLog } from "../store/permissions.ts";
-import { validJson } from "./validation.ts";
+import { RequestError } from "../../core/errors.ts";
+import type { PendingPrompt, PermissionBroker } from "../../permissions/broker.ts";
+import type { PermissionLog } from "../../store/permissions.ts";
+import { validJson } from "../validation.ts";
 
 /** So many past questions are shown. */
 const LATEST_SHOWN = 50;
