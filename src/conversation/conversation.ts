@@ -7,8 +7,9 @@ import { getLogger } from "@logtape/logtape";
 import { decodeImages } from "../api/openai-chat/decoded-image.ts";
 import { readFiles } from "../api/openai-chat/files.ts";
 import type { ChatRequest } from "../api/openai-chat/request.ts";
+import type { ClaudeEvent, PermissionHook } from "../claude/interactive/events.ts";
 import { launchHash } from "../claude/interactive/launch.ts";
-import type { ClaudeEvent, ClaudeProcess, PermissionHook } from "../claude/interactive/process.ts";
+import type { ClaudeProcess, ProcessOwner } from "../claude/interactive/process.ts";
 import type { Pool } from "../claude/pool/pool.ts";
 import { readTurn } from "../claude/transcript.ts";
 import { answerUsage } from "../claude/turn-usage.ts";
@@ -101,6 +102,12 @@ export class Conversation {
     if (!this.isBusy) this.#deps.pool.noteIdle();
   });
   readonly #questions: PermissionPrompts;
+  readonly #owner: ProcessOwner = {
+    isBusy: () => this.isBusy,
+    onEvent: (process, event) => this.#takeEvent(process, event),
+    onPermission: (hook, signal) => this.#askPermission(hook, signal),
+    onOversized: (process) => this.#restart(process),
+  };
   #working = false;
   #sentAt = 0;
   #serving: QueuedRequest | null = null;
@@ -526,10 +533,10 @@ export class Conversation {
       tools: request.offer.catalogue,
       rules: this.#rules,
     };
-    const spare = resume || spec.rules.length > 0 ? null : this.#deps.pool.adopt(spec);
+    const spare = resume || spec.rules.length > 0 ? null : this.#deps.pool.adopt(spec, this.#owner);
     if (spare) this.#record.adopt(spare.spec.claudeSession);
-    const process = spare ?? (await this.#deps.pool.start(spec, reply.disconnected));
-    this.#own(process);
+    const process = spare ?? (await this.#deps.pool.start(spec, this.#owner, reply.disconnected));
+    this.#process = process;
     try {
       await process.ready;
     } catch (error) {
@@ -554,14 +561,6 @@ export class Conversation {
     return this.#deps.permissions.rules(this.identity.key, this.#record.begunAt);
   }
 
-  #own(process: ClaudeProcess): void {
-    this.#process = process;
-    process.isBusy = () => this.isBusy;
-    process.onEvent = (event) => this.#takeEvent(process, event);
-    process.onPermission = (hook, signal) => this.#askPermission(hook, signal);
-    process.onOutgrown = () => this.#restart(process);
-  }
-
   /** Ends an idle claude and resumes it, while nobody waits for it. */
   #restart(process: ClaudeProcess): void {
     this.#changes.push(async () => {
@@ -572,9 +571,10 @@ export class Conversation {
       try {
         const next = await pool.start(
           { ...process.successor, rules: this.#rules },
+          this.#owner,
           AbortSignal.timeout(config.readyTimeoutMs),
         );
-        this.#own(next);
+        this.#process = next;
         await next.ready;
       } catch (error) {
         // The next message tries again, and its sender is told.

@@ -6,7 +6,8 @@
 import { getLogger } from "@logtape/logtape";
 import { callIdOf } from "../api/openai-chat/tools.ts";
 import type { ApiActivity } from "../claude/interactive/debug-log.ts";
-import type { ClaudeEvent, ClaudeProcess, Exit } from "../claude/interactive/process.ts";
+import type { ClaudeEvent, Exit } from "../claude/interactive/events.ts";
+import type { ClaudeProcess } from "../claude/interactive/process.ts";
 import { failureFromWords, isPlanLimit } from "../claude/model-failure.ts";
 import {
   type FailedTurn,

@@ -8,7 +8,6 @@ import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config/schema.ts";
 import { RequestError } from "../../core/errors.ts";
 import { newToken } from "../../core/tokens.ts";
-import type { ToolCall } from "../../core/tools.ts";
 import { CLOSE, type ReplyFrame, type ToolCallFrame } from "../../wire/frames.ts";
 import type { HookBody, Verdict } from "../../wire/hooks.ts";
 import { hindrances, pluginKeptOut } from "../hindrances.ts";
@@ -20,7 +19,7 @@ import type { SessionFolder, SessionStatus } from "../session-file.ts";
 import { mayBlockStop } from "../stop-hooks.ts";
 import { Boot } from "./boot.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
-import type { ApiActivity } from "./debug-log.ts";
+import type { ClaudeEvent, Exit, PermissionHook } from "./events.ts";
 import { type LaunchSpec, prepareLaunch, setsRetries, startFailure } from "./launch.ts";
 import { OfferedTools } from "./offered-tools.ts";
 import { withOpenFolder } from "./open-folder.ts";
@@ -47,25 +46,6 @@ const KILL_ENDED_AFTER_MS = 2_500;
 
 export type ProcessState = "starting" | "ready" | "draining" | "gone";
 
-export interface Exit {
-  readonly code: number | null;
-  readonly signal: string | null;
-}
-
-export type ClaudeEvent =
-  | { readonly type: "hook"; readonly hook: HookBody }
-  | { readonly type: "connection"; readonly open: boolean }
-  | { readonly type: "reply"; readonly frame: ReplyFrame }
-  /** claude calls a tool of the client's; it is answered with `tools.answer`. */
-  | { readonly type: "call"; readonly call: ToolCall }
-  /** claude does not wait for a call's result any more. */
-  | { readonly type: "call_cancelled"; readonly id: string }
-  /** claude's own word on whether it works has changed, perhaps; `status` says what it is. */
-  | { readonly type: "status" }
-  /** How claude's model requests go. */
-  | { readonly type: "api"; readonly sign: ApiActivity }
-  | { readonly type: "exit"; readonly exit: Exit };
-
 /** Somebody who looks at claude's terminal. */
 export interface Viewer {
   /** Takes what claude writes on it. */
@@ -74,12 +54,28 @@ export interface Viewer {
   end(): void;
 }
 
-export type PermissionHook = HookBody & { hook_event_name: "PermissionRequest" };
+/** The conversation that a process works for. */
+export interface ProcessOwner {
+  /** Whether the process has work to do. The pool stops only processes that have none. */
+  isBusy(): boolean;
+  /** Receives everything that happens in the process, in the order of arrival. */
+  onEvent(process: ClaudeProcess, event: ClaudeEvent): void;
+  /** Decides a permission prompt. @param signal aborted when Claude no longer waits for the verdict */
+  onPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict>;
+  /** The idle process exceeds its memory limit, so the owner should restart it. */
+  onOversized(process: ClaudeProcess): void;
+}
 
 /** A user who sets one of these wants no plugin to run; that is said, and not overruled. */
 const PLUGINS_OFF = ["CLAUDE_CODE_SAFE_MODE", "CLAUDE_CODE_SKIP_PLUGIN_MCP_SERVERS"];
 
-const NOBODY: Verdict = { behavior: "deny", message: "Nobody can be asked.", rule: null };
+/** The owner of a prewarmed process until a conversation adopts it. */
+export const NO_OWNER: ProcessOwner = {
+  isBusy: () => false,
+  onEvent: () => {},
+  onPermission: async () => ({ behavior: "deny", message: "No conversation owns this process yet.", rule: null }),
+  onOversized: () => {},
+};
 
 export interface ProcessContext {
   readonly port: number;
@@ -99,14 +95,6 @@ export class ClaudeProcess implements ConnectionOwner {
   readonly exited: Promise<Exit>;
   /** The client's tools, as claude has them. */
   readonly tools: OfferedTools;
-  /** The conversation listens here. */
-  onEvent: (event: ClaudeEvent) => void = () => {};
-  /** The conversation answers here what claude asks. */
-  onPermission: (hook: PermissionHook, signal: AbortSignal) => Promise<Verdict> = async () => NOBODY;
-  /** Says whether the process works for somebody. The conversation knows; nobody else does. */
-  isBusy: () => boolean = () => false;
-  /** The conversation restarts it here, since it has grown too large. */
-  onOutgrown: () => void = () => {};
   /** What it and all that it has started take, in bytes, as last measured; null before that. */
   memory: number | null = null;
   /** When it last did something for somebody, in ms of `performance.now()`. */
@@ -117,6 +105,7 @@ export class ClaudeProcess implements ConnectionOwner {
   statusRevision = 0;
 
   #spec: LaunchSpec;
+  #owner: ProcessOwner;
   readonly #config: Config;
   readonly #env: Record<string, string | undefined>;
   readonly #place: ProcessContext;
@@ -141,8 +130,15 @@ export class ClaudeProcess implements ConnectionOwner {
   readonly #replies: string[] = [];
 
   /** @throws ApiError (503) when the program cannot be started at all */
-  constructor(spec: LaunchSpec, place: ProcessContext, config: Config, parentEnv: Record<string, string | undefined>) {
+  constructor(
+    spec: LaunchSpec,
+    owner: ProcessOwner,
+    place: ProcessContext,
+    config: Config,
+    parentEnv: Record<string, string | undefined>,
+  ) {
     this.#spec = spec;
+    this.#owner = owner;
     const hindered = hindrances(spec.choice.workspace, parentEnv);
     const keptOut = hindered.find(({ keeps }) => keeps === "plugin");
     if (keptOut) throw pluginKeptOut(keptOut);
@@ -174,7 +170,7 @@ export class ClaudeProcess implements ConnectionOwner {
       isConnected: () => this.connected,
       press: (key) => this.#child.terminal?.write(key),
       onReady: () => this.#noteReady(),
-      onApi: (sign) => this.onEvent({ type: "api", sign }),
+      onApi: (sign) => this.#emit({ type: "api", sign }),
       onFailure: (error) => {
         this.#whenReady.reject(error);
         void this.stop();
@@ -220,10 +216,15 @@ export class ClaudeProcess implements ConnectionOwner {
     return this.#spec;
   }
 
-  /** From now on it is this conversation's; it has been nobody's so far. */
-  assignTo(sessionKey: string): void {
+  get isBusy(): boolean {
+    return this.#owner.isBusy();
+  }
+
+  /** Gives a prewarmed process to a conversation. */
+  assignTo(sessionKey: string, owner: ProcessOwner): void {
     log.info("spare adopted", { session: sessionKey, pid: this.pid, spare: this.spec.sessionKey });
     this.#spec = { ...this.spec, sessionKey };
+    this.#owner = owner;
     this.lastUsedAt = performance.now();
   }
 
@@ -326,11 +327,11 @@ export class ClaudeProcess implements ConnectionOwner {
     this.lastUsedAt = performance.now();
     this.noteOutput();
     const call = this.tools.receive(frame);
-    if (call) this.onEvent({ type: "call", call });
+    if (call) this.#emit({ type: "call", call });
   }
 
   receiveCancel(id: string): void {
-    this.onEvent({ type: "call_cancelled", id });
+    this.#emit({ type: "call_cancelled", id });
   }
 
   /** Takes what a hook of this claude's posted. */
@@ -338,14 +339,14 @@ export class ClaudeProcess implements ConnectionOwner {
     this.lastUsedAt = performance.now();
     this.noteOutput();
     if (hook.hook_event_name === "SessionEnd" && this.#state === "draining") this.#killAfter(KILL_ENDED_AFTER_MS);
-    this.onEvent({ type: "hook", hook });
+    this.#emit({ type: "hook", hook });
   }
 
   /** Puts a question of this claude's. @param signal aborted when claude no longer wants to know */
   async askPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict> {
     this.#questions += 1;
     try {
-      return await this.onPermission(hook, signal);
+      return await this.#owner.onPermission(hook, signal);
     } finally {
       this.#questions -= 1;
       this.noteOutput();
@@ -362,7 +363,7 @@ export class ClaudeProcess implements ConnectionOwner {
       this.#replies.push(frame.id);
       if (this.#replies.length > REMEMBERED_REPLIES) this.#replies.shift();
     }
-    this.onEvent({ type: "reply", frame });
+    this.#emit({ type: "reply", frame });
   }
 
   attach(connection: Connection): void {
@@ -371,7 +372,7 @@ export class ClaudeProcess implements ConnectionOwner {
     this.#claudePid = connection.pid;
     this.#endReconnection(true);
     this.tools.repeat();
-    this.onEvent({ type: "connection", open: true });
+    this.#emit({ type: "connection", open: true });
     this.#start.check();
   }
 
@@ -382,7 +383,7 @@ export class ClaudeProcess implements ConnectionOwner {
       const grace = setTimeout(() => this.#endReconnection(false), RECONNECT_GRACE_MS);
       this.#reconnection = { ...Promise.withResolvers<boolean>(), grace };
     }
-    this.onEvent({ type: "connection", open: false });
+    this.#emit({ type: "connection", open: false });
   }
 
   /** Whether messages can be sent; waits for a plugin that is reconnecting, as long as it may take. */
@@ -441,6 +442,15 @@ export class ClaudeProcess implements ConnectionOwner {
     return this.exited;
   }
 
+  /** The pool measured that this idle process exceeds its memory limit. */
+  reportOversized(): void {
+    this.#owner.onOversized(this);
+  }
+
+  #emit(event: ClaudeEvent): void {
+    this.#owner.onEvent(this, event);
+  }
+
   #killAfter(ms: number): void {
     clearTimeout(this.#killTimer);
     this.#killTimer = setTimeout(() => this.#child.kill("SIGKILL"), ms);
@@ -458,7 +468,7 @@ export class ClaudeProcess implements ConnectionOwner {
       claudeSession: this.spec.claudeSession,
       onChange: () => {
         this.statusRevision += 1;
-        this.onEvent({ type: "status" });
+        this.#emit({ type: "status" });
       },
       onRival: (rival) => {
         if (this.#isShared) return;
@@ -505,7 +515,7 @@ export class ClaudeProcess implements ConnectionOwner {
     }
     log.info("claude exited", { session: this.spec.sessionKey, pid: this.pid, code, signal });
     try {
-      this.onEvent({ type: "exit", exit: { code, signal } });
+      this.#emit({ type: "exit", exit: { code, signal } });
     } catch (error) {
       // Its slot must be released all the same.
       log.error("the exit of claude could not be handled: {error}", { pid: this.pid, error });

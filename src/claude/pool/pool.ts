@@ -8,7 +8,7 @@ import { MEGABYTE } from "../../core/machine.ts";
 import { digest } from "../../core/tokens.ts";
 import { denyRules } from "../deny-rules.ts";
 import type { LaunchSpec } from "../interactive/launch.ts";
-import { ClaudeProcess } from "../interactive/process.ts";
+import { ClaudeProcess, NO_OWNER, type ProcessOwner } from "../interactive/process.ts";
 import type { ManagedSettings } from "../managed-settings.ts";
 import { SessionFolder } from "../session-file.ts";
 import { measureTrees } from "./memory.ts";
@@ -29,9 +29,9 @@ export interface Pool {
    * @param signal ends the wait for a place
    * @throws ApiError 503 when claude cannot be started, or another one has the session open
    */
-  start(spec: LaunchSpec, signal: AbortSignal): Promise<ClaudeProcess>;
+  start(spec: LaunchSpec, owner: ProcessOwner, signal: AbortSignal): Promise<ClaudeProcess>;
   /** A spare for a conversation that begins, with a claude session of its own; null when none suits. */
-  adopt(spec: LaunchSpec): ClaudeProcess | null;
+  adopt(spec: LaunchSpec, owner: ProcessOwner): ClaudeProcess | null;
   /** How conversations to come are likely to be started, the likeliest first. */
   expect(specs: readonly PrewarmSpec[]): void;
   /** Told by a conversation whose claude has nothing to do: it may be ended for somebody who waits. */
@@ -80,7 +80,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
   /** The first is the first to go: spares, which nobody misses, then who has been idle longest. */
   const idle = () =>
     [...processes]
-      .filter((process) => process.state === "ready" && !process.isBusy())
+      .filter((process) => process.state === "ready" && !process.isBusy)
       .sort((one, other) => Number(spares.has(other)) - Number(spares.has(one)) || one.lastUsedAt - other.lastUsedAt);
 
   async function measure(): Promise<void> {
@@ -107,7 +107,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
     for (const process of idle()) {
       if ((process.memory ?? 0) <= config.processMemoryMb * MEGABYTE || !process.hasWorked) continue;
       log.info("claude has grown too large", { session: process.spec.sessionKey, pid: process.pid });
-      process.onOutgrown();
+      process.reportOversized();
     }
     slots.admit();
   }
@@ -146,7 +146,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
   }
 
   /** Starts a claude in a place that is taken; the place is left when it is gone. */
-  function launch(spec: LaunchSpec): ClaudeProcess {
+  function launch(spec: LaunchSpec, owner: ProcessOwner): ClaudeProcess {
     try {
       if (stopping) throw shuttingDown();
       const place = {
@@ -157,7 +157,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
         managed,
         sessionFolder,
       };
-      const process = new ClaudeProcess(spec, place, config, env);
+      const process = new ClaudeProcess(spec, owner, place, config, env);
       processes.add(process);
       byBridge.set(digest(process.bridgeToken), process);
       byHook.set(digest(process.hookToken), process);
@@ -193,7 +193,10 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
     if (!missing || !slots.acquireForSpare()) return;
     try {
       const sessionKey = `spare:${crypto.randomUUID()}`;
-      const spare = launch({ ...missing, sessionKey, claudeSession: crypto.randomUUID(), resume: false, rules: [] });
+      const spare = launch(
+        { ...missing, sessionKey, claudeSession: crypto.randomUUID(), resume: false, rules: [] },
+        NO_OWNER,
+      );
       spares.add(spare);
       spare.ready.then(planSpare, () => {});
     } catch (error) {
@@ -203,7 +206,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
   }
 
   return {
-    async start(spec, signal) {
+    async start(spec, owner, signal) {
       await slots.acquire(signal);
       try {
         const rival = spec.resume ? await sessionFolder.rival(spec.claudeSession) : null;
@@ -212,7 +215,7 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
         leavePlace();
         throw error;
       }
-      const process = launch(spec);
+      const process = launch(spec, owner);
       const noteReady = () => {
         if (!spec.resume) spares.noteBegun(spec);
         planSpare();
@@ -220,10 +223,10 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
       process.ready.then(noteReady, () => {});
       return process;
     },
-    adopt(spec) {
+    adopt(spec, owner) {
       const spare = spares.take(spec);
       if (!spare) return null;
-      spare.assignTo(spec.sessionKey);
+      spare.assignTo(spec.sessionKey, owner);
       spares.noteBegun(spec);
       planSpare();
       return spare;
