@@ -2,7 +2,7 @@
 
 import type { DecodedImage } from "../api/openai-chat/decoded-image.ts";
 import type { DecodedFile } from "../api/openai-chat/files.ts";
-import type { SaveFile } from "../intake/tool-results.ts";
+import type { SaveFile } from "./tool-results.ts";
 
 /**
  * Saves a message's images and files.

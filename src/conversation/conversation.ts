@@ -13,16 +13,13 @@ import type { ClaudeProcess, ProcessOwner } from "../claude/interactive/process.
 import type { Pool } from "../claude/pool/pool.ts";
 import { readTurn } from "../claude/transcript.ts";
 import { answerUsage } from "../claude/turn-usage.ts";
-import type { Effort } from "../config/schema.ts";
 import { RequestError } from "../core/errors.ts";
 import { unquoteWords } from "../core/quoting.ts";
 import { messageFingerprint, plainText } from "../intake/fingerprint.ts";
-import { type Affinity, type Identity, isEphemeral } from "../intake/identity.ts";
+import { type Identity, isEphemeral } from "../intake/identity.ts";
 import { isRetry, type RequestFingerprint, requestFingerprint } from "../intake/request-retry.ts";
 import { looksLikeSideRequest, type RequestShape } from "../intake/request-shape.ts";
-import type { ToolOffer } from "../intake/tool-offer.ts";
-import { isAnswerTo, type SaveFile, splitToolResults, toolResults } from "../intake/tool-results.ts";
-import type { Workspace } from "../intake/workspace.ts";
+import type { TurnRequest } from "../intake/turn-request.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import { type ChatPrompt, readVerdict } from "../permissions/chat-answers.ts";
 import { PermissionPrompts, USER_SPOKE } from "../permissions/prompts.ts";
@@ -34,10 +31,11 @@ import { TurnRunner } from "../turn/runner.ts";
 import type { Verdict } from "../wire/hooks.ts";
 import { attachmentMeta } from "./attachments.ts";
 import { withDeliveredAsHistory } from "./delivered-input.ts";
-import { type DeliveryRequest, findAnsweredTurn, planDelivery } from "./delivery-plan.ts";
+import { findAnsweredTurn, planDelivery } from "./delivery-plan.ts";
 import { ExternalPrompts } from "./external-prompts.ts";
 import { messageText } from "./message-text.ts";
 import { ConversationRecord, type RecordDeps } from "./record.ts";
+import { isAnswerTo, type SaveFile, splitToolResults, toolResults } from "./tool-results.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
 
@@ -47,25 +45,10 @@ const FORGOTTEN =
 
 const NO_CLIENT = "The chat's program is not waiting for anything now.";
 
-export interface QueuedRequest extends DeliveryRequest {
-  readonly reply: ResponseStream;
-  readonly workspace: Workspace;
-  /** Null for claude's own default. */
-  readonly model: string | null;
-  /** Null for the configured one. */
-  readonly effort: Effort | null;
-  /** The part of the client's system prompt that stays the same; empty when it sends none. */
-  readonly systemPrompt: string;
-  /** It is not worth a restart: claude stays as it is, if it was there before. */
-  readonly keepsLaunchOptions: boolean;
-  readonly offer: ToolOffer;
-  /** Who has sent it, if that is known. */
-  readonly sender: string | null;
-  /** Nobody else is in its chat. */
-  readonly isDirect: boolean;
-  /** OpenClaw's own id of the session. */
-  readonly affinity: Affinity | null;
-  readonly shape: RequestShape;
+/** A turn request that waits for its turn or is served, and the stream of its answer. */
+export interface QueuedTurn {
+  readonly request: TurnRequest;
+  readonly response: ResponseStream;
 }
 
 export interface ConversationDeps extends RecordDeps {
@@ -90,7 +73,7 @@ export class Conversation {
   readonly #watcher: ConversationListener;
   readonly #record: ConversationRecord;
   readonly #progress: Progress;
-  readonly #queue: QueuedRequest[] = [];
+  readonly #queue: QueuedTurn[] = [];
   /** Changes that wait for the process to be gone; they come before any request. */
   readonly #changes: (() => Promise<void>)[] = [];
   /** Turns of which something may still come; the last one runs. */
@@ -110,7 +93,7 @@ export class Conversation {
   };
   #working = false;
   #sentAt = 0;
-  #serving: QueuedRequest | null = null;
+  #serving: QueuedTurn | null = null;
   #run: TurnRunner | null = null;
   /** Of the request that the turn that runs has answered last, or is answering. */
   #lastRequest: RequestFingerprint | null = null;
@@ -144,12 +127,14 @@ export class Conversation {
 
   /** The model of its newest request; undefined when none waits or is served. */
   get newestModel(): string | null | undefined {
-    return (this.#queue.at(-1) ?? this.#serving)?.model;
+    return (this.#queue.at(-1) ?? this.#serving)?.request.model;
   }
 
   /** Fingerprints of the user's messages of the requests that wait or are served. */
   get asking(): readonly (readonly string[])[] {
-    return [...this.#queue, ...(this.#serving ? [this.#serving] : [])].map(({ input }) => input.newFingerprints);
+    return [...this.#queue, ...(this.#serving ? [this.#serving] : [])].map(
+      ({ request }) => request.input.newFingerprints,
+    );
   }
 
   get hasProcess(): boolean {
@@ -157,7 +142,7 @@ export class Conversation {
   }
 
   /** Whether a request has to do with what the turn that runs waits for: then it goes past the queue. */
-  awaits(request: Omit<QueuedRequest, "reply">): boolean {
+  awaits(request: TurnRequest): boolean {
     if (this.#hasLostAnswer(request)) return true;
     const { input, sender } = request;
     const { asked } = this.#questions;
@@ -186,13 +171,14 @@ export class Conversation {
     return this.#shape !== null && looksLikeSideRequest(this.#shape, request, isBusy);
   }
 
-  ask(request: QueuedRequest): void {
+  submit(turn: QueuedTurn): void {
+    const { request, response } = turn;
     this.#shape = request.shape;
     const { asked } = this.#questions;
-    if (this.#run && this.#hasLostAnswer(request)) this.#repeat(this.#run, request.reply);
-    else if (this.#run && asked) this.#askAsked(this.#run, asked, request);
-    else if (this.#run && this.#awaited) this.#askParked(this.#run, this.#awaited, request);
-    else this.#enqueue(request);
+    if (this.#run && this.#hasLostAnswer(request)) this.#repeat(this.#run, response);
+    else if (this.#run && asked) this.#askAsked(this.#run, asked, turn);
+    else if (this.#run && this.#awaited) this.#askParked(this.#run, this.#awaited, turn);
+    else this.#enqueue(turn);
   }
 
   /** The calls whose results the turn that runs waits for; null when it does not, or they are being brought. */
@@ -201,20 +187,20 @@ export class Conversation {
   }
 
   /** Whether a request is the one after whose answer the turn waits, sent again: the client has not got that answer. */
-  #hasLostAnswer(request: Omit<QueuedRequest, "reply">): boolean {
+  #hasLostAnswer(request: TurnRequest): boolean {
     return this.#awaited !== null && this.#lastRequest !== null && isRetry(request, this.#lastRequest);
   }
 
-  #repeat(run: TurnRunner, reply: ResponseStream): void {
-    reply.processOrigin = "warm";
-    run.repeat(reply);
+  #repeat(run: TurnRunner, response: ResponseStream): void {
+    response.processOrigin = "warm";
+    run.repeat(response);
   }
 
   /** The turn waits for its client. A retry that has come before the answer was complete gets the same one. */
   #answerRetries(run: TurnRunner): void {
-    for (const request of this.#queue.filter((one) => this.#hasLostAnswer(one))) {
-      this.#withdraw(request);
-      this.#repeat(run, request.reply);
+    for (const turn of this.#queue.filter(({ request }) => this.#hasLostAnswer(request))) {
+      this.#withdraw(turn);
+      this.#repeat(run, turn.response);
     }
   }
 
@@ -222,57 +208,59 @@ export class Conversation {
    * A request while the turn waits for results. With nothing but results it goes on. Any other ends it: claude
    * gets what results there are, is told to stop, and then hears what is new.
    */
-  #askParked(run: TurnRunner, awaited: readonly string[], request: QueuedRequest): void {
-    const { input, reply } = request;
+  #askParked(run: TurnRunner, awaited: readonly string[], turn: QueuedTurn): void {
+    const { request, response } = turn;
+    const { input } = request;
     const brought = splitToolResults(input.messages, awaited);
     const save: SaveFile = (content, extension) => this.#deps.pictures.saveFile(run.claudeSession, content, extension);
     if (isAnswerTo(input, awaited)) {
       const context = input.context.join("\n\n");
       const results = toolResults(brought, context === this.#carried ? "" : context, save);
       this.#carried = context;
-      reply.processOrigin = "warm";
-      void this.#join(run, request, results);
+      response.processOrigin = "warm";
+      void this.#join(run, turn, results);
     } else {
       run.abandon(toolResults(brought, "", save), USER_SPOKE);
-      this.#enqueue({ ...request, input: { ...input, messages: brought.rest } });
+      this.#enqueue({ request: { ...request, input: { ...input, messages: brought.rest } }, response });
     }
   }
 
   /** A request while a question of claude's waits. What is no answer to it is a no, and the next turn. */
-  #askAsked(run: TurnRunner, asked: ChatPrompt, request: QueuedRequest): void {
-    const { input, sender, reply } = request;
+  #askAsked(run: TurnRunner, asked: ChatPrompt, turn: QueuedTurn): void {
+    const { request, response } = turn;
+    const { input, sender } = request;
     this.#questions.close();
     const { id } = asked.pending;
     const behavior = readVerdict(input, sender, asked);
     if (behavior) {
-      reply.processOrigin = "warm";
+      response.processOrigin = "warm";
       this.#lastRequest = requestFingerprint(request);
-      run.continueWith(reply, input.newFingerprints);
+      run.continueWith(response, input.newFingerprints);
       this.#deps.permissions.answer(id, { behavior, way: "chat", by: sender });
     } else {
       this.#deps.permissions.answer(id, { behavior: "deny", way: "spoke", by: sender });
       run.abandon(new Map(), USER_SPOKE);
-      this.#enqueue(request);
+      this.#enqueue(turn);
     }
   }
 
   /** Goes on with a turn when claude has the tools that the client offers by now. */
-  async #join(run: TurnRunner, request: QueuedRequest, results: ToolResults): Promise<void> {
+  async #join(run: TurnRunner, turn: QueuedTurn, results: ToolResults): Promise<void> {
+    const { request, response } = turn;
     this.#joining = true;
     await this.#process?.tools.offer(request.offer.catalogue);
     this.#joining = false;
     if (run.awaited) {
       this.#lastRequest = requestFingerprint(request);
-      run.resume(request.reply, results);
-    } else if (this.#refused) request.reply.fail(this.#refused);
+      run.resume(response, results);
+    } else if (this.#refused) response.fail(this.#refused);
     // It has ended meanwhile: its results are told to claude like those of any call that is over.
-    else this.#enqueue(request);
+    else this.#enqueue(turn);
   }
 
-  #enqueue(request: QueuedRequest): void {
-    const { reply } = request;
-    this.#queue.push(request);
-    reply.disconnected.addEventListener("abort", () => this.#withdraw(request));
+  #enqueue(turn: QueuedTurn): void {
+    this.#queue.push(turn);
+    turn.response.disconnected.addEventListener("abort", () => this.#withdraw(turn));
     void this.#work();
   }
 
@@ -285,7 +273,7 @@ export class Conversation {
 
   /** Fails what waits and, unless it has been sent, what is starting. */
   refuseWaiting(error: RequestError): void {
-    for (const { reply } of this.#queue.splice(0)) reply.fail(error);
+    for (const { response } of this.#queue.splice(0)) response.fail(error);
     if (this.#serving && !this.#run) {
       this.interrupt(error);
       void this.#process?.stop();
@@ -296,8 +284,8 @@ export class Conversation {
   interrupt(error: RequestError): boolean {
     if (this.#run) this.#run.interrupt(error);
     else if (this.#serving) {
-      this.#serving.reply.fail(error);
-      this.#serving.reply.disconnect();
+      this.#serving.response.fail(error);
+      this.#serving.response.disconnect();
     } else if (this.#foreign.isAny && this.#process?.status?.status === "busy") this.#process.pressEscape();
     else return false;
     return true;
@@ -342,8 +330,8 @@ export class Conversation {
     );
   }
 
-  #withdraw(request: QueuedRequest): void {
-    const at = this.#queue.indexOf(request);
+  #withdraw(turn: QueuedTurn): void {
+    const at = this.#queue.indexOf(turn);
     if (at >= 0) this.#queue.splice(at, 1);
   }
 
@@ -352,22 +340,23 @@ export class Conversation {
     this.#working = true;
     for (;;) {
       for (let change = this.#changes.shift(); change; change = this.#changes.shift()) await change();
-      const request = this.#queue.shift();
-      if (!request) break;
-      this.#serving = request;
+      const turn = this.#queue.shift();
+      if (!turn) break;
+      const { response } = turn;
+      this.#serving = turn;
       let error: unknown = null;
       try {
-        error = await this.#serve(request);
+        error = await this.#serve(turn);
       } catch (cause) {
         error = cause;
         // A client that has left while it waited for a place is no fault.
-        if (!(cause instanceof RequestError) && !request.reply.disconnected.aborted) {
+        if (!(cause instanceof RequestError) && !response.disconnected.aborted) {
           log.error("unexpected: {error}", { session: this.identity.key, error });
         }
-        request.reply.fail(cause);
+        response.fail(cause);
       }
       this.#serving = null;
-      const told = error instanceof RequestError ? error : request.reply.error;
+      const told = error instanceof RequestError ? error : response.error;
       const ms = this.#sentAt === 0 ? null : performance.now() - this.#sentAt;
       if (told || ms !== null) this.#watcher.onTurn(ms, told);
       this.#sentAt = 0;
@@ -387,14 +376,14 @@ export class Conversation {
    * One request from its place in the queue to a claude that is free again.
    * @returns what was told instead of an end to whoever waited for it last; null when all went well
    */
-  async #serve(request: QueuedRequest): Promise<RequestError | null> {
-    const { reply } = request;
+  async #serve(turn: QueuedTurn): Promise<RequestError | null> {
+    const { request, response } = turn;
     const session = await this.#record.take(request);
     const answered = findAnsweredTurn(this.#record.delivered, request);
-    if (answered !== null && (await this.#replay(answered, reply))) return null;
-    const [process, temperature, claudeSession] = await this.#readyProcess(request, session);
-    reply.processOrigin = temperature;
-    if (reply.disconnected.aborted) return null;
+    if (answered !== null && (await this.#replay(answered, response))) return null;
+    const [process, temperature, claudeSession] = await this.#readyProcess(turn, session);
+    response.processOrigin = temperature;
+    if (response.disconnected.aborted) return null;
 
     const { offer } = request;
     const input = withDeliveredAsHistory(this.#record.exchanges, request.input);
@@ -428,7 +417,7 @@ export class Conversation {
       config: this.#deps.config,
       turns: this.#deps.turns,
       process,
-      reply,
+      reply: response,
       sessionKey: session.key,
       claudeSession,
       traceId: request.traceId,
@@ -453,7 +442,7 @@ export class Conversation {
       findTranscript: (named) => this.#record.transcript(named),
     });
     // In the meantime the client may have left, or the server may be ending.
-    if (reply.disconnected.aborted) return null;
+    if (response.disconnected.aborted) return null;
     if (!(await run.start())) {
       await process.stop();
       throw new RequestError("message_not_received", "The connection to Claude Code was lost. Try again.", {
@@ -477,7 +466,7 @@ export class Conversation {
   }
 
   /** Gives an answer once more, from claude's record. False when it cannot be read there. */
-  async #replay(turn: string, reply: ResponseStream): Promise<boolean> {
+  async #replay(turn: string, response: ResponseStream): Promise<boolean> {
     const transcript = await this.#record.transcript();
     const found =
       transcript &&
@@ -489,22 +478,22 @@ export class Conversation {
     if (!found) return false;
     log.info("answer given once more", { session: this.identity.key, turn });
     this.#record.deliver(turn);
-    reply.processOrigin = "warm";
-    reply.push({ type: "text", text: found.texts.join("\n\n") || NO_ANSWER });
-    reply.push({ type: "finish" });
+    response.processOrigin = "warm";
+    response.push({ type: "text", text: found.texts.join("\n\n") || NO_ANSWER });
+    response.push({ type: "finish" });
     const usage = answerUsage(found.calls, { after: null, end: null });
-    if (usage) reply.push({ type: "usage", usage });
-    reply.close();
+    if (usage) response.push({ type: "usage", usage });
+    response.close();
     return true;
   }
 
   /** The conversation's claude, free for a turn; started or resumed if need be. With it its claude session. */
   async #readyProcess(
-    request: QueuedRequest,
+    turn: QueuedTurn,
     session: SessionRow,
     forgotten = false,
   ): Promise<[ClaudeProcess, ProcessOrigin, string]> {
-    const { workspace, reply } = request;
+    const { request, response } = turn;
     const current = this.#process;
     if (
       current?.state === "ready" &&
@@ -512,12 +501,12 @@ export class Conversation {
       launchHash(current.spec.choice, this.#deps.config) === session.launchHash &&
       !current.isShared &&
       (await current.isConnected()) &&
-      (await this.#foreignEnd(reply.disconnected))
+      (await this.#foreignEnd(response.disconnected))
     ) {
       // It may have ended during the waits.
       if (current.state === "ready" && current.connected) return [current, "warm", session.claudeSession];
     }
-    if (reply.disconnected.aborted && current) return [current, "warm", session.claudeSession];
+    if (response.disconnected.aborted && current) return [current, "warm", session.claudeSession];
     await current?.stop();
     const resume = (await this.#record.transcript()) !== null;
     const gone = !resume && this.#record.delivered.length > 0;
@@ -528,14 +517,14 @@ export class Conversation {
       sessionKey: session.key,
       claudeSession,
       resume,
-      trusted: workspace.trusted,
+      trusted: request.workspace.trusted,
       choice: ConversationRecord.choice(session),
       tools: request.offer.catalogue,
       rules: this.#rules,
     };
     const spare = resume || spec.rules.length > 0 ? null : this.#deps.pool.adopt(spec, this.#owner);
     if (spare) this.#record.adopt(spare.spec.claudeSession);
-    const process = spare ?? (await this.#deps.pool.start(spec, this.#owner, reply.disconnected));
+    const process = spare ?? (await this.#deps.pool.start(spec, this.#owner, response.disconnected));
     this.#process = process;
     try {
       await process.ready;
@@ -543,16 +532,16 @@ export class Conversation {
       // claude has a file of this session but cannot go on with it. It will not take the id for a new one either.
       if (!resume || !(error instanceof RequestError) || !/No conversation found/.test(error.message)) throw error;
       await process.stop();
-      return this.#readyProcess(request, this.#record.renew(), hasAnswered);
+      return this.#readyProcess(turn, this.#record.renew(), hasAnswered);
     }
     if (forgotten || (gone && hasAnswered)) {
       log.warning("claude's transcript is gone, the session starts anew", { session: session.key });
       // What the client remembers, it brings itself.
-      if (!request.input.hasHistory) reply.preface(FORGOTTEN);
+      if (!request.input.hasHistory) response.preface(FORGOTTEN);
     }
     // An answer that belongs to no conversation may have to be JSON, and reaches no person.
     const notes = isEphemeral(this.identity.source) ? [] : process.takeNotes();
-    for (const note of notes) reply.preface(`[synthesis: ${note}]\n\n`);
+    for (const note of notes) response.preface(`[synthesis: ${note}]\n\n`);
     return [process, resume ? "resumed" : spare ? "spare" : "cold", process.spec.claudeSession];
   }
 
@@ -618,8 +607,8 @@ export class Conversation {
       turn: run?.id ?? null,
       tool: hook.tool_name,
       input: hook.tool_input,
-      sender: this.#serving?.sender ?? null,
+      sender: this.#serving?.request.sender ?? null,
     };
-    return this.#questions.put(question, run, () => this.#serving?.isDirect === true, signal);
+    return this.#questions.put(question, run, () => this.#serving?.request.isDirect === true, signal);
   }
 }

@@ -8,21 +8,14 @@
 import type { DeliveredExchange } from "../intake/exchange.ts";
 import { messageFingerprint, textFingerprint } from "../intake/fingerprint.ts";
 import type { Input, NewMessage, PastMessage } from "../intake/input.ts";
+import type { TurnRequest } from "../intake/turn-request.ts";
 import type { Exchange } from "../store/schema.ts";
 import type { DeliveredTurn } from "../turn/delivered-turn.ts";
 import { type MatchOptions, matchHistory } from "./history-match.ts";
 import { undelivered } from "./undelivered.ts";
 
-export interface DeliveryRequest {
-  readonly input: Input;
-  readonly traceId: string | null;
-  /** The part of the system prompt that may differ with every request; empty when there is none. */
-  readonly volatile: string;
-  /** OpenClaw wrote it: it always sends the history, without what it does not think worth keeping, such as heartbeats. */
-  readonly fromOpenClaw: boolean;
-  /** The client is of a kind that always sends the whole history. */
-  readonly sendsHistory: boolean;
-}
+/** The parts of a turn request that decide what is delivered. */
+export type DeliveryRequest = Pick<TurnRequest, "input" | "traceId" | "volatile" | "fromOpenClaw" | "sendsHistory">;
 
 export interface DeliveryPlan {
   /** Empty when Claude has received them all, or when the user has said nothing. */

@@ -11,13 +11,13 @@ import { isTranscriptPath } from "../claude/transcript-file.ts";
 import type { Config } from "../config/schema.ts";
 import type { DeliveredExchange } from "../intake/exchange.ts";
 import type { Identity } from "../intake/identity.ts";
+import type { TurnRequest } from "../intake/turn-request.ts";
 import { allowedWorkspace } from "../intake/workspace.ts";
 import type { Exchange, SessionRow, TurnRow } from "../store/schema.ts";
 import type { SessionStore } from "../store/sessions.ts";
 import { REMEMBERED, type TurnStore } from "../store/turns.ts";
 import { type DeliveredTurn, truncationOf } from "../turn/delivered-turn.ts";
 import type { AttachmentStore } from "./attachment-store.ts";
-import type { QueuedRequest } from "./conversation.ts";
 import { addExchanges, type DeliveryPlan, deliveredExchanges, isReset } from "./delivery-plan.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
@@ -75,7 +75,7 @@ export class ConversationRecord {
   }
 
   /** The session for a request: begun if it is new, begun anew if the client has, brought up to date otherwise. */
-  async take(request: QueuedRequest): Promise<SessionRow> {
+  async take(request: TurnRequest): Promise<SessionRow> {
     if (!this.#row) await this.#load();
     const { affinity, model, effort, systemPrompt, workspace } = request;
     const before = this.#row;

@@ -4,10 +4,11 @@ import { findExecutable } from "../claude/executable.ts";
 import { claudeMissing } from "../claude/interactive/launch.ts";
 import { RequestError, shuttingDown } from "../core/errors.ts";
 import type { Identity } from "../intake/identity.ts";
+import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SessionRow } from "../store/schema.ts";
 import { ResponseStream } from "../turn/response-stream.ts";
 import { type Branch, branchKey, chooseBranch } from "./branches.ts";
-import { Conversation, type ConversationDeps, type QueuedRequest } from "./conversation.ts";
+import { Conversation, type ConversationDeps } from "./conversation.ts";
 import { type ConversationRecord, deliveredTurn } from "./record.ts";
 
 /** So many messages may wait in one conversation. */
@@ -19,7 +20,7 @@ export interface ConversationRegistry {
   /** Why a message that begins a conversation would be turned away now; null when it would not. */
   refusesNew(): RequestError | null;
   /** Puts a message into a conversation, begun if it is new. */
-  ask(identity: Identity, question: Omit<QueuedRequest, "reply">): ResponseStream;
+  ask(identity: Identity, request: TurnRequest): ResponseStream;
   /** The conversation of this key, if it does something or has a claude. */
   find(key: string): Conversation | undefined;
   /** Ends a known conversation's turns and its claude; its next message begins a new claude session. */
@@ -64,9 +65,9 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
   const retryAfter = (ahead: number, together: number) =>
     Math.min(600, Math.max(1, Math.ceil((typicalTurn * ahead) / together / 1000)));
 
-  function refusal(conversation: Conversation, question: Omit<QueuedRequest, "reply">): RequestError | null {
+  function refusal(conversation: Conversation, request: TurnRequest): RequestError | null {
     if (draining) return shuttingDown();
-    if (conversation.awaits(question)) return null;
+    if (conversation.awaits(request)) return null;
     if (conversation.waiting >= MAX_WAITING) {
       return new RequestError(
         "queue_full",
@@ -124,18 +125,18 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
   }
 
   /** The conversation itself, or another model's branch of it. */
-  function branchFor(identity: Identity, question: Omit<QueuedRequest, "reply">): Identity {
+  function branchFor(identity: Identity, request: TurnRequest): Identity {
     const { key, source } = identity;
-    if (question.fromOpenClaw || source === "side" || source === "one-shot") return identity;
+    if (request.fromOpenClaw || source === "side" || source === "one-shot") return identity;
     const model = modelOf(key);
-    if (model === undefined || (model === question.model && !branched.has(key))) return identity;
+    if (model === undefined || (model === request.model && !branched.has(key))) return identity;
     const all = [asBranch(sessions.find(key) ?? { key }), ...sessions.branches(key).map(asBranch)];
-    const waiting = all.find((branch) => conversations.get(branch.key)?.awaits(question));
-    const chosen = waiting ?? chooseBranch(all, question);
+    const waiting = all.find((branch) => conversations.get(branch.key)?.awaits(request));
+    const chosen = waiting ?? chooseBranch(all, request);
     if (chosen?.key === key) return identity;
     branched.add(key);
     // By OpenClaw's own id of the session the conversation itself is asked for.
-    return { ...identity, key: chosen?.key ?? branchKey(key, question.model), affinity: null, branchOf: key };
+    return { ...identity, key: chosen?.key ?? branchKey(key, request.model), affinity: null, branchOf: key };
   }
 
   return {
@@ -154,17 +155,17 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
       branched.delete(session.key);
     },
     ask: (named, asked) => {
-      const reply = new ResponseStream();
+      const response = new ResponseStream();
       const identity = branchFor(named, asked);
-      const question = identity === named ? asked : { ...asked, affinity: null };
+      const request = identity === named ? asked : { ...asked, affinity: null };
       const conversation = conversations.get(identity.key) ?? create(identity);
-      const refused = refusal(conversation, question);
-      if (refused) reply.fail(refused);
+      const refused = refusal(conversation, request);
+      if (refused) response.fail(refused);
       else {
         conversations.set(identity.key, conversation);
-        conversation.ask({ ...question, reply });
+        conversation.submit({ request, response });
       }
-      return reply;
+      return response;
     },
     get login() {
       return login;

@@ -7,11 +7,11 @@
  */
 import { plainId } from "../api/openai-chat/tools.ts";
 import { MAX_COMPARED, quotations } from "../api/openclaw/retry.ts";
-import type { QueuedRequest } from "../conversation/conversation.ts";
 import { messageFingerprint } from "./fingerprint.ts";
 import type { NewMessage } from "./input.ts";
+import type { TurnRequest } from "./turn-request.ts";
 
-type ReadRequest = Pick<QueuedRequest, "input" | "traceId" | "model" | "effort" | "offer" | "sender">;
+type ReadRequest = Pick<TurnRequest, "input" | "traceId" | "model" | "effort" | "offer" | "sender">;
 
 export interface RequestFingerprint {
   /** Of the new messages, without what OpenClaw adds to a retry. */

@@ -8,14 +8,43 @@ import type { OpenClawRequest } from "../api/openclaw/request.ts";
 import { isDirectChat } from "../api/openclaw/session-key.ts";
 import { splitSystemPrompt } from "../api/openclaw/system-prompt.ts";
 import { effortFor, modelFor } from "../claude/models.ts";
-import type { Config } from "../config/schema.ts";
-import type { QueuedRequest } from "../conversation/conversation.ts";
-import { type Identity, oneShotIdentity } from "./identity.ts";
-import { readInput } from "./input.ts";
+import type { Config, Effort } from "../config/schema.ts";
+import { type Affinity, type Identity, oneShotIdentity } from "./identity.ts";
+import { type Input, readInput } from "./input.ts";
 import { formatNote, readFormat } from "./one-shot-request.ts";
-import { shapeOf } from "./request-shape.ts";
-import { toolOfferOf } from "./tool-offer.ts";
-import { workspaceFor } from "./workspace.ts";
+import { type RequestShape, shapeOf } from "./request-shape.ts";
+import { type ToolOffer, toolOfferOf } from "./tool-offer.ts";
+import { type Workspace, workspaceFor } from "./workspace.ts";
+
+/** What a client asks of a conversation: the work of one turn. */
+export interface TurnRequest {
+  readonly input: Input;
+  /** The trace id of the client's `traceparent` header. OpenClaw sends the same one with each retry of a run. */
+  readonly traceId: string | null;
+  /** The part of the client's system prompt that stays the same; empty when the client sends none. */
+  readonly systemPrompt: string;
+  /** The part of the system prompt that may differ with every request; empty when there is none. */
+  readonly volatile: string;
+  /** OpenClaw sent the request. It sends the history without messages that it drops, such as heartbeats. */
+  readonly fromOpenClaw: boolean;
+  /** The client is of a kind that always sends the whole history. */
+  readonly sendsHistory: boolean;
+  /** The request is not worth a restart: a process that runs already keeps its launch options. */
+  readonly keepsLaunchOptions: boolean;
+  readonly workspace: Workspace;
+  /** Null for Claude's own default. */
+  readonly model: string | null;
+  /** Null for the configured one. */
+  readonly effort: Effort | null;
+  readonly offer: ToolOffer;
+  /** The id of the person who sent the message; null when the client does not name one. */
+  readonly sender: string | null;
+  /** The chat has only one person in it. */
+  readonly isDirect: boolean;
+  /** OpenClaw's own id of the session. */
+  readonly affinity: Affinity | null;
+  readonly shape: RequestShape;
+}
 
 /** @throws ApiError (4xx) for what cannot be asked; nothing is begun by then but the workspace's folder */
 export function readTurnRequest(
@@ -24,7 +53,7 @@ export function readTurnRequest(
   openclaw: OpenClawRequest | null,
   { key, source, agent, affinity }: Identity,
   config: Config,
-): Omit<QueuedRequest, "reply"> {
+): TurnRequest {
   const input = readInput(request, openclaw);
   // Looked at now, while the request can still be refused.
   const sent = input.messages.filter(({ role }) => role === "user");
@@ -62,14 +91,14 @@ export function readOneShotTurnRequest(
   openclaw: OpenClawRequest | null,
   config: Config,
   nowhere: string,
-): [identity: Identity, question: Omit<QueuedRequest, "reply">] {
+): [identity: Identity, turnRequest: TurnRequest] {
   const identity = oneShotIdentity();
   // Nobody could bring it the results of a tool.
   const own: Config = { ...config, systemPrompt: "replace", clientTools: ["none"] };
-  const question = readTurnRequest(request, headers, openclaw, identity, own);
-  const offer = { ...question.offer, note: formatNote(readFormat(request)) };
+  const turnRequest = readTurnRequest(request, headers, openclaw, identity, own);
+  const offer = { ...turnRequest.offer, note: formatNote(readFormat(request)) };
   mkdirSync(nowhere, { recursive: true, mode: 0o700 });
-  return [identity, { ...question, offer, workspace: { path: realpathSync(nowhere), trusted: true } }];
+  return [identity, { ...turnRequest, offer, workspace: { path: realpathSync(nowhere), trusted: true } }];
 }
 
 /** Who has sent a request; null when it does not say so in letters that can be compared by eye. */

@@ -1,22 +1,27 @@
 /** What claude asks before it does it: put in the chat, to whoever has the control key, or refused. */
 
-import type { ConversationDeps } from "../conversation/conversation.ts";
+import type { Config } from "../config/schema.ts";
 import { visibleLine } from "../core/visible-text.ts";
 import type { TurnRunner } from "../turn/runner.ts";
 import type { Verdict } from "../wire/hooks.ts";
-import type { PendingPrompt, PermissionPrompt } from "./broker.ts";
+import type { PendingPrompt, PermissionBroker, PermissionPrompt } from "./broker.ts";
 import { type ChatPrompt, questionText } from "./chat-answers.ts";
 
 export const USER_SPOKE = "The person has spoken instead.";
 
+interface PermissionPromptsDeps {
+  readonly config: Config;
+  readonly permissions: PermissionBroker;
+}
+
 export class PermissionPrompts {
-  readonly #deps: Pick<ConversationDeps, "permissions" | "config">;
+  readonly #deps: PermissionPromptsDeps;
   /** The question with which the client's answer has ended. */
   #asked: ChatPrompt | null = null;
   /** Resolves when the question before is answered. */
   #asking: Promise<void> = Promise.resolve();
 
-  constructor(deps: Pick<ConversationDeps, "permissions" | "config">) {
+  constructor(deps: PermissionPromptsDeps) {
     this.#deps = deps;
   }
 

@@ -3,11 +3,11 @@
 import { decodeImages } from "../api/openai-chat/decoded-image.ts";
 import { readFiles } from "../api/openai-chat/files.ts";
 import { callIdOf, plainId } from "../api/openai-chat/tools.ts";
-import { contextBlock } from "../conversation/message-text.ts";
 import { quoteWords } from "../core/quoting.ts";
+import type { Input, NewMessage, ToolInput } from "../intake/input.ts";
 import type { ToolResult, ToolResults } from "../turn/reducer.ts";
 import { MAX_FRAME_BYTES, type ToolContent } from "../wire/frames.ts";
-import type { Input, NewMessage, ToolInput } from "./input.ts";
+import { contextBlock } from "./message-text.ts";
 
 /** So much of a frame is for what a result holds. */
 const ROOM_BYTES = MAX_FRAME_BYTES - 64 * 1024;
