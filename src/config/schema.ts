@@ -80,23 +80,23 @@ const WHICH_TOOLS = ["auto", "all", "none"];
 
 export const settings = {
   bridgePort: number(0, 65535).describe(
-    "Port on 127.0.0.1 for everything: clients, hooks and plugins (0: any free one)",
+    "Port for clients, hooks and plugins, on 127.0.0.1 and, where it exists, on [::1] (0 takes any free port)",
   ),
   apiKey: z
     // The key itself is not for a screen.
     .string({ error: "expected a text of at least 16 characters" })
     .min(16, { error: "expected a text of at least 16 characters" })
-    .describe("The key clients must bring (default: the one in `chat.key`)"),
-  claudeBin: path.describe("The Claude Code program, a name on PATH or a path"),
-  workspace: path.describe("Folder in which conversations work"),
+    .describe("The key that clients must send"),
+  claudeBin: path.describe("The Claude Code program: a name on PATH or a path"),
+  workspace: path.describe("The folder in which conversations work"),
   allowedRoots: list(delimiter, path).describe(
-    "Folders below which a client may choose its workspace (in the environment parted as in PATH)",
+    "Folders below which a client may choose its workspace with `x-openclaw-workspace`, separated as in PATH",
   ),
   permissionMode: oneOf(["manual", "acceptEdits", "dontAsk", "plan", "auto", "bypassPermissions"]).describe(
     "Claude Code's permission mode",
   ),
   allowedTools: list(/[\s,]+(?![^(]*\))/, word).describe(
-    "Tools claude may use without asking, in Claude Code's own rule syntax",
+    "The tools that Claude may use without asking, in Claude Code's rule syntax; for others it asks (see `permissions`)",
   ),
   clientTools: list(/[\s,]+/, word)
     .refine(
@@ -104,74 +104,91 @@ export const settings = {
       "expected auto, all, none, or names",
     )
     .describe(
-      "Which of a request's tools claude is offered: `auto`, all but those of OpenClaw's that claude has itself; " +
-        "`all`; `none`; or their names, with `*` for any characters",
+      "Which of a request's `tools` Claude is offered: `auto`, all except OpenClaw's file and shell tools, which Claude " +
+        "has itself; `all`; `none`; or a list of names, in which `*` stands for any characters",
     ),
   reply: oneOf(REPLY_MODES).describe(
-    "Which text is the answer: `live`, what claude writes; `tool`, what it sends with the reply tool",
+    "Which text is the answer: `live`, what Claude writes, as it writes it; `tool`, what Claude sends with the reply " +
+      "tool, which also works where an administrator forbids hooks",
   ),
   agents: json(
     z.record(z.string().min(1), z.strictObject({ workspace: path }), {
       error: expected('an object such as {"ops": {"workspace": "/srv/ops"}}'),
     }),
-  ).describe('A workspace for each of OpenClaw\'s agents: `{"ops": {"workspace": "/srv/ops"}}`'),
+  ).describe('A workspace for each OpenClaw agent, as JSON: `{"ops": {"workspace": "/srv/ops"}}`'),
   identityHeader: z
     .string()
     .regex(/^[\w-]+$/, "expected the name of a header")
-    .describe("A header that names the conversation, for chat programs that send one"),
-  effort: oneOf(EFFORTS).describe("How hard claude thinks, unless a request says it"),
+    .describe("A request header that names the conversation, for chat programs that send one"),
+  effort: oneOf(EFFORTS).describe("How hard Claude thinks when the request does not say"),
   systemPrompt: oneOf(SYSTEM_PROMPT_MODES).describe(
-    "The client's system prompt: `append` it to claude's own, `replace` claude's own by it, or `ignore` it",
+    "What happens to the client's system prompt: `append` adds it to Claude's own, `replace` puts it in place of " +
+      "Claude's own, `ignore` drops it",
   ),
   identityFallback: oneOf(["one-shot", "default"]).describe(
-    "What a request is that names no conversation: `one-shot`, answered by itself; `default`, part of one",
+    "How a request that names no conversation is answered: `one-shot`, from the messages it sends, and nothing is " +
+      "kept; `default`, in one conversation that all such requests share",
   ),
   progress: oneOf(["off", "brief", "full"]).describe(
-    "What claude is doing, as `reasoning_content`: `brief`, each tool; `full`, its outcome, too",
+    "What Claude is doing, sent as `reasoning_content`: `brief`, each tool use; `full`, its result too; `off`, nothing",
   ),
   permissions: oneOf(PERMISSION_MODES).describe(
-    "What claude asks beyond its allowed tools: `chat` asks the sender, where one is known, and refuses elsewhere; " +
-      "`ask` waits for the control key in any case; `refuse` refuses at once",
+    "Who decides what Claude may do beyond its allowed tools: `chat` asks the sender in the chat, and refuses where the " +
+      "sender is unknown; `ask` waits for `synthesis permissions`; `refuse` always refuses",
   ),
   permissionTimeoutMs: milliseconds.describe(
-    "How long a question of claude's waits for an answer, in ms; then it is a no",
+    "How long a permission prompt waits for a verdict, in ms; then it is denied",
   ),
   useApiKey: z
     .union([z.boolean(), z.stringbool()], { error: expected("true or false") })
-    .describe("Let claude use an ANTHROPIC_API_KEY from the environment instead of its login"),
-  maxProcesses: number(1, 256).describe("How many claude processes may run at once"),
-  spares: number(0, 16).describe("How many claudes are booted ahead, for conversations to come"),
+    .describe("Let Claude Code use ANTHROPIC_API_KEY from the environment instead of its login"),
+  maxProcesses: number(1, 256).describe(
+    "How many agent processes may run at the same time; the one idle longest exits to make room",
+  ),
+  spares: number(0, 16).describe("How many agent processes are started before a conversation needs them"),
   memoryMb: megabytes.describe(
-    "What all claudes may take together, in MB, with all that they start; idle ones make room",
+    "Memory in MB that all agent processes and their child processes may use together; above it the one idle longest exits",
   ),
   processMemoryMb: megabytes.describe(
-    "What one claude may take, in MB; one that has grown larger is restarted when it is idle",
+    "Memory in MB that one agent process may use; above it the process is restarted when it is idle",
   ),
   oneShots: oneOf(["print", "interactive"]).describe(
-    "How a request without a conversation is answered: `print`, by `claude -p`; `interactive`, by a claude in a " +
-      "terminal that ends after its one turn",
+    "How a request without a conversation is answered: `print`, with `claude -p`, which is faster; `interactive`, in a " +
+      "terminal, for plans that bill `claude -p` separately",
   ),
-  maxOneShots: number(1, 256).describe("How many requests without a conversation may be answered at once"),
-  maxQueue: number(0, 10_000).describe("How many messages may wait, over all conversations"),
-  idleKillMs: milliseconds.describe("After which an idle claude is ended, in ms; its conversation resumes"),
+  maxOneShots: number(1, 256).describe(
+    "How many requests without a conversation are answered at the same time; each is one more process",
+  ),
+  maxQueue: number(0, 10_000).describe(
+    "How many messages may wait, over all conversations; in one conversation at most 16",
+  ),
+  idleKillMs: milliseconds.describe(
+    "How long an agent process may be idle before it exits, in ms; the next message resumes its conversation",
+  ),
   keepDays: number(1, 36_500, " of days").describe(
-    "After how many days without a message a conversation is forgotten, and what is noted of turns and permissions",
+    "After how many days a conversation without a message, and every record of a turn or a permission, is deleted",
   ),
   drainMs: number(0, LONGEST_TIMER_MS, " of milliseconds").describe(
-    "How long running turns may go on when the server is stopped, in ms",
+    "How long running turns may take to finish when the server is stopped, in ms",
   ),
-  readyTimeoutMs: milliseconds.describe("How long a claude may take to start, in ms"),
+  readyTimeoutMs: milliseconds.describe("How long an agent process may take to start, in ms"),
   receiptTimeoutMs: internal(
-    milliseconds.describe("How long claude may take to take up a message, in ms; it is sent twice"),
+    milliseconds.describe(
+      "How long Claude may take to accept a message, in ms; the message is sent twice before the process is restarted",
+    ),
   ),
   turnTimeoutMs: milliseconds.describe("How long one turn may take, in ms"),
-  progressTimeoutMs: milliseconds.describe("How long claude may show no sign of life in a turn, in ms"),
-  parkedToolTimeoutMs: milliseconds.describe("How long a client may take to bring the results of its tools, in ms"),
-  sseHeartbeatMs: milliseconds.describe("Pause between heartbeat chunks on a quiet stream, in ms"),
-  bridgePingMs: internal(
-    milliseconds.describe("Pause between pings on a plugin's WebSocket, in ms; silent for two means gone"),
+  progressTimeoutMs: milliseconds.describe("How long Claude may show no activity in a turn, in ms"),
+  parkedToolTimeoutMs: milliseconds.describe("How long a client may take to send the results of its tools, in ms"),
+  sseHeartbeatMs: milliseconds.describe(
+    "Time between heartbeat chunks on a quiet stream, in ms; the first one starts the response at the latest",
   ),
-  logLevel: oneOf(["debug", "info", "warning", "error"]).describe("Least level that is logged to stderr"),
+  bridgePingMs: internal(
+    milliseconds.describe(
+      "Time between pings on a plugin's WebSocket, in ms; a plugin that misses two is disconnected",
+    ),
+  ),
+  logLevel: oneOf(["debug", "info", "warning", "error"]).describe("The lowest level that is logged to stderr"),
 } as const;
 
 const complete = z.strictObject(settings);

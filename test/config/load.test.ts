@@ -1,12 +1,11 @@
 /** The configuration: which layer wins, and what is said about mistakes. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { chatKey, controlKey } from "../../src/config/keys.ts";
-import { ConfigError, environmentName, loadConfig } from "../../src/config/load.ts";
+import { ConfigError, loadConfig } from "../../src/config/load.ts";
 import { pathsFor } from "../../src/config/paths.ts";
-import { defaults, isInternal, type Setting, settings } from "../../src/config/schema.ts";
 
 let home: string;
 beforeAll(() => {
@@ -131,20 +130,6 @@ test("what a claude's shell has in its environment is no mistake", () => {
   expect(load({}, { SYNTHESIS_BRIDGE_TOKEN: "x", SYNTHESIS_HOOK_TOKEN: "x", SYNTHESIS_HOME: "/x" }).bridgePort).toBe(
     18990,
   );
-});
-
-test("the README's table has every documented setting, its variable and its default", () => {
-  const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8");
-  const values = defaults(pathsFor("<home>"));
-  for (const name of Object.keys(settings) as Setting[]) {
-    if (isInternal(name)) continue;
-    const row = readme.split("\n").find((line) => line.startsWith(`| \`${environmentName(name)}\` |`));
-    expect(row, `no row for ${name}`).toBeString();
-    const value = values[name];
-    // The one that depends on the machine.
-    if (name === "memoryMb") expect(row).toContain("half of the machine's");
-    else if (typeof value === "number" || typeof value === "boolean") expect(row).toContain(`\`${value}\``);
-  }
 });
 
 describe("the chat key", () => {

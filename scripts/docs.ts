@@ -1,0 +1,87 @@
+/**
+ * `bun run docs`: writes the tables of settings in `docs/configuration.md` from the schema of the settings. The prose
+ * of that page is written by hand; a comment in it, `<!-- settings: name, name -->`, says which settings a table has.
+ */
+import { join } from "node:path";
+import { z } from "zod";
+import { environmentName } from "../src/config/load.ts";
+import { pathsFor } from "../src/config/paths.ts";
+import { defaults, isInternal, type Setting, settings } from "../src/config/schema.ts";
+
+export const CONFIGURATION_PAGE = join(import.meta.dir, "../docs/configuration.md");
+
+const TABLE = /<!-- settings: ([^>]*) -->\n[\s\S]*?<!-- end of settings -->/g;
+
+/** Defaults that depend on the machine or on another setting, in words. */
+const COMPUTED_DEFAULTS: Partial<Record<Setting, string>> = {
+  apiKey: "the key in `chat.key`",
+  workspace: "`<home>/workspace`",
+  allowedRoots: "the workspace",
+  memoryMb: "half of the machine's memory",
+};
+
+/**
+ * The page with its tables made anew.
+ * Settings that only tests change are left out.
+ * @throws Error when a setting stands in no table or in two, or a table names what is no documented setting
+ */
+export function withSettingsTables(page: string): string {
+  const missing = new Set<string>((Object.keys(settings) as Setting[]).filter((name) => !isInternal(name)));
+  const written = page.replace(TABLE, (_table, list: string) => {
+    const names = list.split(/,\s*/);
+    for (const name of names) {
+      if (!missing.delete(name)) throw new Error(`${name} is not a documented setting, or stands in two tables.`);
+    }
+    return `<!-- settings: ${list} -->\n${table(names as Setting[])}\n<!-- end of settings -->`;
+  });
+  if (missing.size > 0) throw new Error(`No table in docs/configuration.md has ${[...missing].join(", ")}.`);
+  return written;
+}
+
+const table = (names: readonly Setting[]): string =>
+  ["| Setting | Value | Default | Meaning |", "|---|---|---|---|", ...names.map(row)].join("\n");
+
+function row(name: Setting): string {
+  const cells = [
+    `\`${environmentName(name)}\`<br>\`${name}\``,
+    allowedValues(name),
+    defaultOf(name),
+    settings[name].description ?? "",
+  ];
+  return `| ${cells.join(" | ")} |`;
+}
+
+interface JsonSchema {
+  readonly type?: string | readonly string[];
+  readonly enum?: readonly string[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+}
+
+/** A larger limit is one of the machine's and means that any number is allowed. */
+const LARGEST_NAMED = 100_000;
+
+function allowedValues(name: Setting): string {
+  const schema = z.toJSONSchema(settings[name], { io: "input", unrepresentable: "any" }) as JsonSchema;
+  if (schema.enum) return schema.enum.map((value) => `\`${value}\``).join(", ");
+  if (schema.type === "integer") {
+    const { minimum = 0, maximum = Number.POSITIVE_INFINITY } = schema;
+    return maximum > LARGEST_NAMED ? `whole number from ${minimum}` : `${minimum} to ${maximum}`;
+  }
+  if (schema.type === "array") return "list";
+  if (schema.type === "object") return "JSON object";
+  return schema.type === "string" ? "text" : "`true`, `false`";
+}
+
+function defaultOf(name: Setting): string {
+  const computed = COMPUTED_DEFAULTS[name];
+  if (computed) return computed;
+  const value = defaults(pathsFor("/"))[name];
+  if (value === undefined || JSON.stringify(value) === "{}") return "none";
+  return `\`${Array.isArray(value) ? value.join(" ") : value}\``;
+}
+
+if (import.meta.main) {
+  const page = await Bun.file(CONFIGURATION_PAGE).text();
+  await Bun.write(CONFIGURATION_PAGE, withSettingsTables(page));
+}
