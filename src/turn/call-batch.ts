@@ -1,18 +1,23 @@
 /**
- * Waits for all calls that claude makes together. claude begins with the first while the model still writes the next,
- * and records the message when it is complete: with all its calls.
+ * Waits until every tool call of one model message has arrived. Claude starts the first call while the model still
+ * writes the next one, and records the message, with all its calls, when it is complete.
  */
 
 import { isCollectingCalls, type TurnState } from "./reducer.ts";
 import { allMessagesComplete } from "./text-assembler.ts";
 
-/** After so long without another sign, in ms, no more calls of a message will come. */
+/** The batch ends when nothing has arrived for this long and no call is known to be missing. */
 const QUIET_MS = 500;
+/**
+ * The batch ends without a call that was recorded or announced when nothing has arrived for this long: Claude may run
+ * the calls one after the other, a hook may have refused one, or the machine is only busy.
+ */
+const MISSING_CALL_MS = 2_000;
 
 /**
- * @param stateOf the turn as it stands
- * @param next resolves when something has come for the turn
- * @param together the ids of all of them; null when that is not known
+ * @param stateOf the current state of the turn
+ * @param next resolves when the next event of the turn has arrived
+ * @param together the ids of all calls in the message; null when the record does not show them
  */
 export async function collectCallBatch(
   stateOf: () => TurnState,
@@ -21,13 +26,17 @@ export async function collectCallBatch(
 ): Promise<void> {
   for (let isQuiet = false; isCollectingCalls(stateOf()) && !isQuiet; ) {
     const { calls, announced, answer } = stateOf();
-    const there = new Set(calls.map(({ id }) => id));
-    if (together?.every((id) => there.has(id)) && announced.length === 0 && allMessagesComplete(answer)) return;
+    const arrived = new Set(calls.map(({ id }) => id));
+    const isCallMissing = announced.length > 0 || together?.some((id) => !arrived.has(id)) === true;
+    if (together !== null && !isCallMissing && allMessagesComplete(answer)) return;
     const quiet = Promise.withResolvers<void>();
-    const timer = setTimeout(() => {
-      isQuiet = true;
-      quiet.resolve();
-    }, QUIET_MS);
+    const timer = setTimeout(
+      () => {
+        isQuiet = true;
+        quiet.resolve();
+      },
+      isCallMissing ? MISSING_CALL_MS : QUIET_MS,
+    );
     await Promise.race([next(), quiet.promise]);
     clearTimeout(timer);
   }
