@@ -24,7 +24,7 @@ import type { PermissionBroker } from "../permissions/broker.ts";
 import { type ChatPrompt, readVerdict } from "../permissions/chat-answers.ts";
 import { PermissionPrompts, USER_SPOKE } from "../permissions/prompts.ts";
 import type { SessionRow } from "../store/schema.ts";
-import { type Progress, progressOf } from "../turn/progress.ts";
+import { type ProgressFormatter, progressFormatter } from "../turn/progress.ts";
 import { NO_ANSWER, type ToolResults } from "../turn/reducer.ts";
 import type { ProcessOrigin, ResponseStream } from "../turn/response-stream.ts";
 import { TurnRunner } from "../turn/runner.ts";
@@ -72,7 +72,7 @@ export class Conversation {
   readonly #deps: ConversationDeps;
   readonly #watcher: ConversationListener;
   readonly #record: ConversationRecord;
-  readonly #progress: Progress;
+  readonly #progress: ProgressFormatter;
   readonly #queue: QueuedTurn[] = [];
   /** Changes that wait for the process to be gone; they come before any request. */
   readonly #changes: (() => Promise<void>)[] = [];
@@ -112,7 +112,7 @@ export class Conversation {
     this.#watcher = watcher;
     this.#record = new ConversationRecord(identity, deps);
     this.#questions = new PermissionPrompts(deps);
-    this.#progress = progressOf(deps.config, deps.env);
+    this.#progress = progressFormatter(deps.config, deps.env);
   }
 
   /** How many requests wait: behind a turn, or for a process. */
@@ -183,7 +183,7 @@ export class Conversation {
 
   /** The calls whose results the turn that runs waits for; null when it does not, or they are being brought. */
   get #awaited(): readonly string[] | null {
-    return this.#joining ? null : (this.#run?.awaited ?? null);
+    return this.#joining ? null : (this.#run?.awaitedCalls ?? null);
   }
 
   /** Whether a request is the one after whose answer the turn waits, sent again: the client has not got that answer. */
@@ -250,7 +250,7 @@ export class Conversation {
     this.#joining = true;
     await this.#process?.tools.offer(request.offer.catalogue);
     this.#joining = false;
-    if (run.awaited) {
+    if (run.awaitedCalls) {
       this.#lastRequest = requestFingerprint(request);
       run.resume(response, results);
     } else if (this.#refused) response.fail(this.#refused);
@@ -267,7 +267,7 @@ export class Conversation {
   /** From now on nothing is taken: fails what waits, and ends a turn that waits for its client. */
   refuse(error: RequestError): void {
     this.#refused = error;
-    if (this.#run?.awaited) this.#run.interrupt(error);
+    if (this.#run?.awaitedCalls) this.#run.interrupt(error);
     this.refuseWaiting(error);
   }
 
@@ -417,7 +417,7 @@ export class Conversation {
       config: this.#deps.config,
       turns: this.#deps.turns,
       process,
-      reply: response,
+      response: response,
       sessionKey: session.key,
       claudeSession,
       traceId: request.traceId,
@@ -590,18 +590,18 @@ export class Conversation {
       if (this.#process === process) this.#process = null;
     }
     if (event.type === "call") this.#takeCall(process, event);
-    else for (const run of this.#runs) run.take(event);
+    else for (const run of this.#runs) run.handle(event);
     if (event.type === "exit") this.#rest();
   }
 
   /** Only a turn that runs can have called; a wake-up has no client. */
   #takeCall(process: ClaudeProcess, event: ClaudeEvent & { type: "call" }): void {
-    if (this.#run) this.#run.take(event);
+    if (this.#run) this.#run.handle(event);
     else process.tools.answer(event.call.id, [{ type: "text", text: NO_CLIENT }], true);
   }
 
   #askPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict> {
-    const run = [...this.#runs].find((one) => one.isPrompt(hook.prompt_id));
+    const run = [...this.#runs].find((one) => one.ownsPrompt(hook.prompt_id));
     const question = {
       session: this.identity.key,
       turn: run?.id ?? null,

@@ -12,10 +12,10 @@ import type { Config } from "../config/schema.ts";
 import { RequestError, shuttingDown, unexpected } from "../core/errors.ts";
 import { parseJson } from "../core/json-gate.ts";
 import { unfenced } from "../intake/one-shot-request.ts";
-import { outcomeOf, RETRY_MS } from "../turn/model-error.ts";
+import { MODEL_RETRY_MS, outcomeOf } from "../turn/model-error.ts";
 import { NO_ANSWER } from "../turn/reducer.ts";
 import { ResponseStream } from "../turn/response-stream.ts";
-import { gap } from "../turn/text-assembler.ts";
+import { paragraphBreak } from "../turn/text-assembler.ts";
 import { type OneShotProcess, type OneShotSpec, startOneShot } from "./process.ts";
 import type { StreamJsonEvent } from "./stream-json.ts";
 
@@ -223,7 +223,7 @@ class OneShot {
         break;
       case "retry":
         this.#failedAt ??= performance.now();
-        if (this.#mayRetry || performance.now() - this.#failedAt + line.delayMs <= RETRY_MS) break;
+        if (this.#mayRetry || performance.now() - this.#failedAt + line.delayMs <= MODEL_RETRY_MS) break;
         this.#failure = { ...line.failure, resetsAt: (Date.now() + line.delayMs) / 1000 };
         this.#takeFailure("");
         this.#process?.stop();
@@ -248,7 +248,7 @@ class OneShot {
     const rest = this.#whole().slice(this.#shown.length);
     if (this.#whole().startsWith(this.#shown)) this.#show(rest);
     if (outcome.reason === "content_filter" || this.#shown === "") {
-      this.#show(gap(this.#shown) + outcome.message);
+      this.#show(paragraphBreak(this.#shown) + outcome.message);
     }
     this.#told = true;
     this.#reply.push({ type: "finish", reason: outcome.reason });
@@ -269,7 +269,7 @@ class OneShot {
 
   /** What stands between `text`, which ends with text of message `last`, and text of message `next`. */
   #between(text: string, last: string, next: string): string {
-    return text === "" || last === next || cutsText(this.#ended.get(last)) ? "" : gap(text.slice(-2));
+    return text === "" || last === next || cutsText(this.#ended.get(last)) ? "" : paragraphBreak(text.slice(-2));
   }
 
   #finish({ structured, usage }: StreamJsonEvent & { type: "result" }): void {

@@ -49,7 +49,7 @@ export class PermissionPrompts {
   ): Promise<Verdict> {
     const { permissions, config } = this.#deps;
     if (run && !run.isSilent && config.permissions === "chat" && question.sender !== null) {
-      return this.#askInChat(run, question, isDirect, AbortSignal.any([signal, run.ended]));
+      return this.#askInChat(run, question, isDirect, AbortSignal.any([signal, run.workEnded]));
     }
     if (!run || run.isSilent || config.permissions !== "ask") {
       run?.note(`[synthesis: claude asked to use ${this.#refused(question)}]`);
@@ -61,7 +61,7 @@ export class PermissionPrompts {
         `[synthesis: claude asks to use ${description}. It waits for \`synthesis permissions allow ${id}\` or \`deny ${id}\`.${more}]`,
       );
     };
-    return permissions.ask(question, asked, AbortSignal.any([signal, run.ended]));
+    return permissions.ask(question, asked, AbortSignal.any([signal, run.workEnded]));
   }
 
   /** What was refused, and why Claude asked. Where a tool is allowed, Claude Code asks only about what it protects. */
@@ -85,12 +85,12 @@ files, such as .git, .claude, its settings and the startup files of shells, and 
     this.#asking = over.promise;
     try {
       await before;
-      await run.attended();
+      await run.whenUnparked();
       let asked: ChatPrompt | null = null;
       const put = (pending: PendingPrompt) => {
         asked = { pending, isDirect: isDirect() };
         this.#asked = asked;
-        run.question(questionText(asked));
+        run.askClient(questionText(asked));
       };
       const verdict = await this.#deps.permissions.ask(question, put, signal);
       // Answered elsewhere, or not in time.

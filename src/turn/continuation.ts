@@ -9,7 +9,7 @@ import type { ResponsePart } from "./response-stream.ts";
  * Text is held back only as long as it may be such a repetition.
  * @param begun not blank
  */
-export async function* withoutBegunAnswer(
+export async function* withoutRepeatedStart(
   reply: AsyncIterable<readonly ResponsePart[]>,
   begun: string,
 ): AsyncGenerator<readonly ResponsePart[]> {

@@ -4,7 +4,7 @@ import { resetTime } from "../claude/reset-time.ts";
 import { type ErrorCode, RequestError } from "../core/errors.ts";
 
 /** After a model request has failed claude may make it again for so long, in ms; then the client hears of it. */
-export const RETRY_MS = 8_000;
+export const MODEL_RETRY_MS = 8_000;
 /** Seconds after which a limit or an overload may be over, where nothing says when. */
 const LIMIT_S = 60;
 const OVERLOAD_S = 30;

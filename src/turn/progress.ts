@@ -7,10 +7,10 @@ import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import type { HookBody } from "../wire/hooks.ts";
 
 /** A line about a hook; null when there is nothing to say of it. */
-export type Progress = (hook: HookBody) => string | null;
+export type ProgressFormatter = (hook: HookBody) => string | null;
 
 /** @param env may hold secrets, which are not shown */
-export function progressOf({ progress }: Config, env: Record<string, string | undefined>): Progress {
+export function progressFormatter({ progress }: Config, env: Record<string, string | undefined>): ProgressFormatter {
   if (progress === "off") return () => null;
   const hide = hideSecrets(env);
   return (hook) => {

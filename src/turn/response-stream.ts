@@ -31,9 +31,9 @@ export class ResponseStream {
   /** How the request found its claude; `waiting` while it has not. */
   processOrigin: ProcessOrigin = "waiting";
   /** The message is with claude: from now on something may have been done. */
-  sent = false;
+  isSent = false;
   /** Tools have run for this request. */
-  hasWorked = false;
+  hasRunTools = false;
   /** What the client was told instead of an end; null when all went well so far. */
   error: RequestError | null = null;
   /** All text for the client so far. */
@@ -132,7 +132,7 @@ export class ResponseStream {
   /** As `fail`, but the token figures may still follow. */
   report(error: unknown): void {
     const cause = error instanceof RequestError ? error : (storeError(error) ?? unexpected());
-    const known = this.hasWorked ? cause.afterWork() : cause;
+    const known = this.hasRunTools ? cause.afterWork() : cause;
     this.error ??= known;
     this.#opening.reject(known);
     this.push({ type: "error", error: known });

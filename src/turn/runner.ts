@@ -36,8 +36,8 @@ import { collectCallBatch } from "./call-batch.ts";
 import { type DeliveredTurn, truncationOf } from "./delivered-turn.ts";
 import { hasGoneIdle, markWork } from "./idle.ts";
 import { Interruption, PRESS_AGAIN_MS } from "./interruption.ts";
-import { outcomeOf, RETRY_MS } from "./model-error.ts";
-import type { Progress } from "./progress.ts";
+import { MODEL_RETRY_MS, outcomeOf } from "./model-error.ts";
+import type { ProgressFormatter } from "./progress.ts";
 import {
   isCollectingCalls,
   newTurn,
@@ -83,7 +83,7 @@ export interface TurnRunnerDeps {
   readonly config: Config;
   readonly turns: TurnStore;
   readonly process: ClaudeProcess;
-  readonly reply: ResponseStream;
+  readonly response: ResponseStream;
   readonly sessionKey: string;
   readonly claudeSession: string;
   /** The client's trace, from its `traceparent` header. */
@@ -93,7 +93,7 @@ export interface TurnRunnerDeps {
   readonly transcriptAt: number;
   /** The client takes several calls at once. */
   readonly isParallel: boolean;
-  readonly progress: Progress;
+  readonly progress: ProgressFormatter;
   /** Told when the turn waits for the client's results. */
   readonly onParked: () => void;
   /**
@@ -157,16 +157,16 @@ export class TurnRunner {
 
   constructor(deps: TurnRunnerDeps) {
     this.#deps = deps;
-    this.#reply = deps.reply;
-    this.#exchanges = [{ users: deps.message.fingerprints, replies: [deps.reply] }];
+    this.#reply = deps.response;
+    this.#exchanges = [{ users: deps.message.fingerprints, replies: [deps.response] }];
     this.#interruption = new Interruption(deps.process, deps.sessionKey);
-    this.#state = newTurn(deps.reply.id, deps.config.reply);
+    this.#state = newTurn(deps.response.id, deps.config.reply);
     this.idle = this.#free.promise;
     this.finished = this.#over.promise;
   }
 
   /** Aborted when claude no longer works on it for a client. */
-  get ended(): AbortSignal {
+  get workEnded(): AbortSignal {
     return this.#ending.signal;
   }
 
@@ -179,7 +179,7 @@ export class TurnRunner {
   }
 
   /** Calls whose results the client is to bring, by claude's ids; null when it is not waited for. */
-  get awaited(): readonly string[] | null {
+  get awaitedCalls(): readonly string[] | null {
     if (this.#phase !== "parked") return null;
     return this.#state.calls.flatMap(({ id, isOut }) => (isOut ? [id] : []));
   }
@@ -199,8 +199,8 @@ export class TurnRunner {
     this.#parkedMs += now - this.#parkedAt;
     // It has waited, and was not silent.
     process.noteOutput();
-    reply.sent = true;
-    reply.hasWorked = this.#hasWorked;
+    reply.isSent = true;
+    reply.hasRunTools = this.#hasWorked;
     this.#reduce({ type: "resume", results });
     this.#listen();
   }
@@ -219,7 +219,7 @@ export class TurnRunner {
     }
     const { text, last, usage } = this.#lastAnswer;
     log.info("answer given once more", { session: this.#deps.sessionKey, turn: this.id });
-    reply.sent = true;
+    reply.isSent = true;
     if (text !== "") reply.push({ type: "text", text });
     reply.push(last);
     void closeWith(reply, usage);
@@ -233,7 +233,7 @@ export class TurnRunner {
 
   /** Sends the message. False when there is no connection to send it through. */
   async start(): Promise<boolean> {
-    const { reply, sessionKey, claudeSession, traceId, turns, process, message } = this.#deps;
+    const { response, sessionKey, claudeSession, traceId, turns, process, message } = this.#deps;
     const { text, attachments: _attachments, isContinuation: _isContinuation, ...delivery } = message;
     this.#startedAt = performance.now();
     // Before it is sent: what cannot be written down must not be done either.
@@ -257,7 +257,7 @@ export class TurnRunner {
     }
     this.#noteWork();
     log.info("message sent", { session: sessionKey, turn: this.id, pid: process.pid, characters: text.length });
-    reply.sent = true;
+    response.isSent = true;
     this.#armDeadline();
     this.#listen();
     return true;
@@ -270,15 +270,15 @@ export class TurnRunner {
     if (disconnected.aborted) this.#leave();
   }
 
-  take(event: ClaudeEvent): void {
+  handle(event: ClaudeEvent): void {
     if (event.type === "hook") {
       const { hook } = event;
       this.#noteCall(hook);
       this.#noteProgress(hook);
       const mayContinue =
-        hook.hook_event_name === "Stop" && this.isPrompt(hook.prompt_id) && this.#deps.process.mayContinueAfterStop;
+        hook.hook_event_name === "Stop" && this.ownsPrompt(hook.prompt_id) && this.#deps.process.mayContinueAfterStop;
       this.#reduce({ type: "hook", hook, at: performance.now(), mayContinue });
-      if (this.isPrompt(hook.prompt_id)) this.#transcript = hook.transcript_path;
+      if (this.ownsPrompt(hook.prompt_id)) this.#transcript = hook.transcript_path;
     } else if (event.type === "reply") {
       this.#reduce({ type: "reply", content: event.frame.content, final: event.frame.final });
     } else if (event.type === "call" || event.type === "call_cancelled") {
@@ -313,7 +313,7 @@ export class TurnRunner {
         const outcome = outcomeOf(failure, Date.now());
         if (this.#phase === "running" && outcome instanceof RequestError) this.interrupt(outcome);
       },
-      Math.max(this.#failedAt + RETRY_MS - now, 0),
+      Math.max(this.#failedAt + MODEL_RETRY_MS - now, 0),
     );
   }
 
@@ -356,7 +356,7 @@ export class TurnRunner {
   }
 
   /** Whether claude works on it under this prompt. */
-  isPrompt(id: string | undefined): boolean {
+  ownsPrompt(id: string | undefined): boolean {
     return id !== undefined && this.#state.promptId === id;
   }
 
@@ -366,12 +366,12 @@ export class TurnRunner {
   }
 
   /** Ends the client's answer with a question; the turn waits until it goes on for another, or is given up. */
-  question(text: string): void {
+  askClient(text: string): void {
     this.#reduce({ type: "question", text });
   }
 
   /** Resolves when a client is there to be spoken to, or the turn is over. */
-  async attended(): Promise<void> {
+  async whenUnparked(): Promise<void> {
     while (this.#phase === "parked") await this.#unparked.promise;
   }
 
@@ -573,7 +573,7 @@ export class TurnRunner {
   }
 
   #noteProgress(hook: HookBody): void {
-    if (this.#phase !== "running" || this.#state.silent || !this.isPrompt(hook.prompt_id)) return;
+    if (this.#phase !== "running" || this.#state.silent || !this.ownsPrompt(hook.prompt_id)) return;
     if (hook.hook_event_name === "PreToolUse" && hook.tool_name !== REPLY) this.#noteToolUse();
     const line = this.#deps.progress(hook);
     if (line !== null) this.#reply.push({ type: "progress", text: line });
@@ -582,7 +582,7 @@ export class TurnRunner {
   /** From now on the client's request must not be sent again without a person's will. */
   #noteToolUse(): void {
     this.#hasWorked = true;
-    this.#reply.hasWorked = true;
+    this.#reply.hasRunTools = true;
     this.#reply.open();
   }
 
@@ -590,7 +590,7 @@ export class TurnRunner {
     if (hook.hook_event_name !== "PreToolUse" || hook.tool_use_id === undefined) return;
     this.#transcript = hook.transcript_path;
     if (hook.agent_id !== undefined) this.#ofSubagents.add(hook.tool_use_id);
-    else if (this.isPrompt(hook.prompt_id)) this.#newestToolUse = hook.tool_use_id;
+    else if (this.ownsPrompt(hook.prompt_id)) this.#newestToolUse = hook.tool_use_id;
   }
 
   /** Sends calls on when all have come that claude makes together. */
@@ -758,7 +758,7 @@ export class TurnRunner {
     } else if (this.#phase === "parked") {
       const { parkedToolTimeoutMs, permissionTimeoutMs } = this.#deps.config;
       // A question has its own, shorter deadline with who asks it.
-      after(this.awaited?.length === 0 ? permissionTimeoutMs + TAKE_UP_MS : parkedToolTimeoutMs, () =>
+      after(this.awaitedCalls?.length === 0 ? permissionTimeoutMs + TAKE_UP_MS : parkedToolTimeoutMs, () =>
         this.abandon(new Map(), "The chat's program has not brought the result in time."),
       );
     } else if (this.#state.closing.length > 0) {

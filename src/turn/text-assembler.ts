@@ -137,7 +137,7 @@ export function complete(
   last: string | undefined,
 ): readonly [answer: Answer, out: string, diverged: boolean] {
   if (texts) {
-    const whole = texts.reduce((text, message) => text + gap(text) + message, "");
+    const whole = texts.reduce((text, message) => text + paragraphBreak(text) + message, "");
     // Nothing more of the messages is to come.
     const closed = { ...answer, messages: [], open: 0 };
     if (!whole.startsWith(answer.text)) return [closed, "", whole.trim() !== answer.text.trim()];
@@ -154,7 +154,7 @@ export function complete(
   const rest =
     newest !== "" && end.startsWith(newest.trimStart())
       ? end.slice(newest.trimStart().length)
-      : gap(flushed.tail) + end;
+      : paragraphBreak(flushed.tail) + end;
   return [{ ...flushed, text: flushed.text + rest }, out + rest, false];
 }
 
@@ -204,9 +204,9 @@ function release(answer: Answer): Step {
     if (message.join === null) break;
     if (message.waiting !== "") {
       const isParagraph = !message.begun && message.join === "apart";
-      const said = (isParagraph ? gap((tail + out).slice(-2)) : "") + message.waiting;
+      const said = (isParagraph ? paragraphBreak((tail + out).slice(-2)) : "") + message.waiting;
       if (message.id !== null) {
-        if (isParagraph) text += gap(text);
+        if (isParagraph) text += paragraphBreak(text);
         if (!message.begun) newestAt = text.length;
         text += message.waiting;
         bare += message.waiting;
@@ -224,7 +224,7 @@ function release(answer: Answer): Step {
 }
 
 /** What makes a blank line behind `text`. */
-export function gap(text: string): string {
+export function paragraphBreak(text: string): string {
   if (text === "" || text.endsWith("\n\n")) return "";
   return text.endsWith("\n") ? "\n" : "\n\n";
 }

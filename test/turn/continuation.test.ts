@@ -5,7 +5,7 @@ import { chatRequest } from "../../src/api/openai-chat/request.ts";
 import { withDeliveredAsHistory } from "../../src/conversation/delivered-input.ts";
 import type { DeliveredExchange } from "../../src/intake/exchange.ts";
 import { readInput } from "../../src/intake/input.ts";
-import { withoutBegunAnswer } from "../../src/turn/continuation.ts";
+import { withoutRepeatedStart } from "../../src/turn/continuation.ts";
 import type { ResponsePart } from "../../src/turn/response-stream.ts";
 
 async function* reply(...texts: string[]): AsyncGenerator<readonly ResponsePart[]> {
@@ -13,7 +13,7 @@ async function* reply(...texts: string[]): AsyncGenerator<readonly ResponsePart[
   yield [{ type: "finish" }];
 }
 const sent = async (begun: string, ...texts: string[]) => {
-  const parts = (await Array.fromAsync(withoutBegunAnswer(reply(...texts), begun))).flat();
+  const parts = (await Array.fromAsync(withoutRepeatedStart(reply(...texts), begun))).flat();
   expect(parts.at(-1)).toEqual({ type: "finish" });
   return parts.flatMap((part) => (part.type === "text" ? [part.text] : []));
 };
@@ -58,7 +58,7 @@ describe("an answer to what was begun", () => {
       [{ type: "calls", calls: [] }],
     ];
     const seen = await Array.fromAsync(
-      withoutBegunAnswer(
+      withoutRepeatedStart(
         (async function* () {
           yield* parts;
         })(),

@@ -22,7 +22,7 @@ import { readOneShotTurnRequest, readTurnRequest } from "../../intake/turn-reque
 import type { OneShotSpec } from "../../one-shot/process.ts";
 import type { OneShots } from "../../one-shot/queue.ts";
 import type { SessionStore } from "../../store/sessions.ts";
-import { withoutBegunAnswer } from "../../turn/continuation.ts";
+import { withoutRepeatedStart } from "../../turn/continuation.ts";
 import type { ResponsePart, ResponseStream } from "../../turn/response-stream.ts";
 import { yieldIfLarge } from "../body.ts";
 import { limitIdle } from "../connection-idle.ts";
@@ -73,7 +73,7 @@ export function chatRoutes({ config, conversations, oneShots, sessions, nowhere 
         await reply.opened;
       } catch (error) {
         // OpenClaw would do the work again after an error status.
-        if (!openclaw || !reply.sent || reply.disconnected.aborted) throw error;
+        if (!openclaw || !reply.isSent || reply.disconnected.aborted) throw error;
       }
       // A header holds bytes only.
       c.header("x-synthesis-session", identity ? encodeURI(identity.key) : "stateless");
@@ -82,7 +82,7 @@ export function chatRoutes({ config, conversations, oneShots, sessions, nowhere 
 
       const begun = openclaw ? null : begunAnswer(request.messages);
       const all = openclaw ? errorsAsText(reply) : reply.parts();
-      const parts = begun === null ? all : withoutBegunAnswer(all, begun);
+      const parts = begun === null ? all : withoutRepeatedStart(all, begun);
       const includeUsage = request.stream_options?.include_usage === true;
       const created = Math.floor(Date.now() / 1000);
       const answer = completion(created, request.model || DEFAULT_MODEL, includeUsage, usesFunctions(sent));
@@ -137,7 +137,7 @@ async function* errorsAsText(reply: ResponseStream): AsyncGenerator<readonly Res
     yield parts.flatMap((part): ResponsePart[] => {
       // This reason would fail its run, and its person would see none of the words.
       if (part.type === "finish" && part.reason === "content_filter") return [{ type: "finish" }];
-      if (part.type !== "error" || !reply.sent) {
+      if (part.type !== "error" || !reply.isSent) {
         spoken ||= part.type === "text";
         return [part];
       }
