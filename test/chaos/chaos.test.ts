@@ -1,87 +1,93 @@
-/** Hostile schedules, those of a few seeds and those that have found a fault once. `bun run test:chaos` plays more. */
+/** Chaos schedules: those of a few seeds, and those that once found a bug. `bun run test:chaos` runs more. */
 import { expect, test } from "bun:test";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Orders, PLAIN } from "./orders.ts";
+import { describeSchedule } from "./describe-schedule.ts";
+import { DEFAULT_ORDERS, type Orders } from "./orders.ts";
 import { PLANTED, plant } from "./planted.ts";
-import { playAll } from "./play.ts";
-import { runSchedule } from "./run.ts";
-import type { Ask, Round, Schedule } from "./schedule.ts";
-import { tell } from "./tell.ts";
+import { runSchedule } from "./run-schedule.ts";
+import { runSeeds } from "./run-seeds.ts";
+import type { PlannedMessage, Round, Schedule } from "./schedule.ts";
 
 const SEEDS = Array.from({ length: 12 }, (_, at) => at + 1);
 
-test("whatever goes wrong, every message is answered or told to have failed, in order, once, and nothing is left", async () => {
+test("answers or fails every message exactly once and in order, and leaves nothing behind, whatever goes wrong", async () => {
   const failures: string[] = [];
-  await playAll(SEEDS, "stand-ins", 6, (seed, failure) => {
-    if (failure) failures.push(`seed ${seed}: ${failure.why}\n${tell(failure.schedule)}`);
+  await runSeeds(SEEDS, "stand-ins", 6, (seed, failure) => {
+    if (failure) failures.push(`seed ${seed}: ${failure.why}\n${describeSchedule(failure.schedule)}`);
   });
   expect(failures).toEqual([]);
 }, 120_000);
 
-const say = (orders: Partial<Orders> = {}, more: Partial<Ask> = {}): Ask => ({
+const message = (orders: Partial<Orders> = {}, more: Partial<PlannedMessage> = {}): PlannedMessage => ({
   conversation: 0,
-  orders: { ...PLAIN, ...orders },
+  orders: { ...DEFAULT_ORDERS, ...orders },
   fault: null,
-  behind: 0,
+  queued: 0,
   stream: true,
-  otherwise: "forget",
+  onFailure: "forget",
   ...more,
 });
-const round = (blow: Round["blow"], ...asks: Ask[]): Round => ({ blow, asks });
-const plain: Omit<Schedule, "rounds"> = {
+const round = (serverFault: Round["serverFault"], ...messages: PlannedMessage[]): Round => ({ serverFault, messages });
+const defaults: Omit<Schedule, "rounds"> = {
   mode: "live",
   maxProcesses: 1,
   spares: 0,
-  restless: false,
+  shortIdleKill: false,
   clients: ["whole", "alone", "alone"],
 };
 
-const known: [what: string, schedule: Schedule][] = [
+const regressions: [what: string, schedule: Schedule][] = [
   [
-    "a laptop that slept while a message was on its way does not end its turn",
-    { ...plain, rounds: [round("clock forward", say({ hold: "taken" }))] },
+    "keeps the turn when the laptop sleeps before Claude has confirmed the message",
+    { ...defaults, rounds: [round("clock forward", message({ hold: "taken" }))] },
   ],
   [
-    "a clock that is set back does not hide that claude is done",
-    { ...plain, rounds: [round("clock back", say({ hold: "received", stop: "lost" }))] },
+    "notices that Claude is done after the clock is set back",
+    { ...defaults, rounds: [round("clock back", message({ hold: "received", stop: "lost" }))] },
   ],
   [
-    "a clock that is set back does not mix up what claude was told last",
+    "keeps the order of deliveries after the clock is set back",
     {
-      ...plain,
+      ...defaults,
       rounds: [
-        round(null, say()),
-        round("clock back", say({ hold: "received" })),
-        round(null, say({ end: "fails" }, { otherwise: "with next" })),
-        round(null, say({}, { conversation: 1 })),
+        round(null, message()),
+        round("clock back", message({ hold: "received" })),
+        round(null, message({ end: "fails" }, { onFailure: "with next" })),
+        round(null, message({}, { conversation: 1 })),
       ],
     },
   ],
   [
-    "a message that claude took and died of is not told again",
-    { ...plain, rounds: [round(null, say({ hold: "taken" }, { fault: "kill", otherwise: "again" }))] },
+    "does not deliver a message again when Claude recorded it and then died",
+    { ...defaults, rounds: [round(null, message({ hold: "taken" }, { fault: "kill", onFailure: "again" }))] },
   ],
   [
-    "a claude that cannot be started on a full disk leaves nothing",
+    "leaves nothing behind when claude cannot start on a full disk",
     {
-      ...plain,
-      rounds: [round("fill disk", say({ hold: "received", end: "is stubborn" }, { conversation: 1, behind: 1 }))],
+      ...defaults,
+      rounds: [
+        round("fill disk", message({ hold: "received", end: "ignores Escape" }, { conversation: 1, queued: 1 })),
+      ],
     },
   ],
   [
-    "what was answered with a reply, and by no hook, is known after a rest",
+    "remembers a turn that was answered by a reply frame and confirmed by no hook",
     {
-      ...plain,
+      ...defaults,
       mode: "tool",
-      rounds: [round(null, say()), round(null, say({ receipt: "lost" })), round(null, say({}, { conversation: 1 }))],
+      rounds: [
+        round(null, message()),
+        round(null, message({ receipt: "lost" })),
+        round(null, message({}, { conversation: 1 })),
+      ],
     },
   ],
 ];
-test.each(known)("%s", (_what, schedule) => runSchedule(schedule), 60_000);
+test.each(regressions)("%s", (_what, schedule) => runSchedule(schedule), 60_000);
 
-test("every fault that is planted on purpose still has its place", () => {
+test("every planted fault still matches its source line", () => {
   for (const fault of PLANTED) {
     const copy = mkdtempSync(join(tmpdir(), "synthesis-planted-"));
     cpSync(join(import.meta.dir, "../../src"), join(copy, "src"), { recursive: true });

@@ -1,17 +1,11 @@
 /**
- * `bun run test:chaos`: a thousand hostile schedules, or those asked for.
- *   --seed N      one; when it fails, the smallest schedule that still does is looked for
- *   --seeds A-B   those from A to B; a number alone is how many, from 1
- *   --real        by the real claude, which takes about a minute each (by default twenty of them)
- *   --together N  so many at once (default 8)
- *   --first       ends with the first failure
- *   --planted     shows that the suite can fail, with faults planted on purpose
+ * `bun run test:chaos` runs a thousand chaos schedules, or those that the options name. `--help` lists the options.
  * With CHAOS_LOG=1 a failure shows the end of the server's log.
  */
 import { parseArgs } from "node:util";
+import { describeSchedule } from "./describe-schedule.ts";
 import { plantAll } from "./planted.ts";
-import { type Failure, play, playAll } from "./play.ts";
-import { tell } from "./tell.ts";
+import { type Failure, runSeed, runSeeds } from "./run-seeds.ts";
 
 const { values } = parseArgs({
   options: {
@@ -21,12 +15,24 @@ const { values } = parseArgs({
     together: { type: "string" },
     first: { type: "boolean", default: false },
     planted: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
   },
 });
+if (values.help) {
+  console.log(`Usage: bun run test:chaos [options]
+
+  --seed N      runs one seed; when it fails, searches for the smallest schedule that still fails
+  --seeds A-B   runs the seeds from A to B; a single number N means 1-N (default 1000, with --real 20)
+  --real        runs against the real claude, about a minute per seed
+  --together N  runs N seeds at the same time (default 8, with --real 2)
+  --first       stops after the first failure
+  --planted     plants one bug at a time in a copy of the project; the suite must catch each`);
+  process.exit(0);
+}
 if (values.planted) process.exit((await plantAll()) > 0 ? 1 : 0);
 const numbers = /^(?:(\d+)-)?(\d+)$/;
 const [, from, to] = numbers.exec(values.seeds ?? (values.real ? "20" : "1000")) ?? [];
-if (to === undefined || !numbers.test(values.seed ?? "0")) throw new Error("Say --seed N, --seeds N or --seeds A-B.");
+if (to === undefined || !numbers.test(values.seed ?? "0")) throw new Error("Use --seed N, --seeds N or --seeds A-B.");
 const who = values.real ? "real" : "stand-ins";
 const seeds = values.seed
   ? [Number(values.seed)]
@@ -34,19 +40,19 @@ const seeds = values.seed
 
 const began = performance.now();
 let failures = 0;
-let played = 0;
-const told = (seed: number, failure: Failure | null) => {
-  played += 1;
+let finished = 0;
+const report = (seed: number, failure: Failure | null) => {
+  finished += 1;
   if (failure) {
     failures += 1;
-    console.log(`seed ${seed} failed: ${failure.why}\n${tell(failure.schedule)}`);
-    console.log(`again: bun run test:chaos ${values.real ? "--real " : ""}--seed ${seed}\n`);
+    console.log(`seed ${seed} failed: ${failure.why}\n${describeSchedule(failure.schedule)}`);
+    console.log(`repeat it: bun run test:chaos ${values.real ? "--real " : ""}--seed ${seed}\n`);
   }
-  if (played % 50 === 0) console.log(`${played} of ${seeds.length} seeds, ${failures} failed`);
+  if (finished % 50 === 0) console.log(`${finished} of ${seeds.length} seeds, ${failures} failed`);
 };
 const [only] = seeds;
-if (values.seed && only !== undefined) told(only, await play(only, who, true));
-else await playAll(seeds, who, Number(values.together ?? (values.real ? 2 : 8)), told, values.first);
+if (values.seed && only !== undefined) report(only, await runSeed(only, who, true));
+else await runSeeds(seeds, who, Number(values.together ?? (values.real ? 2 : 8)), report, values.first);
 
 console.log(`${seeds.length} seeds in ${Math.round((performance.now() - began) / 1000)} s, ${failures} failed`);
 process.exit(failures > 0 ? 1 : 0);

@@ -1,31 +1,31 @@
-/** Who plays a schedule: stand-ins, which can be made to do anything, or the real claude, with a model under orders. */
+/** The claudes of a schedule: stand-ins, which can be made to do anything, or the real claude with a scripted model. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ClaudeHome, createClaudeHome } from "../support/claude-home.ts";
 import { apiError, startMockAnthropic, text } from "../support/mock-anthropic.ts";
 import { REAL_CLAUDE } from "../support/server.ts";
 import { answerOf, FAILURE, MESSAGE_IDS, type Orders } from "./orders.ts";
-import type { OrdersDesk } from "./orders-desk.ts";
+import type { OrdersServer } from "./orders-server.ts";
 
 const support = join(import.meta.dir, "../support");
 
 export interface Claudes {
   readonly home: ClaudeHome;
-  /** How many times faster than ours time runs. */
+  /** How many times faster than real time the server's clock runs. */
   readonly speed: number;
   /** Settings and variables of the server. */
   readonly env: Record<string, string>;
-  /** What a client is told when the model fails. */
+  /** The error code that a client gets when the model fails. */
   readonly failure: string;
-  /** A message is in their record before they say that they have it. The real claude writes it down a while later. */
+  /** A message is in the transcript before its receipt is posted. The real claude writes it a while later. */
   readonly recordsAtOnce: boolean;
-  /** Longer than anything may take, in ms of ours: on a busy machine all is slow. */
+  /** How long anything may take, in ms of real time. It is generous, since a busy machine is slow. */
   readonly patience: number;
   stop(): Promise<void>;
 }
 
-/** @param mode how they answer */
-export function standIns(desk: OrdersDesk, mode: "live" | "tool"): Claudes {
+/** Stand-ins for claude. @param mode the reply mode in which they answer */
+export function standIns(server: OrdersServer, mode: "live" | "tool"): Claudes {
   const home = createClaudeHome({ api: "http://127.0.0.1:9" });
   return {
     home,
@@ -37,9 +37,9 @@ export function standIns(desk: OrdersDesk, mode: "live" | "tool"): Claudes {
       SYNTHESIS_PROGRESS_TIMEOUT_MS: "60000",
       SYNTHESIS_BRIDGE_PING_MS: "3000",
       SYNTHESIS_DRAIN_MS: "100000",
-      // A response begins with the first heartbeat at the latest: a message that waits is known to be taken.
+      // A response starts with the first heartbeat at the latest, which shows that a queued message was accepted.
       SYNTHESIS_SSE_HEARTBEAT_MS: "500",
-      STAND_IN_ORDERS: desk.url,
+      STAND_IN_ORDERS: server.url,
       STAND_IN_REPLY: mode === "tool" ? "frames" : "hooks",
     },
     failure: FAILURE,
@@ -49,7 +49,7 @@ export function standIns(desk: OrdersDesk, mode: "live" | "tool"): Claudes {
   };
 }
 
-/** The stand-in as a program; what the server asks of it at its start it answers without a start of its own. */
+/** The stand-in as a program. The shell answers what the server asks at its start, without starting Bun. */
 function standInProgram({ base }: ClaudeHome): string {
   const path = join(base, "claude");
   const run = `exec '${process.execPath}' --preload '${support}/clock.ts' '${support}/stand-in-claude.ts' "$@"`;
@@ -58,15 +58,15 @@ function standInProgram({ base }: ClaudeHome): string {
   return path;
 }
 
-/** The model says what it has been shown, as a stand-in says what it remembers. */
-export function realClaudes(desk: OrdersDesk): Claudes {
+/** The real claude, whose model answers with the messages that it was shown, as a stand-in does. */
+export function realClaudes(server: OrdersServer): Claudes {
   const mock = startMockAnthropic();
   const home = createClaudeHome({ api: mock.url });
   mock.on(/<channel /, async function* ({ asked, shown, closed }) {
     const message = asked.match(MESSAGE_IDS)?.at(-1) ?? "";
-    const orders: Orders = desk.of(message);
+    const orders: Orders = server.of(message);
     const isHeld = async (point: Orders["hold"]) =>
-      orders.hold === point && (await desk.hold(message, null)) === "escape";
+      orders.hold === point && (await server.hold(message, null)) === "escape";
     if (await isHeld("received")) await closed;
     if (orders.end === "hangs") await closed;
     const [pieces = []] = answerOf(shown.match(MESSAGE_IDS) ?? [], orders, "live");
@@ -82,7 +82,7 @@ export function realClaudes(desk: OrdersDesk): Claudes {
       SYNTHESIS_READY_TIMEOUT_MS: "60000",
       SYNTHESIS_RECEIPT_TIMEOUT_MS: "30000",
       SYNTHESIS_PROGRESS_TIMEOUT_MS: "20000",
-      // While its model hangs it goes on drawing on its screen, which is a sign of life.
+      // While its model hangs, Claude keeps drawing on its screen, which counts as progress.
       SYNTHESIS_TURN_TIMEOUT_MS: "45000",
       SYNTHESIS_SSE_HEARTBEAT_MS: "200",
       SYNTHESIS_DRAIN_MS: "40000",

@@ -1,26 +1,26 @@
-/** One request as a client sees it: everything that came, and how it ended. */
+/** One request as a client sees it: the text and errors it received, and how it ended. */
 import { events } from "../support/sse.ts";
 
 export interface Outcome {
   readonly text: string;
-  /** How often it was told that the answer is complete. */
+  /** How many finish reasons it received. */
   readonly finished: number;
-  /** The codes of the errors it was told. */
+  /** The codes of the errors it received. */
   readonly errors: readonly string[];
-  /** The connection ended without a last word. */
+  /** The connection ended without `[DONE]` or an error. */
   readonly broken: boolean;
 }
 
-export interface Sent {
-  /** The server has taken it, or refused it. */
+export interface SentRequest {
+  /** Resolves when the server has accepted or refused the request. */
   readonly opened: Promise<void>;
-  readonly over: Promise<Outcome>;
-  leave(): void;
+  readonly outcome: Promise<Outcome>;
+  disconnect(): void;
 }
 
-/** @param post posts the request, which can be called off with the signal */
-export function send(post: (signal: AbortSignal) => Promise<Response>): Sent {
-  const leaving = new AbortController();
+/** Sends a request and reads its response. @param post posts the request; the signal disconnects the client */
+export function send(post: (signal: AbortSignal) => Promise<Response>): SentRequest {
+  const disconnecting = new AbortController();
   const opened = Promise.withResolvers<void>();
   const read = async (): Promise<Outcome> => {
     let text = "";
@@ -28,7 +28,7 @@ export function send(post: (signal: AbortSignal) => Promise<Response>): Sent {
     let ends = 0;
     const errors: string[] = [];
     try {
-      const response = await post(leaving.signal);
+      const response = await post(disconnecting.signal);
       opened.resolve();
       if (!/event-stream/.test(response.headers.get("content-type") ?? "")) {
         const body = (await response.json()) as {
@@ -39,7 +39,7 @@ export function send(post: (signal: AbortSignal) => Promise<Response>): Sent {
         return { text: body.choices?.[0]?.message.content ?? "", finished: 1, errors, broken: false };
       }
       for await (const event of events(response)) {
-        if (ends > 0) errors.push("something came behind the end");
+        if (ends > 0) errors.push("data after [DONE]");
         if (event === "[DONE]") ends += 1;
         else if ("error" in event) errors.push(event.error.code);
         else {
@@ -48,11 +48,11 @@ export function send(post: (signal: AbortSignal) => Promise<Response>): Sent {
         }
       }
     } catch {
-      // Whatever fetch calls it: the connection is gone.
+      // fetch reports a broken connection in several ways; each of them means `broken`.
     } finally {
       opened.resolve();
     }
     return { text, finished, errors, broken: ends === 0 };
   };
-  return { opened: opened.promise, over: read(), leave: () => leaving.abort() };
+  return { opened: opened.promise, outcome: read(), disconnect: () => disconnecting.abort() };
 }

@@ -1,48 +1,47 @@
 /**
- * What a stand-in is told to do with a message, and how it asks. It asks with every message; where its orders say
- * `hold`, it says that it is there and waits for word. So whoever gives the orders decides what happens when, and
- * nothing happens at a time.
+ * The orders for a stand-in: what it does with a message. It asks for them with every message. At the point named by
+ * `hold` it reports to the orders server and waits for a command, so a test decides the order of events without timers.
  */
 
-/** Places in a turn, in their order. */
+/** The points of a turn, in order. */
 const POINTS = ["inbound", "taken", "received", "spoken", "stopped"] as const;
 /**
- * - `inbound`: the message is there, claude has not taken it
- * - `taken`: claude has recorded it, its hook has not said so
- * - `received`: the hook has
- * - `spoken`: the text is out
- * - `stopped`: `Stop` is out
+ * - `inbound`: the plugin has the message, Claude has not taken it
+ * - `taken`: Claude has recorded it, its `UserPromptSubmit` hook has not been posted
+ * - `received`: that hook has been posted
+ * - `spoken`: the text has been posted
+ * - `stopped`: `Stop` has been posted
  */
 export type Point = (typeof POINTS)[number];
 
 export interface Orders {
-  /** The message is not taken: when it comes first, or ever. */
-  readonly deaf: "never" | "once" | "always";
-  /** `late`: behind the text. */
+  /** Whether the message is ignored: the first time, or always. */
+  readonly ignoresMessage: "never" | "once" | "always";
+  /** `late`: after the text. */
   readonly receipt: "once" | "twice" | "late" | "lost";
-  /** Its messages. The pieces of each in the order of their hooks; some may be missing or come twice. */
+  /** The messages of the answer, and in which order the deltas of each are posted; some may be missing or come twice. */
   readonly messages: readonly { readonly count: number; readonly order: readonly number[] }[];
-  /** `early`: in front of the text. */
+  /** `early`: before the text. */
   readonly stop: "once" | "twice" | "early" | "lost";
   /**
    * - `fails`: `StopFailure` instead of `Stop`
    * - `hangs`: works until Escape
-   * - `is stubborn`: works until it is killed
+   * - `ignores Escape`: works until it is killed
    */
-  readonly end: "answers" | "fails" | "hangs" | "is stubborn";
+  readonly end: "answers" | "fails" | "hangs" | "ignores Escape";
   readonly hold: Point | null;
 }
 
 /**
- * - `drop`: the socket is lost and comes back
- * - `lose`: the plugin dies
- * - `stall`: the socket stays, and nothing comes through, until the server gives it up
- * - `escape`: nothing more is done until Escape
+ * - `drop`: the socket closes and reconnects
+ * - `lose`: the plugin exits
+ * - `stall`: the socket stays open, but nothing comes through until the server closes it
+ * - `escape`: nothing more happens until Escape
  */
-export type Word = "go on" | "drop" | "lose" | "stall" | "escape";
+export type Command = "continue" | "drop" | "lose" | "stall" | "escape";
 
-export const PLAIN: Orders = {
-  deaf: "never",
+export const DEFAULT_ORDERS: Orders = {
+  ignoresMessage: "never",
   receipt: "once",
   messages: [{ count: 1, order: [0] }],
   stop: "once",
@@ -52,18 +51,19 @@ export const PLAIN: Orders = {
 
 export const MESSAGE_IDS = /#\w+/g;
 
-/** The texts of an answer, message by message and piece by piece: first of all whatever claude has been told. */
-export const answerOf = (told: readonly string[], { messages }: Orders, mode: "live" | "tool"): string[][] =>
+/** The deltas of an answer, message by message. The first one lists every message that Claude has been sent. */
+export const answerOf = (delivered: readonly string[], { messages }: Orders, mode: "live" | "tool"): string[][] =>
   messages.map(({ count }, message) =>
     Array.from({ length: count }, (_, piece) => {
-      const line = message + piece === 0 ? `heard ${told.map((id) => id.slice(1)).join(" ")}` : `${message} ${piece}`;
+      const line =
+        message + piece === 0 ? `heard ${delivered.map((id) => id.slice(1)).join(" ")}` : `${message} ${piece}`;
       return mode === "tool" ? line : `${line}\n`;
     }),
   );
 
-/** The answer as a client gets it. */
+/** The answer as the client receives it. */
 export const wholeAnswer = (texts: readonly string[][], mode: "live" | "tool"): string =>
   mode === "tool" ? texts.flat().join("\n\n") : texts.map((pieces) => pieces.join("")).join("\n");
 
-/** The error of a stand-in whose orders are to fail. */
+/** The error code that a client gets when a stand-in has orders to fail. */
 export const FAILURE = "overloaded";

@@ -1,83 +1,83 @@
 /**
- * `bun run test:chaos --planted`: faults that are planted on purpose, one at a time, in a copy of the project. The
- * suite must catch each; a suite that cannot fail says nothing.
+ * `bun run test:chaos --planted`: plants one bug at a time in a copy of the project. The suite must catch each of them;
+ * a suite that cannot fail proves nothing.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const root = join(import.meta.dir, "../..");
-/** If it is not caught within so many seeds, it is not caught. */
+/** A fault that no seed up to this one catches counts as not caught. */
 const SEEDS = 100;
 
 type Fault = readonly [what: string, file: string, code: string, instead: string];
 
 export const PLANTED: readonly Fault[] = [
   [
-    "a message that was not received is sent again as if it were the first time",
+    "a message without a receipt is sent again without the `again` mark",
     "turn/runner.ts",
     "!this.#again && this.#send(true)",
     "!this.#again && this.#send()",
   ],
   [
-    "a turn that fails takes the next message with it",
+    "a failed turn also drops the next message in the queue",
     "conversation/conversation.ts",
     "this.#serving = null;",
     "this.#serving = null;\n      if (error) this.#queue.shift();",
   ],
   [
-    "a resumed claude is given another session",
+    "a resumed claude gets another session id",
     "claude/interactive/launch.ts",
     'spec.resume ? "--resume" : "--session-id",\n      spec.claudeSession,',
     'spec.resume ? "--resume" : "--session-id",\n      spec.resume ? crypto.randomUUID() : spec.claudeSession,',
   ],
   [
-    "a piece that comes twice is shown twice",
+    "a delta that arrives twice is shown twice",
     "turn/text-assembler.ts",
     'if (piece.index < known.next || known.early.has(piece.index)) return [answer, ""];',
     "if (piece.index < known.next) return release({ ...answer, messages: answer.messages.with(at, { ...known, waiting: piece.text }) });",
   ],
   [
-    "what a claude has started outlives it",
+    "a child process of claude outlives it",
     "claude/interactive/process.ts",
     "killMarked(markOf(this.#place.folder));",
     "",
   ],
   [
-    "a turn that a killed server left in the middle stays open",
+    "a turn that a killed server left unfinished stays open",
     "store/turns.ts",
     '.where(inArray(turns.state, ["sent", "running"]))',
     ".where(inArray(turns.state, []))",
   ],
   [
-    "a message is not looked for in the record of a claude that died",
+    "the transcript of a dead claude is not searched for the message",
     "turn/runner.ts",
     "if (this.#awaitsReceipt) await this.#findReceipt();",
     "",
   ],
   [
-    "what no hook has shown is left out",
+    "text that no hook posted is left out",
     "turn/text-assembler.ts",
     "const rest = whole.slice(answer.text.length);",
     'const rest = "";',
   ],
   [
-    "the watch of a claude's log is never closed",
+    "the watch on Claude's debug log is never closed",
     "claude/interactive/boot.ts",
     "this.#debugLog.close();\n    this.#closeScreen();",
     "this.#closeScreen();",
   ],
 ];
 
-/** Plants a fault in the project in `folder`. @throws Error when its place is not there, or not the only one */
+/** Plants a fault in the project in `folder`. @throws Error when the quoted code is not there exactly once */
 export function plant([, file, code, instead]: Fault, folder: string): void {
   const path = join(folder, "src", file);
   const parts = readFileSync(path, "utf8").split(code);
-  if (parts.length !== 2) throw new Error(`${file} does not have this once: ${code}`);
+  if (parts.length !== 2) throw new Error(`${file} does not have exactly one copy of: ${code}`);
   writeFileSync(path, parts.join(instead));
 }
 
-/** @returns how many were not caught */
+/** Runs the suite once per planted fault. @returns how many were not caught */
 export async function plantAll(): Promise<number> {
   let missed = 0;
   for (const fault of PLANTED) {

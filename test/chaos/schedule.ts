@@ -1,49 +1,49 @@
 /**
- * From a seed comes a schedule: what is said in a few conversations, what claude does with it, and what goes wrong
- * where. Rounds follow each other; what a round says, it says at once.
+ * Generates a schedule from a seed: the messages of a few conversations, how Claude handles each, and which faults
+ * strike when. Rounds run one after the other; the messages of a round are sent at the same time.
  */
 import fc from "fast-check";
 import type { Orders, Point } from "./orders.ts";
 
 /**
- * What goes wrong in one conversation, when claude has come to the point that its orders hold.
+ * A fault in one conversation, injected when Claude has reached the point at which its orders hold it.
  * - `kill`, `term`: claude gets the signal
- * - `drop`, `lose`, `stall`: its plugin's socket, see `Word`
- * - `leave`: the client hangs up
- * - `interrupt`: somebody else ends the turn
+ * - `drop`, `lose`, `stall`: what happens to the plugin's socket, see `Command`
+ * - `leave`: the client disconnects
+ * - `interrupt`: a control request interrupts the turn
  */
 export type Fault = "kill" | "term" | "drop" | "lose" | "stall" | "leave" | "interrupt";
-/** What goes wrong for all of them, when all have come to their points, until the round is over. */
-type Blow = "kill server" | "end server" | "lock database" | "fill disk" | "clock forward" | "clock back";
+/** A fault of the whole server, injected when every Claude has reached its point. It lasts until the round ends. */
+type ServerFault = "kill server" | "end server" | "lock database" | "fill disk" | "clock forward" | "clock back";
 
-export interface Ask {
+export interface PlannedMessage {
   readonly conversation: number;
   readonly orders: Orders;
   readonly fault: Fault | null;
-  /** So many messages are sent behind it while it is held. */
-  readonly behind: number;
+  /** How many messages are sent after it while it is held. */
+  readonly queued: number;
   readonly stream: boolean;
-  /** What the client does when it gets no answer: says it again, forgets it, or says it again with the next. */
-  readonly otherwise: "again" | "forget" | "with next";
+  /** What the client does with a message that failed: sends it again, drops it, or sends it with the next one. */
+  readonly onFailure: "again" | "forget" | "with next";
 }
 
 export interface Round {
-  readonly asks: readonly Ask[];
-  readonly blow: Blow | null;
+  readonly messages: readonly PlannedMessage[];
+  readonly serverFault: ServerFault | null;
 }
 
 export interface Schedule {
   readonly mode: "live" | "tool";
   readonly maxProcesses: number;
   readonly spares: number;
-  /** Idle claudes are ended soon. */
-  readonly restless: boolean;
-  /** Whether a client sends all that was said before with each message. */
+  /** Idle processes are ended soon. */
+  readonly shortIdleKill: boolean;
+  /** Whether a client sends only the new message (`alone`) or the whole history with it. */
   readonly clients: readonly ("alone" | "whole")[];
   readonly rounds: readonly Round[];
 }
 
-/** One more than may wait in a conversation. */
+/** One more than a conversation's queue takes. */
 const TOO_MANY = 17;
 
 const pieces = fc.integer({ min: 1, max: 4 }).chain((count) => {
@@ -64,7 +64,7 @@ const often = <T>(usual: T, ...others: T[]) =>
   fc.oneof({ weight: 4 * others.length, arbitrary: fc.constant(usual) }, ...others.map((one) => fc.constant(one)));
 
 const orders: fc.Arbitrary<Orders> = fc.record({
-  deaf: fc.oneof(
+  ignoresMessage: fc.oneof(
     { weight: 30, arbitrary: fc.constant("never" as const) },
     { weight: 2, arbitrary: fc.constant("once" as const) },
     fc.constant("always" as const),
@@ -75,40 +75,47 @@ const orders: fc.Arbitrary<Orders> = fc.record({
   end: fc.oneof(
     { weight: 20, arbitrary: fc.constant("answers" as const) },
     { weight: 3, arbitrary: fc.constant("fails" as const) },
-    fc.constantFrom("hangs" as const, "is stubborn" as const),
+    fc.constantFrom("hangs" as const, "ignores Escape" as const),
   ),
   hold: fc.constantFrom<Point>("inbound", "taken", "received", "spoken", "stopped"),
 });
 
-const ask: fc.Arbitrary<Ask> = fc.record({
+const ask: fc.Arbitrary<PlannedMessage> = fc.record({
   conversation: fc.nat(2),
   orders,
   fault: fc.oneof(
     fc.constant(null),
     fc.constantFrom<Fault>("kill", "term", "drop", "lose", "stall", "leave", "interrupt"),
   ),
-  behind: fc.oneof(
+  queued: fc.oneof(
     { weight: 12, arbitrary: fc.constant(0) },
     { weight: 6, arbitrary: fc.integer({ min: 1, max: 3 }) },
     fc.constant(TOO_MANY),
   ),
   stream: fc.boolean(),
-  otherwise: fc.constantFrom("again", "forget", "with next"),
+  onFailure: fc.constantFrom("again", "forget", "with next"),
 });
 
 const round: fc.Arbitrary<Round> = fc.record({
-  asks: fc.uniqueArray(ask, { minLength: 1, maxLength: 3, selector: ({ conversation }) => conversation }),
-  blow: fc.oneof(
+  messages: fc.uniqueArray(ask, { minLength: 1, maxLength: 3, selector: ({ conversation }) => conversation }),
+  serverFault: fc.oneof(
     { weight: 6, arbitrary: fc.constant(null) },
-    fc.constantFrom<Blow>("kill server", "end server", "lock database", "fill disk", "clock forward", "clock back"),
+    fc.constantFrom<ServerFault>(
+      "kill server",
+      "end server",
+      "lock database",
+      "fill disk",
+      "clock forward",
+      "clock back",
+    ),
   ),
 });
 
-/** Only Linux lets one process have no more room on its disk. */
-const fitsHere = (blow: Blow | null): Blow | null =>
-  blow === "fill disk" && process.platform !== "linux" ? "lock database" : blow;
+/** Only Linux can limit the file size of a process that already runs. */
+const fitsHere = (serverFault: ServerFault | null): ServerFault | null =>
+  serverFault === "fill disk" && process.platform !== "linux" ? "lock database" : serverFault;
 
-/** @param mostSpares how many claudes may be started ahead. @param claudes who plays it */
+/** @param mostSpares the highest number of prewarmed processes @param claudes what runs the schedule */
 export const schedules = (mostSpares: number, claudes: "stand-ins" | "real"): fc.Arbitrary<Schedule> =>
   fc
     .record({
@@ -118,34 +125,34 @@ export const schedules = (mostSpares: number, claudes: "stand-ins" | "real"): fc
       ),
       maxProcesses: fc.integer({ min: 1, max: 3 }),
       spares: fc.nat(mostSpares),
-      restless: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
+      shortIdleKill: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
       clients: fc.array(fc.constantFrom("alone" as const, "whole" as const), { minLength: 3, maxLength: 3 }),
       rounds: fc.array(round, { minLength: 1, maxLength: 5 }),
     })
-    .map((schedule) => possible(claudes === "real" ? forRealClaude(schedule) : schedule));
+    .map((schedule) => feasible(claudes === "real" ? forRealClaude(schedule) : schedule));
 
-/** What the real claude can be made to do by its model and by signals, and no more of it than a minute allows. */
+/** Reduces a schedule to what the real claude can be made to do by its model and by signals, in about a minute. */
 const forRealClaude = (schedule: Schedule): Schedule => ({
   ...schedule,
   mode: "live",
   maxProcesses: Math.min(schedule.maxProcesses, 2),
-  rounds: schedule.rounds.slice(0, 3).map(({ asks, blow }) => ({
-    blow,
-    asks: asks.map((one): Ask => {
-      const { fault, behind, orders } = one;
+  rounds: schedule.rounds.slice(0, 3).map(({ messages, serverFault }) => ({
+    serverFault,
+    messages: messages.map((one): PlannedMessage => {
+      const { fault, queued, orders } = one;
       const { count } = orders.messages[0] ?? { count: 1 };
       return {
         ...one,
         fault: fault === "drop" || fault === "stall" ? "lose" : fault,
-        behind: Math.min(behind, 2),
+        queued: Math.min(queued, 2),
         orders: {
           ...orders,
-          deaf: "never",
+          ignoresMessage: "never",
           receipt: "once",
           messages: [{ count, order: [...Array(count).keys()] }],
           stop: "once",
-          end: orders.end === "is stubborn" ? "answers" : orders.end,
-          // A model that fails does so before it says anything.
+          end: orders.end === "ignores Escape" ? "answers" : orders.end,
+          // A model that fails does so before its first text.
           hold: orders.hold === "spoken" && orders.end !== "fails" ? "spoken" : "received",
         },
       };
@@ -153,31 +160,35 @@ const forRealClaude = (schedule: Schedule): Schedule => ({
   })),
 });
 
-/** The schedule without what cannot be. */
-function possible(schedule: Schedule): Schedule {
-  const rounds = schedule.rounds.map(({ asks, blow: any }): Round => {
-    const blow = fitsHere(any);
-    // A message that is held keeps its claude, and those that wait for one would wait for ever.
-    const fitting = asks.slice(0, schedule.maxProcesses).map((one) => possibleAsk(one, blow, schedule));
-    // What is said while nothing can be written down is said behind one that is held.
-    const probes = blow === "lock database" || blow === "fill disk";
+/** Removes combinations that cannot happen or have no defined outcome. */
+function feasible(schedule: Schedule): Schedule {
+  const rounds = schedule.rounds.map(({ messages, serverFault: any }): Round => {
+    const serverFault = fitsHere(any);
+    // A held message keeps its process, so more messages than processes would never all be held.
+    const fitting = messages.slice(0, schedule.maxProcesses).map((one) => feasibleMessage(one, serverFault, schedule));
+    // A write failure is seen by a message that is queued behind a held one.
+    const probes = serverFault === "lock database" || serverFault === "fill disk";
     const probed = fitting.map((one) =>
-      probes && one.orders.hold && one.behind === 0 && schedule.clients[one.conversation] === "alone"
-        ? { ...one, behind: 1 }
+      probes && one.orders.hold && one.queued === 0 && schedule.clients[one.conversation] === "alone"
+        ? { ...one, queued: 1 }
         : one,
     );
-    return { asks: probed, blow };
+    return { messages: probed, serverFault };
   });
   return { ...schedule, rounds };
 }
 
-function possibleAsk(ask: Ask, blow: Blow | null, { mode, clients }: Schedule): Ask {
-  let { fault, behind, orders } = ask;
-  let { deaf, receipt, messages, stop, end, hold } = orders;
-  if (blow) {
+function feasibleMessage(
+  ask: PlannedMessage,
+  serverFault: ServerFault | null,
+  { mode, clients }: Schedule,
+): PlannedMessage {
+  let { fault, queued, orders } = ask;
+  let { ignoresMessage, receipt, messages, stop, end, hold } = orders;
+  if (serverFault) {
     fault = null;
-    // The others are held until all have come, and that must not take longer than a turn may be silent.
-    deaf = "never";
+    // Every held claude waits for the last one, which must not take longer than a turn may go without progress.
+    ignoresMessage = "never";
     if (hold === null && end !== "fails") end = "answers";
   }
   if (mode === "tool") {
@@ -185,11 +196,11 @@ function possibleAsk(ask: Ask, blow: Blow | null, { mode, clients }: Schedule): 
     // The reply tool returns before claude stops.
     if (stop === "early") stop = "once";
   }
-  // Of a message that no hook shows only the record tells, and that comes too late for one with others behind it.
+  // A message without any delta is known only from the transcript, too late for text that follows it.
   messages = messages.map((one, at) =>
     at < messages.length - 1 && one.order.length === 0 ? { ...one, order: [0] } : one,
   );
-  if (deaf !== "never") {
+  if (ignoresMessage !== "never") {
     fault = null;
     hold = null;
   }
@@ -198,25 +209,25 @@ function possibleAsk(ask: Ask, blow: Blow | null, { mode, clients }: Schedule): 
     // In tool mode the answer is complete with its last reply; in live mode with `Stop`.
     if (hold === "stopped" || (hold === "spoken" && mode === "tool")) hold = "received";
   }
-  // A blow falls on turns that run, or are about to be seen to.
-  const isTime = blow === "clock forward" || blow === "clock back";
-  if (blow && hold !== "spoken" && hold !== null) hold = isTime && hold === "taken" ? "taken" : "received";
-  // Who neither answers nor fails comes no further.
+  // A server fault strikes turns that run, or whose receipt is about to be posted.
+  const isTime = serverFault === "clock forward" || serverFault === "clock back";
+  if (serverFault && hold !== "spoken" && hold !== null) hold = isTime && hold === "taken" ? "taken" : "received";
+  // A claude that neither answers nor fails never reaches a later point.
   if (end !== "answers" && end !== "fails" && (hold === "spoken" || hold === "stopped")) hold = "received";
   if (end === "fails" && hold === "stopped") hold = "spoken";
   if (end !== "answers" || hold === "spoken") stop = stop === "early" ? "once" : stop;
   if (end !== "answers") stop = "once";
-  if (behind > 0 && (hold === "inbound" || hold === "taken" || hold === "stopped")) hold = "received";
-  // Without its plugin claude cannot reply in tool mode, and nobody would wait for it.
+  if (queued > 0 && (hold === "inbound" || hold === "taken" || hold === "stopped")) hold = "received";
+  // Without its plugin Claude cannot reply in tool mode.
   if (fault === "lose" && mode === "tool" && hold !== "inbound") {
     end = "answers";
     hold = "spoken";
   }
-  // All that a client says with a message that it has not got the answer to is a question of its own.
-  if (hold === null || clients[ask.conversation] === "whole") behind = 0;
-  if (fault === null && !blow && behind === 0) hold = null;
+  // A client that sends its whole history does not send the next message before it has an answer.
+  if (hold === null || clients[ask.conversation] === "whole") queued = 0;
+  if (fault === null && !serverFault && queued === 0) hold = null;
   if (hold === null) fault = null;
-  // An answer that is not streamed waits for the end of its turn.
-  const stream = ask.stream || (mode === "tool" && blow !== null);
-  return { ...ask, fault, behind, stream, orders: { deaf, receipt, messages, stop, end, hold } };
+  // A response that is not streamed is sent at the end of its turn.
+  const stream = ask.stream || (mode === "tool" && serverFault !== null);
+  return { ...ask, fault, queued, stream, orders: { ignoresMessage, receipt, messages, stop, end, hold } };
 }

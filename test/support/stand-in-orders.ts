@@ -1,6 +1,6 @@
 /** A stand-in's turn under orders (test/chaos): it remembers all it is told, and says so in every answer. */
 import { readFileSync } from "node:fs";
-import { answerOf, FAILURE, MESSAGE_IDS, type Orders, type Point, type Word } from "../chaos/orders.ts";
+import { answerOf, type Command, FAILURE, MESSAGE_IDS, type Orders, type Point } from "../chaos/orders.ts";
 
 export interface Claude {
   readonly transcript: string;
@@ -43,9 +43,9 @@ export async function obey(from: string, claude: Claude, content: string, id: st
   /** Says that it has come so far. False when the message is lost on the way. */
   const at = async (point: Point): Promise<boolean> => {
     if (orders.hold !== point) return true;
-    const word = await ask<Word>("at", { message, point });
+    const word = await ask<Command>("at", { message, point });
     if (word === "escape") mustStop = true;
-    else if (word !== "go on") {
+    else if (word !== "continue") {
       if (point === "inbound") claude.forget();
       await claude.socket(word);
       await ask("obeyed", { message });
@@ -54,7 +54,7 @@ export async function obey(from: string, claude: Claude, content: string, id: st
     return true;
   };
 
-  if (orders.deaf === "always" || (orders.deaf === "once" && !again)) return;
+  if (orders.ignoresMessage === "always" || (orders.ignoresMessage === "once" && !again)) return;
   if (!(await at("inbound"))) return;
   claude.status("busy");
   const escaped = claude.escape();
@@ -74,7 +74,7 @@ export async function obey(from: string, claude: Claude, content: string, id: st
   if (orders.receipt === "twice") await receipt();
   await at("received");
   if (mustStop || orders.end === "hangs") return interrupted();
-  if (orders.end === "is stubborn") return;
+  if (orders.end === "ignores Escape") return;
 
   const texts = answerOf(remembered(claude.transcript), orders, mode);
   const says = (last: string) => ({ prompt_id, last_assistant_message: last.trim() });

@@ -1,4 +1,4 @@
-/** Where a schedule is played: a server of its own, its claudes, its clock, and what is known of its conversations. */
+/** What a schedule runs in: its own server, claudes and clock, and the test's view of each conversation. */
 import { Database } from "bun:sqlite";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,53 +9,53 @@ import { descriptors } from "../support/processes.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { type Claudes, realClaudes, standIns } from "./claudes.ts";
 import { MESSAGE_IDS } from "./orders.ts";
-import { type OrdersDesk, openOrdersDesk } from "./orders-desk.ts";
+import { type OrdersServer, startOrdersServer } from "./orders-server.ts";
 import type { Schedule } from "./schedule.ts";
 
 const root = join(import.meta.dir, "../..");
 
-/** What happened is not what must. */
-export class Wrong extends Error {}
+/** The program did something other than the schedule requires. */
+export class Violation extends Error {}
 
-export type Who = "stand-ins" | "real";
+export type ClaudeKind = "stand-ins" | "real";
 
 export interface Conversation {
   readonly key: string;
   readonly client: "alone" | "whole";
-  /** What its claude has been told, in order. */
-  readonly told: string[];
-  /** What the client has said and heard. */
+  /** The messages that its Claude session must hold, in order. */
+  readonly delivered: string[];
+  /** The messages and answers that the client knows. */
   readonly history: { role: "user" | "assistant"; content: string }[];
-  /** What it says again with its next message. */
+  /** Failed messages that the client sends again with its next one. */
   pending: string[];
-  said: number;
+  sent: number;
 }
 
-export interface Stage extends AsyncDisposable {
+export interface ChaosWorld extends AsyncDisposable {
   readonly schedule: Schedule;
   readonly claudes: Claudes;
-  readonly desk: OrdersDesk;
+  readonly ordersServer: OrdersServer;
   readonly clock: Awaited<ReturnType<typeof createClock>>;
   /** The server's state folder. */
   readonly state: string;
   readonly conversations: readonly Conversation[];
-  /** The one that runs, or has run last. */
+  /** The newest server; it may have exited. */
   server: TestServer;
-  /** Timers and descriptors of this server before it has done anything. */
-  rested: { timers: number; descriptors: number };
-  /** Errors in this server's log are no wonder. */
-  mayLog: boolean;
-  /** How many claudes died before they had recorded anything of their session: it cannot be gone on with. */
-  emptied: number;
-  /** Starts a server, in the place of one that has ended. */
+  /** Timers and descriptors of this server before its first request. */
+  baseline: { timers: number; descriptors: number };
+  /** This server's log may have errors. */
+  expectsErrors: boolean;
+  /** How many claudes died before they recorded anything, so that their session could not be resumed. */
+  lostSessions: number;
+  /** Starts a server after the one before has exited. */
   restart(): Promise<void>;
-  /** Waits. @throws Wrong when it takes too long */
+  /** Waits for a promise. @throws Violation when it takes too long */
   readonly within: <T>(promise: Promise<T>, what: string) => Promise<T>;
 }
 
-export async function openStage(schedule: Schedule, who: Who): Promise<Stage> {
-  const desk = openOrdersDesk();
-  const claudes = who === "real" ? realClaudes(desk) : standIns(desk, schedule.mode);
+export async function createChaosWorld(schedule: Schedule, who: ClaudeKind): Promise<ChaosWorld> {
+  const ordersServer = startOrdersServer();
+  const claudes = who === "real" ? realClaudes(ordersServer) : standIns(ordersServer, schedule.mode);
   const { home, speed } = claudes;
   const clock = await createClock(join(home.base, "clock"), speed);
   const state = join(home.base, "state");
@@ -67,87 +67,90 @@ export async function openStage(schedule: Schedule, who: Who): Promise<Stage> {
     SYNTHESIS_WORKSPACE: home.workspace,
     SYNTHESIS_REPLY: schedule.mode,
     SYNTHESIS_MAX_PROCESSES: `${schedule.maxProcesses}`,
-    SYNTHESIS_IDLE_KILL_MS: schedule.restless ? "3000" : "2000000000",
+    SYNTHESIS_IDLE_KILL_MS: schedule.shortIdleKill ? "3000" : "2000000000",
     SYNTHESIS_SPARES: `${schedule.spares}`,
   };
   const preloads = ["count-timers", "clock"].flatMap((name) => ["--preload", join(root, `test/support/${name}.ts`)]);
   const server = [process.execPath, ...preloads, join(root, "src/main.ts")];
-  // A disk that takes no more is a signal to who writes on it, unless that is ignored.
+  // SIGXFSZ would kill a process that writes beyond its file size limit.
   const program = ["/bin/sh", "-c", 'trap "" XFSZ; exec "$@"', "sh", ...server];
-  const within = patience(claudes.patience);
+  const within = waitWithin(claudes.patience);
   const start = () => within(startServer(env, program), "the server starts");
   const close = async () => {
     for (const pid of findOrphans(`HOME=${home.home}`)) process.kill(pid, "SIGKILL");
-    await desk.close();
+    await ordersServer.close();
     await claudes.stop();
   };
   try {
-    const stage: Stage = {
+    const world: ChaosWorld = {
       schedule,
       claudes,
-      desk,
+      ordersServer,
       clock,
       state,
       conversations: schedule.clients.map((client, index) => ({
         key: `c${index}`,
         client,
-        told: [],
+        delivered: [],
         history: [],
         pending: [],
-        said: 0,
+        sent: 0,
       })),
       server: await start(),
-      rested: { timers: 0, descriptors: 0 },
-      mayLog: false,
-      emptied: 0,
+      baseline: { timers: 0, descriptors: 0 },
+      expectsErrors: false,
+      lostSessions: 0,
       async restart() {
-        stage.server = await start();
-        stage.rested = await count(stage);
-        stage.mayLog = false;
+        world.server = await start();
+        world.baseline = await count(world);
+        world.expectsErrors = false;
       },
       within,
       [Symbol.asyncDispose]: async () => {
-        await stage.server.stop("SIGKILL");
+        await world.server.stop("SIGKILL");
         await close();
       },
     };
-    stage.rested = await count(stage);
-    return stage;
+    world.baseline = await count(world);
+    return world;
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-/** Waits that are Wrong when they take longer than `ms`. */
-const patience =
-  (ms: number): Stage["within"] =>
+/** Returns a wait that fails with a Violation after `ms`. */
+const waitWithin =
+  (ms: number): ChaosWorld["within"] =>
   async (promise, what) => {
     let timer: Timer | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Wrong(`${what}: not after ${ms} ms`)), ms);
+    const timeout = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Violation(`${what}: not after ${ms} ms`)), ms);
     });
     try {
-      return await Promise.race([promise, late]);
+      return await Promise.race([promise, timeout]);
     } finally {
       clearTimeout(timer);
     }
   };
 
-/** A connection that is kept for the next request would count as one that is left. */
-export const LAST = { connection: "close" };
+/** A kept-alive connection would count as a descriptor that was left behind. */
+export const CLOSE_CONNECTION = { connection: "close" };
 
 export const sessionKey = ({ key }: Conversation) => encodeURIComponent(`user:${key}`);
 
-/** Asks `/v1/sessions`. @param path what comes behind that */
+/** Sends a control request. @param path the path after `/v1/sessions` */
 export const control = (server: TestServer, state: string, path: string, method = "GET") =>
   fetch(`${server.url}/v1/sessions${path}`, {
     method,
-    headers: { ...LAST, authorization: `Bearer ${readFileSync(join(state, "control.key"), "utf8").trim()}` },
+    headers: {
+      ...CLOSE_CONNECTION,
+      authorization: `Bearer ${readFileSync(join(state, "control.key"), "utf8").trim()}`,
+    },
   });
 
-/** The messages in the record of the claude session that is a conversation's. */
-export async function recordOf({ state, claudes }: Stage, { key }: Conversation): Promise<string[]> {
+/** The messages in the transcript of a conversation's Claude session. */
+export async function recordOf({ state, claudes }: ChaosWorld, { key }: Conversation): Promise<string[]> {
   const database = new Database(join(state, "synthesis.db"), { readonly: true });
   const query = database.query<{ id: string }, [string]>("select claude_session as id from sessions where key = ?");
   const session = query.get(`user:${key}`);
@@ -161,8 +164,8 @@ export async function recordOf({ state, claudes }: Stage, { key }: Conversation)
   });
 }
 
-/** How many timers run in a server and how many descriptors it has open. */
-export async function count({ server, within }: Stage): Promise<{ timers: number; descriptors: number }> {
+/** Counts the timers and the open descriptors of a server. */
+export async function count({ server, within }: ChaosWorld): Promise<{ timers: number; descriptors: number }> {
   const counted = server.log().match(/^count \d+:/gm)?.length ?? 0;
   process.kill(server.pid, "SIGUSR2");
   const line = await within(server.logged(new RegExp(`^count ${counted + 1}:`)), "the server counts its timers");
