@@ -183,7 +183,7 @@ const withImage = (text: string) => ({
 const branch = (length: number) => ({
   key: "k",
   model: "a",
-  asking: [],
+  pendingFingerprints: [],
   delivered: () => [
     {
       turn: "t",

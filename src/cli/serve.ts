@@ -82,7 +82,7 @@ export function serveCommand(): Command {
       env: process.env,
     });
     const sessions = createSessionStore(store);
-    const pictures = createAttachmentStore(paths.pictures);
+    const attachments = createAttachmentStore(paths.pictures);
     const permissionLog = createPermissionLog(store);
     permissionLog.markGone(Date.now());
     const permissions = createPermissionBroker({ config, permissionLog, env: process.env });
@@ -91,7 +91,7 @@ export function serveCommand(): Command {
       pool,
       sessions,
       turns,
-      pictures,
+      attachments,
       permissions,
       env: process.env,
     });
@@ -115,10 +115,10 @@ export function serveCommand(): Command {
     pool.expect(likelyLaunches(sessions, config));
     const endPruning = startPruning({
       config,
-      oldRows: createRetention(store),
+      retention: createRetention(store),
       sessions,
       conversations,
-      pictures,
+      attachments,
       env: process.env,
     });
 

@@ -16,7 +16,7 @@ export interface Branch {
   /** Null for Claude's own default. */
   readonly model: string | null;
   /** Fingerprints of the user's messages of requests that wait or are served. */
-  readonly asking: readonly (readonly string[])[];
+  readonly pendingFingerprints: readonly (readonly string[])[];
   /** What its Claude session has received, oldest first. */
   readonly delivered: () => readonly DeliveredTurn[];
 }
@@ -40,7 +40,7 @@ export function chooseBranch(branches: readonly Branch[], request: ModelRequest)
   const same = branches.filter(({ model }) => model === request.model);
   const [first] = same;
   if (first) return same.length > 1 && last ? (same.find((branch) => endsWith(branch, last)) ?? first) : first;
-  if (last) return branches.find((branch) => branch.asking.length === 0 && endsWith(branch, last)) ?? null;
+  if (last) return branches.find((branch) => branch.pendingFingerprints.length === 0 && endsWith(branch, last)) ?? null;
   // Without a history: the same words, asked of another model too, or the next words of a client that sends no more.
   return request.sendsHistory || hasAsked(main, request.input.newFingerprints) ? null : main;
 }
@@ -52,8 +52,8 @@ function endsWith(branch: Branch, last: ClientExchange): boolean {
   return answered.answer === null ? isSame(answered.users, last.users) : answered.answer === last.answer;
 }
 
-const hasAsked = ({ asking, delivered }: Branch, users: readonly string[]): boolean =>
-  asking.some((some) => isSame(some, users)) ||
+const hasAsked = ({ pendingFingerprints, delivered }: Branch, users: readonly string[]): boolean =>
+  pendingFingerprints.some((some) => isSame(some, users)) ||
   deliveredExchanges(delivered()).some((exchange) => isSame(exchange.users, users));
 
 /** Takes no longer than the shorter of the two: one long request is compared with all that was delivered. */

@@ -131,7 +131,7 @@ export class Conversation {
   }
 
   /** Fingerprints of the user's messages of the requests that wait or are served. */
-  get asking(): readonly (readonly string[])[] {
+  get pendingFingerprints(): readonly (readonly string[])[] {
     return [...this.#queue, ...(this.#serving ? [this.#serving] : [])].map(
       ({ request }) => request.input.newFingerprints,
     );
@@ -212,7 +212,8 @@ export class Conversation {
     const { request, response } = turn;
     const { input } = request;
     const brought = splitToolResults(input.messages, awaited);
-    const save: SaveFile = (content, extension) => this.#deps.pictures.saveFile(run.claudeSession, content, extension);
+    const save: SaveFile = (content, extension) =>
+      this.#deps.attachments.saveFile(run.claudeSession, content, extension);
     if (isAnswerTo(input, awaited)) {
       const context = input.context.join("\n\n");
       const results = toolResults(brought, context === this.#carried ? "" : context, save);
@@ -412,7 +413,7 @@ export class Conversation {
     this.#carried = input.context.join("\n\n");
     const images = decodeImages(plan.messages.flatMap((message) => message.images));
     const files = readFiles(plan.messages.flatMap((message) => message.files));
-    const save: SaveFile = (content, extension) => this.#deps.pictures.saveFile(claudeSession, content, extension);
+    const save: SaveFile = (content, extension) => this.#deps.attachments.saveFile(claudeSession, content, extension);
     const run = new TurnRunner({
       config: this.#deps.config,
       turns: this.#deps.turns,
@@ -547,7 +548,7 @@ export class Conversation {
 
   /** What claude may do beside what the configuration allows. */
   get #rules(): readonly string[] {
-    return this.#deps.permissions.rules(this.identity.key, this.#record.begunAt);
+    return this.#deps.permissions.grantedRules(this.identity.key, this.#record.begunAt);
   }
 
   /** Ends an idle claude and resumes it, while nobody waits for it. */

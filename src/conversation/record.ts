@@ -26,7 +26,7 @@ export interface RecordDeps {
   readonly config: Config;
   readonly sessions: SessionStore;
   readonly turns: TurnStore;
-  readonly pictures: AttachmentStore;
+  readonly attachments: AttachmentStore;
   readonly env: Record<string, string | undefined>;
 }
 
@@ -192,7 +192,7 @@ export class ConversationRecord {
     const last = this.#row as SessionRow;
     const next = { ...last, claudeSession: crypto.randomUUID(), createdAt: Date.now(), turns: 0 };
     this.#deps.sessions.renew(last, next);
-    this.#deps.pictures.remove(last.claudeSession);
+    this.#deps.attachments.remove(last.claudeSession);
     this.#row = next;
     this.#delivered = [];
     this.#exchanges = [];
@@ -223,7 +223,7 @@ export class ConversationRecord {
   async remove(transcripts: boolean): Promise<void> {
     this.#deps.turns.flush();
     for (const claudeSession of this.#deps.sessions.remove(this.#identity.key)) {
-      this.#deps.pictures.remove(claudeSession);
+      this.#deps.attachments.remove(claudeSession);
       if (transcripts) await removeTranscript(claudeSession, this.#deps.env);
     }
     this.#row = null;

@@ -18,9 +18,9 @@ const QUIET_MS = 1_000;
 
 export interface ConversationRegistry {
   /** Why a message that begins a conversation would be turned away now; null when it would not. */
-  refusesNew(): RequestError | null;
+  unavailability(): RequestError | null;
   /** Puts a message into a conversation, begun if it is new. */
-  ask(identity: Identity, request: TurnRequest): ResponseStream;
+  submit(identity: Identity, request: TurnRequest): ResponseStream;
   /** The conversation of this key, if it does something or has a claude. */
   find(key: string): Conversation | undefined;
   /** Ends a known conversation's turns and its claude; its next message begins a new claude session. */
@@ -121,7 +121,12 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
   function asBranch(row: Pick<SessionRow, "key" | "claudeSession"> | { key: string }): Branch {
     const { key } = row;
     const delivered = () => ("claudeSession" in row ? turns.delivered(row.claudeSession).map(deliveredTurn) : []);
-    return { key, model: modelOf(key) ?? null, asking: conversations.get(key)?.asking ?? [], delivered };
+    return {
+      key,
+      model: modelOf(key) ?? null,
+      pendingFingerprints: conversations.get(key)?.pendingFingerprints ?? [],
+      delivered,
+    };
   }
 
   /** The conversation itself, or another model's branch of it. */
@@ -140,7 +145,7 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
   }
 
   return {
-    refusesNew() {
+    unavailability() {
       if (draining) return shuttingDown();
       if (!findExecutable(config.claudeBin, env)) return claudeMissing(config);
       return pool.hasRoom ? null : fullQueue();
@@ -154,7 +159,7 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
       );
       branched.delete(session.key);
     },
-    ask: (named, asked) => {
+    submit: (named, asked) => {
       const response = new ResponseStream();
       const identity = branchFor(named, asked);
       const request = identity === named ? asked : { ...asked, affinity: null };

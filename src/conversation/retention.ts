@@ -18,31 +18,38 @@ const PAUSE_MS = 20;
 
 interface PruningDeps {
   readonly config: Config;
-  readonly oldRows: Retention;
+  readonly retention: Retention;
   readonly sessions: SessionStore;
   readonly conversations: ConversationRegistry;
-  readonly pictures: AttachmentStore;
+  readonly attachments: AttachmentStore;
   readonly env: Record<string, string | undefined>;
 }
 
 /** Begins at once. @returns what ends it; nothing is touched afterwards */
-export function startPruning({ config, oldRows, sessions, conversations, pictures, env }: PruningDeps): () => void {
+export function startPruning({
+  config,
+  retention,
+  sessions,
+  conversations,
+  attachments,
+  env,
+}: PruningDeps): () => void {
   let stopped = false;
 
   async function prune(): Promise<void> {
     const before = Date.now() - config.keepDays * DAY_MS;
     let rows = 0;
-    for (let some = oldRows.deleteSome(before); some > 0; some = oldRows.deleteSome(before)) {
+    for (let some = retention.deleteSome(before); some > 0; some = retention.deleteSome(before)) {
       rows += some;
       await Bun.sleep(PAUSE_MS);
       if (stopped) return;
     }
     let forgotten = 0;
-    for (const { key, isOneShot } of oldRows.conversations(before)) {
+    for (const { key, isOneShot } of retention.conversations(before)) {
       // What does something, or has a claude, is not old.
       if (conversations.find(key)) continue;
       for (const claudeSession of sessions.remove(key)) {
-        pictures.remove(claudeSession);
+        attachments.remove(claudeSession);
         // Nothing of it was to be kept; only a server that was killed has left it.
         if (isOneShot) await removeTranscript(claudeSession, env);
       }
@@ -50,8 +57,8 @@ export function startPruning({ config, oldRows, sessions, conversations, picture
       await Bun.sleep(PAUSE_MS);
       if (stopped) return;
     }
-    for (const claudeSession of pictures.unusedSince(before)) {
-      if (!oldRows.isCurrent(claudeSession)) pictures.remove(claudeSession);
+    for (const claudeSession of attachments.unusedSince(before)) {
+      if (!retention.isCurrent(claudeSession)) attachments.remove(claudeSession);
       await Bun.sleep(PAUSE_MS);
       if (stopped) return;
     }

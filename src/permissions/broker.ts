@@ -62,7 +62,7 @@ export interface PermissionBroker {
   /** Notes a question that is not asked, since there is nobody to ask. */
   refuse(question: PermissionPrompt): Verdict;
   /** What else was allowed in a session since then, in claude's rule syntax. */
-  rules(session: string, since: number): readonly string[];
+  grantedRules(session: string, since: number): readonly string[];
   /** False when nothing of this id waits. */
   answer(id: string, decision: Decision): boolean;
 }
@@ -143,7 +143,7 @@ export function createPermissionBroker({ config, permissionLog, env }: Permissio
       const behavior = noteDecided(noteAsked(question), question, decision);
       return { behavior, message: REFUSALS.nobody, rule: null };
     },
-    rules: permissionLog.rules,
+    grantedRules: permissionLog.rules,
     answer: (id, decision) => {
       const question = waiting.get(id);
       question?.decide(decision);

@@ -17,7 +17,7 @@ export interface ChatPrompt {
 const MOST_CONTENT = 3_000;
 
 /** For somebody who has read nothing about it. */
-export function questionText({ pending: { id, description, content }, isDirect }: ChatPrompt): string {
+export function promptText({ pending: { id, description, content }, isDirect }: ChatPrompt): string {
   const how = `Answer "yes ${id}" to allow it, or "no ${id}" to refuse.`;
   return [
     `May I do this? ${asCode(description)}`,

@@ -5,7 +5,7 @@ import { visibleLine } from "../core/visible-text.ts";
 import type { TurnRunner } from "../turn/runner.ts";
 import type { Verdict } from "../wire/hooks.ts";
 import type { PendingPrompt, PermissionBroker, PermissionPrompt } from "./broker.ts";
-import { type ChatPrompt, questionText } from "./chat-answers.ts";
+import { type ChatPrompt, promptText } from "./chat-answers.ts";
 
 export const USER_SPOKE = "The person has spoken instead.";
 
@@ -90,7 +90,7 @@ files, such as .git, .claude, its settings and the startup files of shells, and 
       const put = (pending: PendingPrompt) => {
         asked = { pending, isDirect: isDirect() };
         this.#asked = asked;
-        run.askClient(questionText(asked));
+        run.askClient(promptText(asked));
       };
       const verdict = await this.#deps.permissions.ask(question, put, signal);
       // Answered elsewhere, or not in time.

@@ -25,7 +25,7 @@ const branch = (
 ): Branch => ({
   key,
   model,
-  asking: asking.map((one) => [messageFingerprint(one)]),
+  pendingFingerprints: asking.map((one) => [messageFingerprint(one)]),
   delivered: () => turns.map(([user, answer]) => turn(user, answer)),
 });
 /** `messages` take turns, the user's first. */

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { chatRequest } from "../../src/api/openai-chat/request.ts";
 import { readInput } from "../../src/intake/input.ts";
-import { questionText, readVerdict } from "../../src/permissions/chat-answers.ts";
+import { promptText, readVerdict } from "../../src/permissions/chat-answers.ts";
 
 const PIXEL = { type: "image_url", image_url: { url: "data:image/png;base64,iVBORw0KGgo=" } };
 const pending = {
@@ -97,21 +97,21 @@ describe("what comes beside the words", () => {
 
 describe("the question", () => {
   test("says how to answer it", () => {
-    expect(questionText({ pending, isDirect: false })).toBe(
+    expect(promptText({ pending, isDirect: false })).toBe(
       'May I do this? `Bash: git push`\nAnswer "yes k7m2" to allow it, or "no k7m2" to refuse.',
     );
-    expect(questionText({ pending, isDirect: true })).toEndWith('(Just "yes" or "no" will do.)');
+    expect(promptText({ pending, isDirect: true })).toEndWith('(Just "yes" or "no" will do.)');
   });
 
   test("is shown letter for letter, whatever a chat makes of Markdown", () => {
     const about = (description: string) =>
-      questionText({ pending: { ...pending, description }, isDirect: true }).split("\n")[0];
+      promptText({ pending: { ...pending, description }, isDirect: true }).split("\n")[0];
     expect(about("Bash: rm *.log *.txt <!-- x -->")).toBe("May I do this? `Bash: rm *.log *.txt <!-- x -->`");
     expect(about("Bash: echo `id` ``")).toBe("May I do this? ``` Bash: echo `id` `` ```");
   });
 
   const withContent = (text: string) =>
-    questionText({ pending: { ...pending, content: { text, bytes: 9, sha256: "ab12" } }, isDirect: false });
+    promptText({ pending: { ...pending, content: { text, bytes: 9, sha256: "ab12" } }, isDirect: false });
 
   test("shows what would be written, line by line", () => {
     expect(withContent("a\n\tb\r\x1b[2K\u202ec\u3164").split("\n").slice(1, 5)).toEqual([

@@ -58,9 +58,9 @@ export function chatRoutes({ config, conversations, oneShots, sessions, nowhere 
       });
       const identity = named && isSideRequest(request, openclaw, named, conversations) ? null : named;
       const reply = identity
-        ? conversations.ask(identity, readTurnRequest(request, headers, openclaw, identity, config))
+        ? conversations.submit(identity, readTurnRequest(request, headers, openclaw, identity, config))
         : config.oneShots === "interactive"
-          ? conversations.ask(...readOneShotTurnRequest(request, headers, openclaw, config, nowhere))
+          ? conversations.submit(...readOneShotTurnRequest(request, headers, openclaw, config, nowhere))
           : oneShots.ask(await readOneShot(request, c.req.raw));
 
       // Bun ends a connection after 10 quiet seconds; a turn may well be quiet for longer.

@@ -16,7 +16,7 @@ export const healthRoutes = (pool: Pool, conversations: ConversationRegistry) =>
 
 export const readinessRoutes = (conversations: ConversationRegistry) =>
   new Hono().get("/", (c) => {
-    const refused = conversations.refusesNew();
+    const refused = conversations.unavailability();
     if (!refused) return c.json({ ready: true });
     return c.json({ ready: false, reason: refused.code }, 503, errorHeaders(refused));
   });
