@@ -1,14 +1,14 @@
 /**
- * `bun run bench`: synthesis beside the bare relay, in one run, taking turns, with the same stand-ins; and
- * the real claude against the mock API, beside `claude -p`. Prints tables and ratios; asserts nothing.
+ * `bun run bench` measures synthesis and a bare relay in one run, in alternating rounds, with the same stand-ins; then
+ * the real claude against the mock API, beside `claude -p`. It prints tables and ratios and asserts nothing.
  *
- * What a ratio means: driver, stand-ins and the server under test share the machine's cores, and a turn costs a
- * stand-in several times what it costs the relay. So turns per second compare all of that, while the CPU time of the
- * server itself tells what only it does (Linux only). A stand-in's turn is the cheaper, the sooner it is answered: then
- * it finds its memory in the processor's cache, which favours the relay. Both servers hold a conversation's next message
- * until its stand-in is done with the one before. Each has a home of its own, or the files that the one's stand-ins write
- * would wake the other. Deltas are counted by their lines: of those that come together synthesis makes one chunk, the
- * relay a chunk each.
+ * How to read a ratio: the driver, the stand-ins and the server under test share the machine's cores, and a turn costs a
+ * stand-in several times what it costs the relay. Turns per second therefore measure all of them together. The CPU time
+ * of the server measures the server alone (Linux only). A stand-in's turn is cheaper the sooner the next message
+ * arrives, because its memory is still in the processor's cache; this favours the relay. Both servers hold the next
+ * message of a conversation until its stand-in has finished the one before. Each server has its own HOME, because files
+ * written by the stand-ins of one would wake the other. Deltas are counted by line: synthesis sends the deltas that
+ * arrive together as one chunk, the relay sends one chunk for each.
  */
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,26 +20,33 @@ import { PROGRAM, REAL_CLAUDE, startServer } from "../support/server.ts";
 import { standInClaude } from "../support/world.ts";
 import { worstBodies } from "../support/worst-bodies.ts";
 
+if (process.argv.includes("--help")) {
+  console.log(
+    "Usage: bun run bench\n\nIt takes no options. `bun run build` first adds the binary to the table of start times.",
+  );
+  process.exit(0);
+}
+
 const ROUNDS = 3;
 const MEASURE_MS = 2_000;
 const CLIENTS = [1, 16, 64];
 const LINES = 5_000;
-/** After so long without a turn the server has given back what it no longer needs. */
+/** How long the server is left without a turn before its memory at rest is measured, in ms. */
 const REST_MS = 3_000;
-/** claude is ready for a message before it is done with its start; a spare has had that time when it is needed. */
+/** claude takes a message before its start is complete. A spare is given this time, in ms, as it has in practice. */
 const SETTLE_MS = 2_000;
 
 const base = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-bench-")));
 const claude = standInClaude(base);
 
-/** Whatever goes wrong, no server stays behind. */
+/** Servers that are ended when the bench ends for any reason. */
 const started: number[] = [];
 process.on("exit", () => {
   for (const pid of started) {
     try {
       process.kill(pid, "SIGTERM");
     } catch {
-      // It has ended as it should.
+      // It has already exited.
     }
   }
 });
@@ -102,11 +109,11 @@ interface Figures {
   readonly cpu: number;
 }
 
-/** In ms, all threads together; 0 where the system does not say it in this way. */
+/** CPU time of all threads in ms; 0 where there is no /proc. */
 function cpuOf(pid: number): number {
   const file = `/proc/${pid}/stat`;
   if (!existsSync(file)) return 0;
-  // Behind the name, which may hold spaces; in hundredths of a second.
+  // The fields after the name, which may contain spaces. They count hundredths of a second.
   const [user, system] = readFileSync(file, "utf8").split(") ").at(-1)?.split(" ").slice(11, 13).map(Number) ?? [];
   return ((user ?? 0) + (system ?? 0)) * 10;
 }
@@ -133,7 +140,7 @@ async function turns(target: Target, clients: number): Promise<Figures> {
 async function deltas(target: Target): Promise<number> {
   const start = performance.now();
   const answer = await ask(target, "0", `lines ${LINES}`);
-  // A chunk holds more than one when pieces have overtaken each other.
+  // Deltas that arrived out of order are sent as one chunk.
   const count = answer.match(/lines 5000 \d/g)?.length ?? 0;
   if (count !== LINES) throw new Error(`${count} deltas of ${LINES}`);
   return (LINES / (performance.now() - start)) * 1000;
@@ -142,14 +149,14 @@ async function deltas(target: Target): Promise<number> {
 const median = (values: number[]) =>
   values.sort((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
 const megabytes = (pid: number) => {
-  // What it has for itself: pages shared with other processes count in part. Elsewhere than on Linux: all of them.
+  // On Linux the proportional set size, in which shared pages count in part; elsewhere the resident set size.
   const rollup = Bun.spawnSync(["cat", `/proc/${pid}/smaps_rollup`]).stdout.toString();
   const pss = /^Pss:\s+(\d+)/m.exec(rollup)?.[1];
   const rss = Bun.spawnSync(["ps", "-o", "rss=", "-p", `${pid}`]).stdout.toString();
   return Math.round(Number(pss ?? rss) / 1024);
 };
 
-console.log(`synthesis beside a bare relay, same stand-ins, medians of ${ROUNDS} rounds, taking turns\n`);
+console.log(`synthesis beside a bare relay, same stand-ins, medians of ${ROUNDS} rounds, in alternating rounds\n`);
 console.log(
   "| through | clients | relay turns/s | synthesis turns/s | ratio | relay p50/p99 ms | synthesis p50/p99 ms | p50 ratio | relay CPU ms/turn | synthesis CPU ms/turn |",
 );
@@ -159,7 +166,7 @@ const deltaRows: string[] = [];
 for (const way of ["frames", "hooks"] as const) {
   const pair = [await relay(way), await synthesis(way)] as const;
   started.push(...pair.map(({ pid }) => pid));
-  // All conversations begun, everything compiled.
+  // Start every conversation and let the code be compiled.
   for (const target of pair)
     await Promise.all(Array.from({ length: 64 }, (_, user) => ask(target, `${user}`, "lines 50")));
   for (const clients of CLIENTS) {
@@ -200,9 +207,9 @@ const real = (name: string, settings: Record<string, string> = {}) =>
     ...settings,
   });
 const server = await real("state");
-const timed = async (what: () => Promise<unknown>) => {
+const timed = async (action: () => Promise<unknown>) => {
   const start = performance.now();
-  await what();
+  await action();
   return performance.now() - start;
 };
 memory.unshift(`| server, just started | ${megabytes(server.pid)} |`);
@@ -249,11 +256,11 @@ const stopped = await startServer(
   { ...home.env, SYNTHESIS_HOME: join(home.base, "pauses"), SYNTHESIS_CLAUDE_BIN: claude },
   program,
 );
-let looks = 0;
+let pauseReports = 0;
 const longestPause = async (): Promise<number> => {
-  looks += 1;
+  pauseReports += 1;
   process.kill(stopped.pid, "SIGUSR2");
-  return Number(/: (\S+) ms/.exec(await stopped.logged(new RegExp(`pause ${looks}: `)))?.[1]);
+  return Number(/: (\S+) ms/.exec(await stopped.logged(new RegExp(`pause ${pauseReports}: `)))?.[1]);
 };
 await ask(stopped, "worst", "hello");
 await longestPause();
@@ -266,7 +273,7 @@ for (const [what, body] of Object.entries(worstBodies)) {
 }
 await stopped.stop();
 pauses.sort(([, one], [, other]) => other - one);
-console.log("\n| the event loop's longest pauses, for the worst bodies that are let in | ms |\n|---|---|");
+console.log("\n| the longest pauses of the event loop, for the worst bodies that are accepted | ms |\n|---|---|");
 for (const [what, ms] of pauses.slice(0, 5)) console.log(`| ${what} | ${ms.toFixed(0)} |`);
 
 const binary = join(import.meta.dir, "../../dist/synthesis");

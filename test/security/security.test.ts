@@ -1,4 +1,4 @@
-/** A short form of `bun run test:security`, and that its measures can fail. */
+/** A short form of `bun run test:security`, and tests that its measurements can fail. */
 import { expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { random } from "./random.ts";
 import { FORMS, runSuite } from "./suite.ts";
 import { openTarget } from "./target.ts";
 
-test("no attack ends the server, makes it pause, leaves something behind or finds a way in", async () => {
+test("survives every attack without a crash, a long pause, a leak or a way in", async () => {
   const breaches: string[] = [];
   await runSuite(FORMS.short, 1, /./, ({ name, why }) => {
     if (why !== null) breaches.push(`${name}: ${why}`);
@@ -16,7 +16,7 @@ test("no attack ends the server, makes it pause, leaves something behind or find
   expect(breaches).toEqual([]);
 }, 240_000);
 
-/** What the watch of the event loop writes down while a program runs. */
+/** The pauses that the event loop monitor records while a program runs. */
 async function watched(program: string): Promise<number[]> {
   const folder = mkdtempSync(join(tmpdir(), "synthesis-test-watch-"));
   const file = join(folder, "pauses");
@@ -30,7 +30,7 @@ async function watched(program: string): Promise<number[]> {
   return lines;
 }
 
-test("a pause that takes CPU time is measured, and one without is the machine's", async () => {
+test("measures a pause of the event loop that uses CPU time, and ignores one of the machine", async () => {
   const cpu = "const cpu = () => process.threadCpuUsage().user / 1000; const before = cpu();";
   const busy = await watched(`setTimeout(() => { ${cpu} while (cpu() - before < 300); }, 50)`);
   expect(Math.max(...busy)).toBeGreaterThanOrEqual(300);
@@ -38,7 +38,7 @@ test("a pause that takes CPU time is measured, and one without is the machine's"
   expect(Math.max(0, ...asleep)).toBeLessThan(300);
 }, 60_000);
 
-test("a server that has ended is a breach, and another takes its place", async () => {
+test("reports a server that has exited as a breach, and starts another", async () => {
   await using target = await openTarget();
   const ended = target.server().exited;
   process.kill(target.server().pid, "SIGKILL");
@@ -48,7 +48,7 @@ test("a server that has ended is a breach, and another takes its place", async (
   expect(await target.say("hello", "again")).toContain("You said: hello");
 }, 60_000);
 
-test("a seed's inputs are the same each time, and another seed's are others", () => {
+test("generates the same inputs from the same seed, and others from another", () => {
   const inputs = (seed: number) =>
     Array.from({ length: 20 }, (_, at) =>
       broken(Buffer.from('{"a":[1,2,3]}'), random(seed, "chat", at)).toString("hex"),

@@ -1,10 +1,4 @@
-/**
- * `bun run test:security`: attacks a running server through every entry it has.
- *   --seed N      determines the fuzzed inputs (default 1)
- *   --only REGEX  the checks with a matching name
- *   --long        ten times as much, and everything on the real claude
- *   --list        shows the name of each check as it passes, too
- */
+/** `bun run test:security` attacks a running server through every entry it has. `--help` lists the options. */
 import { parseArgs } from "node:util";
 import { FORMS, runSuite } from "./suite.ts";
 
@@ -14,9 +8,19 @@ const { values } = parseArgs({
     only: { type: "string", default: "" },
     long: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
   },
 });
-if (!/^\d+$/.test(values.seed)) throw new Error("Say --seed N.");
+if (values.help) {
+  console.log(`Usage: bun run test:security [options]
+
+  --seed N      determines the fuzzed inputs (default 1)
+  --only REGEX  runs the checks with a matching name
+  --long        ten times as many inputs, and every check on the real claude
+  --list        also prints the name of each check that passes`);
+  process.exit(0);
+}
+if (!/^\d+$/.test(values.seed)) throw new Error("--seed takes a whole number.");
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
 
@@ -25,7 +29,9 @@ const form = values.long ? FORMS.long : FORMS.usual;
 const results = await runSuite(form, Number(values.seed), new RegExp(values.only), ({ name, why, ms }) => {
   if (why !== null) {
     console.log(`✗ ${name} (${Math.round(ms)} ms)\n    ${why}`);
-    console.log(`    again: bun run test:security --seed ${values.seed} --only '${name.replace(/[^\w ,:]/g, ".")}'\n`);
+    console.log(
+      `    repeat it: bun run test:security --seed ${values.seed} --only '${name.replace(/[^\w ,:]/g, ".")}'\n`,
+    );
   } else if (values.list) console.log(`✓ ${name} (${Math.round(ms)} ms)`);
 });
 const failed = results.filter(({ why }) => why !== null).length;

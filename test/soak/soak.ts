@@ -1,8 +1,7 @@
 /**
- * `bun run test:soak`: ten thousand turns over two hundred conversations, sixteen claudes at a time, so that most are
- * ended for another and resumed when their turn comes. What the server holds on to is written down on the way; it
- * must not grow.
- *   --turns N  so many (default 10000)
+ * `bun run test:soak` runs ten thousand turns over two hundred conversations with sixteen process slots, so that most
+ * processes are evicted and resumed later. It samples the server's memory, timers, descriptors and database, which must
+ * not grow. `--turns N` changes the number of turns.
  */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -12,12 +11,18 @@ import { PROGRAM } from "../support/server.ts";
 import { ask, texts } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
-const { values } = parseArgs({ options: { turns: { type: "string", default: "10000" } } });
+const { values } = parseArgs({
+  options: { turns: { type: "string", default: "10000" }, help: { type: "boolean", default: false } },
+});
+if (values.help) {
+  console.log("Usage: bun run test:soak [--turns N]\n\n  --turns N  how many turns (default 10000)");
+  process.exit(0);
+}
 const CONVERSATIONS = 200;
 const PROCESSES = 16;
-/** So many turns of a conversation follow each other, before others need its claude's place. */
-const VISIT = 10;
-const TOGETHER = 8;
+/** How many turns of a conversation follow each other, before other conversations need its process slot. */
+const TURNS_PER_VISIT = 10;
+const CONCURRENT_VISITS = 8;
 const SAMPLES = 24;
 
 const root = join(import.meta.dir, "../..");
@@ -29,15 +34,15 @@ await using world = await createWorld({
 });
 const { server, claude } = world;
 
-/** What the server has at one moment. */
+/** What the server holds at one moment. */
 interface Sample {
   readonly turns: number;
   readonly timers: number;
   readonly descriptors: number;
   readonly processes: number;
-  /** In MB, after its rubbish has been collected. */
+  /** In MB, after a garbage collection. */
   readonly memory: number;
-  /** In bytes, with its log. */
+  /** In bytes, with its write-ahead log. */
   readonly database: number;
 }
 
@@ -57,21 +62,24 @@ async function sample(turns: number): Promise<void> {
   });
 }
 
-/** What only this process uses, and its share of the rest, in MB; null where the system does not say. */
+/** The proportional set size in MB; null where the system has none. */
 function memory(pid: number): number | null {
   if (process.platform !== "linux") return null;
   return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]) / 1024;
 }
 
 async function visit(user: string): Promise<void> {
-  for (let turn = 0; turn < VISIT; turn += 1) {
+  for (let turn = 0; turn < TURNS_PER_VISIT; turn += 1) {
     const said = `${user}, ${turn}`;
     const answer = (await Array.fromAsync(texts(await server.post(ask(said, { user }))))).join("");
-    if (answer !== `You said: ${said}`) throw new Error(`${said} was answered with ${answer}`);
+    if (answer !== `You said: ${said}`) throw new Error(`${said} got the answer ${answer}`);
   }
 }
 
-const visits = Array.from({ length: Math.ceil(Number(values.turns) / VISIT) }, (_, at) => `c${at % CONVERSATIONS}`);
+const visits = Array.from(
+  { length: Math.ceil(Number(values.turns) / TURNS_PER_VISIT) },
+  (_, at) => `c${at % CONVERSATIONS}`,
+);
 const began = performance.now();
 for (let part = 0; part < SAMPLES; part += 1) {
   const from = Math.floor((part * visits.length) / SAMPLES);
@@ -80,8 +88,8 @@ for (let part = 0; part < SAMPLES; part += 1) {
   const worker = async () => {
     for (let user = waiting.shift(); user !== undefined; user = waiting.shift()) await visit(user);
   };
-  await Promise.all(Array.from({ length: TOGETHER }, worker));
-  await sample(to * VISIT);
+  await Promise.all(Array.from({ length: CONCURRENT_VISITS }, worker));
+  await sample(to * TURNS_PER_VISIT);
 }
 const seconds = Math.round((performance.now() - began) / 1000);
 
@@ -92,7 +100,7 @@ for (const { turns, memory, descriptors, timers, processes, database } of sample
 }
 
 const quarter = SAMPLES / 4;
-/** Of the second quarter, when all is warm, and of the last. */
+/** The medians of the second quarter, when everything is warm, and of the last. */
 const medians = (of: (sample: Sample) => number) =>
   [samples.slice(quarter, 2 * quarter), samples.slice(-quarter)].map((some) => {
     const sorted = some.map(of).toSorted((one, other) => one - other);
@@ -129,10 +137,10 @@ const [turnsBefore, turnsAfter] = medians((one) => one.turns);
 const [bytesBefore, bytesAfter] = medians((one) => one.database);
 const perTurn = (bytesAfter - bytesBefore) / (turnsAfter - turnsBefore);
 console.log(`database: ${perTurn.toFixed(0)} bytes a turn`);
-/** A row of a turn and its places in two indexes. */
+/** A turn takes one row and an entry in two indexes. */
 if (perTurn > 1024) grown.push("database");
 
 console.log(
-  `${visits.length * VISIT} turns in ${seconds} s${grown.length > 0 ? `; grown: ${grown.join(", ")}` : ", all flat"}`,
+  `${visits.length * TURNS_PER_VISIT} turns in ${seconds} s${grown.length > 0 ? `; grown: ${grown.join(", ")}` : ", all flat"}`,
 );
 process.exitCode = grown.length > 0 ? 1 : 0;
