@@ -1,49 +1,50 @@
 /**
- * The package runner that started this program, `npx -y bun run start` for one: npx, its shell, and bun.
+ * Finds and watches the package runner that started this program. For `npx -y bun run start` it consists of npx, a
+ * shell and bun.
  *
- * On SIGTERM npx ends its shell and itself. bun is left without a parent and passes no signal on, so the server looks
- * itself whether all of them still run. It does not look further up: a person who starts a server with nohup or setsid
- * wants it to outlive the shell and the terminal.
+ * On SIGTERM npx kills its shell and exits. bun then has no parent and passes no signal on to the server, so the server
+ * checks by itself whether all of these processes still run. It watches no process above the package runner: a server
+ * that a person starts with nohup or setsid must outlive the shell and the terminal.
  */
 import { readFileSync } from "node:fs";
 import { name } from "../../package.json";
 
-/** How long a server may outlive its package runner. */
-const LOOK_MS = 500;
+const CHECK_INTERVAL_MS = 500;
 
-/** A process that runs another for us. */
-interface Link {
+/** Two process ids. When the child has another parent, the parent has exited. */
+export interface ParentLink {
   readonly child: number;
   readonly parent: number;
 }
 
-/** What the system says of a process; null when the process is gone, or the system does not say. */
+/** Looks up processes. Both methods return null when the process has exited or the system does not answer. */
 export interface ProcessTable {
   parent(pid: number): number | null;
   command(pid: number): string | null;
 }
 
-/** npm, npx and their likes, by their own names or as scripts of node. */
+/** The command line of npm, npx or a similar program, which may be a script that node runs. */
 const RUNNER = /^(\S*\/)?((node|bun)\S* )?(\S*\/)?(npm|npx|pnpm|pnpx|yarn|yarnpkg|bunx)(-cli)?(\.c?js)?( |$)/;
 const SHELL = /^(\S*\/)?(ba|da|z|k)?sh -c /;
 
 /**
- * The package runner's processes, from this one upwards.
- * @param pid this program's
- * @returns nothing when no package runner started it
+ * Finds the processes of the package runner, from this program upwards.
+ * @param pid of this program
+ * @returns an empty list when no package runner started this program
  */
 export function packageRunner(
   pid: number,
   env: Record<string, string | undefined>,
   table: ProcessTable = systemTable,
-): readonly Link[] {
-  // Package runners set these. In a terminal that another program's npm started, the second names that program.
+): readonly ParentLink[] {
+  // Package runners set both variables. In a terminal that another program's npm started, the second one has that
+  // program's name.
   if (env.npm_lifecycle_event !== "start" || env.npm_package_name !== name) return [];
-  const links: Link[] = [];
+  const links: ParentLink[] = [];
   const parent = table.parent(pid);
   if (parent === null || parent === 1) return [];
   links.push({ child: pid, parent });
-  // `npm start` runs this program itself; `npx bun run start` has its shell run bun, and bun run this program.
+  // `npm start` runs this program itself. `npx bun run start` runs a shell, which runs bun, which runs this program.
   let top = parent;
   const isRunner = (one: number) => RUNNER.test(table.command(one) ?? "");
   while (!isRunner(top)) {
@@ -59,26 +60,23 @@ export function packageRunner(
   return links;
 }
 
-/**
- * Watches the package runner for as long as this program lives.
- * @param onGone called once, when one of its processes has ended
- */
-export function watchPackageRunner(links: readonly Link[], onGone: () => void): void {
+/** Calls `onExit` once, when one of the package runner's processes has exited. */
+export function watchPackageRunner(links: readonly ParentLink[], onExit: () => void): void {
   if (links.length === 0) return;
-  const looks = setInterval(() => {
-    if (links.every(isThere)) return;
-    clearInterval(looks);
-    onGone();
-  }, LOOK_MS);
-  looks.unref();
+  const timer = setInterval(() => {
+    if (links.every(parentRuns)) return;
+    clearInterval(timer);
+    onExit();
+  }, CHECK_INTERVAL_MS);
+  timer.unref();
 }
 
-/** When a process ends, its children get another parent at once, even while it stays a zombie. */
-function isThere({ child, parent }: Link): boolean {
+/** The system gives the children of an exited process another parent at once, also while that process is a zombie. */
+function parentRuns({ child, parent }: ParentLink): boolean {
   if (child === process.pid) return process.ppid === parent;
   if (process.platform === "linux") return parentInProc(child) === parent;
   try {
-    // To ask `ps` that often would cost too much.
+    // Running `ps` twice a second would cost too much.
     process.kill(parent, 0);
     return true;
   } catch (error) {
@@ -88,11 +86,11 @@ function isThere({ child, parent }: Link): boolean {
 
 function parentInProc(pid: number): number | null {
   try {
-    // The name comes before it in parentheses, and may hold any character.
+    // The process name before these fields stands in parentheses and may contain any character.
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
   } catch {
-    // The process is gone.
+    // The process has exited.
     return null;
   }
 }
@@ -101,7 +99,7 @@ function commandInProc(pid: number): string | null {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
   } catch {
-    // The process is gone.
+    // The process has exited.
     return null;
   }
 }

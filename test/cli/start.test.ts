@@ -189,7 +189,7 @@ test("a port that is taken is told, and leaves no word of a server that never wa
   const SYNTHESIS_BRIDGE_PORT = new URL(other.url).port;
   expect(await run(["serve"], { SYNTHESIS_BRIDGE_PORT })).toMatchObject({
     code: 2,
-    err: expect.stringMatching(/^Port \d+ on 127\.0\.0\.1 is taken[^\n]*\n$/),
+    err: expect.stringMatching(/^Port \d+ on 127\.0\.0\.1 is already in use[^\n]*\n$/),
   });
   expect(existsSync(join(base, "state/server.lock.json"))).toBe(false);
   expect((await run(["doctor"], { SYNTHESIS_BRIDGE_PORT })).out).toContain("is taken by another synthesis");

@@ -373,7 +373,7 @@ test("the start says which claude it will use, and what keeps it from that", asy
     ["git", /NOT READY: claude: .*git is not Claude Code/],
     [
       REAL_CLAUDE,
-      /Claude Code: .*claude, 2\.1\.330, NOT READY: login: not logged in\. Run .* \/login\. `synthesis doctor` looks/,
+      /Claude Code: .*claude, 2\.1\.330, NOT READY: login: not logged in\. Run .* \/login\. `synthesis doctor` checks/,
     ],
     ["/nowhere/claude", /NOT READY: claude: no program \/nowhere\/claude\. Install .*, or set SYNTHESIS_CLAUDE_BIN/],
   ] as const) {

@@ -371,5 +371,5 @@ test("a port that is taken ends the start with a way out", async () => {
     stderr: "pipe",
   });
   expect(await child.exited).toBe(2);
-  expect(await child.stderr.text()).toContain(`Port ${port} on 127.0.0.1 is taken`);
+  expect(await child.stderr.text()).toContain(`Port ${port} on 127.0.0.1 is already in use`);
 });
