@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClaudeHome } from "../support/claude-home.ts";
 import { startMockAnthropic } from "../support/mock-anthropic.ts";
-import { descendants, named } from "../support/processes.ts";
+import { descendants, withCommand } from "../support/processes.ts";
 import { PROGRAM, REAL_CLAUDE, startServer } from "../support/server.ts";
 import { standInClaude } from "../support/world.ts";
 import { worstBodies } from "../support/worst-bodies.ts";
@@ -241,7 +241,7 @@ for (let round = 1; round <= 5; round += 1) {
   spare.push(await timed(() => ask(ahead, `${round}`, "hello")));
 }
 await ahead.stop();
-const [plugin = 0] = named(descendants(server.pid), / channel$/);
+const [plugin = 0] = withCommand(descendants(server.pid), / channel$/);
 memory.push(`| plugin, in each claude | ${megabytes(plugin)} |`);
 console.log("\n| the real claude, mock API | ms |\n|---|---|");
 console.log(`| first turn of a conversation (cold) | ${median(cold).toFixed(0)} |`);

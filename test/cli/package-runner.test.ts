@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { name } from "../../package.json";
 import { type ProcessTable, packageRunner } from "../../src/cli/package-runner.ts";
 import { createClaudeHome } from "../support/claude-home.ts";
-import { descendants, gone, named } from "../support/processes.ts";
+import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { standInClaude } from "../support/world.ts";
 
 const ran = { npm_lifecycle_event: "start", npm_package_name: name };
@@ -105,11 +105,11 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
     });
     expect(answer.status).toBe(200);
     const pids = descendants(npx.pid);
-    expect(named(pids, /main\.ts$/)).toHaveLength(1);
+    expect(withCommand(pids, /main\.ts$/)).toHaveLength(1);
     // While it is started a fork of the server may show the same command line.
-    expect(named(pids, /stand-in-claude/)).not.toHaveLength(0);
+    expect(withCommand(pids, /stand-in-claude/)).not.toHaveLength(0);
     npx.kill(signal);
-    await gone(pids);
+    await waitForExit(pids);
     home.remove();
   },
   120_000,

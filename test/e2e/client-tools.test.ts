@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import type OpenAI from "openai";
 import { at, control } from "../support/control.ts";
 import { type ModelRequest, type Step, text, toolUse } from "../support/mock-anthropic.ts";
-import { descendants, named } from "../support/processes.ts";
+import { descendants, withCommand } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -362,7 +362,7 @@ describe("a turn that waits for results", () => {
     });
     const { send } = chat("drops", { server: drops });
     const asked = await send(tools, user("hold the line"));
-    const plugin = named(descendants(drops.server.pid), / channel$/)[0] as number;
+    const plugin = withCommand(descendants(drops.server.pid), / channel$/)[0] as number;
     process.kill(plugin, "SIGSTOP");
     const answer = send(tools, result(asked, "a", "A"), result(asked, "b", "B"));
     await drops.server.logged(/plugin silent/);

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { text, toolUse } from "../support/mock-anthropic.ts";
-import { descendants, gone, named } from "../support/processes.ts";
+import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { ask, next, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -22,7 +22,7 @@ async function busyWorld(): Promise<{ pids: number[]; answer: AsyncGenerator<str
   await next(answer);
   // server, claude, plugin, and the shell with its sleep
   let pids: number[] = [];
-  while (!pids.some((pid) => named([pid], /^sleep 600/).length > 0)) {
+  while (!pids.some((pid) => withCommand([pid], /^sleep 600/).length > 0)) {
     pids = descendants(world.server.pid);
     await Bun.sleep(20);
   }
@@ -34,7 +34,7 @@ describe("when the server ends, so does everything it started", () => {
   test.each(["SIGTERM", "SIGINT", "SIGKILL"] as const)("by %s", async (signal) => {
     const { pids, answer } = await busyWorld();
     await world.server.stop(signal);
-    await gone(pids);
+    await waitForExit(pids);
     await answer.return(undefined).catch(() => {});
   });
 });
@@ -62,7 +62,7 @@ test("a process's folder holds its secrets for its owner only, and goes with it"
   const [, token = ""] = /Bearer ([\w-]{40,})/.exec(hooks) ?? [];
   expect(token).not.toBe("");
   for (const pid of descendants(world.server.pid)) {
-    expect(named([pid], new RegExp(token))).toEqual([]);
+    expect(withCommand([pid], new RegExp(token))).toEqual([]);
   }
   await world.server.stop();
   expect(existsSync(join(run, folder ?? ""))).toBe(false);

@@ -4,9 +4,9 @@ import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { at, control } from "../support/control.ts";
 import { text } from "../support/mock-anthropic.ts";
-import { descendants, gone, named } from "../support/processes.ts";
+import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
-import { ask, begin, next, texts } from "../support/sse.ts";
+import { ask, next, postUntilSent, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 const BROKE_OFF = "Your last answer broke off on its way";
@@ -20,7 +20,7 @@ async function killed(world: World, meanwhile = () => {}) {
   const pids = descendants(world.server.pid);
   await world.server.stop("SIGKILL");
   meanwhile();
-  await gone(pids);
+  await waitForExit(pids);
   const server = await startServer(world.serverEnv);
   return { say: speaker(server), [Symbol.asyncDispose]: async () => void (await server.stop()) };
 }
@@ -42,7 +42,7 @@ describe("the server was killed", () => {
 
   test("while claude worked: it is told once", async () => {
     await using world = await createWorld({ standIn: true });
-    await begin(world.server, ask("hang"));
+    await postUntilSent(world.server, ask("hang"));
     await turnIs(world, "running");
     await using after = await killed(world);
     expect(await after.say("two")).toBe(
@@ -53,7 +53,7 @@ describe("the server was killed", () => {
 
   test("before claude had the message: it is not told, and the message is when it comes again", async () => {
     await using world = await createWorld({ standIn: true, env: { SYNTHESIS_RECEIPT_TIMEOUT_MS: "60000" } });
-    await begin(world.server, ask("deaf once"));
+    await postUntilSent(world.server, ask("deaf once"));
     await turnIs(world, "sent");
     await using after = await killed(world);
     expect(await after.say("two")).toBe("You said: two");
@@ -127,7 +127,7 @@ describe("claude was killed", () => {
     while (!(await isThere())) await Bun.sleep(20);
   };
   const kill = (world: World) =>
-    process.kill(named(descendants(world.server.pid), /bin\/claude\b/)[0] as number, "SIGKILL");
+    process.kill(withCommand(descendants(world.server.pid), /bin\/claude\b/)[0] as number, "SIGKILL");
 
   test("after some text: it is told once", async () => {
     await using world = await createWorld();

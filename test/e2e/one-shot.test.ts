@@ -14,7 +14,7 @@ import {
   stamp,
   toolResult,
 } from "../support/openclaw.ts";
-import { descendants, gone, named } from "../support/processes.ts";
+import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
 import { ask, next, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -46,7 +46,7 @@ const collect = async (response: Response) => (await Array.fromAsync(texts(respo
 const answerOf = async (response: Response) =>
   ((await response.json()) as { choices: { message: { content: string } }[] }).choices[0]?.message.content;
 const errorOf = async (response: Response) => ((await response.json()) as { error: { code: string } }).error.code;
-const claudes = (of = world) => named(descendants(of.server.pid), /--print/);
+const claudes = (of = world) => withCommand(descendants(of.server.pid), /--print/);
 const runFolder = (of = world) => readdirSync(join(of.claude.base, "state/run"));
 const oneShotOver = (response: Response) =>
   world.server.logged(new RegExp(`one-shot over.*${response.headers.get("x-request-id")}`));
@@ -189,7 +189,7 @@ describe("nothing is left", () => {
     await collect(response);
     const { pid } = JSON.parse(await oneShotOver(response)).properties;
     // With those of other tests, that may just be ending.
-    await gone([pid, ...claudes()]);
+    await waitForExit([pid, ...claudes()]);
     expect(claudes()).toEqual([]);
     expect(runFolder()).toEqual([]);
     const kept = await Bun.$`grep -rl "leave no trace" ${world.claude.base}`.nothrow().quiet().text();
@@ -210,7 +210,7 @@ describe("nothing is left", () => {
     leaving.abort();
     expect(await (await world.mock.request(/^endless$/)).closed).toBe("aborted");
     await oneShotOver(response);
-    await gone(pids);
+    await waitForExit(pids);
     expect(runFolder()).toEqual([]);
   });
 
@@ -225,7 +225,7 @@ describe("nothing is left", () => {
     const pids = claudes(doomed);
     expect(pids).toHaveLength(1);
     await doomed.server.stop("SIGKILL");
-    await gone(pids);
+    await waitForExit(pids);
     await answer.return(undefined).catch(() => {});
   });
 });

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { control } from "../support/control.ts";
 import type { ModelRequest } from "../support/mock-anthropic.ts";
-import { descendants, named } from "../support/processes.ts";
+import { descendants, withCommand } from "../support/processes.ts";
 import { REAL_CLAUDE, startServer } from "../support/server.ts";
 import { ask, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -57,7 +57,7 @@ test("a claude that was killed does not lock its session, though its file stays 
   world = await createWorld();
   await say("one");
   await say("two");
-  const [pid] = named(descendants(world.server.pid), /bin\/claude\b/);
+  const [pid] = withCommand(descendants(world.server.pid), /bin\/claude\b/);
   process.kill(pid as number, "SIGKILL");
   await world.server.logged(/claude exited/);
   expect(existsSync(join(world.claude.home, `.claude/sessions/${pid}.json`))).toBe(true);

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { at, control } from "../support/control.ts";
 import { text } from "../support/mock-anthropic.ts";
-import { gone } from "../support/processes.ts";
+import { waitForExit } from "../support/processes.ts";
 import { ask, events, next, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -45,7 +45,7 @@ test("interrupt keeps claude and what it knows; reset keeps nothing but the reco
   expect(await second.end()).toMatchObject(interrupted);
   expect(await say("my third word")).toEqual(["You said: my third word", "cold"]);
   expect((await reset).status).toBe(200);
-  await gone([pid]);
+  await waitForExit([pid]);
   expect((await world.mock.request(/my third word/)).shown).not.toContain("my first word");
   // claude writes it down a moment after it has answered; without the old one it would never be two.
   while ((await transcripts()).length < 2) await Bun.sleep(20);

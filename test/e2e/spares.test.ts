@@ -1,7 +1,7 @@
 /** A claude that is booted ahead: the first message of a new conversation finds it, once, and it has seen nobody. */
 import { afterEach, expect, test } from "bun:test";
 import type { ModelRequest } from "../support/mock-anthropic.ts";
-import { descendants, named } from "../support/processes.ts";
+import { descendants, withCommand } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
 import { ask, texts } from "../support/sse.ts";
 import { createWorld, type World, type WorldOptions } from "../support/world.ts";
@@ -19,7 +19,7 @@ async function say(content: string, user: string, more: object = {}, server = wo
 }
 const shownWith = (content: string) =>
   world.mock.requests.findLast(({ asked }) => asked.includes(`\n${content}\n`)) as ModelRequest;
-const claudes = () => named(descendants(world.server.pid), /bin\/claude\b/);
+const claudes = () => withCommand(descendants(world.server.pid), /bin\/claude\b/);
 
 /** The next spare that is ready and that was not given here before. */
 const seen: string[] = [];

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { at, control } from "../support/control.ts";
 import { apiError, type ModelRequest, text, toolUse } from "../support/mock-anthropic.ts";
-import { descendants, gone, named } from "../support/processes.ts";
+import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { PROGRAM, REAL_CLAUDE, startServer } from "../support/server.ts";
 import { ask, events, next, texts } from "../support/sse.ts";
 import { createWorld, type World, type WorldOptions } from "../support/world.ts";
@@ -23,8 +23,8 @@ async function say(content: string, user = "me", server = world.server) {
 }
 /** How often each of these was said in what the model was shown. */
 const times = (shown: string, ...words: string[]) => words.map((word) => shown.split(`\n${word}\n`).length - 1);
-const claudePid = () => named(descendants(world.server.pid), /bin\/claude\b/)[0] as number;
-const pluginPid = () => named(descendants(world.server.pid), / channel$/)[0] as number;
+const claudePid = () => withCommand(descendants(world.server.pid), /bin\/claude\b/)[0] as number;
+const pluginPid = () => withCommand(descendants(world.server.pid), / channel$/)[0] as number;
 
 describe("the model is shown every earlier message once", () => {
   test("after an idle kill", async () => {
@@ -116,7 +116,7 @@ async function shellTurn(): Promise<{ events: AsyncGenerator<unknown>; sleeper: 
   const stream = events(await world.server.post(ask("run a shell", { user: "me" })));
   let sleeper: number | undefined;
   while (sleeper === undefined) {
-    [sleeper] = named(descendants(world.server.pid), /^sleep 600/);
+    [sleeper] = withCommand(descendants(world.server.pid), /^sleep 600/);
     await Bun.sleep(20);
   }
   return { events: stream, sleeper };
@@ -143,7 +143,7 @@ describe("in the middle of a turn", () => {
     process.kill(claudePid(), "SIGKILL");
     const rest = await Array.fromAsync(stream);
     expect(rest.slice(-2)).toEqual([{ error: expect.objectContaining({ code: "claude_exited" }) }, "[DONE]"]);
-    await gone([sleeper]);
+    await waitForExit([sleeper]);
     const { found, shown } = await say("two");
     expect(found).toBe("resumed");
     expect(times(shown, "one", "run a shell", "two")).toEqual([1, 1, 1]);
@@ -167,7 +167,7 @@ describe("in the middle of a turn", () => {
     const { sleeper } = await shellTurn();
     const pids = descendants(world.server.pid);
     await world.server.stop("SIGKILL");
-    await gone([...pids, sleeper]);
+    await waitForExit([...pids, sleeper]);
     const again = await startServer({
       ...world.claude.env,
       SYNTHESIS_HOME: join(world.claude.base, "state"),
@@ -190,7 +190,7 @@ describe("in the middle of a turn", () => {
     const everything = [world.server.pid, ...descendants(world.server.pid), sleeper];
     const pids = { server: world.server.pid, claude: claudePid(), plugin: pluginPid() };
     for (const who of order) process.kill(pids[who], "SIGKILL");
-    await gone(everything);
+    await waitForExit(everything);
   });
 
   test("a socket that drops comes back, and the turn and the next are whole", async () => {
@@ -259,7 +259,7 @@ describe("a client that leaves stops the model; the same claude takes the next t
       if (what === "text streams" || what === "the model is silent") expect(await request.closed).toBe("aborted");
     }
     expect(claudePid()).toBe(pid);
-    expect(named(descendants(world.server.pid), /^sleep 600/)).toEqual([]);
+    expect(withCommand(descendants(world.server.pid), /^sleep 600/)).toEqual([]);
   });
 
   test("before anything was sent: nothing is", async () => {
@@ -340,7 +340,7 @@ describe("a server that is stopped", () => {
     const rest = await Array.fromAsync(stream);
     expect(rest.slice(-2)).toEqual([{ error: expect.objectContaining({ code: "shutting_down" }) }, "[DONE]"]);
     expect(await exited).toBe(0);
-    await gone(pids);
+    await waitForExit(pids);
   });
 
   test("ends at once when it is told twice", async () => {
@@ -352,7 +352,7 @@ describe("a server that is stopped", () => {
     // Ctrl-C may reach the server twice at once; only a later one is a second one.
     while ((await Promise.race([world.server.stop(), Bun.sleep(100)])) === undefined);
     expect(await world.server.exited).toBe(1);
-    await gone(pids);
+    await waitForExit(pids);
   });
 });
 
@@ -396,7 +396,7 @@ test("forty conversations over four processes, each with its own memory", async 
   const users = Array.from({ length: 40 }, (_, user) => `user${user}`);
   const first = await Promise.all(users.map((user) => say(`first of ${user}`, user)));
   expect(first.map(({ answer }) => answer)).toEqual(users.map((user) => `You said: first of ${user}`));
-  expect(named(descendants(world.server.pid), /bin\/claude\b/).length).toBeLessThanOrEqual(4);
+  expect(withCommand(descendants(world.server.pid), /bin\/claude\b/).length).toBeLessThanOrEqual(4);
   const again = await Promise.all(users.slice(0, 10).map((user) => say(`second of ${user}`, user)));
   again.forEach(({ answer, shown }, index) => {
     expect(answer).toBe(`You said: second of ${users[index]}`);

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { descriptors } from "../support/processes.ts";
-import { ask, begin, texts } from "../support/sse.ts";
+import { ask, postUntilSent, texts } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
 test("200 conversations leave nothing behind", async () => {
@@ -22,7 +22,7 @@ test("200 conversations leave nothing behind", async () => {
           // Some leave in the middle.
           const leaving = new AbortController();
           const session = `user:left${user + one}`;
-          await begin(server, ask("hang", { user: `left${user + one}` }), session, leaving.signal);
+          await postUntilSent(server, ask("hang", { user: `left${user + one}` }), session, leaving.signal);
           leaving.abort();
         }),
       );

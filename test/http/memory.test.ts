@@ -1,6 +1,6 @@
 /** claudes are kept within the memory that they may take: idle ones make room, and one that has grown is restarted. */
 import { expect, test } from "bun:test";
-import { descendants, named } from "../support/processes.ts";
+import { descendants, withCommand } from "../support/processes.ts";
 import { ask, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -9,7 +9,7 @@ const say = async (world: World, content: string, user: string) => {
   const answer = (await Array.fromAsync(texts(response))).join("");
   return { answer, found: response.headers.get("x-synthesis-process") };
 };
-const running = (world: World) => named(descendants(world.server.pid), /stand-in-claude/).length;
+const running = (world: World) => withCommand(descendants(world.server.pid), /stand-in-claude/).length;
 
 test("one claude may run however large it is; the next waits until it is idle, and it ends for it", async () => {
   await using world = await createWorld({ standIn: true, env: { SYNTHESIS_MEMORY_MB: "1" } });

@@ -1,6 +1,6 @@
 /** Too many messages for too few processes: who waits, who is turned away, and who is served first. */
 import { expect, test } from "bun:test";
-import { ask, begin, events, next, texts } from "../support/sse.ts";
+import { ask, events, next, postUntilSent, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 const whole = (content: string, user: string) => ask(content, { user, stream: false });
@@ -9,7 +9,7 @@ const code = async (response: Response) => ((await response.json()) as { error: 
 /** Takes a process for a turn that ends when its client leaves. */
 async function occupy(world: World, user: string) {
   const leaving = new AbortController();
-  const { response } = await begin(world.server, ask("hang", { user }), `user:${user}`, leaving.signal);
+  const { response } = await postUntilSent(world.server, ask("hang", { user }), `user:${user}`, leaving.signal);
   return () => {
     leaving.abort();
     // Held on to until now: an answer that nobody holds is collected, and its client leaves by itself.

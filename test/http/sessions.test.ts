@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { control as askControl, at, controlKey } from "../support/control.ts";
-import { descendants, gone } from "../support/processes.ts";
+import { descendants, waitForExit } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
-import { ask, begin, texts } from "../support/sse.ts";
+import { ask, postUntilSent, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
@@ -24,7 +24,7 @@ const say = async (content: string, user = "me") => {
 };
 /** A turn that runs until it is ended; resolves when claude has it. */
 const hang = async (user = "me") => {
-  return begin(world.server, ask("hang", { user }), `user:${user}`);
+  return postUntilSent(world.server, ask("hang", { user }), `user:${user}`);
 };
 const code = async (response: Response) => [response.status, (await json(response)).error];
 const error = (code: string) => expect.objectContaining({ code, message: expect.stringMatching(/./) });
@@ -158,7 +158,7 @@ describe("interrupt", () => {
   test("ends what only waits for a place; what comes after it is served", async () => {
     await using full = await createWorld({ standIn: true, env: { SYNTHESIS_MAX_PROCESSES: "1" } });
     const busy = new AbortController();
-    const held = await begin(full.server, ask("hang", { user: "other" }), "user:other", busy.signal);
+    const held = await postUntilSent(full.server, ask("hang", { user: "other" }), "user:other", busy.signal);
     const waiting = full.server.post(ask("hello", { user: "me" }));
     await full.server.logged(/a turn waits for a place/);
     expect(await json(await askControl(full, at("user:me")))).toMatchObject({ state: "starting", waiting: 1 });
@@ -195,7 +195,7 @@ describe("reset", () => {
     await say("hello");
     const before = await json(await control(at("user:me")));
     expect(await json(await reset())).toMatchObject({ state: "cold", pid: null, turns: 0 });
-    await gone([before.pid as number]);
+    await waitForExit([before.pid as number]);
     expect(await say("again")).toEqual({ text: "You said: again", process: "cold" });
     const after = await json(await control(at("user:me")));
     expect(after.claude_session).not.toBe(before.claude_session);
@@ -278,7 +278,7 @@ describe("delete", () => {
     const images = join(world.claude.base, "state/images");
     expect(readdirSync(images)).toHaveLength(1);
     expect(await json(await control(at("user:me"), "DELETE"))).toEqual({ key: "user:me", deleted: true });
-    await gone([pid as number]);
+    await waitForExit([pid as number]);
     expect(readdirSync(images)).toEqual([]);
     expect(transcripts()).toHaveLength(2);
     expect((await control(at("user:me"))).status).toBe(404);

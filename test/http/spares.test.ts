@@ -1,6 +1,6 @@
 /** Spares take nothing from anybody: they go first, and one that fails is not tried for ever. */
 import { expect, test } from "bun:test";
-import { descendants, named } from "../support/processes.ts";
+import { descendants, withCommand } from "../support/processes.ts";
 import { ask, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -51,6 +51,6 @@ test("when the server ends, so do its spares", async () => {
   await say(world, "uno", "b");
   const pid = Number(/"pid":(\d+)/.exec(await spareReady(world))?.[1]);
   await world.server.stop();
-  expect(named([pid], /./)).toEqual([]);
+  expect(withCommand([pid], /./)).toEqual([]);
   expect(descendants(world.server.pid)).toEqual([]);
 });

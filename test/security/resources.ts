@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, truncateSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { descendants, named } from "../support/processes.ts";
+import { descendants, withCommand } from "../support/processes.ts";
 import { type Check, eventually, must, within } from "./check.ts";
 import { connectPlugin, pong } from "./entries.ts";
 import { costsOnlyItself } from "./pauses.ts";
@@ -46,7 +46,7 @@ async function deepOneShots(target: Target): Promise<void> {
       () => {},
     ),
   );
-  const left = () => named(descendants(pid), /sleep 600/).length;
+  const left = () => withCommand(descendants(pid), /sleep 600/).length;
   await eventually(() => left() > 0, PATIENCE_MS, "a request that is not refused starts a claude");
   leaving.abort();
   await Promise.all(asked);

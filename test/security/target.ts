@@ -1,7 +1,7 @@
 /** The server under attack, with a stand-in claude, and what the checks measure of it. */
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { descendants, descriptors, named } from "../support/processes.ts";
+import { descendants, descriptors, withCommand } from "../support/processes.ts";
 import { PROGRAM, startServer, type TestServer } from "../support/server.ts";
 import { ask } from "../support/sse.ts";
 import { createWorld, standInClaude } from "../support/world.ts";
@@ -192,7 +192,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
       return {
         timers: Number(/(\d+) timers/.exec(line)?.[1]),
         descriptors: descriptors(server.pid),
-        processes: named(descendants(server.pid), /stand-in-claude/).length,
+        processes: withCommand(descendants(server.pid), /stand-in-claude/).length,
         memory: Number(/(\d+) MB/.exec(line)?.[1]),
       };
     },

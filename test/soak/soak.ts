@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { descendants, descriptors, named } from "../support/processes.ts";
+import { descendants, descriptors, withCommand } from "../support/processes.ts";
 import { PROGRAM } from "../support/server.ts";
 import { ask, texts } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
@@ -56,7 +56,7 @@ async function sample(turns: number): Promise<void> {
     turns,
     timers: Number(/(\d+) timers/.exec(line)?.[1]),
     descriptors: descriptors(server.pid),
-    processes: named(descendants(server.pid), /stand-in-claude/).length,
+    processes: withCommand(descendants(server.pid), /stand-in-claude/).length,
     memory: memory(server.pid) ?? Number(/(\d+) MB/.exec(line)?.[1]),
     database: files.reduce((sum, name) => sum + statSync(join(state, name)).size, 0),
   });

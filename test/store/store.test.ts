@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { startServer } from "../support/server.ts";
-import { ask, begin } from "../support/sse.ts";
+import { ask, postUntilSent } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
 test("the conversations and turns that just happened are in it, for their owner only", async () => {
@@ -61,7 +61,7 @@ test("the conversations and turns that just happened are in it, for their owner 
 
 test("of what a killed server left in the middle, turns are lost after the next start, and questions refused", async () => {
   await using world = await createWorld({ standIn: true });
-  await begin(world.server, ask("hang"));
+  await postUntilSent(world.server, ask("hang"));
   await world.server.stop("SIGKILL");
   const left = new Database(join(world.claude.base, "state/synthesis.db"));
   left.run("insert into permissions (id, session, tool, input, asked_at) values ('q', 'user:me', 'Write', '{}', ?)", [

@@ -1,4 +1,4 @@
-/** What runs below a process, and whether it still does. */
+/** The processes that a process started, and whether they still run. */
 import { readdirSync } from "node:fs";
 
 interface Row {
@@ -16,7 +16,7 @@ function table(): Row[] {
   });
 }
 
-/** The process ids of everything that runs below `pid`, at any depth. */
+/** The process ids of all descendants of `pid`. */
 export function descendants(pid: number): number[] {
   const rows = table().filter(({ zombie }) => !zombie);
   const below = (parent: number): number[] =>
@@ -24,19 +24,19 @@ export function descendants(pid: number): number[] {
   return below(pid);
 }
 
-/** Those of `pids` whose command line matches. */
-export function named(pids: readonly number[], command: RegExp): number[] {
+/** The ones among `pids` that have a matching command line. */
+export function withCommand(pids: readonly number[], command: RegExp): number[] {
   return table()
     .filter((row) => pids.includes(row.pid) && command.test(row.command))
     .map(({ pid }) => pid);
 }
 
-/** Waits until none of `pids` runs any more; the test's own time limit ends the wait. */
-export async function gone(pids: readonly number[]): Promise<void> {
+/** Waits until all of `pids` have exited. The test's timeout ends the wait. */
+export async function waitForExit(pids: readonly number[]): Promise<void> {
   while (table().some(({ pid, zombie }) => !zombie && pids.includes(pid))) await Bun.sleep(50);
 }
 
-/** How many files, sockets and pipes a process has open. */
+/** The number of files, sockets and pipes that a process has open. */
 export const descriptors = (pid: number): number =>
   process.platform === "linux"
     ? readdirSync(`/proc/${pid}/fd`).length

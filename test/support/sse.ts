@@ -1,4 +1,4 @@
-/** Reads an SSE answer piece by piece, so that a test can act between two of them. */
+/** Chat requests as the tests send them, and streamed answers, read piece by piece so that a test can act in between. */
 import type OpenAI from "openai";
 import type { TestServer } from "./server.ts";
 
@@ -20,7 +20,7 @@ export async function* events(response: Response): AsyncGenerator<Data> {
   }
 }
 
-/** The texts of an answer as they arrive, heartbeats and the role left out. */
+/** The text deltas of an answer as they arrive, without heartbeats and the role. Throws the error that ends a stream. */
 export async function* texts(response: Response): AsyncGenerator<string> {
   for await (const event of events(response)) {
     if (event === "[DONE]") return;
@@ -30,7 +30,11 @@ export async function* texts(response: Response): AsyncGenerator<string> {
   }
 }
 
-/** The next value; fails the test when there is none. */
+/** The whole text of a streamed answer. */
+export const answerText = async (response: Response): Promise<string> =>
+  (await Array.fromAsync(texts(response))).join("");
+
+/** The next value. Throws when the stream has ended. */
 export async function next<T>(iterator: AsyncGenerator<T>): Promise<T> {
   const result = await iterator.next();
   if (result.done) throw new Error("the stream ended too early");
@@ -38,23 +42,24 @@ export async function next<T>(iterator: AsyncGenerator<T>): Promise<T> {
 }
 
 /**
- * Posts a request and resolves when claude was sent its message; the response begins with the answer.
- * @param session a key of which this is the first message in the server's log
+ * Posts a request and resolves when the server has sent its message to claude.
+ * @param session the session key of the request; the server's log must not have a message of it yet
+ * @returns the response, which begins with the answer
  */
-export async function begin(
+export async function postUntilSent(
   server: TestServer,
   body: object,
   session = "user:me",
   signal?: AbortSignal,
 ): Promise<{ readonly response: Promise<Response> }> {
   const response = server.post(body, {}, signal);
-  // Its client may leave before it has begun.
+  // A test may abort the request before the response begins.
   response.catch(() => {});
   await server.logged(new RegExp(`message sent.*"${session}"`));
   return { response };
 }
 
-/** A question as most tests ask it, in a conversation. */
+/** The body of a streamed chat request in the conversation `user:me`. */
 export const ask = (content: string, more: object = {}) => ({
   model: "synthesis-claude-bridge",
   stream: true,

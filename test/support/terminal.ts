@@ -1,6 +1,6 @@
 /** A person's terminal, in which a command of this program runs; what it shows, and what is typed into it. */
 import { createScreen } from "../../src/claude/interactive/screen.ts";
-import { descendants, named } from "./processes.ts";
+import { descendants, withCommand } from "./processes.ts";
 import { PROGRAM } from "./server.ts";
 import type { World } from "./world.ts";
 
@@ -56,7 +56,7 @@ export function openTerminal(world: World, args: readonly string[], columns = 12
       child.terminal?.resize(columns, rows);
     },
     written: () => written,
-    pid: () => named(descendants(child.pid), /attach/)[0] as number,
+    pid: () => withCommand(descendants(child.pid), /attach/)[0] as number,
     exited: child.exited,
   };
 }

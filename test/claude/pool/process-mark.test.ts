@@ -17,7 +17,7 @@ import { basename, join } from "node:path";
 import { findOrphans, killOrphans } from "../../../src/claude/pool/orphans.ts";
 import { MARK_VARIABLE, makeMarkedFolder, markOf } from "../../../src/claude/pool/process-mark.ts";
 import { createAttachmentStore } from "../../../src/conversation/attachment-store.ts";
-import { gone } from "../../support/processes.ts";
+import { waitForExit } from "../../support/processes.ts";
 
 let base: string;
 let run: string;
@@ -142,7 +142,7 @@ test("ends what carries the mark, and nothing that only looks like it", async ()
   ];
   expect(findOrphans(markOf(folder))).toEqual([marked.pid]);
   killOrphans(run);
-  await gone([marked.pid]);
+  await waitForExit([marked.pid]);
   expect(others.map(({ exitCode, signalCode }) => exitCode ?? signalCode)).toEqual(others.map(() => null));
   for (const other of others) other.kill();
 });
