@@ -1,7 +1,7 @@
 /** Injects the faults of a schedule. */
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
-import { descendants, gone, named } from "../support/processes.ts";
+import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import type { SentRequest } from "./client.ts";
 import { checkLog } from "./final-checks.ts";
 import type { Command } from "./orders.ts";
@@ -26,10 +26,10 @@ export async function injectFault(
   switch (fault) {
     case "lose": {
       if (known !== null) return fault;
-      const [plugin] = named(descendants(pid), / channel$/);
+      const [plugin] = withCommand(descendants(pid), / channel$/);
       if (plugin === undefined) throw new Error("the plugin process was not found");
       process.kill(plugin, "SIGKILL");
-      await within(gone([plugin]), "the plugin exits");
+      await within(waitForExit([plugin]), "the plugin exits");
       return "continue";
     }
     case "kill":
