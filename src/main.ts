@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { closest, distance } from "fastest-levenshtein";
 import { version } from "../package.json";
 import { Failure } from "./cli/failure.ts";
-import { ConfigError } from "./config/load.ts";
+import { ConfigError } from "./config/config-error.ts";
 import { describePathProblem } from "./config/path-problem.ts";
 import { visibleText } from "./core/visible-text.ts";
 

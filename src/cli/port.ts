@@ -1,5 +1,5 @@
 /** Explains why the server's port cannot be opened. */
-import { ConfigError } from "../config/load.ts";
+import { ConfigError } from "../config/config-error.ts";
 
 /**
  * Calls `open`, which opens the port.

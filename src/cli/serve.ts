@@ -8,7 +8,7 @@ import { readManagedSettings } from "../claude/managed-settings.ts";
 import { killOrphans } from "../claude/pool/orphans.ts";
 import { createPool } from "../claude/pool/pool.ts";
 import { startWatchdog } from "../claude/pool/watchdog.ts";
-import { chatKey, controlKey } from "../config/keys.ts";
+import { loadChatKey, loadControlKey } from "../config/keys.ts";
 import { loadConfig } from "../config/load.ts";
 import { pathsFor } from "../config/paths.ts";
 import { createRunningConfig } from "../config/running-config.ts";
@@ -57,7 +57,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   };
   const running = createRunningConfig(load(), load);
   const { config } = running;
-  const keys = { chat: config.apiKey ?? chatKey(paths.chatKey), control: controlKey(paths.controlKey) };
+  const keys = { chat: config.apiKey ?? loadChatKey(paths.chatKey), control: loadControlKey(paths.controlKey) };
   prepareWorkspace(config.workspace);
   await configureLog(config.logLevel);
 
@@ -86,13 +86,13 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
 
   // Claude processes and conversations.
   const pool = createPool({ config, paths, port: () => server.port, managed, program, env });
-  const attachments = createAttachmentStore(paths.pictures);
+  const attachments = createAttachmentStore(paths.attachments);
   const permissions = createPermissionBroker({ config, permissionLog, env });
   const conversations = createConversationRegistry({ config, pool, sessions, turns, attachments, permissions, env });
   const oneShots = createOneShots({ config, paths, env });
 
   // HTTP: clients, hooks and plugins, all on one port.
-  const { nowhere } = paths;
+  const { emptyFolder } = paths;
   const server = openPort(config.bridgePort, () =>
     listen({
       config,
@@ -105,7 +105,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       turns,
       permissions,
       permissionLog,
-      nowhere,
+      emptyFolder,
     }),
   );
   lock.announce(server.port);

@@ -4,8 +4,9 @@ import { createInterface } from "node:readline/promises";
 import { Command, Option } from "commander";
 import { z } from "zod";
 import { MANAGED_SETTINGS_FOLDER } from "../claude/managed-settings.ts";
-import { chatKey } from "../config/keys.ts";
-import { ConfigError, loadConfig } from "../config/load.ts";
+import { ConfigError } from "../config/config-error.ts";
+import { loadChatKey } from "../config/keys.ts";
+import { loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { visibleText } from "../core/visible-text.ts";
@@ -79,7 +80,7 @@ function openClawCommand(): Command {
       }
       const port = portOf(paths, config);
       const former = primary(onDisk.config.agents?.defaults?.model);
-      const key = config.apiKey ?? (dryRun && !existsSync(paths.chatKey) ? "" : chatKey(paths.chatKey));
+      const key = config.apiKey ?? (dryRun && !existsSync(paths.chatKey) ? "" : loadChatKey(paths.chatKey));
       const steps = stepsToAdd(situation, {
         port,
         key,

@@ -1,5 +1,5 @@
 /** Takes the lock on the state folder, so that only one server uses it. */
-import { ConfigError } from "../config/load.ts";
+import { ConfigError } from "../config/config-error.ts";
 import type { Paths } from "../config/paths.ts";
 import { storeFault } from "../store/faults.ts";
 import { isRunning, type Lock, takeLock } from "../store/lock.ts";

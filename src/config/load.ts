@@ -3,15 +3,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { closest, distance } from "fastest-levenshtein";
 import type { z } from "zod";
-import { FOREIGN_HOME_VARIABLE, foreignHome, foreignWriter } from "./ownership.ts";
+import { ConfigError } from "./config-error.ts";
+import { ALLOW_FOREIGN_HOME, checkHomeOwner, checkWriters } from "./ownership.ts";
 import { checkPath } from "./path-problem.ts";
 import type { Paths } from "./paths.ts";
 import { type Config, defaults, type Layer, layer, type Setting, settings } from "./schema.ts";
-
-/** A configuration nobody can run with; the message says which setting, where, and what to do. */
-export class ConfigError extends Error {
-  override name = "ConfigError";
-}
 
 /** `idleKillMs` → `SYNTHESIS_IDLE_KILL_MS` */
 export const environmentName = (setting: string): string =>
@@ -28,7 +24,7 @@ const names = Object.keys(settings) as Setting[];
  */
 const otherVariables = new Set([
   "SYNTHESIS_HOME",
-  FOREIGN_HOME_VARIABLE,
+  ALLOW_FOREIGN_HOME,
   "SYNTHESIS_PROCESS_MARK",
   "SYNTHESIS_BRIDGE_URL",
   "SYNTHESIS_BRIDGE_TOKEN",
@@ -60,7 +56,7 @@ export function loadConfig(paths: Paths, env: Record<string, string | undefined>
 
 function readConfigFile(file: string): unknown {
   if (!existsSync(file)) return {};
-  const obstacle = foreignHome(dirname(file)) ?? checkPath(file, "readable") ?? foreignWriter(file);
+  const obstacle = checkHomeOwner(dirname(file)) ?? checkPath(file, "readable") ?? checkWriters(file);
   if (obstacle) throw new ConfigError(`${obstacle.what} ${obstacle.advice}`);
   try {
     return Bun.JSONC.parse(readFileSync(file, "utf8"));

@@ -6,19 +6,19 @@ import type { PathProblem } from "./path-problem.ts";
 const ROOT = 0;
 
 /** Set to `true` for a state folder on a mounted volume, whose owner is another user. */
-export const FOREIGN_HOME_VARIABLE = "SYNTHESIS_ALLOW_FOREIGN_HOME";
+export const ALLOW_FOREIGN_HOME = "SYNTHESIS_ALLOW_FOREIGN_HOME";
 
-const allowsForeignHome = (): boolean => process.env[FOREIGN_HOME_VARIABLE] === "true";
+const allowsForeignHome = (): boolean => process.env[ALLOW_FOREIGN_HOME] === "true";
 
 /** Why the state folder must not be used: it belongs to another user. Null when it may, or is not there. */
-export function foreignHome(home: string): PathProblem | null {
+export function checkHomeOwner(home: string): PathProblem | null {
   const found = statSync(home, { throwIfNoEntry: false });
   const self = process.getuid?.();
   // Windows has no user ids.
   if (!found || self === undefined || found.uid === self || allowsForeignHome()) return null;
   return {
     what: `${home} belongs to another user (${found.uid}), who can read and change all that is in it.`,
-    advice: `sudo chown -R ${self} ${quoted(home)}; or, for a mounted volume, set ${FOREIGN_HOME_VARIABLE}=true.`,
+    advice: `sudo chown -R ${self} ${quoted(home)}; or, for a mounted volume, set ${ALLOW_FOREIGN_HOME}=true.`,
   };
 }
 
@@ -26,7 +26,7 @@ export function foreignHome(home: string): PathProblem | null {
  * Why a file that decides what this server does must not be used: others than its user and root can change it.
  * @param path a file in the state folder; one that is not there is fine
  */
-export function foreignWriter(path: string): PathProblem | null {
+export function checkWriters(path: string): PathProblem | null {
   const found = statSync(path, { throwIfNoEntry: false });
   const self = process.getuid?.();
   if (!found || self === undefined) return null;

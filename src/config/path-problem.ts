@@ -3,7 +3,7 @@ import { accessSync, constants, lstatSync, readlinkSync, type Stats, statfsSync,
 import { dirname } from "node:path";
 
 /** `folder` and `file`: to read and write, made if it is not there. `readable`: a file to read, if there is one. */
-export type Use = "folder" | "file" | "readable";
+export type PathUse = "folder" | "file" | "readable";
 
 export interface PathProblem {
   readonly what: string;
@@ -11,10 +11,10 @@ export interface PathProblem {
 }
 
 const { R_OK, W_OK, X_OK } = constants;
-const NEEDS: Record<Use, number> = { folder: R_OK | W_OK | X_OK, file: R_OK | W_OK, readable: R_OK };
+const NEEDS: Record<PathUse, number> = { folder: R_OK | W_OK | X_OK, file: R_OK | W_OK, readable: R_OK };
 
 /** What is in the way of `path` for this use, found without changing anything; null for nothing that can be seen. */
-export function checkPath(path: string, use: Use): PathProblem | null {
+export function checkPath(path: string, use: PathUse): PathProblem | null {
   let found: Stats;
   try {
     found = statSync(path);
@@ -35,7 +35,7 @@ export function checkPath(path: string, use: Use): PathProblem | null {
 }
 
 /** What is in the way when `path` itself cannot be looked at: it is not there, or something before it is wrong. */
-function behind(path: string, use: Use, code: string | undefined): PathProblem | null {
+function behind(path: string, use: PathUse, code: string | undefined): PathProblem | null {
   if (code === "ENAMETOOLONG") return { what: `${path} is too long a name.`, advice: "Choose a shorter one." };
   const target = code === "ENOENT" || code === "ELOOP" ? linkTarget(path) : null;
   if (target !== null) {

@@ -15,9 +15,9 @@ export interface Paths {
   /** Which conversation is which claude session, and every turn. */
   readonly database: string;
   /** Always empty: where a claude works that is to see no files. */
-  readonly nowhere: string;
+  readonly emptyFolder: string;
   /** Images that came with messages, a folder per claude session. */
-  readonly pictures: string;
+  readonly attachments: string;
   /** Held by the one server that uses this folder. */
   readonly lock: string;
   /** The plugin that OpenClaw loads from here, and what `synthesis setup openclaw` has done. */
@@ -50,8 +50,8 @@ export function pathsFor(home: string | undefined): Paths {
     controlKey: join(root, "control.key"),
     run: join(root, "run"),
     database: join(root, "synthesis.db"),
-    nowhere: join(root, "nowhere"),
-    pictures: join(root, "images"),
+    emptyFolder: join(root, "nowhere"),
+    attachments: join(root, "images"),
     lock: join(root, "server.lock"),
     openClawPlugin: join(root, "openclaw-plugin"),
     openClawRecord: join(root, "openclaw-setup.json"),

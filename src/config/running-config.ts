@@ -3,7 +3,7 @@
  * allowed roots alone may change before, at the request of a command that has the control key.
  */
 import { getLogger } from "@logtape/logtape";
-import { ConfigError } from "./load.ts";
+import { ConfigError } from "./config-error.ts";
 import type { Config, Setting } from "./schema.ts";
 
 const log = getLogger(["synthesis", "config"]);

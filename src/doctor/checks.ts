@@ -4,11 +4,12 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { TYPICAL_BYTES } from "../claude/pool/slots.ts";
-import { ConfigError, loadConfig } from "../config/load.ts";
+import { ConfigError } from "../config/config-error.ts";
+import { loadConfig } from "../config/load.ts";
 import { checkPath, describePathProblem } from "../config/path-problem.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { stateFolderProblems } from "../config/state-folder.ts";
+import { checkStateFolder } from "../config/state-folder.ts";
 import { MEGABYTE, machineMemory } from "../core/machine.ts";
 import { checkDatabase, quarantineDatabase } from "../store/database-check.ts";
 import { type StoreFault, storeFault } from "../store/faults.ts";
@@ -110,7 +111,7 @@ export function workspaceChecks(config: Config): Check[] {
 function stateChecks(paths: Paths): Check[] {
   const name = "state folder";
   const { home, chatKey, controlKey, database } = paths;
-  const obstacles = stateFolderProblems(paths);
+  const obstacles = checkStateFolder(paths);
   if (obstacles.length > 0) return obstacles.map(({ what, advice }) => failed(name, what, advice));
   if (!existsSync(home)) return [ok(name, `${home} (made at the first start)`)];
   const open = [home, chatKey, controlKey, database].filter((path) => existsSync(path) && statSync(path).mode & 0o077);

@@ -1,7 +1,7 @@
 /** Whether OpenClaw, if it is on this machine, knows us as we are now. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { ConfigError } from "../config/load.ts";
+import { ConfigError } from "../config/config-error.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { readRecord } from "../setup/openclaw.ts";

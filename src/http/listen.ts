@@ -45,7 +45,7 @@ export interface ListenDeps {
   readonly pool: Pool;
   readonly conversations: ConversationRegistry;
   readonly sessions: SessionStore;
-  readonly nowhere: string;
+  readonly emptyFolder: string;
   readonly permissions: PermissionBroker;
   readonly permissionLog: PermissionLog;
   readonly oneShots: OneShots;

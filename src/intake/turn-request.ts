@@ -83,22 +83,22 @@ export function readTurnRequest(
 
 /**
  * The same for a conversation of one turn, which nobody can name and of which nothing is kept.
- * @param nowhere an empty folder, made if it is not there
+ * @param emptyFolder an empty folder, made if it is not there
  */
 export function readOneShotTurnRequest(
   request: ChatRequest,
   headers: Headers,
   openclaw: OpenClawRequest | null,
   config: Config,
-  nowhere: string,
+  emptyFolder: string,
 ): [identity: Identity, turnRequest: TurnRequest] {
   const identity = oneShotIdentity();
   // Nobody could bring it the results of a tool.
   const own: Config = { ...config, systemPrompt: "replace", clientTools: ["none"] };
   const turnRequest = readTurnRequest(request, headers, openclaw, identity, own);
   const offer = { ...turnRequest.offer, note: formatNote(readFormat(request)) };
-  mkdirSync(nowhere, { recursive: true, mode: 0o700 });
-  return [identity, { ...turnRequest, offer, workspace: { path: realpathSync(nowhere), trusted: true } }];
+  mkdirSync(emptyFolder, { recursive: true, mode: 0o700 });
+  return [identity, { ...turnRequest, offer, workspace: { path: realpathSync(emptyFolder), trusted: true } }];
 }
 
 /** Who has sent a request; null when it does not say so in letters that can be compared by eye. */

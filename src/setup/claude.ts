@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { managedFiles } from "../claude/managed-settings.ts";
-import { ConfigError } from "../config/load.ts";
+import { ConfigError } from "../config/config-error.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
 
 /** Ours among the drop-ins, which claude reads in the order of their names. */

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { DEFAULT_MODEL } from "../claude/models.ts";
 
-import { ConfigError } from "../config/load.ts";
+import { ConfigError } from "../config/config-error.ts";
 import { type ConfigFiles, readConfigFiles } from "./openclaw-files.ts";
 
 /** Our name among its providers and among its plugins. */

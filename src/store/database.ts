@@ -3,8 +3,8 @@ import { Database, SQLiteError } from "bun:sqlite";
 import { chmodSync, closeSync, existsSync, openSync, renameSync } from "node:fs";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { migrate } from "drizzle-orm/bun-sqlite/migrator";
-import { ConfigError } from "../config/load.ts";
-import { closeToOthers } from "../config/state-folder.ts";
+import { ConfigError } from "../config/config-error.ts";
+import { restrictToOwner } from "../config/state-folder.ts";
 import { checkDatabase, MIGRATIONS, QUARANTINED, SIDE_FILES } from "./database-check.ts";
 import { storeFault } from "./faults.ts";
 import * as schema from "./schema.ts";
@@ -63,7 +63,7 @@ export function openStore<T>(file: string, begin: (store: Store) => T): Opened<T
 function openFile(file: string) {
   // SQLite would make it readable by all; its journal files take the mode of this one.
   closeSync(openSync(file, "a", 0o600));
-  for (const suffix of ["", ...SIDE_FILES]) closeToOthers(file + suffix);
+  for (const suffix of ["", ...SIDE_FILES]) restrictToOwner(file + suffix);
   const client = new Database(file, { strict: true });
   try {
     client.run("PRAGMA journal_mode = WAL");

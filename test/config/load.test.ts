@@ -3,8 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { chatKey, controlKey } from "../../src/config/keys.ts";
-import { ConfigError, loadConfig } from "../../src/config/load.ts";
+import { ConfigError } from "../../src/config/config-error.ts";
+import { loadChatKey, loadControlKey } from "../../src/config/keys.ts";
+import { loadConfig } from "../../src/config/load.ts";
 import { pathsFor } from "../../src/config/paths.ts";
 
 let home: string;
@@ -135,29 +136,29 @@ test("what a claude's shell has in its environment is no mistake", () => {
 describe("the chat key", () => {
   test("is made once, for its owner only", () => {
     const file = join(home, "fresh/chat.key");
-    const key = chatKey(file);
+    const key = loadChatKey(file);
     expect(key).toMatch(/^sk-synthesis-[\w-]{32}$/);
     expect(statSync(file).mode & 0o777).toBe(0o600);
-    expect(chatKey(file)).toBe(key);
+    expect(loadChatKey(file)).toBe(key);
   });
 
   test("is taken away from others", () => {
     const file = join(home, "open.key");
-    const key = chatKey(file);
+    const key = loadChatKey(file);
     chmodSync(file, 0o644);
-    expect(chatKey(file)).toBe(key);
+    expect(loadChatKey(file)).toBe(key);
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
   test("cannot be empty", () => {
     const file = join(home, "empty.key");
     writeFileSync(file, "");
-    expect(() => chatKey(file)).toThrow("holds no key");
+    expect(() => loadChatKey(file)).toThrow("holds no key");
   });
 
   test("is not the control key, nor looks like it", () => {
     const file = join(home, "control.key");
-    expect(controlKey(file)).toMatch(/^control-synthesis-[\w-]{32}$/);
+    expect(loadControlKey(file)).toMatch(/^control-synthesis-[\w-]{32}$/);
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 });

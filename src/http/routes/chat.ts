@@ -37,10 +37,10 @@ export interface ChatDeps {
   readonly oneShots: OneShots;
   readonly sessions: SessionStore;
   /** An empty folder, made when it is needed. */
-  readonly nowhere: string;
+  readonly emptyFolder: string;
 }
 
-export function chatRoutes({ config, conversations, oneShots, sessions, nowhere }: ChatDeps): Hono<Env> {
+export function chatRoutes({ config, conversations, oneShots, sessions, emptyFolder }: ChatDeps): Hono<Env> {
   return new Hono<Env>().post(
     "/",
     validJson(chatRequest, checkSize),
@@ -60,7 +60,7 @@ export function chatRoutes({ config, conversations, oneShots, sessions, nowhere 
       const reply = identity
         ? conversations.submit(identity, readTurnRequest(request, headers, openclaw, identity, config))
         : config.oneShots === "interactive"
-          ? conversations.submit(...readOneShotTurnRequest(request, headers, openclaw, config, nowhere))
+          ? conversations.submit(...readOneShotTurnRequest(request, headers, openclaw, config, emptyFolder))
           : oneShots.ask(await readOneShot(request, c.req.raw));
 
       // Bun ends a connection after 10 quiet seconds; a turn may well be quiet for longer.
