@@ -1,8 +1,9 @@
 /** `synthesis permissions`: what claude asks before it does it, and the answers. */
 import { Command } from "commander";
 import { visibleLine } from "../core/visible-text.ts";
+import type { PermissionPromptDetails } from "../wire/permissions.ts";
 import { print, printJson } from "./print.ts";
-import { type PermissionInFull, runningServer } from "./running-server.ts";
+import { runningServer } from "./running-server.ts";
 import { homeOption } from "./settings.ts";
 import { table, time } from "./table.ts";
 
@@ -47,7 +48,7 @@ export function permissionsCommand(): Command {
   return command;
 }
 
-function inFull({ session, sender, asked_at, description, content }: PermissionInFull): string {
+function inFull({ session, sender, asked_at, description, content }: PermissionPromptDetails): string {
   const about = [
     `Session:  ${visibleLine(session)}`,
     ...(sender === null ? [] : [`Sender:   ${visibleLine(sender)}`]),

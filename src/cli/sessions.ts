@@ -1,8 +1,9 @@
 /** `synthesis sessions`: what conversations the running server has, and what may be done to them. */
 import { Command } from "commander";
 import { visibleLine } from "../core/visible-text.ts";
+import type { SessionDetails } from "../wire/sessions.ts";
 import { print, printJson } from "./print.ts";
-import { type RunningServer, runningServer, type SessionInFull } from "./running-server.ts";
+import { type RunningServer, runningServer } from "./running-server.ts";
 import { homeOption } from "./settings.ts";
 import { seconds, table, time } from "./table.ts";
 
@@ -76,7 +77,7 @@ async function asTable(server: RunningServer): Promise<string> {
   );
 }
 
-function inFull({ last_turns, past_sessions, created_at, last_active_at, ...facts }: SessionInFull): string {
+function inFull({ last_turns, past_sessions, created_at, last_active_at, ...facts }: SessionDetails): string {
   const about = [
     ...Object.entries(facts).flatMap(([name, value]) => (value === null ? [] : [[name.replace("_", " "), `${value}`]])),
     ["created", time(created_at)],

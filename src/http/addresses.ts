@@ -1,11 +1,9 @@
-/** Which of our addresses a request means. */
-
 /**
- * The path without what a base URL adds to it that has `/v1` already, lacks it, or ends in a slash: `/v1/v1/models`,
- * `/models` and `/v1//models` are all `/v1/models`.
+ * The address that a request's path stands for. Clients append paths to a base URL that may lack `/v1`, repeat it, or
+ * end in a slash: `/models`, `/v1/v1/models` and `/v1//models` all stand for `/v1/models`.
  */
 export function canonicalPath(path: string): string {
-  const single = path.replace(/\/{2,}/g, "/").replace(/(?<=.)\/$/, "");
-  const once = single.replace(/^(?:\/v1)+(?=\/v1(?:\/|$))/, "");
-  return /^\/models(?:\/|$)/.test(once) ? `/v1${once}` : once;
+  const singleSlashes = path.replace(/\/{2,}/g, "/").replace(/(?<=.)\/$/, "");
+  const singlePrefix = singleSlashes.replace(/^(?:\/v1)+(?=\/v1(?:\/|$))/, "");
+  return /^\/models(?:\/|$)/.test(singlePrefix) ? `/v1${singlePrefix}` : singlePrefix;
 }

@@ -1,53 +1,53 @@
 /**
- * Request bodies, read without stopping the server: a large one is scanned and decoded in slices, and between two
- * slices other requests have their turn.
+ * Reads request bodies without blocking the event loop. A large body is scanned and decoded in slices, and other requests
+ * run between two slices.
  */
 import { setImmediate } from "node:timers/promises";
 import { RequestError } from "../core/errors.ts";
 import { JSON_BOUNDS, type JsonBounds, JsonGate, JsonRefused } from "../core/json-gate.ts";
 
-/** Gives other requests their turn between two steps of a large one. */
+/** Lets other requests run between two steps that are slow for a large body. */
 export const yieldIfLarge = ({ headers }: Request): Promise<void> | undefined =>
-  // Not known of a body that comes in chunks.
+  // A chunked body has no content-length, and counts as large.
   Number(headers.get("content-length") ?? Number.NaN) <= SLICE_BYTES ? undefined : setImmediate();
 
 /** Scanning a slice takes about half a millisecond. */
 const SLICE_BYTES = 64 * 1024;
-/** After so long, in ms, other work has its turn. */
-const TURN_MS = 8;
+/** Other requests run after this much work. */
+const MAX_BLOCKING_MS = 8;
 
 export interface BodyLimit {
   readonly maxBytes: number;
-  /** The error for a larger body. */
+  /** Creates the error for a larger body. */
   readonly tooLarge: () => RequestError;
 }
 
 /**
- * Reads a body as it arrives, and no more than `maxBytes` of it.
- * @param onSlice takes the slices of the body in order; what it throws ends the reading
- * @throws ApiError for a body that is too large, or that the client did not send in full
+ * Reads a body while it arrives, up to `maxBytes`.
+ * @param onSlice is called with each slice of the body, in order; an error from it stops the reading
+ * @throws RequestError if the body is too large, or the client did not send all of it
  */
 export async function readBytes(
   request: Request,
   { maxBytes, tooLarge }: BodyLimit,
   onSlice: (slice: Uint8Array) => void = () => {},
 ): Promise<Uint8Array> {
-  const announced = Number(request.headers.get("content-length") ?? Number.NaN);
-  if (announced > maxBytes) throw tooLarge();
-  // Nearly all requests are small; to stream them would take longer than all the rest.
-  if (announced <= SLICE_BYTES) {
-    const bytes = await arrived(request.bytes());
+  const contentLength = Number(request.headers.get("content-length") ?? Number.NaN);
+  if (contentLength > maxBytes) throw tooLarge();
+  // Nearly all requests are small, and streaming a small body takes longer than all the rest of its handling.
+  if (contentLength <= SLICE_BYTES) {
+    const bytes = await received(request.bytes());
     onSlice(bytes);
     return bytes;
   }
   const reader = request.body?.getReader();
   if (!reader) return new Uint8Array(0);
-  const nextTurn = turns();
+  const yieldInTime = yielder();
   let buffer = new Uint8Array(SLICE_BYTES);
   let size = 0;
   try {
     for (;;) {
-      const { done, value } = await arrived(reader.read());
+      const { done, value } = await received(reader.read());
       if (done) return buffer.subarray(0, size);
       const start = size;
       size += value.length;
@@ -56,7 +56,7 @@ export async function readBytes(
       buffer.set(value, start);
       for (const slice of slices(value)) {
         onSlice(slice);
-        await nextTurn();
+        await yieldInTime();
       }
     }
   } catch (error) {
@@ -71,62 +71,62 @@ function grown(buffer: Uint8Array, used: number, size: number): Uint8Array<Array
   return larger;
 }
 
-/** @throws ApiError when the connection ended first; no client is left to read it */
-async function arrived<T>(reading: Promise<T>): Promise<T> {
+/** @throws RequestError if the connection closed first, for the log only: no client is left to read it */
+async function received<T>(reading: Promise<T>): Promise<T> {
   try {
     return await reading;
   } catch {
-    throw new RequestError("invalid_request", "The body did not arrive in full. Send the request again.");
+    throw new RequestError("invalid_request", "The request body is incomplete. Send the request again.");
   }
 }
 
 /**
  * Reads a body as JSON.
- * @throws ApiError (400) for what is no JSON or goes beyond `bounds`, and as `readBytes` does
+ * @throws RequestError if the body is not valid JSON or exceeds `bounds`, and for the reasons of `readBytes`
  */
 export async function readJson(request: Request, limit: BodyLimit, bounds = JSON_BOUNDS): Promise<unknown> {
   const gate = new JsonGate(bounds);
-  return refusing(async () => parsed(await readBytes(request, limit, (slice) => gate.write(slice))));
+  return asRequestErrors(async () => parseSlices(await readBytes(request, limit, (slice) => gate.write(slice))));
 }
 
-/** The same for bytes that have arrived, as those of a body that was compressed. */
+/** Parses a body that is in memory already, because it had to be inflated. @throws RequestError as `readJson` does */
 export async function parseBytes(bytes: Uint8Array, bounds: JsonBounds = JSON_BOUNDS): Promise<unknown> {
   const gate = new JsonGate(bounds);
-  const nextTurn = turns();
-  return refusing(async () => {
+  const yieldInTime = yielder();
+  return asRequestErrors(async () => {
     for (const slice of slices(bytes)) {
       gate.write(slice);
-      await nextTurn();
+      await yieldInTime();
     }
-    return parsed(bytes);
+    return parseSlices(bytes);
   });
 }
 
-async function parsed(bytes: Uint8Array): Promise<unknown> {
+async function parseSlices(bytes: Uint8Array): Promise<unknown> {
   const decoder = new TextDecoder();
   if (bytes.length <= SLICE_BYTES) return JSON.parse(decoder.decode(bytes));
-  const nextTurn = turns();
+  const yieldInTime = yielder();
   let text = "";
   for (const slice of slices(bytes)) {
     text += decoder.decode(slice, { stream: true });
-    await nextTurn();
+    await yieldInTime();
   }
   text += decoder.decode();
   await setImmediate();
   const value = JSON.parse(text);
-  // What is done with the value is for another turn.
+  // Parsing took its time: other requests run before the caller works with the value.
   await setImmediate();
   return value;
 }
 
-async function refusing<T>(read: () => Promise<T>): Promise<T> {
+async function asRequestErrors<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof JsonRefused) throw new RequestError("invalid_request", `The body ${error.message}`);
-    // Not passed on: the parser's message quotes the body, and that may hold the user's text.
+    if (error instanceof JsonRefused) throw new RequestError("invalid_request", `The request body ${error.message}`);
+    // The parser's message is dropped: it quotes the body, which may hold the user's text.
     if (error instanceof SyntaxError) {
-      throw new RequestError("invalid_json", "The body is not valid JSON. Send one JSON object.");
+      throw new RequestError("invalid_json", "The request body is not valid JSON. Send one JSON object.");
     }
     throw error;
   }
@@ -136,11 +136,11 @@ function* slices(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += SLICE_BYTES) yield bytes.subarray(at, at + SLICE_BYTES);
 }
 
-/** Gives the other work a turn whenever this one has taken its time. */
-function turns(): () => Promise<void> | undefined {
+/** Returns a function that lets other requests run if it was called for `MAX_BLOCKING_MS` without doing so. */
+function yielder(): () => Promise<void> | undefined {
   let since = performance.now();
   return () => {
-    if (performance.now() - since < TURN_MS) return undefined;
+    if (performance.now() - since < MAX_BLOCKING_MS) return undefined;
     return setImmediate().then(() => {
       since = performance.now();
     });

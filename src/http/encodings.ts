@@ -1,4 +1,4 @@
-/** Bodies that a client has compressed: gzip, deflate, br and zstd, one after the other, as `Content-Encoding` says. */
+/** Inflates compressed request bodies: gzip, deflate, br and zstd, also several in a row, as `Content-Encoding` lists. */
 
 import { promisify } from "node:util";
 import { brotliDecompress, gunzip, inflate, inflateRaw, zstdDecompress } from "node:zlib";
@@ -7,14 +7,14 @@ import { errorResponse } from "../api/openai-chat/error-response.ts";
 import { RequestError } from "../core/errors.ts";
 import { type BodyLimit, readBytes } from "./body.ts";
 
-/** Each one costs a pass over the whole body. */
-const MOST_ENCODINGS = 5;
+/** Each encoding costs a pass over the whole body. */
+const MAX_ENCODINGS = 5;
 
 type Decoder = (bytes: Uint8Array, options: { maxOutputLength: number }) => Promise<Uint8Array>;
 
 const decoder = { gzip: promisify(gunzip), zlib: promisify(inflate), raw: promisify(inflateRaw) };
 
-/** HTTP's deflate is zlib's format, but many clients leave out zlib's two bytes of header. */
+/** `deflate` in HTTP means the zlib format, but many clients leave out its header of two bytes. */
 const hasZlibHeader = ([first = 0, second = 0]: Uint8Array): boolean =>
   (first & 0x0f) === 8 && ((first << 8) | second) % 31 === 0;
 
@@ -26,11 +26,11 @@ const decoders: Record<string, Decoder> = {
   zstd: promisify(zstdDecompress),
 };
 
-const UNDERSTOOD = "gzip, deflate, br, zstd";
+const SUPPORTED = "gzip, deflate, br, zstd";
 
 /**
- * Inflates a request's body before it is read. It comes behind the key.
- * @param limit how large a body may be as it is sent, and may become at each step; no more of it is read or inflated
+ * Middleware that inflates a request's body before a handler reads it.
+ * @param limit the largest size of the body as it is sent and after each step; nothing beyond it is read or inflated
  */
 export function inflateBody(limit: BodyLimit): MiddlewareHandler {
   return async (c, next) => {
@@ -40,11 +40,11 @@ export function inflateBody(limit: BodyLimit): MiddlewareHandler {
       .map((name) => name.trim())
       .filter((name) => name !== "" && name !== "identity");
     if (encodings.length === 0 || !c.req.raw.body) return next();
-    if (encodings.length > MOST_ENCODINGS || encodings.some((name) => !Object.hasOwn(decoders, name))) {
-      const message = `This Content-Encoding is not understood. Send the body as it is, or with up to ${MOST_ENCODINGS} of ${UNDERSTOOD}.`;
+    if (encodings.length > MAX_ENCODINGS || encodings.some((name) => !Object.hasOwn(decoders, name))) {
+      const message = `The Content-Encoding is not supported. Send the body uncompressed, or with up to ${MAX_ENCODINGS} of ${SUPPORTED}.`;
       const response = errorResponse(new RequestError("unsupported_encoding", message));
-      // As RFC 9110 wants it with a 415.
-      response.headers.set("accept-encoding", UNDERSTOOD);
+      // RFC 9110 asks for this header in a 415 response.
+      response.headers.set("accept-encoding", SUPPORTED);
       return response;
     }
     let bytes = await readBytes(c.req.raw, limit);
@@ -55,11 +55,11 @@ export function inflateBody(limit: BodyLimit): MiddlewareHandler {
         if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") throw limit.tooLarge();
         throw new RequestError(
           "invalid_request",
-          `The body is not valid ${name} data, though its Content-Encoding says so. Send it again, or uncompressed.`,
+          `The request body is not valid ${name} data, although its Content-Encoding says so. Send the body uncompressed.`,
         );
       }
     }
-    // Hono reads a body from here before it asks the request. Its type leaves out that it keeps promises.
+    // Hono looks here before it reads the body of the request. It stores promises, which its type does not say.
     c.req.bodyCache = { arrayBuffer: Promise.resolve(bytes) as unknown as ArrayBuffer };
     return next();
   };

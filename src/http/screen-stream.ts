@@ -1,6 +1,4 @@
-/**
- * `GET /v1/sessions/{key}/screen`: claude's terminal, live. It goes one way: there is nothing a viewer could send.
- */
+/** Streams Claude Code's terminal to a viewer, for `GET /v1/sessions/{key}/screen`. A viewer cannot send input. */
 import { getLogger } from "@logtape/logtape";
 import type { ClaudeProcess } from "../claude/interactive/process.ts";
 import { COLUMNS, ROWS } from "../claude/interactive/screen.ts";
@@ -8,45 +6,45 @@ import type { ScreenEvent } from "../wire/screen.ts";
 
 const log = getLogger(["synthesis", "screen"]);
 
-/** A viewer that is so many bytes behind does not read, and is dropped. */
-const MAX_BEHIND_BYTES = 1024 * 1024;
+/** A viewer that has this much output still to read is disconnected. */
+const MAX_UNREAD_BYTES = 1024 * 1024;
 
 /**
- * An answer that shows the terminal for as long as claude runs and the viewer reads.
- * @param onEnd called when claude has ended, before the stream is closed
+ * A response that shows the terminal until the process exits or the viewer disconnects.
+ * @param onEnd is called when the process has exited, before the stream is closed
  */
 export function screenStream(process: ClaudeProcess, onEnd: () => void): Response {
   const encoder = new TextEncoder();
-  const about = { session: process.spec.sessionKey, pid: process.pid };
-  let leave = () => {};
+  const fields = { session: process.spec.sessionKey, pid: process.pid };
+  let disconnect = () => {};
   const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
         const send = (event: ScreenEvent) => controller.enqueue(encoder.encode(`data: ${JSON.stringify(event)}\n\n`));
-        const stop = process.show({
+        const stopShowing = process.show({
           draw: (bytes) => {
             if ((controller.desiredSize ?? 0) > 0) {
               send({ type: "output", bytes: Buffer.from(bytes).toString("base64") });
               return;
             }
-            log.warning("a viewer is too slow and is dropped", about);
-            leave();
-            controller.error(new Error("the viewer is too slow"));
+            log.warning("screen viewer reads too slowly", fields);
+            disconnect();
+            controller.error(new Error("the viewer reads too slowly"));
           },
           end: () => {
             send({ type: "end" });
-            leave();
+            disconnect();
             onEnd();
             controller.close();
           },
         });
-        leave = () => log.debug("a viewer has left", { ...about, viewers: stop() });
+        disconnect = () => log.debug("screen viewer disconnected", { ...fields, viewers: stopShowing() });
         send({ type: "size", columns: COLUMNS, rows: ROWS });
-        log.debug("a viewer has come", about);
+        log.debug("screen viewer connected", fields);
       },
-      cancel: () => leave(),
+      cancel: () => disconnect(),
     },
-    new ByteLengthQueuingStrategy({ highWaterMark: MAX_BEHIND_BYTES }),
+    new ByteLengthQueuingStrategy({ highWaterMark: MAX_UNREAD_BYTES }),
   );
   return new Response(body, { headers: { "content-type": "text/event-stream", "cache-control": "no-cache" } });
 }

@@ -1,4 +1,4 @@
-/** What a request brings must fit; the error says in plain words what does not, and how it should be. */
+/** Validates requests against zod schemas. The error names the field at fault and says what it must be. */
 import { zValidator } from "@hono/zod-validator";
 import type { MiddlewareHandler, ValidationTargets } from "hono";
 import type { z } from "zod";
@@ -14,11 +14,11 @@ export const BODY_LIMIT: BodyLimit = {
   tooLarge: () =>
     new RequestError(
       "request_too_large",
-      `The request is larger than ${MAX_BODY_MB} MB. Send less of it: fewer or smaller images, or less history.`,
+      `The request body is larger than ${MAX_BODY_MB} MB. Send fewer or smaller images, or less history.`,
     ),
 };
 
-/** Lets requests through whose query fits; throws ApiError (400) for the others. */
+/** Validates the query, or another part of a request that is not its body. @throws RequestError if it does not match */
 export const valid = <Target extends keyof ValidationTargets, Output, Input>(
   target: Exclude<Target, "json">,
   schema: z.ZodType<Output, Input>,
@@ -29,25 +29,29 @@ export const valid = <Target extends keyof ValidationTargets, Output, Input>(
     (result) => {
       if (!result.success) throw invalidRequest(result.error);
     },
-    // Several times as fast as the asynchronous one, for which zod compiles nothing.
+    // zod compiles only its synchronous parser, which is several times as fast as the asynchronous one.
     { validationFunction: (schema, value) => schema.safeParse(value, { error: inWords }) },
   );
 
 /**
- * Lets requests through whose body is JSON that fits; throws ApiError (4xx) for the others.
- * @param check looks at the body before it is validated
+ * Validates a JSON body.
+ * @param check runs before the validation and throws a RequestError for a body that would take too long to validate
+ * @throws RequestError if the body does not match
  */
 export const validJson =
   <Output, Input>(
     schema: z.ZodType<Output, Input>,
     check: (body: unknown) => void = () => {},
-    // biome-ignore lint/suspicious/noExplicitAny: a handler for any environment, as Hono types its own validators
+    // biome-ignore lint/suspicious/noExplicitAny: it fits apps of any environment, as Hono's own validators do
   ): MiddlewareHandler<any, string, { in: { json: Input }; out: { json: Output } }> =>
   async (c, next) => {
     if (!/^application\/([\w.-]+\+)?json\b/i.test(c.req.header("content-type") ?? "")) {
-      throw new RequestError("invalid_json", "Send the body as JSON, with content-type: application/json.");
+      throw new RequestError(
+        "invalid_json",
+        "The Content-Type is not JSON. Send the body as JSON, with content-type: application/json.",
+      );
     }
-    // There when the body was compressed (`encodings.ts`).
+    // Set by `inflateBody` if the body was compressed.
     const inflated = await (c.req.bodyCache.arrayBuffer as unknown as Promise<Uint8Array> | undefined);
     const body = inflated ? await parseBytes(inflated) : await readJson(c.req.raw, BODY_LIMIT);
     check(body);

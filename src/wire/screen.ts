@@ -1,12 +1,12 @@
-/** What `GET /v1/sessions/{key}/screen` says: server-sent events whose data is one of these, as JSON. */
+/** The events of `GET /v1/sessions/{key}/screen`. Each is the data of one server-sent event, as JSON. */
 import { z } from "zod";
 
 export const screenEvent = z.discriminatedUnion("type", [
-  /** Comes first. Whoever draws must have a terminal of just this size. */
+  /** The first event. A viewer must draw on a terminal of exactly this size. */
   z.object({ type: z.literal("size"), columns: z.number(), rows: z.number() }),
-  /** What claude has written on its terminal, in base64: a piece may end in the middle of a character. */
+  /** What Claude Code wrote to its terminal, in base64, since a piece may end in the middle of a character. */
   z.object({ type: z.literal("output"), bytes: z.string() }),
-  /** claude is gone. */
+  /** The process has exited. */
   z.object({ type: z.literal("end") }),
 ]);
 

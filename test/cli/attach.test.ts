@@ -44,7 +44,7 @@ test("shows claude's screen with its colours, live, and which key leaves; that k
   terminal.type(LEAVE);
   expect(await terminal.shows(/code \d/)).toContain("code 0");
   await givenBack(terminal);
-  await world.server.logged(/a viewer has left.*"viewers":0/);
+  await world.server.logged(/screen viewer disconnected.*"viewers":0/);
   const response = await world.server.post(ask("still there?", { user: "me", stream: false }));
   expect(response.headers.get("x-synthesis-process")).toBe("warm");
 });

@@ -92,7 +92,7 @@ test("without a server it says so, and what to do", async () => {
 test("a message of the server's cannot steer the terminal", async () => {
   const { err, code } = await sessions("show", "\x1b]0;x\x07\r\u202eno");
   expect([err, code]).toEqual([
-    "There is no session ⟨U+001B⟩]0;x⟨U+0007⟩⟨U+000D⟩⟨U+202E⟩no. `synthesis sessions list` shows all.\n",
+    "There is no session ⟨U+001B⟩]0;x⟨U+0007⟩⟨U+000D⟩⟨U+202E⟩no. `synthesis sessions list` shows all sessions.\n",
     1,
   ]);
 });

@@ -392,7 +392,7 @@ describe("a turn that waits for results", () => {
     const asked = await send(tools, user("stop waiting"));
     expect((await control(world, `${at("user:stopped")}/interrupt`, { method: "POST" })).status).toBe(200);
     expect((await send(tools, result(asked, "a", "too late"))).content).toContain("[a returned]\ntoo late");
-    expect(world.mock.requests.at(-1)?.shown).toContain("This turn was interrupted from outside.");
+    expect(world.mock.requests.at(-1)?.shown).toContain("This turn was interrupted through the control API.");
   });
 
   test("is over with its server; what is brought to the next one is told all the same", async () => {

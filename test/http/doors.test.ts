@@ -193,11 +193,11 @@ describe("every error has OpenAI's shape", () => {
 
 describe("every error says what to do", () => {
   const cases: [what: string, send: () => Promise<Response>, says: RegExp][] = [
-    ["a wrong key", () => request("/v1/models", { key: "sk-wrong" }), /content of the file .*chat\.key/],
+    ["a wrong key", () => request("/v1/models", { key: "sk-wrong" }), /Authorization: Bearer .*chat\.key/],
     ["no such address", () => request("/v1/embeddings", { method: "POST" }), /POST \/v1\/chat\/completions/],
     ["not JSON", () => chat("{"), /Send one JSON object/],
     ["no messages", () => chat({}), /^messages is missing; it must be an array\.$/],
-    ["a huge body", () => huge("/v1/chat/completions", world.server.key), /32 MB\. Send less/],
+    ["a huge body", () => huge("/v1/chat/completions", world.server.key), /32 MB\. Send fewer/],
     [
       "a text part without a text",
       () => chat(user([{ type: "text" }])),

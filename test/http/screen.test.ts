@@ -66,11 +66,11 @@ test("any number may look; one that leaves takes nobody's picture away, and leav
   const viewers = await Promise.all([look(), look(), look()]);
   await Promise.all(viewers.map((viewer) => viewer.until(/120 columns/)));
   viewers[0]?.leave();
-  await world.server.logged(/a viewer has left.*"viewers":2/);
+  await world.server.logged(/screen viewer disconnected.*"viewers":2/);
   await say("draw 3");
   for (const viewer of viewers.slice(1)) await viewer.until(/drawn 2/);
   for (const viewer of viewers) viewer.leave();
-  await world.server.logged(/a viewer has left.*"viewers":0/);
+  await world.server.logged(/screen viewer disconnected.*"viewers":0/);
   expect(await say("after")).toMatchObject({ choices: [{ message: { content: "You said: after" } }] });
 });
 
@@ -80,7 +80,7 @@ test("it ends with its claude", async () => {
   const last = viewer.last();
   await control(world, `${at("user:me")}/reset`, { method: "POST" });
   expect(await last).toEqual({ type: "end" });
-  await world.server.logged(/a viewer has left.*"viewers":0/);
+  await world.server.logged(/screen viewer disconnected.*"viewers":0/);
 });
 
 test("one who does not read is dropped; the turn goes on, and others may look", async () => {
@@ -91,10 +91,10 @@ test("one who does not read is dropped; the turn goes on, and others may look", 
   idler.write(
     `GET /v1/sessions${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${controlKey(world)}\r\n\r\n`,
   );
-  await world.server.logged(/a viewer has come/);
+  await world.server.logged(/screen viewer connected/);
   expect(await say("draw 150000")).toMatchObject({ choices: [{ message: { content: "You said: draw 150000" } }] });
-  await world.server.logged(/a viewer is too slow/);
-  await world.server.logged(/a viewer has left.*"viewers":0/);
+  await world.server.logged(/screen viewer reads too slowly/);
+  await world.server.logged(/screen viewer disconnected.*"viewers":0/);
   // What lies in the sockets it still gets, and then the end.
   idler.resume();
   await closed;
@@ -111,5 +111,5 @@ test("HEAD has its headers, and leaves no viewer behind", async () => {
     "no-cache",
   ]);
   expect(await response.text()).toBe("");
-  expect(await world.server.logged(/a viewer has left/)).toContain('"viewers":0');
+  expect(await world.server.logged(/screen viewer disconnected/)).toContain('"viewers":0');
 });

@@ -6,6 +6,7 @@
  * disables that key for a minute, for every conversation, so a fault of Claude's never uses them.
  */
 import type { ErrorCode, RequestError } from "../../core/errors.ts";
+import type { ErrorBody } from "../../wire/errors.ts";
 
 /**
  * What ends a 503. Waiting ends a full queue or an overload. Where only a person helps (no login, no program), a retry
@@ -76,7 +77,7 @@ export const errorMessage = (error: RequestError): string =>
   isFinal(error) ? `${error.message} ${WORK_DONE}` : error.message;
 
 /** The error as the body of a response, or as the last event of a stream. */
-export const errorBody = (error: RequestError) => ({
+export const errorBody = (error: RequestError): ErrorBody => ({
   error: { message: errorMessage(error), type: kinds[error.code][1], param: error.param, code: error.code },
 });
 

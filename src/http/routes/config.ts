@@ -1,20 +1,17 @@
-/** `/v1/config`: what of a running server's configuration may change, and whether the file says something else by now. */
-import { isAbsolute } from "node:path";
+/** `/v1/config`: how the running configuration differs from its file, and changes of the allowed roots. */
 import { Hono } from "hono";
-import { z } from "zod";
 import type { RunningConfig } from "../../config/running-config.ts";
+import { type AllowedRoots, type ConfigDifference, rootsChange } from "../../wire/config.ts";
+import type { Env } from "../env.ts";
 import { validJson } from "../validation.ts";
 
-const root = z.string().refine((path) => isAbsolute(path), "must be an absolute path");
-const rootsChange = z.strictObject({ add: z.array(root).default([]), remove: z.array(root).default([]) });
-
-export const configRoutes = (running: RunningConfig) =>
-  new Hono()
+export const configRoutes = (running: RunningConfig): Hono<Env> =>
+  new Hono<Env>()
     .get("/", (c) => {
       const { settings, problem } = running.difference();
-      return c.json({ object: "config", changed: settings, problem });
+      return c.json({ object: "config", changed: settings, problem } satisfies ConfigDifference);
     })
     .post("/roots", validJson(rootsChange), (c) => {
       running.changeRoots(c.req.valid("json"));
-      return c.json({ allowed_roots: running.config.allowedRoots });
+      return c.json({ allowed_roots: running.config.allowedRoots } satisfies AllowedRoots);
     });

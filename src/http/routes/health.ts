@@ -1,22 +1,22 @@
 /**
- * `GET /health`: whether the server lives. `GET /ready`: whether it would take a message that begins a conversation.
- * Neither needs a key nor says anything private.
+ * `GET /health`: the server runs. `GET /ready`: the server would accept a message that starts a conversation.
+ * Neither needs a key, so neither says anything private.
  */
-
 import { Hono } from "hono";
 import { version } from "../../../package.json";
 import { errorHeaders } from "../../api/openai-chat/error-response.ts";
 import type { Pool } from "../../claude/pool/pool.ts";
 import type { ConversationRegistry } from "../../conversation/registry.ts";
+import type { Env } from "../env.ts";
 
-export const healthRoutes = (pool: Pool, conversations: ConversationRegistry) =>
-  new Hono().get("/", (c) =>
+export const healthRoutes = (pool: Pool, conversations: ConversationRegistry): Hono<Env> =>
+  new Hono<Env>().get("/", (c) =>
     c.json({ ok: true, version, processes: pool.size, conns: pool.connections, login: conversations.login }),
   );
 
-export const readinessRoutes = (conversations: ConversationRegistry) =>
-  new Hono().get("/", (c) => {
-    const refused = conversations.unavailability();
-    if (!refused) return c.json({ ready: true });
-    return c.json({ ready: false, reason: refused.code }, 503, errorHeaders(refused));
+export const readinessRoutes = (conversations: ConversationRegistry): Hono<Env> =>
+  new Hono<Env>().get("/", (c) => {
+    const unavailable = conversations.unavailability();
+    if (!unavailable) return c.json({ ready: true });
+    return c.json({ ready: false, reason: unavailable.code }, 503, errorHeaders(unavailable));
   });

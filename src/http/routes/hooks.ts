@@ -1,6 +1,6 @@
 /**
- * `POST /hooks`: what a claude's hooks report. claude waits for the answer, so it is given at once. Every
- * line that claude writes comes by here, so the way is short: past Hono, like the bridge.
+ * `POST /hooks`: the HTTP hooks of the running Claude Code processes. Claude Code waits for each response, and every
+ * piece of text that Claude writes arrives in a hook, so these requests bypass Hono to save time.
  */
 import { getLogger } from "@logtape/logtape";
 import type { Server } from "bun";
@@ -15,7 +15,46 @@ import type { BridgeData } from "./bridge.ts";
 
 const log = getLogger(["synthesis", "hooks"]);
 
-/** A verdict as Claude Code's hooks reference has it. A rule holds for this process; the next is started with it. */
+/** Hooks hold the inputs and outputs of tools, and so may be larger than the requests of clients. */
+const MAX_BODY_MB = 128;
+
+const BODY_LIMIT: BodyLimit = {
+  maxBytes: MAX_BODY_MB * MEGABYTE,
+  tooLarge: () => new RequestError("request_too_large", `The body of this hook is larger than ${MAX_BODY_MB} MB.`),
+};
+/** One string may hold a whole file that a tool has read. */
+const BODY_BOUNDS: JsonBounds = { ...JSON_BOUNDS, stringBytes: BODY_LIMIT.maxBytes };
+
+/** The first invalid fields of a body are enough to find the cause. */
+const MAX_FIELDS_LOGGED = 5;
+
+/** Receives one hook. @throws RequestError if the token belongs to no process, or the body is not JSON */
+export async function receiveHook(request: Request, server: Server<BridgeData>, pool: Pool): Promise<Response> {
+  const process = pool.byHookToken(bearer(request.headers.get("authorization")));
+  if (!process) {
+    throw new RequestError(
+      "invalid_api_key",
+      "This token belongs to no running process. Only Claude Code processes that synthesis started send hooks here.",
+    );
+  }
+  const body = hookBody.safeParse(await readJson(request, BODY_LIMIT, BODY_BOUNDS));
+  // Claude Code reuses the connection for its next hook, and loses that hook if Bun closes the connection just then.
+  // A permission prompt, too, may wait longer than Bun's idle timeout.
+  server.timeout(request, 0);
+  if (!body.success) {
+    const fields = body.error.issues.slice(0, MAX_FIELDS_LOGGED).map(({ path }) => path.join("."));
+    log.warning("hook ignored: invalid fields {fields}", { pid: process.pid, fields });
+    return Response.json({});
+  }
+  process.receiveHook(body.data);
+  if (body.data.hook_event_name !== "PermissionRequest") return Response.json({});
+  return Response.json(decisionBody(await process.askPermission(body.data, request.signal)));
+}
+
+/**
+ * A verdict, in the format of Claude Code's hooks reference. The rule applies to this process only; later processes of
+ * the conversation start with it.
+ */
 const decisionBody = ({ behavior, message, rule }: Verdict): object => ({
   hookSpecificOutput: {
     hookEventName: "PermissionRequest",
@@ -29,39 +68,4 @@ const decisionBody = ({ behavior, message, rule }: Verdict): object => ({
 function addedRule(rule: string): object {
   const [, toolName, ruleContent] = /^([^(]+)(?:\((.*)\))?$/.exec(rule) ?? [];
   return { type: "addRules", rules: [{ toolName, ruleContent }], behavior: "allow", destination: "session" };
-}
-
-/** They bring what tools were given and gave, and may well be larger than what a client may send. */
-const MAX_BODY_MB = 128;
-
-const BODY_LIMIT: BodyLimit = {
-  maxBytes: MAX_BODY_MB * MEGABYTE,
-  tooLarge: () => new RequestError("request_too_large", `This hook's body is larger than ${MAX_BODY_MB} MB.`),
-};
-/** A tool may have read a file of any size. */
-const BODY_BOUNDS: JsonBounds = { ...JSON_BOUNDS, stringBytes: BODY_LIMIT.maxBytes };
-
-/** The first fields that do not fit are enough to find the fault. */
-const FIELDS_LOGGED = 5;
-
-/** Takes one hook's post and gives its answer. @throws ApiError when it is not a claude of ours, or no JSON that fits */
-export async function receiveHook(request: Request, server: Server<BridgeData>, pool: Pool): Promise<Response> {
-  const process = pool.byHookToken(bearer(request.headers.get("authorization")));
-  if (!process)
-    throw new RequestError(
-      "invalid_api_key",
-      "This token belongs to no running claude. Only a claude that synthesis has started posts here.",
-    );
-  const body = hookBody.safeParse(await readJson(request, BODY_LIMIT, BODY_BOUNDS));
-  // Bun ends a connection after ten quiet seconds. claude keeps its own for the next hook: one that it sends in just
-  // that moment would be lost. And a person who is asked may take longer, too.
-  server.timeout(request, 0);
-  if (!body.success) {
-    const fields = body.error.issues.slice(0, FIELDS_LOGGED).map(({ path }) => path.join("."));
-    log.warning("hook ignored, these fields do not fit: {fields}", { pid: process.pid, fields });
-    return Response.json({});
-  }
-  process.receiveHook(body.data);
-  if (body.data.hook_event_name !== "PermissionRequest") return Response.json({});
-  return Response.json(decisionBody(await process.askPermission(body.data, request.signal)));
 }

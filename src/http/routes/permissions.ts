@@ -1,81 +1,77 @@
-/** `/v1/permissions`: what claude asks, and the answers of whoever has the control key. */
+/** `/v1/permissions`: the permission prompts of all conversations, and verdicts from whoever holds the control key. */
 import { Hono } from "hono";
-import { z } from "zod";
 import { RequestError } from "../../core/errors.ts";
 import type { PendingPrompt, PermissionBroker } from "../../permissions/broker.ts";
 import type { PermissionLog } from "../../store/permissions.ts";
+import type { PermissionRow } from "../../store/schema.ts";
+import {
+  type PermissionList,
+  type PermissionPromptBody,
+  type PermissionPromptDetails,
+  type PermissionRecord,
+  permissionVerdict,
+} from "../../wire/permissions.ts";
+import type { Env } from "../env.ts";
 import { validJson } from "../validation.ts";
 
-/** So many past questions are shown. */
-const LATEST_SHOWN = 50;
-
-const answer = z
-  .strictObject({
-    behavior: z.enum(["allow", "deny"]),
-    /** What shall be allowed from now on in this conversation, in claude's syntax. */
-    rule: z
-      .string()
-      .regex(/^[A-Za-z][\w-]*(\([^()\n]+\))?$/, "must be a rule in claude's syntax, such as Bash(git push *)")
-      .optional(),
-  })
-  .refine(({ behavior, rule }) => behavior === "allow" || rule === undefined, {
-    path: ["rule"],
-    message: "says what is allowed, and goes with allow only",
-  });
+/** The list shows this many prompts of the log. */
+const LATEST_COUNT = 50;
 
 interface PermissionsDeps {
   readonly permissions: PermissionBroker;
   readonly permissionLog: PermissionLog;
 }
 
-export const permissionRoutes = ({ permissions, permissionLog }: PermissionsDeps) =>
-  new Hono()
+export const permissionRoutes = ({ permissions, permissionLog }: PermissionsDeps): Hono<Env> =>
+  new Hono<Env>()
     .get("/", (c) =>
       c.json({
         object: "list",
-        data: permissions.pending.map(shown),
-        latest: permissionLog.latest(LATEST_SHOWN).map((row) => ({
-          session: row.session,
-          turn: row.turn,
-          tool: row.tool,
-          sender: row.sender,
-          asked_at: row.askedAt,
-          verdict: row.verdict,
-          way: row.way,
-          rule: row.rule,
-          decided_by: row.decidedBy,
-          decided_at: row.decidedAt,
-        })),
-      }),
+        data: permissions.pending.map(promptBody),
+        latest: permissionLog.latest(LATEST_COUNT).map(recordBody),
+      } satisfies PermissionList),
     )
     .get("/:id", (c) => {
       const id = c.req.param("id");
-      const pending = permissions.pending.find((one) => one.id === id);
-      if (!pending) throw notWaiting(id);
-      return c.json({ ...shown(pending), content: pending.content ?? null });
+      const prompt = permissions.pending.find((pending) => pending.id === id);
+      if (!prompt) throw notPending(id);
+      const { content = null } = prompt;
+      return c.json({ ...promptBody(prompt), content } satisfies PermissionPromptDetails);
     })
-    .post("/:id", validJson(answer), (c) => {
+    .post("/:id", validJson(permissionVerdict), (c) => {
       const { behavior, rule } = c.req.valid("json");
       const id = c.req.param("id");
-      if (!permissions.answer(id, { behavior, rule, way: "control", by: null })) {
-        throw notWaiting(id);
-      }
+      if (!permissions.answer(id, { behavior, rule, way: "control", by: null })) throw notPending(id);
       return c.json({ id, behavior });
     });
 
-const notWaiting = (id: string) =>
+const notPending = (id: string) =>
   new RequestError(
     "permission_not_found",
-    `No question ${id} waits: it was answered, or its time is up. \`synthesis permissions list\` shows those that wait.`,
+    `No permission prompt ${id} waits for an answer. It was answered, or it timed out. ` +
+      "`synthesis permissions list` shows those that wait.",
   );
 
-const shown = ({ id, session, turn, tool, description, input, sender, askedAt }: PendingPrompt) => ({
-  id,
-  session,
-  turn,
-  tool,
-  description,
-  input,
-  sender,
-  asked_at: askedAt,
+const promptBody = (prompt: PendingPrompt): PermissionPromptBody => ({
+  id: prompt.id,
+  session: prompt.session,
+  turn: prompt.turn,
+  tool: prompt.tool,
+  description: prompt.description,
+  input: prompt.input,
+  sender: prompt.sender,
+  asked_at: prompt.askedAt,
+});
+
+const recordBody = (row: PermissionRow): PermissionRecord => ({
+  session: row.session,
+  turn: row.turn,
+  tool: row.tool,
+  sender: row.sender,
+  asked_at: row.askedAt,
+  verdict: row.verdict,
+  way: row.way,
+  rule: row.rule,
+  decided_by: row.decidedBy,
+  decided_at: row.decidedAt,
 });

@@ -1,6 +1,5 @@
 /**
- * `/v1/sessions`: what conversations there are, and what may be done to them from outside. Nothing that was said is
- * shown. Times are Unix milliseconds.
+ * `/v1/sessions`: the conversations, and what an operator can do with them. The responses hold no text of any message.
  */
 import { getLogger } from "@logtape/logtape";
 import { Hono } from "hono";
@@ -10,15 +9,16 @@ import { RequestError } from "../../core/errors.ts";
 import type { PastSessionRow, SessionRow, TurnRow } from "../../store/schema.ts";
 import type { SessionStore } from "../../store/sessions.ts";
 import type { TurnStore } from "../../store/turns.ts";
-import { limitIdle } from "../connection-idle.ts";
-import type { Env } from "../listen.ts";
+import type { PastSession, Session, SessionDetails, SessionList, SessionTurn } from "../../wire/sessions.ts";
+import type { Env } from "../env.ts";
+import { disableIdleTimeout, restoreIdleTimeout } from "../idle-timeout.ts";
 import { screenStream } from "../screen-stream.ts";
 import { valid } from "../validation.ts";
 
 const log = getLogger(["synthesis", "sessions"]);
 
-/** So many turns are shown of one session. */
-const TURNS_SHOWN = 20;
+/** The details of a session show this many turns. */
+const LATEST_TURNS = 20;
 
 const removal = z.object({ transcript: z.enum(["0", "1"]).default("0") });
 
@@ -29,20 +29,20 @@ interface SessionsDeps {
 }
 
 export function sessionRoutes({ conversations, sessions, turns }: SessionsDeps): Hono<Env> {
-  const known = (key: string): SessionRow => {
-    // The count of turns is gathered for a moment.
+  /** @throws RequestError if the key is unknown */
+  const find = (key: string): SessionRow => {
+    // The session's row counts its turns, and the store writes that count a little later.
     turns.flush();
     const row = sessions.find(key);
-    if (!row)
-      throw new RequestError(
-        "session_not_found",
-        `There is no session ${key}. \`synthesis sessions list\` shows those there are.`,
-      );
-    return row;
+    if (row) return row;
+    throw new RequestError(
+      "session_not_found",
+      `There is no session ${key}. \`synthesis sessions list\` shows all sessions.`,
+    );
   };
 
-  const shown = (row: SessionRow) => {
-    const live = conversations.find(row.key);
+  const sessionBody = (row: SessionRow): Session => {
+    const conversation = conversations.find(row.key);
     return {
       key: row.key,
       source: row.source,
@@ -55,68 +55,68 @@ export function sessionRoutes({ conversations, sessions, turns }: SessionsDeps):
       created_at: row.createdAt,
       last_active_at: row.lastActiveAt,
       turns: row.turns,
-      state: live?.state ?? "cold",
-      pid: live?.process?.pid ?? null,
-      waiting: live?.waiting ?? 0,
+      state: conversation?.state ?? "cold",
+      pid: conversation?.process?.pid ?? null,
+      waiting: conversation?.waiting ?? 0,
     };
   };
 
   return new Hono<Env>()
     .get("/", (c) => {
       turns.flush();
-      return c.json({ object: "list", data: sessions.all().map(shown) });
+      return c.json({ object: "list", data: sessions.all().map(sessionBody) } satisfies SessionList);
     })
     .get("/:key", (c) => {
-      const row = known(c.req.param("key"));
+      const row = find(c.req.param("key"));
       const total = turns.total(row.key);
       return c.json({
-        ...shown(row),
+        ...sessionBody(row),
         tokens_in: total?.input ?? null,
         tokens_out: total?.output ?? null,
         tokens_cached: total?.cached ?? null,
-        last_turns: turns.latest(row.key, TURNS_SHOWN).map(shownTurn),
-        past_sessions: sessions.past(row.key).map(shownPast),
-      });
+        last_turns: turns.latest(row.key, LATEST_TURNS).map(turnBody),
+        past_sessions: sessions.past(row.key).map(pastSessionBody),
+      } satisfies SessionDetails);
     })
     .delete("/:key", valid("query", removal), async (c) => {
-      const row = known(c.req.param("key"));
-      // claude may take its time to end; Bun's limit for a quiet connection is ten seconds.
-      c.env.server.timeout(c.req.raw, 0);
+      const row = find(c.req.param("key"));
+      // Claude Code may take longer to exit than the idle timeout.
+      disableIdleTimeout(c);
       await conversations.remove(row, c.req.valid("query").transcript === "1");
       log.info("session deleted", { session: row.key });
       return c.json({ key: row.key, deleted: true });
     })
     .post("/:key/interrupt", (c) => {
-      const row = known(c.req.param("key"));
-      const interrupted = conversations
-        .find(row.key)
-        ?.interrupt(
-          new RequestError("turn_interrupted", "This turn was interrupted from outside. Send the message again."),
-        );
-      if (!interrupted)
-        throw new RequestError("not_running", "Nothing runs in this session, and so there is nothing to interrupt.");
-      log.info("turn interrupted from outside", { session: row.key });
-      return c.json(shown(row));
+      const row = find(c.req.param("key"));
+      const error = new RequestError(
+        "turn_interrupted",
+        "This turn was interrupted through the control API. Send the message again to continue.",
+      );
+      if (!conversations.find(row.key)?.interrupt(error)) {
+        throw new RequestError("not_running", "No turn runs in this session, so there is nothing to interrupt.");
+      }
+      log.info("turn interrupted through the control API", { session: row.key });
+      return c.json(sessionBody(row));
     })
     .post("/:key/reset", async (c) => {
-      const row = known(c.req.param("key"));
-      c.env.server.timeout(c.req.raw, 0);
+      const row = find(c.req.param("key"));
+      disableIdleTimeout(c);
       await conversations.reset(row);
       log.info("session reset", { session: row.key });
-      return c.json(shown(known(row.key)));
+      return c.json(sessionBody(find(row.key)));
     })
     .get("/:key/screen", (c) => {
-      const { key } = known(c.req.param("key"));
+      const { key } = find(c.req.param("key"));
       const process = conversations.find(key)?.process;
       if (!process) {
-        throw new RequestError("not_running", "No claude runs for this session. Its next message starts one.");
+        throw new RequestError("not_running", "No process runs for this session. The next message starts one.");
       }
-      c.env.server.timeout(c.req.raw, 0);
-      return screenStream(process, () => limitIdle(c));
+      disableIdleTimeout(c);
+      return screenStream(process, () => restoreIdleTimeout(c));
     });
 }
 
-const shownTurn = (turn: TurnRow) => ({
+const turnBody = (turn: TurnRow): SessionTurn => ({
   id: turn.id,
   claude_session: turn.claudeSession,
   state: turn.state,
@@ -130,7 +130,7 @@ const shownTurn = (turn: TurnRow) => ({
   tokens_cached: turn.tokensCached,
 });
 
-const shownPast = ({ claudeSession, workspace, createdAt, endedAt }: PastSessionRow) => ({
+const pastSessionBody = ({ claudeSession, workspace, createdAt, endedAt }: PastSessionRow): PastSession => ({
   claude_session: claudeSession,
   workspace,
   created_at: createdAt,

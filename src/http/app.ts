@@ -1,0 +1,119 @@
+/** The Hono app: every address, the key that opens it, and the error for an address or a method that does not exist. */
+import { getLogger } from "@logtape/logtape";
+import { type Context, type Handler, Hono, type MiddlewareHandler } from "hono";
+import { METHODS } from "hono/router";
+import { getPath } from "hono/utils/url";
+import { errorResponse } from "../api/openai-chat/error-response.ts";
+import type { Pool } from "../claude/pool/pool.ts";
+import type { RunningConfig } from "../config/running-config.ts";
+import type { Config } from "../config/schema.ts";
+import type { ConversationRegistry } from "../conversation/registry.ts";
+import { RequestError, unexpected } from "../core/errors.ts";
+import type { OneShots } from "../one-shot/queue.ts";
+import type { PermissionBroker } from "../permissions/broker.ts";
+import { storeError } from "../store/faults.ts";
+import type { PermissionLog } from "../store/permissions.ts";
+import type { SessionStore } from "../store/sessions.ts";
+import type { TurnStore } from "../store/turns.ts";
+import { canonicalPath } from "./addresses.ts";
+import { requireChatKey, requireControlKey } from "./authorization.ts";
+import { inflateBody } from "./encodings.ts";
+import type { Env } from "./env.ts";
+import { restoreIdleTimeout } from "./idle-timeout.ts";
+import { chatRoutes } from "./routes/chat.ts";
+import { configRoutes } from "./routes/config.ts";
+import { healthRoutes, readinessRoutes } from "./routes/health.ts";
+import { modelRoutes } from "./routes/models.ts";
+import { permissionRoutes } from "./routes/permissions.ts";
+import { sessionRoutes } from "./routes/sessions.ts";
+import { BODY_LIMIT } from "./validation.ts";
+
+const log = getLogger(["synthesis", "http"]);
+
+export interface AppDeps {
+  readonly config: Config;
+  readonly running: RunningConfig;
+  readonly keys: { readonly chat: string; readonly control: string };
+  readonly pool: Pool;
+  readonly conversations: ConversationRegistry;
+  readonly sessions: SessionStore;
+  /** An empty folder, created when it is needed. */
+  readonly emptyFolder: string;
+  readonly permissions: PermissionBroker;
+  readonly permissionLog: PermissionLog;
+  readonly oneShots: OneShots;
+  readonly turns: TurnStore;
+}
+
+export function createApp(deps: AppDeps): Hono<Env> {
+  const { keys, pool, conversations, sessions, turns } = deps;
+  const chatKey = requireChatKey(keys.chat);
+  const controlKey = requireControlKey(keys.control);
+  const chat = chatRoutes(deps);
+  const app = new Hono<Env>({ getPath: (request) => canonicalPath(getPath(request)) });
+  const notFound = notFoundIn(app);
+
+  return (
+    app
+      .use(restoringIdleTimeout)
+      .route("/health", withoutKey(healthRoutes(pool, conversations), notFound))
+      .route("/ready", withoutKey(readinessRoutes(conversations), notFound))
+      .route("/v1/chat/completions", withKey(chatKey, chat, notFound))
+      .route("/chat/completions", withKey(chatKey, chat, notFound))
+      .route("/v1/models", withKey(chatKey, modelRoutes, notFound))
+      .route("/v1/sessions", withKey(controlKey, sessionRoutes({ conversations, sessions, turns }), notFound))
+      .route("/v1/permissions", withKey(controlKey, permissionRoutes(deps), notFound))
+      .route("/v1/config", withKey(controlKey, configRoutes(deps.running), notFound))
+      // `listen.ts` answers POST /hooks itself. Only another method gets here.
+      .all("/hooks", chatKey, () => methodNotAllowed("/hooks", ["POST"]))
+      .route("/", withKey(chatKey, new Hono<Env>(), notFound))
+      .onError((error, c) => {
+        if (error instanceof RequestError) return errorResponse(error);
+        log.error("unexpected error: {error}", { method: c.req.method, path: c.req.path, error });
+        return errorResponse(storeError(error) ?? unexpected());
+      })
+  );
+}
+
+/** Routes that anyone on this machine may ask. */
+const withoutKey = (routes: Hono<Env>, notFound: Handler<Env>): Hono<Env> =>
+  new Hono<Env>().route("/", routes).all("/", notFound);
+
+/** Routes behind a key. All that these addresses answer, errors included, is behind it; so is reading the body. */
+const withKey = (key: MiddlewareHandler, routes: Hono<Env>, notFound: Handler<Env>): Hono<Env> =>
+  new Hono<Env>().use(key, rejectLargeBody, inflateBody(BODY_LIMIT)).route("/", routes).all("*", notFound);
+
+const rejectLargeBody: MiddlewareHandler = (c, next) => {
+  if (Number(c.req.header("content-length")) > BODY_LIMIT.maxBytes) throw BODY_LIMIT.tooLarge();
+  return next();
+};
+
+/** A handler may turn the idle timeout off. A stream restores it itself, when it ends. */
+const restoringIdleTimeout: MiddlewareHandler<Env> = async (c, next) => {
+  await next();
+  if (!c.res.headers.get("content-type")?.startsWith("text/event-stream")) restoreIdleTimeout(c);
+};
+
+/** Answers what no route has answered: 405 for an address that takes other methods, else 404. */
+const notFoundIn =
+  (app: Hono<Env>) =>
+  (c: Context<Env>): Response => {
+    const { method, path } = c.req;
+    const allowed = METHODS.map((name) => name.toUpperCase()).filter((name) =>
+      app.router.match(name, path)[0].some(([[, route]]) => route.method === name),
+    );
+    if (allowed.length > 0) return methodNotAllowed(path, allowed);
+    return errorResponse(new RequestError("unknown_url", `There is no ${method} ${path} here. ${ADDRESSES}`));
+  };
+
+function methodNotAllowed(path: string, allowed: readonly string[]): Response {
+  const methods = allowed.join(", ");
+  const response = errorResponse(new RequestError("method_not_allowed", `${path} takes only ${methods}.`));
+  response.headers.set("allow", methods);
+  return response;
+}
+
+/** The end of an error for a request with a wrong path. */
+export const ADDRESSES =
+  "The base URL ends in /v1. Chats are POST /v1/chat/completions, models are GET /v1/models. The README lists all " +
+  "addresses.";

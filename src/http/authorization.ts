@@ -1,0 +1,36 @@
+/**
+ * The two keys. The chat key opens what a client of the OpenAI API needs. The control key opens the control API:
+ * sessions, permissions, configuration.
+ */
+import type { MiddlewareHandler } from "hono";
+import { RequestError } from "../core/errors.ts";
+import { bearer, digest, isSecret } from "../core/tokens.ts";
+
+export const requireChatKey = (key: string): MiddlewareHandler =>
+  requireKey(
+    key,
+    "The API key is missing or wrong. Send `Authorization: Bearer <key>` (or `api-key` or `x-api-key`). The key is in " +
+      "the file that `synthesis serve` names when it starts (chat.key in the state folder), unless SYNTHESIS_API_KEY sets it.",
+  );
+
+export const requireControlKey = (key: string): MiddlewareHandler =>
+  requireKey(
+    key,
+    "The control key is missing or wrong. Send `Authorization: Bearer <key>` with the key in the file control.key in " +
+      "synthesis's state folder. The chat key does not open this address.",
+  );
+
+/**
+ * Rejects requests without the key. One right header is enough: some clients also send another key header, with a
+ * placeholder that their user never configured.
+ */
+function requireKey(key: string, message: string): MiddlewareHandler {
+  const expected = digest(key);
+  return async (c, next) => {
+    const candidates = [bearer(c.req.header("authorization")), c.req.header("api-key"), c.req.header("x-api-key")];
+    if (!candidates.some((candidate) => candidate && isSecret(candidate, expected))) {
+      throw new RequestError("invalid_api_key", message);
+    }
+    await next();
+  };
+}

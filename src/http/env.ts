@@ -1,0 +1,7 @@
+import type { Server } from "bun";
+import type { BridgeData } from "./routes/bridge.ts";
+
+/** What every Hono handler finds in `c.env`. */
+export interface Env {
+  Bindings: { server: Server<BridgeData> };
+}
