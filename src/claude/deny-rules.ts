@@ -1,10 +1,10 @@
-/** Rules that keep Claude's tools from what belongs to the server: keys, configuration, database, other processes' files. */
+/** Permission rules that keep Claude's tools from the server's files: keys, configuration, database, process folders. */
 import { realpathSync } from "node:fs";
 import type { Paths } from "../config/paths.ts";
 
 /**
- * For `permissions.deny`. Attachments, and a workspace in the state folder, stay readable.
- * Claude Code applies these to the files that a Bash command names, too.
+ * Rules for `permissions.deny`. Attachments, and a workspace inside the state folder, stay readable. Claude Code applies
+ * these rules also to files that a Bash command names.
  */
 export function denyRules(paths: Paths): string[] {
   const { home } = paths;
@@ -15,7 +15,7 @@ export function denyRules(paths: Paths): string[] {
     paths.openClawRecord,
     `${paths.openClawPlugin}/**`,
     `${paths.run}/**`,
-    // With what SQLite writes beside it, and copies that were set aside.
+    // The wildcard covers SQLite's companion files and databases that were quarantined.
     `${paths.database}*`,
     `${paths.lock}*`,
   ].map((path) => path.slice(home.length));
@@ -24,14 +24,14 @@ export function denyRules(paths: Paths): string[] {
   );
 }
 
-/** Claude Code reads these paths as .gitignore does. */
+/** Claude Code reads the paths in rules as .gitignore patterns. */
 const literal = (path: string): string => path.replace(/[\\*?[\]!#()]/g, "\\$&");
 
 function realPath(folder: string): string {
   try {
     return realpathSync(folder);
   } catch {
-    // It is made at the first start.
+    // The folder is created at the first start.
     return folder;
   }
 }

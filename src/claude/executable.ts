@@ -1,46 +1,48 @@
-/** The Claude Code program: where it is, which one it is, and whether it is logged in. */
-import { accessSync, constants, existsSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+/** The Claude Code program: where it is, which version it is, and whether a user is logged in. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { z } from "zod";
-import { absoluteEntries } from "../config/paths.ts";
-import { killGroup } from "./pool/orphans.ts";
+import type { Config } from "../config/schema.ts";
+import { findProgram } from "../core/search-path.ts";
+import { killGroup } from "./process-mark.ts";
+import { claudeNotFound } from "./start-errors.ts";
 
-/** The version the tests run, and what is likely to work as well. */
+/** The version that the tests run. */
 export const TESTED_VERSION = "2.1.330";
+/** The versions that are likely to work as well. */
 export const EXPECTED_VERSIONS = "~2.1.330";
 
-/** Both questions are answered within a third of a second; a program that is not claude may never answer. */
+/** Claude Code answers both questions below within a third of a second. Another program may never answer. */
 const ANSWER_MS = 10_000;
-/** In characters: far more than claude says of itself. */
-const LONGEST_ANSWER = 65_536;
+/** In characters. Claude Code's own answers are far shorter. */
+const MAX_ANSWER_LENGTH = 65_536;
 
 type Env = Record<string, string | undefined>;
 
 /**
- * The program's path: `bin` itself if it is a path, else where it is on PATH, else the one among this
- * project's own modules.
- * @returns null when there is none that can be run
+ * The program's path: `bin` itself if it is a path, otherwise the program on PATH, otherwise the one in this
+ * project's `node_modules`.
+ * @returns null when there is no such executable
  */
 export function findExecutable(bin: string, env: Env): string | null {
-  if (bin.includes("/")) return isExecutable(resolve(bin)) ? resolve(bin) : null;
-  const found = Bun.which(bin, { PATH: absoluteEntries(env.PATH) });
-  // The binary has no modules; it would look beside the root folder.
-  if (found || Bun.isStandaloneExecutable) return found;
+  const found = findProgram(bin, env);
+  // The compiled binary has no `node_modules`: the path would lead to a folder beside `/`.
+  if (found || bin.includes("/") || Bun.isStandaloneExecutable) return found;
   const own = join(import.meta.dir, "../../node_modules/.bin", bin);
   return existsSync(own) ? own : null;
 }
 
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    // Not there, or not to be run: to the caller both are the same.
-    return false;
-  }
+/**
+ * The path of the configured program.
+ * @throws RequestError (`claude_not_found`) when there is no such executable
+ */
+export function requireExecutable({ claudeBin }: Pick<Config, "claudeBin">, env: Env): string {
+  const path = findExecutable(claudeBin, env);
+  if (!path) throw claudeNotFound(claudeBin);
+  return path;
 }
 
-/** What `--version` says, such as `2.1.330` of `2.1.330 (Claude Code)`; null when it says nothing of the kind. */
+/** The version that `--version` prints, such as `2.1.330` of `2.1.330 (Claude Code)`; null for another program. */
 export async function claudeVersion(path: string, env: Env): Promise<string | null> {
   const output = await run([path, "--version"], env);
   return /^(\d+\.\d+\.\d+)\S* \(Claude Code\)/m.exec(output)?.[1] ?? null;
@@ -50,37 +52,39 @@ const authStatus = z.looseObject({
   loggedIn: z.boolean(),
   authMethod: z.string().optional(),
   apiProvider: z.string().optional(),
-  /** One of the switches is set that turn channels off, too. */
+  /** True when a variable is set that also turns channels off. */
   analyticsDisabled: z.boolean().optional(),
   configDirectory: z.string().optional(),
 });
 export type AuthStatus = z.infer<typeof authStatus>;
 
-/** What `claude auth status` says; null when it does not say. It does not check a key with the API. */
+/**
+ * The answer of `claude auth status`. It does not check an API key with the API.
+ * @returns null when an older Claude Code, or another program, gives no such answer
+ */
 export async function claudeAuth(path: string, env: Env): Promise<AuthStatus | null> {
   const output = await run([path, "auth", "status", "--json"], env);
   try {
     return authStatus.parse(JSON.parse(output));
   } catch {
-    // An older claude, or another program.
     return null;
   }
 }
 
-/** What a program prints, as far as it goes; empty when it cannot be run. It and what it started end in time. */
+/** What a program prints before it exits or `ANSWER_MS` is over; empty when it cannot be started. */
 async function run(argv: string[], env: Env): Promise<string> {
   let child: Bun.Subprocess<"ignore", "pipe", "ignore">;
   try {
-    // A group of its own: a wrapper's claude would outlive the wrapper, and hold the pipe open.
+    // In its own process group: if `path` is a wrapper script, its child would outlive it and keep the pipe open.
     child = Bun.spawn(argv, { env, stdin: "ignore", stdout: "pipe", stderr: "ignore", detached: true });
   } catch {
-    // Not there, or not a program.
+    // The file is missing, or it is not a program.
     return "";
   }
   const reader = child.stdout.getReader();
   const end = () => {
     killGroup(child.pid);
-    // One that has left the group may still hold it.
+    // A process that has left the group may still hold the pipe open.
     void reader.cancel();
   };
   const deadline = setTimeout(end, ANSWER_MS);
@@ -89,7 +93,7 @@ async function run(argv: string[], env: Env): Promise<string> {
     let printed = "";
     for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
       printed += decoder.decode(value, { stream: true });
-      if (printed.length > LONGEST_ANSWER) end();
+      if (printed.length > MAX_ANSWER_LENGTH) end();
     }
     return printed;
   } finally {

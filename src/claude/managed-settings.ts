@@ -1,9 +1,10 @@
-/** What the machine's administrator has said about channels and hooks. It wins over all that we say. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+/** What the machine's administrator has decided about channels and hooks. It takes precedence over our settings. */
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { readJsonFile } from "./json-file.ts";
 
-/** Where Claude Code reads managed settings, by its own documentation. */
+/** Where Claude Code reads managed settings, according to its documentation. */
 export const MANAGED_SETTINGS_FOLDER =
   process.platform === "darwin" ? "/Library/Application Support/ClaudeCode" : "/etc/claude-code";
 
@@ -15,57 +16,46 @@ const managed = z.looseObject({
 
 export interface ManagedSettings {
   /**
-   * Our channel is let in: claude starts it with `--channels` and asks nothing. Otherwise it takes the
-   * development flag, which opens a dialog at every start.
+   * Our channel is allowed: Claude Code accepts `--channels` without asking. Otherwise it needs the development flag,
+   * which opens a dialog at every start.
    */
   readonly channelAllowed: boolean;
-  /** There are managed settings, and they switch channels off (by leaving them out, too). */
+  /** Managed settings exist and do not enable channels. */
   readonly channelsDisabled: boolean;
-  /** No hook of ours will come; only the reply tool can bring an answer. */
+  /** Claude Code ignores our hooks, so answers can only come through the reply tool. */
   readonly hooksForbidden: boolean;
 }
 
-/** What the managed settings in `folder` say of a plugin named `plugin` from `--plugin-dir`. */
+/** What the managed settings in `folder` allow a plugin named `plugin` that is loaded with `--plugin-dir`. */
 export function readManagedSettings(plugin: string, folder: string = MANAGED_SETTINGS_FOLDER): ManagedSettings {
+  const files = managedFiles(folder);
   let enabled = false;
   let allowed = false;
   let hooksForbidden = false;
-  let managedAtAll = false;
-  for (const { settings } of managedFiles(folder)) {
-    managedAtAll = true;
+  for (const { settings } of files) {
     hooksForbidden = settings.allowManagedHooksOnly ?? hooksForbidden;
     enabled = settings.channelsEnabled ?? enabled;
     allowed ||= (settings.allowedChannelPlugins ?? []).some(
       (entry) => entry.marketplace === "inline" && entry.plugin === plugin,
     );
   }
-  return { channelAllowed: enabled && allowed, channelsDisabled: managedAtAll && !enabled, hooksForbidden };
+  return { channelAllowed: enabled && allowed, channelsDisabled: files.length > 0 && !enabled, hooksForbidden };
 }
 
-/** The files of managed settings in the order in which claude reads them. */
+/** The files with managed settings, in the order in which Claude Code reads them. Invalid files are left out. */
 export function managedFiles(folder: string): { file: string; settings: z.infer<typeof managed> }[] {
-  const dropIns = join(folder, "managed-settings.d");
-  const files = [
-    join(folder, "managed-settings.json"),
-    ...(existsSync(dropIns)
-      ? readdirSync(dropIns)
-          .sort()
-          .filter((file) => file.endsWith(".json"))
-      : []
-    ).map((file) => join(dropIns, file)),
-  ];
-  return files.flatMap((file) => {
-    const settings = existsSync(file) ? managed.safeParse(readJson(file)) : null;
-    // A file claude cannot use either says nothing.
-    return settings?.success ? [{ file, settings: settings.data }] : [];
+  return managedPaths(folder).flatMap((file) => {
+    const settings = managed.safeParse(readJsonFile(file));
+    return settings.success ? [{ file, settings: settings.data }] : [];
   });
 }
 
-function readJson(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, "utf8"));
-  } catch {
-    // Unreadable or not JSON: claude goes on without it, and so do we.
-    return null;
-  }
+/** The paths at which managed settings may be, in the order in which Claude Code reads them. */
+export function managedPaths(folder: string): string[] {
+  const dropIns = join(folder, "managed-settings.d");
+  const names = existsSync(dropIns) ? readdirSync(dropIns).sort() : [];
+  return [
+    join(folder, "managed-settings.json"),
+    ...names.filter((name) => name.endsWith(".json")).map((name) => join(dropIns, name)),
+  ];
 }

@@ -1,32 +1,32 @@
 /**
- * What Claude Code reports when the model's API did not answer. The transcript and `claude -p` have the same row for
- * it, with the API's status; the `StopFailure` hook has only the kind and the words.
+ * What Claude Code reports about a failed model request. The transcript and the output of `claude --print` contain a row
+ * with the API's status. The `StopFailure` hook contains only the kind and a text.
  */
 import { z } from "zod";
 
 export interface ModelFailure {
-  /** Claude Code's kind of it, as the `StopFailure` hook names it. */
+  /** Claude Code's name for the kind of failure, for example `rate_limit`. */
   readonly kind: string;
-  /** Claude Code's account of it, for people; empty when it gives none. */
+  /** Claude Code's text about the failure, for people; empty when there is none. */
   readonly message: string;
   /** The HTTP status of the API's answer; null when there was none. */
   readonly status: number | null;
   /** The model refused to answer. */
   readonly isRefusal: boolean;
-  /** When the plan's limit ends, Unix time in s; null when that is not known. */
+  /** When the plan's usage limit resets, Unix time in s; null when that is unknown. */
   readonly resetsAt: number | null;
 }
 
 const limits = z.looseObject({ resetsAt: z.number() }).nullish().catch(null);
 
 /**
- * Whether the plan's limit is reached. An interactive claude then opens a menu, behind which messages wait, or sets
- * itself to go on when the limit ends, with a message that its client may have sent again by then.
+ * Whether the plan's usage limit is reached. An interactive process then opens a menu that holds back messages, or it
+ * plans to continue when the limit resets, with a message that the client may have sent again by then.
  */
 export const isPlanLimit = ({ kind, resetsAt, message }: ModelFailure): boolean =>
   kind === "rate_limit" && (resetsAt !== null || /\bhit your\b/.test(message));
 
-/** Claude Code's row for a failed request: in camel case in the transcript, in snake case from `claude -p`. */
+/** The row of a failed request, in camel case in the transcript and in snake case from `claude --print`. */
 const failureRow = z.looseObject({
   error: z.string().catch("unknown"),
   apiErrorStatus: z.number().nullish().catch(null),
@@ -39,13 +39,13 @@ const failureRow = z.looseObject({
   }),
 });
 
-/** Reads a row of a failed request. Null when `row` is none. */
+/** Reads the row of a failed request. @returns null for any other row */
 export function readFailureRow(row: unknown): ModelFailure | null {
   const read = failureRow.safeParse(row);
   if (!read.success) return null;
   const { error, message, apiErrorStatus, api_error_status, quotaLimits, api_error_params } = read.data;
   const text = message.content.map((block) => block.text ?? "").join("");
-  const known = failureFromWords(error, text);
+  const known = failureFromHook(error, text);
   return {
     ...known,
     status: apiErrorStatus ?? api_error_status ?? known.status,
@@ -54,8 +54,8 @@ export function readFailureRow(row: unknown): ModelFailure | null {
   };
 }
 
-/** What the kind and Claude Code's account tell, where its row cannot be read. */
-export const failureFromWords = (kind: string, message = ""): ModelFailure => ({
+/** The failure as far as the kind and the text tell, for a `StopFailure` hook without a readable row. */
+export const failureFromHook = (kind: string, message = ""): ModelFailure => ({
   kind,
   message,
   status: Number(/^(?:Please run \/login · )?API Error: (\d{3})\b/.exec(message)?.[1] ?? 0) || null,

@@ -1,37 +1,37 @@
-/** Which models a client may ask for, and how hard claude may be told to think. */
+/** Which models and efforts a client may ask for, and what Claude Code calls them. */
 
 import type { ReasoningEffort } from "../api/openai-chat/request.ts";
 import type { Effort } from "../config/schema.ts";
 import { RequestError } from "../core/errors.ts";
 
-/** The model that stands for claude's own default. */
+/** The model name that selects Claude Code's default model. */
 export const DEFAULT_MODEL = "synthesis-claude-bridge";
 
-/** What Claude Code calls its newest models. */
+/** Claude Code's names for its newest models. */
 const ALIASES = ["opus", "sonnet", "haiku", "fable", "opusplan"];
-/** A model by its full name, with the mark for a window of a million tokens. */
+/** A full model name, optionally with the suffix for a context of a million tokens. */
 const FULL_NAME = /^claude-[a-z0-9.-]{1,100}(\[1m\])?$/;
-/** In characters; a longer name is cut in the error. */
-const LONGEST_SHOWN = 100;
+/** In characters. A longer name is cut in the error message. */
+const MAX_SHOWN_LENGTH = 100;
 
-/** What `GET /v1/models` lists: claude's own default, and its aliases. */
+/** What `GET /v1/models` lists: Claude Code's default model and its aliases. */
 export const MODELS: readonly string[] = [DEFAULT_MODEL, ...ALIASES];
 
 /**
- * What `--model` is to be; null for claude's own default.
+ * The value for `--model`; null for Claude Code's default model.
  * @param asked the request's `model`
- * @throws ApiError (404) when there is no such model
+ * @throws RequestError (`model_not_found`)
  */
 export function modelFor(asked: string | null | undefined): string | null {
   if (!asked || asked === DEFAULT_MODEL) return null;
   if (ALIASES.includes(asked.replace(/\[1m\]$/, "")) || FULL_NAME.test(asked)) return asked;
   throw new RequestError(
     "model_not_found",
-    `There is no model ${asked.slice(0, LONGEST_SHOWN)}. Use ${DEFAULT_MODEL} for claude's own default, ${ALIASES.join(", ")}, or a full name such as claude-opus-5.`,
+    `There is no model ${asked.slice(0, MAX_SHOWN_LENGTH)}. Use ${DEFAULT_MODEL} for Claude Code's default model, ${ALIASES.join(", ")}, or a full name such as claude-opus-5.`,
     { param: "model" },
   );
 }
 
-/** What `--effort` is to be; null when the request does not say. claude always thinks a little. */
+/** The value for `--effort`; null when the request does not say. Claude Code has no effort below `low`. */
 export const effortFor = (asked: ReasoningEffort | null | undefined): Effort | null =>
   asked === "none" || asked === "minimal" ? "low" : (asked ?? null);

@@ -1,4 +1,4 @@
-/** When a plan's limit ends, read from Claude Code's words: "resets 3pm (Europe/Berlin)", "resets Nov 30, 5:09am (UTC)". */
+/** Reads when a usage limit resets from Claude Code's text: "resets 3pm (Europe/Berlin)", "resets Nov 30, 5:09am (UTC)". */
 
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -7,9 +7,9 @@ const RESET =
   /\bresets (?:at )?(?:([A-Z][a-z]{2})[a-z]* (\d{1,2})(?:, (\d{4}))?(?:,| at) )?(\d{1,2})(?::(\d{2}))? ?([ap]m) \(([^()]+)\)/i;
 
 /**
- * The moment that `text` names, the next one from `now` on. Words give minutes, so it is up to a minute early.
+ * The next moment, from `now` on, that `text` names. The text has no seconds, so the result is up to a minute early.
  * @param now Unix time in ms
- * @returns Unix time in ms; null when there is none in it, or its time zone is unknown
+ * @returns Unix time in ms; null when the text names no time, or an unknown time zone
  */
 export function resetTime(text: string, now: number): number | null {
   const found = RESET.exec(text);
@@ -21,19 +21,19 @@ export function resetTime(text: string, now: number): number | null {
     const today = wallClock(now, zone as string);
     if (month === undefined) {
       const [sooner, later] = [0, 1].map((days) => instant({ ...today, day: today.day + days, ...at }, zone as string));
-      // The minute that runs counts as still to come: what is named is cut to it.
+      // The current minute counts as the future, because the text leaves out the seconds.
       return (sooner as number) > now - 60_000 ? (sooner as number) : (later as number);
     }
     const inMonth = MONTHS.indexOf(month.toLowerCase());
     if (inMonth < 0) return null;
     const named = { year: year === undefined ? today.year : Number(year), month: inMonth, day: Number(day), ...at };
     const time = instant(named, zone as string);
-    // At the end of December a day in January is next year's.
+    // In December, a day in January without a year is in the next year.
     return year === undefined && time < now - DAY_MS
       ? instant({ ...named, year: named.year + 1 }, zone as string)
       : time;
   } catch (error) {
-    // Intl throws this for a time zone that it does not know.
+    // Intl throws a RangeError for an unknown time zone.
     if (error instanceof RangeError) return null;
     throw error;
   }
@@ -41,14 +41,14 @@ export function resetTime(text: string, now: number): number | null {
 
 interface WallClock {
   readonly year: number;
-  /** From 0 on. */
+  /** January is 0. */
   readonly month: number;
   readonly day: number;
   readonly hour: number;
   readonly minute: number;
 }
 
-/** What clocks in `zone` show at `time`, Unix time in ms. */
+/** What a clock in `zone` shows at `time`, Unix time in ms. */
 function wallClock(time: number, zone: string): WallClock {
   const parts = new Intl.DateTimeFormat("en-US", {
     timeZone: zone,
@@ -71,11 +71,11 @@ function wallClock(time: number, zone: string): WallClock {
 
 const asUtc = ({ year, month, day, hour, minute }: WallClock): number => Date.UTC(year, month, day, hour, minute);
 
-/** When clocks in `zone` show this. */
+/** The Unix time in ms at which a clock in `zone` shows this. */
 function instant(clock: WallClock, zone: string): number {
   const wanted = asUtc(clock);
   let time = wanted;
-  // The zone's offset at a first guess may be another one than at the answer, where summer time begins or ends between.
+  // The zone's offset at the first guess differs from the one at the result if summer time begins or ends in between.
   for (let round = 0; round < 2; round += 1) time += wanted - asUtc(wallClock(time, zone));
   return time;
 }

@@ -1,21 +1,23 @@
-/** Which settings files keep Claude from something. Claude Code skips a file that it cannot read, and all that it forbids. */
+/**
+ * Which settings files restrict Claude. Claude Code skips a settings file that it cannot read, and with it everything
+ * that the file forbids.
+ */
 import { existsSync } from "node:fs";
 import { smallFileText } from "../core/regular-file.ts";
 import { settingsPaths } from "./settings-files.ts";
 
-/** Looked for in the text: a file with an error in it may be no JSON. */
+/** A search in the text, because a file with a syntax error cannot be parsed. */
 const RESTRICTS = /"(deny|ask|hooks|sandbox)"\s*:/;
 
 /**
- * The settings files of the user and of the workspace that deny something, ask before it, watch it with a hook, or run
- * it in a sandbox.
+ * The settings files of the user and of the workspace that contain deny or ask rules, hooks, or a sandbox.
  * @param env the environment that Claude Code gets
  */
 export function restrictingFiles(workspace: string, env: Record<string, string | undefined>): string[] {
   return settingsPaths(workspace, env).filter((file) => {
     if (!existsSync(file)) return false;
     const content = smallFileText(file);
-    // What it says is unknown, and may be a restriction.
+    // An unreadable file may contain a restriction.
     return content === null || RESTRICTS.test(content);
   });
 }

@@ -9,7 +9,7 @@ import { z } from "zod";
 import { parseJson } from "../core/json-gate.ts";
 import { readSmallFile } from "../core/regular-file.ts";
 import { type Watch, watchChanges } from "../core/watch-file.ts";
-import { configFolder } from "./transcript.ts";
+import { configFolder } from "./config-folder.ts";
 
 /** One that has been killed, or is told to end, gets a moment to be gone: so many looks, so many ms apart. */
 const LOOKS = 10;

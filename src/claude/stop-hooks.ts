@@ -1,14 +1,13 @@
 /**
- * Whether other Stop hooks than ours may keep claude going at the end of a turn. Claude runs all of them at the same
- * time, so when ours is called the others have not decided yet.
+ * Whether other Stop hooks than ours may keep Claude working at the end of a turn. Claude Code runs all Stop hooks at
+ * the same time, so the others have not decided yet when ours is called.
  */
-import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parse } from "jsonc-parser";
 import { z } from "zod";
 import { smallFileText } from "../core/regular-file.ts";
-import { MANAGED_SETTINGS_FOLDER } from "./managed-settings.ts";
-import { configFolder } from "./transcript.ts";
+import { configFolder } from "./config-folder.ts";
+import { MANAGED_SETTINGS_FOLDER, managedPaths } from "./managed-settings.ts";
 
 const settings = z.looseObject({
   hooks: z
@@ -19,9 +18,9 @@ const settings = z.looseObject({
 });
 
 /**
- * Claude takes changed settings over while it runs, so this is asked at each end of a turn; it reads a few small files.
- * @param workspace claude's folder
- * @param counted how many Stop hooks have run at the end of claude's last turn, ours among them; null before one has
+ * Reads the settings anew at the end of each turn, because Claude Code applies changed settings while it runs.
+ * @param workspace the folder in which Claude works
+ * @param counted how many Stop hooks ran at the end of the last turn, ours included; null before the first turn has ended
  */
 export function mayBlockStop(
   workspace: string,
@@ -30,27 +29,20 @@ export function mayBlockStop(
   managed = MANAGED_SETTINGS_FOLDER,
 ): boolean {
   if (counted !== null && counted > 1) return true;
-  const files = [join(configFolder(env), "settings.json"), ...managedFiles(managed), ...projectFiles(workspace)];
+  const files = [join(configFolder(env), "settings.json"), ...managedPaths(managed), ...projectFiles(workspace)];
   for (const file of files) {
     const read = readSettings(file);
     if (read?.hooks && read.hooks.Stop.length > 0) return true;
-    // A plugin may bring hooks. Once a turn has ended, the count tells.
+    // A plugin may contain Stop hooks. Once a turn has ended, `counted` says whether one does.
     if (counted === null && Object.values(read?.enabledPlugins ?? {}).some((enabled) => enabled !== false)) return true;
   }
   return false;
 }
 
-/** Settings of the folder and of those above it, whichever of them claude takes for the project's. */
+/** The settings of the folder and of all folders above it: Claude Code may use any of them as the project's. */
 function projectFiles(folder: string): string[] {
   const own = ["settings.json", "settings.local.json"].map((name) => join(folder, ".claude", name));
   return dirname(folder) === folder ? own : [...own, ...projectFiles(dirname(folder))];
-}
-
-function managedFiles(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  const dropIns = join(folder, "managed-settings.d");
-  const names = existsSync(dropIns) ? readdirSync(dropIns).map((name) => join(dropIns, name)) : [];
-  return [join(folder, "managed-settings.json"), ...names];
 }
 
 function readSettings(file: string): z.infer<typeof settings> | null {

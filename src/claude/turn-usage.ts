@@ -1,17 +1,16 @@
 /**
- * What a turn's model calls took, in tokens. A client wants to know how full the context is: that is the input of the
- * last call alone. What the turn cost is the sum of all calls.
+ * How many tokens the model calls of a turn used. Clients use an answer's figures to see how full the context is: that is
+ * the input of its last call. The cost of the turn is the sum of all its calls.
  */
-
 import type { Usage } from "../core/usage.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { REPLY_TOOL } from "../plugin/reply-tool.ts";
 
-/** One answer of the model. */
+/** One model request that was answered. */
 export interface ModelCall {
   readonly usage: Usage;
   readonly toolUses: readonly ToolUse[];
-  /** A subagent's calls fill a context of their own. */
+  /** The call was made by a sub-agent, which has a context of its own. */
   readonly isSubagent: boolean;
 }
 
@@ -21,14 +20,14 @@ interface ToolUse {
   readonly input?: unknown;
 }
 
-/** Stands for the tool use that ends an answer in tool mode, whose id no hook may be allowed to tell. */
+/** Stands for the tool use that ends an answer in tool mode. Without hooks its id is unknown. */
 export const FINAL_REPLY = "final reply";
 
-/** Which of a turn's model calls belong to one of its answers. Tool uses are named by claude's ids. */
+/** Which model calls of a turn belong to one of its answers. Tool uses are named by Claude Code's ids. */
 export interface AnswerSpan {
-  /** The tool use with which the answer before this one ended; null for the turn's first answer. */
+  /** The tool use that ended the previous answer; null for the first answer of the turn. */
   readonly after: string | null;
-  /** The tool use with which this answer ends, or `FINAL_REPLY`; null when it ends with the turn. */
+  /** The tool use that ends this answer, or `FINAL_REPLY`; null when the answer ends with the turn. */
   readonly end: string | null;
 }
 
@@ -36,8 +35,8 @@ const NONE: Usage = { input: 0, cached: 0, output: 0 };
 
 /**
  * The tokens of one answer: the input of its last model call, and the output of all its calls.
- * @param calls the turn's, oldest first
- * @returns null when the calls that belong to the answer cannot be told
+ * @param calls all calls of the turn, oldest first
+ * @returns null when `calls` does not contain the tool uses of `span`
  */
 export function answerUsage(calls: readonly ModelCall[], { after, end }: AnswerSpan): Usage | null {
   const own = calls.filter(({ isSubagent }) => !isSubagent);
@@ -53,7 +52,7 @@ export function answerUsage(calls: readonly ModelCall[], { after, end }: AnswerS
 export const totalUsage = (calls: readonly ModelCall[]): Usage | null =>
   calls.length === 0 ? null : calls.reduce((sum, { usage }) => add(sum, usage), NONE);
 
-/** Where the call with this tool use stands; -1 when it is not there. */
+/** The index of the call with this tool use; -1 when there is none. */
 export const callWith = (calls: readonly ModelCall[], toolUse: string): number =>
   calls.findIndex(({ toolUses }) =>
     toolUses.some((use) => (toolUse === FINAL_REPLY ? isFinalReply(use) : use.id === toolUse)),

@@ -1,6 +1,6 @@
 /** Where synthesis keeps its state: one folder, readable by its owner only. */
 import { homedir } from "node:os";
-import { delimiter, isAbsolute, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 
 export interface Paths {
   /** `SYNTHESIS_HOME`, by default `~/.synthesis`. */
@@ -29,16 +29,6 @@ export interface Paths {
 
 /** A path that begins with `~` as a shell would understand it. */
 export const expandHome = (path: string): string => path.replace(/^~(?=\/|$)/, () => homedir());
-
-/**
- * A PATH without its relative entries: these name other programs in each folder, and an empty one is the current folder.
- * @param path as in the environment
- */
-export const absoluteEntries = (path: string | undefined): string =>
-  (path ?? "")
-    .split(delimiter)
-    .filter((entry) => isAbsolute(entry))
-    .join(delimiter);
 
 /** The paths below `home`, or below `SYNTHESIS_HOME` or its default when it is not given. */
 export function pathsFor(home: string | undefined): Paths {

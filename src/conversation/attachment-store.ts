@@ -1,7 +1,7 @@
 /** The images of a conversation, and what else is given to claude as files to read, under names of our own. */
 import { statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { makeMarkedFolder, markedFolders, removeMarkedFolder } from "../claude/pool/process-mark.ts";
+import { makeMarkedFolder, markedFolders, removeMarkedFolder } from "../claude/marked-folder.ts";
 
 export interface AttachmentStore {
   /** Writes one file (0600). @returns its path */

@@ -4,10 +4,12 @@
  */
 import { existsSync, statSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
-import { type LaunchChoice, launchHash } from "../claude/interactive/launch.ts";
+import { projectsFolder } from "../claude/config-folder.ts";
+import { launchHash } from "../claude/interactive/launch-hash.ts";
+import type { LaunchChoice } from "../claude/interactive/launch-spec.ts";
 import type { PrewarmSpec } from "../claude/pool/prewarmed.ts";
-import { findTranscript, projectsFolder, recordedTurns, removeTranscript, sentTexts } from "../claude/transcript.ts";
-import { isTranscriptPath } from "../claude/transcript-file.ts";
+import { findTranscript, isTranscriptPath, removeTranscript } from "../claude/transcript/location.ts";
+import { recordedTurns, sentTexts } from "../claude/transcript/reader.ts";
 import type { Config } from "../config/schema.ts";
 import type { DeliveredExchange } from "../intake/exchange.ts";
 import type { Identity } from "../intake/identity.ts";

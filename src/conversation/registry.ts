@@ -1,7 +1,7 @@
 /** All conversations that do something, by their keys; the others are rows in the store. */
 
 import { findExecutable } from "../claude/executable.ts";
-import { claudeMissing } from "../claude/interactive/launch.ts";
+import { claudeNotFound } from "../claude/start-errors.ts";
 import { RequestError, shuttingDown } from "../core/errors.ts";
 import type { Identity } from "../intake/identity.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
@@ -147,7 +147,7 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
   return {
     unavailability() {
       if (draining) return shuttingDown();
-      if (!findExecutable(config.claudeBin, env)) return claudeMissing(config);
+      if (!findExecutable(config.claudeBin, env)) return claudeNotFound(config.claudeBin);
       return pool.hasRoom ? null : fullQueue();
     },
     find: (key) => conversations.get(key),

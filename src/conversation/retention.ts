@@ -3,7 +3,7 @@
  * not touched; by default it removes them after a third of the time.
  */
 import { getLogger } from "@logtape/logtape";
-import { removeTranscript } from "../claude/transcript.ts";
+import { removeTranscript } from "../claude/transcript/location.ts";
 import type { Config } from "../config/schema.ts";
 import type { Retention } from "../store/retention.ts";
 import type { SessionStore } from "../store/sessions.ts";

@@ -15,7 +15,7 @@ import { checkDatabase, quarantineDatabase } from "../store/database-check.ts";
 import { type StoreFault, storeFault } from "../store/faults.ts";
 import { holderOf } from "../store/lock.ts";
 import { type Check, failed, ok, warning } from "./check.ts";
-import { claudeChecks, hindranceChecks } from "./claude.ts";
+import { blockingSettingChecks, claudeChecks } from "./claude.ts";
 import { openClawChecks } from "./openclaw.ts";
 
 /** A server on this machine tells its health at once. */
@@ -37,7 +37,7 @@ export async function runChecks(paths: Paths, env: Env, flags: object): Promise<
       ok("configuration", existsSync(paths.configFile) ? paths.configFile : "defaults and environment"),
     ]),
     await look("claude", () => claudeChecks(config, env)),
-    await look("settings of workspaces", () => hindranceChecks(config, env)),
+    await look("settings of workspaces", () => blockingSettingChecks(config, env)),
     await look("memory", () => [memoryCheck(config)]),
     await look("workspace", () => workspaceChecks(config)),
     await look("state folder", () => stateChecks(paths)),

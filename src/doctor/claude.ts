@@ -5,6 +5,13 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { isApproved } from "../claude/api-key.ts";
 import {
+  type BlockingSetting,
+  CHANNEL_SWITCHES,
+  describeBlockingSetting,
+  findBlockingSettings,
+  OTHER_PROVIDERS,
+} from "../claude/blocking-settings.ts";
+import {
   type AuthStatus,
   claudeAuth,
   claudeVersion,
@@ -12,10 +19,9 @@ import {
   findExecutable,
   TESTED_VERSION,
 } from "../claude/executable.ts";
-import { CHANNEL_SWITCHES, type Hindrance, hindrances, naming, OTHER_PROVIDERS } from "../claude/hindrances.ts";
 import { readManagedSettings } from "../claude/managed-settings.ts";
-import { absoluteEntries } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
+import { absoluteEntries } from "../core/search-path.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import { type Check, failed, ok, warning } from "./check.ts";
 
@@ -157,20 +163,22 @@ function settingsCheck(env: Env): Check {
 }
 
 /** Settings of the user and of the workspaces that keep Claude Code from working with us. */
-export function hindranceChecks({ workspace, agents }: Config, env: Env): Check[] {
+export function blockingSettingChecks({ workspace, agents }: Config, env: Env): Check[] {
   const name = "settings of workspaces";
   const workspaces = [workspace, ...Object.values(agents).map((agent) => agent.workspace)].map(realFolder);
   // The user's own file counts for each workspace.
   const found = new Map(
-    workspaces.flatMap((folder) => hindrances(folder, env)).map((one) => [naming(one), one] as const),
+    workspaces
+      .flatMap((folder) => findBlockingSettings(folder, env))
+      .map((one) => [describeBlockingSetting(one), one] as const),
   );
-  return found.size === 0 ? [ok(name, "nothing against synthesis")] : [...found.values()].map(hindranceCheck);
+  return found.size === 0 ? [ok(name, "nothing against synthesis")] : [...found.values()].map(blockingSettingCheck);
 }
 
-function hindranceCheck(hindrance: Hindrance): Check {
+function blockingSettingCheck(setting: BlockingSetting): Check {
   const name = "settings of workspaces";
-  const which = naming(hindrance);
-  switch (hindrance.keeps) {
+  const which = describeBlockingSetting(setting);
+  switch (setting.blocks) {
     case "plugin":
       return failed(name, `${which} keeps the plugin of synthesis out`, "Remove it there.");
     case "channel":

@@ -10,9 +10,11 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { isApproved } from "../claude/api-key.ts";
-import { claudeProgram, inherited, QUIET, retries, startFailure } from "../claude/interactive/launch.ts";
-import { killGroup } from "../claude/pool/orphans.ts";
-import { MARK_VARIABLE, makeMarkedFolder } from "../claude/pool/process-mark.ts";
+import { inheritedEnvironment, retries, UNATTENDED } from "../claude/environment.ts";
+import { requireExecutable } from "../claude/executable.ts";
+import { makeMarkedFolder } from "../claude/marked-folder.ts";
+import { killGroup, MARK_VARIABLE } from "../claude/process-mark.ts";
+import { spawnFailed } from "../claude/start-errors.ts";
 import type { Config, Effort } from "../config/schema.ts";
 import type { OneShotRequest, PastTurn } from "../intake/one-shot-request.ts";
 import { parseEvent, type StreamJsonEvent } from "./stream-json.ts";
@@ -65,7 +67,7 @@ export function startOneShot(
   parentEnv: Env,
   onLine: (line: StreamJsonEvent) => void,
 ): OneShotProcess {
-  const claude = claudeProgram(config, parentEnv);
+  const claude = requireExecutable(config, parentEnv);
   let child: Bun.Subprocess<"pipe", "pipe", "pipe">;
   let steps: string[];
   try {
@@ -147,7 +149,7 @@ export function startOneShot(
 
 /** What is not the system's refusal to start a program is a fault of ours, and stays what it is. */
 const spawnFailure = (error: unknown): unknown =>
-  typeof (error as NodeJS.ErrnoException).code === "string" ? startFailure(error as NodeJS.ErrnoException) : error;
+  typeof (error as NodeJS.ErrnoException).code === "string" ? spawnFailed(error as NodeJS.ErrnoException) : error;
 
 /** Writes the files of one claude and says how to start it. */
 function prepare(question: OneShotSpec, folder: string, config: Config, parentEnv: Env) {
@@ -161,14 +163,14 @@ function prepare(question: OneShotSpec, folder: string, config: Config, parentEn
     return path;
   };
   const ours = {
-    ...QUIET,
+    ...UNATTENDED,
     [MARK_VARIABLE]: basename(folder),
     /** A fence behind the fence: read files named in messages. */
     CLAUDE_CODE_DISABLE_ATTACHMENTS: "1",
     /** Costs a fifth of the start, and leaves a file behind where it cannot be sent. */
     DISABLE_TELEMETRY: "1",
   };
-  const env: Record<string, string> = { ...inherited(parentEnv), ...retries(parentEnv), ...ours };
+  const env: Record<string, string> = { ...inheritedEnvironment(parentEnv), ...retries(parentEnv), ...ours };
   const key = env.ANTHROPIC_API_KEY;
   if (key && !config.useApiKey && !isApproved(key, parentEnv)) delete env.ANTHROPIC_API_KEY;
   return {

@@ -4,8 +4,8 @@
  */
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
-import { setsRetries } from "../claude/interactive/launch.ts";
-import { failureFromWords, type ModelFailure } from "../claude/model-failure.ts";
+import { setsRetries } from "../claude/environment.ts";
+import { failureFromHook, type ModelFailure } from "../claude/model-failure.ts";
 import { cutsText } from "../claude/stop-reason.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
@@ -239,7 +239,7 @@ class OneShot {
 
   /** Ends the answer whose model request has failed. @param message claude's account of it */
   #takeFailure(message: string): void {
-    const failure = this.#failure ?? failureFromWords("unknown", message);
+    const failure = this.#failure ?? failureFromHook("unknown", message);
     const outcome = outcomeOf({ ...failure, message: failure.message || message }, Date.now());
     if (outcome instanceof RequestError) {
       this.#fail(outcome);

@@ -1,7 +1,7 @@
 /** What `claude -p --output-format stream-json` writes, as far as an answer depends on it. Pure. */
 
 import { z } from "zod";
-import { failureFromWords, type ModelFailure, readFailureRow } from "../claude/model-failure.ts";
+import { failureFromHook, type ModelFailure, readFailureRow } from "../claude/model-failure.ts";
 import { parseJson } from "../core/json-gate.ts";
 import type { Usage } from "../core/usage.ts";
 
@@ -108,12 +108,12 @@ export function parseEvent(json: string): StreamJsonEvent {
     case "system":
       return {
         type: "retry",
-        failure: { ...failureFromWords(data.error), status: data.error_status ?? null },
+        failure: { ...failureFromHook(data.error), status: data.error_status ?? null },
         delayMs: data.retry_delay_ms,
       };
     case "assistant":
       if (data.error !== undefined) {
-        return { type: "failure", failure: readFailureRow(data) ?? failureFromWords(data.error) };
+        return { type: "failure", failure: readFailureRow(data) ?? failureFromHook(data.error) };
       }
       return {
         type: "said",

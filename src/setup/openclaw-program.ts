@@ -1,9 +1,7 @@
 /** The user's `openclaw` program: where it is, and how it is asked. All we change of its, it changes itself. */
-import { accessSync, constants } from "node:fs";
-import { resolve } from "node:path";
 import { z } from "zod";
 import { ConfigError } from "../config/config-error.ts";
-import { absoluteEntries } from "../config/paths.ts";
+import { findProgram } from "../core/search-path.ts";
 
 /** The version the tests run. */
 export const TESTED_OPENCLAW = "2026.9.6";
@@ -26,9 +24,7 @@ export interface OpenClawProgram {
 
 /** The program at `asked`, or on PATH; null when there is none. */
 export function findOpenClaw(asked: string | undefined, env: Env): OpenClawProgram | null {
-  const path = asked?.includes("/")
-    ? executable(resolve(asked))
-    : Bun.which(asked ?? "openclaw", { PATH: absoluteEntries(env.PATH) });
+  const path = findProgram(asked ?? "openclaw", env);
   if (!path) return null;
   return {
     path,
@@ -46,16 +42,6 @@ export function findOpenClaw(asked: string | undefined, env: Env): OpenClawProgr
       throw new ConfigError(`\`openclaw ${args.slice(0, 2).join(" ")}\` failed: ${said}`);
     },
   };
-}
-
-function executable(path: string): string | null {
-  try {
-    accessSync(path, constants.X_OK);
-    return path;
-  } catch {
-    // Not there, or not to be run: to the caller both are the same.
-    return null;
-  }
 }
 
 const fileAnswer = z.looseObject({ path: z.string() });

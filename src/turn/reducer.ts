@@ -6,8 +6,8 @@
  * claimed yet are kept for a while, since hooks may overtake each other.
  */
 
-import { failureFromWords } from "../claude/model-failure.ts";
-import type { FailedTurn } from "../claude/transcript.ts";
+import { failureFromHook } from "../claude/model-failure.ts";
+import type { FailedTurn } from "../claude/transcript/turn-record.ts";
 import { RequestError } from "../core/errors.ts";
 import type { ToolCall } from "../core/tools.ts";
 import type { Usage } from "../core/usage.ts";
@@ -351,7 +351,7 @@ function refuse(state: TurnState, reason: string, isKept: boolean): Step {
 function takeFailure(state: TurnState, record: FailedTurn | null, now: number): Step {
   if (state.phase !== "failing" || !state.failed) return [state, []];
   const { error, last_assistant_message: said } = state.failed;
-  const outcome = outcomeOf(record?.failure ?? failureFromWords(error, said), now);
+  const outcome = outcomeOf(record?.failure ?? failureFromHook(error, said), now);
   if (outcome instanceof RequestError) {
     return [{ ...state, phase: "failed", silent: true }, [{ type: "error", error: outcome }, { type: "free" }]];
   }

@@ -8,11 +8,9 @@ import { callIdOf } from "../api/openai-chat/tools.ts";
 import type { ApiActivity } from "../claude/interactive/debug-log.ts";
 import type { ClaudeEvent, Exit } from "../claude/interactive/events.ts";
 import type { ClaudeProcess } from "../claude/interactive/process.ts";
-import { failureFromWords, isPlanLimit } from "../claude/model-failure.ts";
+import { failureFromHook, isPlanLimit } from "../claude/model-failure.ts";
 import {
-  type FailedTurn,
   findPrompt,
-  type RefusedPrompt,
   readCalls,
   readFailure,
   readInterruption,
@@ -20,8 +18,8 @@ import {
   readRefusedPrompt,
   readSeam,
   readTurn,
-  type TurnRecord,
-} from "../claude/transcript.ts";
+} from "../claude/transcript/reader.ts";
+import type { FailedTurn, RefusedPrompt, TurnRecord } from "../claude/transcript/turn-record.ts";
 import { type AnswerSpan, answerUsage, FINAL_REPLY, type ModelCall, totalUsage } from "../claude/turn-usage.ts";
 import type { Config } from "../config/schema.ts";
 import { RequestError } from "../core/errors.ts";
@@ -307,7 +305,7 @@ export class TurnRunner {
     if (!this.#isRequestOpen || this.#phase !== "running" || this.#deps.process.hasOwnRetries) return;
     const now = performance.now();
     this.#failedAt ??= now;
-    const failure = { ...failureFromWords("unknown", sign.message), status: sign.status };
+    const failure = { ...failureFromHook("unknown", sign.message), status: sign.status };
     this.#retryWait = setTimeout(
       () => {
         const outcome = outcomeOf(failure, Date.now());

@@ -2,7 +2,7 @@
 import { Database } from "bun:sqlite";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { findOrphans } from "../../src/claude/pool/orphans.ts";
+import { findMarked } from "../../src/claude/process-mark.ts";
 import { type ChaosWorld, control, count, recordOf, sessionKey, Violation } from "./world.ts";
 
 /** How often a transcript is read again before its content counts as final. */
@@ -55,7 +55,7 @@ export async function checkShutdown(world: ChaosWorld): Promise<void> {
   checkLog(world);
   const code = await within(server.stop(), "the server ends");
   if (code !== 0) throw new Violation(`the server exited with ${code}`);
-  const running = () => findOrphans(`HOME=${claudes.home.home}`);
+  const running = () => findMarked(`HOME=${claudes.home.home}`);
   const ended = async () => {
     while (running().length > 0) await Bun.sleep(20);
   };

@@ -28,8 +28,8 @@ export const PLANTED: readonly Fault[] = [
   [
     "a resumed claude gets another session id",
     "claude/interactive/launch.ts",
-    'spec.resume ? "--resume" : "--session-id",\n      spec.claudeSession,',
-    'spec.resume ? "--resume" : "--session-id",\n      spec.resume ? crypto.randomUUID() : spec.claudeSession,',
+    'spec.resume ? "--resume" : "--session-id",\n    spec.claudeSession,',
+    'spec.resume ? "--resume" : "--session-id",\n    spec.resume ? crypto.randomUUID() : spec.claudeSession,',
   ],
   [
     "a delta that arrives twice is shown twice",

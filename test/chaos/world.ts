@@ -2,8 +2,8 @@
 import { Database } from "bun:sqlite";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { findOrphans } from "../../src/claude/pool/orphans.ts";
-import { findTranscript } from "../../src/claude/transcript.ts";
+import { findMarked } from "../../src/claude/process-mark.ts";
+import { findTranscript } from "../../src/claude/transcript/location.ts";
 import { createClock } from "../support/clock.ts";
 import { descriptors } from "../support/processes.ts";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -77,7 +77,7 @@ export async function createChaosWorld(schedule: Schedule, who: ClaudeKind): Pro
   const within = waitWithin(claudes.patience);
   const start = () => within(startServer(env, program), "the server starts");
   const close = async () => {
-    for (const pid of findOrphans(`HOME=${home.home}`)) process.kill(pid, "SIGKILL");
+    for (const pid of findMarked(`HOME=${home.home}`)) process.kill(pid, "SIGKILL");
     await ordersServer.close();
     await claudes.stop();
   };

@@ -3,7 +3,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeMarkedFolder } from "../../src/claude/pool/process-mark.ts";
+import { makeMarkedFolder } from "../../src/claude/marked-folder.ts";
 import { startServer } from "../support/server.ts";
 import { ask } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { errorHeaders, errorResponse, errorStatus } from "../../src/api/openai-chat/error-response.ts";
-import { failureFromWords, type ModelFailure, readFailureRow } from "../../src/claude/model-failure.ts";
+import { failureFromHook, type ModelFailure, readFailureRow } from "../../src/claude/model-failure.ts";
 import { RequestError } from "../../src/core/errors.ts";
 import { outcomeOf } from "../../src/turn/model-error.ts";
 
@@ -13,7 +13,7 @@ const failure = (
   message = "",
   more: Partial<ModelFailure> = {},
 ): ModelFailure => ({
-  ...failureFromWords(kind, message),
+  ...failureFromHook(kind, message),
   status,
   ...more,
 });
@@ -58,12 +58,12 @@ describe("a failed model request", () => {
     ["a refusal", failure("invalid_request", null, "", { isRefusal: true }), "content_filter"],
     [
       "a refusal, by its words",
-      failureFromWords("invalid_request", "Opus's safeguards flagged this message"),
+      failureFromHook("invalid_request", "Opus's safeguards flagged this message"),
       "content_filter",
     ],
     [
       "an overload, by its words",
-      failureFromWords("server_error", "API Error: 529 Overloaded."),
+      failureFromHook("server_error", "API Error: 529 Overloaded."),
       [503, "overloaded", 30],
     ],
     ["something new", failure("brand_new", null), [502, "claude_failed", null]],

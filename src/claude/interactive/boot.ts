@@ -5,7 +5,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config/schema.ts";
 import { RequestError } from "../../core/errors.ts";
-import { type Hindrance, naming } from "../hindrances.ts";
+import { type BlockingSetting, describeBlockingSetting } from "../blocking-settings.ts";
 import { type ApiActivity, type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
 import { advise, type Consent, saysNotLoggedIn, showsDialog } from "./dialogs.ts";
 import { createScreen, lastLines, type Screen, wholeText } from "./screen.ts";
@@ -28,7 +28,7 @@ export interface BootDeps {
   /** The variable in its environment that keeps plugins off, ours too. */
   readonly withoutPlugins: string | undefined;
   /** Settings that `--settings` cannot override. */
-  readonly hindrances: readonly Hindrance[];
+  readonly blockingSettings: readonly BlockingSetting[];
   /** The conversation needs tools from our plugin. */
   readonly wantsTools: boolean;
   /** Whose start it is, for the log. */
@@ -77,8 +77,8 @@ export class Boot {
   }
 
   #noteDeniedTools(): void {
-    const { hindrances, wantsTools, about } = this.#deps;
-    const denied = hindrances.filter(({ keeps }) => keeps === "tools").map(naming);
+    const { blockingSettings, wantsTools, about } = this.#deps;
+    const denied = blockingSettings.filter(({ blocks }) => blocks === "tools").map(describeBlockingSetting);
     if (!wantsTools || denied.length === 0) return;
     const note = `Settings deny Claude the tools of the chat: ${denied.join(", ")}. Remove the rule to allow them.`;
     log.warning("claude starts with less: {note}", { ...about(), note });
@@ -126,7 +126,9 @@ export class Boot {
     if (this.#isOver) return;
     const { isConnected, consent, onReady } = this.#deps;
     if (this.#channel?.registered === false) {
-      const switches = this.#deps.hindrances.filter(({ keeps }) => keeps === "channel").map(naming);
+      const switches = this.#deps.blockingSettings
+        .filter(({ blocks }) => blocks === "channel")
+        .map(describeBlockingSetting);
       const named = switches.length === 0 ? "" : ` Look at ${switches.join(", ")}.`;
       this.#fail(new RequestError("channel_refused", `${channelRefused(this.#channel.why)}${named}`));
       return;

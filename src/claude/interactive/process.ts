@@ -10,17 +10,19 @@ import { RequestError } from "../../core/errors.ts";
 import { newToken } from "../../core/tokens.ts";
 import { CLOSE, type ReplyFrame, type ToolCallFrame } from "../../wire/frames.ts";
 import type { HookBody, Verdict } from "../../wire/hooks.ts";
-import { hindrances, pluginKeptOut } from "../hindrances.ts";
+import { findBlockingSettings, pluginBlocked } from "../blocking-settings.ts";
+import { setsRetries } from "../environment.ts";
 import type { ManagedSettings } from "../managed-settings.ts";
-import { killGroup, killMarked } from "../pool/orphans.ts";
-import { markOf } from "../pool/process-mark.ts";
+import { killGroup, killMarked, markOf } from "../process-mark.ts";
 import { restrictingFiles } from "../restrictions.ts";
 import type { SessionFolder, SessionStatus } from "../session-file.ts";
+import { spawnFailed } from "../start-errors.ts";
 import { mayBlockStop } from "../stop-hooks.ts";
 import { Boot } from "./boot.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
 import type { ClaudeEvent, Exit, PermissionHook } from "./events.ts";
-import { type LaunchSpec, prepareLaunch, setsRetries, startFailure } from "./launch.ts";
+import { prepareLaunch } from "./launch.ts";
+import type { LaunchSpec } from "./launch-spec.ts";
 import { OfferedTools } from "./offered-tools.ts";
 import { withOpenFolder } from "./open-folder.ts";
 import { COLUMNS, ROWS } from "./screen.ts";
@@ -139,9 +141,9 @@ export class ClaudeProcess implements ConnectionOwner {
   ) {
     this.#spec = spec;
     this.#owner = owner;
-    const hindered = hindrances(spec.choice.workspace, parentEnv);
-    const keptOut = hindered.find(({ keeps }) => keeps === "plugin");
-    if (keptOut) throw pluginKeptOut(keptOut);
+    const hindered = findBlockingSettings(spec.choice.workspace, parentEnv);
+    const keptOut = hindered.find(({ blocks }) => blocks === "plugin");
+    if (keptOut) throw pluginBlocked(keptOut);
     const about = () => ({ session: this.spec.sessionKey, pid: this.pid });
     this.tools = new OfferedTools(spec.tools, (frame) => void this.#connection?.push(frame), about);
     this.#config = config;
@@ -164,7 +166,7 @@ export class ClaudeProcess implements ConnectionOwner {
         useApiKey: config.useApiKey,
         restrictingFiles: restrictingFiles(spec.choice.workspace, parentEnv),
       },
-      hindrances: hindered,
+      blockingSettings: hindered,
       wantsTools: spec.tools.size > 0 || config.reply === "tool",
       about,
       isConnected: () => this.connected,
@@ -196,7 +198,7 @@ export class ClaudeProcess implements ConnectionOwner {
     } catch (error) {
       this.#start.close();
       rmSync(place.folder, { recursive: true, force: true });
-      throw error instanceof RequestError ? error : startFailure(error as Error);
+      throw error instanceof RequestError ? error : spawnFailed(error as Error);
     }
     this.ready = this.#whenReady.promise;
     // Whoever waits for it gets the error; nobody may wait.

@@ -1,6 +1,6 @@
 /** How much memory processes take, with all that they have started. */
 import { readFile } from "node:fs/promises";
-import { absoluteEntries } from "../../config/paths.ts";
+import { absoluteEntries } from "../../core/search-path.ts";
 
 interface Row {
   readonly pid: number;

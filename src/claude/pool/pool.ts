@@ -7,7 +7,7 @@ import { RequestError, shuttingDown } from "../../core/errors.ts";
 import { MEGABYTE } from "../../core/machine.ts";
 import { digest } from "../../core/tokens.ts";
 import { denyRules } from "../deny-rules.ts";
-import type { LaunchSpec } from "../interactive/launch.ts";
+import type { LaunchSpec } from "../interactive/launch-spec.ts";
 import { ClaudeProcess, NO_OWNER, type ProcessOwner } from "../interactive/process.ts";
 import type { ManagedSettings } from "../managed-settings.ts";
 import { SessionFolder } from "../session-file.ts";

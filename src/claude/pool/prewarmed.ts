@@ -5,7 +5,8 @@
 
 import type { Config } from "../../config/schema.ts";
 import type { ToolCatalogue } from "../../core/tools.ts";
-import { type LaunchSpec, launchHash } from "../interactive/launch.ts";
+import { launchHash } from "../interactive/launch-hash.ts";
+import type { LaunchSpec } from "../interactive/launch-spec.ts";
 
 /** What decides whether a claude suits a conversation. */
 export type PrewarmSpec = Pick<LaunchSpec, "trusted" | "choice" | "tools">;

@@ -1,27 +1,21 @@
 /**
- * The mark of everything that one Claude Code process starts: a variable in the environment, by which a later server
- * finds what outlived it. It is no secret and opens nothing. The same mark stands in a file in the process's folder.
+ * Folders that synthesis makes and later removes. Each is named by a uuid and contains a file with that uuid. Only
+ * such folders are ever removed, so a wrong path or a planted link cannot delete anything else.
  */
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
-/** The variable that holds the mark. */
-export const MARK_VARIABLE = "SYNTHESIS_PROCESS_MARK";
 const MARK_FILE = ".synthesis";
 
-/** Our folders are named by a uuid. */
-const OWN_NAME = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/**
- * Makes a folder of ours (mode 0700), or marks one that is there: only marked folders are ever removed.
- * @param folder its name is a uuid, which is also its mark
- */
+/** Makes a marked folder (mode 0700), or marks an existing one. @param folder a path whose last part is a uuid */
 export function makeMarkedFolder(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(join(folder, MARK_FILE), basename(folder), { mode: 0o600 });
 }
 
-/** The folders in `parent` that synthesis made and marked. Links count for nothing, and neither does a linked parent. */
+/** The marked folders in `parent`. Links are ignored, and so is a `parent` that is a link. */
 export function markedFolders(parent: string): string[] {
   if (!isRealFolder(parent)) return [];
   return readdirSync(parent)
@@ -29,17 +23,14 @@ export function markedFolders(parent: string): string[] {
     .filter(isMarked);
 }
 
-/** Removes a folder of ours with all that is in it; anything else stays. Links in it are removed, not followed. */
+/** Removes a marked folder with everything in it. Links in it are removed, not followed. Any other folder stays. */
 export function removeMarkedFolder(folder: string): void {
   if (isMarked(folder)) rmSync(folder, { recursive: true, force: true });
 }
 
-/** The environment entry by which the processes of this folder are found. */
-export const markOf = (folder: string): string => `${MARK_VARIABLE}=${basename(folder)}`;
-
 function isMarked(folder: string): boolean {
   const name = basename(folder);
-  if (!OWN_NAME.test(name) || !isRealFolder(folder)) return false;
+  if (!UUID.test(name) || !isRealFolder(folder)) return false;
   const file = join(folder, MARK_FILE);
   const found = lstatSync(file, { throwIfNoEntry: false });
   return found?.isFile() === true && found.size === name.length && readFileSync(file, "utf8") === name;

@@ -3,9 +3,16 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SessionFolder } from "../../src/claude/session-file.ts";
-import { findPrompt, readModelCalls, readTurn, recordedTurns, sentTexts } from "../../src/claude/transcript.ts";
-import { isTranscriptPath, readRows } from "../../src/claude/transcript-file.ts";
+import { SessionFolder } from "../../../src/claude/session-file.ts";
+import { readRows } from "../../../src/claude/transcript/file.ts";
+import { isTranscriptPath } from "../../../src/claude/transcript/location.ts";
+import {
+  findPrompt,
+  readModelCalls,
+  readTurn,
+  recordedTurns,
+  sentTexts,
+} from "../../../src/claude/transcript/reader.ts";
 
 let home: string;
 let projects: string;

@@ -14,8 +14,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { findOrphans, killOrphans } from "../../../src/claude/pool/orphans.ts";
-import { MARK_VARIABLE, makeMarkedFolder, markOf } from "../../../src/claude/pool/process-mark.ts";
+import { makeMarkedFolder } from "../../../src/claude/marked-folder.ts";
+import { killOrphans } from "../../../src/claude/pool/orphans.ts";
+import { findMarked, MARK_VARIABLE, markOf } from "../../../src/claude/process-mark.ts";
 import { createAttachmentStore } from "../../../src/conversation/attachment-store.ts";
 import { waitForExit } from "../../support/processes.ts";
 
@@ -140,7 +141,7 @@ test("ends what carries the mark, and nothing that only looks like it", async ()
     start({ NOTE: markOf(folder) }),
     start({ NOTE: `a ${markOf(folder)} b` }),
   ];
-  expect(findOrphans(markOf(folder))).toEqual([marked.pid]);
+  expect(findMarked(markOf(folder))).toEqual([marked.pid]);
   killOrphans(run);
   await waitForExit([marked.pid]);
   expect(others.map(({ exitCode, signalCode }) => exitCode ?? signalCode)).toEqual(others.map(() => null));

@@ -6,10 +6,10 @@ import {
   findInterruption,
   findModelCalls,
   findRefusedPrompt,
-  findSeam,
   findTurn,
-} from "../../src/claude/transcript.ts";
-import { answerUsage, totalUsage } from "../../src/claude/turn-usage.ts";
+} from "../../../src/claude/transcript/turn-record.ts";
+import { findSeam } from "../../../src/claude/transcript/turn-texts.ts";
+import { answerUsage, totalUsage } from "../../../src/claude/turn-usage.ts";
 
 const prompt = (id: string) => ({
   type: "user",

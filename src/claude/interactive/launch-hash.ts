@@ -1,0 +1,22 @@
+/** Tells whether a running process was started with the choices that a request makes. */
+import type { Config } from "../../config/schema.ts";
+import type { LaunchChoice } from "./launch-spec.ts";
+import { systemPrompt } from "./system-prompt.ts";
+
+/** A hash of everything a process is started with that can be chosen. A process with another hash must be restarted. */
+export function launchHash(choice: LaunchChoice, config: Config): string {
+  const { permissionMode, allowedTools, effort, useApiKey, reply } = config;
+  const all = [
+    choice.workspace,
+    choice.model,
+    choice.effort ?? effort,
+    systemPrompt(choice, config),
+    choice.answersOnly,
+    config.systemPrompt,
+    permissionMode,
+    allowedTools,
+    useApiKey,
+    reply,
+  ];
+  return Bun.hash(JSON.stringify(all)).toString(16);
+}

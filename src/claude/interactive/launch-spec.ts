@@ -1,0 +1,33 @@
+/** What one Claude Code process is started for, and which part of it a request may choose. */
+import type { Effort } from "../../config/schema.ts";
+import type { ToolCatalogue } from "../../core/tools.ts";
+
+export interface LaunchSpec {
+  /** The conversation's key. */
+  readonly sessionKey: string;
+  /** The id of the Claude session, a uuid. */
+  readonly claudeSession: string;
+  /** The session has a transcript, which Claude Code resumes. */
+  readonly resume: boolean;
+  /** The configuration names the workspace, so the folder-trust dialog may be accepted. */
+  readonly trusted: boolean;
+  readonly choice: LaunchChoice;
+  /** The client's tools that Claude is offered from the start. */
+  readonly tools: ToolCatalogue;
+  /** What is allowed without a permission prompt, in addition to the configuration, as Claude Code permission rules. */
+  readonly rules: readonly string[];
+}
+
+/** What a request may choose. A different choice requires a restart of the process. */
+export interface LaunchChoice {
+  /** An absolute path that exists. */
+  readonly workspace: string;
+  /** An alias or a full name; null for Claude Code's default model. */
+  readonly model: string | null;
+  /** Null for the configured effort. */
+  readonly effort: Effort | null;
+  /** The stable part of the client's system prompt; null when there is none. */
+  readonly systemPrompt: string | null;
+  /** For a one-shot: Claude gets no tools, and the client's system prompt replaces Claude Code's own. */
+  readonly answersOnly: boolean;
+}
