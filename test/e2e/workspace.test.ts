@@ -113,19 +113,6 @@ describe("leaves out what claude asks for when it starts, and says so once:", ()
     expect(await say(world, "one")).toMatch(/^\[synthesis: .*settings.*\]\n\nYou said: hello$/);
   });
 
-  test("but refuses to start without a settings file that denies something", async () => {
-    await using world = await createWorld({
-      prepare: ({ home }) => writeSettings(home, '{ "permissions": { "deny": ["Read(./.env)"] }, '),
-    });
-    const answer = await world.server.post(ask("hello"));
-    expect([answer.status, answer.headers.get("x-should-retry")]).toEqual([503, "false"]);
-    const { error } = (await answer.json()) as { error: { code: string; message: string } };
-    expect(error.code).toBe("claude_not_ready");
-    // The message has all of claude's screen: it names the file and the position of the fault.
-    expect(error.message).toContain(`${world.claude.home}/.claude/settings.json\n`);
-    expect(error.message).toContain("3. Continue without these settings");
-  });
-
   test("an offer to make auto mode the default, without a note", async () => {
     await using world = await createWorld({
       prepare: ({ home }) => writeSettings(home, JSON.stringify({ permissions: { defaultMode: "bypassPermissions" } })),
@@ -133,6 +120,19 @@ describe("leaves out what claude asks for when it starts, and says so once:", ()
     expect(await say(world, "one")).toBe("You said: hello");
     expect(readFileSync(join(world.claude.home, ".claude/settings.json"), "utf8")).not.toContain("auto");
   });
+});
+
+test("refuses to start when an invalid settings file denies something", async () => {
+  await using world = await createWorld({
+    prepare: ({ home }) => writeSettings(home, '{ "permissions": { "deny": ["Read(./.env)"] }, '),
+  });
+  const answer = await world.server.post(ask("hello"));
+  expect([answer.status, answer.headers.get("x-should-retry")]).toEqual([503, "false"]);
+  const { error } = (await answer.json()) as { error: { code: string; message: string } };
+  expect(error.code).toBe("claude_not_ready");
+  // The message has all of claude's screen: it names the file and the position of the fault.
+  expect(error.message).toContain(`${world.claude.home}/.claude/settings.json\n`);
+  expect(error.message).toContain("3. Continue without these settings");
 });
 
 test("does not reset a damaged configuration of claude, and names the file", async () => {
