@@ -1,4 +1,4 @@
-/** The keys of the doors: made on the first start, kept where only their owner can read them. */
+/** The server's two keys. They are created on the first start, in files that only their owner can read. */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -7,23 +7,26 @@ import { checkWriters } from "./ownership.ts";
 import { checkPath } from "./path-problem.ts";
 import { restrictToOwner } from "./state-folder.ts";
 
-/** The key that clients bring, in `file`. @throws ConfigError as `keyIn` does */
-export const loadChatKey = (file: string): string => keyIn(file, "sk-synthesis-");
+/** A key file with a shorter content is incomplete. */
+export const MIN_KEY_LENGTH = 16;
 
-/** The key that opens the sessions, in `file`, which it never leaves. @throws ConfigError as `keyIn` does */
-export const loadControlKey = (file: string): string => keyIn(file, "control-synthesis-");
+/** The key that clients send. @throws ConfigError as `loadKey` does */
+export const loadChatKey = (file: string): string => loadKey(file, "sk-synthesis-");
+
+/** The key of the control API. Only commands that can read `file` know it. @throws ConfigError as `loadKey` does */
+export const loadControlKey = (file: string): string => loadKey(file, "control-synthesis-");
 
 /**
- * The key in `file`, made there (mode 0600) if there is none yet; a mode that lets others read it is mended.
- * @throws ConfigError when the file cannot be used, can be changed by others, or is shorter than a key can be
+ * Reads the key in `file`, or creates it there with mode 0600. Takes the file's permissions away from other users.
+ * @throws ConfigError when the file cannot be used, another user can write it, or its content is too short
  */
-function keyIn(file: string, prefix: string): string {
-  const obstacle = checkPath(file, "file") ?? checkWriters(file);
-  if (obstacle) throw new ConfigError(`${obstacle.what} ${obstacle.advice}`);
+function loadKey(file: string, prefix: string): string {
+  const problem = checkPath(file, "file") ?? checkWriters(file);
+  if (problem) throw new ConfigError(`${problem.what} ${problem.advice}`);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   try {
     const key = `${prefix}${randomBytes(24).toString("base64url")}`;
-    // "wx" fails if the file is there: of two first starts at once, one makes the key and both use it.
+    // "wx" fails when the file exists, so that two servers that start at the same time use the same key.
     writeFileSync(file, `${key}\n`, { mode: 0o600, flag: "wx" });
     return key;
   } catch (error) {
@@ -31,6 +34,6 @@ function keyIn(file: string, prefix: string): string {
   }
   restrictToOwner(file);
   const key = readFileSync(file, "utf8").trim();
-  if (key.length < 16) throw new ConfigError(`${file} holds no key. Remove it, and the next start makes a new one.`);
-  return key;
+  if (key.length >= MIN_KEY_LENGTH) return key;
+  throw new ConfigError(`${file} contains no key. Remove the file; the next start creates a new key.`);
 }

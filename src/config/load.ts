@@ -1,4 +1,4 @@
-/** Puts the configuration together: defaults < `config.json` < environment < command line. */
+/** Loads the configuration. A later source wins: defaults, `config.json`, environment, command line. */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { closest, distance } from "fastest-levenshtein";
@@ -19,8 +19,8 @@ export const flagName = (setting: string): string =>
 const names = Object.keys(settings) as Setting[];
 
 /**
- * `SYNTHESIS_*` variables that are no settings: the state folder's place and owner, and what this program tells
- * the plugin inside a claude (there when it is started again from such a claude's shell).
+ * `SYNTHESIS_*` variables that are not settings. The first two are about the state folder. The others are for the plugin
+ * in an agent process; they are set when this program is started from the shell of such a process.
  */
 const otherVariables = new Set([
   "SYNTHESIS_HOME",
@@ -34,12 +34,11 @@ const otherVariables = new Set([
 ]);
 
 /**
- * Loads the configuration.
- * @param flags the command line's settings, by their camel-case names
- * @throws ConfigError for an unknown setting or a value that does not fit
+ * @param flags the settings given on the command line, by their camel-case names
+ * @throws ConfigError for an unknown setting or an invalid value
  */
 export function loadConfig(paths: Paths, env: Record<string, string | undefined>, flags: object): Config {
-  // No layer holds an undefined value (see readLayer), so every setting has one.
+  // No layer contains undefined (see `readLayer`), so every setting has a value.
   const merged = {
     ...defaults(paths),
     ...readLayer(paths.configFile, readConfigFile(paths.configFile), (name) => name),
@@ -56,8 +55,8 @@ export function loadConfig(paths: Paths, env: Record<string, string | undefined>
 
 function readConfigFile(file: string): unknown {
   if (!existsSync(file)) return {};
-  const obstacle = checkHomeOwner(dirname(file)) ?? checkPath(file, "readable") ?? checkWriters(file);
-  if (obstacle) throw new ConfigError(`${obstacle.what} ${obstacle.advice}`);
+  const problem = checkHomeOwner(dirname(file)) ?? checkPath(file, "readable") ?? checkWriters(file);
+  if (problem) throw new ConfigError(`${problem.what} ${problem.advice}`);
   try {
     return Bun.JSONC.parse(readFileSync(file, "utf8"));
   } catch (error) {
@@ -78,37 +77,41 @@ function fromEnvironment(env: Record<string, string | undefined>): Record<string
   return values;
 }
 
-function readLayer(place: string, values: unknown, spelled: (name: string) => string): Layer {
+/**
+ * @param source where the values come from, for error messages
+ * @param spell how a setting is written there
+ */
+function readLayer(source: string, values: unknown, spell: (name: string) => string): Layer {
   const result = layer.safeParse(values);
   if (result.success) {
-    // A setting that is there but undefined must not hide a lower layer's.
+    // A flag that was not given is undefined, and must not replace the value of an earlier layer.
     return Object.fromEntries(Object.entries(result.data).filter(([, value]) => value !== undefined));
   }
-  throw new ConfigError(result.error.issues.map((issue) => explain(place, issue, spelled)).join("\n"));
+  throw new ConfigError(result.error.issues.map((issue) => explain(source, issue, spell)).join("\n"));
 }
 
-function explain(place: string, issue: z.core.$ZodIssue, spelled: (name: string) => string): string {
+function explain(source: string, issue: z.core.$ZodIssue, spell: (name: string) => string): string {
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => unknownSetting(place, key, spelled)).join("\n");
+    return issue.keys.map((key) => unknownSetting(source, key, spell)).join("\n");
   }
   const [name, ...rest] = issue.path;
   const where =
-    name === undefined ? place : `${spelled(String(name))}${rest.length ? `[${rest.join(".")}]` : ""} in ${place}`;
+    name === undefined ? source : `${spell(String(name))}${rest.length ? `[${rest.join(".")}]` : ""} in ${source}`;
   return `${where}: ${issue.message}`;
 }
 
-function unknownSetting(place: string, name: string, spelled: (name: string) => string): string {
-  const meant = names.find((one) => environmentName(one) === name) ?? likeliest(name, spelled);
-  return `${name} in ${place} is not a setting of synthesis.${meant ? ` Did you mean ${spelled(meant)}?` : ""}`;
+function unknownSetting(source: string, name: string, spell: (name: string) => string): string {
+  const meant = names.find((one) => environmentName(one) === name) ?? mostSimilar(name, spell);
+  return `${name} in ${source} is not a setting of synthesis.${meant ? ` Did you mean ${spell(meant)}?` : ""}`;
 }
 
-/** The one that differs in a third of its letters at most. What all variables begin with tells nothing. */
-function likeliest(name: string, spelled: (name: string) => string): Setting | undefined {
-  const own = (spelling: string) => spelling.replace(/^SYNTHESIS_/, "");
+/** The setting whose name differs in at most a third of its letters. The prefix of all variables is not compared. */
+function mostSimilar(name: string, spell: (name: string) => string): Setting | undefined {
+  const withoutPrefix = (spelling: string) => spelling.replace(/^SYNTHESIS_/, "");
   const nearest = closest(
-    own(name),
-    names.map((one) => own(spelled(one))),
+    withoutPrefix(name),
+    names.map((one) => withoutPrefix(spell(one))),
   );
-  if (distance(own(name), nearest) > own(name).length / 3) return undefined;
-  return names.find((one) => own(spelled(one)) === nearest);
+  if (distance(withoutPrefix(name), nearest) > withoutPrefix(name).length / 3) return undefined;
+  return names.find((one) => withoutPrefix(spell(one)) === nearest);
 }

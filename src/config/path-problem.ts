@@ -1,123 +1,125 @@
-/** What keeps a file or folder from being used, in words for people: what it is, and what to do. */
+/** Finds out why a file or folder cannot be used, and what a person can do about it. */
 import { accessSync, constants, lstatSync, readlinkSync, type Stats, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
-/** `folder` and `file`: to read and write, made if it is not there. `readable`: a file to read, if there is one. */
+/**
+ * How a path is used. `folder` and `file` are read and written, and created when they do not exist. `readable` is a file
+ * that is only read, and that need not exist.
+ */
 export type PathUse = "folder" | "file" | "readable";
 
+/** Both texts are whole sentences. */
 export interface PathProblem {
   readonly what: string;
   readonly advice: string;
 }
 
 const { R_OK, W_OK, X_OK } = constants;
-const NEEDS: Record<PathUse, number> = { folder: R_OK | W_OK | X_OK, file: R_OK | W_OK, readable: R_OK };
+const NEEDED_ACCESS: Record<PathUse, number> = { folder: R_OK | W_OK | X_OK, file: R_OK | W_OK, readable: R_OK };
 
-/** What is in the way of `path` for this use, found without changing anything; null for nothing that can be seen. */
+/** Checks whether `path` can be used, without changing anything. @returns null when no problem can be found */
 export function checkPath(path: string, use: PathUse): PathProblem | null {
-  let found: Stats;
+  let stats: Stats;
   try {
-    found = statSync(path);
+    stats = statSync(path);
   } catch (error) {
-    return behind(path, use, (error as NodeJS.ErrnoException).code);
+    return checkMissing(path, use, (error as NodeJS.ErrnoException).code);
   }
-  if (use === "folder" && !found.isDirectory()) {
-    return { what: `${path} is a file, where synthesis needs a folder.`, advice: "Move it away." };
+  if (use === "folder" && !stats.isDirectory()) {
+    return { what: `${path} is a file, but synthesis needs a folder there.`, advice: "Move the file away." };
   }
-  if (use !== "folder" && found.isDirectory()) {
-    return { what: `${path} is a folder, where synthesis needs a file.`, advice: "Move it away." };
+  if (use !== "folder" && stats.isDirectory()) {
+    return { what: `${path} is a folder, but synthesis needs a file there.`, advice: "Move the folder away." };
   }
-  // To open a FIFO would wait for whoever is at its other end.
-  if (use !== "folder" && !found.isFile()) {
-    return { what: `${path} is no regular file, which synthesis needs there.`, advice: "Move it away." };
+  // Opening a FIFO would block until another process opens its other end.
+  if (use !== "folder" && !stats.isFile()) {
+    return { what: `${path} is not a regular file.`, advice: "Move it away." };
   }
-  return mayUse(path, NEEDS[use]) ? null : forbidden(path, found, NEEDS[use]);
+  return hasAccess(path, NEEDED_ACCESS[use]) ? null : noAccess(path, stats, NEEDED_ACCESS[use]);
 }
 
-/** What is in the way when `path` itself cannot be looked at: it is not there, or something before it is wrong. */
-function behind(path: string, use: PathUse, code: string | undefined): PathProblem | null {
-  if (code === "ENAMETOOLONG") return { what: `${path} is too long a name.`, advice: "Choose a shorter one." };
+/** Checks a path that `stat` could not find: it does not exist, or there is a problem with a folder above it. */
+function checkMissing(path: string, use: PathUse, code: string | undefined): PathProblem | null {
+  if (code === "ENAMETOOLONG") return { what: `The path ${path} is too long.`, advice: "Choose a shorter one." };
   const target = code === "ENOENT" || code === "ELOOP" ? linkTarget(path) : null;
   if (target !== null) {
-    return {
-      what: `${path} is a link that leads nowhere (${target}).`,
-      advice: "Remove the link, or make what it leads to.",
-    };
+    return { what: `${path} is a broken link to ${target}.`, advice: "Remove the link, or create what it points to." };
   }
-  // What need not be there need not be made; but what cannot be reached may be there.
+  // A file that is only read need not exist. With another code it may exist behind a folder that cannot be read.
   if (use === "readable" && code === "ENOENT") return null;
-  const folder = above(path);
-  const before = checkPath(folder, "folder") ?? (code === "ENOENT" ? kernelOwn(folder) : null);
-  return before && code === "ENOENT" ? { ...before, what: `${path} cannot be made: ${before.what}` } : before;
+  const folder = nearestExisting(path);
+  const problem = checkPath(folder, "folder") ?? (code === "ENOENT" ? checkKernelFolder(folder) : null);
+  return problem && code === "ENOENT" ? { ...problem, what: `${path} cannot be created: ${problem.what}` } : problem;
 }
 
-/** The nearest above that is there, whatever it is. */
-function above(path: string): string {
+/** The nearest existing ancestor, whatever it is. */
+function nearestExisting(path: string): string {
   const parent = dirname(path);
   try {
     lstatSync(parent);
     return parent;
   } catch {
-    // Not there either, or behind what is wrong.
-    return above(parent);
+    // The parent does not exist either, or cannot be reached.
+    return nearestExisting(parent);
   }
 }
 
-/** Linux's file systems in which nothing can be made, by the type that statfs(2) tells: /proc and /sys. */
-const KERNEL_OWN = [0x9fa0, 0x62656572];
+/** The types, as statfs(2) reports them, of Linux's procfs and sysfs. */
+const KERNEL_FILE_SYSTEMS = [0x9fa0, 0x62656572];
 
-/** Not even root can make anything there, though access says that it may. */
-function kernelOwn(folder: string): PathProblem | null {
-  if (process.platform !== "linux" || !KERNEL_OWN.includes(statfsSync(folder).type)) return null;
-  return { what: `${folder} is the kernel's own.`, advice: "Choose another place." };
+/** Nothing can be created in such a folder, not even by root, though access(2) says that root may. */
+function checkKernelFolder(folder: string): PathProblem | null {
+  if (process.platform !== "linux" || !KERNEL_FILE_SYSTEMS.includes(statfsSync(folder).type)) return null;
+  return { what: `${folder} belongs to the kernel.`, advice: "Choose another path." };
 }
 
 function linkTarget(path: string): string | null {
   try {
     return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : null;
   } catch {
-    // Not there, or behind a link that leads back to itself.
+    // The path does not exist, or is behind a link that points to itself.
     return null;
   }
 }
 
-function mayUse(path: string, mode: number): boolean {
+function hasAccess(path: string, mode: number): boolean {
   try {
     accessSync(path, mode);
     return true;
   } catch {
-    // The only thing that access can say is no.
+    // access(2) answers with an error when the permission is missing.
     return false;
   }
 }
 
-function forbidden(path: string, { uid, mode }: Stats, needed: number): PathProblem {
-  const verbs = needed & W_OK ? (mayUse(path, R_OK) ? "written to" : "read and written") : "read";
-  const modeText = (mode & 0o777).toString(8).padStart(4, "0");
-  // Windows has none, and no such program runs there.
-  const own = uid === process.getuid?.();
-  const wanted = `u+r${needed & W_OK ? "w" : ""}${needed & X_OK ? "x" : ""}`;
+function noAccess(path: string, { uid, mode }: Stats, needed: number): PathProblem {
+  const verbs = needed & W_OK ? (hasAccess(path, R_OK) ? "write to" : "read and write") : "read";
+  const isOwn = uid === process.getuid?.();
+  const missing = `u+r${needed & W_OK ? "w" : ""}${needed & X_OK ? "x" : ""}`;
   return {
-    what: `${path} cannot be ${verbs} by you (${own ? "yours" : `of user ${uid}`}, mode ${modeText}).`,
-    advice: own
-      ? `chmod ${wanted} ${path}; if that does not help, the disk is mounted read-only.`
-      : "It is another user's: choose another place, move it away, or have it given to you (chown).",
+    what: `You may not ${verbs} ${path} (${isOwn ? "you own it" : `user ${uid} owns it`}, mode ${formatMode(mode)}).`,
+    advice: isOwn
+      ? `Run \`chmod ${missing} ${path}\`. If that does not help, the disk is mounted read-only.`
+      : "Choose another path, move this one away, or have its owner changed with chown.",
   };
 }
 
+/** The permission bits as chmod(1) takes them, such as `0644`. */
+export const formatMode = (mode: number): string => (mode & 0o777).toString(8).padStart(4, "0");
+
 /**
- * What an error of the system's means that names a file or folder.
+ * Explains a system error that names a file or folder.
  * @returns null for any other error
  */
 export function describePathProblem(error: unknown): PathProblem | null {
   if (!(error instanceof Error)) return null;
   const { code, path, syscall } = error as NodeJS.ErrnoException;
   if (code === undefined || path === undefined || syscall === undefined) return null;
-  const folder = syscall === "mkdir" || syscall === "scandir";
+  const isFolder = syscall === "mkdir" || syscall === "scandir";
   return (
-    checkPath(path, folder ? "folder" : syscall === "open" ? "file" : "readable") ?? {
+    checkPath(path, isFolder ? "folder" : syscall === "open" ? "file" : "readable") ?? {
       what: `${path} cannot be used (${error.message}).`,
-      advice: "Look at its disk, and at the owner and mode of the folders above it.",
+      advice: "Check its disk, and the owner and mode of the folders above it.",
     }
   );
 }

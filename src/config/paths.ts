@@ -1,4 +1,4 @@
-/** Where synthesis keeps its state: one folder, readable by its owner only. */
+/** The state folder and everything in it. Only its owner can read it. */
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -6,31 +6,32 @@ export interface Paths {
   /** `SYNTHESIS_HOME`, by default `~/.synthesis`. */
   readonly home: string;
   readonly configFile: string;
-  /** The key that clients bring, made on the first start. */
+  /** The key that clients send. */
   readonly chatKey: string;
-  /** The key to the sessions; it stays in this folder. */
+  /** The key of the control API. Only this program's commands use it. */
   readonly controlKey: string;
-  /** One folder per running claude: its settings, its plugin (with its tokens), system prompt and debug log. */
+  /** A folder for each agent process: its settings, its plugin with its tokens, its system prompt and its debug log. */
   readonly run: string;
-  /** Which conversation is which claude session, and every turn. */
+  /** The SQLite database: conversations, their Claude sessions, turns and permissions. */
   readonly database: string;
-  /** Always empty: where a claude works that is to see no files. */
+  /** The workspace of a one-shot, which must see no files. Always empty. */
   readonly emptyFolder: string;
-  /** Images that came with messages, a folder per claude session. */
+  /** The images and files that clients sent, in a folder for each Claude session. */
   readonly attachments: string;
-  /** Held by the one server that uses this folder. */
+  /** Locked by the one server that uses this state folder. */
   readonly lock: string;
-  /** The plugin that OpenClaw loads from here, and what `synthesis setup openclaw` has done. */
+  /** The folder from which OpenClaw loads our plugin. */
   readonly openClawPlugin: string;
+  /** What `synthesis setup openclaw` has changed, so that it can be undone. */
   readonly openClawRecord: string;
-  /** Where conversations work when nothing else is said. */
+  /** The default workspace. */
   readonly workspace: string;
 }
 
-/** A path that begins with `~` as a shell would understand it. */
+/** Replaces a leading `~` by the home folder, as a shell does. */
 export const expandHome = (path: string): string => path.replace(/^~(?=\/|$)/, () => homedir());
 
-/** The paths below `home`, or below `SYNTHESIS_HOME` or its default when it is not given. */
+/** The paths in the state folder `home`, by default `~/.synthesis`. */
 export function pathsFor(home: string | undefined): Paths {
   const root = resolve(home ? expandHome(home) : join(homedir(), ".synthesis"));
   return {

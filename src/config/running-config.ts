@@ -1,6 +1,6 @@
 /**
- * The configuration of a running server. A changed file counts at the next start: Claude could have changed it. The
- * allowed roots alone may change before, at the request of a command that has the control key.
+ * The configuration of a running server. A change of the configuration file takes effect at the next start, since Claude
+ * may have made it. Only the allowed roots can change before that, by a request with the control key.
  */
 import { getLogger } from "@logtape/logtape";
 import { ConfigError } from "./config-error.ts";
@@ -14,22 +14,22 @@ interface RootsChange {
   readonly remove: readonly string[];
 }
 
-/** What would be different if the server started now. */
+/** How the configuration file and environment differ from the configuration that the server uses. */
 interface ConfigDifference {
-  /** The settings that have other values. */
+  /** The settings that would have other values if the server started now. */
   readonly settings: readonly Setting[];
-  /** Why the server could not start with what the file says now; null when it could. */
+  /** Why the server could not start now; null when it could. */
   readonly problem: string | null;
 }
 
 export interface RunningConfig {
-  /** Its `allowedRoots` follow `changeRoots`; all else stays as it was at the start. */
+  /** `changeRoots` changes its `allowedRoots`. All other settings stay as they were at the start. */
   readonly config: Config;
   changeRoots(change: RootsChange): void;
   difference(): ConfigDifference;
 }
 
-/** @param load reads the whole configuration anew; throws ConfigError */
+/** @param load loads the configuration again; throws ConfigError */
 export function createRunningConfig(loaded: Config, load: () => Config): RunningConfig {
   let { allowedRoots } = loaded;
   const config = Object.defineProperty({ ...loaded }, "allowedRoots", { get: () => allowedRoots, enumerable: true });
@@ -38,7 +38,7 @@ export function createRunningConfig(loaded: Config, load: () => Config): Running
     changeRoots: ({ add, remove }) => {
       const kept = allowedRoots.filter((root) => !remove.includes(root));
       allowedRoots = [...new Set([...kept, ...add])];
-      log.info("allowed roots changed by a command", { add, remove });
+      log.info("a command changed the allowed roots", { add, remove });
     },
     difference: () => {
       try {
@@ -53,7 +53,7 @@ export function createRunningConfig(loaded: Config, load: () => Config): Running
   };
 }
 
-/** The order of a list says nothing in any setting. */
+/** Compares two values of a setting. In no setting does the order of a list matter. */
 const isSame = (one: unknown, other: unknown): boolean =>
   Array.isArray(one) && Array.isArray(other)
     ? Bun.deepEquals(one.toSorted(), other.toSorted())

@@ -1,16 +1,14 @@
-/** The state folder: what in it cannot be used, and that nobody else can read it. */
+/** Prepares the state folder and the workspace, and keeps other users out of them. */
 import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { ConfigError } from "./config-error.ts";
 import { checkHomeOwner, checkWriters } from "./ownership.ts";
 import { checkPath, type PathProblem, type PathUse } from "./path-problem.ts";
 import type { Paths } from "./paths.ts";
 
-/** What is in the way of a server's start in this folder. Changes nothing. */
+/** Finds every problem that would keep a server from starting in this state folder. Changes nothing. */
 export function checkStateFolder(paths: Paths): PathProblem[] {
-  const folder = checkPath(paths.home, "folder");
-  if (folder) return [folder];
-  const foreign = checkHomeOwner(paths.home);
-  if (foreign) return [foreign];
+  const home = checkPath(paths.home, "folder") ?? checkHomeOwner(paths.home);
+  if (home) return [home];
   const { configFile, chatKey, controlKey, database, lock, run, emptyFolder, attachments } = paths;
   const uses: [PathUse, string[]][] = [
     ["readable", [configFile]],
@@ -18,15 +16,15 @@ export function checkStateFolder(paths: Paths): PathProblem[] {
     ["folder", [run, emptyFolder, attachments]],
   ];
   const unusable = uses.flatMap(([use, some]) => some.flatMap((path) => checkPath(path, use) ?? []));
-  // Read only where it can be: what cannot be used has no owner to look at.
+  // The owner of a path that cannot be reached cannot be looked up.
   return unusable.length > 0
     ? unusable
     : [configFile, chatKey, controlKey, database].flatMap((path) => checkWriters(path) ?? []);
 }
 
 /**
- * Makes the folder if it is not there, and takes it from others who could read it.
- * @throws ConfigError when it, or something in it, cannot be used
+ * Creates the state folder if it does not exist, and takes its permissions away from other users.
+ * @throws ConfigError when the folder or something in it cannot be used
  */
 export function prepareStateFolder(paths: Paths): void {
   const [first] = checkStateFolder(paths);
@@ -35,26 +33,27 @@ export function prepareStateFolder(paths: Paths): void {
   restrictToOwner(paths.home);
 }
 
-/** On a folder that is everybody's, such as /tmp. */
+/** The mode bit of a folder that all users share, such as /tmp. */
 const STICKY = 0o1000;
 
-/** Takes away what others may do with a file or folder, if it is ours and not meant for them. */
+/** Takes the permissions of a file or folder away from other users, unless it belongs to another user or to all. */
 export function restrictToOwner(path: string): void {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (!found || found.uid !== process.getuid?.() || found.mode & STICKY) return;
-  if (found.mode & 0o077) chmodSync(path, found.mode & 0o700);
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (!stats || stats.uid !== process.getuid?.() || stats.mode & STICKY) return;
+  if (stats.mode & 0o077) chmodSync(path, stats.mode & 0o700);
 }
 
 /**
- * Makes the workspace if it is not there.
- * @throws ConfigError when it cannot be made, or is none
+ * Creates the default workspace if it does not exist.
+ * @throws ConfigError when it cannot be created, or is not a folder
  */
 export function prepareWorkspace(workspace: string): void {
   if (existsSync(workspace) && statSync(workspace).isDirectory()) return;
-  const obstacle = checkPath(workspace, "folder");
-  if (obstacle) {
+  const problem = checkPath(workspace, "folder");
+  if (problem) {
     throw new ConfigError(
-      `The workspace: ${obstacle.what} ${obstacle.advice} Or name another with SYNTHESIS_WORKSPACE.`,
+      `The workspace cannot be used: ${problem.what} ${problem.advice} Or choose another workspace with ` +
+        "SYNTHESIS_WORKSPACE.",
     );
   }
   mkdirSync(workspace, { recursive: true, mode: 0o700 });

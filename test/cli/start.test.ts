@@ -41,11 +41,11 @@ async function run(args: string[], more: Record<string, string> = {}) {
   return { out, err, code };
 }
 
-const GONE_LINK = /link that leads nowhere/;
-const WANTS_FOLDER = /is a file, where synthesis needs a folder/;
-const WANTS_FILE = /is a folder, where synthesis needs a file/;
+const BROKEN_LINK = /is a broken link to/;
+const NEEDS_FOLDER = /is a file, but synthesis needs a folder/;
+const NEEDS_FILE = /is a folder, but synthesis needs a file/;
 
-const OTHERS_WRITE = /can be written by others/;
+const OTHERS_WRITE = /can be written by other users/;
 const FOREIGN = /belongs to another user/;
 const OTHER_USER = 12_345;
 
@@ -57,15 +57,15 @@ const put = (name: string) =>
 
 /** @param broken makes the state; gives what the environment has besides */
 const cases: [what: string, broken: () => Record<string, string> | undefined, check: string, said: RegExp][] = [
-  ["a workspace that is a file", () => ({ SYNTHESIS_WORKSPACE: join(base, "file") }), "workspace", WANTS_FOLDER],
-  ["a workspace below a file", () => ({ SYNTHESIS_WORKSPACE: join(base, "file/a/b") }), "workspace", WANTS_FOLDER],
+  ["a workspace that is a file", () => ({ SYNTHESIS_WORKSPACE: join(base, "file") }), "workspace", NEEDS_FOLDER],
+  ["a workspace below a file", () => ({ SYNTHESIS_WORKSPACE: join(base, "file/a/b") }), "workspace", NEEDS_FOLDER],
   [
     "a workspace with too long a name",
     () => ({ SYNTHESIS_WORKSPACE: join(base, "x".repeat(300)) }),
     "workspace",
-    /too long a name/,
+    /is too long/,
   ],
-  ["a workspace that is a dead link", () => ({ SYNTHESIS_WORKSPACE: join(base, "link") }), "workspace", GONE_LINK],
+  ["a workspace that is a dead link", () => ({ SYNTHESIS_WORKSPACE: join(base, "link") }), "workspace", BROKEN_LINK],
   // Root may write there, says access, but cannot.
   ...(process.platform === "linux"
     ? [
@@ -73,16 +73,16 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
           "a workspace in /proc",
           () => ({ SYNTHESIS_WORKSPACE: "/proc/x/y" }),
           "workspace",
-          /\/proc\/x\/y cannot be made: \/proc /,
+          /\/proc\/x\/y cannot be created: \/proc /,
         ] satisfies (typeof cases)[number],
       ]
     : []),
-  ["a state folder that is a file", () => ({ SYNTHESIS_HOME: join(base, "file") }), "state folder", WANTS_FOLDER],
-  ["a state folder below a file", () => ({ SYNTHESIS_HOME: join(base, "file/a") }), "state folder", WANTS_FOLDER],
-  ["a workspace below a dead link", () => ({ SYNTHESIS_WORKSPACE: join(base, "link/a") }), "workspace", GONE_LINK],
-  ["a workspace behind a loop", () => ({ SYNTHESIS_WORKSPACE: join(base, "loop/a") }), "workspace", GONE_LINK],
-  ["a state folder behind a loop", () => ({ SYNTHESIS_HOME: join(base, "loop/a/b") }), "state folder", GONE_LINK],
-  ["a state folder that is a dead link", () => ({ SYNTHESIS_HOME: join(base, "link") }), "state folder", GONE_LINK],
+  ["a state folder that is a file", () => ({ SYNTHESIS_HOME: join(base, "file") }), "state folder", NEEDS_FOLDER],
+  ["a state folder below a file", () => ({ SYNTHESIS_HOME: join(base, "file/a") }), "state folder", NEEDS_FOLDER],
+  ["a workspace below a dead link", () => ({ SYNTHESIS_WORKSPACE: join(base, "link/a") }), "workspace", BROKEN_LINK],
+  ["a workspace behind a loop", () => ({ SYNTHESIS_WORKSPACE: join(base, "loop/a") }), "workspace", BROKEN_LINK],
+  ["a state folder behind a loop", () => ({ SYNTHESIS_HOME: join(base, "loop/a/b") }), "state folder", BROKEN_LINK],
+  ["a state folder that is a dead link", () => ({ SYNTHESIS_HOME: join(base, "link") }), "state folder", BROKEN_LINK],
   ...["chat.key", "control.key", "synthesis.db", "server.lock", "config.json"].map(
     (name) =>
       [
@@ -92,7 +92,7 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
           return undefined;
         },
         name === "config.json" ? "configuration" : "state folder",
-        WANTS_FILE,
+        NEEDS_FILE,
       ] satisfies (typeof cases)[number],
   ),
   ...["run", "nowhere", "images"].map(
@@ -104,7 +104,7 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
           return undefined;
         },
         "state folder",
-        WANTS_FOLDER,
+        NEEDS_FOLDER,
       ] satisfies (typeof cases)[number],
   ),
   ...["chat.key", "run", "server.lock"].map(
@@ -116,7 +116,7 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
           return undefined;
         },
         "state folder",
-        GONE_LINK,
+        BROKEN_LINK,
       ] satisfies (typeof cases)[number],
   ),
   ...["chat.key", "control.key", "synthesis.db", "config.json"].flatMap((name) =>
@@ -235,7 +235,7 @@ test("the command that the error names mends a key that others can write", async
   put("chat.key");
   chmodSync(join(base, "state/chat.key"), 0o666);
   const { err } = await run(["serve"]);
-  const command = /(chmod go-w \S+)\. /.exec(err)?.[1] ?? "";
+  const command = /`(chmod go-w [^`]+)`/.exec(err)?.[1] ?? "";
   expect(Bun.spawnSync(["/bin/sh", "-c", command]).exitCode).toBe(0);
   const server = await startServer(env);
   expect(server.key).toBe("k".repeat(32));

@@ -153,7 +153,7 @@ describe("the chat key", () => {
   test("cannot be empty", () => {
     const file = join(home, "empty.key");
     writeFileSync(file, "");
-    expect(() => loadChatKey(file)).toThrow("holds no key");
+    expect(() => loadChatKey(file)).toThrow("contains no key");
   });
 
   test("is not the control key, nor looks like it", () => {

@@ -138,7 +138,7 @@ describe("a broken one: what is wrong, and what to do", () => {
       },
       "workspace of ops",
       "failed",
-      /is a file, where synthesis needs a folder/,
+      /is a file, but synthesis needs a folder/,
       /SYNTHESIS_AGENTS/,
     ],
     [
@@ -184,7 +184,7 @@ describe("a broken one: what is wrong, and what to do", () => {
       },
       "workspace",
       "failed",
-      /is a file, where synthesis needs a folder/,
+      /is a file, but synthesis needs a folder/,
       /folder/,
     ],
     [
