@@ -3,8 +3,8 @@
  * every conversation. Each function gets the worst text for it, and then one of twice the length.
  */
 import { expect, test } from "bun:test";
+import { readPart } from "../src/api/openai-chat/content-parts.ts";
 import { base64In, decodeBase64 } from "../src/api/openai-chat/data-url.ts";
-import { fileIn } from "../src/api/openai-chat/files.ts";
 import { chatRequest } from "../src/api/openai-chat/request.ts";
 import { findSideRequestForm } from "../src/api/openai-chat/side-requests.ts";
 import { withToolImages } from "../src/api/openai-chat/tool-images.ts";
@@ -17,13 +17,13 @@ import { parseUserMessage } from "../src/api/openclaw/user-message.ts";
 import { describeToolUse, spellOutToolUse } from "../src/claude/tool-use.ts";
 import { chooseBranch } from "../src/conversation/branches.ts";
 import { matchHistory } from "../src/conversation/history-match.ts";
+import { historyText } from "../src/conversation/history-text.ts";
 import { isAnswerTo } from "../src/conversation/tool-results.ts";
 import { undelivered } from "../src/conversation/undelivered.ts";
 import { ClientExchange } from "../src/intake/exchange.ts";
 import { answerFingerprint, messageFingerprint } from "../src/intake/fingerprint.ts";
-import { historyText } from "../src/intake/history-text.ts";
-import type { NewMessage } from "../src/intake/input.ts";
-import { unfenced } from "../src/intake/one-shot-request.ts";
+import type { NewMessage } from "../src/intake/new-message.ts";
+import { unfenced } from "../src/one-shot/code-fence.ts";
 import { readVerdict } from "../src/permissions/chat-answers.ts";
 import { type Answer, appendDelta, emptyAnswer } from "../src/turn/text-assembler.ts";
 import { channelMessageId } from "../src/wire/hooks.ts";
@@ -50,6 +50,7 @@ const result = (callId: string): NewMessage => ({
   images: [],
   files: [],
   isError: false,
+  fingerprint: messageFingerprint("r"),
 });
 const input = (messages: readonly NewMessage[]) => ({ messages }) as unknown as Parameters<typeof isAnswerTo>[0];
 const exchange = (users: readonly string[]) => ({
@@ -75,7 +76,7 @@ const work: [what: string, run: (length: number) => unknown][] = [
   ["fences in a fence", (n) => unfenced(`\`\`\`\n${filled(n, "\n```x")}`)],
   ["blanks in base64", (n) => decodeBase64(`A${" ".repeat(n)}!`, 20 * MEGABYTE)],
   ["a data URL without an end", (n) => base64In(`data:${filled(n, ";base64")}`)],
-  ["a file's address", (n) => fileIn({ type: "file", file: { file_data: `a:${filled(n, "base64")}` } }, "")],
+  ["a file's address", (n) => readPart({ type: "file", file: { file_data: `a:${filled(n, "base64")}` } }, "")],
   ["alternating marks", (n) => messageFingerprint(`e${filled(n, "\u0301\u0323")}`)],
   ["alternating marks in an answer", (n) => answerFingerprint(`e${filled(n, "\u0301\u0323")}`)],
   ["carriage returns", (n) => messageFingerprint(filled(n, "\r\r\n"))],
@@ -103,7 +104,8 @@ const work: [what: string, run: (length: number) => unknown][] = [
   ["the attributes of a channel tag", (n) => channelMessageId(`<channel ${filled(n, "message_id=")}`)],
   [
     "a side request's template",
-    (n) => findSideRequestForm(chatRequest.parse({ messages: [user(filled(n, "### Task:\n### Chat History:\n"))] })),
+    (n) =>
+      findSideRequestForm(chatRequest.parse({ messages: [user(filled(n, "### Task:\n### Chat History:\n"))] }), ""),
   ],
   [
     "announced images",
@@ -142,7 +144,7 @@ const work: [what: string, run: (length: number) => unknown][] = [
     (n) =>
       catalogueOf(
         count(n, (at) => ({ name: `${String.fromCodePoint(0x4e00 + at)}`, description: "", parameters: null })),
-        { longest: 64, reserved: [] },
+        { maxNameLength: 64, reserved: [] },
       ),
   ],
   [

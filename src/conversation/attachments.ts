@@ -1,7 +1,6 @@
 /** The images and files that come with a message, as Claude is given them: paths in the attributes of its channel tag. */
 
-import type { DecodedImage } from "../api/openai-chat/decoded-image.ts";
-import type { DecodedFile } from "../api/openai-chat/files.ts";
+import type { DecodedFile, DecodedImage } from "../core/attachments.ts";
 import type { SaveFile } from "./tool-results.ts";
 
 /**

@@ -4,9 +4,6 @@
  * since both would write into one transcript.
  */
 import { getLogger } from "@logtape/logtape";
-import { decodeImages } from "../api/openai-chat/decoded-image.ts";
-import { readFiles } from "../api/openai-chat/files.ts";
-import type { ChatRequest } from "../api/openai-chat/request.ts";
 import type { ClaudeEvent, PermissionHook } from "../claude/interactive/events.ts";
 import { launchHash } from "../claude/interactive/launch-hash.ts";
 import type { ClaudeProcess, ProcessOwner } from "../claude/interactive/process.ts";
@@ -17,6 +14,7 @@ import { RequestError } from "../core/errors.ts";
 import { unquoteWords } from "../core/quoting.ts";
 import { messageFingerprint, plainText } from "../intake/fingerprint.ts";
 import { type Identity, isEphemeral } from "../intake/identity.ts";
+import type { ParsedRequest } from "../intake/parsed-request.ts";
 import { isRetry, type RequestFingerprint, requestFingerprint } from "../intake/request-retry.ts";
 import { looksLikeSideRequest, type RequestShape } from "../intake/request-shape.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
@@ -166,7 +164,7 @@ export class Conversation {
    * Whether a request that names this conversation is about it rather than a part of it, as a request for its title
    * is. Not known of a conversation that has had no request since its claude was last ended.
    */
-  isSideRequest(request: ChatRequest): boolean {
+  isSideRequest(request: ParsedRequest): boolean {
     const isBusy = this.#serving !== null || this.#queue.length > 0;
     return this.#shape !== null && looksLikeSideRequest(this.#shape, request, isBusy);
   }
@@ -411,8 +409,8 @@ export class Conversation {
     this.#record.rewrite(plan.rewritten);
     const text = messageText(plan, input.implied, offer.note);
     this.#carried = input.context.join("\n\n");
-    const images = decodeImages(plan.messages.flatMap((message) => message.images));
-    const files = readFiles(plan.messages.flatMap((message) => message.files));
+    const images = plan.messages.flatMap((message) => message.images);
+    const files = plan.messages.flatMap((message) => message.files);
     const save: SaveFile = (content, extension) => this.#deps.attachments.saveFile(claudeSession, content, extension);
     const run = new TurnRunner({
       config: this.#deps.config,

@@ -4,7 +4,8 @@
  */
 import { ClientExchange, type DeliveredExchange } from "../intake/exchange.ts";
 import { textFingerprint } from "../intake/fingerprint.ts";
-import { type Input, inputText, type PastMessage } from "../intake/input.ts";
+import type { Input, PastMessage } from "../intake/input.ts";
+import { inputText } from "./input-text.ts";
 
 /**
  * A request's input in which the messages before a begun answer are history, if they are the last that Claude was

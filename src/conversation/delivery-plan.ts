@@ -7,7 +7,8 @@
 
 import type { DeliveredExchange } from "../intake/exchange.ts";
 import { messageFingerprint, textFingerprint } from "../intake/fingerprint.ts";
-import type { Input, NewMessage, PastMessage } from "../intake/input.ts";
+import type { Input, PastMessage } from "../intake/input.ts";
+import type { NewMessage } from "../intake/new-message.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { Exchange } from "../store/schema.ts";
 import type { DeliveredTurn } from "../turn/delivered-turn.ts";

@@ -2,9 +2,9 @@
 
 import { type ImpliedRequest, impliedText } from "../api/openai-chat/implied-request.ts";
 import { quoteTags, quoteWords } from "../core/quoting.ts";
-import { historyText } from "../intake/history-text.ts";
-import { inputText } from "../intake/input.ts";
 import type { DeliveryPlan, Past } from "./delivery-plan.ts";
+import { historyText } from "./history-text.ts";
+import { inputText } from "./input-text.ts";
 
 /** A history is told in so many characters at most. A frame on the bridge holds a megabyte. */
 const MAX_HISTORY = 100_000;

@@ -1,10 +1,9 @@
 /** The results that a client brings for the calls that claude waits with, as claude gets them. */
 
-import { decodeImages } from "../api/openai-chat/decoded-image.ts";
-import { readFiles } from "../api/openai-chat/files.ts";
 import { callIdOf, plainId } from "../api/openai-chat/tools.ts";
 import { quoteWords } from "../core/quoting.ts";
-import type { Input, NewMessage, ToolInput } from "../intake/input.ts";
+import type { Input } from "../intake/input.ts";
+import type { NewMessage, ToolInput } from "../intake/new-message.ts";
 import type { ToolResult, ToolResults } from "../turn/reducer.ts";
 import { MAX_FRAME_BYTES, type ToolContent } from "../wire/frames.ts";
 import { contextBlock } from "./message-text.ts";
@@ -62,7 +61,6 @@ export function toolResults(
 }
 
 function toolResult({ text, images, files, isError }: ToolInput, context: string | null, save: SaveFile): ToolResult {
-  const pictures = decodeImages(images);
   const content: ToolContent[] = [];
   let room = ROOM_BYTES;
   const add = (part: ToolContent, instead: () => string) => {
@@ -72,19 +70,19 @@ function toolResult({ text, images, files, isError }: ToolInput, context: string
       room -= bytes;
     } else content.push({ type: "text", text: instead() });
   };
-  if (text !== "" || pictures.length + files.length === 0) {
+  if (text !== "" || images.length + files.length === 0) {
     add(
       { type: "text", text: quoteWords(text) },
       () => `[This result is too long to be shown here. It is in ${save(text, "txt")}]`,
     );
   }
-  for (const { bytes, extension, mimeType } of pictures) {
+  for (const { bytes, extension, mimeType } of images) {
     add(
       { type: "image", data: Buffer.from(bytes).toString("base64"), mimeType },
       () => `[An image too large to be shown here. It is in ${save(bytes, extension)}]`,
     );
   }
-  for (const { bytes, extension, name } of readFiles(files)) {
+  for (const { bytes, extension, name } of files) {
     const shown = { type: "text" as const, text: `[The file ${name} is in ${save(bytes, extension)}]` };
     add(shown, () => shown.text);
   }

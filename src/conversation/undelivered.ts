@@ -1,7 +1,7 @@
 /** A turn that brought no answer is sent again, often in other words: what of it Claude has not received. */
 import { MAX_COMPARED, quotations } from "../api/openclaw/retry.ts";
-import { messageFingerprint } from "../intake/fingerprint.ts";
-import type { NewMessage } from "../intake/input.ts";
+import { messageFingerprint, withText } from "../intake/fingerprint.ts";
+import type { NewMessage } from "../intake/new-message.ts";
 
 /**
  * The new messages without the text that Claude has received already. When nothing else is left, OpenClaw's own request
@@ -30,7 +30,7 @@ export function undelivered(
     if (message.kind === "continue" || isDelivered(message.fingerprint)) return [];
     if (message.kind === "own") return [message];
     const text = undeliveredText(message.text);
-    return text === "" ? [] : [{ ...message, text, fingerprint: messageFingerprint(text, message.images) }];
+    return text === "" ? [] : [{ ...message, text, fingerprint: withText(message.fingerprint, text) }];
   });
   return rest.length > 0 ? rest : messages.filter((message) => message.role === "user" && message.kind === "continue");
 }

@@ -16,6 +16,12 @@ export function messageFingerprint(text: string, attachments: readonly { readonl
   return attachments.length === 0 ? ofText : ofText + ATTACHMENTS + hash(attachments.map(({ url }) => url).join("\n"));
 }
 
+/** The fingerprint of the same message with another text; its images and files are the same. */
+export function withText(fingerprint: string, text: string): string {
+  const attachments = fingerprint.indexOf(ATTACHMENTS);
+  return messageFingerprint(text) + (attachments < 0 ? "" : fingerprint.slice(attachments));
+}
+
 /** The part of a fingerprint that comes from the text. Many clients send images and files only with a new message. */
 export const textFingerprint = (fingerprint: string): string => fingerprint.split(ATTACHMENTS, 1)[0] ?? fingerprint;
 

@@ -3,10 +3,10 @@
  * source, so that no two ways of naming a conversation can ever name the same one by accident.
  */
 
-import type { ChatRequest } from "../api/openai-chat/request.ts";
 import { headerText, openClawHeader } from "../api/openclaw/headers.ts";
-import { type OpenClawRequest, SESSION_KEY_HEADER } from "../api/openclaw/request.ts";
+import { SESSION_KEY_HEADER } from "../api/openclaw/request.ts";
 import { RequestError } from "../core/errors.ts";
+import type { ParsedRequest } from "./parsed-request.ts";
 
 const AGENT = "x-openclaw-agent-id";
 const CHAT = "x-openclaw-chat-id";
@@ -48,8 +48,6 @@ export interface Affinity {
 }
 
 export interface IdentityOptions {
-  /** What OpenClaw says, null when the request is another client's. */
-  readonly openclaw: OpenClawRequest | null;
   /** One more header that names a conversation, for other chat front ends. */
   readonly identityHeader?: string | undefined;
   /** What a request that names none is: an answer of its own, or a part of the one conversation of all such. */
@@ -58,15 +56,19 @@ export interface IdentityOptions {
   readonly aliasOf?: (affinityId: string) => string | undefined;
 }
 
+/** What of a request can name its conversation. */
+interface NamedRequest extends Pick<ParsedRequest, "headers" | "openclaw"> {
+  readonly body: Pick<ParsedRequest["body"], "user" | "prompt_cache_key">;
+}
+
 /**
  * The conversation of a request.
  * @returns null when it belongs to none
  * @throws ApiError (400) for a name that is too long or not printable
  */
 export function identify(
-  request: Pick<ChatRequest, "user" | "prompt_cache_key">,
-  headers: Headers,
-  { openclaw, identityHeader, identityFallback, aliasOf }: IdentityOptions,
+  { body, headers, openclaw }: NamedRequest,
+  { identityHeader, identityFallback, aliasOf }: IdentityOptions,
 ): Identity | null {
   // Such a request may bear a conversation's names, and is none of its turns. One that is about what its tools
   // do has a session of its own, where the results of its calls find it again.
@@ -78,9 +80,9 @@ export function identify(
   const namedAgent = named(AGENT);
   const chat = named(CHAT);
   const session = check(openclaw?.runtime?.session, "the session in the Runtime line");
-  const affinity = openclaw?.side ? null : readAffinity(request, header);
+  const affinity = openclaw?.side ? null : readAffinity(body, header);
   const other = identityHeader ? header(identityHeader) : null;
-  const user = check(request.user, "user");
+  const user = check(body.user, "user");
 
   const found = (source: Identity["source"], key: string): Identity => ({
     key,
@@ -119,7 +121,7 @@ export const oneShotIdentity = (): Identity => ({
 const marked = (session: string): string => (OURS.test(session) ? `key:${session}` : session);
 
 function readAffinity(
-  { prompt_cache_key: cacheKey }: Pick<ChatRequest, "prompt_cache_key">,
+  { prompt_cache_key: cacheKey }: NamedRequest["body"],
   header: (name: string) => string | null,
 ): Affinity | null {
   // Other clients share one cache key among all their users: only one in OpenClaw's form names a session.

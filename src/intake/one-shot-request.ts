@@ -1,26 +1,21 @@
 /**
- * A request that is to be answered from itself alone: its system prompt, all its messages as turns of
- * user and assistant, and what its answer shall look like.
+ * A one-shot: a request that is answered from itself alone, outside any conversation. Its messages become the turns of
+ * a dialogue, which Claude Code's print mode takes as its input.
  */
 import { z } from "zod";
-import { type DecodedImage, decodeImages, tryDecodeImage } from "../api/openai-chat/decoded-image.ts";
-import { checkFiles, type DecodedFile, filesIn, fileText, readFiles, tryFile } from "../api/openai-chat/files.ts";
-import { imagesIn, isText, otherTypesIn, refuseOtherParts } from "../api/openai-chat/images.ts";
-import { impliedRequest, impliedText, splitBegunAnswer } from "../api/openai-chat/implied-request.ts";
-import { pastCalls, resultNames, saidText } from "../api/openai-chat/past-message.ts";
-import {
-  type ChatMessage,
-  type ChatRequest,
-  messageText,
-  speakerOf,
-  systemText,
-  withSpeaker,
-} from "../api/openai-chat/request.ts";
-import { withToolImages } from "../api/openai-chat/tool-images.ts";
+import { checkFileCount, decodeFile, decodeImage, tryDecode } from "../api/openai-chat/attachments.ts";
+import { filesIn, imagesIn, refuseUnsupportedParts, unsupportedTypes } from "../api/openai-chat/content-parts.ts";
+import { impliedRequest, impliedText } from "../api/openai-chat/implied-request.ts";
+import { pastCalls, saidText } from "../api/openai-chat/past-message.ts";
+import { type ChatRequest, messageText, speakerOf, withSpeaker } from "../api/openai-chat/request.ts";
+import { effortFor, modelFor } from "../claude/models.ts";
+import type { Effort } from "../config/schema.ts";
+import { type DecodedFile, type DecodedImage, fileText } from "../core/attachments.ts";
 import { RequestError } from "../core/errors.ts";
 import { labelledResult, labelName, quoteFile, quoteTags, quoteWords } from "../core/quoting.ts";
+import type { ParsedMessage, ParsedRequest } from "./parsed-request.ts";
 
-/** A content block as Anthropic's API has it. */
+/** A content block of Anthropic's API. */
 type Block =
   | { readonly type: "text"; readonly text: string }
   | {
@@ -33,23 +28,29 @@ type Block =
       readonly source: { readonly type: "base64"; readonly media_type: "application/pdf"; readonly data: string };
     };
 
-export interface PastTurn {
+export interface DialogueTurn {
   readonly role: "user" | "assistant";
   readonly content: readonly Block[];
 }
 
 export interface OneShotRequest {
-  /** Empty when the request has none. */
+  /** Empty when the request has no system prompt. */
   readonly system: string;
-  /** User and assistant take turns; the first and the last are the user's. */
-  readonly turns: readonly PastTurn[];
+  /** The turns alternate between user and assistant; the first and the last are the user's. */
+  readonly turns: readonly DialogueTurn[];
   /** The answer that the client has begun, and Claude continues; null when there is none. */
   readonly begun: string | null;
-  /** `json`: the answer must parse. `schema` is there when claude itself can be held to it. */
-  readonly format: Format;
+  readonly format: AnswerFormat;
+  /** An alias or a full name; null for Claude Code's own default. */
+  readonly model: string | null;
+  /** Null for the configured one. */
+  readonly effort: Effort | null;
 }
 
-type Format = { readonly type: "text" } | { readonly type: "json"; readonly schema: Record<string, unknown> | null };
+/** With `json` the answer must parse. `schema` is null when Claude Code cannot enforce it. */
+type AnswerFormat =
+  | { readonly type: "text" }
+  | { readonly type: "json"; readonly schema: Record<string, unknown> | null };
 
 const options = z.looseObject({
   response_format: z
@@ -60,22 +61,26 @@ const options = z.looseObject({
     .nullish(),
 });
 
-/** @throws ApiError (400) when something cannot be shown to claude */
-export function readOneShotRequest(request: ChatRequest): OneShotRequest {
-  const format = readFormat(request);
-  // claude gives such an answer as a tool's input, and that is always an object.
-  const isHeld = format.type === "json" && format.schema?.type === "object";
-  const asked = isHeld ? null : formatNote(format);
+/** @throws RequestError (`invalid_request`) for a message that Claude cannot be given, or an unknown format */
+export function readOneShotRequest(request: ParsedRequest): OneShotRequest {
+  const { body } = request;
+  const format = readFormat(body);
+  // Claude Code returns such an answer as the input of a tool, which is always an object.
+  const isEnforced = format.type === "json" && format.schema?.type === "object";
+  const note = isEnforced ? null : formatNote(format);
   return {
-    system: [systemText(request), asked ?? ""].filter((text) => text !== "").join("\n\n"),
-    ...readTurns(request.messages),
-    format: format.type === "json" && !isHeld ? { type: "json", schema: null } : format,
+    system: [request.system, note ?? ""].filter((text) => text !== "").join("\n\n"),
+    turns: readTurns(request),
+    begun: request.begunAnswer,
+    format: format.type === "json" && !isEnforced ? { type: "json", schema: null } : format,
+    model: modelFor(body.model),
+    effort: effortFor(body.reasoning_effort),
   };
 }
 
-/** @throws ApiError (400) when it is not understood */
-export function readFormat(request: ChatRequest): Format {
-  const read = options.safeParse(request);
+/** The format in which the client wants the answer. @throws RequestError (`invalid_request`) for an unknown form */
+export function readFormat(body: ChatRequest): AnswerFormat {
+  const read = options.safeParse(body);
   if (!read.success) {
     throw new RequestError(
       "invalid_request",
@@ -88,8 +93,8 @@ export function readFormat(request: ChatRequest): Format {
   return { type: "json", schema: wanted.json_schema?.schema ?? null };
 }
 
-/** What is asked of claude where nothing can hold it to the format; null when any answer will do. */
-export function formatNote(format: Format): string | null {
+/** The instruction that asks for a format, for where Claude Code does not enforce it; null for plain text. */
+export function formatNote(format: AnswerFormat): string | null {
   if (format.type === "text") return null;
   const only = (what: string) =>
     `Answer with a single JSON ${what} and nothing else: no words around it, no code fence.`;
@@ -97,9 +102,9 @@ export function formatNote(format: Format): string | null {
   return `${only("value")} It fits this JSON schema: ${JSON.stringify(format.schema)}`;
 }
 
-function readTurns(messages: readonly ChatMessage[]): Pick<OneShotRequest, "turns" | "begun"> {
-  const turns: { role: PastTurn["role"]; content: Block[] }[] = [];
-  const add = (role: PastTurn["role"], blocks: readonly Block[]) => {
+function readTurns({ messagesBeforeAnswer, begunAnswer }: ParsedRequest): readonly DialogueTurn[] {
+  const turns: { role: DialogueTurn["role"]; content: Block[] }[] = [];
+  const add = (role: DialogueTurn["role"], blocks: readonly Block[]) => {
     // The API refuses blank texts.
     const content = blocks.filter((block) => block.type !== "text" || block.text.trim() !== "");
     if (content.length === 0) return;
@@ -107,26 +112,22 @@ function readTurns(messages: readonly ChatMessage[]): Pick<OneShotRequest, "turn
     if (last?.role === role) last.content.push(...content);
     else turns.push({ role, content });
   };
-  const names = resultNames(messages);
-  const { rest, begun } = splitBegunAnswer(
-    withToolImages(messages).filter(({ message: { role } }) => role !== "system" && role !== "developer"),
-  );
-  for (const { message, index } of rest) {
+  for (const message of messagesBeforeAnswer) {
     if (message.role === "assistant") add("assistant", assistantBlocks(message));
-    else if (message.role === "user") add("user", userBlocks(message, index));
-    else add("user", resultBlocks(message, index, names.get(index) ?? "a tool"));
+    else add("user", message.role === "user" ? userBlocks(message) : resultBlocks(message));
   }
-  const implied = impliedRequest(begun, rest.at(-1)?.message, turns.at(-1)?.role === "user");
-  if (begun !== null) add("assistant", [{ type: "text", text: begun }]);
+  const isStated = turns.at(-1)?.role === "user";
+  const implied = impliedRequest(begunAnswer, messagesBeforeAnswer.at(-1)?.message, isStated);
+  if (begunAnswer !== null) add("assistant", [{ type: "text", text: begunAnswer }]);
   if (implied) add("user", [{ type: "text", text: impliedText(implied, false) }]);
   if (turns[0]?.role === "assistant") {
     turns.unshift({ role: "user", content: [{ type: "text", text: "(The conversation begins with your words.)" }] });
   }
-  return { turns, begun };
+  return turns;
 }
 
-/** claude has none of the client's tools, so calls and results are told in words. */
-const assistantBlocks = (message: ChatMessage): readonly Block[] =>
+/** A one-shot offers none of the client's tools, so their calls and results are described in text. */
+const assistantBlocks = ({ message }: ParsedMessage): readonly Block[] =>
   [
     quoteWords(withSpeaker(speakerOf(message), saidText(message))),
     ...pastCalls(message).map(
@@ -134,36 +135,32 @@ const assistantBlocks = (message: ChatMessage): readonly Block[] =>
     ),
   ].map((text) => ({ type: "text", text }));
 
-/** Nothing in a result is refused, since the tool has run: what cannot be shown is named. */
-function resultBlocks(message: ChatMessage, index: number, name: string): readonly Block[] {
-  const images = imagesIn(message, index).map(tryDecodeImage);
-  const files = filesIn(message, index).map(tryFile);
+/** A result is never refused, since its tool has run: Claude is told in words what it cannot be given. */
+function resultBlocks({ message, parts, toolName }: ParsedMessage): readonly Block[] {
+  const images = imagesIn(parts).map((part) => tryDecode(part, decodeImage));
+  const files = filesIn(parts).map((part) => tryDecode(part, decodeFile));
   const missing = [
     ...images.filter((image) => typeof image === "string"),
     ...files.filter((file) => typeof file === "string"),
-    ...otherTypesIn(message),
+    ...unsupportedTypes(parts),
   ].map((what) => `\n[Here was something that cannot be shown: ${what}]`);
+  const label = labelledResult("result of %", toolName ?? "a tool", messageText(message));
   return [
-    { type: "text", text: `${labelledResult("result of %", name, messageText(message))}${missing.join("")}` },
+    { type: "text", text: `${label}${missing.join("")}` },
     ...images.filter((image) => typeof image !== "string").map(imageBlock),
     ...files.filter((file) => typeof file !== "string").map(fileBlock),
   ];
 }
 
-function userBlocks(message: ChatMessage, index: number): readonly Block[] {
+function userBlocks({ message, parts }: ParsedMessage): readonly Block[] {
+  refuseUnsupportedParts(parts);
+  checkFileCount(filesIn(parts));
   const speaker = speakerOf(message);
-  const said = (text: string): Block => ({ type: "text", text: quoteWords(withSpeaker(speaker, text)) });
-  if (!Array.isArray(message.content)) return [said(message.content ?? "")];
-  refuseOtherParts(message, index);
-  const images = decodeImages(imagesIn(message, index)).map(imageBlock);
-  const parts = filesIn(message, index);
-  checkFiles(parts);
-  const files = readFiles(parts).map(fileBlock);
-  const isFile = new Set(parts.map(({ at }) => at));
-  // In their order; what is neither text nor file is an image by now.
-  return message.content.flatMap((part, at): Block[] =>
-    isText(part) ? [said(part.text)] : (isFile.has(at) ? files : images).splice(0, 1),
-  );
+  return parts.flatMap((part): Block[] => {
+    if (part.kind === "text") return [{ type: "text", text: quoteWords(withSpeaker(speaker, part.text)) }];
+    if (part.kind === "image") return [imageBlock(decodeImage(part))];
+    return part.kind === "file" ? [fileBlock(decodeFile(part))] : [];
+  });
 }
 
 const imageBlock = ({ bytes, mimeType }: DecodedImage): Block => ({
@@ -177,17 +174,4 @@ function fileBlock(file: DecodedFile): Block {
     return { type: "text", text: `<file name="${name}">\n${quoteTags(quoteFile(fileText(file)))}\n</file>` };
   const data = Buffer.from(bytes).toString("base64");
   return { type: "document", title: name, source: { type: "base64", media_type: "application/pdf", data } };
-}
-
-const FENCE = "```";
-const OPENING_FENCE = /^```\w*\s*$/;
-
-/** An answer that shall parse, without the code fence that a model likes to put around it. */
-export function unfenced(answer: string): string {
-  const trimmed = answer.trim();
-  const firstLineEnd = trimmed.indexOf("\n");
-  if (firstLineEnd < 0 || !trimmed.endsWith(FENCE) || !OPENING_FENCE.test(trimmed.slice(0, firstLineEnd)))
-    return trimmed;
-  const closing = trimmed.length - FENCE.length;
-  return closing > firstLineEnd ? trimmed.slice(firstLineEnd + 1, closing).trim() : trimmed;
 }

@@ -8,7 +8,7 @@
 import { plainId } from "../api/openai-chat/tools.ts";
 import { MAX_COMPARED, quotations } from "../api/openclaw/retry.ts";
 import { messageFingerprint } from "./fingerprint.ts";
-import type { NewMessage } from "./input.ts";
+import type { NewMessage } from "./new-message.ts";
 import type { TurnRequest } from "./turn-request.ts";
 
 type ReadRequest = Pick<TurnRequest, "input" | "traceId" | "model" | "effort" | "offer" | "sender">;
@@ -69,8 +69,8 @@ const unquoted = ({ input }: ReadRequest, { words }: RequestFingerprint): readon
 const messageFingerprints = (messages: readonly NewMessage[]): readonly string[] =>
   messages.flatMap((message) => {
     if (message.role === "tool") {
-      const { callId, isError, text, images } = message;
-      return [`tool ${plainId(callId)} ${isError} ${messageFingerprint(text, images)}`];
+      const { callId, isError, fingerprint } = message;
+      return [`tool ${plainId(callId)} ${isError} ${fingerprint}`];
     }
     return message.kind === "continue" ? [] : [`user ${message.fingerprint}`];
   });

@@ -1,22 +1,17 @@
-/** From a chat request to what its conversation is asked. */
+/** A turn request: what a client asks of a conversation, read from its chat request. */
 import { mkdirSync, realpathSync } from "node:fs";
-import { checkImages } from "../api/openai-chat/decoded-image.ts";
-import { checkFiles } from "../api/openai-chat/files.ts";
-import type { ChatRequest } from "../api/openai-chat/request.ts";
 import { openClawHeader } from "../api/openclaw/headers.ts";
-import type { OpenClawRequest } from "../api/openclaw/request.ts";
 import { isDirectChat } from "../api/openclaw/session-key.ts";
-import { splitSystemPrompt } from "../api/openclaw/system-prompt.ts";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Config, Effort } from "../config/schema.ts";
 import { type Affinity, type Identity, oneShotIdentity } from "./identity.ts";
 import { type Input, readInput } from "./input.ts";
 import { formatNote, readFormat } from "./one-shot-request.ts";
+import type { ParsedRequest } from "./parsed-request.ts";
 import { type RequestShape, shapeOf } from "./request-shape.ts";
 import { type ToolOffer, toolOfferOf } from "./tool-offer.ts";
 import { type Workspace, workspaceFor } from "./workspace.ts";
 
-/** What a client asks of a conversation: the work of one turn. */
 export interface TurnRequest {
   readonly input: Input;
   /** The trace id of the client's `traceparent` header. OpenClaw sends the same one with each retry of a run. */
@@ -46,66 +41,63 @@ export interface TurnRequest {
   readonly shape: RequestShape;
 }
 
-/** @throws ApiError (4xx) for what cannot be asked; nothing is begun by then but the workspace's folder */
+const NO_SYSTEM_PROMPT = { stable: "", volatile: "" };
+
+/**
+ * Reads what a request asks of its conversation. Creates the workspace's folder if it does not exist.
+ * @throws RequestError for a request that cannot be served
+ */
 export function readTurnRequest(
-  request: ChatRequest,
-  headers: Headers,
-  openclaw: OpenClawRequest | null,
+  request: ParsedRequest,
   { key, source, agent, affinity }: Identity,
   config: Config,
 ): TurnRequest {
-  const input = readInput(request, openclaw);
-  // Looked at now, while the request can still be refused.
-  const sent = input.messages.filter(({ role }) => role === "user");
-  checkImages(sent.flatMap(({ images }) => images));
-  checkFiles(sent.flatMap(({ files }) => files));
-  const { stable, volatile } = splitSystemPrompt(config.systemPrompt === "ignore" ? "" : input.system);
+  const { body, headers, openclaw } = request;
+  const { stable, volatile } = config.systemPrompt === "ignore" ? NO_SYSTEM_PROMPT : request.systemPrompt;
   return {
-    input,
+    input: readInput(request),
     traceId: traceOf(headers),
     volatile,
     fromOpenClaw: openclaw?.isAttempt === true,
-    // Chat front ends and coding agents, which name their chats by a header, always send the whole chat.
+    // Chat programs and coding agents, which name their conversations by a header, always send the whole history.
     sendsHistory: source === "header" || source === "affinity",
     keepsLaunchOptions: openclaw?.isHeartbeat === true,
-    model: modelFor(request.model),
-    effort: effortFor(request.reasoning_effort),
+    model: modelFor(body.model),
+    effort: effortFor(body.reasoning_effort),
     systemPrompt: stable,
     affinity,
     shape: shapeOf(request),
-    // Of what OpenClaw asks for itself nobody sees the answer.
+    // No person sees the answer to a side request, so no person can answer a permission prompt in it.
     sender: openclaw?.side ? null : senderOf(headers),
     isDirect: isDirectChat(key),
-    offer: toolOfferOf(request, openclaw, config),
+    offer: toolOfferOf(request, config),
     workspace: workspaceFor(headers, openclaw?.workingDirectory ?? null, agent, config),
   };
 }
 
 /**
- * The same for a conversation of one turn, which nobody can name and of which nothing is kept.
- * @param emptyFolder an empty folder, made if it is not there
+ * Reads a one-shot as the only turn of a conversation of its own, for one-shots that an interactive process answers.
+ * @param emptyFolder where the process works; created if it does not exist
  */
 export function readOneShotTurnRequest(
-  request: ChatRequest,
-  headers: Headers,
-  openclaw: OpenClawRequest | null,
+  request: ParsedRequest,
   config: Config,
   emptyFolder: string,
 ): [identity: Identity, turnRequest: TurnRequest] {
   const identity = oneShotIdentity();
-  // Nobody could bring it the results of a tool.
-  const own: Config = { ...config, systemPrompt: "replace", clientTools: ["none"] };
-  const turnRequest = readTurnRequest(request, headers, openclaw, identity, own);
-  const offer = { ...turnRequest.offer, note: formatNote(readFormat(request)) };
+  // No later request could bring the results of a client's tool.
+  const oneShotConfig: Config = { ...config, systemPrompt: "replace", clientTools: ["none"] };
+  const turnRequest = readTurnRequest(request, identity, oneShotConfig);
+  const offer = { ...turnRequest.offer, note: formatNote(readFormat(request.body)) };
   mkdirSync(emptyFolder, { recursive: true, mode: 0o700 });
   return [identity, { ...turnRequest, offer, workspace: { path: realpathSync(emptyFolder), trusted: true } }];
 }
 
-/** Who has sent a request; null when it does not say so in letters that can be compared by eye. */
+/** The id of the person who sent a request; null when it is absent, or has characters that cannot be seen. */
 function senderOf(headers: Headers): string | null {
   const sender = openClawHeader(headers, "x-openclaw-sender-id")?.trim() ?? "";
   return /^[^\p{C}\p{Zl}\p{Zp}]{1,256}$/u.test(sender) ? sender : null;
 }
 
-/** The trace in a `traceparent` header, as W3C's Trace Context has it. */
+/** The trace id in the `traceparent` header of W3C's Trace Context. */
 const traceOf = (headers: Headers): string | null => headers.get("traceparent")?.split("-")[1] || null;

@@ -15,8 +15,8 @@ import { requireExecutable } from "../claude/executable.ts";
 import { makeMarkedFolder } from "../claude/marked-folder.ts";
 import { killGroup, MARK_VARIABLE } from "../claude/process-mark.ts";
 import { spawnFailed } from "../claude/start-errors.ts";
-import type { Config, Effort } from "../config/schema.ts";
-import type { OneShotRequest, PastTurn } from "../intake/one-shot-request.ts";
+import type { Config } from "../config/schema.ts";
+import type { DialogueTurn, OneShotRequest } from "../intake/one-shot-request.ts";
 import { parseEvent, type StreamJsonEvent } from "./stream-json.ts";
 
 const log = getLogger(["synthesis", "one-shot"]);
@@ -27,13 +27,6 @@ const STDERR_SHOWN = 1_000;
 const NO_SYSTEM_PROMPT = "You are a helpful assistant.";
 
 type Env = Record<string, string | undefined>;
-
-export interface OneShotSpec extends OneShotRequest {
-  /** An alias or a full name; null for claude's own default. */
-  readonly model: string | null;
-  /** Null for the configured one. */
-  readonly effort: Effort | null;
-}
 
 interface OneShotExit {
   /** As `exit code 1` or `SIGKILL`. */
@@ -61,7 +54,7 @@ export interface OneShotProcess {
  * @throws ApiError (503) when it cannot be started
  */
 export function startOneShot(
-  question: OneShotSpec,
+  question: OneShotRequest,
   folder: string,
   config: Config,
   parentEnv: Env,
@@ -152,7 +145,7 @@ const spawnFailure = (error: unknown): unknown =>
   typeof (error as NodeJS.ErrnoException).code === "string" ? spawnFailed(error as NodeJS.ErrnoException) : error;
 
 /** Writes the files of one claude and says how to start it. */
-function prepare(question: OneShotSpec, folder: string, config: Config, parentEnv: Env) {
+function prepare(question: OneShotRequest, folder: string, config: Config, parentEnv: Env) {
   // It starts in a folder without anything, so that there is nothing of the user's to read.
   const cwd = join(folder, "empty");
   makeMarkedFolder(folder);
@@ -214,7 +207,7 @@ function inputSteps({ turns, format }: OneShotRequest): string[] {
     const request = { subtype: "initialize", jsonSchema: format.schema };
     piece = jsonLine({ type: "control_request", request_id: "initialize", request });
   }
-  turns.forEach(({ role, content }: PastTurn, index) => {
+  turns.forEach(({ role, content }: DialogueTurn, index) => {
     const message = { role, content };
     if (role === "assistant") piece += jsonLine({ type: "assistant", message });
     else {

@@ -11,19 +11,20 @@ import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { RequestError, shuttingDown, unexpected } from "../core/errors.ts";
 import { parseJson } from "../core/json-gate.ts";
-import { unfenced } from "../intake/one-shot-request.ts";
+import type { OneShotRequest } from "../intake/one-shot-request.ts";
 import { MODEL_RETRY_MS, outcomeOf } from "../turn/model-error.ts";
 import { NO_ANSWER } from "../turn/reducer.ts";
 import { ResponseStream } from "../turn/response-stream.ts";
 import { paragraphBreak } from "../turn/text-assembler.ts";
-import { type OneShotProcess, type OneShotSpec, startOneShot } from "./process.ts";
+import { unfenced } from "./code-fence.ts";
+import { type OneShotProcess, startOneShot } from "./process.ts";
 import type { StreamJsonEvent } from "./stream-json.ts";
 
 const log = getLogger(["synthesis", "one-shot"]);
 
 export interface OneShots {
   /** Has a request answered. */
-  ask(question: OneShotSpec): ResponseStream;
+  ask(question: OneShotRequest): ResponseStream;
   /** Takes no more requests, fails those that wait, and gives those that run `drainMs` to end. */
   drain(drainMs: number): Promise<void>;
   /** Ends them all at once. */
@@ -37,7 +38,7 @@ export interface OneShotDeps {
 }
 
 export function createOneShots({ config, paths, env }: OneShotDeps): OneShots {
-  const waiting: { question: OneShotSpec; reply: ResponseStream }[] = [];
+  const waiting: { question: OneShotRequest; reply: ResponseStream }[] = [];
   const running = new Set<OneShot>();
   let draining = false;
   /** How long an answer takes of late, in ms. */
@@ -108,7 +109,7 @@ class OneShot {
   /** Resolves when its claude has ended; it never rejects, since the count of those that run depends on it. */
   readonly over: Promise<void>;
 
-  readonly #question: OneShotSpec;
+  readonly #question: OneShotRequest;
   readonly #reply: ResponseStream;
   readonly #config: Config;
   readonly #startedAt = performance.now();
@@ -131,7 +132,7 @@ class OneShot {
   #told = false;
 
   constructor(
-    question: OneShotSpec,
+    question: OneShotRequest,
     reply: ResponseStream,
     config: Config,
     folder: string,

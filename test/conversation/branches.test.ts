@@ -1,10 +1,10 @@
 /** In which branch of a conversation a request goes on. */
 import { describe, expect, test } from "bun:test";
-import { chatRequest } from "../../src/api/openai-chat/request.ts";
 import { type Branch, chooseBranch } from "../../src/conversation/branches.ts";
 import { answerFingerprint, messageFingerprint } from "../../src/intake/fingerprint.ts";
 import { readInput } from "../../src/intake/input.ts";
 import type { DeliveredTurn } from "../../src/turn/delivered-turn.ts";
+import { parsedRequest } from "../support/parsed-request.ts";
 
 const turn = (user: string, answer: string | null): DeliveredTurn => ({
   turn: user,
@@ -33,8 +33,7 @@ const request = (model: string, messages: string[], sendsHistory = false) => ({
   model,
   sendsHistory,
   input: readInput(
-    chatRequest.parse({ messages: messages.map((content, at) => ({ role: at % 2 ? "assistant" : "user", content })) }),
-    null,
+    parsedRequest({ messages: messages.map((content, at) => ({ role: at % 2 ? "assistant" : "user", content })) }),
   ),
 });
 

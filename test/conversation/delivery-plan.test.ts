@@ -1,6 +1,6 @@
 /** What a request delivers to Claude, given what was delivered before. */
 import { describe, expect, test } from "bun:test";
-import { type ChatMessage, chatRequest } from "../../src/api/openai-chat/request.ts";
+import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
 import {
   type DeliveryRequest,
   deliveredExchanges,
@@ -11,6 +11,7 @@ import {
 import { answerFingerprint, messageFingerprint } from "../../src/intake/fingerprint.ts";
 import { readInput } from "../../src/intake/input.ts";
 import type { DeliveredTurn } from "../../src/turn/delivered-turn.ts";
+import { parsedRequest } from "../support/parsed-request.ts";
 
 /** `u:` the user's, `a:` the assistant's, `t:` a tool's result. */
 function question(messages: string[], more: Partial<DeliveryRequest> = {}): DeliveryRequest {
@@ -19,7 +20,7 @@ function question(messages: string[], more: Partial<DeliveryRequest> = {}): Deli
     if (one.startsWith("t:")) return { role: "tool", tool_call_id: "c", content };
     return { role: one.startsWith("u:") ? "user" : "assistant", content };
   });
-  const input = readInput(chatRequest.parse({ messages: parsed }), null);
+  const input = readInput(parsedRequest({ messages: parsed }));
   return { input, traceId: null, volatile: "", fromOpenClaw: false, sendsHistory: false, ...more };
 }
 /** A turn that brought these messages; `answer` is what the client has of it, if that is known. */

@@ -1,19 +1,18 @@
 /** What Claude has not received yet of a turn that is sent again. */
 import { describe, expect, test } from "bun:test";
 import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
-import { readOpenClaw } from "../../src/api/openclaw/request.ts";
+import { inputText } from "../../src/conversation/input-text.ts";
 import { undelivered } from "../../src/conversation/undelivered.ts";
 import { messageFingerprint } from "../../src/intake/fingerprint.ts";
-import { inputText, readInput } from "../../src/intake/input.ts";
+import { readInput } from "../../src/intake/input.ts";
+import { parseRequest } from "../../src/intake/parsed-request.ts";
 import { ABORTED, agentRequest, assistant, CONTINUE, QUEUED, stamp, toolResult, user } from "../support/openclaw.ts";
 
 const rest = (messages: readonly ChatMessage[], delivered: readonly string[]) => {
   const { request, headers } = agentRequest(messages);
   const fingerprints = new Set(delivered.map((text) => messageFingerprint(text)));
   return inputText(
-    undelivered(readInput(request, readOpenClaw(request, headers)).messages, (fingerprint) =>
-      fingerprints.has(fingerprint),
-    ),
+    undelivered(readInput(parseRequest(request, headers)).messages, (fingerprint) => fingerprints.has(fingerprint)),
   );
 };
 const aborted = [user(stamp("hello")), user(ABORTED), user(CONTINUE)];

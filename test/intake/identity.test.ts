@@ -1,9 +1,9 @@
 /** Which conversation a request belongs to. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { readOpenClaw } from "../../src/api/openclaw/request.ts";
 import { RequestError } from "../../src/core/errors.ts";
 import { type IdentityOptions, identify } from "../../src/intake/identity.ts";
+import { parseRequest } from "../../src/intake/parsed-request.ts";
 import { agentRequest, SESSION_ID, type Sent, stamp, user, utilityRequest } from "../support/openclaw.ts";
 
 type Names = { key?: string; agent?: string; chat?: string; user?: string; affinity?: string; front?: string };
@@ -21,11 +21,14 @@ const named = ({ user: name, ...names }: Names, identityFallback: IdentityOption
     const value = names[field as keyof typeof HEADERS];
     if (value !== undefined) headers.set(header, value);
   }
-  return identify({ user: name }, headers, { openclaw: null, identityHeader: HEADERS.front, identityFallback });
+  return identify(
+    { body: { user: name }, headers, openclaw: null },
+    { identityHeader: HEADERS.front, identityFallback },
+  );
 };
 const keyOf = (names: Names) => named(names)?.key;
 const ofSent = ({ request, headers }: Sent, options: Partial<IdentityOptions> = {}) =>
-  identify(request, headers, { openclaw: readOpenClaw(request, headers), identityFallback: "one-shot", ...options });
+  identify(parseRequest(request, headers), { identityFallback: "one-shot", ...options });
 
 describe("the session key", () => {
   const cases: [what: string, names: Names, key: string][] = [
@@ -56,9 +59,10 @@ describe("the session key", () => {
 
   test("is not read from a header that is not the configured one", () => {
     const headers = new Headers({ "x-other-chat": "f" });
-    const options = { openclaw: null, identityFallback: "one-shot" } as const;
-    expect(identify({}, headers, options)).toBeNull();
-    expect(identify({}, headers, { ...options, identityHeader: "x-other-chat" })).toMatchObject({ source: "header" });
+    const request = { body: {}, headers, openclaw: null };
+    const options = { identityFallback: "one-shot" } as const;
+    expect(identify(request, options)).toBeNull();
+    expect(identify(request, { ...options, identityHeader: "x-other-chat" })).toMatchObject({ source: "header" });
   });
 
   test.each(["x".repeat(257), "a\nb", "a\u0000b", "a\u2028b", "a\ud800b"])("cannot be %j", (name) => {
@@ -194,10 +198,8 @@ describe("OpenClaw's session", () => {
     ["x-client-request-id", "s:0", null],
   ];
   test.each(affinities)("%s: %s is %p", (header, value, affinity) => {
-    const identity = identify({ user: "u" }, new Headers({ [header]: value }), {
-      openclaw: null,
-      identityFallback: "one-shot",
-    });
+    const request = { body: { user: "u" }, headers: new Headers({ [header]: value }), openclaw: null };
+    const identity = identify(request, { identityFallback: "one-shot" });
     expect(identity?.affinity).toEqual(affinity as never);
   });
 
@@ -206,8 +208,8 @@ describe("OpenClaw's session", () => {
     // Other clients send one and the same for all their users.
     ["my-application", "user:u"],
   ])("the cache key %s leads to %s", (prompt_cache_key, key) => {
-    const options = { openclaw: null, identityFallback: "one-shot" } as const;
-    expect(identify({ user: "u", prompt_cache_key }, new Headers(), options)?.key).toBe(key);
+    const request = { body: { user: "u", prompt_cache_key }, headers: new Headers(), openclaw: null };
+    expect(identify(request, { identityFallback: "one-shot" })?.key).toBe(key);
   });
 });
 

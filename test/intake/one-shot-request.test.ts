@@ -1,10 +1,10 @@
 /** A request as the turns of a dialogue: every message in its place, whatever a client may send. */
 import { describe, expect, test } from "bun:test";
-import { chatRequest } from "../../src/api/openai-chat/request.ts";
 import { RequestError } from "../../src/core/errors.ts";
-import { readOneShotRequest, unfenced } from "../../src/intake/one-shot-request.ts";
+import { readOneShotRequest } from "../../src/intake/one-shot-request.ts";
+import { parsedRequest } from "../support/parsed-request.ts";
 
-const read = (messages: object[], more: object = {}) => readOneShotRequest(chatRequest.parse({ messages, ...more }));
+const read = (messages: object[], more: object = {}) => readOneShotRequest(parsedRequest({ messages, ...more }));
 const user = (content: unknown) => ({ role: "user", content });
 const assistant = (content: unknown) => ({ role: "assistant", content });
 /** One transparent pixel. */
@@ -173,10 +173,4 @@ describe("an answer's format", () => {
       expect.objectContaining({ code: "invalid_request", param: "response_format" }),
     );
   });
-});
-
-test("a code fence around an answer is taken off, and nothing else", () => {
-  expect(unfenced('```json\n{"a": 1}\n```')).toBe('{"a": 1}');
-  expect(unfenced(' ```\n{"a": 1}\n```\n')).toBe('{"a": 1}');
-  expect(unfenced('{"a": "```"}')).toBe('{"a": "```"}');
 });

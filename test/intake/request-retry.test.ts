@@ -1,10 +1,10 @@
 /** Which request is another one sent again, because its answer was lost. */
 import { describe, expect, test } from "bun:test";
 import { type ChatMessage, type ChatRequest, chatRequest } from "../../src/api/openai-chat/request.ts";
-import { readOpenClaw } from "../../src/api/openclaw/request.ts";
 import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
 import { readInput } from "../../src/intake/input.ts";
+import { parseRequest } from "../../src/intake/parsed-request.ts";
 import { isRetry, requestFingerprint } from "../../src/intake/request-retry.ts";
 import { toolOfferOf } from "../../src/intake/tool-offer.ts";
 import {
@@ -27,14 +27,14 @@ interface More {
   readonly tools?: readonly string[];
 }
 const read = (request: ChatRequest, headers: Headers, { trace = "t", model, sender }: More) => {
-  const openclaw = readOpenClaw(request, headers);
+  const parsed = parseRequest(request, headers);
   return {
-    input: readInput(request, openclaw),
+    input: readInput(parsed),
     traceId: trace,
     model: model ?? null,
     effort: null,
     sender: sender ?? null,
-    offer: toolOfferOf(request, openclaw, config),
+    offer: toolOfferOf(parsed, config),
   };
 };
 const plain = (messages: readonly ChatMessage[], more: More = {}) => {
@@ -47,7 +47,9 @@ const openclaw = (messages: readonly ChatMessage[], more: More = {}) => {
 };
 
 const image = (data: string): ChatMessage =>
-  user([{ type: "image_url", image_url: { url: `data:image/png;base64,${data}` } }] as ChatMessage["content"]);
+  user([
+    { type: "image_url", image_url: { url: `data:image/png;base64,iVBORw0KGgo${data}` } },
+  ] as ChatMessage["content"]);
 const called = assistant("Let me see.", ["call1", "a"], ["call2", "a"]);
 const results = [toolResult("call1", "one"), toolResult("call2", "two")];
 const before = [user("hi"), assistant("hello")];

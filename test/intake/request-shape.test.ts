@@ -1,8 +1,8 @@
 /** A side request of unknown wording is told from a turn by all its differences together, never by one of them. */
 import { describe, expect, test } from "bun:test";
-import { chatRequest } from "../../src/api/openai-chat/request.ts";
 import { looksLikeSideRequest, shapeOf } from "../../src/intake/request-shape.ts";
 import { agentTurn, openWebUiRetrieval } from "../support/front-ends.ts";
+import { parsedRequest } from "../support/parsed-request.ts";
 
 type Message = { role: string; content: unknown };
 const user = (content: unknown): Message => ({ role: "user", content });
@@ -14,7 +14,7 @@ const LONG = `${"Please prune the roses module, file by file. ".repeat(20)}Begin
 
 /** Whether a request is aside from a conversation whose newest turn was `turn`. */
 const isSideRequest = (turn: object, body: object, isBusy = false) =>
-  looksLikeSideRequest(shapeOf(chatRequest.parse(turn)), chatRequest.parse(body), isBusy);
+  looksLikeSideRequest(shapeOf(parsedRequest(turn)), parsedRequest(body), isBusy);
 
 describe("aside from a conversation is", () => {
   const cases: [what: string, turn: Message[], messages: Message[], isBusy: boolean][] = [

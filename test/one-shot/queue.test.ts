@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
-import type { OneShotSpec } from "../../src/one-shot/process.ts";
+import type { OneShotRequest } from "../../src/intake/one-shot-request.ts";
 import { createOneShots, type OneShots } from "../../src/one-shot/queue.ts";
 import { isRunning } from "../../src/store/lock.ts";
 import type { ResponseStream } from "../../src/turn/response-stream.ts";
@@ -34,7 +34,7 @@ function oneShots(does: string): OneShots {
   return createOneShots({ config, paths, env: { PATH: process.env.PATH, HOME: base } });
 }
 
-const question = (schema: Record<string, unknown> | null = null): OneShotSpec => ({
+const question = (schema: Record<string, unknown> | null = null): OneShotRequest => ({
   system: "",
   turns: [{ role: "user", content: [{ type: "text", text: "hello" }] }],
   begun: null,

@@ -1,8 +1,8 @@
 /** What in a chat counts as a yes or a no to claude's question. */
 import { describe, expect, test } from "bun:test";
-import { chatRequest } from "../../src/api/openai-chat/request.ts";
 import { readInput } from "../../src/intake/input.ts";
 import { promptText, readVerdict } from "../../src/permissions/chat-answers.ts";
+import { parsedRequest } from "../support/parsed-request.ts";
 
 const PIXEL = { type: "image_url", image_url: { url: "data:image/png;base64,iVBORw0KGgo=" } };
 const pending = {
@@ -16,7 +16,7 @@ const pending = {
   askedAt: 0,
 };
 const readAll = (messages: unknown[], { sender = "ann" as string | null, isDirect = true } = {}) =>
-  readVerdict(readInput(chatRequest.parse({ messages }), null), sender, { pending, isDirect });
+  readVerdict(readInput(parsedRequest({ messages })), sender, { pending, isDirect });
 const read = (words: string, options = {}) => readAll([{ role: "user", content: words }], options);
 /** As OpenClaw has it in a chat that came through one of its channels. */
 const from = (id: string, words: string) =>

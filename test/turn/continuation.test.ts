@@ -1,12 +1,12 @@
 /** The rest of an answer that a client has begun: what it has already is not sent again. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { chatRequest } from "../../src/api/openai-chat/request.ts";
 import { withDeliveredAsHistory } from "../../src/conversation/delivered-input.ts";
 import type { DeliveredExchange } from "../../src/intake/exchange.ts";
 import { readInput } from "../../src/intake/input.ts";
 import { withoutRepeatedStart } from "../../src/turn/continuation.ts";
 import type { ResponsePart } from "../../src/turn/response-stream.ts";
+import { parsedRequest } from "../support/parsed-request.ts";
 
 async function* reply(...texts: string[]): AsyncGenerator<readonly ResponsePart[]> {
   for (const text of texts) yield [{ type: "text", text }];
@@ -78,7 +78,7 @@ describe("an answer to what was begun", () => {
 describe("the message that a begun answer is to", () => {
   const user = (content: string) => ({ role: "user", content });
   const assistant = (content: string) => ({ role: "assistant", content });
-  const read = (...messages: object[]) => readInput(chatRequest.parse({ messages }), null);
+  const read = (...messages: object[]) => readInput(parsedRequest({ messages }));
   const delivered = (...turns: object[][]): DeliveredExchange[] =>
     turns.map((messages, at) => {
       const noted = { users: read(...messages).newFingerprints, answer: null };

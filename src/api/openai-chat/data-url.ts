@@ -1,8 +1,8 @@
-/** The bytes of an image or a file that came in a request as base64. */
+/** Base64 data in a request, bare or in a `data:` URL. */
 
 /**
- * The base64 of a `data:` URL, without its head.
- * @returns null when it is no such URL
+ * The base64 data of a `data:` URL.
+ * @returns null for any other URL
  */
 export function base64In(url: string): string | null {
   const head = /^data:[^,]{0,200};base64,/i.exec(url)?.[0];
@@ -11,12 +11,11 @@ export function base64In(url: string): string | null {
 
 /**
  * Decodes base64.
- * @param maxBytes more are not decoded
- * @returns null for what is no base64; `too large` beyond `maxBytes`
+ * @returns null for text that is not base64; `too large` for more than `maxBytes`
  */
 export function decodeBase64(base64: string, maxBytes: number): Buffer | "too large" | null {
   if (/[^A-Za-z0-9+/=\s]/.test(base64)) return null;
-  // Blanks and padding make it a little less.
+  // Base64 takes 4/3 of the bytes, and line breaks add a few per cent: twice is certainly too much.
   if (base64.length > maxBytes * 2) return "too large";
   const bytes = Buffer.from(base64, "base64");
   return bytes.length > maxBytes ? "too large" : bytes;

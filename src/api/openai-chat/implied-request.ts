@@ -65,11 +65,5 @@ export function splitBegunAnswer<T extends { readonly message: ChatMessage }>(
   return { rest: rest.slice(0, -1), begun: saidText(last) };
 }
 
-/** The answer that a request has begun, as `splitBegunAnswer` has it. */
-export const begunAnswer = (messages: readonly ChatMessage[]): string | null =>
-  splitBegunAnswer(
-    messages.flatMap((message) => (message.role === "system" || message.role === "developer" ? [] : [{ message }])),
-  ).begun;
-
 const isEmptyAnswer = (message: ChatMessage): boolean =>
   message.role === "assistant" && pastCalls(message).length === 0 && saidText(message).trim() === "";

@@ -6,7 +6,7 @@
  * any of these texts into a chat: a form that can stand in a message is therefore the request's only message, or a
  * long fixed text that is the whole last message.
  */
-import { type ChatRequest, messageText, systemText } from "./request.ts";
+import { type ChatRequest, messageText } from "./request.ts";
 
 export interface SideRequestForm {
   readonly client: string;
@@ -213,14 +213,14 @@ const FORMS: readonly SideRequestForm[] = [
 ];
 
 /**
- * The known form in which a chat program asks something for itself.
- * @returns null for everything else, which is a turn where the request names a conversation
+ * The known form of a chat program's side request.
+ * @param system the text of the request's system and developer messages
+ * @returns null for every other request
  */
-export function findSideRequestForm(request: ChatRequest): SideRequestForm | null {
+export function findSideRequestForm(request: ChatRequest, system: string): SideRequestForm | null {
   const { messages } = request;
   const said = messages.filter(({ role }) => role !== "system" && role !== "developer");
   const users = said.filter(({ role }) => role === "user");
-  const system = systemText(request);
   const hasAnswers = users.length < said.length;
   const [first, ...more] = users.map(messageText);
   const only = hasAnswers || more.length > 0 ? null : (first ?? system);

@@ -1,33 +1,36 @@
 /**
- * Images that a client's tool has returned, put back into its result. OpenAI's tool messages hold only text, so
- * clients send such images in a user message behind the results. No person says anything in it, and it must not
- * count as one: it would end the turn that waits for the results.
+ * Moves the images that a client's tool has returned into the tool's result. OpenAI's tool messages hold only text, so
+ * clients send such images in a user message behind the results. No person wrote that message, and it must not count
+ * as a person's: it would end the turn that waits for the results.
  *
- * Such a message stands right behind results, has images or files, and as text nothing but a known heading; or no
- * text at all, when a result says that its image follows. With any other text it is a person who speaks.
+ * A user message is recognised as such when it stands right behind results and holds images or files, and as text
+ * nothing but a known heading; or no text at all, when a result announces an image. With any other text it is a
+ * person's message.
  */
-import { isText } from "./images.ts";
+import { isText } from "./content-parts.ts";
 import { resultNames } from "./past-message.ts";
 import { type ChatMessage, type ContentPart, messageText } from "./request.ts";
 import { plainId } from "./tools.ts";
 
-export interface PlacedMessage {
+export interface IndexedMessage {
   readonly message: ChatMessage;
-  /** Its place in the request. */
+  /** The message's index in the request. */
   readonly index: number;
+  /** The tool that a result comes from; null when the request does not say, and for all other messages. */
+  readonly toolName: string | null;
 }
 
-/** What a heading says of the result that its images belong to; nothing when it does not say. */
+/** What a heading says about the result that its images belong to. A heading may say nothing about it. */
 interface Heading {
-  /** Counted from 1 over the results that stand together. */
+  /** Counted from 1, over the results that follow one another. */
   readonly number?: number;
   readonly tool?: string;
   readonly callId?: string;
-  /** A result that names this file. */
+  /** The name of a file; the result that mentions the file is meant. */
   readonly file?: string;
 }
 
-/** Each matches a whole text. The clients are those in which the form was seen; others have taken it over. */
+/** Each pattern matches a whole text. The clients are those in which the form was seen first. */
 const HEADINGS: readonly (readonly [client: string, form: RegExp])[] = [
   ["OpenClaw", /^Image\(s\) from tool result(?: #(?<number>\d{1,6}))?(?: \((?<tool>[^\n]{1,80})\))?:$/],
   ["pi, OpenCode", /^Attached (?:image\(s\)|images?|media) from tool results?:$/],
@@ -43,47 +46,47 @@ const HEADINGS: readonly (readonly [client: string, form: RegExp])[] = [
   ["Pydantic AI", /^This is file (?<file>[^\n]{1,128}):$/],
 ];
 
-/** What results say of an image that follows: Cline and Roo, goose, Crush, pi, and others. */
+/** The phrases by which results announce an image: those of Cline, Roo, goose, Crush, pi and others. */
 const ANNOUNCED =
   /\(see following user message for images?\)|an image that is uploaded in the next message|\[Image\/media content loaded - see attached file\]|\(see attached (?:image|media)\)|image attached in the (?:next|following) message/gi;
 
-/** In LibreChat's results the text follows as well, so any text is the tool's. */
+/** A LibreChat result with this text is followed by its text as well, so any text behind it is the tool's. */
 const ALL_FOLLOWS = "Tool response is included in the next message as a Human message";
 
-/** A request's messages in which each result has its images; the user messages that brought them are left out. */
-export function withToolImages(messages: readonly ChatMessage[]): readonly PlacedMessage[] {
-  const placed: PlacedMessage[] = [];
-  const names = resultNames(messages);
+/** A request's messages with the images in their results, and without the user messages that the images came in. */
+export function withToolImages(messages: readonly ChatMessage[]): readonly IndexedMessage[] {
+  const kept: IndexedMessage[] = [];
+  const toolNames = resultNames(messages);
   let group = new ResultGroup();
   const close = () => {
-    for (const [at, message] of group.complete()) placed[at] = { message, index: placed[at]?.index ?? at };
+    for (const [at, message] of group.complete()) kept[at] = { ...(kept[at] as IndexedMessage), message };
     group = new ResultGroup();
   };
   messages.forEach((message, index) => {
+    const toolName = toolNames.get(index) ?? null;
     if (message.role === "tool" || message.role === "function") {
       if (group.hasImages) close();
-      group.add({ message, name: names.get(index), at: placed.length });
+      group.add({ message, toolName, at: kept.length });
     } else if (message.role === "user" && group.take(message)) return;
     else if (message.role === "user" || message.role === "assistant") close();
-    placed.push({ message, index });
+    kept.push({ message, index, toolName });
   });
   close();
-  return placed;
+  return kept;
 }
 
 interface Result {
   readonly message: ChatMessage;
-  /** Its tool's, when that is known. */
-  readonly name: string | undefined;
-  /** Its place among the messages that are kept. */
+  readonly toolName: string | null;
+  /** The result's index among the messages that are kept. */
   readonly at: number;
 }
 
-/** Results that stand together, and what came behind them. */
+/** Results that follow one another, and the images that came behind them. */
 class ResultGroup {
   readonly #results: (Result & { readonly parts: ContentPart[] })[] = [];
-  /** Images that no heading gives to a result. */
-  readonly #loose: ContentPart[] = [];
+  /** Images that no heading assigns to a result. */
+  readonly #unassigned: ContentPart[] = [];
   #index: ReturnType<typeof indexOf> | null = null;
   hasImages = false;
 
@@ -91,7 +94,7 @@ class ResultGroup {
     this.#results.push({ ...result, parts: [] });
   }
 
-  /** Takes a user message if it holds nothing but images of these results. */
+  /** Takes a user message if it holds nothing but images of these results. @returns whether it does */
   take({ content, name }: ChatMessage): boolean {
     if (this.#results.length === 0 || !Array.isArray(content) || name) return false;
     this.#index ??= indexOf(this.#results);
@@ -101,11 +104,11 @@ class ResultGroup {
       this.hasImages = true;
       return true;
     }
-    const owned: [result: number | undefined, part: ContentPart][] = [];
+    const images: [result: number | undefined, part: ContentPart][] = [];
     let result: number | undefined;
     let isHeaded = false;
     for (const part of content) {
-      if (!isText(part)) owned.push([result, part]);
+      if (!isText(part)) images.push([result, part]);
       else if (part.text.trim() !== "") {
         const heading = readHeading(part.text.trim());
         if (!heading || (heading.file !== undefined && !this.#index.byFile.has(heading.file))) return false;
@@ -113,17 +116,18 @@ class ResultGroup {
         result = this.#resultOf(heading, this.#index);
       }
     }
-    if (owned.length === 0 || !(isHeaded || announced.length > 0)) return false;
-    for (const [at, part] of owned) (at === undefined ? this.#loose : this.#results[at]?.parts)?.push(part);
+    if (images.length === 0 || !(isHeaded || announced.length > 0)) return false;
+    for (const [at, part] of images) (at === undefined ? this.#unassigned : this.#results[at]?.parts)?.push(part);
     this.hasImages = true;
     return true;
   }
 
-  /** The results that have got images, with their places. */
+  /** The results that have images now, by their index among the messages that are kept. */
   complete(): readonly (readonly [at: number, message: ChatMessage])[] {
     const { announced = [] } = this.#index ?? {};
-    const isOneEach = announced.length === this.#loose.length;
-    this.#loose.forEach((part, nth) => {
+    // As many announcements as images: each result announced one of them.
+    const isOneEach = announced.length === this.#unassigned.length;
+    this.#unassigned.forEach((part, nth) => {
       const result = (isOneEach ? announced[nth] : announced.at(-1)) ?? this.#results.length - 1;
       this.#results[result]?.parts.push(part);
     });
@@ -135,14 +139,14 @@ class ResultGroup {
     });
   }
 
-  /** The number counts first; a name that is another tool's shows that it was counted differently. */
+  /** The number decides, unless the name is another tool's: then the client counts differently, and the name decides. */
   #resultOf({ number, tool, callId, file }: Heading, { byCall, byTool, byFile }: ReturnType<typeof indexOf>) {
     if (callId !== undefined) return byCall.get(plainId(callId));
     if (file !== undefined) return byFile.get(file);
     const named = tool === undefined ? undefined : byTool.get(tool);
     const numbered = number === undefined ? undefined : this.#results[number - 1];
     if (!numbered || number === undefined) return named;
-    const isOther = tool !== undefined && numbered.name !== undefined && numbered.name !== tool;
+    const isOther = tool !== undefined && numbered.toolName !== null && numbered.toolName !== tool;
     return (isOther ? named : undefined) ?? number - 1;
   }
 }
@@ -154,18 +158,18 @@ function readHeading(text: string): Heading | null {
   return { ...said, ...(number === undefined ? {} : { number: Number(number) }) };
 }
 
-/** Where in a group a heading's result is. */
+/** By what a heading may say, the result that it means. */
 function indexOf(results: readonly Result[]) {
   const byCall = new Map<string, number>();
   const byTool = new Map<string, number>();
   const byFile = new Map<string, number>();
-  /** Once for each image that is said to follow. */
+  /** The results that announce images, once for each announcement. */
   const announced: number[] = [];
   let allFollows: number | undefined;
-  results.forEach(({ message, name }, at) => {
+  results.forEach(({ message, toolName }, at) => {
     const text = messageText(message);
     byCall.set(plainId(message.tool_call_id ?? ""), at);
-    if (name !== undefined) byTool.set(name, at);
+    if (toolName !== null) byTool.set(toolName, at);
     for (const [, file = ""] of text.matchAll(/\bSee file (\S{1,128})/g)) byFile.set(file, at);
     for (const _ of text.matchAll(ANNOUNCED)) announced.push(at);
     if (text.trim() === ALL_FOLLOWS) allFollows = at;

@@ -53,19 +53,19 @@ const namesOf = (catalogue: ToolCatalogue): string => [...catalogue.keys()].join
 
 /**
  * What claude is offered.
- * @param longest characters a name may have
- * @param reserved names that are taken
+ * @param maxNameLength in characters
+ * @param reserved names that are taken already
  */
 export function catalogueOf(
   tools: readonly ClientTool[],
-  { longest, reserved }: { longest: number; reserved: readonly string[] },
+  { maxNameLength, reserved }: { maxNameLength: number; reserved: readonly string[] },
 ): ToolCatalogue {
   // Of two with one name the client itself could not tell which is called.
   const distinct = [...new Map(tools.map((tool) => [tool.name, tool])).values()];
   const plain = new Set([...reserved, ...distinct.map(({ name }) => name)]);
   const catalogue = new Map<string, OfferedTool>();
   for (const tool of distinct) {
-    const name = spelled(tool.name, longest, (candidate) => {
+    const name = spelled(tool.name, maxNameLength, (candidate) => {
       if (catalogue.has(candidate) || reserved.includes(candidate)) return true;
       // A name that can stay as it is has the better right to it.
       return candidate !== tool.name && plain.has(candidate);

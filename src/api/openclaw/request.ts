@@ -1,57 +1,59 @@
-/** What a request says beyond OpenAI's dialect when OpenClaw sends it. */
-import { type ChatRequest, messageText, systemText } from "../openai-chat/request.ts";
+/** What a request of OpenClaw's says beyond OpenAI's API: in its headers, its system prompt and its Runtime line. */
+import { type ChatMessage, type ChatRequest, messageText } from "../openai-chat/request.ts";
 import { carriedContext } from "./context-message.ts";
 import { openClawHeader } from "./headers.ts";
 import { type Runtime, splitRuntimeLine } from "./runtime-line.ts";
-import { type SideRequest, sideRequest } from "./side-request.ts";
-import { isAttempt, type SystemPrompt, splitSystemPrompt, workingDirectory } from "./system-prompt.ts";
+import { findSideRequest, type SideRequest } from "./side-request.ts";
+import { isAttempt, workingDirectory } from "./system-prompt.ts";
 import { splitTimestamp } from "./timestamp.ts";
 
 export const SESSION_KEY_HEADER = "x-openclaw-session-key";
 
 export interface OpenClawRequest {
-  /** OpenClaw itself wrote it, as its system prompt shows, and not another client with OpenClaw's headers. */
+  /** The system prompt is OpenClaw's, so OpenClaw itself sent the request, and not another client with its headers. */
   readonly isAttempt: boolean;
-  /** OpenClaw looks after its agent by the clock: a turn of the conversation, with a system prompt of its own. */
+  /** A periodic check of OpenClaw's on its agent: a turn of the conversation, with a system prompt of its own. */
   readonly isHeartbeat: boolean;
-  /** Null for what belongs to a conversation. */
+  /** Null for a request that is part of a conversation. */
   readonly side: SideRequest | null;
   readonly runtime: Runtime | null;
-  readonly system: SystemPrompt;
-  /** The folder its system prompt names. */
+  /** The first user message without its Runtime line; null when it has none. */
+  readonly firstUserMessage: ChatMessage | null;
+  /** The folder that the system prompt names; null when it names none. */
   readonly workingDirectory: string | null;
 }
 
 /**
  * Reads what only OpenClaw sends.
- * @returns null when the request is another client's. The user agent says nothing: it is that of OpenAI's library.
+ * @param system the text of the system and developer messages
+ * @returns null for another client's request. The user agent does not tell: it is that of OpenAI's library.
  */
-export function readOpenClaw(request: ChatRequest, headers: Headers): OpenClawRequest | null {
-  const system = systemText(request);
+export function readOpenClaw(request: ChatRequest, headers: Headers, system: string): OpenClawRequest | null {
   const attempt = isAttempt(system);
   const first = request.messages.find(({ role }) => role === "user");
-  const runtime = (attempt && first && splitRuntimeLine(first)?.runtime) || null;
-  const words = lastWords(request);
-  const side = sideRequest({
+  const split = attempt && first ? splitRuntimeLine(first) : null;
+  const lastText = lastUserText(request);
+  const side = findSideRequest({
     system,
-    words,
-    sessions: [runtime?.session, openClawHeader(headers, SESSION_KEY_HEADER)],
+    lastText,
+    sessions: [split?.runtime.session, openClawHeader(headers, SESSION_KEY_HEADER)],
     kind: headers.get("x-openclaw-kind"),
     hasTools: Array.isArray(request.tools) && request.tools.length > 0,
   });
-  const named = [...headers.keys()].some((name) => name.startsWith("x-openclaw-"));
-  if (!attempt && !named && !side) return null;
+  const hasHeader = [...headers.keys()].some((name) => name.startsWith("x-openclaw-"));
+  if (!attempt && !hasHeader && !side) return null;
   return {
     isAttempt: attempt,
-    isHeartbeat: attempt && words.startsWith("Follow the heartbeat monitor scratch context"),
+    isHeartbeat: attempt && lastText.startsWith("Follow the heartbeat monitor scratch context"),
     side,
-    runtime,
-    system: splitSystemPrompt(system),
+    runtime: split?.runtime ?? null,
+    firstUserMessage: split?.message ?? null,
     workingDirectory: workingDirectory(system),
   };
 }
 
-function lastWords({ messages }: ChatRequest): string {
+/** The text of the last user message, without its timestamp. Context messages do not count. */
+function lastUserText({ messages }: ChatRequest): string {
   const last = messages.findLast((message) => message.role === "user" && carriedContext(message) === null);
   return last ? splitTimestamp(messageText(last))[1] : "";
 }

@@ -1,34 +1,34 @@
 /**
- * What OpenClaw asks for itself: a title, a summary, a look at what should be remembered. Such a request
- * may name a conversation, and must all the same never reach its claude.
+ * The requests that OpenClaw makes for itself: a title, a summary, a look at what should be remembered. Such a request
+ * may name a conversation, and must still never reach that conversation's Claude.
  *
- * A heartbeat and the end of a subagent's work are no side requests: they are said in the conversation.
+ * A heartbeat and the report of a finished subagent are not side requests: they are turns of the conversation.
  */
 
 export interface SideRequest {
-  /** `other` is one that we do not know by name. */
+  /** `other` is a side request of no known kind. */
   readonly kind: "title" | "compaction" | "memory-flush" | "skill-review" | "other";
-  /** It is asked for the sake of what its tools do. */
+  /** The request is made for what its tools do, so it must get results for the calls of its tools. */
   readonly needsTools: boolean;
-  /** The session that it has for itself, if it has one. */
+  /** The session key of the request's own; null when it has none. */
   readonly session: string | null;
 }
 
 export interface SideRequestTraits {
   readonly system: string;
-  /** The last words of the user, without their time of writing. */
-  readonly words: string;
-  /** OpenClaw's session keys. Our plugin's is that of the conversation for whose sake it is asked. */
+  /** The text of the last user message, without its timestamp. */
+  readonly lastText: string;
+  /** OpenClaw's session keys. The one that our plugin sends is the key of the conversation that the request is about. */
   readonly sessions: readonly (string | null | undefined)[];
-  /** `x-openclaw-kind`, which our plugin in OpenClaw sends. */
+  /** The `x-openclaw-kind` header, which our plugin in OpenClaw sends. */
   readonly kind: string | null;
   readonly hasTools: boolean;
 }
 
-/** The sessions in which OpenClaw does what nobody shall see. */
+/** The sessions in which OpenClaw works without showing anything to a person. */
 const INTERNAL = /^agent:[^:]*:internal-session-effects:(?:incognito-|legacy-)?(.*)$/;
 
-/** Requests without tools, by how their system prompt begins. */
+/** The beginnings of the system prompts of side requests without tools. */
 const PROMPTS: readonly (readonly [beginning: string, kind: SideRequest["kind"]])[] = [
   ["Generate a concise session title", "title"],
   ["Generate a very short topic label", "title"],
@@ -37,19 +37,19 @@ const PROMPTS: readonly (readonly [beginning: string, kind: SideRequest["kind"]]
   ["You are OpenClaw's dashboard widget safety reviewer", "other"],
 ];
 
-/** Which side request this is, null when it is part of a conversation. */
-export function sideRequest({ system, words, sessions, kind, hasTools }: SideRequestTraits): SideRequest | null {
+/** Which side request this is; null for a request that is part of a conversation. */
+export function findSideRequest({ system, lastText, sessions, kind, hasTools }: SideRequestTraits): SideRequest | null {
   if (!hasTools) {
     const known = PROMPTS.find(([beginning]) => system.startsWith(beginning));
     if (known) return { kind: known[1], needsTools: false, session: null };
     if (kind === "compaction") return { kind, needsTools: false, session: null };
     if (kind === "simple-completion") return { kind: "other", needsTools: false, session: null };
   }
-  const session = sessions.find((one) => INTERNAL.test(one ?? ""));
+  const session = sessions.find((key) => INTERNAL.test(key ?? ""));
   if (!session) return null;
   if (INTERNAL.exec(session)?.[1]?.startsWith("skill-workshop-review")) {
     return { kind: "skill-review", needsTools: true, session };
   }
-  if (words.startsWith("Pre-compaction memory flush")) return { kind: "memory-flush", needsTools: true, session };
+  if (lastText.startsWith("Pre-compaction memory flush")) return { kind: "memory-flush", needsTools: true, session };
   return { kind: "other", needsTools: hasTools, session };
 }

@@ -5,19 +5,16 @@
 import { getLogger } from "@logtape/logtape";
 import { Hono } from "hono";
 import { completion } from "../../api/openai-chat/chunks.ts";
-import { begunAnswer } from "../../api/openai-chat/implied-request.ts";
-import { functionsAsTools, usesFunctions } from "../../api/openai-chat/legacy-functions.ts";
-import { type ChatRequest, chatRequest } from "../../api/openai-chat/request.ts";
+import { chatRequest } from "../../api/openai-chat/request.ts";
 import { checkSize } from "../../api/openai-chat/request-size.ts";
 import { findSideRequestForm } from "../../api/openai-chat/side-requests.ts";
-import { type OpenClawRequest, readOpenClaw } from "../../api/openclaw/request.ts";
-import { DEFAULT_MODEL, effortFor, modelFor } from "../../claude/models.ts";
+import { DEFAULT_MODEL } from "../../claude/models.ts";
 import type { Config } from "../../config/schema.ts";
 import type { ConversationRegistry } from "../../conversation/registry.ts";
 import { type Identity, identify } from "../../intake/identity.ts";
-import { readOneShotRequest } from "../../intake/one-shot-request.ts";
+import { type OneShotRequest, readOneShotRequest } from "../../intake/one-shot-request.ts";
+import { type ParsedRequest, parseRequest } from "../../intake/parsed-request.ts";
 import { readOneShotTurnRequest, readTurnRequest } from "../../intake/turn-request.ts";
-import type { OneShotSpec } from "../../one-shot/process.ts";
 import type { OneShots } from "../../one-shot/queue.ts";
 import type { SessionStore } from "../../store/sessions.ts";
 import { withoutRepeatedStart } from "../../turn/continuation.ts";
@@ -41,28 +38,26 @@ export interface ChatDeps {
 export function chatRoutes({ config, conversations, oneShots, sessions, emptyFolder }: ChatDeps): Hono<Env> {
   // checkSize bounds a request, so that reading it here does not block other requests for long.
   return new Hono<Env>().post("/", validJson(chatRequest, checkSize), async (c) => {
-    const sent = c.req.valid("json");
-    const request = functionsAsTools(sent);
     const { headers, signal } = c.req.raw;
-    const openclaw = readOpenClaw(request, headers);
-    const named = identify(request, headers, {
-      openclaw,
+    const request = parseRequest(c.req.valid("json"), headers);
+    const { body, openclaw } = request;
+    const named = identify(request, {
       identityHeader: config.identityHeader,
       identityFallback: config.identityFallback,
       aliasOf: sessions.withAffinity,
     });
-    const identity = named && isSideRequest(request, openclaw, named, conversations) ? null : named;
+    const identity = named && isSideRequest(request, named, conversations) ? null : named;
     const response = identity
-      ? conversations.submit(identity, readTurnRequest(request, headers, openclaw, identity, config))
+      ? conversations.submit(identity, readTurnRequest(request, identity, config))
       : config.oneShots === "interactive"
-        ? conversations.submit(...readOneShotTurnRequest(request, headers, openclaw, config, emptyFolder))
+        ? conversations.submit(...readOneShotTurnRequest(request, config, emptyFolder))
         : oneShots.ask(await readOneShot(request, c.req.raw));
 
     disableIdleTimeout(c);
     signal.addEventListener("abort", () => response.disconnect());
     if (signal.aborted) response.disconnect();
     // A streaming client needs heartbeats while it waits. Any other client gets its status together with the answer.
-    if (request.stream === true) response.openAfter(config.sseHeartbeatMs);
+    if (body.stream === true) response.openAfter(config.sseHeartbeatMs);
     try {
       await response.opened;
     } catch (error) {
@@ -74,13 +69,13 @@ export function chatRoutes({ config, conversations, oneShots, sessions, emptyFol
     c.header("x-synthesis-process", response.processOrigin);
     c.header("x-request-id", response.id);
 
-    const begun = openclaw ? null : begunAnswer(request.messages);
+    const begun = openclaw ? null : request.begunAnswer;
     const all = openclaw ? errorsAsText(response) : response.parts();
     const parts = begun === null ? all : withoutRepeatedStart(all, begun);
-    const includeUsage = request.stream_options?.include_usage === true;
+    const includeUsage = body.stream_options?.include_usage === true;
     const created = Math.floor(Date.now() / 1000);
-    const answer = completion(created, request.model || DEFAULT_MODEL, includeUsage, usesFunctions(sent));
-    if (request.stream !== true) return wholeResponse(c, parts, answer);
+    const answer = completion(created, body.model || DEFAULT_MODEL, includeUsage, request.usesFunctions);
+    if (body.stream !== true) return wholeResponse(c, parts, answer);
     return streamResponse(c, parts, answer, {
       includeUsage,
       heartbeatMs: config.sseHeartbeatMs,
@@ -90,29 +85,21 @@ export function chatRoutes({ config, conversations, oneShots, sessions, emptyFol
 }
 
 /** Reads a request that is answered as a one-shot. */
-async function readOneShot(request: ChatRequest, sent: Request): Promise<OneShotSpec> {
-  const spec = {
-    ...readOneShotRequest(request),
-    model: modelFor(request.model),
-    effort: effortFor(request.reasoning_effort),
-  };
+async function readOneShot(request: ParsedRequest, sent: Request): Promise<OneShotRequest> {
+  const oneShot = readOneShotRequest(request);
   // Writing large images to the process takes as long as reading them did, so other requests run in between.
   await yieldIfLarge(sent);
-  return spec;
+  return oneShot;
 }
 
 /**
  * Whether this is a side request: the client asks for something of its own, such as a title, and names the conversation
  * that it is about. OpenClaw's own side requests have no identity here: `identify` returns null for them.
  */
-function isSideRequest(
-  request: ChatRequest,
-  openclaw: OpenClawRequest | null,
-  { key }: Identity,
-  conversations: ConversationRegistry,
-): boolean {
+function isSideRequest(request: ParsedRequest, { key }: Identity, conversations: ConversationRegistry): boolean {
+  const { body, system, openclaw } = request;
   if (openclaw?.isAttempt || openclaw?.side) return false;
-  const form = findSideRequestForm(request);
+  const form = findSideRequestForm(body, system);
   if (form === null && !conversations.find(key)?.isSideRequest(request)) return false;
   log.info("side request answered as a one-shot", { session: key, client: form?.client, purpose: form?.purpose });
   return true;

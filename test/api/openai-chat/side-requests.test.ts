@@ -1,6 +1,6 @@
 /** What chat programs ask for themselves is told from what people say, also from people who quote it. */
 import { describe, expect, test } from "bun:test";
-import { chatRequest } from "../../../src/api/openai-chat/request.ts";
+import { chatRequest, systemText } from "../../../src/api/openai-chat/request.ts";
 import { findSideRequestForm } from "../../../src/api/openai-chat/side-requests.ts";
 import {
   agentTurn,
@@ -16,7 +16,10 @@ const user = (content: unknown): Message => ({ role: "user", content });
 const assistant = (content: unknown): Message => ({ role: "assistant", content });
 const system = (content: unknown): Message => ({ role: "system", content });
 const of = (...messages: Message[]) => ({ messages });
-const clientOf = (body: object) => findSideRequestForm(chatRequest.parse(body))?.client ?? null;
+const clientOf = (body: object) => {
+  const request = chatRequest.parse(body);
+  return findSideRequestForm(request, systemText(request))?.client ?? null;
+};
 
 const chat = [["How do I prune roses?", "In late winter, above a bud."]] as const;
 const task = openWebUiTask("Find a short title for the chat.", chat);

@@ -18,7 +18,7 @@ const named = (name: string, parameters: Record<string, unknown> | null = null) 
   description: "",
   parameters,
 });
-const limits = { longest: 20, reserved: ["reply"] };
+const limits = { maxNameLength: 20, reserved: ["reply"] };
 const offer = (...tools: ReturnType<typeof named>[]) => catalogueOf(tools, limits);
 const only = (parameters: Record<string, unknown> | null): OfferedTool => {
   const [tool] = offer(named("t", parameters)).values();

@@ -1,10 +1,10 @@
 /** Whose request it is, and whether it belongs to a conversation. */
 import { describe, expect, test } from "bun:test";
-import { chatRequest } from "../../../src/api/openai-chat/request.ts";
+import { chatRequest, systemText } from "../../../src/api/openai-chat/request.ts";
 import { readOpenClaw } from "../../../src/api/openclaw/request.ts";
 import { agentRequest, carrier, type Sent, stamp, systemPrompt, user, utilityRequest } from "../../support/openclaw.ts";
 
-const read = ({ request, headers }: Sent) => readOpenClaw(request, headers);
+const read = ({ request, headers }: Sent) => readOpenClaw(request, headers, systemText(request));
 const hello = [user(stamp("hello")), carrier()];
 const plain = (messages: unknown, headers: Record<string, string> = {}, tools: readonly unknown[] = []): Sent => ({
   request: chatRequest.parse({ messages, tools }),
@@ -31,7 +31,6 @@ describe("the Runtime line", () => {
     expect(read(agentRequest(hello, { workspace: "/srv/work" }))).toMatchObject({
       side: null,
       runtime: { agent: "main", session: "agent:main:main", repo: "/srv/work" },
-      system: { stable: expect.stringContaining("You are a helper") },
       workingDirectory: "/srv/work",
     });
   });

@@ -1,7 +1,10 @@
 /** The history as it is told, in as many characters as there is room for. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type HistoryEntry, historyText } from "../../src/intake/history-text.ts";
+import { historyText } from "../../src/conversation/history-text.ts";
+import type { PastMessage } from "../../src/intake/input.ts";
+
+type HistoryEntry = Pick<PastMessage, "role" | "name" | "text">;
 
 const user = (text: string): HistoryEntry => ({ role: "user", text });
 const assistant = (text: string): HistoryEntry => ({ role: "assistant", text });

@@ -1,0 +1,20 @@
+/** The new messages of a request as one text for Claude. */
+import { withSpeaker } from "../api/openai-chat/request.ts";
+import { labelledResult, quoteNames, quoteWords } from "../core/quoting.ts";
+import type { NewMessage } from "../intake/new-message.ts";
+
+/**
+ * Messages and results as one text, with a blank line between two.
+ * @param messages without the results that go to calls that still run
+ */
+export function inputText(messages: readonly NewMessage[]): string {
+  const speakers = new Set(messages.flatMap((message) => (message.role === "user" ? (message.speaker ?? []) : [])));
+  return messages
+    .map((message) =>
+      message.role === "user"
+        ? quoteWords(withSpeaker(message.speaker, quoteNames(message.text, speakers)))
+        : labelledResult("% returned", message.name ?? "a tool", message.text),
+    )
+    .filter((text) => text.trim() !== "")
+    .join("\n\n");
+}
