@@ -115,5 +115,5 @@ function methodNotAllowed(path: string, allowed: readonly string[]): Response {
 
 /** The end of an error for a request with a wrong path. */
 export const ADDRESSES =
-  "The base URL ends in /v1. Chats are POST /v1/chat/completions, models are GET /v1/models. The README lists all " +
-  "addresses.";
+  "The base URL ends in /v1. Chats are POST /v1/chat/completions, models are GET /v1/models. docs/http-api.md lists " +
+  "all addresses.";

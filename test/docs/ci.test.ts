@@ -29,6 +29,9 @@ test("each command of CI is a script of package.json", () => {
 test("CI on Linux runs everything that .ci/run runs, with the same Bun", () => {
   expect(localCommands.length).toBeGreaterThan(0);
   for (const command of localCommands) {
-    expect(commands.some((one) => one === command || one.startsWith(`${command} `)), command).toBeTrue();
+    expect(
+      commands.some((one) => one === command || one.startsWith(`${command} `)),
+      command,
+    ).toBeTrue();
   }
 });

@@ -31,8 +31,8 @@ test("examples/openai-sdk.ts has two messages of one conversation answered", asy
   });
 
   expect((await example.stdout.text()).trim().split("\n")).toEqual([
-    "My favourite colour is green.",
-    "What is my favourite colour?",
+    "You said: My favourite colour is green.",
+    "You said: What is my favourite colour?",
   ]);
   expect(await example.exited).toBe(0);
 });

@@ -3,13 +3,44 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ERROR_CODES, errorStatus } from "../../src/api/openai-chat/error-response.ts";
 import { RequestError } from "../../src/core/errors.ts";
+import { type AppDeps, createApp } from "../../src/http/app.ts";
 
 const page = readFileSync(join(import.meta.dir, "../../docs/http-api.md"), "utf8");
 
-test("docs/http-api.md has each error code with its status, and no other", () => {
-  const documented = [...page.matchAll(/^\| `(\w+)` \| (\d{3}) \|/gm)].map(([, code, status]) => [code, Number(status)]);
+test("the error table has every code with its status", () => {
+  const documented = [...page.matchAll(/^\| `(\w+)` \| (\d{3}) \|/gm)].map(([, code, status]) => `${code} ${status}`);
 
-  const actual = ERROR_CODES.map((code) => [code, errorStatus(new RequestError(code, ""))]);
-  expect(new Map(documented as [string, number][])).toEqual(new Map(actual as [string, number][]));
-  expect(documented.length).toBe(actual.length);
+  expect(documented.sort()).toEqual(
+    ERROR_CODES.map((code) => `${code} ${errorStatus(new RequestError(code, ""))}`).sort(),
+  );
+});
+
+/** The app's dependencies are used only by handlers, and a handler that fails for want of them has been reached. */
+const app = createApp({ keys: { chat: "chat", control: "control" } } as AppDeps);
+const documented = [...page.matchAll(/^\| `([A-Z]+) (\/\S*)` \| (none|chat key|control key) \|/gm)].map(
+  ([, method = "", path = "", key = ""]) => ({ method, path, key }),
+);
+
+test("the route table has every route of the app", () => {
+  // The same routes without /v1, for clients whose base URL lacks it.
+  const isShorthand = (path: string) => path === "/chat/completions";
+  const routes = app.routes
+    .filter(({ method, path }) => method !== "ALL" && !isShorthand(path))
+    .map(({ method, path }) => `${method} ${path.replace(/:\w+/g, "{}")}`);
+
+  expect(documented.map(({ method, path }) => `${method} ${path.replace(/\{\w+\}/g, "{}")}`).sort()).toEqual(
+    [...new Set(routes)].sort(),
+  );
+});
+
+/** The server of a request, as far as the app uses it before a handler runs. */
+const env = { server: { timeout: () => {} } };
+
+test.each(documented)("the route table names the key of $method $path", async ({ method, path, key }) => {
+  const isRefused = async (bearer: string) =>
+    (await app.request(path, { method, headers: { authorization: `Bearer ${bearer}` } }, env)).status === 401;
+
+  expect(await isRefused("chat")).toBe(key === "control key");
+  expect(await isRefused("control")).toBe(key === "chat key");
+  expect(await isRefused("wrong")).toBe(key !== "none");
 });

@@ -3,7 +3,9 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
 const root = join(import.meta.dir, "../..");
-const pages = [...new Bun.Glob("{*.md,docs/**/*.md,examples/*.md}").scanSync(root)].map((path) => join(root, path));
+const pages = ["*.md", "docs/**/*.md", "examples/*.md"].flatMap((pattern) =>
+  [...new Bun.Glob(pattern).scanSync(root)].map((path) => join(root, path)),
+);
 
 /** The anchor that GitHub gives a heading. */
 const anchorOf = (heading: string): string =>
@@ -18,6 +20,10 @@ const proseOf = (page: string): string => readFileSync(page, "utf8").replace(/^`
 
 const anchorsIn = (page: string): string[] =>
   [...proseOf(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) => anchorOf(heading));
+
+test("the pages are found", () => {
+  expect(pages.length).toBeGreaterThan(15);
+});
 
 test("every link between the pages leads to a file and a heading that exist", () => {
   const broken = pages.flatMap((page) =>

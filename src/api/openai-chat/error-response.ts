@@ -58,6 +58,9 @@ const kinds: Record<ErrorCode, Kind> = {
   turn_timeout: [504, "server_error"],
 };
 
+/** Every code that an error can have. */
+export const ERROR_CODES = Object.keys(kinds) as readonly ErrorCode[];
+
 /** The `retry-after` of an error that waiting ends and that names no time, in seconds. */
 const DEFAULT_RETRY_AFTER = 30;
 
