@@ -6,6 +6,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { isRunning } from "../core/is-running.ts";
 import { parseJson } from "../core/json-gate.ts";
 import { readSmallFile } from "../core/regular-file.ts";
 import { type Watch, watchChanges } from "../core/watch-file.ts";
@@ -123,12 +124,7 @@ export class SessionFolder {
 
 /** A claude that was killed leaves its file behind, and its process id may have become another program's. */
 function isAlive({ pid, procStart, startedAt }: SessionFile): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    // EPERM: it runs, as another user.
-    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
-  }
+  if (!isRunning(pid)) return false;
   return process.platform === "linux" ? hasStarted(pid, procStart) : wasThere(pid, startedAt);
 }
 

@@ -5,7 +5,7 @@ import { type Paths, pathsFor } from "../config/paths.ts";
 import { type Check, ok, warning } from "../doctor/check.ts";
 import { runChecks } from "../doctor/checks.ts";
 import { runSmokeTest } from "../doctor/smoke-test.ts";
-import { holderOf } from "../store/lock.ts";
+import { lockHolder } from "../store/lock.ts";
 import { Failure } from "./failure.ts";
 import { print, printJson } from "./print.ts";
 import { runningServer } from "./running-server.ts";
@@ -38,7 +38,7 @@ export function doctorCommand(): Command {
 /** A file that was changed while the server runs counts at its next start. Nothing when no server runs. */
 async function runningConfigChecks(paths: Paths): Promise<Check[]> {
   const name = "running configuration";
-  if (!holderOf(paths.lock)?.port) return [];
+  if (!lockHolder(paths.lock)?.port) return [];
   try {
     const { changed, problem } = await runningServer(paths.home).configDifference();
     if (problem !== null) return [warning(name, `the server could not start again: ${problem}`, "Correct it.")];

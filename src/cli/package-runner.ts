@@ -8,6 +8,7 @@
  */
 import { readFileSync } from "node:fs";
 import { name } from "../../package.json";
+import { isRunning } from "../core/is-running.ts";
 
 const CHECK_INTERVAL_MS = 500;
 
@@ -75,13 +76,8 @@ export function watchPackageRunner(links: readonly ParentLink[], onExit: () => v
 function parentRuns({ child, parent }: ParentLink): boolean {
   if (child === process.pid) return process.ppid === parent;
   if (process.platform === "linux") return parentInProc(child) === parent;
-  try {
-    // Running `ps` twice a second would cost too much.
-    process.kill(parent, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
+  // Running `ps` twice a second to find the parent would cost too much.
+  return isRunning(parent);
 }
 
 function parentInProc(pid: number): number | null {

@@ -1,7 +1,7 @@
 /** A client of the control API, with which the other commands reach the server that runs in a state folder. */
 import { existsSync, readFileSync } from "node:fs";
 import { pathsFor } from "../config/paths.ts";
-import { holderOf } from "../store/lock.ts";
+import { lockHolder } from "../store/lock.ts";
 import { type ConfigDifference, configDifference, type RootsChange } from "../wire/config.ts";
 import { errorBody } from "../wire/errors.ts";
 import {
@@ -44,7 +44,7 @@ export interface RunningServer {
  */
 export function runningServer(home: string | undefined): RunningServer {
   const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
-  const holder = holderOf(paths.lock);
+  const holder = lockHolder(paths.lock);
   if (!holder?.port || !existsSync(paths.controlKey)) {
     throw new Failure(
       `No server runs in ${paths.home}. Start one with \`synthesis serve\`, or name its folder with --home.`,

@@ -68,21 +68,13 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   killOrphans(paths.run);
 
   // Database.
-  const {
-    store,
-    begun: turns,
-    setAside,
-  } = openStore(paths.database, (store) => {
-    const turns = createTurnStore(store);
-    turns.markLost(Date.now());
-    return turns;
-  });
-  if (setAside) {
-    getLogger(["synthesis", "store"]).error("the database was damaged: set aside as {setAside}", { setAside });
+  const { store, quarantined } = openStore(paths.database);
+  if (quarantined) {
+    getLogger(["synthesis", "store"]).error("the database was damaged and was moved to {quarantined}", { quarantined });
   }
+  const turns = createTurnStore(store);
   const sessions = createSessionStore(store);
   const permissionLog = createPermissionLog(store);
-  permissionLog.markGone(Date.now());
 
   // Claude processes and conversations.
   const pool = createPool({ config, paths, port: () => server.port, managed, program, env });
@@ -120,5 +112,5 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     { drainMs: config.drainMs, stopPruning, conversations, oneShots, pool, server, turns, store, lock, watchdog },
     runner,
   );
-  await printStartupReport({ config, paths, origin: server.origin, quarantined: setAside });
+  await printStartupReport({ config, paths, origin: server.origin, quarantined });
 }

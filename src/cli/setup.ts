@@ -20,7 +20,7 @@ import {
   openClawConfigFile,
   openClawVersion,
 } from "../setup/openclaw-program.ts";
-import { holderOf } from "../store/lock.ts";
+import { lockHolder } from "../store/lock.ts";
 import { print } from "./print.ts";
 import { runningServer } from "./running-server.ts";
 import { addSettings } from "./settings.ts";
@@ -69,7 +69,7 @@ function openClawCommand(): Command {
       print(`OpenClaw ${version ?? "of an unknown version"}: ${openclaw.path}`);
       const onDisk = readOpenClawConfig(configFile);
       const changeRoots: Situation["changeRoots"] = async (change) => {
-        if (holderOf(paths.lock)?.port) await runningServer(paths.home).changeRoots(change);
+        if (lockHolder(paths.lock)?.port) await runningServer(paths.home).changeRoots(change);
       };
       const situation: Situation = { openclaw, configFile, onDisk, agents, paths, config, changeRoots };
 
@@ -101,7 +101,7 @@ function openClawCommand(): Command {
 
 /** The port on which the server of this folder listens, or will. */
 function portOf({ lock, home }: Paths, { bridgePort }: Config): number {
-  const port = holderOf(lock)?.port ?? bridgePort;
+  const port = lockHolder(lock)?.port ?? bridgePort;
   if (port !== 0) return port;
   throw new ConfigError(
     `The port in ${home} is 0, any free one: OpenClaw needs one that stays. Set SYNTHESIS_BRIDGE_PORT.`,

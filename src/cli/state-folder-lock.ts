@@ -1,8 +1,9 @@
 /** Takes the lock on the state folder, so that only one server uses it. */
 import { ConfigError } from "../config/config-error.ts";
 import type { Paths } from "../config/paths.ts";
+import { isRunning } from "../core/is-running.ts";
 import { storeFault } from "../store/faults.ts";
-import { isRunning, type Lock, takeLock } from "../store/lock.ts";
+import { acquireLock, type Lock } from "../store/lock.ts";
 
 /** The watchdog of a killed server holds the lock while it kills orphans, which takes less than two seconds. */
 const ATTEMPTS = 20;
@@ -25,9 +26,9 @@ export async function lockStateFolder(paths: Paths): Promise<Lock> {
   }
 }
 
-function tryLock({ lock, home }: Paths): ReturnType<typeof takeLock> {
+function tryLock({ lock, home }: Paths): ReturnType<typeof acquireLock> {
   try {
-    return takeLock(lock);
+    return acquireLock(lock);
   } catch (error) {
     const fault = storeFault(error);
     throw fault ? new ConfigError(`${home}: ${fault.what} ${fault.advice}`) : error;

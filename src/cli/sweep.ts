@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import { killOrphans, waitForOrphans } from "../claude/pool/orphans.ts";
 import { pathsFor } from "../config/paths.ts";
-import { takeLock } from "../store/lock.ts";
+import { acquireLock } from "../store/lock.ts";
 
 /** A claude whose terminal is gone takes about two seconds to end by itself. */
 const PATIENCE_MS = 5_000;
@@ -14,7 +14,7 @@ export const sweepCommand = () =>
     .action(async ({ home }: { home?: string }) => {
       const paths = pathsFor(home);
       await waitForOrphans(paths.run, PATIENCE_MS);
-      const result = takeLock(paths.lock, true);
+      const result = acquireLock(paths.lock, true);
       // Another server has started, and has cleared it.
       if ("heldBy" in result) return;
       killOrphans(paths.run);

@@ -17,7 +17,7 @@ import type { TurnRequest } from "../intake/turn-request.ts";
 import { allowedWorkspace } from "../intake/workspace.ts";
 import type { Exchange, SessionRow, TurnRow } from "../store/schema.ts";
 import type { SessionStore } from "../store/sessions.ts";
-import { REMEMBERED, type TurnStore } from "../store/turns.ts";
+import { MAX_DELIVERED_TURNS, type TurnStore } from "../store/turns.ts";
 import { type DeliveredTurn, truncationOf } from "../turn/delivered-turn.ts";
 import type { AttachmentStore } from "./attachment-store.ts";
 import { addExchanges, type DeliveryPlan, deliveredExchanges, isReset } from "./delivery-plan.ts";
@@ -73,7 +73,7 @@ export class ConversationRecord {
 
   /** It may have received more before than is remembered. */
   get isTruncated(): boolean {
-    return this.#delivered.length >= REMEMBERED;
+    return this.#delivered.length >= MAX_DELIVERED_TURNS;
   }
 
   /** The session for a request: begun if it is new, begun anew if the client has, brought up to date otherwise. */
@@ -133,9 +133,9 @@ export class ConversationRecord {
   async add(turn: DeliveredTurn, text: string, isGone: boolean): Promise<void> {
     if (!turn.answered && isGone && !(await this.#recorded()).has(turn.turn)) return;
     this.#delivered.push(turn);
-    if (this.#delivered.length > REMEMBERED) this.#delivered.shift();
+    if (this.#delivered.length > MAX_DELIVERED_TURNS) this.#delivered.shift();
     addExchanges(this.#exchanges, turn);
-    if (this.#exchanges.length > 2 * REMEMBERED) this.#exchanges.splice(0, REMEMBERED);
+    if (this.#exchanges.length > 2 * MAX_DELIVERED_TURNS) this.#exchanges.splice(0, MAX_DELIVERED_TURNS);
     this.#lastSent = { turn: turn.turn, text };
   }
 
@@ -186,14 +186,14 @@ export class ConversationRecord {
     this.#exchanges = deliveredExchanges(this.#delivered);
     const now = Date.now();
     const { exchanges } = known;
-    this.#deps.turns.ended(turn, { state: "done", at: now, firstTextAt: now, errorCode: null, exchanges });
+    this.#deps.turns.markEnded(turn, { state: "done", at: now, firstTextAt: now, errorCode: null, exchanges });
   }
 
   /** Goes on in a new claude session, which knows nothing. */
   renew(): SessionRow {
     const last = this.#row as SessionRow;
     const next = { ...last, claudeSession: crypto.randomUUID(), createdAt: Date.now(), turns: 0 };
-    this.#deps.sessions.renew(last, next);
+    this.#deps.sessions.replaceClaudeSession(last, next);
     this.#deps.attachments.remove(last.claudeSession);
     this.#row = next;
     this.#delivered = [];

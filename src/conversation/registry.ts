@@ -110,7 +110,7 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
   }
 
   /** The keys of the conversations that have branches. */
-  const branched = new Set(sessions.branched());
+  const branched = new Set(sessions.keysWithBranches());
 
   /** Which model a conversation works with, by its newest request; undefined when there is no such conversation. */
   const modelOf = (key: string): string | null | undefined => {

@@ -39,13 +39,13 @@ export function startPruning({
   async function prune(): Promise<void> {
     const before = Date.now() - config.keepDays * DAY_MS;
     let rows = 0;
-    for (let some = retention.deleteSome(before); some > 0; some = retention.deleteSome(before)) {
+    for (let some = retention.deleteBatch(before); some > 0; some = retention.deleteBatch(before)) {
       rows += some;
       await Bun.sleep(PAUSE_MS);
       if (stopped) return;
     }
     let forgotten = 0;
-    for (const { key, isOneShot } of retention.conversations(before)) {
+    for (const { key, isOneShot } of retention.expiredConversations(before)) {
       // What does something, or has a claude, is not old.
       if (conversations.find(key)) continue;
       for (const claudeSession of sessions.remove(key)) {
@@ -58,7 +58,7 @@ export function startPruning({
       if (stopped) return;
     }
     for (const claudeSession of attachments.unusedSince(before)) {
-      if (!retention.isCurrent(claudeSession)) attachments.remove(claudeSession);
+      if (!retention.isCurrentClaudeSession(claudeSession)) attachments.remove(claudeSession);
       await Bun.sleep(PAUSE_MS);
       if (stopped) return;
     }

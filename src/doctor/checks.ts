@@ -11,9 +11,9 @@ import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { checkStateFolder } from "../config/state-folder.ts";
 import { MEGABYTE, machineMemory } from "../core/machine.ts";
-import { checkDatabase, quarantineDatabase } from "../store/database-check.ts";
+import { checkDatabase, quarantinedDatabases } from "../store/database-check.ts";
 import { type StoreFault, storeFault } from "../store/faults.ts";
-import { holderOf } from "../store/lock.ts";
+import { lockHolder } from "../store/lock.ts";
 import { type Check, failed, ok, warning } from "./check.ts";
 import { blockingSettingChecks, claudeChecks } from "./claude.ts";
 import { openClawChecks } from "./openclaw.ts";
@@ -134,7 +134,7 @@ function stateChecks(paths: Paths): Check[] {
 
 async function portCheck({ lock }: Paths, { bridgePort }: Config): Promise<Check> {
   const name = "port";
-  const running = holderOf(lock);
+  const running = lockHolder(lock);
   if (running) return ok(name, `synthesis runs (pid ${running.pid}) and listens on ${running.port ?? "a port"}`);
   try {
     // As the server opens it.
@@ -184,7 +184,7 @@ function databaseChecks(paths: Paths, config: Config): Check[] {
   const { home, database } = paths;
   // The state folder's own check says what is in the way.
   if (checkPath(home, "folder") ?? checkPath(database, "file")) return [];
-  const aside = (existsSync(home) ? quarantineDatabase(database) : []).map((path) =>
+  const aside = (existsSync(home) ? quarantinedDatabases(database) : []).map((path) =>
     warning(
       name,
       `a damaged one was set aside as ${path}`,
@@ -197,7 +197,7 @@ function databaseChecks(paths: Paths, config: Config): Check[] {
 function databaseCheck(database: string, { keepDays }: Config): Check {
   const name = "database";
   const condition = checkDatabase(database);
-  switch (condition.is) {
+  switch (condition.kind) {
     case "absent":
       return ok(name, `${database} (made at the first start)`);
     case "newer":

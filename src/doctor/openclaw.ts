@@ -22,7 +22,7 @@ import {
   openClawVersion,
   TESTED_OPENCLAW,
 } from "../setup/openclaw-program.ts";
-import { holderOf } from "../store/lock.ts";
+import { lockHolder } from "../store/lock.ts";
 import { type Check, failed, ok, warning } from "./check.ts";
 
 const NAME = "OpenClaw";
@@ -60,7 +60,7 @@ export async function openClawChecks(
 function providerCheck(openClawConfig: OpenClawConfig, { lock, chatKey }: Paths, config: Config): Check {
   const name = "OpenClaw's provider";
   const there = ourProvider(openClawConfig);
-  const port = holderOf(lock)?.port ?? config.bridgePort;
+  const port = lockHolder(lock)?.port ?? config.bridgePort;
   if (there?.baseUrl !== baseUrl(port)) {
     return failed(name, `goes to ${there?.baseUrl}, and not to ${baseUrl(port)}`, SETUP);
   }

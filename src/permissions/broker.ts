@@ -95,7 +95,7 @@ export function createPermissionBroker({ config, permissionLog, env }: Permissio
     // The short ids come again some day; those of the record do not.
     const id = crypto.randomUUID();
     const text = JSON.stringify(input ?? null).slice(0, MAX_INPUT);
-    note(() => permissionLog.asked({ id, session, turn, tool, input: text, sender, askedAt: Date.now() }));
+    note(() => permissionLog.insertPrompt({ id, session, turn, tool, input: text, sender, askedAt: Date.now() }));
     return id;
   }
   function noteDecided(
@@ -105,7 +105,13 @@ export function createPermissionBroker({ config, permissionLog, env }: Permissio
   ): Verdict["behavior"] {
     log.info("permission {verdict}, by way of {way}", { verdict: behavior, way, session, tool });
     note(() =>
-      permissionLog.decided(id, { verdict: behavior, way, rule: rule ?? null, decidedBy: by, decidedAt: Date.now() }),
+      permissionLog.setVerdict(id, {
+        verdict: behavior,
+        way,
+        rule: rule ?? null,
+        decidedBy: by,
+        decidedAt: Date.now(),
+      }),
     );
     return behavior;
   }

@@ -1,67 +1,65 @@
-/** Opens the database and brings its tables up to date. A damaged one is set aside first. */
+/** Opens the database and migrates its tables. A damaged file is moved away first, and a new one takes its place. */
 import { Database, SQLiteError } from "bun:sqlite";
 import { chmodSync, closeSync, existsSync, openSync, renameSync } from "node:fs";
-import { drizzle } from "drizzle-orm/bun-sqlite";
+import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
 import { migrate } from "drizzle-orm/bun-sqlite/migrator";
 import { ConfigError } from "../config/config-error.ts";
 import { restrictToOwner } from "../config/state-folder.ts";
-import { checkDatabase, MIGRATIONS, QUARANTINED, SIDE_FILES } from "./database-check.ts";
+import { checkDatabase, MIGRATIONS, QUARANTINE_SUFFIX, SIDE_FILES } from "./database-check.ts";
 import { storeFault } from "./faults.ts";
+import { closeUnfinished } from "./recovery.ts";
 import * as schema from "./schema.ts";
 
-export type Store = ReturnType<typeof openFile>;
+export interface Store {
+  readonly database: BunSQLiteDatabase<typeof schema>;
+  close(): void;
+}
 
-export interface Opened<T> {
+export interface OpenedStore {
   readonly store: Store;
-  readonly begun: T;
-  /** Where a damaged database lies now, in whose place this one is; null when there was none. */
-  readonly setAside: string | null;
+  /** The new path of the damaged database that was moved away; null if the database was not damaged. */
+  readonly quarantined: string | null;
 }
 
 /**
- * Opens `file`, made with mode 0600 if it is not there. Only for the holder of the state folder's lock.
- * @param begin what is done with it first: damage that this meets counts, too
- * @throws ConfigError when a newer version has changed it, or it cannot be used though it is not damaged
+ * Opens `file`, or creates it with mode 0600. The caller must hold the lock on the state folder.
+ * @throws ConfigError if a newer version has migrated the database, or it is not damaged and still cannot be used
  */
-export function openStore<T>(file: string, begin: (store: Store) => T): Opened<T> {
+export function openStore(file: string): OpenedStore {
   const condition = checkDatabase(file);
-  if (condition.is === "newer") {
+  if (condition.kind === "newer") {
     throw new ConfigError(
-      `A newer version of synthesis has changed ${file}; this one does not touch it. Start that version, or give this ` +
-        "one a folder of its own with --home or SYNTHESIS_HOME.",
+      `A newer version of synthesis has changed ${file}, so this version does not open it. Start the newer version, or ` +
+        "choose another state folder with --home or SYNTHESIS_HOME.",
     );
   }
-  const open = (setAside: string | null): Opened<T> => {
-    const store = openFile(file);
-    try {
-      return { store, begun: begin(store), setAside };
-    } catch (error) {
-      store.close();
-      throw error;
-    }
-  };
   try {
-    if (condition.is === "damaged") return open(putAside(file));
+    if (condition.kind === "damaged") return reopened(file);
     try {
-      return open(null);
+      return { store: openFile(file), quarantined: null };
     } catch (error) {
-      // The quick check does not see everything.
-      if (storeFault(error)?.is !== "damaged") throw error;
-      return open(putAside(file));
+      // The quick check of `checkDatabase` does not find all damage.
+      if (storeFault(error)?.kind !== "damaged") throw error;
+      return reopened(file);
     }
   } catch (error) {
     const fault = storeFault(error);
     if (fault) throw new ConfigError(`${file}: ${fault.what} ${fault.advice}`);
     if (!(error instanceof Error && error.cause instanceof SQLiteError)) throw error;
     throw new ConfigError(
-      `${file} cannot be brought up to date: ${error.cause.message}. Go back to the version of synthesis that has used ` +
-        "it, or move it away; conversations then begin anew.",
+      `${file} cannot be migrated to this version: ${error.cause.message}. Go back to the version of synthesis that ` +
+        "used it last, or move the file away. Without it, all conversations start anew.",
     );
   }
 }
 
-function openFile(file: string) {
-  // SQLite would make it readable by all; its journal files take the mode of this one.
+function reopened(file: string): OpenedStore {
+  const quarantined = quarantine(file);
+  return { store: openFile(file), quarantined };
+}
+
+function openFile(file: string): Store {
+  // SQLite would create the file readable for all users. Its side files get the mode of this file.
   closeSync(openSync(file, "a", 0o600));
   for (const suffix of ["", ...SIDE_FILES]) restrictToOwner(file + suffix);
   const client = new Database(file, { strict: true });
@@ -72,6 +70,7 @@ function openFile(file: string) {
     client.run("PRAGMA foreign_keys = ON");
     const database = drizzle(client, { schema });
     migrate(database, { migrationsFolder: MIGRATIONS });
+    closeUnfinished(database, Date.now());
     return { database, close: () => client.close() };
   } catch (error) {
     client.close();
@@ -79,14 +78,14 @@ function openFile(file: string) {
   }
 }
 
-/** Gives a damaged database and what belongs to it another name. @returns the database's */
-function putAside(file: string): string {
-  const aside = `${file}${QUARANTINED}${new Date().toISOString().replace(/[:.]/g, "-")}`;
-  // Itself last: without it nothing tells that the others belong to a damaged one.
+/** Renames a damaged database and its side files. @returns the new path of the database */
+function quarantine(file: string): string {
+  const quarantined = `${file}${QUARANTINE_SUFFIX}${new Date().toISOString().replace(/[:.]/g, "-")}`;
+  // The database goes last. If this is interrupted, the next start finds it damaged again and moves the rest.
   for (const suffix of [...SIDE_FILES, ""]) {
     if (!existsSync(file + suffix)) continue;
-    renameSync(file + suffix, aside + suffix);
-    chmodSync(aside + suffix, 0o600);
+    renameSync(file + suffix, quarantined + suffix);
+    chmodSync(quarantined + suffix, 0o600);
   }
-  return aside;
+  return quarantined;
 }

@@ -1,15 +1,17 @@
-/** What keeps the state folder from doing its work, in words for people: what it is, and what to do. */
+/** Faults of the database and of other files in the state folder: what happened and what to do, for people. */
 import { SQLiteError } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { RequestError } from "../core/errors.ts";
 
 export interface StoreFault {
-  /** Only a damaged file is of no more use; of the others nothing is lost. */
-  readonly is: "damaged" | "full" | "locked" | "unusable";
+  /** A damaged file has to be replaced. After any other fault all data is still there. */
+  readonly kind: "damaged" | "full" | "locked" | "unusable";
+  /** What happened, as one sentence. */
   readonly what: string;
+  /** What to do, as one sentence. */
   readonly advice: string;
-  /** Seconds after which it may be over by itself, if it may. */
+  /** Seconds after which the fault may be over; absent if only a person can end it. */
   readonly retryAfter?: number;
 }
 
@@ -18,77 +20,78 @@ type Kind = Omit<StoreFault, "what"> & { readonly codes: RegExp; readonly what: 
 
 const KINDS: readonly Kind[] = [
   {
-    is: "damaged",
+    kind: "damaged",
     codes: /^SQLITE_(CORRUPT|NOTADB)/,
     what: () => "The database is damaged.",
-    advice: "Restart synthesis: it sets the file aside and begins a fresh one. If that does not help, move it away.",
+    advice: "Restart synthesis: it moves the file away and creates a new one. If that does not help, move it yourself.",
   },
   {
-    is: "full",
-    // A file of SQLite's that cannot be grown is told as an error of the disk.
+    kind: "full",
+    // SQLite reports an I/O error when a full disk keeps its shared memory file from growing.
     codes: /^(SQLITE_FULL|SQLITE_IOERR_SHMSIZE|ENOSPC|EDQUOT)/,
-    what: () => "The disk is full, and nothing is done that cannot be written down.",
-    advice: "Make room, and try again.",
+    what: () => "The disk is full, and synthesis does nothing that it cannot record.",
+    advice: "Make room on the disk and try again.",
     retryAfter: 30,
   },
   {
-    is: "locked",
+    kind: "locked",
     codes: /^SQLITE_(BUSY|LOCKED|PROTOCOL)/,
-    what: () => "Another program keeps the database locked.",
-    advice: "Close that one, or try again when it is done.",
+    what: () => "Another program has locked the database.",
+    advice: "Close that program, or try again later.",
     retryAfter: 1,
   },
   {
-    is: "unusable",
+    kind: "unusable",
     codes: /^(ENOTDIR|EISDIR|EEXIST)$/,
     what: ({ code, path, message }) => {
-      if (path === undefined) return `Something is in the way of a file that synthesis needs (${message}).`;
-      if (code === "EISDIR") return `${path} is a folder, where synthesis needs a file.`;
-      return `${code === "EEXIST" ? path : nearest(path)} is no folder, where synthesis needs one.`;
+      if (path === undefined) return `Another file has the name of a file or folder that synthesis needs (${message}).`;
+      if (code === "EISDIR") return `${path} is a folder, but synthesis needs a file there.`;
+      return `${code === "EEXIST" ? path : nearestExisting(path)} is not a folder, but synthesis needs one there.`;
     },
-    advice: "Move it away, and try again.",
+    advice: "Move it away and try again.",
   },
   {
-    is: "unusable",
+    kind: "unusable",
     codes: /^(ELOOP|EINVAL)$/,
-    what: ({ path, message }) => `${path ?? message} is a link or no regular file, where synthesis needs a file.`,
-    advice: "Move it away, and try again.",
+    what: ({ path, message }) =>
+      `${path ?? message} is a symbolic link or not a regular file, but synthesis needs a file there.`,
+    advice: "Move it away and try again.",
   },
   {
-    is: "unusable",
+    kind: "unusable",
     codes: /^(EMFILE|ENFILE)$/,
-    what: () => "Too many files are open.",
-    advice: "Try again later; if it stays so, raise the limit (`ulimit -n`) and restart synthesis.",
+    what: () => "This process has too many open files.",
+    advice: "Try again later. If that does not help, raise the limit (`ulimit -n`) and restart synthesis.",
     retryAfter: 30,
   },
   {
-    is: "unusable",
+    kind: "unusable",
     codes: /^ENAMETOOLONG$/,
-    what: ({ path, message }) => `The name of a file that synthesis needs is too long (${path ?? message}).`,
-    advice: "Give synthesis a state folder with a shorter path, with --home or SYNTHESIS_HOME.",
+    what: ({ path, message }) => `The path of a file that synthesis needs is too long (${path ?? message}).`,
+    advice: "Choose a state folder with a shorter path with --home or SYNTHESIS_HOME.",
   },
   {
-    is: "unusable",
+    kind: "unusable",
     codes: /^(SQLITE_(READONLY|CANTOPEN|PERM|IOERR)|EACCES|EROFS|EIO)/,
-    what: ({ message }) => `A file that synthesis needs cannot be read or written (${message}).`,
-    advice: "Look at the disk, and at the owner and mode of the state folder; then try again.",
+    what: ({ message }) => `synthesis cannot read or write one of its files (${message}).`,
+    advice: "Check the disk, and the owner and mode of the state folder. Then try again.",
   },
 ];
 
-/** Of a path through what is no folder, the part that is there: that is in the way. */
-const nearest = (path: string): string => (existsSync(path) ? path : nearest(dirname(path)));
+/** The longest part of a path that exists. If a path is invalid because that part is not a folder, this names it. */
+const nearestExisting = (path: string): string => (existsSync(path) ? path : nearestExisting(dirname(path)));
 
-/** What an error of the database's, or of a file's, means; null for one that only we can have made, and for any other. */
+/** The fault behind an error of SQLite or of the file system; null for any other error, which then is a bug. */
 export function storeFault(error: unknown): StoreFault | null {
   if (!(error instanceof Error)) return null;
-  // Drizzle wraps some.
+  // Drizzle wraps the errors of some queries.
   if (error.cause instanceof SQLiteError) return storeFault(error.cause);
   const { code = "" } = error as SystemError;
   const kind = KINDS.find(({ codes }) => codes.test(code));
   return kind ? { ...kind, what: kind.what(error) } : null;
 }
 
-/** The same for a client. */
+/** The fault behind an error, as the error of a request; null if there is none. */
 export function storeError(error: unknown): RequestError | null {
   const fault = storeFault(error);
   return (

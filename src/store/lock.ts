@@ -1,28 +1,29 @@
 /**
- * One server per state folder. The lock is SQLite's own on a small file: the system gives it back when
- * its holder dies, however that happens. Who holds it stands in a file beside it.
+ * One server per state folder. The lock is SQLite's exclusive lock on a small file, which the system releases whenever
+ * its holder exits, even by SIGKILL. The holder's process id and port are in a JSON file beside it.
  */
 import { Database, SQLiteError } from "bun:sqlite";
 import { closeSync, existsSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { z } from "zod";
+import { isRunning } from "../core/is-running.ts";
 import { openRegularFile, readSmallFile } from "../core/regular-file.ts";
 
 const holder = z.object({ pid: z.number(), port: z.number().optional() });
 export type Holder = z.infer<typeof holder>;
 
 export interface Lock {
-  /** Tells others where this server listens. */
+  /** Adds the server's port to the holder file, so that other commands find the server. */
   announce(port: number): void;
-  /** A second time it does nothing. */
+  /** Releases the lock. A second call does nothing. */
   release(): void;
 }
 
 /**
- * Takes the lock. Gives its holder instead when another process has it; null when that one is not known.
- * @param silently others are not told who holds it
+ * Acquires the lock, or returns its holder if another process has it. The holder is null if it is unknown.
+ * @param silently writes no holder file, so that other commands do not take this process for a server
  */
-export function takeLock(file: string, silently = false): { lock: Lock } | { heldBy: Holder | null } {
-  // SQLite would follow a link, and wait at a FIFO.
+export function acquireLock(file: string, silently = false): { lock: Lock } | { heldBy: Holder | null } {
+  // Opened first, because SQLite would follow a symbolic link and block on a FIFO.
   closeSync(openRegularFile(file, { mode: "a" }));
   const database = new Database(file);
   try {
@@ -33,24 +34,24 @@ export function takeLock(file: string, silently = false): { lock: Lock } | { hel
     if (!(error instanceof SQLiteError)) throw error;
     if (error.code === "SQLITE_BUSY") return { heldBy: readHolder(file) };
     if (error.code !== "SQLITE_NOTADB" && error.code !== "SQLITE_CORRUPT") throw error;
-    // Nothing is ever written into it; and nobody holds it, or it would be busy.
+    // Another program wrote into the file. It holds no data and no process has it locked, so it can be emptied.
     truncateSync(file);
-    return takeLock(file, silently);
+    return acquireLock(file, silently);
   }
-  const tell = (value: Holder) => {
-    // Written over, a link would be followed.
+  const writeHolder = (value: Holder) => {
+    // Created anew, because writing to an existing file would follow a symbolic link.
     rmSync(`${file}.json`, { force: true });
     writeFileSync(`${file}.json`, JSON.stringify(value), { mode: 0o600, flag: "wx" });
   };
-  if (!silently) tell({ pid: process.pid });
-  let released = false;
+  if (!silently) writeHolder({ pid: process.pid });
+  let isReleased = false;
   return {
     lock: {
-      announce: (port) => tell({ pid: process.pid, port }),
+      announce: (port) => writeHolder({ pid: process.pid, port }),
       release: () => {
-        // Not twice: the file may be the next holder's by then.
-        if (released) return;
-        released = true;
+        // After the first release the holder file may belong to the next holder.
+        if (isReleased) return;
+        isReleased = true;
         rmSync(`${file}.json`, { force: true });
         database.close();
       },
@@ -58,8 +59,8 @@ export function takeLock(file: string, silently = false): { lock: Lock } | { hel
   };
 }
 
-/** Who holds the lock now; null when nobody does who has said so. Changes nothing. */
-export function holderOf(file: string): Holder | null {
+/** The server that holds the lock; null if there is none. Changes nothing. */
+export function lockHolder(file: string): Holder | null {
   if (!existsSync(file) || !statSync(file).isFile()) return null;
   try {
     using database = new Database(file, { readonly: true });
@@ -69,28 +70,17 @@ export function holderOf(file: string): Holder | null {
     if (!(error instanceof SQLiteError) || error.code !== "SQLITE_BUSY") return null;
   }
   const holder = readHolder(file);
-  // The guard of a server that was killed holds it in silence, while it clears up.
+  // The watchdog of a killed server holds the lock silently while it cleans up. The holder file is then out of date.
   return holder && isRunning(holder.pid) ? holder : null;
 }
 
-/** Who has last taken the lock and not released it. It may have died since. */
+/** Reads the holder file. It may be left over from a process that was killed. */
 function readHolder(file: string): Holder | null {
   if (!existsSync(`${file}.json`)) return null;
   try {
     return holder.parse(JSON.parse(readSmallFile(`${file}.json`)));
   } catch {
-    // Half written by a holder that has just begun.
+    // The holder is just writing the file.
     return null;
-  }
-}
-
-/** Whether a process of this id runs. */
-export function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it runs, as another user.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

@@ -1,30 +1,22 @@
-/** Every question of claude's whether it may do something, and what became of it. */
-import { and, desc, eq, gte, isNotNull, isNull } from "drizzle-orm";
+/** The log of all permission prompts and their verdicts. */
+import { and, desc, eq, gte, isNotNull } from "drizzle-orm";
 import type { Store } from "./database.ts";
 import { type PermissionRow, permissions } from "./schema.ts";
 
-type Decided = "verdict" | "way" | "rule" | "decidedBy" | "decidedAt";
+type VerdictColumn = "verdict" | "way" | "rule" | "decidedBy" | "decidedAt";
 
 export interface PermissionLog {
-  asked(question: Omit<PermissionRow, Decided>): void;
-  decided(id: string, verdict: Required<Pick<PermissionRow, Decided>>): void;
-  /** What a server that was killed has left open is a no: its claudes went with it. */
-  markGone(at: number): void;
-  /** The latest, newest first. */
+  insertPrompt(prompt: Omit<PermissionRow, VerdictColumn>): void;
+  setVerdict(id: string, verdict: Required<Pick<PermissionRow, VerdictColumn>>): void;
+  /** The latest `count` prompts, newest first. */
   latest(count: number): PermissionRow[];
-  /** The rules that were given in a session with what it has asked since then. */
+  /** The rules that were allowed with the prompts of a session since then. */
   rules(session: string, since: number): string[];
 }
 
 export const createPermissionLog = ({ database }: Store): PermissionLog => ({
-  asked: (question) => void database.insert(permissions).values(question).run(),
-  decided: (id, verdict) => void database.update(permissions).set(verdict).where(eq(permissions.id, id)).run(),
-  markGone: (at) =>
-    void database
-      .update(permissions)
-      .set({ verdict: "deny", way: "gone", decidedAt: at })
-      .where(isNull(permissions.verdict))
-      .run(),
+  insertPrompt: (prompt) => void database.insert(permissions).values(prompt).run(),
+  setVerdict: (id, verdict) => void database.update(permissions).set(verdict).where(eq(permissions.id, id)).run(),
   latest: (count) => database.select().from(permissions).orderBy(desc(permissions.askedAt)).limit(count).all(),
   rules: (session, since) =>
     database

@@ -1,26 +1,29 @@
-/** What is too old to be of use, a few rows at a time, so that no turn waits for it. */
+/** Deletes old rows, a few at a time, so that running turns are not delayed. */
 import { and, asc, eq, inArray, isNull, lt, notInArray, or, sql } from "drizzle-orm";
 import type { Store } from "./database.ts";
 import { pastSessions, permissions, sessions, turns } from "./schema.ts";
 
-/** So many rows take about a millisecond. */
-const STEP = 200;
+/** Deleting this many rows takes about a millisecond. */
+const BATCH_ROWS = 200;
 
 export interface Retention {
-  /** Deletes some of the turns, questions and past sessions that were over before `before`. @returns how many; 0: there are no more */
-  deleteSome(before: number): number;
-  /** The conversations without a message since `before`, and those of one turn, which nobody can ask for again. */
-  conversations(before: number): { readonly key: string; readonly isOneShot: boolean }[];
-  /** Whether this is a conversation's claude session now. */
-  isCurrent(claudeSession: string): boolean;
+  /**
+   * Deletes some of the turns, permission prompts and past sessions that ended before `before`.
+   * @returns how many; 0 when no more are left
+   */
+  deleteBatch(before: number): number;
+  /** Conversations without a message since `before`, and those of one-shots, to which no client can return. */
+  expiredConversations(before: number): { readonly key: string; readonly isOneShot: boolean }[];
+  /** Whether a conversation uses this Claude session now, not only in the past. */
+  isCurrentClaudeSession(claudeSession: string): boolean;
 }
 
 export function createRetention({ database }: Store): Retention {
-  // There is no index on their time, but they were written in its order.
   const known = database.select({ key: sessions.key }).from(sessions);
-  const oldest = database.select({ id: turns.id }).from(turns).orderBy(asc(sql`rowid`)).limit(STEP);
+  // The times have no index, but the rows were inserted in the order of their times.
+  const oldest = database.select({ id: turns.id }).from(turns).orderBy(asc(sql`rowid`)).limit(BATCH_ROWS);
   return {
-    deleteSome: (before) =>
+    deleteBatch: (before) =>
       database.transaction(
         () =>
           database
@@ -36,14 +39,14 @@ export function createRetention({ database }: Store): Retention {
                 database
                   .select({ id: permissions.id })
                   .from(permissions)
-                  // A rule that was given holds as long as its conversation does.
+                  // The rule of a prompt is needed until its conversation is deleted.
                   .where(
                     and(
                       lt(permissions.askedAt, before),
                       or(isNull(permissions.rule), notInArray(permissions.session, known)),
                     ),
                   )
-                  .limit(STEP),
+                  .limit(BATCH_ROWS),
               ),
             )
             .returning({ id: permissions.id })
@@ -54,14 +57,14 @@ export function createRetention({ database }: Store): Retention {
             .returning({ id: pastSessions.claudeSession })
             .all().length,
       ),
-    conversations: (before) =>
+    expiredConversations: (before) =>
       database
         .select({ key: sessions.key, source: sessions.source })
         .from(sessions)
         .where(or(lt(sessions.lastActiveAt, before), inArray(sessions.source, ["one-shot", "side"])))
         .all()
         .map(({ key, source }) => ({ key, isOneShot: source === "one-shot" || source === "side" })),
-    isCurrent: (claudeSession) =>
+    isCurrentClaudeSession: (claudeSession) =>
       database.select({ key: sessions.key }).from(sessions).where(eq(sessions.claudeSession, claudeSession)).get() !==
       undefined,
   };

@@ -1,50 +1,49 @@
-/** The tables, as drizzle-kit reads them. Times are Unix milliseconds. */
-
-/** What the user's side said and what the assistant answered, as fingerprints. */
-export interface Exchange {
-  /** Those of the user's messages, in their order. */
-  readonly users: readonly string[];
-  /** That of the answer, empty for one without text; null when it is not known what the client has of it. */
-  readonly answer: string | null;
-}
-
+/** The tables of the database. drizzle-kit generates the migrations from this file. Times are Unix milliseconds. */
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { EFFORTS } from "../config/schema.ts";
 
-/** Which conversation is which claude session. It outlives every process. */
+/** What the client's side sent and what the assistant answered, as fingerprints. */
+export interface Exchange {
+  /** The user messages, in order. */
+  readonly users: readonly string[];
+  /** The answer; empty for an answer without text, null if it is unknown what the client received of it. */
+  readonly answer: string | null;
+}
+
+/** Each conversation and its Claude session. A conversation outlives its processes. */
 export const sessions = sqliteTable(
   "sessions",
   {
     /** The session key. */
     key: text().primaryKey(),
-    /** What named it: `session-key`, `chat`, `runtime`, `affinity`, `header`, `agent`, `user` or `default`. */
+    /** What the key was read from: `session-key`, `chat`, `runtime`, `affinity`, `header`, `agent`, `user` or `default`. */
     source: text().notNull(),
     agent: text(),
     chat: text(),
-    /** claude's session id. */
+    /** The id of the Claude session. */
     claudeSession: text("claude_session").notNull().unique(),
     workspace: text().notNull(),
-    /** What the last claude was started with; another one means a restart. */
+    /** The hash of the launch options of the last process. Another hash means that the process must be restarted. */
     launchHash: text("launch_hash").notNull(),
-    /** What the last request chose; null for claude's own default. */
+    /** The choice of the last request; null for Claude Code's own default. */
     model: text(),
     effort: text({ enum: EFFORTS }),
-    /** The part of the client's system prompt that stays the same, for requests that bring none. */
+    /** The stable part of the client's system prompt, used for requests without a system prompt. */
     systemPrompt: text("system_prompt"),
-    /** OpenClaw's session id, by which alone a request may ask for this conversation, and its generation. */
+    /** OpenClaw's session id, with which alone a request can name this conversation, and its generation. */
     affinity: text(),
     generation: integer(),
     createdAt: integer("created_at").notNull(),
     lastActiveAt: integer("last_active_at").notNull(),
-    /** Turns that claude has received. */
+    /** The number of turns that Claude has received. */
     turns: integer().notNull().default(0),
-    /** The key of the conversation of which this is another model's branch. */
+    /** The key of the conversation of which this is a branch for another model. */
     branchOf: text("branch_of"),
   },
   (table) => [index("sessions_affinity").on(table.affinity), index("sessions_branch_of").on(table.branchOf)],
 );
 
-/** claude sessions that a conversation had before it began anew. */
+/** The Claude sessions that a conversation had before it was reset. */
 export const pastSessions = sqliteTable("past_sessions", {
   claudeSession: text("claude_session").primaryKey(),
   key: text().notNull(),
@@ -53,41 +52,41 @@ export const pastSessions = sqliteTable("past_sessions", {
   endedAt: integer("ended_at").notNull(),
 });
 
-/** Every message that was sent to a claude, and what became of it. */
+/** Each message that was sent to Claude, and how its turn went. */
 export const turns = sqliteTable(
   "turns",
   {
-    /** The `message_id` in the channel's meta, and the answer's `x-request-id`. */
+    /** The `message_id` in the channel's meta, and the `x-request-id` of the response. */
     id: text().primaryKey(),
     session: text()
       .notNull()
       .references(() => sessions.key, { onDelete: "cascade" }),
-    /** The one it was told to; empty in rows of the first version, which did not say. */
+    /** The Claude session that the message was sent to; empty in rows of the first version. */
     claudeSession: text("claude_session").notNull().default(""),
     state: text({ enum: ["sent", "running", "done", "failed", "interrupted", "lost"] }).notNull(),
-    /** The client's trace, from `traceparent`. */
+    /** The client's trace id, from `traceparent`. */
     traceId: text("trace_id"),
-    /** claude's id of the prompt. */
+    /** Claude Code's id of the prompt. */
     promptId: text("prompt_id"),
-    /** Fingerprints of what it delivered to Claude: the user's messages, the volatile system prompt. */
+    /** Fingerprints of what this turn delivered: the user messages, and the volatile part of the system prompt. */
     fingerprints: text("prints", { mode: "json" }).$type<readonly string[]>().notNull().default([]),
-    /** Only in rows from before `history`: those of the earlier messages that it delivered. */
+    /** The fingerprints of the history that this turn delivered. Only in rows older than the column `history`. */
     pastFingerprints: text("past_prints", { mode: "json" }).$type<readonly string[]>().notNull().default([]),
     volatile: text(),
-    /** The client's request had a history. */
+    /** Whether the client's request had a history. */
     hadHistory: integer("had_history", { mode: "boolean" }),
-    /** So many of the exchanges before it stopped counting with it. */
+    /** The number of earlier exchanges that no longer count as delivered since this turn. */
     dropped: integer().notNull().default(0),
-    /** Earlier exchanges that it delivered, as fingerprints. */
+    /** The history that this turn delivered, as fingerprints. */
     history: text({ mode: "json" }).$type<readonly Exchange[]>(),
-    /** Its own exchanges as fingerprints, when it has ended. */
+    /** The exchanges of this turn itself, as fingerprints; null until it ends. */
     exchanges: text({ mode: "json" }).$type<readonly Exchange[]>(),
     sentAt: integer("sent_at").notNull(),
     receivedAt: integer("received_at"),
     firstTextAt: integer("first_text_at"),
     endedAt: integer("ended_at"),
     errorCode: text("error_code"),
-    /** The sum of its model calls, those of subagents included; of `tokens_in`, `tokens_cached` were read from the cache. */
+    /** The tokens of all model calls, subagents included. `tokensCached` are those of `tokensIn` that were read from the cache. */
     tokensIn: integer("tokens_in"),
     tokensOut: integer("tokens_out"),
     tokensCached: integer("tokens_cached"),
@@ -98,7 +97,7 @@ export const turns = sqliteTable(
   ],
 );
 
-/** Every question of claude's whether it may do something, and what became of it. */
+/** Each permission prompt and its verdict. */
 export const permissions = sqliteTable(
   "permissions",
   {
@@ -108,13 +107,16 @@ export const permissions = sqliteTable(
     tool: text().notNull(),
     /** The beginning of the tool's input, as JSON. */
     input: text().notNull(),
-    /** Who sent the message that claude worked on, if that was known. */
+    /** The sender of the message that Claude worked on, if known. */
     sender: text(),
     askedAt: integer("asked_at").notNull(),
     verdict: text({ enum: ["allow", "deny"] }),
-    /** By which way it was decided: `chat`, `control`, `spoke` (they said something else), `timeout`, `nobody` to ask, or claude was `gone`. */
+    /**
+     * How the verdict came about: an answer in the `chat`, the `control` API, another message instead of an answer
+     * (`spoke`), a `timeout`, no person to ask (`nobody`), or the end of the process or its request (`gone`).
+     */
     way: text(),
-    /** What else was allowed with it, in claude's rule syntax. */
+    /** A permission rule that was allowed together with the verdict, in Claude Code's syntax. */
     rule: text(),
     decidedBy: text("decided_by"),
     decidedAt: integer("decided_at"),

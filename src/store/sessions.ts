@@ -1,27 +1,27 @@
-/** The conversations that are known, by their keys. */
+/** The conversations, by session key. */
 import { desc, eq, isNotNull, sql } from "drizzle-orm";
 import type { Store } from "./database.ts";
 import { type PastSessionRow, pastSessions, type SessionRow, sessions } from "./schema.ts";
 
 export interface SessionStore {
   find(key: string): SessionRow | undefined;
-  /** All of them, the one used last first. */
+  /** All conversations, the most recently used first. */
   all(): SessionRow[];
-  /** The `count` of them that were used last, the last one first. */
+  /** The `count` most recently used conversations, the most recent first. */
   latest(count: number): SessionRow[];
-  /** The claude sessions that a conversation had before, oldest first. */
-  past(key: string): PastSessionRow[];
-  /** The branches that other models have of a conversation, the one used last first. */
+  /** The Claude sessions that a conversation had before its current one, oldest first. */
+  pastSessions(key: string): PastSessionRow[];
+  /** The branches of a conversation for other models, the most recently used first. */
   branches(key: string): SessionRow[];
   /** The keys of all conversations that have branches. */
-  branched(): string[];
-  /** The key of the conversation in which OpenClaw's session id was last seen. */
-  withAffinity(id: string): string | undefined;
-  /** Writes a session: a new one, or what has changed of a known one. */
+  keysWithBranches(): string[];
+  /** The key of the conversation that last used an affinity id, such as OpenClaw's session id. */
+  keyWithAffinity(id: string): string | undefined;
+  /** Inserts or updates a conversation. */
   save(session: Omit<SessionRow, "turns">): void;
-  /** A conversation begins anew: keeps what is known of its claude session so far, and puts `next` in its place. */
-  renew(last: SessionRow, next: SessionRow): void;
-  /** Forgets a conversation and its turns. @returns the claude sessions it had, past ones too */
+  /** Gives a conversation a new Claude session, and keeps the last one among its past sessions. */
+  replaceClaudeSession(last: SessionRow, next: SessionRow): void;
+  /** Deletes a conversation and its turns. @returns its Claude sessions, past ones included */
   remove(key: string): string[];
 }
 
@@ -42,22 +42,22 @@ export function createSessionStore({ database }: Store): SessionStore {
     find: (key) => find.get({ key }),
     all: () => database.select().from(sessions).orderBy(desc(sessions.lastActiveAt)).all(),
     latest: (count) => database.select().from(sessions).orderBy(desc(sessions.lastActiveAt)).limit(count).all(),
-    past: (key) =>
+    pastSessions: (key) =>
       database.select().from(pastSessions).where(eq(pastSessions.key, key)).orderBy(pastSessions.createdAt).all(),
     branches: (key) =>
       database.select().from(sessions).where(eq(sessions.branchOf, key)).orderBy(desc(sessions.lastActiveAt)).all(),
-    branched: () =>
+    keysWithBranches: () =>
       database
         .selectDistinct({ key: sessions.branchOf })
         .from(sessions)
         .where(isNotNull(sessions.branchOf))
         .all()
         .flatMap(({ key }) => key ?? []),
-    withAffinity: (id) => withAffinity.get({ id })?.key,
+    keyWithAffinity: (id) => withAffinity.get({ id })?.key,
     save: (session) => {
       database.insert(sessions).values(session).onConflictDoUpdate({ target: sessions.key, set: session }).run();
     },
-    renew: ({ claudeSession, key, workspace, createdAt, lastActiveAt }, next) =>
+    replaceClaudeSession: ({ claudeSession, key, workspace, createdAt, lastActiveAt }, next) =>
       database.transaction(() => {
         database.insert(pastSessions).values({ claudeSession, key, workspace, createdAt, endedAt: lastActiveAt }).run();
         database.update(sessions).set(next).where(eq(sessions.key, key)).run();
@@ -65,8 +65,8 @@ export function createSessionStore({ database }: Store): SessionStore {
     remove: (key) =>
       database.transaction(() => {
         const past = database.delete(pastSessions).where(eq(pastSessions.key, key)).returning().all();
-        const last = database.delete(sessions).where(eq(sessions.key, key)).returning().all();
-        return [...past, ...last].map(({ claudeSession }) => claudeSession);
+        const current = database.delete(sessions).where(eq(sessions.key, key)).returning().all();
+        return [...past, ...current].map(({ claudeSession }) => claudeSession);
       }),
   };
 }

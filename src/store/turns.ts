@@ -1,36 +1,35 @@
 /**
- * Every turn, as it goes. That a message is sent is written down before it is, in one commit for all messages of the
- * moment; what follows is gathered a little longer. A commit costs as much as all else that a turn does here.
+ * Records every turn while it runs. A message is recorded before it is sent to Claude; messages that are sent at the same
+ * time share a commit. Later changes are collected for a moment and then committed together, because a commit costs as
+ * much as all else that the server does for a turn.
  */
-
 import { setImmediate } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
-import { and, desc, eq, inArray, isNotNull, or, sql, sum } from "drizzle-orm";
+import { and, desc, eq, isNotNull, or, sql, sum } from "drizzle-orm";
 import type { Usage } from "../core/usage.ts";
-
 import type { Store } from "./database.ts";
 import { sessions, type TurnRow, turns } from "./schema.ts";
 
 const log = getLogger(["synthesis", "store"]);
 
-/** How long what is known of a turn may wait to be written down, in ms. */
-const GATHER_MS = 25;
-/** When it could not be, as on a full disk, it is tried again after so long, in ms. */
-const AGAIN_MS = 10_000;
-/** So many turns of a session decide what its claude must be told. */
-export const REMEMBERED = 1_000;
+/** A change of a turn waits this long for others before it is committed. */
+const COLLECT_MS = 25;
+/** After a failed commit, for example on a full disk, the next attempt is made after this time. */
+const RETRY_MS = 10_000;
+/** The delivery plan of a conversation looks back this many turns. */
+export const MAX_DELIVERED_TURNS = 1_000;
 
 interface TurnEnd {
   readonly state: "done" | "failed" | "interrupted";
   readonly at: number;
-  /** When the client was first shown something, if it was. */
+  /** When the client got the first text; null if it got none. */
   readonly firstTextAt: number | null;
   readonly errorCode: string | null;
   readonly exchanges: TurnRow["exchanges"];
 }
 
 type Progress = Partial<Pick<TurnRow, (typeof PROGRESS)[number]>>;
-/** What becomes known of a turn while it runs. */
+/** The columns that are set while a turn runs. */
 const PROGRESS = [
   "state",
   "receivedAt",
@@ -58,31 +57,28 @@ export type SentTurn = Pick<
   | "history"
 >;
 
-/** As they were written down: a clock that is set back says otherwise. */
-const lastFirst = desc(sql`rowid`);
+/** By the order of insertion, since the times are wrong after the clock was set back. */
+const latestFirst = desc(sql`rowid`);
 
 export interface TurnStore {
-  /** What a Claude session has received of late, or may have, oldest first. */
+  /** The latest turns whose message a Claude session has received, or may have received, oldest first. */
   delivered(claudeSession: string): TurnRow[];
   /** The last `count` turns of a conversation, oldest first. */
   latest(session: string, count: number): TurnRow[];
-  /** A message is about to be sent to claude. Resolves when that is written down, rejects when it cannot be. */
-  sent(turn: SentTurn): Promise<void>;
-  /** claude has received it; its conversation counts it. */
-  receive(id: string, session: string, at: number, promptId: string | null): void;
-  ended(id: string, end: TurnEnd): void;
-  /** The tokens that all its model calls took so far. They become known while it runs, and a little after its end. */
-  usage(id: string, total: Usage): void;
-  /** The tokens that the turns of a conversation took; null when those of no turn are known. */
-  total(session: string): Usage | null;
-  /** Writes down now what has been gathered. When that fails it is kept, and written with what comes next or later. */
+  /** Records that a message is about to be sent to Claude. Resolves after the commit, rejects if it fails. */
+  insertSent(turn: SentTurn): Promise<void>;
+  /** Records the receipt of a message, and counts the turn in its conversation. */
+  markReceived(id: string, session: string, at: number, promptId: string | null): void;
+  markEnded(id: string, end: TurnEnd): void;
+  /** Sets the tokens of all model calls of a turn so far. The last of them become known after its end. */
+  setUsage(id: string, total: Usage): void;
+  /** The tokens of all turns of a conversation; null if no turn has any recorded. */
+  totalUsage(session: string): Usage | null;
+  /** Commits the collected changes now. If that fails, they are kept and committed later. */
   flush(): void;
-  /** Marks what a dead server left in the middle; how many there were. */
-  markLost(at: number): number;
 }
 
 export function createTurnStore({ database }: Store): TurnStore {
-  const mine = eq(turns.id, sql.placeholder("id"));
   const insert = database
     .insert(turns)
     .values({
@@ -100,43 +96,48 @@ export function createTurnStore({ database }: Store): TurnStore {
     })
     .prepare();
   const columns = PROGRESS.map((name) => [name, sql`coalesce(${sql.placeholder(name)}, ${turns[name]})`]);
-  const update = database.update(turns).set(Object.fromEntries(columns)).where(mine).prepare();
+  const update = database
+    .update(turns)
+    .set(Object.fromEntries(columns))
+    .where(eq(turns.id, sql.placeholder("id")))
+    .prepare();
   const count = database
     .update(sessions)
     .set({ turns: sql`${sessions.turns} + 1`, lastActiveAt: sql`${sql.placeholder("at")}` })
     .where(eq(sessions.key, sql.placeholder("session")))
     .prepare();
 
-  const nothing = Object.fromEntries(PROGRESS.map((name) => [name, null]));
-  const gathered = new Map<string, Progress>();
+  const unchanged = Object.fromEntries(PROGRESS.map((name) => [name, null]));
+  const collected = new Map<string, Progress>();
   const counted: { session: string; at: number }[] = [];
   let timer: Timer | undefined;
-  let sending: SentTurn[] = [];
-  let sendingWritten: Promise<void> | undefined;
+  let unsent: SentTurn[] = [];
+  let unsentCommit: Promise<void> | undefined;
 
-  const gather = (id: string, progress: Progress) => {
-    gathered.set(id, { ...gathered.get(id), ...progress });
-    timer ??= setTimeout(flush, GATHER_MS);
+  const collect = (id: string, progress: Progress) => {
+    collected.set(id, { ...collected.get(id), ...progress });
+    timer ??= setTimeout(flush, COLLECT_MS);
   };
-  /** In one transaction with `more`. */
+  /** Commits the collected changes and those of `more` in one transaction. */
   const commit = (more: () => void) => {
     database.transaction(() => {
-      for (const [id, { exchanges, ...progress }] of gathered) {
-        update.run({ ...nothing, id, ...progress, exchanges: exchanges ? JSON.stringify(exchanges) : null });
+      for (const [id, { exchanges, ...progress }] of collected) {
+        update.run({ ...unchanged, id, ...progress, exchanges: exchanges ? JSON.stringify(exchanges) : null });
       }
       for (const one of counted) count.run(one);
       more();
     });
     clearTimeout(timer);
     timer = undefined;
-    gathered.clear();
+    collected.clear();
     counted.length = 0;
   };
-  async function writeSending() {
+  async function commitUnsent() {
+    // Messages that are sent at the same time join this commit.
     await setImmediate();
-    const turns = sending;
-    sending = [];
-    sendingWritten = undefined;
+    const turns = unsent;
+    unsent = [];
+    unsentCommit = undefined;
     commit(() => {
       for (const { fingerprints, history, hadHistory, ...turn } of turns) {
         insert.run({
@@ -149,13 +150,13 @@ export function createTurnStore({ database }: Store): TurnStore {
     });
   }
   function flush() {
-    if (gathered.size === 0) return;
+    if (collected.size === 0) return;
     try {
       commit(() => {});
     } catch (error) {
-      log.error("turns not written down: {error}", { turns: gathered.size, error });
+      log.error("turns not recorded, will retry: {error}", { turns: collected.size, error });
       clearTimeout(timer);
-      timer = setTimeout(flush, AGAIN_MS);
+      timer = setTimeout(flush, RETRY_MS);
     }
   }
 
@@ -166,8 +167,8 @@ export function createTurnStore({ database }: Store): TurnStore {
         .select()
         .from(turns)
         .where(and(eq(turns.claudeSession, claudeSession), or(isNotNull(turns.receivedAt), eq(turns.state, "lost"))))
-        .orderBy(lastFirst)
-        .limit(REMEMBERED)
+        .orderBy(latestFirst)
+        .limit(MAX_DELIVERED_TURNS)
         .all()
         .reverse();
     },
@@ -177,24 +178,25 @@ export function createTurnStore({ database }: Store): TurnStore {
         .select()
         .from(turns)
         .where(eq(turns.session, session))
-        .orderBy(lastFirst)
+        .orderBy(latestFirst)
         .limit(count)
         .all()
         .reverse();
     },
-    sent: (turn) => {
-      sending.push(turn);
-      sendingWritten ??= writeSending();
-      return sendingWritten;
+    insertSent: (turn) => {
+      unsent.push(turn);
+      unsentCommit ??= commitUnsent();
+      return unsentCommit;
     },
-    receive: (id, session, at, promptId) => {
+    markReceived: (id, session, at, promptId) => {
       counted.push({ session, at });
-      gather(id, { state: "running", receivedAt: at, promptId });
+      collect(id, { state: "running", receivedAt: at, promptId });
     },
-    ended: (id, { state, at, firstTextAt, errorCode, exchanges }) =>
-      gather(id, { state, endedAt: at, firstTextAt, errorCode, exchanges }),
-    usage: (id, { input, output, cached }) => gather(id, { tokensIn: input, tokensOut: output, tokensCached: cached }),
-    total: (session) => {
+    markEnded: (id, { state, at, firstTextAt, errorCode, exchanges }) =>
+      collect(id, { state, endedAt: at, firstTextAt, errorCode, exchanges }),
+    setUsage: (id, { input, output, cached }) =>
+      collect(id, { tokensIn: input, tokensOut: output, tokensCached: cached }),
+    totalUsage: (session) => {
       flush();
       const row = database
         .select({ input: sum(turns.tokensIn), cached: sum(turns.tokensCached), output: sum(turns.tokensOut) })
@@ -205,12 +207,5 @@ export function createTurnStore({ database }: Store): TurnStore {
       return { input: Number(row.input), cached: Number(row.cached), output: Number(row.output) };
     },
     flush,
-    markLost: (at) =>
-      database
-        .update(turns)
-        .set({ state: "lost", endedAt: at })
-        .where(inArray(turns.state, ["sent", "running"]))
-        .returning({ id: turns.id })
-        .all().length,
   };
 }

@@ -235,7 +235,7 @@ export class TurnRunner {
     const { text, attachments: _attachments, isContinuation: _isContinuation, ...delivery } = message;
     this.#startedAt = performance.now();
     // Before it is sent: what cannot be written down must not be done either.
-    await turns.sent({
+    await turns.insertSent({
       id: this.id,
       session: sessionKey,
       claudeSession,
@@ -244,7 +244,7 @@ export class TurnRunner {
       ...delivery,
     });
     if (!this.#send()) {
-      turns.ended(this.id, {
+      turns.markEnded(this.id, {
         state: "failed",
         at: Date.now(),
         firstTextAt: null,
@@ -459,7 +459,7 @@ export class TurnRunner {
     const reply = this.#reply;
     switch (output.type) {
       case "received":
-        turns.receive(this.id, sessionKey, Date.now(), output.promptId);
+        turns.markReceived(this.id, sessionKey, Date.now(), output.promptId);
         this.#armDeadline();
         break;
       case "text":
@@ -567,7 +567,7 @@ export class TurnRunner {
 
   #noteCost(calls: readonly ModelCall[]): void {
     const total = totalUsage(calls);
-    if (total) this.#deps.turns.usage(this.id, total);
+    if (total) this.#deps.turns.setUsage(this.id, total);
   }
 
   #noteProgress(hook: HookBody): void {
@@ -698,7 +698,7 @@ export class TurnRunner {
   #end(state: "done" | "failed" | "interrupted"): void {
     const { turns, sessionKey } = this.#deps;
     this.#reply.disconnected.removeEventListener("abort", this.#leave);
-    turns.ended(this.id, {
+    turns.markEnded(this.id, {
       // A message that claude has not received, though its turn is done: a hook has refused it.
       state: this.#error || (state === "done" && !this.#state.taken) ? "failed" : state,
       at: Date.now(),

@@ -45,7 +45,7 @@ export const PLANTED: readonly Fault[] = [
   ],
   [
     "a turn that a killed server left unfinished stays open",
-    "store/turns.ts",
+    "store/recovery.ts",
     '.where(inArray(turns.state, ["sent", "running"]))',
     ".where(inArray(turns.state, []))",
   ],

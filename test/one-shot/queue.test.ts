@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
+import { isRunning } from "../../src/core/is-running.ts";
 import type { OneShotRequest } from "../../src/intake/one-shot-request.ts";
 import { createOneShots, type OneShots } from "../../src/one-shot/queue.ts";
-import { isRunning } from "../../src/store/lock.ts";
 import type { ResponseStream } from "../../src/turn/response-stream.ts";
 
 let base: string;

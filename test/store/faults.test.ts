@@ -1,4 +1,4 @@
-/** What becomes of conversations when the database is damaged, newer, locked, or cannot be written to. */
+/** Conversations go on when the database is damaged, newer, locked or full, as far as they can. */
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { createWorld, type World } from "../support/world.ts";
 
 const stateOf = ({ claude }: World) => join(claude.base, "state");
 const databaseOf = (world: World) => join(stateOf(world), "synthesis.db");
-const setAsideIn = (world: World) =>
+const quarantinedIn = (world: World) =>
   readdirSync(stateOf(world))
     .filter((name) => name.includes(".damaged-"))
     .sort();
@@ -47,8 +47,8 @@ const statesIn = (file: string): string[] => {
 
 const garble = (file: string, from = 0) => writeFileSync(file, readFileSync(file).fill("garbage ", from));
 
-describe("what an error of the database's means", () => {
-  const cases: [code: string, is: string | undefined][] = [
+describe("an error of SQLite or of the file system is the fault", () => {
+  const cases: [code: string, kind: string | undefined][] = [
     ["SQLITE_CORRUPT", "damaged"],
     ["SQLITE_CORRUPT_INDEX", "damaged"],
     ["SQLITE_NOTADB", "damaged"],
@@ -66,18 +66,18 @@ describe("what an error of the database's means", () => {
     ["SQLITE_ERROR", undefined],
     ["ENOENT", undefined],
   ];
-  test.each(cases)("%s: %p", (code, is) => {
-    const error = Object.assign(new Error("what it says"), { code });
-    expect(storeFault(error)?.is).toBe(is as "full");
+  test.each(cases)("%s: %p", (code, kind) => {
+    const error = Object.assign(new Error("a message"), { code });
+    expect(storeFault(error)?.kind).toBe(kind as "full");
   });
 });
 
-describe("a damaged database is set aside, and the server starts with a fresh one", () => {
+describe("the server moves a damaged database away and starts with a new one", () => {
   const damages: Record<string, (file: string) => void> = {
-    "no database at all": (file) => writeFileSync(file, "this is no database "),
-    garbled: (file) => garble(file),
-    "garbled behind its head": (file) => garble(file, 4096),
-    "cut in half": (file) => truncateSync(file, statSync(file).size / 2),
+    "when the file is not a database": (file) => writeFileSync(file, "this is not a database "),
+    "when the whole file is overwritten": (file) => garble(file),
+    "when all but the first page is overwritten": (file) => garble(file, 4096),
+    "when half of the file is missing": (file) => truncateSync(file, statSync(file).size / 2),
   };
   test.each(Object.entries(damages))("%s", async (_what, damage) => {
     await using world = await createWorld({ standIn: true });
@@ -87,13 +87,13 @@ describe("a damaged database is set aside, and the server starts with a fresh on
     const damaged = readFileSync(databaseOf(world));
 
     await using server = await restarted(world);
-    const [aside = ""] = setAsideIn(world);
-    expect(aside).toMatch(/^synthesis\.db\.damaged-\d{4}-\d\d-\d\dT[\d-]+Z$/);
-    expect(await server.printed(/^Database: damaged/)).toContain(aside);
-    expect(await server.logged(/the database was damaged/)).toContain(aside);
-    expect(readFileSync(join(stateOf(world), aside)).equals(damaged)).toBe(true);
-    expect(statSync(join(stateOf(world), aside)).mode & 0o777).toBe(0o600);
-    // What the client remembers is told to the new claude.
+    const [quarantined = ""] = quarantinedIn(world);
+    expect(quarantined).toMatch(/^synthesis\.db\.damaged-\d{4}-\d\d-\d\dT[\d-]+Z$/);
+    expect(await server.printed(/^Database: damaged/)).toContain(quarantined);
+    expect(await server.logged(/the database was damaged/)).toContain(quarantined);
+    expect(readFileSync(join(stateOf(world), quarantined)).equals(damaged)).toBe(true);
+    expect(statSync(join(stateOf(world), quarantined)).mode & 0o777).toBe(0o600);
+    // Claude gets the history that the client sends, in a new Claude session.
     const history = [
       { role: "user", content: "one" },
       { role: "assistant", content: "You said: one" },
@@ -102,23 +102,23 @@ describe("a damaged database is set aside, and the server starts with a fresh on
     expect(text).toMatch(/What was said in this chat before you came:\n\nUser: one\n\n.*two$/s);
   });
 
-  test("with the files that belong to it", async () => {
+  test("together with its side files", async () => {
     await using world = await createWorld({ standIn: true });
     await say(world.server, "one");
     await world.server.stop("SIGKILL");
     for (const suffix of ["", "-wal"]) garble(databaseOf(world) + suffix);
     await using server = await restarted(world);
     expect((await say(server, "two")).text).toBe("You said: two");
-    const [aside = "", ...others] = setAsideIn(world);
-    expect(others).toEqual([`${aside}-shm`, `${aside}-wal`]);
-    for (const name of [aside, ...others]) expect(statSync(join(stateOf(world), name)).mode & 0o777).toBe(0o600);
+    const [quarantined = "", ...others] = quarantinedIn(world);
+    expect(others).toEqual([`${quarantined}-shm`, `${quarantined}-wal`]);
+    for (const name of [quarantined, ...others]) expect(statSync(join(stateOf(world), name)).mode & 0o777).toBe(0o600);
   });
 
-  test("when it shows while the server runs, that says to restart it", async () => {
+  test("at the next start, when the damage appears while the server runs", async () => {
     await using world = await createWorld({ standIn: true });
     await say(world.server, "one");
     using other = new Database(databaseOf(world));
-    // Everything is in the one file now, and has to be read from there.
+    // All rows are in the main file now, so the server has to read the overwritten pages.
     other.query("PRAGMA wal_checkpoint(TRUNCATE)").get();
     garble(databaseOf(world));
     const { status, error } = await say(world.server, "two", { user: "other" });
@@ -131,16 +131,16 @@ describe("a damaged database is set aside, and the server starts with a fresh on
   });
 });
 
-test("a lock file with something in it does not lock anybody out", async () => {
+test("a lock file that is not empty can be locked all the same", async () => {
   await using world = await createWorld({ standIn: true });
   await world.server.stop();
-  writeFileSync(join(stateOf(world), "server.lock"), "this is no database ".repeat(99));
+  writeFileSync(join(stateOf(world), "server.lock"), "this is not a database ".repeat(99));
   await using server = await restarted(world);
   expect((await say(server, "one")).text).toBe("You said: one");
-  expect((await refused(world)).said).toContain("Another synthesis");
+  expect((await startRejected(world)).stderr).toContain("Another synthesis");
 });
 
-test("a file where a folder should be is named, and when it is gone all works", async () => {
+test("a file in place of a folder is named in the error, and requests work after it is removed", async () => {
   await using world = await createWorld({ standIn: true });
   const image = { type: "image_url", image_url: { url: "data:image/png;base64,iVBORw0KGgo=" } };
   const content = [{ type: "text", text: "look" }, image];
@@ -148,25 +148,25 @@ test("a file where a folder should be is named, and when it is gone all works", 
   await look();
   const images = join(stateOf(world), "images");
   const [session = ""] = readdirSync(images);
-  for (const inTheWay of [join(images, session), images]) {
-    await Bun.$`rm -r ${inTheWay}`;
-    writeFileSync(inTheWay, "");
+  for (const path of [join(images, session), images]) {
+    await Bun.$`rm -r ${path}`;
+    writeFileSync(path, "");
     const { status, error } = await look();
     expect([status, error?.code]).toEqual([503, "database_unavailable"]);
-    expect(error?.message).toBe(`${inTheWay} is no folder, where synthesis needs one. Move it away, and try again.`);
+    expect(error?.message).toStartWith(`${path} is not a folder`);
   }
   await Bun.$`rm ${images}`;
   expect((await look()).status).toBe(200);
 });
 
-/** Starts a server that does not come up. */
-async function refused(world: World): Promise<{ code: number; said: string }> {
+/** Starts a server that is expected to exit during its start. */
+async function startRejected(world: World): Promise<{ code: number; stderr: string }> {
   const server = Bun.spawn([...PROGRAM], { env: { ...world.serverEnv, SYNTHESIS_BRIDGE_PORT: "0" }, stderr: "pipe" });
-  return { code: await server.exited, said: await server.stderr.text() };
+  return { code: await server.exited, stderr: await server.stderr.text() };
 }
 
-describe("a database that cannot be used, and is not damaged, is left as it is", () => {
-  test("a newer version's", async () => {
+describe("the server leaves the database as it is and does not start", () => {
+  test("when a newer version has migrated the database", async () => {
     await using world = await createWorld({ standIn: true });
     await say(world.server, "one");
     await world.server.stop();
@@ -174,56 +174,59 @@ describe("a database that cannot be used, and is not damaged, is left as it is",
     database.run("insert into __drizzle_migrations (hash, created_at) values ('of tomorrow', 99999999999999)");
     database.close();
     const before = readFileSync(databaseOf(world));
-    const { code, said } = await refused(world);
-    expect([code, said]).toEqual([2, expect.stringMatching(/^A newer version of synthesis .* --home .*\n$/)]);
+    const { code, stderr } = await startRejected(world);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^A newer version of synthesis .* --home .*\n$/)]);
     expect(readFileSync(databaseOf(world)).equals(before)).toBe(true);
-    expect(setAsideIn(world)).toEqual([]);
+    expect(quarantinedIn(world)).toEqual([]);
   });
 
-  test("one that is locked", async () => {
+  test("when another program has locked the database", async () => {
     await using world = await createWorld({ standIn: true });
     await world.server.stop();
     using other = new Database(databaseOf(world));
     other.run("PRAGMA locking_mode = EXCLUSIVE");
     other.run("BEGIN EXCLUSIVE");
-    expect(await refused(world)).toEqual({ code: 2, said: expect.stringContaining("keeps the database locked") });
-    expect(setAsideIn(world)).toEqual([]);
+    expect(await startRejected(world)).toEqual({ code: 2, stderr: expect.stringContaining("has locked the database") });
+    expect(quarantinedIn(world)).toEqual([]);
   });
 
-  test("one that is none, but a folder", async () => {
+  test("when the database is a folder", async () => {
     await using world = await createWorld({ standIn: true });
     await world.server.stop();
     await Bun.$`rm ${databaseOf(world)}`;
     mkdirSync(databaseOf(world));
-    expect(await refused(world)).toEqual({ code: 2, said: expect.stringContaining("synthesis.db is a folder") });
-    expect(setAsideIn(world)).toEqual([]);
+    expect(await startRejected(world)).toEqual({
+      code: 2,
+      stderr: expect.stringContaining("synthesis.db is a folder"),
+    });
+    expect(quarantinedIn(world)).toEqual([]);
   });
 });
 
-test("a full disk: nothing is done that cannot be written down, and all works when there is room", async () => {
+test("on a full disk requests get a 503, and they work again when there is room", async () => {
   const root = join(import.meta.dir, "../..");
   await using world = await createWorld({
     standIn: true,
     program: [process.execPath, "--preload", join(root, "test/support/full-disk.ts"), join(root, "src/main.ts")],
   });
   const { server } = world;
-  let answered = 1;
+  let turns = 1;
   await say(server, "one");
   process.kill(server.pid, "SIGUSR2");
   await server.logged(/the disk is full now/);
   let answer = await say(server, "more");
-  // There is room in what the file has already.
-  for (; answer.status === 200 && answered < 200; answered += 1) answer = await say(server, "more");
+  // Some rows still fit into the pages that the file already has.
+  for (; answer.status === 200 && turns < 200; turns += 1) answer = await say(server, "more");
   expect([answer.status, answer.error?.code, answer.retryAfter]).toEqual([503, "database_unavailable", "30"]);
   expect(answer.error?.message).toMatch(/disk is full.* Make room/);
   process.kill(server.pid, "SIGUSR2");
   await server.logged(/the disk is free now/);
   expect((await say(server, "two")).text).toBe("You said: two");
   await server.stop();
-  expect(statesIn(databaseOf(world))).toEqual(Array.from({ length: answered + 1 }, () => "done"));
+  expect(statesIn(databaseOf(world))).toEqual(Array.from({ length: turns + 1 }, () => "done"));
 });
 
-test("a locked database: the turn that runs ends well, another is refused, and all is written down later", async () => {
+test("while the database is locked a running turn ends, a new one gets a 503, and both are recorded later", async () => {
   await using world = await createWorld({ standIn: true });
   const tools = [{ type: "function", function: { name: "look", parameters: { type: "object", properties: {} } } }];
   const first = [{ role: "user", content: "call 1" }];

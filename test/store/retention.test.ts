@@ -1,4 +1,4 @@
-/** What nobody has used for long is forgotten at the next start; what is in use stays. */
+/** Each start deletes what was not used for a long time. */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
@@ -10,11 +10,11 @@ import { createWorld } from "../support/world.ts";
 
 const DAY_MS = 86_400_000;
 
-test("conversations, turns, past sessions, questions and images older than SYNTHESIS_KEEP_DAYS", async () => {
+test("a start deletes conversations, turns, past sessions, permission prompts and images older than SYNTHESIS_KEEP_DAYS", async () => {
   await using world = await createWorld({ standIn: true });
   const say = async (content: string, user: string, server = world.server) =>
     (await server.post(ask(content, { user, stream: false }))).text();
-  // More than go at once.
+  // More turns than one batch deletes.
   for (let turn = 0; turn < 250; turn += 1) await say("old", "old");
   await say("early", "in use");
   await say("late", "in use");
@@ -37,7 +37,7 @@ test("conversations, turns, past sessions, questions and images older than SYNTH
     utimesSync(folder, old / 1000, old / 1000);
   }
   makeMarkedFolder(images(recent));
-  // Not made by synthesis.
+  // A folder that synthesis has not created.
   mkdirSync(images("theirs"));
   utimesSync(images("theirs"), old / 1000, old / 1000);
   database.run("update sessions set last_active_at = ? where key = 'user:old'", [old]);
@@ -67,10 +67,10 @@ test("conversations, turns, past sessions, questions and images older than SYNTH
   expect(readdirSync(join(state, "images")).sort()).toEqual(
     [claudeSessions["user:in use"] ?? "", recent, "theirs"].sort(),
   );
-  // claude's own record is claude's.
-  const record = `.claude/projects/stand-in/${claudeSessions["user:old"]}.jsonl`;
-  expect(existsSync(join(world.claude.home, record))).toBe(true);
-  // What was told is still known, and the other begins anew.
+  // The transcript belongs to Claude Code and stays.
+  const transcript = `.claude/projects/stand-in/${claudeSessions["user:old"]}.jsonl`;
+  expect(existsSync(join(world.claude.home, transcript))).toBe(true);
+  // The conversation in use knows what it has delivered. The deleted one starts anew.
   for (const user of ["in use", "old"]) {
     expect(JSON.parse(await say("again", user, server)).choices[0].message.content).toBe("You said: again");
   }
@@ -78,21 +78,21 @@ test("conversations, turns, past sessions, questions and images older than SYNTH
   database.close();
 });
 
-test("nothing by itself before its time, and what a killed server has left of a request without a conversation", async () => {
+test("a start deletes what a killed server left of an interactive one-shot, and nothing else that is recent", async () => {
   const env = { SYNTHESIS_ONE_SHOTS: "interactive" };
   await using world = await createWorld({ standIn: true, env });
   await (await world.server.post(ask("kept", { stream: false }))).text();
-  const left = world.server.post(ask("hang", { user: undefined })).catch(() => "the server is killed");
-  const records = () => readdirSync(join(world.claude.home, ".claude/projects/stand-in"));
-  while (records().length < 2) await Bun.sleep(20);
+  const oneShot = world.server.post(ask("hang", { user: undefined })).catch(() => "the server is killed");
+  const transcripts = () => readdirSync(join(world.claude.home, ".claude/projects/stand-in"));
+  while (transcripts().length < 2) await Bun.sleep(20);
   await world.server.stop("SIGKILL");
-  await left;
+  await oneShot;
   const server = await startServer(world.serverEnv);
   await server.logged(/what is old is forgotten/);
   const database = new Database(join(world.claude.base, "state/synthesis.db"), { readonly: true });
   expect(database.query("select key from sessions").all()).toEqual([{ key: "user:me" }]);
   expect(database.query("select state from turns").all()).toEqual([{ state: "done" }]);
-  expect(records()).toHaveLength(1);
+  expect(transcripts()).toHaveLength(1);
   database.close();
   await server.stop();
 });

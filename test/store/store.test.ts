@@ -1,4 +1,4 @@
-/** What a look into the database shows after some turns. */
+/** What the database holds after some turns. */
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
@@ -7,7 +7,7 @@ import { startServer } from "../support/server.ts";
 import { ask, postUntilSent } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
-test("the conversations and turns that just happened are in it, for their owner only", async () => {
+test("the database holds each conversation and turn without message texts, and only its owner can read it", async () => {
   await using world = await createWorld({ standIn: true });
   const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
   const ids: (string | null)[] = [];
@@ -22,7 +22,7 @@ test("the conversations and turns that just happened are in it, for their owner 
   }
   const file = join(world.claude.base, "state/synthesis.db");
   for (const suffix of ["", "-wal", "-shm"]) expect(statSync(`${file}${suffix}`).mode & 0o777).toBe(0o600);
-  // What becomes known last is gathered for a moment before it is written down.
+  // The server commits the last changes of a turn when it stops at the latest.
   await world.server.stop();
   const database = new Database(file, { readonly: true });
   const sessions = database.query("select * from sessions").all() as Record<string, unknown>[];
@@ -51,23 +51,22 @@ test("the conversations and turns that just happened are in it, for their owner 
     { state: "failed", error_code: "claude_exited", received_at: null },
   ]);
   for (const turn of turns.slice(0, 2)) {
-    const steps = [turn.sent_at, turn.received_at, turn.first_text_at, turn.ended_at] as number[];
-    expect(steps).toEqual([...steps].sort((one, other) => one - other));
+    const times = [turn.sent_at, turn.received_at, turn.first_text_at, turn.ended_at] as number[];
+    expect(times).toEqual([...times].sort((one, other) => one - other));
   }
-  // No word of what was said.
   expect(JSON.stringify([sessions, turns])).not.toContain("hello");
   database.close();
 });
 
-test("of what a killed server left in the middle, turns are lost after the next start, and questions refused", async () => {
+test("the next start marks the turns of a killed server as lost and denies its permission prompts", async () => {
   await using world = await createWorld({ standIn: true });
   await postUntilSent(world.server, ask("hang"));
   await world.server.stop("SIGKILL");
-  const left = new Database(join(world.claude.base, "state/synthesis.db"));
-  left.run("insert into permissions (id, session, tool, input, asked_at) values ('q', 'user:me', 'Write', '{}', ?)", [
+  const killed = new Database(join(world.claude.base, "state/synthesis.db"));
+  killed.run("insert into permissions (id, session, tool, input, asked_at) values ('q', 'user:me', 'Write', '{}', ?)", [
     Date.now(),
   ]);
-  left.close();
+  killed.close();
   const again = await startServer({ ...world.claude.env, SYNTHESIS_HOME: join(world.claude.base, "state") });
   const database = new Database(join(world.claude.base, "state/synthesis.db"), { readonly: true });
   expect(database.query("select verdict, way from permissions").all()).toEqual([{ verdict: "deny", way: "gone" }]);
@@ -76,7 +75,7 @@ test("of what a killed server left in the middle, turns are lost after the next 
   await again.stop();
 });
 
-test("drizzle studio shows them, while the server runs", async () => {
+test("drizzle studio shows the turns while the server runs", async () => {
   await using world = await createWorld({ standIn: true });
   await (await world.server.post(ask("hello", { stream: false, user: "studio" }))).text();
   using free = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
@@ -88,11 +87,11 @@ test("drizzle studio shows them, while the server runs", async () => {
     stdout: "pipe",
     stderr: "pipe",
   });
-  let said = "";
+  let output = "";
   const decoder = new TextDecoder();
   for await (const bytes of studio.stdout) {
-    said += decoder.decode(bytes, { stream: true });
-    if (said.includes("up and running")) break;
+    output += decoder.decode(bytes, { stream: true });
+    if (output.includes("up and running")) break;
   }
   const query = { sql: "select session, state from turns", params: [], typings: [], method: "all", mode: "object" };
   const response = await fetch(`http://127.0.0.1:${port}/`, {

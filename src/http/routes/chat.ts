@@ -44,7 +44,7 @@ export function chatRoutes({ config, conversations, oneShots, sessions, emptyFol
     const named = identify(request, {
       identityHeader: config.identityHeader,
       identityFallback: config.identityFallback,
-      aliasOf: sessions.withAffinity,
+      aliasOf: sessions.keyWithAffinity,
     });
     const identity = named && isSideRequest(request, named, conversations) ? null : named;
     const response = identity

@@ -68,14 +68,14 @@ export function sessionRoutes({ conversations, sessions, turns }: SessionsDeps):
     })
     .get("/:key", (c) => {
       const row = find(c.req.param("key"));
-      const total = turns.total(row.key);
+      const total = turns.totalUsage(row.key);
       return c.json({
         ...sessionBody(row),
         tokens_in: total?.input ?? null,
         tokens_out: total?.output ?? null,
         tokens_cached: total?.cached ?? null,
         last_turns: turns.latest(row.key, LATEST_TURNS).map(turnBody),
-        past_sessions: sessions.past(row.key).map(pastSessionBody),
+        past_sessions: sessions.pastSessions(row.key).map(pastSessionBody),
       } satisfies SessionDetails);
     })
     .delete("/:key", valid("query", removal), async (c) => {
