@@ -15,7 +15,7 @@ import { createRunningConfig } from "../config/running-config.ts";
 import type { Config } from "../config/schema.ts";
 import { prepareStateFolder, prepareWorkspace } from "../config/state-folder.ts";
 import { createAttachmentStore } from "../conversation/attachment-store.ts";
-import { likelyLaunches } from "../conversation/record.ts";
+import { likelyLaunches } from "../conversation/launch-choice.ts";
 import { createConversationRegistry } from "../conversation/registry.ts";
 import { startPruning } from "../conversation/retention.ts";
 import { listen } from "../http/listen.ts";

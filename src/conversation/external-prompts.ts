@@ -1,52 +1,55 @@
-/** Keeps account of prompts that claude works on and that no request of ours has brought: a wake-up, or a person at its terminal. */
+/**
+ * The external prompts that Claude works on: prompts that no request caused, such as a background task's wake-up or a
+ * message that a person typed at Claude's terminal.
+ */
 import { channelMessageId, type HookBody } from "../wire/hooks.ts";
 
 export class ExternalPrompts {
   readonly #ids = new Set<string>();
-  #over = Promise.withResolvers<void>();
-  readonly #onOver: () => void;
+  readonly #onEnd: () => void;
+  #ended = Promise.withResolvers<void>();
 
-  /** @param onOver called when claude is done with all of them */
-  constructor(onOver: () => void) {
-    this.#onOver = onOver;
+  /** @param onEnd called when Claude has finished the last of them */
+  constructor(onEnd: () => void) {
+    this.#onEnd = onEnd;
   }
 
-  /** claude works on one. */
+  /** Claude works on at least one. */
   get isAny(): boolean {
     return this.#ids.size > 0;
   }
 
-  /** @param isOurs whether a message id is one of ours */
-  note(hook: HookBody, isOurs: (message: string | null) => boolean): void {
+  /** @param isOwnMessage whether a channel message with this id was sent by one of the conversation's turns */
+  handleHook(hook: HookBody, isOwnMessage: (messageId: string | null) => boolean): void {
     const id = hook.prompt_id;
-    // A subagent's end is not the prompt's.
+    // A subagent's Stop does not end the prompt.
     if (id === undefined || hook.agent_id !== undefined) return;
     if (hook.hook_event_name === "UserPromptSubmit") {
-      if (!isOurs(channelMessageId(hook.prompt))) this.#ids.add(id);
+      if (!isOwnMessage(channelMessageId(hook.prompt))) this.#ids.add(id);
     } else if (hook.hook_event_name === "Stop" || hook.hook_event_name === "StopFailure") {
-      if (this.#ids.delete(id)) this.#noteEnd();
+      if (this.#ids.delete(id)) this.#checkEnd();
     }
   }
 
-  /** claude works on none any more, whatever its hooks have said. */
+  /** Claude is idle or has exited, so no prompt is left, even if no hook reported its end. */
   endAll(): void {
     if (!this.isAny) return;
     this.#ids.clear();
-    this.#noteEnd();
+    this.#checkEnd();
   }
 
-  /** Waits until claude is done with them. False when `signal` ends the wait. */
-  async end(signal: AbortSignal): Promise<boolean> {
-    const giveUp = Promise.withResolvers<void>();
-    signal.addEventListener("abort", () => giveUp.resolve());
-    while (this.isAny && !signal.aborted) await Promise.race([this.#over.promise, giveUp.promise]);
+  /** Waits until Claude has finished all of them. False when `signal` is aborted first. */
+  async waitForEnd(signal: AbortSignal): Promise<boolean> {
+    const aborted = Promise.withResolvers<void>();
+    signal.addEventListener("abort", () => aborted.resolve());
+    while (this.isAny && !signal.aborted) await Promise.race([this.#ended.promise, aborted.promise]);
     return !this.isAny;
   }
 
-  #noteEnd(): void {
+  #checkEnd(): void {
     if (this.isAny) return;
-    this.#over.resolve();
-    this.#over = Promise.withResolvers();
-    this.#onOver();
+    this.#ended.resolve();
+    this.#ended = Promise.withResolvers();
+    this.#onEnd();
   }
 }

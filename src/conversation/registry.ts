@@ -9,7 +9,8 @@ import type { SessionRow } from "../store/schema.ts";
 import { ResponseStream } from "../turn/response-stream.ts";
 import { type Branch, branchKey, chooseBranch } from "./branches.ts";
 import { Conversation, type ConversationDeps } from "./conversation.ts";
-import { type ConversationRecord, deliveredTurn } from "./record.ts";
+import { deliveredTurn } from "./delivered-turns.ts";
+import type { ConversationRecord } from "./record.ts";
 
 /** So many messages may wait in one conversation. */
 const MAX_WAITING = 16;

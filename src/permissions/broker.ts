@@ -1,80 +1,100 @@
 /**
- * What claude asks before it does something that nobody has allowed beforehand: the questions that wait
- * for a person, and the record of all. No answer in time is a no.
+ * Keeps the permission prompts that wait for a verdict, and records every prompt in the store. Claude Code asks for
+ * permission before it uses a tool that the configuration does not allow. A prompt without a verdict in time is denied.
  */
 import { randomInt } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
 import { spellOutToolUse, type ToolContent, toolContent } from "../claude/tool-use.ts";
 import type { Config } from "../config/schema.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { hideSecrets } from "../core/secrets.ts";
 import type { PermissionLog } from "../store/permissions.ts";
 import type { Verdict } from "../wire/hooks.ts";
 
 const log = getLogger(["synthesis", "permissions"]);
 
-/** Without letters and digits that look alike. */
+/** Letters and digits of an id; those that look alike are left out. */
 const LETTERS = "abcdefghjkmnpqrstuvwxyz";
 const DIGITS = "23456789";
-/** So much of a tool's input is written down. */
+/** How much of a tool's input is recorded, in characters. */
 const MAX_INPUT = 4_000;
 
+/** Claude's question whether it may use a tool. */
 export interface PermissionPrompt {
+  /** The key of the conversation. */
   readonly session: string;
+  /** The id of the turn; null when Claude asks outside every turn of ours. */
   readonly turn: string | null;
   readonly tool: string;
   readonly input: unknown;
-  /** Who has sent the message that claude works on, if that is known. */
+  /** The id of the person whose message Claude works on; null when the client does not name one. */
   readonly sender: string | null;
 }
 
+/**
+ * Where a verdict came from, as the store records it.
+ * - `chat`: the user answered in the chat.
+ * - `control`: a request with the control key answered.
+ * - `spoke`: the user sent another message instead of an answer.
+ * - `timeout`: the prompt was not answered in time.
+ * - `nobody`: the chat has no one who could answer.
+ * - `gone`: the turn or its process ended first.
+ */
 type PermissionWay = "chat" | "control" | "spoke" | "timeout" | "nobody" | "gone";
 
 interface Decision {
   readonly behavior: Verdict["behavior"];
   readonly way: PermissionWay;
-  /** Who answers, as far as it is known. */
+  /** The id of the person who decided; null when it is not known. */
   readonly by: string | null;
-  /** With a yes only. */
+  /** What is allowed from now on in this conversation, in Claude Code's rule syntax. Only with `allow`. */
   readonly rule?: string | undefined;
 }
 
+/** A permission prompt that waits for a verdict. */
 export interface PendingPrompt extends PermissionPrompt {
-  /** Short, so that it can be typed. */
+  /** Short, because a person types it. */
   readonly id: string;
-  /** On one line. */
+  /** The use of the tool, on one line. */
   readonly description: string;
-  /** What else decides: the text that is to be written, the prompt of an agent. Absent when the line has it all. */
+  /** The long text that the use depends on, such as a file's new content. Absent when `description` has all of it. */
   readonly content?: ToolContent | undefined;
   readonly askedAt: number;
 }
 
 export interface PermissionBroker {
-  /** Those that wait, oldest first. */
+  /** The prompts that wait, oldest first. */
   readonly pending: readonly PendingPrompt[];
   /**
-   * Asks; resolves with the verdict, a no when nobody answers in time.
-   * @param onAsked told at once under which id it is asked
-   * @param signal aborted when claude no longer wants to know
+   * Waits for the verdict on a prompt.
+   * @param onPending called at once with the prompt as it waits, unless `signal` is aborted already
+   * @param signal aborted when Claude no longer needs the verdict; the prompt is denied then
    */
-  ask(question: PermissionPrompt, onAsked: (pending: PendingPrompt) => void, signal: AbortSignal): Promise<Verdict>;
+  ask(prompt: PermissionPrompt, onPending: (pending: PendingPrompt) => void, signal: AbortSignal): Promise<Verdict>;
   /** The use of a tool on one line, without secrets. */
   describe(tool: string, input: unknown): string;
-  /** Notes a question that is not asked, since there is nobody to ask. */
-  refuse(question: PermissionPrompt): Verdict;
-  /** What else was allowed in a session since then, in claude's rule syntax. */
+  /** Records a prompt that nobody can answer, and denies it. */
+  refuse(prompt: PermissionPrompt): Verdict;
+  /** The rules that were allowed in a conversation since then, in Claude Code's rule syntax. */
   grantedRules(session: string, since: number): readonly string[];
-  /** False when nothing of this id waits. */
+  /** Decides a prompt that waits. False when no prompt with this id waits. */
   answer(id: string, decision: Decision): boolean;
 }
 
 export interface PermissionBrokerDeps {
-  readonly config: Config;
-  readonly permissionLog: PermissionLog;
-  /** May hold secrets, which are not shown. */
+  readonly config: Pick<Config, "permissionTimeoutMs">;
+  readonly permissionLog: Pick<PermissionLog, "insertPrompt" | "setVerdict" | "rules">;
+  /** The server's environment. The values of its secrets are hidden in descriptions. */
   readonly env: Record<string, string | undefined>;
+  readonly clock?: Clock;
 }
 
-export function createPermissionBroker({ config, permissionLog, env }: PermissionBrokerDeps): PermissionBroker {
+export function createPermissionBroker({
+  config,
+  permissionLog,
+  env,
+  clock = systemClock,
+}: PermissionBrokerDeps): PermissionBroker {
   const hide = hideSecrets(env);
   const waiting = new Map<string, { pending: PendingPrompt; decide: (decision: Decision) => void }>();
 
@@ -83,87 +103,96 @@ export function createPermissionBroker({ config, permissionLog, env }: Permissio
     return waiting.has(id) ? newId() : id;
   }
 
-  /** Writes down; nothing depends on it but the record. */
-  function note(write: () => void): void {
+  /** Writes to the permission log. A failure is only logged, because the verdict does not depend on the record. */
+  function record(write: () => void): void {
     try {
       write();
     } catch (error) {
-      log.error("permission not written down: {error}", { error });
+      log.error("permission prompt not recorded: {error}", { error });
     }
   }
-  function noteAsked({ session, turn, tool, input, sender }: PermissionPrompt): string {
-    // The short ids come again some day; those of the record do not.
-    const id = crypto.randomUUID();
+
+  function recordPrompt({ session, turn, tool, input, sender }: PermissionPrompt): string {
+    // The short ids are used again after a while, so a row has an id of its own.
+    const rowId = crypto.randomUUID();
     const text = JSON.stringify(input ?? null).slice(0, MAX_INPUT);
-    note(() => permissionLog.insertPrompt({ id, session, turn, tool, input: text, sender, askedAt: Date.now() }));
-    return id;
+    const askedAt = clock.wallTime();
+    record(() => permissionLog.insertPrompt({ id: rowId, session, turn, tool, input: text, sender, askedAt }));
+    return rowId;
   }
-  function noteDecided(
-    id: string,
+
+  function recordDecision(
+    rowId: string,
     { session, tool }: PermissionPrompt,
     { behavior, way, by, rule }: Decision,
-  ): Verdict["behavior"] {
-    log.info("permission {verdict}, by way of {way}", { verdict: behavior, way, session, tool });
-    note(() =>
-      permissionLog.setVerdict(id, {
-        verdict: behavior,
-        way,
-        rule: rule ?? null,
-        decidedBy: by,
-        decidedAt: Date.now(),
-      }),
+  ): void {
+    log.info("permission prompt decided: {verdict} ({way})", { verdict: behavior, way, session, tool });
+    const decidedAt = clock.wallTime();
+    record(() =>
+      permissionLog.setVerdict(rowId, { verdict: behavior, way, rule: rule ?? null, decidedBy: by, decidedAt }),
     );
-    return behavior;
   }
 
   return {
     get pending() {
       return [...waiting.values()].map(({ pending }) => pending);
     },
-    ask: (question, onAsked, signal) => {
+    ask: (prompt, onPending, signal) => {
       const id = newId();
-      const row = noteAsked(question);
-      const description = spellOutToolUse(question.tool, question.input, hide);
-      const content = toolContent(question.tool, question.input, hide) ?? undefined;
-      const pending: PendingPrompt = { ...question, id, description, content, askedAt: Date.now() };
+      const rowId = recordPrompt(prompt);
+      const pending: PendingPrompt = {
+        ...prompt,
+        id,
+        description: spellOutToolUse(prompt.tool, prompt.input, hide),
+        content: toolContent(prompt.tool, prompt.input, hide) ?? undefined,
+        askedAt: clock.wallTime(),
+      };
       const { promise, resolve } = Promise.withResolvers<Verdict>();
       const decide = (decision: Decision) => {
         if (!waiting.delete(id)) return;
-        clearTimeout(deadline);
-        signal.removeEventListener("abort", gone);
-        const behavior = noteDecided(row, question, decision);
-        resolve({ behavior, message: REFUSALS[decision.way], rule: decision.rule ?? null });
+        cancelDeadline();
+        signal.removeEventListener("abort", onAbort);
+        recordDecision(rowId, prompt, decision);
+        resolve(verdictOf(decision));
       };
-      const gone = () => decide({ behavior: "deny", way: "gone", by: null });
-      const late = () => decide({ behavior: "deny", way: "timeout", by: null });
-      const deadline = setTimeout(late, config.permissionTimeoutMs);
+      const onAbort = () => decide({ behavior: "deny", way: "gone", by: null });
+      const cancelDeadline = clock.after(config.permissionTimeoutMs, () =>
+        decide({ behavior: "deny", way: "timeout", by: null }),
+      );
       waiting.set(id, { pending, decide });
-      signal.addEventListener("abort", gone);
-      if (signal.aborted) gone();
-      else onAsked(pending);
+      signal.addEventListener("abort", onAbort);
+      if (signal.aborted) onAbort();
+      else onPending(pending);
       return promise;
     },
     describe: (tool, input) => spellOutToolUse(tool, input, hide),
-    refuse: (question) => {
-      const decision = { behavior: "deny", way: "nobody", by: null } as const;
-      const behavior = noteDecided(noteAsked(question), question, decision);
-      return { behavior, message: REFUSALS.nobody, rule: null };
+    refuse: (prompt) => {
+      const decision: Decision = { behavior: "deny", way: "nobody", by: null };
+      recordDecision(recordPrompt(prompt), prompt, decision);
+      return verdictOf(decision);
     },
     grantedRules: permissionLog.rules,
     answer: (id, decision) => {
-      const question = waiting.get(id);
-      question?.decide(decision);
-      return question !== undefined;
+      const prompt = waiting.get(id);
+      prompt?.decide(decision);
+      return prompt !== undefined;
     },
   };
 }
 
-/** What claude is told. */
+/** The verdict as Claude Code receives it. It reads the message only when it is denied. */
+const verdictOf = ({ behavior, way, rule }: Decision): Verdict => ({
+  behavior,
+  message: REFUSALS[way],
+  rule: rule ?? null,
+});
+
+/** Why a prompt was denied, as Claude reads it. */
 const REFUSALS: Record<PermissionWay, string> = {
   chat: "The user has refused this. Do without it, or ask what to do instead.",
   control: "The user has refused this. Do without it, or ask what to do instead.",
-  spoke: "The user has said something else instead, so this is not permitted.",
+  spoke: "The user sent another message instead of an answer, so this is not permitted.",
   timeout: "The user did not answer in time, so this is not permitted. Do without it.",
   nobody: "The user cannot be asked in this chat, so this is not permitted. Do without it, or say what you would need.",
-  gone: "The user is gone, so this is not permitted.",
+  gone: "The user has left, so this is not permitted.",
 };

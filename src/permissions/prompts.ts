@@ -1,71 +1,84 @@
-/** What claude asks before it does it: put in the chat, to whoever has the control key, or refused. */
+/**
+ * Where a permission prompt goes: into the chat, to the holder of the control key, or nowhere, and then it is denied.
+ * The setting `permissions` decides.
+ */
 
 import type { Config } from "../config/schema.ts";
 import { visibleLine } from "../core/visible-text.ts";
-import type { TurnRunner } from "../turn/runner.ts";
 import type { Verdict } from "../wire/hooks.ts";
 import type { PendingPrompt, PermissionBroker, PermissionPrompt } from "./broker.ts";
 import { type ChatPrompt, promptText } from "./chat-answers.ts";
 
-export const USER_SPOKE = "The person has spoken instead.";
+/** The turn in which Claude asks. */
+export interface PromptingTurn {
+  /** No client receives the turn's answer. */
+  readonly isSilent: boolean;
+  /** Aborted when Claude no longer works on the turn for a client. */
+  readonly workEnded: AbortSignal;
+  /** Adds a line to the client's answer. */
+  note(text: string): void;
+  /** Ends the client's answer with a question. */
+  askClient(text: string): void;
+  /** Resolves when a client waits for the turn's answer, or the turn has ended. */
+  whenUnparked(): Promise<void>;
+  /** Ends the turn. @param results of the client's tools: none */
+  abandon(results: ReadonlyMap<string, never>, why: string): void;
+}
 
 interface PermissionPromptsDeps {
-  readonly config: Config;
+  readonly config: Pick<Config, "permissions" | "allowedTools">;
   readonly permissions: PermissionBroker;
 }
 
+/** The permission prompts of one conversation. */
 export class PermissionPrompts {
   readonly #deps: PermissionPromptsDeps;
-  /** The question with which the client's answer has ended. */
-  #asked: ChatPrompt | null = null;
-  /** Resolves when the question before is answered. */
-  #asking: Promise<void> = Promise.resolve();
+  #chatPrompt: ChatPrompt | null = null;
+  /** Resolves when the previous prompt in the chat has its verdict. */
+  #previous: Promise<void> = Promise.resolve();
 
   constructor(deps: PermissionPromptsDeps) {
     this.#deps = deps;
   }
 
-  /** The one that waits in the chat; null when none does. */
-  get asked(): ChatPrompt | null {
-    return this.#asked;
+  /** The prompt that waits for an answer in the chat; null when none does. */
+  get chatPrompt(): ChatPrompt | null {
+    return this.#chatPrompt;
   }
 
-  /** Somebody is about to answer it: it waits no more. */
-  close(): void {
-    this.#asked = null;
+  /** Closes the prompt in the chat, because the client's next message has come. The caller decides it. */
+  closeChatPrompt(): void {
+    this.#chatPrompt = null;
   }
 
   /**
-   * Puts a question of claude's to whom it may concern, and resolves with what they say.
-   * @param run the turn in which it is asked; undefined when that is none of ours
-   * @param isDirect whether, when it is asked, nobody else is in the chat
-   * @param signal aborted when claude does not want to know any more
+   * Puts a prompt where it can be answered, and resolves with the verdict.
+   * @param turn undefined when Claude asks outside every turn of ours
+   * @param isDirect whether the chat has only one person in it at the time the prompt is shown
+   * @param signal aborted when Claude no longer needs the verdict
    */
-  put(
-    question: PermissionPrompt,
-    run: TurnRunner | undefined,
+  ask(
+    prompt: PermissionPrompt,
+    turn: PromptingTurn | undefined,
     isDirect: () => boolean,
     signal: AbortSignal,
   ): Promise<Verdict> {
     const { permissions, config } = this.#deps;
-    if (run && !run.isSilent && config.permissions === "chat" && question.sender !== null) {
-      return this.#askInChat(run, question, isDirect, AbortSignal.any([signal, run.workEnded]));
+    if (turn && !turn.isSilent) {
+      const untilEnd = AbortSignal.any([signal, turn.workEnded]);
+      if (config.permissions === "chat" && prompt.sender !== null) {
+        return this.#askInChat(turn, prompt, isDirect, untilEnd);
+      }
+      if (config.permissions === "ask") {
+        return permissions.ask(prompt, (pending) => turn.note(controlNote(pending)), untilEnd);
+      }
     }
-    if (!run || run.isSilent || config.permissions !== "ask") {
-      run?.note(`[synthesis: claude asked to use ${this.#refused(question)}]`);
-      return Promise.resolve(permissions.refuse(question));
-    }
-    const asked = ({ id, description, content }: PendingPrompt) => {
-      const more = content ? ` \`synthesis permissions show ${id}\` shows the rest.` : "";
-      run.note(
-        `[synthesis: claude asks to use ${description}. It waits for \`synthesis permissions allow ${id}\` or \`deny ${id}\`.${more}]`,
-      );
-    };
-    return permissions.ask(question, asked, AbortSignal.any([signal, run.workEnded]));
+    turn?.note(`[synthesis: Claude asked to use ${this.#refusal(prompt)}]`);
+    return Promise.resolve(permissions.refuse(prompt));
   }
 
-  /** What was refused, and why Claude asked. Where a tool is allowed, Claude Code asks only about what it protects. */
-  #refused({ tool, input }: PermissionPrompt): string {
+  /** What was refused, and why Claude asked. It asks about an allowed tool only when Claude Code protects the file. */
+  #refusal({ tool, input }: PermissionPrompt): string {
     const { config, permissions } = this.#deps;
     const name = visibleLine(tool);
     if (!config.allowedTools.includes(tool)) return `${name}, which is not among its allowed tools, and was refused.`;
@@ -73,34 +86,39 @@ export class PermissionPrompts {
 files, such as .git, .claude, its settings and the startup files of shells, and asks before each change of them.`;
   }
 
-  /** Asks at the end of the client's answer; one question at a time, each with a client to hear it. */
+  /** Ends the client's answer with the prompt. A chat shows one prompt at a time, and only while a client waits. */
   async #askInChat(
-    run: TurnRunner,
-    question: PermissionPrompt,
+    turn: PromptingTurn,
+    prompt: PermissionPrompt,
     isDirect: () => boolean,
     signal: AbortSignal,
   ): Promise<Verdict> {
-    const before = this.#asking;
-    const over = Promise.withResolvers<void>();
-    this.#asking = over.promise;
+    const previous = this.#previous;
+    const decided = Promise.withResolvers<void>();
+    this.#previous = decided.promise;
     try {
-      await before;
-      await run.whenUnparked();
-      let asked: ChatPrompt | null = null;
-      const put = (pending: PendingPrompt) => {
-        asked = { pending, isDirect: isDirect() };
-        this.#asked = asked;
-        run.askClient(promptText(asked));
+      await previous;
+      await turn.whenUnparked();
+      let shown: ChatPrompt | null = null;
+      const show = (pending: PendingPrompt) => {
+        shown = { pending, isDirect: isDirect() };
+        this.#chatPrompt = shown;
+        turn.askClient(promptText(shown));
       };
-      const verdict = await this.#deps.permissions.ask(question, put, signal);
-      // Answered elsewhere, or not in time.
-      if (this.#asked === asked) {
-        this.#asked = null;
-        if (verdict.behavior === "deny") run.abandon(new Map(), verdict.message);
+      const verdict = await this.#deps.permissions.ask(prompt, show, signal);
+      // Still open in the chat: the verdict came from elsewhere, or the prompt timed out.
+      if (this.#chatPrompt === shown) {
+        this.#chatPrompt = null;
+        if (verdict.behavior === "deny") turn.abandon(new Map<string, never>(), verdict.message);
       }
       return verdict;
     } finally {
-      over.resolve();
+      decided.resolve();
     }
   }
+}
+
+function controlNote({ id, description, content }: PendingPrompt): string {
+  const more = content ? ` \`synthesis permissions show ${id}\` shows the rest.` : "";
+  return `[synthesis: Claude asks to use ${description}. It waits for \`synthesis permissions allow ${id}\` or \`deny ${id}\`.${more}]`;
 }

@@ -84,7 +84,7 @@ test("a refused change of a file that Claude Code protects says so", async () =>
   const response = await world.server.post(ask("change the hook", { user: "hook" }));
   const answer = (await Array.fromAsync(texts(response))).join("");
   expect(answer).toContain(
-    `[synthesis: claude asked to use Bash: echo x > ${file}, and was refused. Bash is allowed, but`,
+    `[synthesis: Claude asked to use Bash: echo x > ${file}, and was refused. Bash is allowed, but`,
   );
   expect(answer).toEndWith("]\n\nrefused");
 });

@@ -311,7 +311,7 @@ describe("a turn that waits for results", () => {
     const answer = await send(tools, user("never mind"));
     expect([answer.content, answer.finish]).toEqual(["You said: never mind", "stop"]);
     const { shown } = world.mock.requests.at(-1) as ModelRequest;
-    expect(shown).toContain("The person has spoken instead.");
+    expect(shown).toContain("The user sent another message instead.");
     expect((await send(tools, user("still there"))).content).toBe("You said: still there");
   });
 
@@ -322,7 +322,7 @@ describe("a turn that waits for results", () => {
     const answer = await send(tools, result(asked, "a", "RESULT-A"), user("to the left"));
     expect(answer.content).toBe("You said: to the left");
     const { shown } = world.mock.requests.at(-1) as ModelRequest;
-    const [words = -1, ...results] = ["to the left", "RESULT-A", "The person has spoken instead."].map((one) =>
+    const [words = -1, ...results] = ["to the left", "RESULT-A", "The user sent another message instead."].map((one) =>
       shown.indexOf(one),
     );
     expect(results.every((place) => place >= 0 && place < words)).toBe(true);

@@ -112,7 +112,7 @@ describe("images that tools return", () => {
       // One model call, and nothing of it is a person's words.
       expect(calls()).toHaveLength(1);
       expect(resultsIn(newest())).toEqual(given);
-      expect(newest().shown).not.toContain("spoken instead");
+      expect(newest().shown).not.toContain("sent another message instead");
       expect(await content(name, [...history, answer("I see."), say("and now?")], { tools })).toBe(
         "You said: and now?",
       );

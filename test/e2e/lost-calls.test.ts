@@ -132,7 +132,7 @@ describe.each([{ stream: true }, { stream: false }])("with stream: $stream", ({ 
 });
 
 test("the same words behind an answer are said again: they end the wait", async () => {
-  const isOver = (shown: string) => shown.includes("The person has spoken instead.");
+  const isOver = (shown: string) => shown.includes("The user sent another message instead.");
   world.mock.on(/twice over/, ({ shown }) => [isOver(shown) ? text("heard") : use("a")]);
   const body = { user: "twice", ...TOOLS };
   const first = await send({ ...body, messages: [user("twice over")] });

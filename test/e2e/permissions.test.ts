@@ -55,7 +55,7 @@ describe("a question of claude's", () => {
   test("is put with its id; a yes lets it go on", async () => {
     const stream = texts(await world.server.post(ask("write yes.txt", { user: "yes" })));
     const note = await next(stream);
-    expect(note).toContain(`claude asks to use Write: ${join(world.claude.workspace, "yes.txt")}`);
+    expect(note).toContain(`Claude asks to use Write: ${join(world.claude.workspace, "yes.txt")}`);
     expect(written("yes.txt")).toBe(false);
     const { data } = (await (await control("")).json()) as { data: unknown[] };
     expect(data).toMatchObject([{ id: idIn(note), session: "user:yes", tool: "Write" }]);

@@ -78,7 +78,7 @@ describe("the model is shown every earlier message once", () => {
     await Bun.$`rm -r ${world.claude.home}/.claude/projects`.quiet();
     const { answer, found } = await say("two");
     expect(found).toBe("cold");
-    expect(answer).toMatch(/^\[synthesis: Claude Code's record of this conversation is gone.*\]\n\nYou said: two$/);
+    expect(answer).toMatch(/^\[synthesis: Claude Code's record of this conversation is missing.*\]\n\nYou said: two$/);
   });
 });
 
@@ -89,7 +89,7 @@ test("a record that claude cannot read does not lock its conversation out", asyn
   await Bun.$`truncate -s 0 ${world.claude.home}/.claude/projects/${{ raw: "*/*.jsonl" }}`.quiet();
   const { answer, found } = await say("two");
   expect(found).toBe("cold");
-  expect(answer).toMatch(/record of this conversation is gone.*\n\nYou said: two$/);
+  expect(answer).toMatch(/record of this conversation is missing.*\n\nYou said: two$/);
   expect((await say("three")).shown).toContain("You said: two");
 });
 

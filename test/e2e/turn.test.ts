@@ -103,7 +103,7 @@ describe("an answer", () => {
       else yield text(toolResults[0]?.isError ? "I may not." : "Done.");
     });
     const answer = await collect(await world.server.post(ask("write a file", { user: "refused" })));
-    expect(answer).toMatch(/^\[synthesis: claude asked to use Write.*refused\.\]\n\nI may not\.$/);
+    expect(answer).toMatch(/^\[synthesis: Claude asked to use Write.*refused\.\]\n\nI may not\.$/);
   });
 
   test("is never empty", async () => {

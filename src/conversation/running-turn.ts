@@ -1,0 +1,141 @@
+/**
+ * The turn that runs, and the requests that it waits for. A turn is parked while its client has to bring tool results or
+ * answer a permission prompt; requests that do so join the turn, all others wait in the queue.
+ */
+
+import type { ClaudeProcess } from "../claude/interactive/process.ts";
+import { isRetry, type RequestFingerprint, requestFingerprint } from "../intake/request-retry.ts";
+import type { TurnRequest } from "../intake/turn-request.ts";
+import type { PermissionBroker } from "../permissions/broker.ts";
+import { type ChatPrompt, readVerdict } from "../permissions/chat-answers.ts";
+import type { PermissionPrompts } from "../permissions/prompts.ts";
+import type { ToolResults } from "../turn/reducer.ts";
+import type { ResponseStream } from "../turn/response-stream.ts";
+import type { TurnRunner } from "../turn/runner.ts";
+import { isAnswerTo, type SaveFile, splitToolResults, toolResults } from "./tool-results.ts";
+import type { QueuedTurn } from "./turn-queue.ts";
+
+/** What Claude reads as the result of a call, or the verdict on a prompt, when the user sends another message. */
+const USER_MOVED_ON = "The user sent another message instead.";
+
+interface RunningTurnDeps {
+  readonly runner: TurnRunner;
+  readonly process: ClaudeProcess;
+  /** The request that the turn began with. */
+  readonly request: TurnRequest;
+  readonly prompts: PermissionPrompts;
+  readonly permissions: Pick<PermissionBroker, "answer">;
+  readonly saveFile: SaveFile;
+  /** Takes a request whose turn ended while it was about to join. */
+  readonly onLate: (turn: QueuedTurn) => void;
+}
+
+export class RunningTurn {
+  readonly runner: TurnRunner;
+  readonly #deps: RunningTurnDeps;
+  /** Of the request whose answer the client received last, or receives now. */
+  #lastRequest: RequestFingerprint;
+  /** The client's context as Claude has it, so that it is not sent with each round of results. */
+  #context: string;
+  /** Tool results are on their way to Claude. */
+  #isResuming = false;
+
+  constructor(deps: RunningTurnDeps) {
+    this.runner = deps.runner;
+    this.#deps = deps;
+    this.#lastRequest = requestFingerprint(deps.request);
+    this.#context = contextOf(deps.request);
+  }
+
+  /** Whether the turn is parked and a request is what it waits for, so that the request need not queue. */
+  awaits(request: TurnRequest): boolean {
+    if (this.isRetry(request)) return true;
+    const prompt = this.#deps.prompts.chatPrompt;
+    if (prompt) return readVerdict(request.input, request.sender, prompt) !== null;
+    const calls = this.#awaitedCalls;
+    return calls !== null && isAnswerTo(request.input, calls);
+  }
+
+  /**
+   * Lets a request join the turn. Any other request ends a parked turn: the user does not want to wait for it.
+   * @returns what has to queue: null when the request has joined
+   */
+  join(turn: QueuedTurn): QueuedTurn | null {
+    if (this.isRetry(turn.request)) {
+      this.repeat(turn.response);
+      return null;
+    }
+    const prompt = this.#deps.prompts.chatPrompt;
+    if (prompt) return this.#answerPrompt(prompt, turn);
+    const calls = this.#awaitedCalls;
+    return calls ? this.#takeResults(calls, turn) : turn;
+  }
+
+  /** Whether the turn is parked, and a request repeats the last one because the client lost the answer to it. */
+  isRetry(request: TurnRequest): boolean {
+    return this.#awaitedCalls !== null && isRetry(request, this.#lastRequest);
+  }
+
+  /** Gives the last answer again. The turn stays parked. */
+  repeat(response: ResponseStream): void {
+    response.processOrigin = "warm";
+    this.runner.repeat(response);
+  }
+
+  /** The calls whose results a parked turn waits for; null when the turn is not parked, or results are on their way. */
+  get #awaitedCalls(): readonly string[] | null {
+    return this.#isResuming ? null : this.runner.awaitedCalls;
+  }
+
+  /** Continues the turn with the verdict in a request. A request without one denies the prompt and ends the turn. */
+  #answerPrompt(prompt: ChatPrompt, turn: QueuedTurn): QueuedTurn | null {
+    const { prompts, permissions } = this.#deps;
+    const { request, response } = turn;
+    const { input, sender } = request;
+    const { id } = prompt.pending;
+    prompts.closeChatPrompt();
+    const behavior = readVerdict(input, sender, prompt);
+    if (behavior === null) {
+      permissions.answer(id, { behavior: "deny", way: "spoke", by: sender });
+      this.runner.abandon(new Map(), USER_MOVED_ON);
+      return turn;
+    }
+    response.processOrigin = "warm";
+    this.#lastRequest = requestFingerprint(request);
+    this.runner.continueWith(response, input.newFingerprints);
+    permissions.answer(id, { behavior, way: "chat", by: sender });
+    return null;
+  }
+
+  /** Continues the turn with the results in a request. A request with anything else ends it, and queues without them. */
+  #takeResults(calls: readonly string[], turn: QueuedTurn): QueuedTurn | null {
+    const { request, response } = turn;
+    const { input } = request;
+    const { saveFile } = this.#deps;
+    const matched = splitToolResults(input.messages, calls);
+    if (!isAnswerTo(input, calls)) {
+      this.runner.abandon(toolResults(matched, "", saveFile), USER_MOVED_ON);
+      return { request: { ...request, input: { ...input, messages: matched.rest } }, response };
+    }
+    const context = contextOf(request);
+    const results = toolResults(matched, context === this.#context ? "" : context, saveFile);
+    this.#context = context;
+    response.processOrigin = "warm";
+    void this.#resume(turn, results);
+    return null;
+  }
+
+  /** Continues the turn once Claude has the tools that the client offers now. */
+  async #resume(turn: QueuedTurn, results: ToolResults): Promise<void> {
+    const { request, response } = turn;
+    this.#isResuming = true;
+    await this.#deps.process.tools.offer(request.offer.catalogue);
+    this.#isResuming = false;
+    if (this.runner.awaitedCalls) {
+      this.#lastRequest = requestFingerprint(request);
+      this.runner.resume(response, results);
+    } else this.#deps.onLate(turn);
+  }
+}
+
+const contextOf = ({ input }: TurnRequest): string => input.context.join("\n\n");

@@ -1,0 +1,56 @@
+/** From a turn request to the message that Claude receives: its text, its attachments, and what the store records of it. */
+import { unquoteWords } from "../core/quoting.ts";
+import { messageFingerprint, plainText } from "../intake/fingerprint.ts";
+import type { TurnRequest } from "../intake/turn-request.ts";
+import type { TurnRunnerDeps } from "../turn/runner.ts";
+import { attachmentMeta } from "./attachments.ts";
+import { withDeliveredAsHistory } from "./delivered-input.ts";
+import { planDelivery } from "./delivery-plan.ts";
+import { messageText } from "./message-text.ts";
+import type { ConversationRecord } from "./record.ts";
+import type { SaveFile } from "./tool-results.ts";
+
+interface MessageContext {
+  readonly record: ConversationRecord;
+  /** The Claude session is new, so Claude has received nothing yet. */
+  readonly isFresh: boolean;
+  readonly saveFile: SaveFile;
+}
+
+/** Plans what to deliver of a request, and writes the message. It also updates the record to the client's history. */
+export async function prepareMessage(
+  request: TurnRequest,
+  { record, isFresh, saveFile }: MessageContext,
+): Promise<TurnRunnerDeps["message"]> {
+  const { delivered } = record;
+  const input = withDeliveredAsHistory(delivered.exchanges, request.input);
+  const plan = await record.withSentTexts((sentText) =>
+    planDelivery(
+      delivered.all,
+      { ...request, input },
+      {
+        isFresh,
+        delivered: delivered.exchanges,
+        isTruncated: delivered.isTruncated,
+        sentText: (turn) => {
+          const text = sentText(turn);
+          return text === null ? null : plainText(unquoteWords(text));
+        },
+      },
+    ),
+  );
+  delivered.rewrite(plan.rewritten);
+  const images = plan.messages.flatMap((message) => message.images);
+  const files = plan.messages.flatMap((message) => message.files);
+  return {
+    text: messageText(plan, input.implied, request.offer.note),
+    attachments: attachmentMeta(images, files, saveFile),
+    // The client's history will show an empty message as such.
+    fingerprints: input.implied?.kind === "empty" ? [messageFingerprint("")] : plan.users,
+    isContinuation: input.implied?.kind === "continue",
+    hadHistory: input.hasHistory,
+    dropped: plan.dropped,
+    history: plan.history,
+    volatile: plan.volatile?.fingerprint ?? null,
+  };
+}
