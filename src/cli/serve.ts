@@ -19,7 +19,7 @@ import { likelyLaunches } from "../conversation/launch-choice.ts";
 import { createConversationRegistry } from "../conversation/registry.ts";
 import { startPruning } from "../conversation/retention.ts";
 import { listen } from "../http/listen.ts";
-import { createOneShots } from "../one-shot/queue.ts";
+import { createOneShotQueue } from "../one-shot/queue.ts";
 import { createPermissionBroker } from "../permissions/broker.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import { openStore } from "../store/database.ts";
@@ -81,7 +81,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const attachments = createAttachmentStore(paths.attachments);
   const permissions = createPermissionBroker({ config, permissionLog, env });
   const conversations = createConversationRegistry({ config, pool, sessions, turns, attachments, permissions, env });
-  const oneShots = createOneShots({ config, paths, env });
+  const oneShots = createOneShotQueue({ config, paths, env });
 
   // HTTP: clients, hooks and plugins, all on one port.
   const { emptyFolder } = paths;

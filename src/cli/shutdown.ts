@@ -4,7 +4,7 @@ import type { Pool } from "../claude/pool/pool.ts";
 import type { Watchdog } from "../claude/pool/watchdog.ts";
 import type { ConversationRegistry } from "../conversation/registry.ts";
 import type { Listener } from "../http/listen.ts";
-import type { OneShots } from "../one-shot/queue.ts";
+import type { OneShotQueue } from "../one-shot/queue.ts";
 import type { Store } from "../store/database.ts";
 import type { Lock } from "../store/lock.ts";
 import type { TurnStore } from "../store/turns.ts";
@@ -22,7 +22,7 @@ interface RunningParts {
   readonly drainMs: number;
   readonly stopPruning: () => void;
   readonly conversations: ConversationRegistry;
-  readonly oneShots: OneShots;
+  readonly oneShots: OneShotQueue;
   readonly pool: Pool;
   readonly server: Listener;
   readonly turns: TurnStore;

@@ -3,6 +3,7 @@
 import { findExecutable } from "../claude/executable.ts";
 import { claudeNotFound } from "../claude/start-errors.ts";
 import { RequestError, shuttingDown } from "../core/errors.ts";
+import { TypicalDuration } from "../core/typical-duration.ts";
 import type { Identity } from "../intake/identity.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SessionRow } from "../store/schema.ts";
@@ -16,6 +17,8 @@ import type { ConversationRecord } from "./record.ts";
 const MAX_WAITING = 16;
 /** The server counts as quiet when for so long, in ms, no turn has ended and none runs. */
 const QUIET_MS = 1_000;
+/** The estimate of how long a turn takes before the first one has ended. */
+const INITIAL_ESTIMATE_MS = 10_000;
 
 export interface ConversationRegistry {
   /** Why a message that begins a conversation would be turned away now; null when it would not. */
@@ -40,13 +43,12 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
   let login: ConversationRegistry["login"] = "unknown";
   let draining = false;
   let quiet: Timer | undefined;
-  /** How long a turn takes of late, in ms. */
-  let typicalTurn = 10_000;
+  const turnDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
 
   const create = (identity: Identity): Conversation =>
     new Conversation(identity, deps, {
       onTurn: (ms, error) => {
-        if (ms !== null) typicalTurn += (ms - typicalTurn) / 8;
+        if (ms !== null) turnDuration.add(ms);
         if (error?.code === "claude_not_logged_in") login = "expired";
         else if (!error) login = "ok";
         tidyWhenQuiet();
@@ -62,10 +64,6 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     }, QUIET_MS);
   }
 
-  /** Seconds until `ahead` turns are likely to be over when `together` run at a time. */
-  const retryAfter = (ahead: number, together: number) =>
-    Math.min(600, Math.max(1, Math.ceil((typicalTurn * ahead) / together / 1000)));
-
   function refusal(conversation: Conversation, request: TurnRequest): RequestError | null {
     if (draining) return shuttingDown();
     if (conversation.awaits(request)) return null;
@@ -73,7 +71,7 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
       return new RequestError(
         "queue_full",
         `${MAX_WAITING} messages wait in this conversation already. Send this one again when some are answered.`,
-        { retryAfter: retryAfter(conversation.waiting, 1) },
+        { retryAfter: turnDuration.retryAfter(conversation.waiting, 1) },
       );
     }
     const mustWait = conversation.isBusy || !(conversation.hasProcess || pool.hasRoom);
@@ -87,7 +85,7 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     return new RequestError(
       "queue_full",
       `All claude processes are at work and ${waiting} messages wait. Try again later, or raise SYNTHESIS_MAX_PROCESSES.`,
-      { retryAfter: retryAfter(waiting + 1, config.maxProcesses) },
+      { retryAfter: turnDuration.retryAfter(waiting + 1, config.maxProcesses) },
     );
   }
 

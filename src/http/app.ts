@@ -9,7 +9,7 @@ import type { RunningConfig } from "../config/running-config.ts";
 import type { Config } from "../config/schema.ts";
 import type { ConversationRegistry } from "../conversation/registry.ts";
 import { RequestError, unexpected } from "../core/errors.ts";
-import type { OneShots } from "../one-shot/queue.ts";
+import type { OneShotQueue } from "../one-shot/queue.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import { storeError } from "../store/faults.ts";
 import type { PermissionLog } from "../store/permissions.ts";
@@ -41,7 +41,7 @@ export interface AppDeps {
   readonly emptyFolder: string;
   readonly permissions: PermissionBroker;
   readonly permissionLog: PermissionLog;
-  readonly oneShots: OneShots;
+  readonly oneShots: OneShotQueue;
   readonly turns: TurnStore;
 }
 

@@ -1,4 +1,4 @@
-/** What `claude -p --output-format stream-json` writes, as far as an answer depends on it. Pure. */
+/** The events of `claude --print --output-format stream-json`, as far as an answer depends on them. */
 
 import { z } from "zod";
 import { failureFromHook, type ModelFailure, readFailureRow } from "../claude/model-failure.ts";
@@ -6,28 +6,29 @@ import { parseJson } from "../core/json-gate.ts";
 import type { Usage } from "../core/usage.ts";
 
 export type StreamJsonEvent =
+  /** The model has written more of a message. */
+  | { readonly type: "tokens"; readonly message: string; readonly text: string }
+  /** A part of a message is complete. */
   | { readonly type: "text"; readonly message: string; readonly text: string }
-  /** A part of a message, as claude has kept it. */
-  | { readonly type: "said"; readonly message: string; readonly text: string }
-  /** What was written of this message does not count; claude asks the model again. */
+  /** The connection broke while the model wrote this message; Claude Code makes the request again. */
   | { readonly type: "abandoned"; readonly message: string }
-  /** Why the model has ended this message. */
-  | { readonly type: "ended"; readonly message: string; readonly reason: string }
-  /** The model request has failed for good. */
+  /** The model has stopped writing this message. */
+  | { readonly type: "stopped"; readonly message: string; readonly reason: string }
+  /** The request to the model has failed for good. */
   | { readonly type: "failure"; readonly failure: ModelFailure }
-  /** It has failed, and claude makes it again after a while. */
+  /** The request to the model has failed; Claude Code makes it again after `delayMs`. */
   | { readonly type: "retry"; readonly failure: ModelFailure; readonly delayMs: number }
-  /** A message is done with: answered, or just taken into the conversation. */
+  /** Claude Code has finished with a message: it is answered, or was only added to the conversation. */
   | {
       readonly type: "result";
       readonly failed: boolean;
-      /** What claude says of its failure. An answer stands here only in part. */
+      /** Claude Code's text about a failure. Of an answer of several messages it has only the last. */
       readonly text: string;
-      /** The answer that fits the schema, as JSON; null when there is none. */
+      /** The answer that fits the requested schema, as JSON; null when no schema was requested. */
       readonly structured: string | null;
       readonly usage: Usage;
     }
-  /** A sign of life. */
+  /** Any other line. It only shows that the process is alive. */
   | { readonly type: "other" };
 
 const tokens = z.number().catch(0);
@@ -47,7 +48,7 @@ const streamEvent = z.looseObject({
   api_message_id: z.string().optional(),
   abandoned_blocks: z.looseObject({ api_message_id: z.string() }).optional(),
 });
-const line = z.union([
+const lineSchema = z.union([
   streamEvent,
   z.looseObject({
     type: z.literal("assistant"),
@@ -83,22 +84,22 @@ const line = z.union([
 function readEvent({ event, api_message_id: message = "" }: z.infer<typeof streamEvent>): StreamJsonEvent {
   const { type, delta } = event;
   if (type === "content_block_delta" && delta?.type === "text_delta") {
-    return { type: "text", message, text: delta.text ?? "" };
+    return { type: "tokens", message, text: delta.text ?? "" };
   }
-  if (type === "message_delta" && delta?.stop_reason) return { type: "ended", message, reason: delta.stop_reason };
+  if (type === "message_delta" && delta?.stop_reason) return { type: "stopped", message, reason: delta.stop_reason };
   return { type: "other" };
 }
 
-/** Reads one line. One that is not JSON, as a warning may be, counts as a sign of life. */
-export function parseEvent(json: string): StreamJsonEvent {
+/** Parses one line of output. */
+export function parseEvent(text: string): StreamJsonEvent {
   let value: unknown;
   try {
-    value = parseJson(json);
+    value = parseJson(text);
   } catch {
-    // Beyond a bound, or not one of claude's messages.
+    // A warning in plain text, or JSON beyond a bound.
     return { type: "other" };
   }
-  const read = line.safeParse(value);
+  const read = lineSchema.safeParse(value);
   if (!read.success) return { type: "other" };
   const { data } = read;
   switch (data.type) {
@@ -116,7 +117,7 @@ export function parseEvent(json: string): StreamJsonEvent {
         return { type: "failure", failure: readFailureRow(data) ?? failureFromHook(data.error) };
       }
       return {
-        type: "said",
+        type: "text",
         message: data.message.id,
         text: data.message.content.map(({ type, text }) => (type === "text" ? text : "")).join(""),
       };

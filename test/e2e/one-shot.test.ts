@@ -49,7 +49,7 @@ const errorOf = async (response: Response) => ((await response.json()) as { erro
 const claudes = (of = world) => withCommand(descendants(of.server.pid), /--print/);
 const runFolder = (of = world) => readdirSync(join(of.claude.base, "state/run"));
 const oneShotOver = (response: Response) =>
-  world.server.logged(new RegExp(`one-shot over.*${response.headers.get("x-request-id")}`));
+  world.server.logged(new RegExp(`one-shot ended.*${response.headers.get("x-request-id")}`));
 
 describe("an answer", () => {
   test("comes token by token, while the model still writes", async () => {
@@ -297,7 +297,7 @@ describe("so many at a time", () => {
     const first = texts(await full.server.post(alone("hold")));
     await next(first);
     const second = full.server.post(alone("second"));
-    await full.server.logged(/a one-shot waits/);
+    await full.server.logged(/one-shot queued/);
     const refused = await full.server.post(alone("third"));
     expect([refused.status, await errorOf(refused)]).toEqual([429, "queue_full"]);
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
@@ -320,7 +320,7 @@ describe("so many at a time", () => {
     const first = texts(await ending.server.post(alone("hold")));
     await next(first);
     const waiting = ending.server.post(alone("waits"));
-    await ending.server.logged(/a one-shot waits/);
+    await ending.server.logged(/one-shot queued/);
     const stopped = ending.server.stop();
     const refused = await waiting;
     expect([refused.status, await errorOf(refused)]).toEqual([503, "shutting_down"]);

@@ -7,7 +7,7 @@ import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
 import { isRunning } from "../../src/core/is-running.ts";
 import type { OneShotRequest } from "../../src/intake/one-shot-request.ts";
-import { createOneShots, type OneShots } from "../../src/one-shot/queue.ts";
+import { createOneShotQueue, type OneShotQueue } from "../../src/one-shot/queue.ts";
 import type { ResponseStream } from "../../src/turn/response-stream.ts";
 
 let base: string;
@@ -25,13 +25,13 @@ const ANSWER = [
 ].map((line) => JSON.stringify(line));
 
 /** One-shots of which one may run, by a program that notes its pid and then does as it is told. */
-function oneShots(does: string): OneShots {
+function oneShots(does: string): OneShotQueue {
   const claude = join(base, `claude-${crypto.randomUUID()}`);
   writeFileSync(claude, `#!/bin/sh\necho $$ >> '${pids}'\n${does}\n`, { mode: 0o755 });
   rmSync(pids, { force: true });
   const paths = pathsFor(join(base, "home"));
   const config = { ...defaults(paths), claudeBin: claude, maxOneShots: 1, maxQueue: 10 };
-  return createOneShots({ config, paths, env: { PATH: process.env.PATH, HOME: base } });
+  return createOneShotQueue({ config, paths, env: { PATH: process.env.PATH, HOME: base } });
 }
 
 const question = (schema: Record<string, unknown> | null = null): OneShotRequest => ({
@@ -73,10 +73,10 @@ test("a request that cannot be written down starts no process, and the next one 
   };
   // More of them than may run: none of them may keep its slot.
   for (const schema of [deep, { a: 1n }, { a: [deep] }]) {
-    expect(await outcome(shots.ask(question(schema)))).toBe("internal_error");
+    expect(await outcome(shots.submit(question(schema)))).toBe("internal_error");
   }
   expect(started()).toEqual([]);
-  expect(await outcome(shots.ask(question()))).toBe("fine");
+  expect(await outcome(shots.submit(question()))).toBe("fine");
   await shots.drain(0);
   expect(folders()).toEqual([]);
 });
@@ -88,9 +88,9 @@ test("a process that answers with nothing that is understood is ended, and the n
   );
   for (const bomb of bombs) {
     writeFileSync(join(base, "bomb"), `${bomb}\n`);
-    expect(await outcome(shots.ask(question()))).toBe("claude_exited");
+    expect(await outcome(shots.submit(question()))).toBe("claude_exited");
   }
-  expect(await outcome(shots.ask(question()))).toBe("fine");
+  expect(await outcome(shots.submit(question()))).toBe("fine");
   await shots.drain(0);
   expect(started().filter(isRunning)).toEqual([]);
 });
@@ -102,6 +102,6 @@ test("an answer of many megabytes on one line is read in linear time", async () 
     `${JSON.stringify({ type: "assistant", message: { id: "m", content: [{ type: "text", text: long }] } })}\n${ANSWER[1]}\n`,
   );
   const shots = oneShots(`cat > /dev/null\ncat '${join(base, "long")}'`);
-  expect((await outcome(shots.ask(question()))).length).toBe(long.length);
+  expect((await outcome(shots.submit(question()))).length).toBe(long.length);
   await shots.drain(0);
 });

@@ -15,7 +15,7 @@ import { type Identity, identify } from "../../intake/identity.ts";
 import { type OneShotRequest, readOneShotRequest } from "../../intake/one-shot-request.ts";
 import { type ParsedRequest, parseRequest } from "../../intake/parsed-request.ts";
 import { readOneShotTurnRequest, readTurnRequest } from "../../intake/turn-request.ts";
-import type { OneShots } from "../../one-shot/queue.ts";
+import type { OneShotQueue } from "../../one-shot/queue.ts";
 import type { SessionStore } from "../../store/sessions.ts";
 import { withoutRepeatedStart } from "../../turn/continuation.ts";
 import { yieldIfLarge } from "../body.ts";
@@ -29,7 +29,7 @@ const log = getLogger(["synthesis", "chat"]);
 export interface ChatDeps {
   readonly config: Config;
   readonly conversations: ConversationRegistry;
-  readonly oneShots: OneShots;
+  readonly oneShots: OneShotQueue;
   readonly sessions: SessionStore;
   /** An empty folder, created when it is needed. */
   readonly emptyFolder: string;
@@ -51,7 +51,7 @@ export function chatRoutes({ config, conversations, oneShots, sessions, emptyFol
       ? conversations.submit(identity, readTurnRequest(request, identity, config))
       : config.oneShots === "interactive"
         ? conversations.submit(...readOneShotTurnRequest(request, config, emptyFolder))
-        : oneShots.ask(await readOneShot(request, c.req.raw));
+        : oneShots.submit(await readOneShot(request, c.req.raw));
 
     disableIdleTimeout(c);
     signal.addEventListener("abort", () => response.disconnect());

@@ -1,0 +1,101 @@
+/** How a one-shot's process is launched: `claude --print` without tools, hooks, plugins and files of the user's. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { isApproved } from "../claude/api-key.ts";
+import { inheritedEnvironment, retries, UNATTENDED } from "../claude/environment.ts";
+import { makeMarkedFolder } from "../claude/marked-folder.ts";
+import { MARK_VARIABLE } from "../claude/process-mark.ts";
+import type { Config } from "../config/schema.ts";
+import type { DialogueTurn, OneShotRequest } from "../intake/one-shot-request.ts";
+
+const NO_SYSTEM_PROMPT = "You are a helpful assistant.";
+
+/**
+ * Writes the files that the process reads.
+ * @param folder created here
+ * @returns how to start the process
+ */
+export function prepareLaunch(
+  request: OneShotRequest,
+  folder: string,
+  config: Config,
+  parentEnv: Record<string, string | undefined>,
+) {
+  // The process works in an empty folder, so that there is nothing for it to read.
+  const cwd = join(folder, "empty");
+  makeMarkedFolder(folder);
+  mkdirSync(cwd, { recursive: true, mode: 0o700 });
+  const writeFile = (name: string, content: string) => {
+    const path = join(folder, name);
+    writeFileSync(path, content, { mode: 0o600 });
+    return path;
+  };
+  const variables = {
+    ...UNATTENDED,
+    [MARK_VARIABLE]: basename(folder),
+    /** Claude Code must not read files that a message names, even if `client_composed` should fail to prevent it. */
+    CLAUDE_CODE_DISABLE_ATTACHMENTS: "1",
+    /** Telemetry takes a fifth of the start, and leaves a file behind when it cannot be sent. */
+    DISABLE_TELEMETRY: "1",
+  };
+  const env: Record<string, string> = { ...inheritedEnvironment(parentEnv), ...retries(parentEnv), ...variables };
+  const key = env.ANTHROPIC_API_KEY;
+  if (key && !config.useApiKey && !isApproved(key, parentEnv)) delete env.ANTHROPIC_API_KEY;
+  const argv = [
+    "--print",
+    "--input-format",
+    "stream-json",
+    "--output-format",
+    "stream-json",
+    "--include-partial-messages",
+    "--verbose",
+    "--no-session-persistence",
+    // Without CLAUDE.md, hooks, plugins, MCP servers and skills. Login and model work as always.
+    "--safe-mode",
+    "--strict-mcp-config",
+    "--setting-sources",
+    "user",
+    "--disable-slash-commands",
+    "--tools",
+    "",
+    "--permission-mode",
+    "dontAsk",
+    "--settings",
+    writeFile("settings.json", JSON.stringify({ disableAllHooks: true, env: variables })),
+    "--system-prompt-file",
+    writeFile("system-prompt.md", request.system || NO_SYSTEM_PROMPT),
+    "--effort",
+    request.effort ?? config.effort,
+    ...(request.model ? ["--model", request.model] : []),
+  ];
+  return { argv, env, cwd };
+}
+
+/**
+ * What is written to the process, in steps: one now, and the next each time Claude Code has taken in a message.
+ *
+ * Every message but the last is only added to the conversation (`shouldQuery: false`). Claude Code reports when that is
+ * done. The answer of the assistant that follows must not be written before that, or it would come first. All messages
+ * are `client_composed`: otherwise Claude Code would take a leading `/` for a command of its own, and read every file
+ * that is named behind an `@`.
+ */
+export function inputSteps({ turns, format }: OneShotRequest): string[] {
+  const steps: string[] = [];
+  let step = "";
+  if (format.type === "json" && format.schema) {
+    const request = { subtype: "initialize", jsonSchema: format.schema };
+    step = jsonLine({ type: "control_request", request_id: "initialize", request });
+  }
+  turns.forEach(({ role, content }: DialogueTurn, index) => {
+    const message = { role, content };
+    if (role === "assistant") step += jsonLine({ type: "assistant", message });
+    else {
+      const query = index === turns.length - 1 ? {} : { shouldQuery: false };
+      steps.push(step + jsonLine({ type: "user", client_composed: true, ...query, message }));
+      step = "";
+    }
+  });
+  return steps;
+}
+
+const jsonLine = (value: object): string => `${JSON.stringify(value)}\n`;

@@ -1,0 +1,217 @@
+/** One one-shot that runs: passes what its process writes to the response, and watches its deadlines. */
+import { getLogger } from "@logtape/logtape";
+import { setsRetries } from "../claude/environment.ts";
+import { failureFromHook, type ModelFailure } from "../claude/model-failure.ts";
+import type { Config } from "../config/schema.ts";
+import { RequestError, unexpected } from "../core/errors.ts";
+import { isJson } from "../core/json-gate.ts";
+import type { OneShotRequest } from "../intake/one-shot-request.ts";
+import { MODEL_RETRY_MS, outcomeOf } from "../turn/model-error.ts";
+import { NO_ANSWER } from "../turn/reducer.ts";
+import type { ResponseStream } from "../turn/response-stream.ts";
+import { AnswerText } from "./answer-text.ts";
+import { unfenced } from "./code-fence.ts";
+import { type OneShotExit, type OneShotProcess, startOneShotProcess } from "./process.ts";
+import type { StreamJsonEvent } from "./stream-json.ts";
+
+const log = getLogger(["synthesis", "one-shot"]);
+
+interface OneShotContext {
+  readonly config: Config;
+  /** A folder for the process alone; created by it and removed after its exit. */
+  readonly folder: string;
+  readonly env: Record<string, string | undefined>;
+}
+
+export class OneShot {
+  /** Resolves when the process has exited. Never rejects, since a one-shot that failed must free its slot. */
+  readonly finished: Promise<void>;
+
+  readonly #request: OneShotRequest;
+  readonly #response: ResponseStream;
+  readonly #config: Config;
+  readonly #startedAt = performance.now();
+  readonly #answer = new AnswerText();
+  /** The user has set the number of retries, so it is not limited here. */
+  readonly #hasOwnRetries: boolean;
+  #process: OneShotProcess | null = null;
+  #deadline: Timer | undefined;
+  /** When the first request to the model failed, in ms of `performance.now()`. */
+  #failedAt: number | null = null;
+  #failure: ModelFailure | null = null;
+  /** The client has its answer or its error, or has disconnected. */
+  #isAnswered = false;
+
+  constructor(request: OneShotRequest, response: ResponseStream, { config, folder, env }: OneShotContext) {
+    this.#request = request;
+    this.#response = response;
+    this.#config = config;
+    this.#hasOwnRetries = setsRetries(env);
+    response.processOrigin = "cold";
+    try {
+      this.#process = startOneShotProcess(request, folder, config, env, (event) => this.#take(event));
+    } catch (error) {
+      if (!(error instanceof RequestError)) log.error("one-shot not started: {error}", { oneShot: response.id, error });
+      response.fail(error);
+      this.finished = Promise.resolve();
+      return;
+    }
+    const { pid } = this.#process;
+    this.finished = this.#process.exited
+      .then((exit) => this.#end(exit, pid))
+      .catch((error) => {
+        log.error("end of a one-shot failed: {error}", { oneShot: response.id, pid, error });
+        this.#fail(unexpected());
+      })
+      .finally(() => clearTimeout(this.#deadline));
+    try {
+      log.info("one-shot started", { oneShot: response.id, pid, turns: request.turns.length });
+      response.disconnected.addEventListener("abort", () => this.abort(null));
+      this.#armDeadline();
+    } catch (error) {
+      this.#process.kill();
+      log.error("start of a one-shot failed: {error}", { oneShot: response.id, error });
+      this.#fail(unexpected());
+    }
+  }
+
+  /** Stops the process before it has answered. @param error for the client; null when it has disconnected */
+  abort(error: RequestError | null): void {
+    if (error) this.#fail(error);
+    this.#isAnswered = true;
+    this.#process?.stop();
+  }
+
+  kill(): void {
+    this.#process?.kill();
+  }
+
+  #take(event: StreamJsonEvent): void {
+    if (this.#isAnswered) return;
+    switch (event.type) {
+      case "tokens":
+        // JSON is checked before any of it is sent.
+        if (this.#request.format.type === "text") this.#send(this.#answer.addTokens(event.message, event.text));
+        break;
+      case "stopped":
+        this.#answer.stop(event.message, event.reason);
+        break;
+      case "abandoned":
+        this.#answer.abandon(event.message);
+        break;
+      case "text":
+        this.#answer.addComplete(event.message, event.text);
+        break;
+      case "retry":
+        this.#takeRetry(event);
+        break;
+      case "failure":
+        this.#failure = event.failure;
+        break;
+      case "result":
+        if (event.failed) this.#endWithFailure(event.text);
+        else this.#endWithResult(event);
+    }
+  }
+
+  /** Claude Code retries for minutes. The client waits only for a few seconds, and then gets the error. */
+  #takeRetry({ failure, delayMs }: StreamJsonEvent & { type: "retry" }): void {
+    this.#failedAt ??= performance.now();
+    if (this.#hasOwnRetries || performance.now() - this.#failedAt + delayMs <= MODEL_RETRY_MS) return;
+    this.#failure = { ...failure, resetsAt: (Date.now() + delayMs) / 1000 };
+    this.#endWithFailure("");
+    this.#process?.stop();
+  }
+
+  /** The request to the model has failed for good. @param message Claude Code's text about the failure */
+  #endWithFailure(message: string): void {
+    const failure = this.#failure ?? failureFromHook("unknown", message);
+    const outcome = outcomeOf({ ...failure, message: failure.message || message }, Date.now());
+    if (outcome instanceof RequestError) {
+      this.#fail(outcome);
+      return;
+    }
+    this.#send(this.#answer.complete(this.#answer.whole) ?? "");
+    if (outcome.reason === "content_filter" || this.#answer.sent === "") {
+      this.#send(this.#answer.addParagraph(outcome.message));
+    }
+    this.#isAnswered = true;
+    this.#response.push({ type: "finish", reason: outcome.reason });
+    this.#response.close();
+  }
+
+  #endWithResult({ structured, usage }: StreamJsonEvent & { type: "result" }): void {
+    const { format, begun } = this.#request;
+    const text = this.#answer.whole;
+    const whole = format.type === "json" ? (structured ?? unfenced(text)) : text;
+    // A continuation is valid JSON together with the text that it continues.
+    if (format.type === "json" && !isJson(whole) && !isJson((begun ?? "") + whole)) {
+      this.#fail(new RequestError("claude_failed", "Claude Code did not return valid JSON. Send the request again."));
+      return;
+    }
+    const rest = this.#answer.complete(whole);
+    if (rest === null) {
+      this.#fail(
+        new RequestError(
+          "claude_failed",
+          "The answer broke off, and Claude Code began it again with another text. Send the request again.",
+        ),
+      );
+      return;
+    }
+    this.#send(whole.trim() === "" ? NO_ANSWER : rest);
+    this.#isAnswered = true;
+    this.#response.push({ type: "finish" });
+    this.#response.push({ type: "usage", usage });
+    this.#response.close();
+  }
+
+  #end({ how, stderr }: OneShotExit, pid: number): void {
+    const hasStarted = this.#process?.lastOutputAt !== null;
+    // A signal comes from outside, so a retry may succeed. A program that exits by itself at once would do so again.
+    const retryAfter = !hasStarted && how.startsWith("SIG") ? 1 : undefined;
+    this.#fail(
+      new RequestError(
+        hasStarted ? "claude_exited" : "claude_not_ready",
+        `Claude Code exited without an answer (${how}). Send the request again.${stderr ? ` Its error output: ${stderr}` : ""}`,
+        { retryAfter },
+      ),
+    );
+    const { id: oneShot, disconnected, error } = this.#response;
+    const state = disconnected.aborted ? "left" : (error?.code ?? "done");
+    const ms = Math.round(performance.now() - this.#startedAt);
+    log.info("one-shot ended: {state}", { state, oneShot, pid, how, ms });
+  }
+
+  #send(text: string): void {
+    if (text !== "") this.#response.push({ type: "text", text });
+  }
+
+  #fail(error: RequestError): void {
+    if (this.#isAnswered) return;
+    this.#isAnswered = true;
+    this.#response.fail(error);
+  }
+
+  /** Waits for the next deadline: the start of the process, its next output, or the end of the answer. */
+  #armDeadline(): void {
+    const { readyTimeoutMs, turnTimeoutMs, progressTimeoutMs } = this.#config;
+    const { lastOutputAt } = this.#process as OneShotProcess;
+    const now = performance.now();
+    const untilSilent =
+      lastOutputAt === null ? this.#startedAt + readyTimeoutMs - now : lastOutputAt + progressTimeoutMs - now;
+    const untilTimeout = this.#startedAt + turnTimeoutMs - now;
+    if (untilTimeout <= 0) {
+      const message = `Claude Code did not finish within ${turnTimeoutMs} ms and was stopped. Ask for less, or raise SYNTHESIS_TURN_TIMEOUT_MS.`;
+      this.abort(new RequestError("turn_timeout", message));
+    } else if (untilSilent > 0) {
+      this.#deadline = setTimeout(() => this.#armDeadline(), Math.min(untilSilent, untilTimeout));
+    } else if (lastOutputAt === null) {
+      const message = `Claude Code was not ready after ${readyTimeoutMs} ms. Send the request again, or raise SYNTHESIS_READY_TIMEOUT_MS.`;
+      this.abort(new RequestError("claude_not_ready", message, { retryAfter: 30 }));
+    } else {
+      const message = `Claude Code wrote nothing for ${progressTimeoutMs} ms and was stopped. Send the request again, or raise SYNTHESIS_PROGRESS_TIMEOUT_MS.`;
+      this.abort(new RequestError("turn_timeout", message));
+    }
+  }
+}
