@@ -2,8 +2,8 @@
 import { getLogger } from "@logtape/logtape";
 import { readTurn } from "../claude/transcript/reader.ts";
 import { answerUsage } from "../claude/turn-usage.ts";
-import { NO_ANSWER } from "../turn/reducer.ts";
 import type { ResponseStream } from "../turn/response-stream.ts";
+import { NO_ANSWER } from "../turn/turn-state.ts";
 import type { ConversationRecord } from "./record.ts";
 
 const log = getLogger(["synthesis", "conversation"]);

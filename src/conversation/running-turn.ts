@@ -9,9 +9,9 @@ import type { TurnRequest } from "../intake/turn-request.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import { type ChatPrompt, readVerdict } from "../permissions/chat-answers.ts";
 import type { PermissionPrompts } from "../permissions/prompts.ts";
-import type { ToolResults } from "../turn/reducer.ts";
 import type { ResponseStream } from "../turn/response-stream.ts";
 import type { TurnRunner } from "../turn/runner.ts";
+import type { ToolResults } from "../turn/turn-state.ts";
 import { isAnswerTo, type SaveFile, splitToolResults, toolResults } from "./tool-results.ts";
 import type { QueuedTurn } from "./turn-queue.ts";
 

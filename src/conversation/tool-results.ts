@@ -4,7 +4,7 @@ import { callIdOf, plainId } from "../api/openai-chat/tools.ts";
 import { quoteWords } from "../core/quoting.ts";
 import type { Input } from "../intake/input.ts";
 import type { NewMessage, ToolInput } from "../intake/new-message.ts";
-import type { ToolResult, ToolResults } from "../turn/reducer.ts";
+import type { ToolResult, ToolResults } from "../turn/turn-state.ts";
 import { MAX_FRAME_BYTES, type ToolContent } from "../wire/frames.ts";
 import { contextBlock } from "./message-text.ts";
 

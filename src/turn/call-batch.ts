@@ -3,8 +3,9 @@
  * writes the next one, and records the message, with all its calls, when it is complete.
  */
 
-import { isCollectingCalls, type TurnState } from "./reducer.ts";
+import type { Clock } from "../core/clock.ts";
 import { allMessagesComplete } from "./text-assembler.ts";
+import { isCollectingCalls, type TurnState } from "./turn-state.ts";
 
 /** The batch ends when nothing has arrived for this long and no call is known to be missing. */
 const QUIET_MS = 500;
@@ -23,6 +24,7 @@ export async function collectCallBatch(
   stateOf: () => TurnState,
   next: () => Promise<void>,
   together: readonly string[] | null,
+  clock: Clock,
 ): Promise<void> {
   for (let isQuiet = false; isCollectingCalls(stateOf()) && !isQuiet; ) {
     const { calls, announced, answer } = stateOf();
@@ -30,14 +32,11 @@ export async function collectCallBatch(
     const isCallMissing = announced.length > 0 || together?.some((id) => !arrived.has(id)) === true;
     if (together !== null && !isCallMissing && allMessagesComplete(answer)) return;
     const quiet = Promise.withResolvers<void>();
-    const timer = setTimeout(
-      () => {
-        isQuiet = true;
-        quiet.resolve();
-      },
-      isCallMissing ? MISSING_CALL_MS : QUIET_MS,
-    );
+    const cancel = clock.after(isCallMissing ? MISSING_CALL_MS : QUIET_MS, () => {
+      isQuiet = true;
+      quiet.resolve();
+    });
     await Promise.race([next(), quiet.promise]);
-    clearTimeout(timer);
+    cancel();
   }
 }

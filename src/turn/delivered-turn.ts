@@ -1,6 +1,17 @@
-/** What a turn has delivered to Claude, and what the client received for it. The next delivery builds on it. */
+/** What a turn delivers to Claude, and what the next delivery has to know of it. */
 
 import type { Exchange } from "../store/schema.ts";
+import type { SentTurn } from "../store/turns.ts";
+
+/** The message that starts a turn, and what is stored to recognise it in later requests. */
+export interface TurnMessage extends Pick<SentTurn, "fingerprints" | "hadHistory" | "dropped" | "volatile"> {
+  readonly text: string;
+  readonly history: readonly Exchange[];
+  /** Attributes of its channel tag: the paths of its images and files. */
+  readonly attachments: Readonly<Record<string, string>>;
+  /** The client has begun the answer itself, and the answer that it keeps includes that beginning. */
+  readonly isContinuation: boolean;
+}
 
 /** One turn whose message Claude has received. */
 export interface DeliveredTurn {

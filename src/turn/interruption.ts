@@ -1,59 +1,70 @@
-/** claude is told to stop: one Escape, another when that is lost, and an end when it does not listen. */
+/** Tells Claude to stop: with Escape, with a second one in case the first is lost, and in the end with SIGKILL. */
+
 import { getLogger } from "@logtape/logtape";
-import type { ClaudeProcess } from "../claude/interactive/process.ts";
+import type { TurnContext } from "./turn-context.ts";
 
 const log = getLogger(["synthesis", "turn"]);
 
-/** How long claude may take before it is ended. */
+/** How long Claude may take to stop before it is killed. */
 const INTERRUPT_MS = 5_000;
-/** Escape is pressed again when claude still works after this. */
+/** Escape is pressed again when Claude still works after this time. */
 export const PRESS_AGAIN_MS = 1_500;
-/** A key may lie in claude's terminal for so long. Whatever claude has taken up by then, it stops. */
+/** How long a key may wait in Claude's terminal before Claude reads it. It stops whatever Claude works on by then. */
 const KEY_MS = 500;
 
 export class Interruption {
-  readonly #process: ClaudeProcess;
-  readonly #sessionKey: string;
-  #begunAt = 0;
-  #keys = 0;
+  readonly #turn: TurnContext;
+  readonly #timeout = new AbortController();
+  #cancel = () => {};
+  #startedAt = 0;
+  #keysPressed = 0;
   #pressedAt = 0;
 
-  constructor(process: ClaudeProcess, sessionKey: string) {
-    this.#process = process;
-    this.#sessionKey = sessionKey;
+  constructor(turn: TurnContext) {
+    this.#turn = turn;
   }
 
-  /** @returns aborted when claude has had its time */
-  begin(): AbortSignal {
-    this.#begunAt = performance.now();
+  /** Presses Escape. @returns aborted when Claude's time to stop is over, or when the turn has ended */
+  start(): AbortSignal {
+    const { clock } = this.#turn;
+    this.#startedAt = clock.now();
     this.#press();
-    return AbortSignal.timeout(INTERRUPT_MS);
+    this.#cancel();
+    this.#cancel = clock.after(INTERRUPT_MS, () => this.#timeout.abort("timeout"));
+    return this.#timeout.signal;
   }
 
-  /** It takes long. Ends claude when it does not listen; false then, and there is nothing more to wait for. */
+  /** Claude has not stopped yet: presses Escape again, or kills it. False when it was killed. */
   insist(): boolean {
-    if (performance.now() - this.#begunAt >= INTERRUPT_MS) {
-      log.warning("claude does not let itself be interrupted", { session: this.#sessionKey, pid: this.#process.pid });
-      this.#process.kill();
+    const { clock, process, sessionKey } = this.#turn;
+    if (clock.now() - this.#startedAt >= INTERRUPT_MS) {
+      log.warning("claude killed: it did not stop", { session: sessionKey, pid: process.pid });
+      process.kill();
       return false;
     }
-    // A key can be lost. While claude works a second one does no harm; at its prompt it would.
-    if (this.#process.status?.status === "busy") this.#press();
+    // While Claude works a second Escape does no harm. At its prompt it would open a menu.
+    if (process.status?.status === "busy") this.#press();
     return true;
   }
 
   /**
-   * How long, in ms, claude may have a key before it that it has not read.
-   * @param hasStopped it was done before it read any
+   * How long, in ms, a key that Claude has not read may still be in its terminal.
+   * @param hasStopped Claude finished by itself, before it read any key
    */
-  unread(hasStopped: boolean): number {
-    const read = hasStopped ? 0 : 1;
-    return this.#keys > read ? Math.max(0, this.#pressedAt + KEY_MS - performance.now()) : 0;
+  unreadKeyMs(hasStopped: boolean): number {
+    const keysRead = hasStopped ? 0 : 1;
+    if (this.#keysPressed <= keysRead) return 0;
+    return Math.max(0, this.#pressedAt + KEY_MS - this.#turn.clock.now());
+  }
+
+  close(): void {
+    this.#cancel();
+    this.#timeout.abort("ended");
   }
 
   #press(): void {
-    this.#keys += 1;
-    this.#pressedAt = performance.now();
-    this.#process.pressEscape();
+    this.#keysPressed += 1;
+    this.#pressedAt = this.#turn.clock.now();
+    this.#turn.process.pressEscape();
   }
 }

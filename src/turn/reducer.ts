@@ -1,9 +1,9 @@
 /**
- * One request's work, as a pure reducer: a state and an event give the next state and what to do.
+ * The life of one turn as a pure reducer: a state and an event give the next state and the outputs to perform.
  *
- * Claude's hooks name the prompt they belong to. The one whose `UserPromptSubmit` begins with our
- * message's tag is ours (the receipt); hooks of other prompts are not, and those of a prompt nobody has
- * claimed yet are kept for a while, since hooks may overtake each other.
+ * Every hook of Claude's names the prompt it belongs to. The prompt whose `UserPromptSubmit` hook begins with our
+ * message's channel tag is this turn's, and that hook is the receipt. Hooks may overtake each other, so hooks that
+ * arrive before the receipt are kept until it shows whose they are.
  */
 
 import { failureFromHook } from "../claude/model-failure.ts";
@@ -12,7 +12,6 @@ import { RequestError } from "../core/errors.ts";
 import type { ToolCall } from "../core/tools.ts";
 import type { Usage } from "../core/usage.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
-import type { ReplyMode, ToolContent } from "../wire/frames.ts";
 import { channelMessageId, type HookBody } from "../wire/hooks.ts";
 import { outcomeOf } from "./model-error.ts";
 import {
@@ -21,189 +20,32 @@ import {
   afterStop,
   afterTool,
   appendDelta,
-  closeMessage,
-  complete,
-  emptyAnswer,
+  closeAnswer,
+  completeAnswer,
   isWhole,
   join,
 } from "./text-assembler.ts";
-
-/**
- * - `sent`: pushed to the plugin, not seen by claude
- * - `running`: claude works on it
- * - `parked`: the client has its answer, which ends with calls of its tools; claude waits for their results
- * - `answered`: the client has its answer, claude still works (tool mode)
- * - `settling`: claude has stopped, but some of the text is still on its way
- * - `failing`: claude's model request has failed, and its record of that is awaited
- * - `interrupting`: claude is being told to stop
- * - `done`, `failed`, `interrupted`: over; at most the token figures follow
- */
-export type Phase =
-  | "sent"
-  | "running"
-  | "parked"
-  | "answered"
-  | "settling"
-  | "failing"
-  | "interrupting"
-  | "done"
-  | "failed"
-  | "interrupted";
-
-/** A call of one of the client's tools. */
-interface PendingCall extends ToolCall {
-  /** The client has been given it. */
-  readonly isOut: boolean;
-}
-
-export interface ToolResult {
-  readonly content: readonly ToolContent[];
-  readonly isError: boolean;
-}
-/** By claude's ids of the calls. */
-export type ToolResults = ReadonlyMap<string, ToolResult>;
-
-export interface TurnState {
-  readonly mode: ReplyMode;
-  /** The `message_id` in the channel's meta. */
-  readonly id: string;
-  readonly phase: Phase;
-  readonly promptId: string | null;
-  /** claude has the message, as a hook, its record, or a reply has shown. */
-  readonly taken: boolean;
-  readonly answer: Answer;
-  /** Something has gone to the client. */
-  readonly spoken: boolean;
-  /** Nothing more may go to the client: it has left, or was told an error. */
-  readonly silent: boolean;
-  /** Calls that have no result, in the order in which claude made them. */
-  readonly calls: readonly PendingCall[];
-  /** Calls that a hook has announced and that have not come, by claude's ids. */
-  readonly announced: readonly string[];
-  /** Text that waits for the client's next request: it has none open. */
-  readonly held: string;
-  /** What claude says of it at its end no client hears. */
-  readonly isGivenUp: boolean;
-  /** Calls whose results claude is still taking up; then it is told to stop. */
-  readonly closing: readonly string[];
-  /** Hooks of prompts that nobody has claimed, oldest first. */
-  readonly unclaimed: readonly { readonly at: number; readonly hook: HookBody }[];
-  /** `Stop`'s `last_assistant_message`. */
-  readonly last: string | undefined;
-  /** A `Stop` that another hook may overrule: the turn ends with it when claude is idle. */
-  readonly pendingStop: StopHook | null;
-  /** The `StopFailure` that ends the turn. */
-  readonly failed: FailureHook | null;
-}
-
-type StopHook = HookBody & { readonly hook_event_name: "Stop" };
-type FailureHook = HookBody & { readonly hook_event_name: "StopFailure" };
-
-export type TurnEvent =
-  /**
-   * `at` is the time of arrival in ms. `mayContinue` comes with a `Stop` where another Stop hook may keep claude going.
-   */
-  | { readonly type: "hook"; readonly hook: HookBody; readonly at: number; readonly mayContinue?: boolean }
-  /** claude has called the reply tool (tool mode). */
-  | { readonly type: "reply"; readonly content: string; readonly final: boolean }
-  /** claude has called a tool of the client's. */
-  | { readonly type: "call"; readonly call: ToolCall }
-  /** claude has given up a call. */
-  | { readonly type: "call_cancelled"; readonly id: string }
-  /** All calls that belong together have come. With `isParallel` false they go out one by one. */
-  | { readonly type: "gathered"; readonly isParallel: boolean }
-  /** The client has brought results; a call that is out and has none gets an error. */
-  | { readonly type: "resume"; readonly results: ToolResults }
-  /** A parked turn shall end: the calls get what results there are, and else `why`. */
-  | { readonly type: "give_up"; readonly results: ToolResults; readonly why: string }
-  /** claude has had the time to take up the results of a turn that was given up. */
-  | { readonly type: "press" }
-  /** The client's answer ends with a question of claude's; the turn waits for what is said to it. */
-  | { readonly type: "question"; readonly text: string }
-  /** Something that the client should know, between claude's words. */
-  | { readonly type: "note"; readonly text: string }
-  /** claude's record shows that it has our message, though its hook never came. */
-  | { readonly type: "receipt"; readonly promptId: string }
-  /** Whether the text that waits goes on in the middle of the text before it. */
-  | { readonly type: "join"; readonly isSeam: boolean }
-  /** A hook of the user's has refused the message. `reason` is for the person; with `isKept` claude has it all the same. */
-  | { readonly type: "refused"; readonly reason: string; readonly isKept: boolean }
-  /** What claude has recorded of the model request that failed, null when it could not be read. `now` is Unix time in ms. */
-  | { readonly type: "failure"; readonly record: FailedTurn | null; readonly now: number }
-  /** What the transcript says, null when it could not be read. */
-  | { readonly type: "transcript"; readonly texts: readonly string[] | null; readonly usage: Usage | null }
-  /** The turn shall end before claude does; `error` is for the client, null when it has left. */
-  | { readonly type: "interrupt"; readonly error: RequestError | null }
-  /** claude's record shows that it has stopped working. */
-  | { readonly type: "idle" }
-  /** The turn cannot go on: its process is gone, or has never taken the message. */
-  | { readonly type: "fail"; readonly error: RequestError };
-
-export type TurnOutput =
-  /** claude has the message; under which prompt is not known where only its reply says so. */
-  | { readonly type: "received"; readonly promptId: string | null }
-  | { readonly type: "text"; readonly text: string }
-  /** The end of this answer, not of the turn: the client is to bring the results. */
-  | { readonly type: "calls"; readonly calls: readonly ToolCall[] }
-  /** The end of this answer, not of the turn: the client is to say something. */
-  | { readonly type: "parked" }
-  /** The result of a call, for claude. */
-  | { readonly type: "result"; readonly id: string; readonly result: ToolResult }
-  /** The answer is complete; with a `reason` it was cut. */
-  | { readonly type: "finish"; readonly reason?: "length" | "content_filter" }
-  | { readonly type: "usage"; readonly usage: Usage }
-  /** The last for the client: an error, after whatever text there was. */
-  | { readonly type: "error"; readonly error: RequestError }
-  /** `path` as `Stop` names it; null when no hook has come. */
-  | { readonly type: "read_transcript"; readonly path: string | null }
-  /** claude's record of the failed request is awaited. */
-  | { readonly type: "read_failure"; readonly path: string }
-  /** claude has sent something that no client waits for any more. */
-  | { readonly type: "unsolicited" }
-  /** Tell claude to stop. */
-  | { readonly type: "interrupt" }
-  /** claude is done with this turn and free for the next. */
-  | { readonly type: "free" }
-  /** What the client was shown is not how claude's record begins. */
-  | { readonly type: "diverged" };
+import {
+  hasEnded,
+  isCollectingCalls,
+  NO_ANSWER,
+  type StopHook,
+  type ToolResult,
+  type ToolResults,
+  type TurnEvent,
+  type TurnOutput,
+  type TurnState,
+} from "./turn-state.ts";
 
 type Step = readonly [state: TurnState, outputs: readonly TurnOutput[]];
 
-/** A receipt whose hook is lost is found in claude's record, after some ten seconds. What came before it is still told. */
+/** How long a hook is kept for a receipt. A lost receipt is found in the transcript after some ten seconds. */
 const UNCLAIMED_MS = 60_000;
-/** OpenClaw asks again when an answer is empty. */
-export const NO_ANSWER = "(no answer)";
-const NOBODY_WAITS = "The chat's program does not wait for calls any more.";
-const REFUSED = "A hook of Claude Code refused this message and gave no reason.";
-const NO_RESULT = "The chat's program has sent no result for this call.";
+const NO_CLIENT = "The client no longer waits for tool calls.";
+const NO_REASON = "A hook of Claude Code refused this message and gave no reason.";
+const NO_RESULT = "The client has sent no result for this call.";
 
 const failure = (text: string): ToolResult => ({ content: [{ type: "text", text }], isError: true });
-
-export const newTurn = (id: string, mode: ReplyMode): TurnState => ({
-  mode,
-  id,
-  phase: "sent",
-  promptId: null,
-  taken: false,
-  answer: emptyAnswer,
-  spoken: false,
-  silent: false,
-  calls: [],
-  announced: [],
-  held: "",
-  isGivenUp: false,
-  closing: [],
-  unclaimed: [],
-  last: undefined,
-  pendingStop: null,
-  failed: null,
-});
-
-/** Calls have come that the client does not have yet. */
-export const isCollectingCalls = ({ phase, calls }: TurnState): boolean =>
-  phase === "running" && calls.some(({ isOut }) => !isOut);
-
-const isOver = ({ phase }: TurnState): boolean => phase === "done" || phase === "failed" || phase === "interrupted";
 
 export function reduceTurn(state: TurnState, event: TurnEvent): Step {
   switch (event.type) {
@@ -214,23 +56,23 @@ export function reduceTurn(state: TurnState, event: TurnEvent): Step {
     case "call":
       return takeCall(state, event.call);
     case "call_cancelled":
-      return [without(state, event.id), []];
-    case "gathered":
-      return isCollectingCalls(state) ? park(state, event.isParallel) : [state, []];
+      return [withoutCall(state, event.id), []];
+    case "calls_collected":
+      return isCollectingCalls(state) ? parkOnCalls(state, event.isParallel) : [state, []];
     case "resume":
       return resume(state, event.results);
-    case "give_up":
-      return giveUp(state, event.results, event.why);
-    case "press":
-      return stopClaude(state);
-    case "question":
-      return ask(state, event.text);
+    case "abandon":
+      return abandon(state, event.results, event.why);
+    case "closing_timeout":
+      return stopClosing(state);
+    case "ask_client":
+      return parkOnQuestion(state, event.text);
     case "note":
-      return isOver(state) ? [state, []] : speak(state, addNote(state.answer, event.text));
+      return hasEnded(state) ? [state, []] : emit(state, addNote(state.answer, event.text));
     case "receipt":
-      return state.promptId === null && !isOver(state) ? receive(state, event.promptId) : [state, []];
+      return state.promptId === null && !hasEnded(state) ? receive(state, event.promptId) : [state, []];
     case "join":
-      return settleIfStopped(speak(state, join(state.answer, event.isSeam)));
+      return settleIfStopped(emit(state, join(state.answer, event.isContinuation)));
     case "refused":
       return refuse(state, event.reason, event.isKept);
     case "failure":
@@ -240,65 +82,65 @@ export function reduceTurn(state: TurnState, event: TurnEvent): Step {
     case "interrupt":
       return interrupt(state, event.error);
     case "idle":
-      return goIdle(state);
+      return takeIdle(state);
     case "fail":
       return fail(state, event.error);
   }
 }
 
 function takeHook(state: TurnState, hook: HookBody, at: number, mayContinue = false): Step {
-  if (isOver(state) || hook.prompt_id === undefined) return [state, []];
+  if (hasEnded(state) || hook.prompt_id === undefined) return [state, []];
   if (state.promptId !== null) {
-    if (hook.prompt_id === state.promptId) return takeOurs(state, hook, mayContinue);
-    // claude has taken up another prompt: it is done with ours.
-    const isNext = hook.hook_event_name === "UserPromptSubmit" && state.pendingStop !== null;
-    return isNext ? takeStop(state, state.pendingStop as StopHook) : [state, []];
+    if (hook.prompt_id === state.promptId) return takeOwnHook(state, hook, mayContinue);
+    // Claude has started on another prompt, so it has finished this one.
+    const startsNext = hook.hook_event_name === "UserPromptSubmit" && state.pendingStop !== null;
+    return startsNext ? takeStop(state, state.pendingStop as StopHook) : [state, []];
   }
 
   if (hook.hook_event_name === "UserPromptSubmit") {
     return channelMessageId(hook.prompt) === state.id ? receive(state, hook.prompt_id) : [state, []];
   }
-  const fresh = state.unclaimed.filter((one) => at - one.at < UNCLAIMED_MS);
-  return [{ ...state, unclaimed: [...fresh, { at, hook }] }, []];
+  const recent = state.unclaimed.filter((kept) => at - kept.at < UNCLAIMED_MS);
+  return [{ ...state, unclaimed: [...recent, { at, hook }] }, []];
 }
 
-/** claude has the message: the prompt is ours, and so are its hooks that came before. */
+/** Notes the receipt: this prompt is the turn's, and so are its hooks that arrived earlier. */
 function receive(state: TurnState, promptId: string): Step {
-  // A reply may have said so before.
-  const received: TurnOutput[] = state.taken ? [] : [{ type: "received", promptId }];
-  // Interrupted before claude had it: now there is something to interrupt.
-  const next: TurnState = { ...state, promptId, taken: true, unclaimed: [] };
+  // A reply or a call may have proved the receipt already.
+  const received: TurnOutput[] = state.received ? [] : [{ type: "received", promptId }];
+  const next: TurnState = { ...state, promptId, received: true, unclaimed: [] };
   const first: Step =
-    state.phase === "interrupting" && !state.taken
+    // The interruption waited for the receipt, because only now there is work to interrupt.
+    state.phase === "interrupting" && !state.received
       ? [next, [...received, { type: "interrupt" }]]
       : [{ ...next, phase: state.phase === "sent" ? "running" : state.phase }, received];
-  const early = state.unclaimed.filter((one) => one.hook.prompt_id === promptId);
-  return early.reduce<Step>(([before, outputs], one) => {
-    const [after, more] = takeHook(before, one.hook, one.at);
+  const earlier = state.unclaimed.filter((kept) => kept.hook.prompt_id === promptId);
+  return earlier.reduce<Step>(([before, outputs], kept) => {
+    const [after, more] = takeHook(before, kept.hook, kept.at);
     return [after, [...outputs, ...more]];
   }, first);
 }
 
-function takeOurs(state: TurnState, hook: HookBody, mayContinue: boolean): Step {
+function takeOwnHook(state: TurnState, hook: HookBody, mayContinue: boolean): Step {
   switch (hook.hook_event_name) {
     case "MessageDisplay": {
       if (state.mode === "tool" || hook.agent_id !== undefined) return [state, []];
       const { message_id: message, index, final, delta: text } = hook;
-      return settleIfStopped(speak(state, appendDelta(state.answer, { message, index, final, text })));
+      return settleIfStopped(emit(state, appendDelta(state.answer, { message, index, final, text })));
     }
     case "PreToolUse": {
       const { tool_use_id: id } = hook;
-      const isOurs = id !== undefined && hook.tool_name.startsWith(TOOL_PREFIX);
-      // Whatever has stopped before, goes on.
+      const isClientTool = id !== undefined && hook.tool_name.startsWith(TOOL_PREFIX);
+      // A tool call proves that another hook has overruled the `Stop`.
       const working = state.pendingStop === null ? state : { ...state, pendingStop: null };
-      if (!isOurs || state.calls.some((call) => call.id === id)) return [working, []];
+      if (!isClientTool || state.calls.some((call) => call.id === id)) return [working, []];
       return [{ ...working, announced: [...state.announced, id] }, []];
     }
     case "PostToolUse":
     case "PostToolUseFailure": {
-      const next = { ...without(state, hook.tool_use_id), answer: afterTool(state.answer) };
-      // The last result that it was to take up before it is told to stop.
-      return state.closing.length > 0 && next.closing.length === 0 ? [next, [{ type: "interrupt" }]] : [next, []];
+      const next = { ...withoutCall(state, hook.tool_use_id), answer: afterTool(state.answer) };
+      const isLastClosing = state.closingCalls.length > 0 && next.closingCalls.length === 0;
+      return isLastClosing ? [next, [{ type: "interrupt" }]] : [next, []];
     }
     case "Stop": {
       if (state.phase === "settling" && state.mode === "live") return [state, []];
@@ -307,10 +149,10 @@ function takeOurs(state: TurnState, hook: HookBody, mayContinue: boolean): Step 
       return takeStop(state, hook);
     }
     case "StopFailure": {
-      // A subagent's model request, as that of a compaction: claude says by itself what comes of it.
+      // A subagent's failed request, like a failed compaction, does not end the turn: Claude handles it and works on.
       if (hook.agent_id !== undefined) return [state, []];
       if (state.phase === "running" && !state.silent) {
-        const failing: TurnState = { ...state, phase: "failing", failed: hook, pendingStop: null };
+        const failing: TurnState = { ...state, phase: "failing", stopFailure: hook, pendingStop: null };
         return [failing, [{ type: "read_failure", path: hook.transcript_path }]];
       }
       return fail(
@@ -323,12 +165,11 @@ function takeOurs(state: TurnState, hook: HookBody, mayContinue: boolean): Step 
   }
 }
 
-/** claude is done with its turn. */
-function takeStop(state: TurnState, { last_assistant_message: last, transcript_path: path }: StopHook): Step {
-  // Also while it is being interrupted: it was faster, and the turn is done.
-  // Of a parked turn nobody can hear any more: somebody else has told claude not to wait.
+/** Claude has finished the turn. This wins over an interruption that is under way. */
+function takeStop(state: TurnState, { last_assistant_message: lastMessage, transcript_path: path }: StopHook): Step {
+  // A parked turn has no client to send text to: a person at the terminal has told Claude not to wait.
   const silent = state.silent || state.phase === "parked";
-  const stopped: TurnState = { ...state, phase: "settling", silent, last, pendingStop: null };
+  const stopped: TurnState = { ...state, phase: "settling", silent, lastMessage, pendingStop: null };
   const free: TurnOutput[] = state.phase === "settling" ? [] : [{ type: "free" }];
   const [next, outputs] = state.mode === "tool" ? settleReplies(stopped, free) : settle([stopped, free]);
   if (state.phase === "settling") return [next, outputs];
@@ -336,170 +177,171 @@ function takeStop(state: TurnState, { last_assistant_message: last, transcript_p
 }
 
 /**
- * Ends the turn whose message a hook of the user's has refused: its reason is the answer. Where claude has not kept
- * the message, it has not received it.
+ * Ends a turn whose message a hook of the user's has refused, with the hook's reason as the answer. Where Claude does
+ * not keep the message, the message counts as not received.
  */
 function refuse(state: TurnState, reason: string, isKept: boolean): Step {
-  if (state.phase === "interrupting") return end({ ...state, taken: isKept }, "interrupted");
+  if (state.phase === "interrupting") return endInterrupted({ ...state, received: isKept });
   if (state.phase !== "running") return [state, []];
-  const [spoken, text] = speak({ ...state, taken: isKept }, addNote(state.answer, reason.trim() || REFUSED));
-  const [finished, more] = finish(spoken);
-  return [finished, [...text, ...more, { type: "free" }]];
+  const note = addNote(state.answer, reason.trim() || NO_REASON);
+  const [refused, text] = emit({ ...state, received: isKept }, note);
+  const [finished, end] = finish(refused);
+  return [finished, [...text, ...end, { type: "free" }]];
 }
 
-/** Ends a turn whose model request has failed: with an error, or as an answer that was cut. */
+/** Ends a turn whose model request has failed: with an error, or as an answer that was cut off. */
 function takeFailure(state: TurnState, record: FailedTurn | null, now: number): Step {
-  if (state.phase !== "failing" || !state.failed) return [state, []];
-  const { error, last_assistant_message: said } = state.failed;
-  const outcome = outcomeOf(record?.failure ?? failureFromHook(error, said), now);
+  if (state.phase !== "failing" || !state.stopFailure) return [state, []];
+  const { error, last_assistant_message: message } = state.stopFailure;
+  const outcome = outcomeOf(record?.failure ?? failureFromHook(error, message), now);
   if (outcome instanceof RequestError) {
     return [{ ...state, phase: "failed", silent: true }, [{ type: "error", error: outcome }, { type: "free" }]];
   }
-  const [completed, rest] =
-    state.mode === "tool" ? [state.answer, ""] : complete(state.answer, record?.texts ?? null, undefined);
-  const [shown, text] = speak(state, [completed, rest]);
-  // Where a length was reached what was written is the answer; a refusal is told in any case.
-  const isTold = outcome.reason === "content_filter" || !shown.spoken;
-  const [told, words] = isTold ? speak(shown, addNote(shown.answer, outcome.message)) : [shown, []];
-  const [finished, more] = finish(told, outcome.reason);
-  return [finished, [...text, ...words, ...more, { type: "free" }]];
+  const completed: readonly [Answer, string, ...unknown[]] =
+    state.mode === "tool" ? [state.answer, ""] : completeAnswer(state.answer, record?.texts ?? null, undefined);
+  const [shown, text] = emit(state, completed);
+  // At a length limit the text so far is the answer. A refusal is always explained.
+  const needsNote = outcome.reason === "content_filter" || !shown.hasSentText;
+  const [noted, note] = needsNote ? emit(shown, addNote(shown.answer, outcome.message)) : [shown, []];
+  const [finished, end] = finish(noted, outcome.reason);
+  return [finished, [...text, ...note, ...end, { type: "free" }]];
 }
 
-/** The answer is what claude sends with the reply tool; the final one ends it, claude may work on. */
+/** Takes what Claude sends with the reply tool (tool mode). The final reply ends the answer; Claude may still work. */
 function takeReply(state: TurnState, content: string, final: boolean): Step {
   const isParked = state.phase === "parked";
-  const waits = state.mode === "tool" && (state.phase === "sent" || state.phase === "running" || isParked);
-  if (!waits) return [state, [{ type: "unsolicited" }]];
-  // Whoever replies has the message, also when no hook can say so.
+  const isAwaited = state.mode === "tool" && (state.phase === "sent" || state.phase === "running" || isParked);
+  if (!isAwaited) return [state, [{ type: "unsolicited" }]];
   const phase = isParked ? "parked" : "running";
-  const [next, text] = speak({ ...state, taken: true, phase }, addNote(state.answer, content));
-  const outputs = [...unhooked(state), ...text];
+  const [next, text] = emit({ ...state, received: true, phase }, addNote(state.answer, content));
+  const outputs = [...receiptWithoutHook(state), ...text];
   if (!final || isParked) return [next, outputs];
-  const [answered, more] = finish(next);
-  return [{ ...answered, phase: "answered" }, [...outputs, ...more]];
+  const [answered, end] = finish(next);
+  return [{ ...answered, phase: "answered" }, [...outputs, ...end]];
 }
 
 function takeCall(state: TurnState, call: ToolCall): Step {
   if (state.calls.some(({ id }) => id === call.id)) return [state, []];
-  const waits =
+  const isAwaited =
     state.phase === "running" || state.phase === "parked" || (state.mode === "tool" && state.phase === "sent");
-  if (!waits) return [state, [{ type: "result", id: call.id, result: failure(NOBODY_WAITS) }]];
+  if (!isAwaited) return [state, [{ type: "result", id: call.id, result: failure(NO_CLIENT) }]];
   const phase = state.phase === "parked" ? "parked" : "running";
-  const calls = [...state.calls, { ...call, isOut: false }];
-  return [{ ...without(state, call.id), phase, taken: true, calls, pendingStop: null }, unhooked(state)];
+  const calls = [...state.calls, { ...call, isWithClient: false }];
+  return [
+    { ...withoutCall(state, call.id), phase, received: true, calls, pendingStop: null },
+    receiptWithoutHook(state),
+  ];
 }
 
-/** The receipt, where no hook has said so. */
-const unhooked = ({ taken }: TurnState): TurnOutput[] => (taken ? [] : [{ type: "received", promptId: null }]);
+/** Claude has used one of our tools, which proves the receipt even where no hook may run. */
+const receiptWithoutHook = ({ received }: TurnState): TurnOutput[] =>
+  received ? [] : [{ type: "received", promptId: null }];
 
-/** Of a call that is over, or comes now, nothing is awaited. */
-function without(state: TurnState, id: string | undefined): TurnState {
-  const { calls, announced, closing } = state;
-  if (calls.length + announced.length + closing.length === 0) return state;
+/** Removes a call from every list of calls that the turn waits for. */
+function withoutCall(state: TurnState, id: string | undefined): TurnState {
+  const { calls, announced, closingCalls } = state;
+  if (calls.length + announced.length + closingCalls.length === 0) return state;
   const isOther = (other: string) => other !== id;
   return {
     ...state,
     calls: calls.filter((call) => isOther(call.id)),
     announced: announced.filter(isOther),
-    closing: closing.filter(isOther),
+    closingCalls: closingCalls.filter(isOther),
   };
 }
 
-/** Ends the client's answer with the calls that have come. */
-function park(state: TurnState, isParallel: boolean): Step {
-  const waiting = state.calls.filter(({ isOut }) => !isOut);
-  const out = isParallel ? waiting : waiting.slice(0, 1);
-  const isNowOut = new Set(out);
-  const calls = state.calls.map((call) => (isNowOut.has(call) ? { ...call, isOut: true } : call));
-  const parked: TurnState = { ...state, phase: "parked", calls, answer: closeMessage(state.answer), spoken: false };
-  return [parked, [{ type: "calls", calls: out.map(({ isOut: _out, ...call }) => call) }]];
+/** Ends the client's answer with the calls that have arrived. */
+function parkOnCalls(state: TurnState, isParallel: boolean): Step {
+  const waiting = state.calls.filter(({ isWithClient }) => !isWithClient);
+  const sent = new Set(isParallel ? waiting : waiting.slice(0, 1));
+  const calls = state.calls.map((call) => (sent.has(call) ? { ...call, isWithClient: true } : call));
+  const output: TurnOutput = { type: "calls", calls: [...sent].map(({ isWithClient: _, ...call }) => call) };
+  return [{ ...park(state), calls }, [output]];
 }
 
 /** Ends the client's answer with a question. */
-function ask(state: TurnState, text: string): Step {
+function parkOnQuestion(state: TurnState, text: string): Step {
   if (state.phase !== "running" || state.silent) return [state, []];
-  const [asked, outputs] = speak(state, addNote(state.answer, text));
-  const parked: TurnState = { ...asked, phase: "parked", answer: closeMessage(asked.answer), spoken: false };
-  return [parked, [...outputs, { type: "parked" }]];
+  const [asked, outputs] = emit(state, addNote(state.answer, text));
+  return [park(asked), [...outputs, { type: "question_asked" }]];
 }
 
-/** Goes on, for a client that has brought what was waited for. */
+const park = (state: TurnState): TurnState => ({
+  ...state,
+  phase: "parked",
+  answer: closeAnswer(state.answer),
+  hasSentText: false,
+});
+
+/** Continues for the client's next request. */
 function resume(state: TurnState, results: ToolResults): Step {
   if (state.phase !== "parked") return [state, []];
-  const out = state.calls.filter(({ isOut }) => isOut);
-  const calls = state.calls.filter(({ isOut }) => !isOut);
-  const given = out.map(
-    ({ id }): TurnOutput => ({ type: "result", id, result: results.get(id) ?? failure(NO_RESULT) }),
-  );
-  const text: TurnOutput[] = state.held === "" ? [] : [{ type: "text", text: state.held }];
-  return [{ ...state, phase: "running", calls, held: "", spoken: text.length > 0 }, [...given, ...text]];
+  const calls = state.calls.filter(({ isWithClient }) => !isWithClient);
+  const given = state.calls
+    .filter(({ isWithClient }) => isWithClient)
+    .map(({ id }): TurnOutput => ({ type: "result", id, result: results.get(id) ?? failure(NO_RESULT) }));
+  const text: TurnOutput[] = state.heldText === "" ? [] : [{ type: "text", text: state.heldText }];
+  return [{ ...state, phase: "running", calls, heldText: "", hasSentText: text.length > 0 }, [...given, ...text]];
 }
 
-/** Ends a parked turn: claude is told to stop when it has taken up the results. */
-function giveUp(state: TurnState, results: ToolResults, why: string): Step {
+/** Ends a parked turn. Claude is told to stop after it has recorded the results. */
+function abandon(state: TurnState, results: ToolResults, why: string): Step {
   if (state.phase !== "parked") return [state, []];
   const given = state.calls.map(
     ({ id }): TurnOutput => ({ type: "result", id, result: results.get(id) ?? failure(why) }),
   );
-  const closing = state.calls.map(({ id }) => id);
+  const closingCalls = state.calls.map(({ id }) => id);
   const next: TurnState = {
     ...state,
     phase: "interrupting",
     silent: true,
-    isGivenUp: true,
+    isAbandoned: true,
     calls: [],
     announced: [],
-    closing,
+    closingCalls,
   };
-  return [next, closing.length > 0 ? given : [{ type: "interrupt" }]];
+  return [next, closingCalls.length > 0 ? given : [{ type: "interrupt" }]];
 }
 
-/** claude has had its time, unless it has come to an end by itself. */
-function stopClaude(state: TurnState): Step {
-  if (state.phase !== "interrupting" || state.closing.length === 0) return [state, []];
-  return [{ ...state, closing: [] }, [{ type: "interrupt" }]];
+/** Tells Claude to stop although it has not recorded every result. */
+function stopClosing(state: TurnState): Step {
+  if (state.phase !== "interrupting" || state.closingCalls.length === 0) return [state, []];
+  return [{ ...state, closingCalls: [] }, [{ type: "interrupt" }]];
 }
 
-/** Ends a turn in tool mode that has stopped: without a final reply claude's last words are the answer. */
-function settleReplies(state: TurnState, outputs: readonly TurnOutput[]): Step {
-  const [spoken, text] = speak(state, state.last?.trim() ? addNote(state.answer, state.last) : [state.answer, ""]);
-  const [finished, more] = finish(spoken);
-  return [finished, [...outputs, ...text, ...more]];
-}
-
-/** claude's record shows that it does nothing: a hook may not be allowed to say so. */
-function goIdle(state: TurnState): Step {
-  // A person at claude's terminal may have ended what waited for the client.
-  if (state.phase === "parked") return end({ ...state, silent: true }, "interrupted");
-  if (state.phase === "interrupting" && state.taken) return end(state, "interrupted");
+/** Claude does nothing any more, and no `Stop` hook has said so: hooks may be forbidden, and a hook can be lost. */
+function takeIdle(state: TurnState): Step {
+  // A person at Claude's terminal may have ended the call or the question that the client was asked.
+  if (state.phase === "parked") return endInterrupted({ ...state, silent: true });
+  if (state.phase === "interrupting" && state.received) return endInterrupted(state);
   if (state.pendingStop) return takeStop(state, state.pendingStop);
   if (state.phase === "answered") return [{ ...state, phase: "done" }, [{ type: "free" }]];
   if (state.phase !== "running") return [state, []];
   return [{ ...state, phase: "settling" }, [{ type: "free" }, { type: "read_transcript", path: null }]];
 }
 
-/** Puts text that the answer has let out among the outputs. */
-function speak(state: TurnState, [answer, text]: readonly [Answer, string]): Step {
+/** Sends the text that the answer has released to the client, or holds it while the client has no open request. */
+function emit(state: TurnState, [answer, text]: readonly [Answer, string, ...unknown[]]): Step {
   if (state.silent || text === "") return [{ ...state, answer }, []];
-  if (state.phase === "parked") return [{ ...state, answer, held: state.held + text }, []];
-  return [{ ...state, answer, spoken: true }, [{ type: "text", text }]];
+  if (state.phase === "parked") return [{ ...state, answer, heldText: state.heldText + text }, []];
+  return [{ ...state, answer, hasSentText: true }, [{ type: "text", text }]];
 }
 
 const settleIfStopped = (step: Step): Step => (step[0].phase === "settling" ? settle(step) : step);
 
-/** Ends a turn that has stopped, if its answer is whole. */
+/** Ends a turn that has stopped, if its answer is whole. Otherwise the transcript completes it. */
 function settle([state, outputs]: Step): Step {
-  if (!state.silent && !isWhole(state.answer, state.last)) return [state, outputs];
-  const [finished, more] = finish(state);
-  return [finished, [...outputs, ...more]];
+  if (!state.silent && !isWhole(state.answer, state.lastMessage)) return [state, outputs];
+  const [finished, end] = finish(state);
+  return [finished, [...outputs, ...end]];
 }
 
-function finish(state: TurnState, reason?: "length" | "content_filter"): Step {
-  // After the final reply the client waits for nothing but the figures.
-  const done: TurnState = { ...state, phase: "done", silent: state.silent || state.mode === "tool" };
-  if (state.silent) return [done, []];
-  const end: TurnOutput = { type: "finish", ...(reason === undefined ? {} : { reason }) };
-  return [done, [...(state.spoken ? [] : [{ type: "text", text: NO_ANSWER } as const]), end]];
+/** Ends a turn in tool mode that has stopped without a final reply: Claude's last message is the answer. */
+function settleReplies(state: TurnState, outputs: readonly TurnOutput[]): Step {
+  const last = state.lastMessage?.trim() ? addNote(state.answer, state.lastMessage) : ([state.answer, ""] as const);
+  const [shown, text] = emit(state, last);
+  const [finished, end] = finish(shown);
+  return [finished, [...outputs, ...text, ...end]];
 }
 
 function takeTranscript(state: TurnState, texts: readonly string[] | null, usage: Usage | null): Step {
@@ -507,20 +349,30 @@ function takeTranscript(state: TurnState, texts: readonly string[] | null, usage
   if (state.phase === "done") return [state, figures];
   if (state.phase !== "settling") return [state, []];
   if (state.mode === "tool") {
-    const [finished, outputs] = settleReplies({ ...state, last: texts?.at(-1) }, []);
+    const [finished, outputs] = settleReplies({ ...state, lastMessage: texts?.at(-1) }, []);
     return [finished, [...outputs, ...figures]];
   }
-  const [answer, out, diverged] = complete(state.answer, texts, state.last);
-  const [spoken, text] = speak(state, [answer, out]);
-  const [finished, more] = finish(spoken);
-  return [finished, [...text, ...(diverged ? [{ type: "diverged" } as const] : []), ...more, ...figures]];
+  const completed = completeAnswer(state.answer, texts, state.lastMessage);
+  const [, , diverged] = completed;
+  const [shown, text] = emit(state, completed);
+  const [finished, end] = finish(shown);
+  return [finished, [...text, ...(diverged ? [{ type: "diverged" } as const] : []), ...end, ...figures]];
+}
+
+function finish(state: TurnState, reason?: "length" | "content_filter"): Step {
+  // In tool mode the client receives nothing after the final reply but the token usage.
+  const done: TurnState = { ...state, phase: "done", silent: state.silent || state.mode === "tool" };
+  if (state.silent) return [done, []];
+  const end: TurnOutput = { type: "finish", ...(reason === undefined ? {} : { reason }) };
+  return [done, [...(state.hasSentText ? [] : [{ type: "text", text: NO_ANSWER } as const]), end]];
 }
 
 function interrupt(state: TurnState, error: RequestError | null): Step {
-  // A client that has its answer may leave; claude works on.
-  const may = state.phase === "sent" || state.phase === "running" || (state.phase === "answered" && error !== null);
-  if (!may) return [state, []];
-  const told: TurnOutput[] = error && state.phase !== "answered" ? [{ type: "error", error }] : [];
+  // A client that has its whole answer may disconnect: Claude finishes its work.
+  const isInterruptible =
+    state.phase === "sent" || state.phase === "running" || (state.phase === "answered" && error !== null);
+  if (!isInterruptible) return [state, []];
+  const errors: TurnOutput[] = error && state.phase !== "answered" ? [{ type: "error", error }] : [];
   const next: TurnState = {
     ...state,
     phase: "interrupting",
@@ -529,18 +381,18 @@ function interrupt(state: TurnState, error: RequestError | null): Step {
     announced: [],
     pendingStop: null,
   };
-  // Before its receipt there is nothing to interrupt: a key pressed now would reach an idle prompt.
-  return [next, state.phase === "sent" ? told : [...told, { type: "interrupt" }]];
+  // Without a receipt Claude may be at its prompt, where Escape must not arrive: `receive` interrupts later.
+  return [next, state.phase === "sent" ? errors : [...errors, { type: "interrupt" }]];
 }
 
 function fail(state: TurnState, error: RequestError): Step {
-  // After `Stop` nothing can fail any more: the transcript has what is missing. And one failure is enough.
-  if (isOver(state) || state.phase === "settling" || state.phase === "failing") return [state, []];
+  // After `Stop` the transcript has the rest of the answer, and a turn fails only once.
+  if (hasEnded(state) || state.phase === "settling" || state.phase === "failing") return [state, []];
   if (state.pendingStop) return takeStop(state, state.pendingStop);
   if (state.phase === "answered") return [{ ...state, phase: "done" }, [{ type: "free" }]];
-  // Whoever asked for the interruption has heard, or has left.
-  if (state.silent) return end(state, "interrupted");
+  // The client has had an error already, or has disconnected.
+  if (state.silent) return endInterrupted(state);
   return [{ ...state, phase: "failed", silent: true }, [{ type: "error", error }, { type: "free" }]];
 }
 
-const end = (state: TurnState, phase: "interrupted"): Step => [{ ...state, phase }, [{ type: "free" }]];
+const endInterrupted = (state: TurnState): Step => [{ ...state, phase: "interrupted" }, [{ type: "free" }]];

@@ -1,229 +1,240 @@
 /**
- * The text of one answer, put together from the pieces that claude's `MessageDisplay` hooks bring.
+ * Assembles the text of a turn's answers from the deltas that Claude's `MessageDisplay` hooks carry.
  *
- * Pieces carry their message and their index in it. They are posted side by side, so they may come in
- * any order, twice, or behind `Stop`. What goes out is each message's text in index order, message after
- * message, every piece once. Between two messages stands a blank line. Only where the model was cut in the middle of a
- * text, and goes on in another message, nothing does. The hooks do not tell the two apart: a message that begins
- * where nothing has come between waits until claude's record has told (`join`).
+ * A delta names its message and its index in it. Hooks are posted side by side, so deltas may arrive in any order,
+ * twice, or after `Stop`. The released text has each message in index order, message after message, every delta once,
+ * and a blank line between two messages. There is one exception: where the model was cut off in the middle of a text,
+ * the next message continues that text without a break. The hooks do not show this, so a message with nothing between
+ * it and the message before waits until Claude's transcript has shown it (`join`).
  *
- * Pure: each function takes an answer and gives the next one and the text that can go out now.
+ * Pure: each function takes an answer and returns the next one and the text that is released.
  */
 
 export interface Delta {
   readonly message: string;
   readonly index: number;
-  /** The last piece of its message. */
+  /** The last delta of its message. */
   readonly final: boolean;
   readonly text: string;
 }
 
 interface Message {
-  /** claude's id of the message; null for a note of ours. */
+  /** Claude's id of the message; null for a note of ours. */
   readonly id: string | null;
-  /** The index that comes next. */
-  readonly next: number;
-  /** The index of the last piece, once it is known. */
-  readonly last: number | null;
-  /** Pieces that came before their turn. */
+  /** The index of the next delta to append. */
+  readonly nextIndex: number;
+  /** The index of the last delta, once it is known. */
+  readonly lastIndex: number | null;
+  /** Deltas that arrived before the one at `nextIndex`. */
   readonly early: ReadonlyMap<number, string>;
-  /** Text in order that has not gone out, because an earlier message is still open. */
+  /** Text in order that is not released, because an earlier message is incomplete. */
   readonly waiting: string;
-  /** Some of it has gone out. */
-  readonly begun: boolean;
-  /** What stands before it: a blank line, or nothing; null when that is not known yet. */
-  readonly join: "apart" | "seam" | null;
+  /** Some of its text is released. */
+  readonly hasStarted: boolean;
+  /** Whether it is a paragraph of its own or continues the message before it; null while that is unknown. */
+  readonly start: "paragraph" | "continuation" | null;
 }
 
 export interface Answer {
   readonly messages: readonly Message[];
-  /** The first message that is not complete: no text behind it goes out. */
+  /** Position of the first incomplete message. No text after it is released. */
   readonly open: number;
-  /** All of claude's text that has gone out; notes are not in it. */
+  /** All of Claude's text that is released, without our notes. */
   readonly text: string;
-  /** The same with nothing between the messages. */
-  readonly bare: string;
-  /** Where in `text` its newest message begins. */
+  /** The same text without anything between the messages. */
+  readonly bareText: string;
+  /** Where in `text` the newest message begins. */
   readonly newestAt: number;
-  /** The last two characters that have gone out. */
+  /** The last two characters that are released. */
   readonly tail: string;
-  /** A tool has run since the newest message began: what claude says next is in a message not seen yet. */
-  readonly toolSince: boolean;
-  /** What claude says next is no continuation of what it has said: a tool has run, a note has come, or it had stopped. */
-  readonly isApart: boolean;
+  /** A tool has run since the newest message began, so the final text is in a message that has not arrived yet. */
+  readonly hasToolRun: boolean;
+  /** The next message cannot continue the one before: a tool has run, a note came between, or Claude had stopped. */
+  readonly startsParagraph: boolean;
 }
 
 export const emptyAnswer: Answer = {
   messages: [],
   open: 0,
   text: "",
-  bare: "",
+  bareText: "",
   newestAt: 0,
   tail: "",
-  toolSince: false,
-  isApart: true,
+  hasToolRun: false,
+  startsParagraph: true,
 };
 
-type Step = readonly [answer: Answer, out: string];
+type Step = readonly [answer: Answer, released: string];
 
-/** Takes one piece. A piece that was taken before changes nothing. */
-export function appendDelta(answer: Answer, piece: Delta): Step {
-  const at = answer.messages.findLastIndex(({ id }) => id === piece.message);
+/** Appends a delta. A delta that arrives a second time changes nothing. */
+export function appendDelta(answer: Answer, delta: Delta): Step {
+  const at = answer.messages.findLastIndex(({ id }) => id === delta.message);
   const known = answer.messages[at];
   if (!known) {
-    const join = answer.isApart ? "apart" : null;
-    const message = place(
-      { id: piece.message, next: 0, last: null, early: new Map(), waiting: "", begun: false, join },
-      piece,
-    );
-    return release({ ...answer, messages: [...answer.messages, message], toolSince: false, isApart: false });
+    const message: Message = {
+      id: delta.message,
+      nextIndex: 0,
+      lastIndex: null,
+      early: new Map(),
+      waiting: "",
+      hasStarted: false,
+      start: answer.startsParagraph ? "paragraph" : null,
+    };
+    const messages = [...answer.messages, insertDelta(message, delta)];
+    return release({ ...answer, messages, hasToolRun: false, startsParagraph: false });
   }
-  if (piece.index < known.next || known.early.has(piece.index)) return [answer, ""];
-  return release({ ...answer, messages: answer.messages.with(at, place(known, piece)) });
+  if (delta.index < known.nextIndex || known.early.has(delta.index)) return [answer, ""];
+  return release({ ...answer, messages: answer.messages.with(at, insertDelta(known, delta)) });
 }
 
-/** Takes a note of ours, a paragraph of its own between claude's messages. */
+/** Adds a note of ours, a paragraph of its own between Claude's messages. */
 export function addNote(answer: Answer, text: string): Step {
-  const note = { id: null, next: 1, last: 0, early: new Map(), waiting: text, begun: false, join: "apart" } as const;
-  return release({ ...answer, messages: [...answer.messages, note], isApart: true });
+  const note: Message = {
+    id: null,
+    nextIndex: 1,
+    lastIndex: 0,
+    early: new Map(),
+    waiting: text,
+    hasStarted: false,
+    start: "paragraph",
+  };
+  return release({ ...answer, messages: [...answer.messages, note], startsParagraph: true });
 }
 
-/** Takes the end of a tool's run. */
+/** Notes that a tool has run. */
 export const afterTool = (answer: Answer): Answer =>
-  answer.toolSince ? answer : { ...answer, toolSince: true, isApart: true };
+  answer.hasToolRun ? answer : { ...answer, hasToolRun: true, startsParagraph: true };
 
-/** claude has stopped; if it goes on, what it says is a paragraph of its own. */
-export const afterStop = (answer: Answer): Answer => ({ ...answer, isApart: true });
+/** Notes that Claude has stopped. If it works on all the same, its next text is a paragraph of its own. */
+export const afterStop = (answer: Answer): Answer => ({ ...answer, startsParagraph: true });
 
-/** What follows goes out in another answer: no blank line stands before it. */
-export const closeMessage = (answer: Answer): Answer => ({ ...answer, tail: "", isApart: true });
+/** Ends the client's answer. What follows is the client's next answer, so no blank line stands before it. */
+export const closeAnswer = (answer: Answer): Answer => ({ ...answer, tail: "", startsParagraph: true });
 
-/** Whether text waits for what `join` takes. */
-export const awaitsJoin = ({ messages, open }: Answer): boolean => messages[open]?.join === null;
+/** Whether a message waits for `join`. */
+export const awaitsJoin = ({ messages, open }: Answer): boolean => messages[open]?.start === null;
 
-/** Takes whether the message that waits goes on in the middle of the text before it. */
-export function join(answer: Answer, isSeam: boolean): Step {
+/** Takes how the message that waits starts. @param isContinuation it continues the text before it without a break */
+export function join(answer: Answer, isContinuation: boolean): Step {
   const message = answer.messages[answer.open];
-  if (message?.join !== null) return [answer, ""];
-  return release({
-    ...answer,
-    messages: answer.messages.with(answer.open, { ...message, join: isSeam ? "seam" : "apart" }),
-  });
+  if (message?.start !== null) return [answer, ""];
+  const start = isContinuation ? "continuation" : "paragraph";
+  return release({ ...answer, messages: answer.messages.with(answer.open, { ...message, start }) });
 }
 
-/** Whether every message of which something has come has come to its end. */
+/** Whether no message lacks a delta. */
 export const allMessagesComplete = ({ messages }: Answer): boolean => messages.every(isComplete);
 
 /**
- * Whether the answer is whole, at `Stop`.
- * @param last `Stop`'s `last_assistant_message`: claude's last text, trimmed
+ * Whether the answer has all of its text, once Claude has stopped.
+ * @param lastMessage `last_assistant_message` of the `Stop` hook: Claude's last text, trimmed
  */
-export function isWhole(answer: Answer, last: string | undefined): boolean {
-  if (!answer.messages.every(isComplete) || awaitsJoin(answer)) return false;
-  // Without a last text claude ended in silence: nothing more will come.
-  if (!last?.trim()) return true;
-  return !answer.toolSince && answer.text.trimEnd().endsWith(last.trim());
+export function isWhole(answer: Answer, lastMessage: string | undefined): boolean {
+  if (!allMessagesComplete(answer) || awaitsJoin(answer)) return false;
+  // Claude ended without a last text, so no more text will arrive.
+  if (!lastMessage?.trim()) return true;
+  return !answer.hasToolRun && answer.text.trimEnd().endsWith(lastMessage.trim());
 }
 
 /**
- * Completes the answer from claude's transcript. What has gone out cannot be taken back, so when it is
- * not how the transcript begins, nothing is said again.
+ * Completes the answer from Claude's transcript. Released text cannot be taken back: when it differs from the
+ * beginning of the transcript's text, nothing more is released.
  * @param texts the turn's messages, null when the transcript could not be read
- * @param last `Stop`'s `last_assistant_message`
+ * @param lastMessage `last_assistant_message` of the `Stop` hook
  */
-export function complete(
+export function completeAnswer(
   answer: Answer,
   texts: readonly string[] | null,
-  last: string | undefined,
-): readonly [answer: Answer, out: string, diverged: boolean] {
-  if (texts) {
-    const whole = texts.reduce((text, message) => text + paragraphBreak(text) + message, "");
-    // Nothing more of the messages is to come.
-    const closed = { ...answer, messages: [], open: 0 };
-    if (!whole.startsWith(answer.text)) return [closed, "", whole.trim() !== answer.text.trim()];
-    const rest = whole.slice(answer.text.length);
-    // What is said first to a client that was given the text before with another answer.
-    const out = answer.tail === "" && answer.text !== "" ? rest.trimStart() : rest;
-    return [{ ...closed, text: whole, tail: (answer.tail + out).slice(-2) }, out, false];
-  }
-  // No transcript: what we hold in order, then what `Stop` says beyond it.
-  const [flushed, out] = release({ ...answer, messages: answer.messages.map(closeGaps) });
-  const end = last?.trim() ?? "";
-  if (end === "" || flushed.text.trimEnd().endsWith(end)) return [flushed, out, false];
-  const newest = flushed.text.slice(flushed.newestAt);
-  const rest =
-    newest !== "" && end.startsWith(newest.trimStart())
-      ? end.slice(newest.trimStart().length)
-      : paragraphBreak(flushed.tail) + end;
-  return [{ ...flushed, text: flushed.text + rest }, out + rest, false];
+  lastMessage: string | undefined,
+): readonly [answer: Answer, released: string, diverged: boolean] {
+  return texts === null ? [...completeFromStop(answer, lastMessage), false] : completeFromTranscript(answer, texts);
 }
 
-/** Hooks are posted side by side, a few at a time. */
+function completeFromTranscript(answer: Answer, texts: readonly string[]): readonly [Answer, string, boolean] {
+  const whole = texts.reduce((text, message) => text + paragraphBreak(text) + message, "");
+  const closed = { ...answer, messages: [], open: 0 };
+  if (!whole.startsWith(answer.text)) return [closed, "", whole.trim() !== answer.text.trim()];
+  const rest = whole.slice(answer.text.length);
+  // The text so far belongs to an answer that has ended, so the rest begins the next one.
+  const released = answer.tail === "" && answer.text !== "" ? rest.trimStart() : rest;
+  return [{ ...closed, text: whole, tail: (answer.tail + released).slice(-2) }, released, false];
+}
+
+/** Releases the deltas at hand, gaps or not, and then what `lastMessage` has beyond them. */
+function completeFromStop(answer: Answer, lastMessage: string | undefined): Step {
+  const [flushed, released] = release({ ...answer, messages: answer.messages.map(closeGaps) });
+  const end = lastMessage?.trim() ?? "";
+  if (end === "" || flushed.text.trimEnd().endsWith(end)) return [flushed, released];
+  const newest = flushed.text.slice(flushed.newestAt).trimStart();
+  const rest = newest !== "" && end.startsWith(newest) ? end.slice(newest.length) : paragraphBreak(flushed.tail) + end;
+  return [{ ...flushed, text: flushed.text + rest }, released + rest];
+}
+
+/** How many early deltas of a message are kept. Claude posts only a few hooks side by side. */
 const MAX_EARLY = 1_000;
 
-const isComplete = (message: Message): boolean => message.last !== null && message.next > message.last;
+const isComplete = ({ lastIndex, nextIndex }: Message): boolean => lastIndex !== null && nextIndex > lastIndex;
 
-function place(message: Message, piece: Delta): Message {
-  const last = piece.final ? piece.index : message.last;
-  if (piece.index !== message.next) {
-    // Each of them is copied with the next. What is left out here is filled in from the transcript.
-    if (message.early.size >= MAX_EARLY) return { ...message, last };
-    return { ...message, last, early: new Map(message.early).set(piece.index, piece.text) };
+function insertDelta(message: Message, delta: Delta): Message {
+  const lastIndex = delta.final ? delta.index : message.lastIndex;
+  if (delta.index !== message.nextIndex) {
+    // Each early delta copies the map, so their number is bounded. The transcript fills in what is dropped here.
+    if (message.early.size >= MAX_EARLY) return { ...message, lastIndex };
+    return { ...message, lastIndex, early: new Map(message.early).set(delta.index, delta.text) };
   }
-  let next = message.next + 1;
-  let waiting = message.waiting + piece.text;
-  if (message.early.size === 0) return { ...message, next, last, waiting };
+  let nextIndex = message.nextIndex + 1;
+  let waiting = message.waiting + delta.text;
+  if (message.early.size === 0) return { ...message, nextIndex, lastIndex, waiting };
   const early = new Map(message.early);
-  for (let text = early.get(next); text !== undefined; text = early.get(next)) {
-    early.delete(next);
+  for (let text = early.get(nextIndex); text !== undefined; text = early.get(nextIndex)) {
+    early.delete(nextIndex);
     waiting += text;
-    next += 1;
+    nextIndex += 1;
   }
-  return { ...message, next, last, waiting, early };
+  return { ...message, nextIndex, lastIndex, waiting, early };
 }
 
-/** The message as if what is missing of it were empty. */
+/** Completes a message as if its missing deltas were empty. */
 function closeGaps(message: Message): Message {
   const early = [...message.early].sort(([one], [other]) => one - other).map(([, text]) => text);
   return {
     ...message,
     waiting: message.waiting + early.join(""),
     early: new Map(),
-    last: 0,
-    next: 1,
-    join: message.join ?? "apart",
+    lastIndex: 0,
+    nextIndex: 1,
+    start: message.start ?? "paragraph",
   };
 }
 
-/** Lets out what no earlier message holds back. */
+/** Releases the text that no earlier message holds back. */
 function release(answer: Answer): Step {
   const messages = [...answer.messages];
-  let { open, text, bare, newestAt, tail } = answer;
-  let out = "";
+  let { open, text, bareText, newestAt, tail } = answer;
+  let released = "";
   for (let message = messages[open]; message; message = messages[open]) {
-    if (message.join === null) break;
+    if (message.start === null) break;
     if (message.waiting !== "") {
-      const isParagraph = !message.begun && message.join === "apart";
-      const said = (isParagraph ? paragraphBreak((tail + out).slice(-2)) : "") + message.waiting;
+      const isNewParagraph = !message.hasStarted && message.start === "paragraph";
       if (message.id !== null) {
-        if (isParagraph) text += paragraphBreak(text);
-        if (!message.begun) newestAt = text.length;
+        if (isNewParagraph) text += paragraphBreak(text);
+        if (!message.hasStarted) newestAt = text.length;
         text += message.waiting;
-        bare += message.waiting;
+        bareText += message.waiting;
       }
-      out += said;
-      messages[open] = { ...message, waiting: "", begun: true };
+      released += (isNewParagraph ? paragraphBreak((tail + released).slice(-2)) : "") + message.waiting;
+      messages[open] = { ...message, waiting: "", hasStarted: true };
     }
     if (!isComplete(message)) break;
-    // A note that is out is done with; a message is kept, since a piece of it may come twice.
+    // A message of Claude's is kept after its end, because a delta of it may arrive twice. A note is not.
     if (message.id === null) messages.splice(open, 1);
     else open += 1;
   }
-  if (out !== "") tail = (tail + out).slice(-2);
-  return [{ ...answer, messages, open, text, bare, newestAt, tail }, out];
+  if (released !== "") tail = (tail + released).slice(-2);
+  return [{ ...answer, messages, open, text, bareText, newestAt, tail }, released];
 }
 
-/** What makes a blank line behind `text`. */
+/** What has to follow `text` so that a blank line stands after it. */
 export function paragraphBreak(text: string): string {
   if (text === "" || text.endsWith("\n\n")) return "";
   return text.endsWith("\n") ? "\n" : "\n\n";

@@ -15,9 +15,9 @@ type Fault = readonly [what: string, file: string, code: string, instead: string
 export const PLANTED: readonly Fault[] = [
   [
     "a message without a receipt is sent again without the `again` mark",
-    "turn/runner.ts",
-    "!this.#again && this.#send(true)",
-    "!this.#again && this.#send()",
+    "turn/receipt.ts",
+    "!this.#wasSentAgain && this.send(true)",
+    "!this.#wasSentAgain && this.send()",
   ],
   [
     "a failed turn also drops the next message in the queue",
@@ -34,8 +34,8 @@ export const PLANTED: readonly Fault[] = [
   [
     "a delta that arrives twice is shown twice",
     "turn/text-assembler.ts",
-    'if (piece.index < known.next || known.early.has(piece.index)) return [answer, ""];',
-    "if (piece.index < known.next) return release({ ...answer, messages: answer.messages.with(at, { ...known, waiting: piece.text }) });",
+    'if (delta.index < known.nextIndex || known.early.has(delta.index)) return [answer, ""];',
+    "if (delta.index < known.nextIndex) return release({ ...answer, messages: answer.messages.with(at, { ...known, waiting: delta.text }) });",
   ],
   [
     "a child process of claude outlives it",
@@ -52,7 +52,7 @@ export const PLANTED: readonly Fault[] = [
   [
     "the transcript of a dead claude is not searched for the message",
     "turn/runner.ts",
-    "if (this.#awaitsReceipt) await this.#findReceipt();",
+    "if (awaitsReceipt(this.#loop.state)) await this.#receipt.find();",
     "",
   ],
   [

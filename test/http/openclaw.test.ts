@@ -176,7 +176,7 @@ describe("a turn that is told again", () => {
 test("a failure in mid-turn is told as text, since OpenClaw would do the turn again after an error", async () => {
   const response = await post([user("exit")], { session: "agent:main:exit", headers: run() }, true);
   const all = await Array.fromAsync(events(response));
-  expect(JSON.stringify(all)).toMatch(/\[synthesis: Claude Code ended in the middle of this turn/);
+  expect(JSON.stringify(all)).toMatch(/\[synthesis: Claude Code exited/);
   expect(JSON.stringify(all)).toContain('"finish_reason":"stop"');
   expect(all.every((event) => event === "[DONE]" || !("error" in event))).toBe(true);
 });

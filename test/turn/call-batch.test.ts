@@ -1,12 +1,13 @@
 /** Which tool calls of a model message the client gets together, and how long the missing ones are waited for. */
 import { expect, test } from "bun:test";
+import { systemClock } from "../../src/core/clock.ts";
 import { collectCallBatch } from "../../src/turn/call-batch.ts";
-import { newTurn, type TurnState } from "../../src/turn/reducer.ts";
+import { newTurn, type TurnState } from "../../src/turn/turn-state.ts";
 
 const running = (calls: readonly string[], announced: readonly string[] = []): TurnState => ({
   ...newTurn("m", "live"),
   phase: "running",
-  calls: calls.map((id) => ({ id, name: "t", arguments: "{}", isOut: false })),
+  calls: calls.map((id) => ({ id, name: "t", arguments: "{}", isWithClient: false })),
   announced,
 });
 
@@ -22,7 +23,7 @@ async function collect(announced: readonly string[], together: readonly string[]
     arrived = Promise.withResolvers();
     return arrived.promise;
   };
-  await collectCallBatch(() => state, next, together);
+  await collectCallBatch(() => state, next, together, systemClock);
   clearTimeout(timer);
   return state.calls.map(({ id }) => id);
 }

@@ -2,7 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { RequestError } from "../../src/core/errors.ts";
-import { newTurn, reduceTurn, type TurnEvent, type TurnOutput, type TurnState } from "../../src/turn/reducer.ts";
+import { reduceTurn } from "../../src/turn/reducer.ts";
+import { newTurn, type TurnEvent, type TurnOutput, type TurnState } from "../../src/turn/turn-state.ts";
 import type { ReplyMode } from "../../src/wire/frames.ts";
 import type { HookBody } from "../../src/wire/hooks.ts";
 
@@ -52,13 +53,13 @@ const done = (outputs: readonly TurnOutput[]): string =>
   outputs.map(({ type }) => (type === "interrupt" ? "⎋" : type === "free" ? "✓" : "")).join("");
 
 const call = (id: string): TurnEvent => ({ type: "call", call: { id, name: "t", arguments: "{}" } });
-const gathered: TurnEvent = { type: "gathered", isParallel: true };
-const one: TurnEvent = { type: "gathered", isParallel: false };
+const gathered: TurnEvent = { type: "calls_collected", isParallel: true };
+const one: TurnEvent = { type: "calls_collected", isParallel: false };
 const results = (given: [id: string, text: string][]) =>
   new Map(given.map(([id, text]) => [id, { content: [{ type: "text" as const, text }], isError: false }]));
 const resume = (...given: [id: string, text: string][]): TurnEvent => ({ type: "resume", results: results(given) });
 const giveUp = (...given: [id: string, text: string][]): TurnEvent => ({
-  type: "give_up",
+  type: "abandon",
   results: results(given),
   why: "why",
 });
@@ -162,7 +163,7 @@ describe("a turn", () => {
         display("p", "a", 0, "one", true, 0),
         display("p", "b", 0, "two", true, 9_000),
         { type: "receipt", promptId: "p" },
-        { type: "join", isSeam: false },
+        { type: "join", isContinuation: false },
         stop("p", "two"),
       ],
       "one\n\ntwo■",
@@ -380,13 +381,13 @@ describe("a turn whose claude calls the client's tools", () => {
     ],
     [
       "that is given up is stopped when claude does not say that it has them",
-      [call("a"), gathered, giveUp(), { type: "press" }, { type: "press" }, idle],
+      [call("a"), gathered, giveUp(), { type: "closing_timeout" }, { type: "closing_timeout" }, idle],
       "(a)a✗⎋",
       "interrupted",
     ],
     [
       "that is given up says no more, though claude is faster",
-      [call("a"), gathered, giveUp(), display("p", "m", 0, "x", true), stop("p", "x"), { type: "press" }],
+      [call("a"), gathered, giveUp(), display("p", "m", 0, "x", true), stop("p", "x"), { type: "closing_timeout" }],
       "(a)a✗",
       "done",
     ],
@@ -405,7 +406,7 @@ describe("a turn whose claude calls the client's tools", () => {
 
   test("without hooks has the message when it calls (tool mode)", () => {
     const [state, outputs] = runIn("tool", call("a"), gathered, { type: "reply", content: "hi", final: true });
-    expect([story(outputs), state.phase, state.taken]).toEqual(["(a)", "parked", true]);
+    expect([story(outputs), state.phase, state.received]).toEqual(["(a)", "parked", true]);
     expect(story(reduceTurn(state, resume(["a", "A"]))[1])).toBe("a=Ahi");
   });
 
@@ -428,10 +429,10 @@ describe("a turn whose claude calls the client's tools", () => {
         .tuple(fc.constantFrom("m", "n"), fc.nat(2), fc.boolean())
         .map(([m, i, final]) => display("p", m, i, `${m}${i} `, final)),
       fc.constantFrom<TurnEvent>(gathered, one, left, late, idle, gone, stop("p", "x"), transcript("x"), {
-        type: "press",
+        type: "closing_timeout",
       }),
       // A question, and the verdict with which the turn goes on, or none.
-      fc.constantFrom<TurnEvent>({ type: "question", text: "May I?" }, resume(), giveUp()),
+      fc.constantFrom<TurnEvent>({ type: "ask_client", text: "May I?" }, resume(), giveUp()),
     );
     const replies = fc.boolean().map((final): TurnEvent => ({ type: "reply", content: "r", final }));
     const disorder = fc.array(fc.oneof({ weight: 5, arbitrary: anyEvent }, replies), { maxLength: 20 });
@@ -615,7 +616,7 @@ describe("a Stop that another hook may overrule", () => {
 describe("a message that a hook of the user's refuses", () => {
   test.each([true, false])("has the reason for its answer; claude has it: %p", (isKept) => {
     const [state, outputs] = run(prompt("p", "mine"), { type: "refused", reason: " No. ", isKept });
-    expect([seen(outputs), done(outputs), state.phase, state.taken]).toEqual(["No.■", "✓", "done", isKept]);
+    expect([seen(outputs), done(outputs), state.phase, state.received]).toEqual(["No.■", "✓", "done", isKept]);
   });
 
   test("is none any more when the turn is over", () => {

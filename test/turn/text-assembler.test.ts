@@ -8,7 +8,7 @@ import {
   afterTool,
   appendDelta,
   awaitsJoin,
-  complete,
+  completeAnswer,
   type Delta,
   emptyAnswer,
   isWhole,
@@ -87,7 +87,7 @@ describe("a message that the model was cut in", () => {
     const [answer, out] = feed([piece("a", 0, first, true), piece("b", 0, second, true)], true);
     expect(out.join("")).toBe(whole);
     expect(isWhole(answer, second.trim())).toBe(true);
-    expect(complete(answer, [whole], second.trim()).slice(1)).toEqual(["", false]);
+    expect(completeAnswer(answer, [whole], second.trim()).slice(1)).toEqual(["", false]);
   });
 
   test("waits until it is known", () => {
@@ -100,8 +100,8 @@ describe("a message that the model was cut in", () => {
       false,
     ]);
     expect(join(second, true)[1]).toBe("corn");
-    expect(complete(second, ["unicorn"], "corn")[1]).toBe("corn");
-    expect(complete(second, null, "corn")[1]).toBe("\n\ncorn");
+    expect(completeAnswer(second, ["unicorn"], "corn")[1]).toBe("corn");
+    expect(completeAnswer(second, null, "corn")[1]).toBe("\n\ncorn");
   });
 
   test.each([
@@ -149,7 +149,7 @@ describe("the transcript completes it", () => {
     ["without it: with nothing", feed([piece("a", 0, "one", true)])[0], null, undefined, "", false],
   ];
   test.each(cases)("%s", (_what, answer, texts, last, out, diverged) => {
-    expect(complete(answer, texts, last).slice(1)).toEqual([out, diverged]);
+    expect(completeAnswer(answer, texts, last).slice(1)).toEqual([out, diverged]);
   });
 });
 

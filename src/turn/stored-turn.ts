@@ -1,0 +1,55 @@
+/** One turn's row in the turns table, written as the turn proceeds. */
+
+import type { Clock } from "../core/clock.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import type { Usage } from "../core/usage.ts";
+import type { Exchange } from "../store/schema.ts";
+import type { SentTurn, TurnStore } from "../store/turns.ts";
+
+export class StoredTurn {
+  readonly #id: string;
+  readonly #sessionKey: string;
+  readonly #turns: TurnStore;
+  readonly #clock: Clock;
+  #firstTextAt: number | null = null;
+
+  constructor(id: string, sessionKey: string, turns: TurnStore, clock: Clock) {
+    this.#id = id;
+    this.#sessionKey = sessionKey;
+    this.#turns = turns;
+    this.#clock = clock;
+  }
+
+  /** The client has received text. */
+  get hasText(): boolean {
+    return this.#firstTextAt !== null;
+  }
+
+  /** Writes the row before the message is sent. Rejects when it cannot be written: then nothing must be sent. */
+  sending(turn: Omit<SentTurn, "id" | "session" | "sentAt">): Promise<void> {
+    return this.#turns.insertSent({ ...turn, id: this.#id, session: this.#sessionKey, sentAt: this.#clock.wallTime() });
+  }
+
+  received(promptId: string | null): void {
+    this.#turns.markReceived(this.#id, this.#sessionKey, this.#clock.wallTime(), promptId);
+  }
+
+  /** Notes that the client has received text, which counts once. */
+  noteText(): void {
+    this.#firstTextAt ??= this.#clock.wallTime();
+  }
+
+  /** @param total the tokens of all model calls so far */
+  noteUsage(total: Usage): void {
+    this.#turns.setUsage(this.#id, total);
+  }
+
+  ended(
+    state: "done" | "failed" | "interrupted",
+    errorCode: ErrorCode | null,
+    exchanges: readonly Exchange[] | null,
+  ): void {
+    const firstTextAt = this.#firstTextAt;
+    this.#turns.markEnded(this.#id, { state, at: this.#clock.wallTime(), firstTextAt, errorCode, exchanges });
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * Reads Claude's transcript for one turn: what the hooks do not say, or what they said and was lost. A transcript that
+ * cannot be read is logged, and the turn continues with what the hooks have brought.
+ */
+
+import { getLogger } from "@logtape/logtape";
+import { isPlanLimit } from "../claude/model-failure.ts";
+import {
+  findPrompt,
+  readCalls,
+  readFailure,
+  readInterruption,
+  readModelCalls,
+  readRefusedPrompt,
+  readSeam,
+  readTurn,
+} from "../claude/transcript/reader.ts";
+import type { RefusedPrompt, TurnRecord } from "../claude/transcript/turn-record.ts";
+import type { ModelCall } from "../claude/turn-usage.ts";
+import { collectCallBatch } from "./call-batch.ts";
+import { awaitsJoin } from "./text-assembler.ts";
+import type { TurnContext } from "./turn-context.ts";
+import { isCollectingCalls } from "./turn-state.ts";
+
+const log = getLogger(["synthesis", "turn"]);
+
+/** How long Claude may take to record a failed request, or a message that another one continues. It takes some 100 ms. */
+const RECORD_MS = 1_000;
+/** How long Claude may take to record a message with calls. After that the calls that have arrived go out. */
+const RECORD_CALLS_MS = 10_000;
+/** How long Claude may take to record that a hook has refused the message. */
+const RECORD_REFUSAL_MS = 3_000;
+
+export interface TranscriptSource {
+  /**
+   * Finds the transcript; null while there is none.
+   * @param named the path that a hook has named, null when none has; it counts only if a transcript can be there
+   */
+  readonly findTranscript: (named: string | null) => Promise<string | null>;
+  /** Bytes of the transcript that are older than the turn. */
+  readonly transcriptAt: number;
+  /** Whether the client accepts several calls at once. */
+  readonly isParallel: boolean;
+}
+
+export class TranscriptSync {
+  readonly #turn: TurnContext;
+  readonly #source: TranscriptSource;
+  /** Where the hooks say that the transcript is. */
+  #named: string | null = null;
+  /** Resolves with the next change of the turn's state. */
+  #changed = Promise.withResolvers<void>();
+  #isCollectingCalls = false;
+  #isReadingJoin = false;
+  #isReadingRefusal = false;
+
+  constructor(turn: TurnContext, source: TranscriptSource) {
+    this.#turn = turn;
+    this.#source = source;
+  }
+
+  notePath(path: string): void {
+    this.#named = path;
+  }
+
+  /** Reads what the turn's new state needs. @param isSubagentCall whether a call is a subagent's, by Claude's id */
+  noteChange(isSubagentCall: (id: string) => boolean): void {
+    const state = this.#turn.state();
+    this.#changed.resolve();
+    if (isCollectingCalls(state) && !this.#isCollectingCalls) void this.#collectCalls(isSubagentCall);
+    if (awaitsJoin(state.answer) && !this.#isReadingJoin) void this.#readJoin();
+  }
+
+  /** Claude's id of the prompt that brought the turn's message; null when Claude has not recorded it. */
+  findPrompt(): Promise<string | null> {
+    return this.#read(null, (path, id, from) => findPrompt(path, id, from));
+  }
+
+  /** The turn's whole record, once Claude has written it; null when it cannot be read. */
+  readTurn(named: string | null): Promise<TurnRecord | null> {
+    return this.#read(named, (path, id, from) => readTurn(path, id, from));
+  }
+
+  /** The turn's model calls up to the tool use `end`, null for all; waits up to `ms` for them. */
+  readModelCalls(end: string | null, ms: number): Promise<readonly ModelCall[] | null> {
+    return this.#read(this.#named, (path, id, from) => readModelCalls(path, id, from, end, ms));
+  }
+
+  /** Reads how the model request failed, and ends the turn with that. */
+  async readFailure(named: string): Promise<void> {
+    const { process, clock, dispatch } = this.#turn;
+    const record = await this.#readWithin(named, RECORD_MS, readFailure);
+    // At a plan limit Claude shows a menu, behind which messages wait. Resumed with the next message, it does not.
+    if (record && isPlanLimit(record.failure)) void process.stop();
+    dispatch({ type: "failure", record, now: clock.wallTime() });
+  }
+
+  /** Whether a hook of the user's has refused the message; undefined while an earlier call of this still reads. */
+  async readRefusal(): Promise<RefusedPrompt | null | undefined> {
+    if (this.#isReadingRefusal) return undefined;
+    this.#isReadingRefusal = true;
+    const refused = await this.#readWithin(this.#named, RECORD_REFUSAL_MS, readRefusedPrompt);
+    this.#isReadingRefusal = false;
+    return refused;
+  }
+
+  /**
+   * Ends the turn when Claude has recorded its interruption, which is the last that it writes of a turn. Claude's
+   * status is idle before that, and a message sent in between is recorded before the interrupted tool's result.
+   * @param signal ends the wait
+   */
+  async awaitInterruption(signal: AbortSignal): Promise<void> {
+    const isRecorded = await this.#read(null, (path, id, from) => readInterruption(path, id, from, signal));
+    if (isRecorded) this.#turn.dispatch({ type: "idle" });
+  }
+
+  /** Collects the calls that Claude makes in one message. */
+  async #collectCalls(isSubagentCall: (id: string) => boolean): Promise<void> {
+    const { state, clock, dispatch } = this.#turn;
+    this.#isCollectingCalls = true;
+    const first = state().calls.find(({ isWithClient }) => !isWithClient)?.id ?? "";
+    // A subagent's messages are not in this transcript.
+    const together = isSubagentCall(first)
+      ? null
+      : await this.#readWithin(this.#named, RECORD_CALLS_MS, (path, id, from, signal) =>
+          readCalls(path, id, from, first, signal),
+        );
+    const nextChange = () => {
+      this.#changed = Promise.withResolvers();
+      return this.#changed.promise;
+    };
+    await collectCallBatch(state, nextChange, together, clock);
+    this.#isCollectingCalls = false;
+    dispatch({ type: "calls_collected", isParallel: this.#source.isParallel });
+  }
+
+  /** Reads whether the message that waits continues the text before it. Where that is unknown, it does not. */
+  async #readJoin(): Promise<void> {
+    const { state, dispatch } = this.#turn;
+    this.#isReadingJoin = true;
+    const { bareText } = state().answer;
+    const found = await this.#readWithin(this.#named, RECORD_MS, (path, id, from, signal) =>
+      readSeam(path, id, from, bareText, signal),
+    );
+    this.#isReadingJoin = false;
+    dispatch({ type: "join", isContinuation: found?.isSeam ?? false });
+  }
+
+  /** As `#read`, and gives up after `ms`. */
+  async #readWithin<T>(
+    named: string | null,
+    ms: number,
+    read: (path: string, id: string, from: number, signal: AbortSignal) => Promise<T | null>,
+  ): Promise<T | null> {
+    const timeout = new AbortController();
+    // Without a reason the signal would create an exception, which is slow.
+    const cancel = this.#turn.clock.after(ms, () => timeout.abort("timeout"));
+    const found = await this.#read(named, (path, id, from) => read(path, id, from, timeout.signal));
+    cancel();
+    return found;
+  }
+
+  async #read<T>(
+    named: string | null,
+    read: (path: string, id: string, from: number) => Promise<T | null>,
+  ): Promise<T | null> {
+    const { id, sessionKey } = this.#turn;
+    try {
+      const path = await this.#source.findTranscript(named);
+      return path === null ? null : await read(path, id, this.#source.transcriptAt);
+    } catch (error) {
+      log.warning("transcript not readable: {error}", { session: sessionKey, turn: id, error });
+      return null;
+    }
+  }
+}
