@@ -1,13 +1,12 @@
 /**
  * The input that a request brings into its conversation. Every request of this API carries the whole conversation. New
  * are the user and tool messages behind the last assistant message; all before them is history, of which Claude knows
- * most or all. An assistant message at the very end is an answer that Claude is asked to continue, and does not count
- * as the last assistant message.
+ * most or all. A prefill, which is an assistant message at the very end, does not count as the last assistant message.
  */
 import { checkFileCount, checkImageCount } from "../api/openai-chat/attachments.ts";
 import { filesIn, imagesIn, refuseUnsupportedParts } from "../api/openai-chat/content-parts.ts";
 import { type ImpliedRequest, impliedRequest } from "../api/openai-chat/implied-request.ts";
-import { pastCalls, saidText } from "../api/openai-chat/past-message.ts";
+import { pastCalls, textOf } from "../api/openai-chat/past-message.ts";
 import { messageText, speakerOf } from "../api/openai-chat/request.ts";
 import { isCompactionSummary } from "../api/openclaw/compaction.ts";
 import { saysAborted } from "../api/openclaw/retry.ts";
@@ -57,8 +56,8 @@ export interface Input {
  */
 export function readInput(request: ParsedRequest): Input {
   const isOpenClaw = request.openclaw !== null;
-  // OpenClaw never begins an answer for Claude.
-  const parsed = isOpenClaw ? request.messages : request.messagesBeforeAnswer;
+  // OpenClaw does not prefill: a request of its own that ends with an answer brings nothing new.
+  const parsed = isOpenClaw ? request.messages : request.messagesBeforePrefill;
   const firstNew = (parsed.findLast(({ role }) => role === "assistant")?.index ?? -1) + 1;
   const first = parsed.find(({ role }) => role === "user");
   const summary = isOpenClaw && first && isCompactionSummary(messageText(first.message)) ? first : null;
@@ -80,7 +79,7 @@ export function readInput(request: ParsedRequest): Input {
   const statesRequest = messages.length + context.length > 0;
   return {
     messages,
-    implied: isOpenClaw ? null : impliedRequest(request.begunAnswer, parsed.at(-1)?.message, statesRequest),
+    implied: isOpenClaw ? null : impliedRequest(request.prefill, parsed.at(-1)?.message, statesRequest),
     context: context.filter((text) => text !== ""),
     aborted: isOpenClaw && fresh.some(({ role, message }) => role === "user" && saysAborted(messageText(message))),
     history,
@@ -145,7 +144,7 @@ function addToExchanges(
 /** A message as it is given to a Claude that does not know it: its texts, with labels for all that is not text. */
 function pastMessage({ message, role, parts, toolName }: ParsedMessage, texts: readonly UserText[]): PastMessage {
   const own = ownTexts(texts);
-  const written = role === "user" ? own.map(({ text }) => text) : [saidText(message)];
+  const written = role === "user" ? own.map(({ text }) => text) : [textOf(message)];
   const images = imagesIn(parts).map(() => "[image]");
   const files = filesIn(parts).map(({ name }) => (name === null ? "[file]" : `[file ${name}]`));
   const calls = pastCalls(message).map(({ name, arguments: given }) =>

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { checkFileCount, decodeFile, decodeImage, tryDecode } from "../api/openai-chat/attachments.ts";
 import { filesIn, imagesIn, refuseUnsupportedParts, unsupportedTypes } from "../api/openai-chat/content-parts.ts";
 import { impliedRequest, impliedText } from "../api/openai-chat/implied-request.ts";
-import { pastCalls, saidText } from "../api/openai-chat/past-message.ts";
+import { pastCalls, textOf } from "../api/openai-chat/past-message.ts";
 import { type ChatRequest, messageText, speakerOf, withSpeaker } from "../api/openai-chat/request.ts";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Effort } from "../config/schema.ts";
@@ -38,8 +38,8 @@ export interface OneShotRequest {
   readonly system: string;
   /** The turns alternate between user and assistant; the first and the last are the user's. */
   readonly turns: readonly DialogueTurn[];
-  /** The answer that the client has begun, and Claude continues; null when there is none. */
-  readonly begun: string | null;
+  /** The beginning of the answer, which the client gives and Claude continues; null when there is none. */
+  readonly prefill: string | null;
   readonly format: AnswerFormat;
   /** An alias or a full name; null for Claude Code's own default. */
   readonly model: string | null;
@@ -71,7 +71,7 @@ export function readOneShotRequest(request: ParsedRequest): OneShotRequest {
   return {
     system: [request.system, note ?? ""].filter((text) => text !== "").join("\n\n"),
     turns: readTurns(request),
-    begun: request.begunAnswer,
+    prefill: request.prefill,
     format: format.type === "json" && !isEnforced ? { type: "json", schema: null } : format,
     model: modelFor(body.model),
     effort: effortFor(body.reasoning_effort),
@@ -102,7 +102,7 @@ export function formatNote(format: AnswerFormat): string | null {
   return `${only("value")} It fits this JSON schema: ${JSON.stringify(format.schema)}`;
 }
 
-function readTurns({ messagesBeforeAnswer, begunAnswer }: ParsedRequest): readonly DialogueTurn[] {
+function readTurns({ messagesBeforePrefill, prefill }: ParsedRequest): readonly DialogueTurn[] {
   const turns: { role: DialogueTurn["role"]; content: Block[] }[] = [];
   const add = (role: DialogueTurn["role"], blocks: readonly Block[]) => {
     // The API refuses blank texts.
@@ -112,13 +112,13 @@ function readTurns({ messagesBeforeAnswer, begunAnswer }: ParsedRequest): readon
     if (last?.role === role) last.content.push(...content);
     else turns.push({ role, content });
   };
-  for (const message of messagesBeforeAnswer) {
+  for (const message of messagesBeforePrefill) {
     if (message.role === "assistant") add("assistant", assistantBlocks(message));
     else add("user", message.role === "user" ? userBlocks(message) : resultBlocks(message));
   }
   const isStated = turns.at(-1)?.role === "user";
-  const implied = impliedRequest(begunAnswer, messagesBeforeAnswer.at(-1)?.message, isStated);
-  if (begunAnswer !== null) add("assistant", [{ type: "text", text: begunAnswer }]);
+  const implied = impliedRequest(prefill, messagesBeforePrefill.at(-1)?.message, isStated);
+  if (prefill !== null) add("assistant", [{ type: "text", text: prefill }]);
   if (implied) add("user", [{ type: "text", text: impliedText(implied, false) }]);
   if (turns[0]?.role === "assistant") {
     turns.unshift({ role: "user", content: [{ type: "text", text: "(The conversation begins with your words.)" }] });
@@ -129,7 +129,7 @@ function readTurns({ messagesBeforeAnswer, begunAnswer }: ParsedRequest): readon
 /** A one-shot offers none of the client's tools, so their calls and results are described in text. */
 const assistantBlocks = ({ message }: ParsedMessage): readonly Block[] =>
   [
-    quoteWords(withSpeaker(speakerOf(message), saidText(message))),
+    quoteWords(withSpeaker(speakerOf(message), textOf(message))),
     ...pastCalls(message).map(
       ({ name, arguments: given }) => `[called ${labelName(name)} with ${quoteWords(given) || "{}"}]`,
     ),

@@ -3,7 +3,7 @@
  * or has rules of its own (the system prompt, the Runtime line, the parts of messages) is read here and nowhere else.
  */
 import { type MessagePart, readParts } from "../api/openai-chat/content-parts.ts";
-import { splitBegunAnswer } from "../api/openai-chat/implied-request.ts";
+import { splitPrefill } from "../api/openai-chat/implied-request.ts";
 import { functionsAsTools, usesFunctions } from "../api/openai-chat/legacy-functions.ts";
 import { type ChatMessage, type ChatRequest, systemText } from "../api/openai-chat/request.ts";
 import { withToolImages } from "../api/openai-chat/tool-images.ts";
@@ -37,10 +37,10 @@ export interface ParsedRequest {
   readonly system: string;
   readonly systemPrompt: SystemPrompt;
   readonly messages: readonly ParsedMessage[];
-  /** The messages before the answer that the client has begun for Claude; all of them when it has begun none. */
-  readonly messagesBeforeAnswer: readonly ParsedMessage[];
-  /** The answer that the client has begun for Claude; null when there is none. */
-  readonly begunAnswer: string | null;
+  /** The messages before the prefill; all of them when there is none. */
+  readonly messagesBeforePrefill: readonly ParsedMessage[];
+  /** The beginning of the answer, which the client gives and Claude continues; null when there is none. */
+  readonly prefill: string | null;
 }
 
 export function parseRequest(sent: ChatRequest, headers: Headers): ParsedRequest {
@@ -48,7 +48,7 @@ export function parseRequest(sent: ChatRequest, headers: Headers): ParsedRequest
   const system = systemText(body);
   const openclaw = readOpenClaw(body, headers, system);
   const messages = parseMessages(body, openclaw);
-  const { rest: messagesBeforeAnswer, begun: begunAnswer } = splitBegunAnswer(messages);
+  const { before: messagesBeforePrefill, prefill } = splitPrefill(messages);
   return {
     body,
     usesFunctions: usesFunctions(sent),
@@ -57,8 +57,8 @@ export function parseRequest(sent: ChatRequest, headers: Headers): ParsedRequest
     system,
     systemPrompt: splitSystemPrompt(system),
     messages,
-    messagesBeforeAnswer,
-    begunAnswer,
+    messagesBeforePrefill,
+    prefill,
   };
 }
 

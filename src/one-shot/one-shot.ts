@@ -141,11 +141,11 @@ export class OneShot {
   }
 
   #endWithResult({ structured, usage }: StreamJsonEvent & { type: "result" }): void {
-    const { format, begun } = this.#request;
+    const { format, prefill } = this.#request;
     const text = this.#answer.whole;
     const whole = format.type === "json" ? (structured ?? unfenced(text)) : text;
-    // A continuation is valid JSON together with the text that it continues.
-    if (format.type === "json" && !isJson(whole) && !isJson((begun ?? "") + whole)) {
+    // A continuation is valid JSON together with the prefill.
+    if (format.type === "json" && !isJson(whole) && !isJson((prefill ?? "") + whole)) {
       this.#fail(new RequestError("claude_failed", "Claude Code did not return valid JSON. Send the request again."));
       return;
     }

@@ -31,10 +31,10 @@ describe("a request of any client", () => {
   });
 
   test("is split before the answer that the client has begun", () => {
-    const { messages, messagesBeforeAnswer, begunAnswer } = parsedRequest({ messages: [user("one"), assistant("tw")] });
+    const { messages, messagesBeforePrefill, prefill } = parsedRequest({ messages: [user("one"), assistant("tw")] });
     expect(messages).toHaveLength(2);
-    expect(messagesBeforeAnswer).toMatchObject([{ role: "user" }]);
-    expect(begunAnswer).toBe("tw");
+    expect(messagesBeforePrefill).toMatchObject([{ role: "user" }]);
+    expect(prefill).toBe("tw");
   });
 });
 

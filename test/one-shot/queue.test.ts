@@ -37,7 +37,7 @@ function oneShots(does: string): OneShotQueue {
 const question = (schema: Record<string, unknown> | null = null): OneShotRequest => ({
   system: "",
   turns: [{ role: "user", content: [{ type: "text", text: "hello" }] }],
-  begun: null,
+  prefill: null,
   format: schema ? { type: "json", schema } : { type: "text" },
   model: null,
   effort: null,

@@ -7,6 +7,7 @@
  */
 import type { ErrorCode, RequestError } from "../../core/errors.ts";
 import type { ErrorBody } from "../../wire/errors.ts";
+import type { ErrorEvent } from "./extensions.ts";
 
 /**
  * What ends a 503. Waiting ends a full queue or an overload. Where only a person helps (no login, no program), a retry
@@ -80,9 +81,10 @@ export const errorMessage = (error: RequestError): string =>
   isFinal(error) ? `${error.message} ${WORK_DONE}` : error.message;
 
 /** The error as the body of a response, or as the last event of a stream. */
-export const errorBody = (error: RequestError): ErrorBody => ({
-  error: { message: errorMessage(error), type: kinds[error.code][1], param: error.param, code: error.code },
-});
+export const errorBody = (error: RequestError): ErrorBody =>
+  ({
+    error: { message: errorMessage(error), type: kinds[error.code][1], param: error.param, code: error.code },
+  }) satisfies ErrorEvent;
 
 /** The headers that an error needs besides its body. */
 export function errorHeaders(error: RequestError): Record<string, string> {

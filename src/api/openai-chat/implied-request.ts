@@ -1,39 +1,42 @@
 /**
- * What a request asks for when no user message says it: its last message is an assistant's, it has only system
- * messages, or its user message is empty.
+ * Requests that no user message states. The last message is an assistant's (a prefill, or an answer to continue), there
+ * are only system messages, or the user message is empty.
  */
-
 import { quoteTags } from "../../core/quoting.ts";
-import { pastCalls, saidText } from "./past-message.ts";
+import { pastCalls, textOf } from "./past-message.ts";
 import type { ChatMessage } from "./request.ts";
 
 export type ImpliedRequest =
-  /** The answer shall go on from exactly this text. */
-  { readonly kind: "continue"; readonly begun: string } | { readonly kind: "begin" } | { readonly kind: "empty" };
+  /** Continue the answer from exactly the end of `prefill`. Empty: continue the last message, whatever its end. */
+  | { readonly kind: "continue"; readonly prefill: string }
+  /** Begin the conversation: there is no message yet. */
+  | { readonly kind: "begin" }
+  /** Answer an empty message. */
+  | { readonly kind: "empty" };
 
 /**
- * What a request asks for without saying it.
- * @param begun the answer that the client has begun for Claude, null when there is none
- * @param last the message before that answer, system messages left out; undefined when there is none
- * @param hasWords the request says what it asks for, in a user message or a tool's result
+ * The request that is implied; null when a message states one.
+ * @param prefill the beginning of the answer that the client gives; null when it gives none
+ * @param last the last message before the prefill, system messages left out
+ * @param isStated a user message or a tool's result states the request
  */
 export function impliedRequest(
-  begun: string | null,
+  prefill: string | null,
   last: ChatMessage | undefined,
-  hasWords: boolean,
+  isStated: boolean,
 ): ImpliedRequest | null {
-  if (begun !== null) return { kind: "continue", begun };
-  if (hasWords) return null;
+  if (prefill !== null) return { kind: "continue", prefill };
+  if (isStated) return null;
   if (!last) return { kind: "begin" };
-  // Its calls have no results: the client has not run them, or has lost the results.
-  return last.role === "assistant" ? { kind: "continue", begun: "" } : { kind: "empty" };
+  // An assistant message here ends with tool calls, but their results are missing.
+  return last.role === "assistant" ? { kind: "continue", prefill: "" } : { kind: "empty" };
 }
 
 /**
- * What Claude is asked, in words.
- * @param showsBegun with the text that was begun, where Claude is not shown it elsewhere
+ * The implied request as a sentence for Claude.
+ * @param showsPrefill whether the sentence contains the prefill, for where Claude does not see it elsewhere
  */
-export function impliedText(request: ImpliedRequest, showsBegun: boolean): string {
+export function impliedText(request: ImpliedRequest, showsPrefill: boolean): string {
   switch (request.kind) {
     case "begin":
       return "(There is no message yet. Begin the conversation, as your instructions say.)";
@@ -41,8 +44,8 @@ export function impliedText(request: ImpliedRequest, showsBegun: boolean): strin
       return "(The message was empty.)";
     case "continue":
       return `${
-        showsBegun && request.begun !== ""
-          ? `Your answer has been begun already. So far it reads:\n\n<begun>\n${quoteTags(request.begun)}\n</begun>\n\n`
+        showsPrefill && request.prefill !== ""
+          ? `Your answer has been begun already. So far it reads:\n\n<begun>\n${quoteTags(request.prefill)}\n</begun>\n\n`
           : "Your last message is not finished. "
       }Continue it from exactly where it stops, in mid-sentence or mid-line if need be: what you write now is joined \
 to it with nothing in between. Write only the continuation. Do not repeat any of it, and do not comment on it.`;
@@ -50,20 +53,20 @@ to it with nothing in between. Write only the continuation. Do not repeat any of
 }
 
 /**
- * The messages without the answer that a client has begun for Claude, and that answer.
- * Empty answers at the end are left out: some clients send one as the place for what comes.
- * @param messages in any wrapping; without system messages
- * @returns null for an answer that has not been begun. One that ends with calls is finished as it stands
+ * Splits the prefill from the messages before it. Empty assistant messages at the end are dropped: some clients send
+ * one as a placeholder for the answer.
+ * @param messages without system messages
+ * @returns a null `prefill` when there is none. An assistant message with tool calls is a complete answer
  */
-export function splitBegunAnswer<T extends { readonly message: ChatMessage }>(
+export function splitPrefill<T extends { readonly message: ChatMessage }>(
   messages: readonly T[],
-): { readonly rest: readonly T[]; readonly begun: string | null } {
-  const end = messages.findLastIndex(({ message }) => !isEmptyAnswer(message)) + 1;
-  const rest = messages.slice(0, end);
-  const last = rest.at(-1)?.message;
-  if (last?.role !== "assistant" || pastCalls(last).length > 0) return { rest, begun: null };
-  return { rest: rest.slice(0, -1), begun: saidText(last) };
+): { readonly before: readonly T[]; readonly prefill: string | null } {
+  const end = messages.findLastIndex(({ message }) => !isPlaceholder(message)) + 1;
+  const before = messages.slice(0, end);
+  const last = before.at(-1)?.message;
+  if (last?.role !== "assistant" || pastCalls(last).length > 0) return { before, prefill: null };
+  return { before: before.slice(0, -1), prefill: textOf(last) };
 }
 
-const isEmptyAnswer = (message: ChatMessage): boolean =>
-  message.role === "assistant" && pastCalls(message).length === 0 && saidText(message).trim() === "";
+const isPlaceholder = (message: ChatMessage): boolean =>
+  message.role === "assistant" && pastCalls(message).length === 0 && textOf(message).trim() === "";

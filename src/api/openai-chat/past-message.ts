@@ -1,40 +1,42 @@
 /**
- * What a past message says, as text, for a Claude that was not there: its words, the calls it made, and which
- * tool a result is from. Clients send these fields in many shapes, so whatever is not understood is left out.
+ * What a message of the history contains: its text, its tool calls, and for a result the name of its tool. Clients send
+ * these fields in many shapes, so a field in an unknown shape is ignored.
  */
 import { type ChatMessage, messageText } from "./request.ts";
 import { plainId } from "./tools.ts";
 
-/** The arguments of one call are shown up to this many characters: a file that was written would fill the history. */
+/** Longer arguments are cut: a file that a tool has written would fill the history. In characters. */
 const MAX_ARGUMENTS = 4_000;
 
 interface PastCall {
-  /** Null when the client gives it none. */
+  /** Null when the client sends none. */
   readonly id: string | null;
   readonly name: string;
-  /** As JSON, or as the client has them; empty when there are none. */
+  /** JSON, or whatever the client sends; empty when there are none. */
   readonly arguments: string;
 }
 
-/** The words of a message: its text, a refusal, and the transcript of a spoken answer. */
-export function saidText(message: ChatMessage): string {
+/** The text of a message, with a refusal and with the transcript of a spoken answer. */
+export function textOf(message: ChatMessage): string {
   const { content, refusal, audio } = message;
-  const inParts = Array.isArray(content) ? content.map((part) => part.refusal) : [];
+  const refusalParts = Array.isArray(content) ? content.map((part) => part.refusal) : [];
   const transcript = isRecord(audio) ? audio.transcript : undefined;
-  return [messageText(message), ...inParts, refusal, transcript].filter(isText).join("\n");
+  return [messageText(message), ...refusalParts, refusal, transcript].filter(isText).join("\n");
 }
 
-/** The calls in an assistant message, in their order; long arguments are cut. */
+/** The tool calls in an assistant message, in their order. Long arguments are cut. */
 export const pastCalls = (message: ChatMessage): readonly Pick<PastCall, "name" | "arguments">[] =>
   callsIn(message).map(({ name, arguments: given }) => {
-    const left = given.length - MAX_ARGUMENTS;
-    return { name, arguments: left > 0 ? `${given.slice(0, MAX_ARGUMENTS)} (${left} more characters)` : given };
+    const excess = given.length - MAX_ARGUMENTS;
+    return { name, arguments: excess > 0 ? `${given.slice(0, MAX_ARGUMENTS)} (${excess} more characters)` : given };
   });
 
 /**
- * The names of the tools whose results a request holds, by the places of the results in it. The call that the
- * result names counts, since some clients use an id once more in a later answer the last such call before the
- * result; else the name on the result; else, for a client that sends neither, the calls in their order.
+ * The names of the tools whose results are among the messages, by the index of the result.
+ *
+ * The name comes from the call with the result's id. Some clients use an id again in a later answer: then the last such
+ * call before the result counts. Without such a call it is the name in the result itself; and for a client that sends
+ * neither id nor name, results belong to the calls in their order.
  */
 export function resultNames(messages: readonly ChatMessage[]): ReadonlyMap<number, string> {
   const names = new Map<number, string>();
@@ -48,8 +50,8 @@ export function resultNames(messages: readonly ChatMessage[]): ReadonlyMap<numbe
       for (const { id, name } of calls) if (id !== null) byId.set(plainId(id), name);
     } else if (message.role === "tool" || message.role === "function") {
       const id = plainId(message.tool_call_id ?? "");
-      const own = [message.name, message.tool_name].find(isText);
-      const name = (id === "" ? undefined : byId.get(id)) ?? own ?? (id === "" ? calls[next]?.name : undefined);
+      const ownName = [message.name, message.tool_name].find(isText);
+      const name = (id === "" ? undefined : byId.get(id)) ?? ownName ?? (id === "" ? calls[next]?.name : undefined);
       next += 1;
       if (name !== undefined) names.set(index, name);
     }
@@ -57,7 +59,7 @@ export function resultNames(messages: readonly ChatMessage[]): ReadonlyMap<numbe
   return names;
 }
 
-/** `tool_calls`, of functions and of custom tools, and the `function_call` of the API before them. */
+/** The calls in `tool_calls`, of functions and of custom tools, and in the `function_call` of the API before them. */
 function callsIn({ tool_calls: calls, function_call: legacy }: ChatMessage): readonly PastCall[] {
   return [
     ...(calls ?? []).flatMap((call) => (isRecord(call) ? readCall(call.id, call.function ?? call.custom) : [])),
@@ -72,7 +74,7 @@ function readCall(id: unknown, body: unknown): readonly PastCall[] {
     {
       id: typeof id === "string" || typeof id === "number" ? `${id}` : null,
       name: body.name,
-      // Ollama's clients send them as an object.
+      // Clients made for Ollama send an object.
       arguments: typeof given === "string" ? given : JSON.stringify(given),
     },
   ];

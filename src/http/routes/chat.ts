@@ -69,9 +69,9 @@ export function chatRoutes({ config, conversations, oneShots, sessions, emptyFol
     c.header("x-synthesis-process", response.processOrigin);
     c.header("x-request-id", response.id);
 
-    const begun = openclaw ? null : request.begunAnswer;
+    const prefill = openclaw ? null : request.prefill;
     const all = openclaw ? errorsAsText(response) : response.parts();
-    const parts = begun === null ? all : withoutRepeatedStart(all, begun);
+    const parts = prefill === null ? all : withoutRepeatedStart(all, prefill);
     const includeUsage = body.stream_options?.include_usage === true;
     const created = Math.floor(Date.now() / 1000);
     const answer = completion(created, body.model || DEFAULT_MODEL, includeUsage, request.usesFunctions);

@@ -1,6 +1,6 @@
 /** What past messages say, in the many shapes in which clients send them. */
 import { describe, expect, test } from "bun:test";
-import { pastCalls, resultNames, saidText } from "../../../src/api/openai-chat/past-message.ts";
+import { pastCalls, resultNames, textOf } from "../../../src/api/openai-chat/past-message.ts";
 import { type ChatMessage, chatRequest } from "../../../src/api/openai-chat/request.ts";
 
 const parsed = (...messages: object[]) => chatRequest.parse({ messages }).messages;
@@ -26,7 +26,7 @@ describe("what was said", () => {
     ["no thoughts", { content: "one", reasoning_content: "hmm" }, "one"],
     ["nothing of another shape", { content: null, refusal: { a: 1 }, audio: "x" }, ""],
   ];
-  test.each(cases)("%s", (_what, fields, said) => expect(saidText(assistant(fields))).toBe(said));
+  test.each(cases)("%s", (_what, fields, said) => expect(textOf(assistant(fields))).toBe(said));
 });
 
 describe("calls", () => {
