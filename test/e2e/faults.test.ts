@@ -1,4 +1,4 @@
-/** What a user is told when claude, its login, its API or its channel does not play along. */
+/** On the real claude: the error that a client gets when claude, its login, its API or its channel fails. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,37 +8,38 @@ import { apiError, text, toolUse } from "../support/mock-anthropic.ts";
 import { ask, events } from "../support/sse.ts";
 import { createWorld, type World, type WorldOptions } from "../support/world.ts";
 
+/** The body of a request that is answered with one JSON object. */
 const whole = (content: string, more: object = {}) => ask(content, { stream: false, ...more });
 
-describe("a failing API", () => {
+describe("when the API fails", () => {
   let world: World;
   beforeAll(async () => {
     world = await createWorld();
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
-  test("rate limit: 429, and the next turn works on the same claude", async () => {
+  test("a rate limit is 429, and the same claude answers the next turn", async () => {
     let limited = true;
     world.mock.on(/am I limited/, function* () {
       if (limited) yield apiError(429, "rate_limit_error", "slow down", { "retry-after": "0" });
       else yield text("not any more");
     });
-    const refused = await world.server.post(whole("am I limited", { user: "limit" }));
+    const refused = await world.server.post(whole("am I limited"));
     expect(refused.status).toBe(429);
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
     expect(await refused.json()).toMatchObject({ error: { type: "rate_limit_error", code: "rate_limited" } });
     limited = false;
-    const again = await world.server.post(whole("and now, am I limited", { user: "limit" }));
+    const again = await world.server.post(whole("and now, am I limited"));
     expect(again.headers.get("x-synthesis-process")).toBe("warm");
     expect(await again.json()).toMatchObject({ choices: [{ message: { content: "not any more" } }] });
   });
 
-  test("a stream that has begun is told of the error in the stream", async () => {
+  test("a stream that has begun ends with the error", async () => {
     world.mock.on(/streamed limit/, function* () {
       yield text("It begins\n");
       yield apiError(429, "rate_limit_error", "slow down", { "retry-after": "0" });
     });
-    const stream = await Array.fromAsync(events(await world.server.post(ask("streamed limit", { user: "stream" }))));
+    const stream = await Array.fromAsync(events(await world.server.post(ask("streamed limit"))));
     expect(stream.slice(-2)).toEqual([
       { error: expect.objectContaining({ code: "rate_limited", type: "rate_limit_error" }) },
       "[DONE]",
@@ -46,39 +47,46 @@ describe("a failing API", () => {
     const client = world.server.openai.chat.completions.create({
       model: "synthesis-claude-bridge",
       stream: true,
-      user: "stream",
+      user: "me",
       messages: [{ role: "user", content: "streamed limit again" }],
     });
     const read = async () => Array.fromAsync(await client);
-    expect(read()).rejects.toBeInstanceOf(OpenAI.APIError);
+    await expect(read()).rejects.toBeInstanceOf(OpenAI.APIError);
   });
 
-  test("a rejected login: 503 that says how to log in, never 401", async () => {
-    world.mock.on(/who am I/, function* () {
-      yield apiError(401, "authentication_error", "invalid x-api-key");
-    });
-    const answer = await world.server.post(whole("who am I", { user: "auth" }));
-    expect(answer.status).toBe(503);
-    const { error } = (await answer.json()) as { error: { code: string; message: string } };
-    expect(error.code).toBe("claude_not_logged_in");
-    expect(error.message).toContain("/login");
-  });
-
-  test("a stream of the API that breaks off is completed by claude, and told once", async () => {
+  test("claude completes a stream of the API that breaks off, and the client gets its text once", async () => {
     world.mock.on(/break off/, function* ({ body }) {
       yield text("It begins\n");
       if (body.stream) yield apiError(500, "overloaded_error", "Overloaded");
       yield text("and it ends");
     });
-    const answer = (await (
-      await world.server.post(whole("break off", { user: "break" }))
-    ).json()) as OpenAI.ChatCompletion;
-    // Sometimes claude shows the rest as a message of its own.
+    const answer = (await (await world.server.post(whole("break off"))).json()) as OpenAI.ChatCompletion;
+    // Sometimes claude shows the rest as a second message.
     expect(answer.choices[0]?.message.content).toMatch(/^It begins\n\n?and it ends$/);
+  });
+
+  test("a rejected login is 503, says how to log in, and shows on /health until the next answer", async () => {
+    const login = async () => ((await (await fetch(`${world.server.url}/health`)).json()) as { login: string }).login;
+    let isExpired = true;
+    world.mock.on(/who am I/, function* () {
+      if (isExpired) yield apiError(401, "authentication_error", "invalid x-api-key");
+      else yield text("you");
+    });
+    expect(await login()).toBe("ok");
+    // Never 401: an OpenAI client would take its own key for the wrong one.
+    const answer = await world.server.post(whole("who am I"));
+    expect(answer.status).toBe(503);
+    const { error } = (await answer.json()) as { error: { code: string; message: string } };
+    expect(error.code).toBe("claude_not_logged_in");
+    expect(error.message).toContain("/login");
+    expect(await login()).toBe("expired");
+    isExpired = false;
+    expect((await world.server.post(whole("and now, who am I"))).status).toBe(200);
+    expect(await login()).toBe("ok");
   });
 });
 
-describe("an error of the model before the answer has begun is the status", () => {
+describe("an API error before the answer has begun", () => {
   let world: World;
   beforeAll(async () => {
     world = await createWorld();
@@ -86,51 +94,57 @@ describe("an error of the model before the answer has begun is the status", () =
   afterAll(() => world[Symbol.asyncDispose]());
 
   const TOO_LONG = "prompt is too long: 210000 tokens > 200000 maximum";
-  const faults: [what: string, status: number, type: string, message: string, expected: [number, string]][] = [
-    ["limit", 429, "rate_limit_error", "slow down", [429, "rate_limited"]],
+  const faults: [
+    what: string,
+    status: number,
+    type: string,
+    message: string,
+    expected: [status: number, code: string],
+  ][] = [
+    ["rate limit", 429, "rate_limit_error", "slow down", [429, "rate_limited"]],
     ["overload", 529, "overloaded_error", "Overloaded", [503, "overloaded"]],
-    ["fault", 500, "api_error", "Internal server error", [502, "claude_failed"]],
+    ["server error", 500, "api_error", "Internal server error", [502, "claude_failed"]],
     ["bad request", 400, "invalid_request_error", "messages.3: no", [400, "invalid_request"]],
     ["long prompt", 400, "invalid_request_error", TOO_LONG, [400, "context_length_exceeded"]],
     ["large request", 413, "request_too_large", "Request exceeds the maximum size", [400, "context_length_exceeded"]],
     ["missing model", 404, "not_found_error", "model: claude-opus-5-5", [404, "model_not_found"]],
-    ["empty account", 400, "invalid_request_error", "Your credit balance is too low", [400, "billing_error"]],
-    ["payment", 402, "billing_error", "Payment required", [400, "billing_error"]],
+    ["used-up balance", 400, "invalid_request_error", "Your credit balance is too low", [400, "billing_error"]],
+    ["missing payment", 402, "billing_error", "Payment required", [400, "billing_error"]],
   ];
-  for (const stream of [true, false]) {
-    test.each(faults)(`a %s (%d), stream: ${stream}`, async (what, status, type, message, expected) => {
-      world.mock.on(new RegExp(`status of a ${what}`), function* () {
-        yield apiError(status, type, message, { "retry-after": "0" });
-      });
-      const response = await world.server.post(ask(`status of a ${what}`, { stream, user: `${what} ${stream}` }));
+  test.each(faults)("is the HTTP status: a %s (%d)", async (what, status, type, message, expected) => {
+    world.mock.on(new RegExp(`status of a ${what}`), function* () {
+      yield apiError(status, type, message, { "retry-after": "0" });
+    });
+    // Claude answers both in the same way: an unstreamed one is tried for one status only.
+    for (const stream of status === 429 ? [true, false] : [true]) {
+      const response = await world.server.post(ask(`status of a ${what}`, { stream }));
       const { error } = (await response.json()) as { error: { code: string; param: string | null } };
       expect([response.status, error.code]).toEqual(expected);
       expect(response.headers.has("retry-after")).toBe(expected[0] === 429 || expected[0] === 503);
       expect(error.param).toBe(expected[1] === "context_length_exceeded" ? "messages" : null);
-    });
-  }
+    }
+  });
 
-  test("a stream opens with the first tool use, also where progress is not shown", async () => {
-    await using quiet = await createWorld({ env: { SYNTHESIS_PROGRESS: "off" } });
+  test("cannot be the status once a tool has started: the stream opens, also without progress", async () => {
     const gate = Promise.withResolvers<void>();
-    quiet.mock.on(/a silent tool/, async function* ({ toolResults }) {
+    world.mock.on(/a silent tool/, async function* ({ toolResults }) {
       if (toolResults.length > 0) {
         await gate.promise;
         yield text("done");
       } else yield toolUse("Bash", { command: "true", description: "Nothing" });
     });
-    const response = await quiet.server.post(ask("a silent tool"));
+    const response = await world.server.post(ask("a silent tool"));
     gate.resolve();
     expect(response.status).toBe(200);
     expect(await response.text()).toContain("done");
   });
 
-  test.each([true, false])("once a tool has run it is none that a client retries; stream: %p", async (stream) => {
+  test.each([true, false])("is not retried by a client when a tool has run (stream: %p)", async (stream) => {
     world.mock.on(/work and fail/, function* ({ toolResults }) {
       if (toolResults.length > 0) yield apiError(529, "overloaded_error", "Overloaded");
       else yield toolUse("Bash", { command: "true", description: "Nothing" });
     });
-    const response = await world.server.post(ask("work and fail", { stream, user: `work ${stream}` }));
+    const response = await world.server.post(ask("work and fail", { stream }));
     if (stream) {
       const [error] = (await Array.fromAsync(events(response))).slice(-2);
       expect(error).toMatchObject({ error: { code: "overloaded", message: expect.stringContaining("already run") } });
@@ -143,28 +157,29 @@ describe("an error of the model before the answer has begun is the status", () =
     });
   });
 
-  test("OpenClaw gets it as text, since it would do the work again", async () => {
+  test("is text for OpenClaw, which would repeat the work after an error", async () => {
     world.mock.on(/fail for OpenClaw/, function* () {
       yield apiError(529, "overloaded_error", "Overloaded");
     });
     for (const stream of [true, false]) {
-      const session = { "x-openclaw-session-key": `agent:main:${stream}` };
+      const session = { "x-openclaw-session-key": "agent:main:main" };
       const response = await world.server.post(ask("fail for OpenClaw", { stream }), session);
       expect(response.status).toBe(200);
-      expect(await response.text()).toMatch(/\[synthesis: Claude's API is overloaded.*"finish_reason":"stop"/s);
+      expect(await response.text()).toMatch(/\[synthesis: .*"finish_reason":"stop"/s);
     }
   });
 });
 
-describe("claude's own retries, where the user has not set them", () => {
+describe("claude's own retries, where the user has not set their number", () => {
   let world: World;
   beforeAll(async () => {
     world = await createWorld({ retries: "default" });
   });
   afterAll(() => world[Symbol.asyncDispose]());
+  /** A conversation, and a one-shot. */
   const users = ["me", undefined];
 
-  test("get over a fault that passes", async () => {
+  test("overcome a passing fault", async () => {
     for (const user of users) {
       let failed = 0;
       world.mock.on(/a passing fault/, function* () {
@@ -176,7 +191,7 @@ describe("claude's own retries, where the user has not set them", () => {
     }
   });
 
-  test("end when the fault does not pass, or claude would wait for long", async () => {
+  test("end when the fault persists, or when claude would have to wait long", async () => {
     world.mock.on(/a lasting fault/, function* () {
       yield apiError(529, "overloaded_error", "Overloaded");
     });
@@ -193,13 +208,13 @@ describe("claude's own retries, where the user has not set them", () => {
       expect([wait.status, limited]).toEqual([429, 1]);
       expect(Number(wait.headers.get("retry-after"))).toBeGreaterThanOrEqual(user === undefined ? 45 : 1);
     }
-    // Of the wait nothing is left: the next message is answered.
+    // The wait ended with its turn: the next message is answered.
     const next = await world.server.post(whole("hello"));
     expect(await next.json()).toMatchObject({ choices: [{ message: { content: "You said: hello" } }] });
   });
 });
 
-test("a plan's limit: Retry-After is the time until the window's reset", async () => {
+test("a plan's limit is 429 with the time until its reset in Retry-After", async () => {
   await using world = await createWorld({
     loggedIn: false,
     prepare: ({ home }) => {
@@ -214,9 +229,9 @@ test("a plan's limit: Retry-After is the time until the window's reset", async (
       writeFileSync(join(home, ".claude/.credentials.json"), JSON.stringify({ claudeAiOauth: login }));
     },
   });
-  for (const [claim, seconds] of [
-    ["five_hour", 5_000],
-    ["seven_day", 300_000],
+  for (const [claim, seconds, user] of [
+    ["five_hour", 5_000, "me"],
+    ["seven_day", 300_000, undefined],
   ] as const) {
     world.mock.on(new RegExp(`limit ${claim}`), function* () {
       const reset = Math.floor(Date.now() / 1000) + seconds;
@@ -227,13 +242,11 @@ test("a plan's limit: Retry-After is the time until the window's reset", async (
         "anthropic-ratelimit-unified-representative-claim": claim,
       });
     });
-    for (const user of ["me", undefined]) {
-      const response = await world.server.post(ask(`limit ${claim}`, { user }));
-      expect(response.status).toBe(429);
-      const after = Number(response.headers.get("retry-after"));
-      expect(after).toBeGreaterThan(seconds - 60);
-      expect(after).toBeLessThanOrEqual(seconds);
-    }
+    const response = await world.server.post(ask(`limit ${claim}`, { user }));
+    expect(response.status).toBe(429);
+    const after = Number(response.headers.get("retry-after"));
+    expect(after).toBeGreaterThan(seconds - 60);
+    expect(after).toBeLessThanOrEqual(seconds);
   }
   const next = await world.server.post(whole("hello"));
   expect(next.headers.get("x-synthesis-process")).toBe("resumed");
@@ -244,11 +257,11 @@ interface Refusal {
   readonly status: number;
   readonly code: string;
   readonly message: string;
-  /** How many requests OpenAI's own client sends, with its default of two retries, before it gives the error up. */
+  /** The number of requests that OpenAI's client sent. By default it retries twice. */
   readonly attempts: number;
 }
 
-/** A server that cannot answer; the error of the first request, as OpenAI's own client gets it. */
+/** Sends one message to a server that cannot answer. @returns the error, as OpenAI's client gets it */
 async function refused({ user = "default", ...options }: WorldOptions & { user?: string }): Promise<Refusal> {
   await using world = await createWorld(options);
   let attempts = 0;
@@ -272,37 +285,37 @@ async function refused({ user = "default", ...options }: WorldOptions & { user?:
     () => null,
     (error) => error,
   );
-  if (!(failure instanceof OpenAI.APIError)) throw new Error(`no error came, but ${lastBody}`);
+  if (!(failure instanceof OpenAI.APIError)) throw new Error(`the request did not fail: ${lastBody}`);
   const { error } = JSON.parse(lastBody) as { error: { code: string; message: string } };
   return { status: failure.status ?? 0, ...error, attempts };
 }
 
-describe("a claude that cannot answer", () => {
-  test.each(["default", ""])("is not logged in (user %p): the client hears so at once", async (user) => {
+describe("the error of a claude that cannot answer", () => {
+  test.each(["default", ""])("says that it is not logged in, and is not retried (user %p)", async (user) => {
     const { status, code, message, attempts } = await refused({ loggedIn: false, user });
     expect([status, code, attempts]).toEqual([503, "claude_not_logged_in", 1]);
     expect(message).toContain("/login");
   });
 
-  test("refuses the channel", async () => {
+  test("says that it refuses the channel", async () => {
     const { status, code, message, attempts } = await refused({ channels: false });
     expect([status, code, attempts]).toEqual([503, "channel_refused", 1]);
     expect(message).toContain("channels feature is not currently available");
     expect(message).toContain("DISABLE_TELEMETRY");
   });
 
-  test("has never been set up", async () => {
+  test("says that it has never been set up", async () => {
     const { status, code, message, attempts } = await refused({
       prepare: ({ home }) => {
         writeFileSync(join(home, ".claude.json"), "{}");
       },
     });
     expect([status, code, attempts]).toEqual([503, "claude_not_ready", 1]);
-    // With a network it would show its onboarding; without one it says that it cannot.
+    // With a network claude shows its first-run screens; without one it says that it cannot connect.
     expect(message).toMatch(/Unable to connect to Anthropic services|Run `claude` once in a terminal/);
   });
 
-  test.each(["default", ""])("is not there (user %p)", async (user) => {
+  test.each(["default", ""])("says that there is no such program (user %p)", async (user) => {
     const { status, code, message, attempts } = await refused({
       env: { SYNTHESIS_CLAUDE_BIN: "/nowhere/claude" },
       user,
@@ -311,20 +324,20 @@ describe("a claude that cannot answer", () => {
     expect(message).toContain("SYNTHESIS_CLAUDE_BIN");
   });
 
-  test.each(["default", ""])("ends at once (user %p)", async (user) => {
+  test.each(["default", ""])("says that it exits at once (user %p)", async (user) => {
     const { status, code, message, attempts } = await refused({ env: { SYNTHESIS_CLAUDE_BIN: "/bin/false" }, user });
     expect([status, code, attempts]).toEqual([503, "claude_not_ready", 1]);
     expect(message).toContain("exit code 1");
   });
 
-  /** A program in claude's place that shows something and is never ready. */
-  const showing = async (screen: string) => {
+  /** Sends a message to a server whose claude shows this screen and never gets ready. */
+  const withScreen = async (screen: string) => {
     const folder = mkdtempSync(join(tmpdir(), "synthesis-test-"));
-    const mute = join(folder, "claude");
-    writeFileSync(mute, `#!/bin/sh\ncat <<'END'\n${screen}\nEND\nexec sleep 60\n`, { mode: 0o755 });
+    const program = join(folder, "claude");
+    writeFileSync(program, `#!/bin/sh\ncat <<'END'\n${screen}\nEND\nexec sleep 60\n`, { mode: 0o755 });
     await using world = await createWorld({
       standIn: true,
-      env: { SYNTHESIS_CLAUDE_BIN: mute, SYNTHESIS_READY_TIMEOUT_MS: "500" },
+      env: { SYNTHESIS_CLAUDE_BIN: program, SYNTHESIS_READY_TIMEOUT_MS: "500" },
     });
     const answer = await world.server.post(ask("hello"));
     rmSync(folder, { recursive: true });
@@ -338,23 +351,23 @@ describe("a claude that cannot answer", () => {
     `${rule}\n Choose your favourite colour\n\n ❯ 1. Red\n   2. Blue`,
     " Something new has come.\n\n Press any key to go on",
     " Our terms have changed\n\n Enter to confirm · Esc to exit",
-  ])("asks something unknown: %p", async (screen) => {
-    const { answer, error, log } = await showing(`The first line\n${"filler\n".repeat(12)}${screen}`);
+  ])("shows the screen of an unknown dialog: %p", async (screen) => {
+    const { answer, error, log } = await withScreen(`The first line\n${"filler\n".repeat(12)}${screen}`);
     expect([answer.status, error.code]).toEqual([503, "claude_not_ready"]);
     expect([answer.headers.get("retry-after"), answer.headers.get("x-should-retry")]).toEqual([null, "false"]);
     expect(error.message).toContain("not ready after 500 ms");
     expect(error.message).toContain("Run `claude` once in /");
     expect(error.message).not.toContain("SYNTHESIS_READY_TIMEOUT_MS");
     for (const line of ["The first line", ...screen.split("\n")]) expect(error.message).toContain(line.trim());
-    // What is on the screen may have been said in the conversation.
+    // The screen may show text of the conversation, which the log must not have.
     expect(log).not.toContain("The first line");
   });
 
   test.each([
     "Starting",
     `Here is what I saw:\n ❯ 1. Yes\n Enter to confirm\n${rule}\n❯ \n${rule}\n  manual mode on · ? for shortcuts`,
-  ])("does not get ready in time: %p", async (screen) => {
-    const { answer, error } = await showing(screen);
+  ])("says that it does not get ready in time: %p", async (screen) => {
+    const { answer, error } = await withScreen(screen);
     expect([answer.status, error.code]).toEqual([503, "claude_not_ready"]);
     expect([answer.headers.get("retry-after"), answer.headers.get("x-should-retry")]).toEqual(["30", null]);
     expect(error.message).toContain("not ready after 500 ms");

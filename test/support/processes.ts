@@ -31,6 +31,12 @@ export function withCommand(pids: readonly number[], command: RegExp): number[] 
     .map(({ pid }) => pid);
 }
 
+/** The claude processes of a server. */
+export const claudesOf = (server: number): number[] => withCommand(descendants(server), /bin\/claude\b/);
+
+/** The plugin processes of a server's claudes. */
+export const pluginsOf = (server: number): number[] => withCommand(descendants(server), / channel$/);
+
 /** Waits until all of `pids` have exited. The test's timeout ends the wait. */
 export async function waitForExit(pids: readonly number[]): Promise<void> {
   while (table().some(({ pid, zombie }) => !zombie && pids.includes(pid))) await Bun.sleep(50);

@@ -34,6 +34,15 @@ export async function* texts(response: Response): AsyncGenerator<string> {
 export const answerText = async (response: Response): Promise<string> =>
   (await Array.fromAsync(texts(response))).join("");
 
+/**
+ * Sends a message and reads the whole answer.
+ * @returns the answer, and how the server found a process for it
+ */
+export async function say(server: TestServer, content: string, more: object = {}) {
+  const response = await server.post(ask(content, more));
+  return { answer: await answerText(response), origin: response.headers.get("x-synthesis-process") };
+}
+
 /** The next value. Throws when the stream has ended. */
 export async function next<T>(iterator: AsyncGenerator<T>): Promise<T> {
   const result = await iterator.next();

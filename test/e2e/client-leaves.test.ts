@@ -1,0 +1,85 @@
+/** On the real claude: a client that disconnects stops the model, and the same claude takes the next turn. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { at, control } from "../support/control.ts";
+import { apiError, type ModelRequest, text, toolUse } from "../support/mock-anthropic.ts";
+import { claudesOf, descendants, withCommand } from "../support/processes.ts";
+import { ask, next, say, texts } from "../support/sse.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+let claude: number;
+beforeAll(async () => {
+  world = await createWorld();
+  await say(world.server, "one");
+  claude = claudesOf(world.server.pid)[0] as number;
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+/** Posts a request that the client can leave. */
+function postAndLeave(content: string, user = "me") {
+  const leaving = new AbortController();
+  const response = world.server.post(ask(content, { user }), {}, leaving.signal);
+  response.catch(() => {});
+  return { response, leave: () => leaving.abort() };
+}
+
+const moments = {
+  "text streams": async function* () {
+    for (let line = 0; ; line += 1) {
+      yield text(`abandoned ${line}\n`);
+      await Bun.sleep(10);
+    }
+  },
+  "a shell command runs": function* () {
+    yield text("abandoned\n");
+    yield toolUse("Bash", { command: "sleep 600", description: "Sleep" });
+  },
+  "claude retries its request to the API": function* () {
+    yield apiError(529, "overloaded_error", "abandoned");
+  },
+  "the model is silent": async function* ({ closed }: ModelRequest) {
+    await closed;
+    yield text("abandoned");
+  },
+};
+test.each(Object.keys(moments) as (keyof typeof moments)[])("while %s", async (moment) => {
+  for (let round = 0; round < 2; round += 1) {
+    const question = `leave while ${moment}, ${round}`;
+    world.mock.on(new RegExp(`\n${question}\n`), moments[moment]);
+    const { response, leave } = postAndLeave(question);
+    const request = await world.mock.request(new RegExp(`\n${question}\n`));
+    if (moment === "text streams" || moment === "a shell command runs") await next(texts(await response));
+    leave();
+    expect(await say(world.server, `stay ${round}`)).toEqual({ answer: `You said: stay ${round}`, origin: "warm" });
+    if (moment === "text streams" || moment === "the model is silent") expect(await request.closed).toBe("aborted");
+  }
+  expect(claudesOf(world.server.pid)).toEqual([claude]);
+  expect(withCommand(descendants(world.server.pid), /^sleep 600/)).toEqual([]);
+});
+
+test("while its message waits behind another turn: the message is not sent", async () => {
+  const gate = Promise.withResolvers<void>();
+  world.mock.on(/hold on/, async function* () {
+    yield text("held\n");
+    await gate.promise;
+  });
+  const first = texts(await world.server.post(ask("hold on")));
+  await next(first);
+  const { leave } = postAndLeave("never mind");
+  const waiting = async () => ((await (await control(world, at("user:me"))).json()) as { waiting: number }).waiting;
+  while ((await waiting()) !== 1) await Bun.sleep(10);
+  leave();
+  gate.resolve();
+  await Array.fromAsync(first);
+  await say(world.server, "hello");
+  expect((await world.mock.request(/\nhello\n/)).shown).not.toContain("never mind");
+});
+
+test("while claude starts: the message is not sent, and the next turn gets the process", async () => {
+  const { leave } = postAndLeave("never start", "early");
+  await world.server.logged(/claude started.*"user:early"/);
+  leave();
+  const next = await say(world.server, "good morning", { user: "early" });
+  expect(next).toEqual({ answer: "You said: good morning", origin: "warm" });
+  expect((await world.mock.request(/\ngood morning\n/)).shown).not.toContain("never start");
+});
