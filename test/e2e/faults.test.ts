@@ -89,7 +89,7 @@ describe("when the API fails", () => {
 describe("an API error before the answer has begun", () => {
   let world: World;
   beforeAll(async () => {
-    world = await createWorld();
+    world = await createWorld({ env: { SYNTHESIS_PROGRESS: "off" } });
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
@@ -111,13 +111,12 @@ describe("an API error before the answer has begun", () => {
     ["used-up balance", 400, "invalid_request_error", "Your credit balance is too low", [400, "billing_error"]],
     ["missing payment", 402, "billing_error", "Payment required", [400, "billing_error"]],
   ];
-  test.each(faults)("is the HTTP status: a %s (%d)", async (what, status, type, message, expected) => {
+  test.each(faults)("is the HTTP status: %s (%d)", async (what, status, type, message, expected) => {
     world.mock.on(new RegExp(`status of a ${what}`), function* () {
       yield apiError(status, type, message, { "retry-after": "0" });
     });
-    // Claude answers both in the same way: an unstreamed one is tried for one status only.
     for (const stream of status === 429 ? [true, false] : [true]) {
-      const response = await world.server.post(ask(`status of a ${what}`, { stream }));
+      const response = await world.server.post(ask(`status of a ${what}, stream: ${stream}`, { stream }));
       const { error } = (await response.json()) as { error: { code: string; param: string | null } };
       expect([response.status, error.code]).toEqual(expected);
       expect(response.headers.has("retry-after")).toBe(expected[0] === 429 || expected[0] === 503);
@@ -144,7 +143,7 @@ describe("an API error before the answer has begun", () => {
       if (toolResults.length > 0) yield apiError(529, "overloaded_error", "Overloaded");
       else yield toolUse("Bash", { command: "true", description: "Nothing" });
     });
-    const response = await world.server.post(ask("work and fail", { stream }));
+    const response = await world.server.post(ask(`work and fail, stream: ${stream}`, { stream }));
     if (stream) {
       const [error] = (await Array.fromAsync(events(response))).slice(-2);
       expect(error).toMatchObject({ error: { code: "overloaded", message: expect.stringContaining("already run") } });
@@ -163,7 +162,7 @@ describe("an API error before the answer has begun", () => {
     });
     for (const stream of [true, false]) {
       const session = { "x-openclaw-session-key": "agent:main:main" };
-      const response = await world.server.post(ask("fail for OpenClaw", { stream }), session);
+      const response = await world.server.post(ask(`fail for OpenClaw, stream: ${stream}`, { stream }), session);
       expect(response.status).toBe(200);
       expect(await response.text()).toMatch(/\[synthesis: .*"finish_reason":"stop"/s);
     }
