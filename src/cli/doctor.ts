@@ -1,9 +1,9 @@
-/** `synthesis doctor`: says what is wrong and what to do, in plain words. */
+/** `synthesis doctor`: checks everything that a turn needs, and prints what is wrong and what to do about it. */
 import { Command } from "commander";
 import { loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
-import { type Check, ok, warning } from "../doctor/check.ts";
-import { runChecks } from "../doctor/checks.ts";
+import { type Check, subject } from "../doctor/check.ts";
+import { runChecks } from "../doctor/run-checks.ts";
 import { runSmokeTest } from "../doctor/smoke-test.ts";
 import { lockHolder } from "../store/lock.ts";
 import { Failure } from "./failure.ts";
@@ -12,51 +12,58 @@ import { runningServer } from "./running-server.ts";
 import { addSettings } from "./settings.ts";
 import { thisProgram } from "./this-program.ts";
 
-export function doctorCommand(): Command {
-  const command = new Command("doctor")
-    .description("look whether everything is in place, and say what to do if not")
-    .option("--live", "send one message through a real claude, and show the time of each step")
-    .option("--json", "print the checks as JSON");
-  return addSettings(command).action(
-    async ({ home, live, json, ...flags }: { home?: string; live?: boolean; json?: boolean }) => {
-      const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
-      const checks = await runChecks(paths, process.env, flags);
-      checks.push(...(await runningConfigChecks(paths)));
-      const broken = () => checks.some(({ result }) => result === "failed");
-      if (live && !broken()) {
-        const { workspace } = loadConfig(paths, process.env, flags);
-        const user = { configFile: paths.configFile, workspace };
-        checks.push(...(await runSmokeTest(thisProgram(), process.env, user, flags)));
-      }
-      if (json) printJson({ ok: !broken(), checks });
-      else print(checks.map(line).join("\n"));
-      if (broken()) process.exitCode = 1;
-    },
-  );
+interface Options {
+  readonly home?: string;
+  readonly live?: boolean;
+  readonly json?: boolean;
 }
 
-/** A file that was changed while the server runs counts at its next start. Nothing when no server runs. */
+export function doctorCommand(): Command {
+  const command = new Command("doctor")
+    .description("check that everything is in place, and say what to do if it is not")
+    .option("--live", "send one message through Claude Code, and show how long each step takes")
+    .option("--json", "print the checks as JSON");
+  return addSettings(command).action(async ({ home, live, json, ...flags }: Options) => {
+    const { env } = process;
+    const paths = pathsFor(home ?? env.SYNTHESIS_HOME);
+    const checks = await runChecks(paths, env, flags);
+    checks.push(...(await runningConfigChecks(paths)));
+    const hasFailed = () => checks.some(({ result }) => result === "failed");
+    if (live && !hasFailed()) {
+      const { workspace } = loadConfig(paths, env, flags);
+      const { configFile } = paths;
+      checks.push(...(await runSmokeTest({ program: thisProgram(), env, configFile, workspace, flags })));
+    }
+    if (json) printJson({ ok: !hasFailed(), checks: checks.map(({ id, ...shown }) => shown) });
+    else print(checks.map(asLines).join("\n"));
+    if (hasFailed()) process.exitCode = 1;
+  });
+}
+
+/** Compares the configuration of the running server with the file. No checks when no server runs. */
 async function runningConfigChecks(paths: Paths): Promise<Check[]> {
-  const name = "running configuration";
+  const running = subject("running_configuration", "running configuration");
   if (!lockHolder(paths.lock)?.port) return [];
   try {
     const { changed, problem } = await runningServer(paths.home).configDifference();
-    if (problem !== null) return [warning(name, `the server could not start again: ${problem}`, "Correct it.")];
-    if (changed.length === 0) return [ok(name, "as at the start")];
+    if (problem !== null) {
+      return [running.warning("invalid", `the server could not start again: ${problem}`, "Correct it.")];
+    }
+    if (changed.length === 0) return [running.ok("unchanged since the server started")];
     return [
-      warning(
-        name,
+      running.warning(
+        "changed",
         `${paths.configFile} has changed since the server started: ${changed.join(", ")}`,
-        "Restart synthesis to use it. If the change is not yours, undo it first: Claude may have made it.",
+        "Restart synthesis to use the change. If you did not make it, undo it first: Claude may have made it.",
       ),
     ];
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    return [warning(name, error.message, "Restart synthesis, and look again.")];
+    return [running.warning("no_answer", error.message, "Restart synthesis, and run `synthesis doctor` again.")];
   }
 }
 
 const MARKS = { ok: "✓", warning: "!", failed: "✗" } as const;
 
-const line = ({ name, result, found, advice }: Check): string =>
+const asLines = ({ name, result, found, advice }: Check): string =>
   `${MARKS[result]} ${name}: ${found}${advice ? `\n    → ${advice}` : ""}`;

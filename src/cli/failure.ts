@@ -1,4 +1,4 @@
-/** A command that cannot do what it was asked for; its message says why, and what to do. */
+/** A command cannot do what it is asked to do. The message says why, and what to do about it. */
 export class Failure extends Error {
   override name = "Failure";
 }

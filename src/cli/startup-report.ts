@@ -2,8 +2,8 @@
 import { version } from "../../package.json";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { workspaceChecks } from "../doctor/checks.ts";
 import { claudeChecks } from "../doctor/claude.ts";
+import { workspaceChecks } from "../doctor/workspaces.ts";
 import { print } from "./print.ts";
 
 interface Startup {

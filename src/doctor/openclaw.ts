@@ -1,4 +1,4 @@
-/** Whether OpenClaw, if it is on this machine, knows us as we are now. */
+/** Checks that OpenClaw, if it is installed, is set up for this synthesis as it is configured now. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { ConfigError } from "../config/config-error.ts";
@@ -23,19 +23,23 @@ import {
   TESTED_OPENCLAW,
 } from "../setup/openclaw-program.ts";
 import { lockHolder } from "../store/lock.ts";
-import { type Check, failed, ok, warning } from "./check.ts";
+import { type Check, subject } from "./check.ts";
 
-const NAME = "OpenClaw";
-const SETUP = "Run `synthesis setup openclaw`.";
+const program = subject("openclaw", "OpenClaw");
+const provider = subject("openclaw_provider", "OpenClaw's provider");
+const plugin = subject("openclaw_plugin", "OpenClaw's plugin");
+const workspaces = subject("openclaw_workspaces", "OpenClaw's workspaces");
 
-/** @param env where its program is looked for, and what it is started with */
+const RUN_SETUP = "Run `synthesis setup openclaw`.";
+
+/** @param env the environment in which OpenClaw is looked up and started */
 export async function openClawChecks(
   paths: Paths,
   config: Config,
   env: Record<string, string | undefined>,
 ): Promise<Check[]> {
   const openclaw = findOpenClaw(readRecord(paths)?.program ?? undefined, env);
-  if (!openclaw) return [ok(NAME, "not on PATH; synthesis does without")];
+  if (!openclaw) return [program.ok("not on PATH; synthesis works without it")];
   try {
     const [version, file, agents] = await Promise.all([
       openClawVersion(openclaw),
@@ -43,62 +47,71 @@ export async function openClawChecks(
       openClawAgents(openclaw),
     ]);
     const { config: openClawConfig } = readOpenClawConfig(file);
-    const found = `${openclaw.path}, ${version ?? "of an unknown version"} (tested with ${TESTED_OPENCLAW})`;
-    if (!ourProvider(openClawConfig)) return [warning(NAME, `${found}; it does not know synthesis`, SETUP)];
+    const found = `${openclaw.path}, ${version ?? "unknown version"} (tested with ${TESTED_OPENCLAW})`;
+    if (!ourProvider(openClawConfig)) {
+      return [program.warning("not_set_up", `${found}; synthesis is not one of its providers`, RUN_SETUP)];
+    }
     return [
-      ok(NAME, found),
+      program.ok(found),
       providerCheck(openClawConfig, paths, config),
       pluginCheck(openClawConfig, paths),
-      rootsCheck(agents, config),
+      workspacesCheck(agents, config),
     ];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return [warning(NAME, `${openclaw.path} does not answer`, error.message)];
+    return [program.warning("no_answer", `${openclaw.path} does not answer`, error.message)];
   }
 }
 
 function providerCheck(openClawConfig: OpenClawConfig, { lock, chatKey }: Paths, config: Config): Check {
-  const name = "OpenClaw's provider";
-  const there = ourProvider(openClawConfig);
+  const found = ourProvider(openClawConfig);
   const port = lockHolder(lock)?.port ?? config.bridgePort;
-  if (there?.baseUrl !== baseUrl(port)) {
-    return failed(name, `goes to ${there?.baseUrl}, and not to ${baseUrl(port)}`, SETUP);
+  if (found?.baseUrl !== baseUrl(port)) {
+    return provider.failed("wrong_address", `uses ${found?.baseUrl} instead of ${baseUrl(port)}`, RUN_SETUP);
   }
-  if (isReference(there.apiKey)) return ok(name, `${there.baseUrl}, with a key of your own arrangement`);
-  if (there.apiKey !== (config.apiKey ?? keyIn(chatKey))) {
-    return failed(name, `${there.baseUrl}, with another key than ours`, SETUP);
+  if (isReference(found.apiKey)) return provider.ok(`${found.baseUrl}, with a key from a secret or a variable`);
+  if (found.apiKey !== (config.apiKey ?? readKey(chatKey))) {
+    return provider.failed("wrong_key", `${found.baseUrl}, with a key that is not the server's`, RUN_SETUP);
   }
-  return ok(name, `${there.baseUrl}, with our key`);
+  return provider.ok(`${found.baseUrl}, with the server's key`);
 }
 
-function keyIn(file: string): string | null {
+function readKey(file: string): string | null {
   try {
     return readFileSync(file, "utf8").trim();
   } catch {
-    // Not made yet, or not for us to read; the state folder's own check tells.
+    // The key has not been created, or may not be read. The check of the state folder reports the latter.
     return null;
   }
 }
 
 function pluginCheck(openClawConfig: OpenClawConfig, { openClawPlugin }: Paths): Check {
-  const name = "OpenClaw's plugin";
   const loaded = hasPlugin(openClawConfig, openClawPlugin);
   if (loaded === "absent") {
-    return warning(name, "absent: conversations are told apart without it, workspaces may be missed", SETUP);
+    return plugin.warning(
+      "absent",
+      "absent: synthesis guesses the conversation and the workspace of a request",
+      RUN_SETUP,
+    );
   }
   if (loaded === "disabled") {
-    return warning(name, "switched off", "Run `openclaw plugins enable synthesis`, or leave it so.");
+    return plugin.warning("disabled", "disabled", "Run `openclaw plugins enable synthesis` if that is not intended.");
   }
   const version = pluginVersion(openClawPlugin);
-  return isPluginWritten(openClawPlugin)
-    ? ok(name, `${version}, in ${openClawPlugin}`)
-    : warning(name, `${version ?? "gone from"} ${openClawPlugin}, not this program's`, SETUP);
+  if (isPluginWritten(openClawPlugin)) return plugin.ok(`${version}, in ${openClawPlugin}`);
+  return plugin.warning(
+    "wrong_version",
+    `${version ?? "missing"} in ${openClawPlugin}, which does not belong to this version of synthesis`,
+    RUN_SETUP,
+  );
 }
 
-function rootsCheck(agents: readonly OpenClawAgent[], { allowedRoots }: Config): Check {
-  const name = "OpenClaw's workspaces";
+function workspacesCheck(agents: readonly OpenClawAgent[], { allowedRoots }: Config): Check {
   const outside = agents.map(({ workspace }) => resolve(workspace)).filter((one) => !allowedRoots.includes(one));
-  if (outside.length === 0) return ok(name, "allowed");
-  const list = outside.join(", ");
-  return warning(name, `${list} not among the allowed roots`, `${SETUP} Or add it to SYNTHESIS_ALLOWED_ROOTS.`);
+  if (outside.length === 0) return workspaces.ok("allowed");
+  return workspaces.warning(
+    "not_allowed",
+    `not among the allowed roots: ${outside.join(", ")}`,
+    `${RUN_SETUP} Or add them to SYNTHESIS_ALLOWED_ROOTS.`,
+  );
 }

@@ -46,11 +46,11 @@ test.each(variables)("of the commands, with %s", async (_what, proxied) => {
   expect((await run(["sessions", "list"], env)).out).toContain(session);
   expect((await run(["sessions", "show", session], env)).out).toContain(session);
   expect((await run(["permissions", "list"], env)).err).toBe("");
-  expect((await run(["doctor"], env)).out).toContain("running configuration: as at the start");
+  expect((await run(["doctor"], env)).out).toContain("✓ running configuration: ");
   // Another synthesis has the port: its health is asked.
   const port = new URL(world.server.url).port;
   const elsewhere = { ...env, SYNTHESIS_HOME: join(world.claude.base, "other"), SYNTHESIS_BRIDGE_PORT: port };
-  expect((await run(["doctor"], elsewhere)).out).toContain("is taken by another synthesis");
+  expect((await run(["doctor"], elsewhere)).out).toContain("✗ port: another synthesis");
   expect(seen).toEqual([]);
 });
 

@@ -1,0 +1,55 @@
+/** Checks whether Claude Code accepts the channel through which our plugin sends it messages. */
+import { z } from "zod";
+import { CHANNEL_SWITCHES, OTHER_PROVIDERS } from "../claude/blocking-settings.ts";
+import { stateFile } from "../claude/config-folder.ts";
+import type { AuthStatus } from "../claude/executable.ts";
+import { readJsonFile } from "../claude/json-file.ts";
+import { readManagedSettings } from "../claude/managed-settings.ts";
+import { PLUGIN_NAME } from "../plugin/manifest.ts";
+import { type Check, subject } from "./check.ts";
+
+type Env = Record<string, string | undefined>;
+
+const channel = subject("channel");
+
+/** @param command what a person types to start this Claude Code */
+export function channelCheck(auth: AuthStatus | null, env: Env, command: string): Check {
+  const set = [...CHANNEL_SWITCHES, ...OTHER_PROVIDERS].filter((variable) => env[variable]);
+  if (set.length > 0) {
+    return channel.failed("environment", `disabled by ${set.join(", ")}`, "Unset it where you start synthesis.");
+  }
+  if (auth?.apiProvider && auth.apiProvider !== "firstParty") {
+    return channel.failed(
+      "provider",
+      `does not work with ${auth.apiProvider}`,
+      "Use Claude Code with a Claude login or an Anthropic API key.",
+    );
+  }
+  if (auth?.analyticsDisabled) {
+    return channel.failed(
+      "claude_settings",
+      "disabled in Claude Code's settings",
+      `Remove ${CHANNEL_SWITCHES.join(", ")} from \`env\` in Claude Code's settings.`,
+    );
+  }
+  const managed = readManagedSettings(PLUGIN_NAME);
+  if (managed.channelsDisabled) {
+    return channel.failed(
+      "managed_settings",
+      "managed settings without channelsEnabled",
+      "Ask your administrator for `channelsEnabled: true`.",
+    );
+  }
+  const way = managed.channelAllowed ? "allowed by managed settings" : "as a development channel";
+  if (isFeatureEnabled(env)) return channel.ok(way);
+  return channel.warning(
+    "feature_not_fetched",
+    `${way}; Claude Code has not fetched the feature flag for channels`,
+    `Start \`${command}\` once while online. \`synthesis doctor --live\` tests whether the channel works.`,
+  );
+}
+
+/** What Claude Code remembers of the feature flags that its server sent. `tengu_harbor` stands for channels. */
+const featureFlags = z.looseObject({ cachedGrowthBookFeatures: z.looseObject({ tengu_harbor: z.literal(true) }) });
+
+const isFeatureEnabled = (env: Env): boolean => featureFlags.safeParse(readJsonFile(stateFile(env))).success;

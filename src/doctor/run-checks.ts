@@ -1,0 +1,67 @@
+/** Runs every check of `synthesis doctor`, subject by subject. */
+import { existsSync } from "node:fs";
+import { ConfigError } from "../config/config-error.ts";
+import { loadConfig } from "../config/load.ts";
+import { describePathProblem } from "../config/path-problem.ts";
+import type { Paths } from "../config/paths.ts";
+import type { Config } from "../config/schema.ts";
+import { type Check, subject } from "./check.ts";
+import { claudeChecks } from "./claude.ts";
+import { blockingSettingsChecks } from "./claude-settings.ts";
+import { databaseChecks } from "./database.ts";
+import { memoryCheck } from "./memory.ts";
+import { openClawChecks } from "./openclaw.ts";
+import { portCheck } from "./port.ts";
+import { stateFolderChecks } from "./state-folder.ts";
+import { workspaceChecks } from "./workspaces.ts";
+
+const configuration = subject("configuration");
+
+/**
+ * Checks everything that a turn needs. Changes nothing, and sends Claude no message.
+ * @param env the environment in which a server would be started
+ * @param flags the settings given on the command line
+ */
+export async function runChecks(
+  paths: Paths,
+  env: Record<string, string | undefined>,
+  flags: object,
+): Promise<Check[]> {
+  let config: Config;
+  try {
+    config = loadConfig(paths, env, flags);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) return [unexpectedError("configuration", "configuration", error)];
+    return [configuration.failed("invalid", error.message, "Correct it. Nothing else can be checked before.")];
+  }
+  const source = existsSync(paths.configFile) ? paths.configFile : "defaults and environment";
+  const groups = [
+    [configuration.ok(source)],
+    await guarded("claude", "claude", () => claudeChecks(config, env)),
+    await guarded("blocking_settings", "settings of workspaces", () => blockingSettingsChecks(config, env)),
+    await guarded("memory", "memory", () => [memoryCheck(config)]),
+    await guarded("workspace", "workspace", () => workspaceChecks(config)),
+    await guarded("state_folder", "state folder", () => stateFolderChecks(paths)),
+    await guarded("port", "port", async () => [await portCheck(paths, config)]),
+    await guarded("database", "database", () => databaseChecks(paths, config)),
+    await guarded("openclaw", "OpenClaw", () => openClawChecks(paths, config, env)),
+  ];
+  return groups.flat();
+}
+
+/** An error of one subject is reported as its failure, so that the other subjects are still checked. */
+async function guarded(id: string, name: string, checks: () => Check[] | Promise<Check[]>): Promise<Check[]> {
+  try {
+    return await checks();
+  } catch (error) {
+    return [unexpectedError(id, name, error)];
+  }
+}
+
+function unexpectedError(id: string, name: string, error: unknown): Check {
+  const { what, advice } = describePathProblem(error) ?? {
+    what: `this could not be checked: ${error instanceof Error ? error.message : error}`,
+    advice: "Report this line as a bug.",
+  };
+  return subject(id, name).failed("unexpected_error", what, advice);
+}

@@ -1,0 +1,76 @@
+/** The Claude Code program, its version and its login. */
+import { describe, expect, test } from "bun:test";
+import type { Check } from "../../src/doctor/check.ts";
+import { claudeChecks } from "../../src/doctor/claude.ts";
+import type { HomeOptions } from "../support/claude-home.ts";
+import { createFixture } from "./fixture.ts";
+
+interface Setup extends Omit<HomeOptions, "api"> {
+  readonly env?: Record<string, string>;
+  /** What `claudeBin` is: a file below the fixture's folder is written with this content. */
+  readonly program?: { readonly content: string; readonly mode: number };
+}
+
+async function check({ program, ...options }: Setup): Promise<Check[]> {
+  using fixture = createFixture(options);
+  const claudeBin = program && fixture.write("claude", program.content, program.mode);
+  return await claudeChecks(fixture.config(claudeBin ? { claudeBin } : {}), fixture.env);
+}
+
+test("accepts a Claude Code of the tested version with a user who is logged in", async () => {
+  expect((await check({})).map(({ id }) => id)).toEqual([
+    "claude.ok",
+    "login.ok",
+    "channel.ok",
+    "hooks.ok",
+    "claude_settings.ok",
+    "permission_mode.ok",
+  ]);
+});
+
+describe("the program", () => {
+  test.each<[what: string, setup: Setup, id: string, advice: RegExp]>([
+    ["that does not exist", { env: { SYNTHESIS_CLAUDE_BIN: "/nowhere/claude" } }, "claude.not_found", /npm install -g/],
+    ["that is not on PATH", { env: { SYNTHESIS_CLAUDE_BIN: "claude-x" } }, "claude.not_found", /npm install -g/],
+    ["that is another one", { env: { SYNTHESIS_CLAUDE_BIN: "git" } }, "claude.not_claude_code", /SYNTHESIS_CLAUDE_BIN/],
+    ["that is a folder", { env: { SYNTHESIS_CLAUDE_BIN: "/tmp" } }, "claude.is_folder", /SYNTHESIS_CLAUDE_BIN/],
+    ["that may not be executed", { program: { content: "", mode: 0o600 } }, "claude.not_executable", /chmod u\+x/],
+  ])("%s is rejected", async (_what, setup, id, advice) => {
+    expect(await check(setup)).toMatchObject([{ id, result: "failed", advice: expect.stringMatching(advice) }]);
+  });
+
+  test("of an old version is accepted with a warning", async () => {
+    const program = { content: "#!/bin/sh\necho '1.0.0 (Claude Code)'\n", mode: 0o755 };
+    expect((await check({ program }))[0]).toMatchObject({
+      id: "claude.untested_version",
+      result: "warning",
+      found: expect.stringContaining("1.0.0"),
+    });
+  });
+});
+
+describe("the login", () => {
+  const loginCheck = async (setup: Setup) => (await check(setup)).find(({ name }) => name === "login");
+
+  test("is missing", async () => {
+    expect(await loginCheck({ loggedIn: false })).toMatchObject({ id: "login.missing", result: "failed" });
+  });
+
+  test("is missing, and the API key has not been approved", async () => {
+    expect(await loginCheck({ keyApproved: false })).toMatchObject({
+      id: "login.key_not_approved",
+      result: "failed",
+      advice: expect.stringContaining("SYNTHESIS_USE_API_KEY=true"),
+    });
+  });
+
+  test("is an API key that the settings allow without an approval", async () => {
+    const env = { SYNTHESIS_USE_API_KEY: "true" };
+    expect(await loginCheck({ keyApproved: false, env })).toMatchObject({ id: "login.ok" });
+  });
+
+  test("is unknown when Claude Code does not report it", async () => {
+    const program = { content: "#!/bin/sh\necho '2.1.330 (Claude Code)'\n", mode: 0o755 };
+    expect(await loginCheck({ program })).toMatchObject({ id: "login.unknown", result: "warning" });
+  });
+});

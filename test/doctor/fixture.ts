@@ -1,0 +1,50 @@
+/** A user of this machine in a temporary folder: a home for Claude Code, a state folder and a configuration. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { loadConfig } from "../../src/config/load.ts";
+import { type Paths, pathsFor } from "../../src/config/paths.ts";
+import type { Config } from "../../src/config/schema.ts";
+import { createClaudeHome, type HomeOptions } from "../support/claude-home.ts";
+import { REAL_CLAUDE } from "../support/server.ts";
+
+export interface Fixture extends Disposable {
+  /** The folder that contains everything below. */
+  readonly base: string;
+  readonly workspace: string;
+  readonly paths: Paths;
+  readonly env: Record<string, string>;
+  /** The configuration that a server would have, with these settings changed. */
+  config(settings?: Partial<Config>): Config;
+  /** Writes a file that is named by its path below `base`. @returns its path */
+  write(path: string, content: string, mode?: number): string;
+}
+
+/** @param env added to the environment */
+export function createFixture({ env, ...home }: Omit<HomeOptions, "api"> & { env?: Record<string, string> } = {}) {
+  const claude = createClaudeHome({ api: "http://127.0.0.1:9", ...home });
+  const paths = pathsFor(join(claude.base, "state"));
+  mkdirSync(paths.home, { mode: 0o700 });
+  const { base, workspace } = claude;
+  const wholeEnv: Record<string, string> = {
+    ...claude.env,
+    SYNTHESIS_HOME: paths.home,
+    SYNTHESIS_WORKSPACE: workspace,
+    SYNTHESIS_CLAUDE_BIN: REAL_CLAUDE,
+    SYNTHESIS_BRIDGE_PORT: "0",
+    ...env,
+  };
+  return {
+    base,
+    workspace,
+    paths,
+    env: wholeEnv,
+    config: (settings = {}) => ({ ...loadConfig(paths, wholeEnv, {}), ...settings }),
+    write: (path, content, mode = 0o600) => {
+      const file = join(base, path);
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, content, { mode });
+      return file;
+    },
+    [Symbol.dispose]: () => claude.remove(),
+  } satisfies Fixture as Fixture;
+}
