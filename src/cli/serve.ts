@@ -4,6 +4,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { Command } from "commander";
+import { createLauncher } from "../claude/interactive/launcher.ts";
 import { readManagedSettings } from "../claude/managed-settings.ts";
 import { killOrphans } from "../claude/pool/orphans.ts";
 import { createPool } from "../claude/pool/pool.ts";
@@ -77,7 +78,8 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const permissionLog = createPermissionLog(store);
 
   // Claude processes and conversations.
-  const pool = createPool({ config, paths, port: () => server.port, managed, program, env });
+  const launcher = createLauncher({ config, paths, port: () => server.port, managed, program, env });
+  const pool = createPool({ config, launcher });
   const attachments = createAttachmentStore(paths.attachments);
   const permissions = createPermissionBroker({ config, permissionLog, env });
   const conversations = createConversationRegistry({ config, pool, sessions, turns, attachments, permissions, env });

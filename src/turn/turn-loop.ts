@@ -216,7 +216,7 @@ export class TurnLoop {
   /** Ends a turn whose transcript is read only for its token usage. */
   async #endWithoutText(): Promise<void> {
     const { answers, usage } = this.#parts;
-    const hasExited = this.#turn.process.state === "gone";
+    const hasExited = this.#turn.process.state === "exited";
     const known = this.#state.received ? await usage.endTurnEarly(hasExited) : null;
     if (known && this.#state.phase === "failed") answers.response.push({ type: "usage", usage: known });
     this.#close();

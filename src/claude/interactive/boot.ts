@@ -1,61 +1,62 @@
 /**
- * A claude's start, until messages can be sent: what its screen asks is answered, what its channel says is heeded, and
- * it ends in time.
+ * The start of an interactive process, until messages can be sent: answers the dialogs on its screen, waits for its
+ * channel and its plugin, and fails when they do not come in time.
  */
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config/schema.ts";
-import { RequestError } from "../../core/errors.ts";
+import type { Clock } from "../../core/clock.ts";
 import { type BlockingSetting, describeBlockingSetting } from "../blocking-settings.ts";
-import { type ApiActivity, type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
-import { advise, type Consent, saysNotLoggedIn, showsDialog } from "./dialogs.ts";
+import { BootFailure } from "./boot-failure.ts";
+import { type ApiActivity, type ChannelRefusal, type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
+import { adviseOnDialog, type Consent, saysNotLoggedIn, showsDialog } from "./dialogs.ts";
 import { createScreen, lastLines, type Screen, wholeText } from "./screen.ts";
 
 const log = getLogger(["synthesis", "process"]);
 
-/** Between two looks at the screen. A dialog is answered at the second look that finds it. */
+/** Between two looks at the screen, in ms. A dialog is answered at the second look that finds it. */
 const LOOK_MS = 100;
-/** After which a key that did nothing is taken for lost and pressed again. */
+/** When a key has had no effect for this long, in ms, it is considered lost and pressed again. */
 const PRESS_AGAIN_MS = 400;
-/** A start that fails for want of time may well succeed after so many seconds. */
+/** After this many seconds, a start that timed out may succeed. */
 const RETRY_SECONDS = 30;
 
 export interface BootDeps {
   readonly config: Config;
+  readonly clock: Clock;
   readonly debugFile: string;
   readonly consent: Consent;
-  /** Claude's folder. */
   readonly workspace: string;
-  /** The variable in its environment that keeps plugins off, ours too. */
-  readonly withoutPlugins: string | undefined;
+  /** The environment variable that keeps Claude Code from loading plugins. */
+  readonly pluginsOffBy: string | undefined;
   /** Settings that `--settings` cannot override. */
   readonly blockingSettings: readonly BlockingSetting[];
   /** The conversation needs tools from our plugin. */
   readonly wantsTools: boolean;
-  /** Whose start it is, for the log. */
-  about(): { session: string; pid: number };
-  /** Its plugin is connected. */
+  /** Names the process in the log. */
+  logFields(): { session: string; pid: number };
+  /** The plugin is connected. */
   isConnected(): boolean;
   press(key: string): void;
   onReady(): void;
-  /** A model request was made, answered, or has failed; also when it is ready. */
-  onApi(sign: ApiActivity): void;
-  /** It never will be ready, and has to be ended. */
-  onFailure(error: RequestError): void;
+  /** A model request was made, answered, or has failed. Also called after the process is ready. */
+  onApi(activity: ApiActivity): void;
+  /** The process will never be ready and must be stopped. */
+  onFailure(failure: BootFailure): void;
 }
 
 export class Boot {
   readonly #deps: BootDeps;
-  /** Drawn until claude is ready; nobody looks at it later, and it costs time and memory. */
+  /** Null once the process is ready: nothing reads the screen after that, and drawing costs time and memory. */
   #screen: Screen | null = createScreen();
   readonly #debugLog: DebugLog;
   #channel: ChannelState | null = null;
-  #looks: Timer | undefined;
-  #deadline: Timer | undefined;
+  #cancelLook = () => {};
+  #cancelDeadline = () => {};
   #isOver = false;
   #pressed = { what: "", at: 0 };
   readonly #notes: string[] = [];
-  /** The dialogs whose note was taken down: one dialog may need several keys. */
-  readonly #noted = new Set<string>();
+  /** Dialogs that have added a note. A dialog may need several keys, but its note is added once. */
+  readonly #notedDialogs = new Set<string>();
 
   constructor(deps: BootDeps) {
     this.#deps = deps;
@@ -69,78 +70,87 @@ export class Boot {
     );
   }
 
-  /** The program runs. */
+  /** The program has been started. */
   begin(): void {
+    const { clock, config } = this.#deps;
     this.#noteDeniedTools();
-    this.#looks = setInterval(() => this.check(), LOOK_MS);
-    this.#deadline = setTimeout(() => this.#failLate(), this.#deps.config.readyTimeoutMs);
+    const lookAgain = () => {
+      this.#cancelLook = clock.after(LOOK_MS, () => {
+        lookAgain();
+        this.check();
+      });
+    };
+    lookAgain();
+    this.#cancelDeadline = clock.after(config.readyTimeoutMs, () => this.#failLate());
   }
 
   #noteDeniedTools(): void {
-    const { blockingSettings, wantsTools, about } = this.#deps;
-    const denied = blockingSettings.filter(({ blocks }) => blocks === "tools").map(describeBlockingSetting);
+    const { wantsTools } = this.#deps;
+    const denied = this.#blocking("tools");
     if (!wantsTools || denied.length === 0) return;
-    const note = `Settings deny Claude the tools of the chat: ${denied.join(", ")}. Remove the rule to allow them.`;
-    log.warning("claude starts with less: {note}", { ...about(), note });
+    this.#addNote(`Settings deny Claude the tools of the chat: ${denied.join(", ")}. Remove the rule to allow them.`);
+  }
+
+  #blocking(what: BlockingSetting["blocks"]): readonly string[] {
+    return this.#deps.blockingSettings.filter(({ blocks }) => blocks === what).map(describeBlockingSetting);
+  }
+
+  #addNote(note: string, fields: object = {}): void {
+    log.warning("claude started with limits: {note}", { ...this.#deps.logFields(), ...fields, note });
     this.#notes.push(note);
   }
 
-  /** Takes what claude writes on its terminal. */
+  /** Takes what the process writes on its terminal. */
   draw(bytes: Uint8Array): void {
     this.#screen?.write(bytes);
   }
 
-  /** The last lines on its screen, for people; empty when it shows nothing, or is ready. */
+  /** The last lines on the screen, for people; empty when the screen is empty or the process is ready. */
   get lastLines(): string {
     return lastLines(this.#screen?.text() ?? "");
   }
 
-  /** What the client loses by the answers that dialogs got, in sentences. Each is given once. */
+  /** What the client loses by the answers to dialogs and by settings, in sentences. Each is returned once. */
   takeNotes(): readonly string[] {
     return this.#notes.splice(0);
   }
 
-  /** Looks now whether it is ready. */
+  /** Checks now whether the process is ready. */
   check(): void {
     if (this.#isOver) return;
     this.#debugLog.check();
     this.#look();
   }
 
-  /** It is over, one way or the other: nothing is looked at or pressed any more. */
+  /** Stops looking at the screen and pressing keys: the process is ready, or it will never be. */
   end(): void {
     this.#isOver = true;
-    clearInterval(this.#looks);
-    clearTimeout(this.#deadline);
+    this.#cancelLook();
+    this.#cancelDeadline();
   }
 
-  /** claude is gone, or never came. */
+  /** The process has exited or was not started. */
   close(): void {
     this.end();
     this.#debugLog.close();
     this.#closeScreen();
   }
 
-  /** Is it ready now, does it refuse, does it ask something? */
   #look(): void {
     if (this.#isOver) return;
     const { isConnected, consent, onReady } = this.#deps;
     if (this.#channel?.registered === false) {
-      const switches = this.#deps.blockingSettings
-        .filter(({ blocks }) => blocks === "channel")
-        .map(describeBlockingSetting);
-      const named = switches.length === 0 ? "" : ` Look at ${switches.join(", ")}.`;
-      this.#fail(new RequestError("channel_refused", `${channelRefused(this.#channel.why)}${named}`));
+      this.#fail(new BootFailure("channel_refused", this.#describeRefusal(this.#channel)));
       return;
     }
     const screen = this.#screen?.text() ?? "";
     if (!isConnected() || !this.#channel?.registered) {
-      const advice = advise(screen, consent);
+      const advice = adviseOnDialog(screen, consent);
       if (advice && "refuse" in advice) this.#failAtDialog(advice.refuse);
       else if (advice && advice.key !== "") this.#press(advice.dialog, advice.key, advice.note);
     } else if (saysNotLoggedIn(screen)) {
-      const message = "Claude Code is not logged in. Run `claude` in a terminal and use /login.";
-      this.#fail(new RequestError("claude_not_logged_in", message));
+      const summary = "Claude Code is not logged in. Run `claude` in a terminal and use /login.";
+      this.#fail(new BootFailure("not_logged_in", summary));
     } else {
       this.end();
       this.#closeScreen();
@@ -148,62 +158,60 @@ export class Boot {
     }
   }
 
-  /** @param note what the client loses by the answer that this key gives, or leads to */
+  /** @param note what the client loses by the answer that this key gives or moves towards */
   #press(dialog: string, key: string, note: string | undefined): void {
     const what = `${dialog} ${key}`;
-    const now = performance.now();
-    // The first look only notes it: a key sent right after a dialog is painted is often lost.
+    const now = this.#deps.clock.now();
+    // The first look only records the key: a key that is sent right after a dialog was painted is often lost.
     if (this.#pressed.what !== what) this.#pressed = { what, at: now - PRESS_AGAIN_MS + LOOK_MS / 2 };
     else if (now - this.#pressed.at >= PRESS_AGAIN_MS) {
       this.#pressed.at = now;
-      log.debug("dialog answered: {dialog}", { ...this.#deps.about(), dialog });
-      if (note !== undefined && !this.#noted.has(dialog)) {
-        log.warning("claude starts with less: {note}", { ...this.#deps.about(), dialog, note });
-        this.#noted.add(dialog);
-        this.#notes.push(note);
+      log.debug("dialog answered: {dialog}", { ...this.#deps.logFields(), dialog });
+      if (note !== undefined && !this.#notedDialogs.has(dialog)) {
+        this.#notedDialogs.add(dialog);
+        this.#addNote(note, { dialog });
       }
       this.#deps.press(key);
     }
   }
 
-  /** Time is up. Only where no dialog waits for a person can more of it help. */
+  /** The time is up. A retry can only help if no dialog waits for a person. */
   #failLate(): void {
     const late = `Claude Code was not ready after ${this.#deps.config.readyTimeoutMs} ms`;
     const screen = this.#screen?.text() ?? "";
-    // A dialog that still gets its keys shows that the start is slow, and not that a person is needed.
-    const advice = advise(screen, this.#deps.consent);
+    // While we are still pressing keys in a dialog, the start is slow, and no person is needed.
+    const advice = adviseOnDialog(screen, this.#deps.consent);
     const isBeingAnswered = advice !== null && "key" in advice && advice.key !== "";
     if (showsDialog(screen) && !isBeingAnswered) {
       this.#failAtDialog(
-        `${late}, and asks something that only you can answer. Run \`claude\` once in ${this.#deps.workspace} and answer it there.`,
+        `${late}: it asks something that only you can answer. Run \`claude\` once in ${this.#deps.workspace} and answer it there.`,
       );
-    } else if (this.#deps.withoutPlugins !== undefined) {
-      const message = `${late}: ${this.#deps.withoutPlugins} keeps its plugins off. Unset it and restart synthesis.`;
-      this.#fail(new RequestError("claude_not_ready", message));
+    } else if (this.#deps.pluginsOffBy !== undefined) {
+      const summary = `${late}: ${this.#deps.pluginsOffBy} turns its plugins off. Unset it and restart synthesis.`;
+      this.#fail(new BootFailure("plugins_disabled", summary));
     } else {
-      const shown = this.lastLines;
-      this.#fail(
-        new RequestError(
-          "claude_not_ready",
-          `${late}. \`synthesis doctor --live\` says where it stays; SYNTHESIS_READY_TIMEOUT_MS gives it more time.` +
-            (shown && ` Its screen:\n${shown}`),
-          { retryAfter: RETRY_SECONDS },
-        ),
-      );
+      const summary =
+        `${late}. Run \`synthesis doctor --live\` to see which step takes so long, or raise ` +
+        "SYNTHESIS_READY_TIMEOUT_MS.";
+      this.#fail(new BootFailure("timeout", summary, { screen: this.lastLines, retryAfter: RETRY_SECONDS }));
     }
   }
 
-  /** Only the screen says what Claude Code asks. */
-  #failAtDialog(message: string): void {
-    const screen = wholeText(this.#screen?.text() ?? "");
-    this.#fail(new RequestError("claude_not_ready", `${message} Its screen:\n${screen}`));
+  /** The client gets the whole screen, because only the screen says what Claude Code asks. */
+  #failAtDialog(summary: string): void {
+    this.#fail(new BootFailure("dialog", summary, { screen: wholeText(this.#screen?.text() ?? "") }));
   }
 
-  #fail(error: RequestError): void {
-    // The screen may show what was said in the conversation, which belongs in no log.
-    const [message] = error.message.split(" Its screen:");
-    log.warning("claude not ready: {message}", { ...this.#deps.about(), message });
-    this.#deps.onFailure(error);
+  #fail(failure: BootFailure): void {
+    const { reason, summary } = failure;
+    log.warning("claude not ready: {message}", { ...this.#deps.logFields(), reason, message: summary });
+    this.#deps.onFailure(failure);
+  }
+
+  #describeRefusal({ refusal, text }: ChannelState & { registered: false }): string {
+    const settings = this.#blocking("channel");
+    const named = settings.length === 0 ? "" : ` Check ${settings.join(", ")}.`;
+    return `Claude Code refuses the channel through which synthesis talks to it: ${text}. ${REFUSAL_ADVICE[refusal]}${named}`;
   }
 
   #closeScreen(): void {
@@ -212,15 +220,13 @@ export class Boot {
   }
 }
 
-function channelRefused(why: string): string {
-  const advice = /not currently available/.test(why)
-    ? "Channels need a Claude Code that has been online once, and none of DISABLE_TELEMETRY, DO_NOT_TRACK, " +
-      "DISABLE_GROWTHBOOK, CLAUDE_CODE_DISABLE_FEATURE_FLAGS and CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC set."
-    : /third-party/.test(why)
-      ? "Channels do not work with Bedrock, Vertex or Foundry."
-      : /org policy|allowlist|channels list/.test(why)
-        ? "Your organisation's managed settings must have channelsEnabled and list the plugin `synthesis` of the " +
-          "marketplace `inline` in allowedChannelPlugins."
-        : "Run `claude --debug` for more.";
-  return `Claude Code refuses the channel through which synthesis talks to it: ${why}. ${advice}`;
-}
+const REFUSAL_ADVICE: Readonly<Record<ChannelRefusal, string>> = {
+  unavailable:
+    "Channels need a Claude Code that has been online once, and none of DISABLE_TELEMETRY, DO_NOT_TRACK, " +
+    "DISABLE_GROWTHBOOK, CLAUDE_CODE_DISABLE_FEATURE_FLAGS and CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC set.",
+  provider: "Channels do not work with Bedrock, Vertex or Foundry.",
+  not_allowed:
+    "Your organization's managed settings must set channelsEnabled and list the plugin `synthesis` of the " +
+    "marketplace `inline` in allowedChannelPlugins.",
+  other: "Run `claude --debug` for details.",
+};

@@ -1,4 +1,4 @@
-/** The server's end of one plugin's WebSocket: hello first, then frames, and a ping when it is quiet. */
+/** The server's end of one WebSocket of a plugin: a hello first, then frames, and pings to find dead connections. */
 import { getLogger } from "@logtape/logtape";
 import {
   CLOSE,
@@ -19,56 +19,56 @@ import {
 
 const log = getLogger(["synthesis", "bridge"]);
 
-/** What is used of Bun's ServerWebSocket. */
+/** The part of Bun's ServerWebSocket that is used here. */
 export interface Socket {
   send(text: string): number;
   close(code: number, reason: string): void;
   terminate(): void;
 }
 
-/** The process a connection belongs to, as far as the connection needs it. */
+/** The process that a connection belongs to, as far as the connection needs it. */
 export interface ConnectionOwner {
   readonly pid: number;
-  /** What the plugin is told to offer. */
+  /** What the plugin offers Claude. */
   readonly offer: { readonly mode: ReplyMode; readonly tools: readonly ToolDefinition[] };
   receiveReply(frame: ReplyFrame): void;
-  /** claude calls a tool of the client's; the same call may come again. */
+  /** Claude calls one of the client's tools. The plugin may send the same call again. */
   receiveCall(frame: ToolCallFrame): void;
   receiveCancel(callId: string): void;
-  /** claude has the tools of this revision. */
+  /** Claude has requested the list of tools and got this revision. */
   receiveListed(revision: number): void;
-  /** hello was seen: from now on messages can be sent. */
+  /** The plugin has sent its hello, so messages can be sent from now on. */
   attach(connection: Connection): void;
-  /** The socket is gone. */
+  /** The socket has closed. */
   detach(connection: Connection): void;
 }
 
 export class Connection {
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
-  /** claude's process id, as its plugin sees it: a wrapper may stand between it and us. */
+  /** Claude Code's process id, as the plugin sees it; 0 before the hello. It may run below a wrapper. */
   pid = 0;
 
-  readonly #beat: Timer;
+  readonly #pings: Timer;
   #greeted = false;
-  #quietBeats = 0;
+  #unansweredPings = 0;
 
-  /** @param pingMs pause between pings, in ms; a peer silent for two of them is cut off */
+  /** @param pingMs time between pings, in ms; a plugin that is silent for two of them is disconnected */
   constructor(socket: Socket, owner: ConnectionOwner, pingMs: number) {
     this.#socket = socket;
     this.#owner = owner;
-    this.#beat = setInterval(() => {
-      this.#quietBeats += 1;
-      if (this.#quietBeats > 2) {
-        log.warning("plugin silent, connection cut", { pid: owner.pid });
+    this.#pings = setInterval(() => {
+      this.#unansweredPings += 1;
+      if (this.#unansweredPings > 2) {
+        log.warning("plugin silent, connection closed", { pid: owner.pid });
         this.#socket.terminate();
       } else this.#send({ type: "ping" });
     }, pingMs);
   }
 
-  /** Takes one message from the socket. */
+  /** Receives one message from the socket. */
   receive(message: string | Buffer): void {
-    this.#quietBeats = 0;
+    this.#unansweredPings = 0;
     if (Buffer.byteLength(message) > MAX_FRAME_BYTES) {
       this.close(CLOSE.TOO_LARGE, "frame too large");
       return;
@@ -97,17 +97,17 @@ export class Connection {
     if ("wrong" in read || read.frame.type !== "hello") {
       this.close(CLOSE.EXPECTED_HELLO, "expected hello");
     } else if (read.frame.protocol !== PROTOCOL) {
-      this.close(CLOSE.PROTOCOL, `protocol ${PROTOCOL} is spoken here`);
+      this.close(CLOSE.PROTOCOL, `this server uses protocol ${PROTOCOL}`);
     } else {
       this.#greeted = true;
       this.pid = read.frame.pid;
       this.#send({ type: "hello_ack", protocol: PROTOCOL, ...this.#owner.offer });
-      log.debug("hello", { pid: this.#owner.pid, plugin: read.frame.plugin_version });
+      log.debug("plugin connected", { pid: this.#owner.pid, plugin: read.frame.plugin_version });
       this.#owner.attach(this);
     }
   }
 
-  /** Pushes a message, a result or the tools to the plugin. False when it could not even be queued. */
+  /** Sends a message, a tool result or the list of tools to the plugin. @returns false when it could not be queued */
   push(frame: Inbound | ToolsFrame | ToolResultFrame): boolean {
     return this.#send(frame);
   }
@@ -116,14 +116,14 @@ export class Connection {
     this.#socket.close(code, reason);
   }
 
-  /** The socket has closed, by whichever end. */
+  /** Either end has closed the socket. */
   closed(): void {
-    clearInterval(this.#beat);
+    clearInterval(this.#pings);
     if (this.#greeted) this.#owner.detach(this);
   }
 
   #send(frame: ServerFrame): boolean {
-    // Bun: 0 means dropped, -1 queued behind a slow reader, else the bytes sent.
+    // Bun returns 0 for a dropped frame, -1 for one that is queued behind a slow reader, else the bytes sent.
     return this.#socket.send(writeFrame(frame)) !== 0;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * claude's `--debug-file`: the only place where it says whether it listens to our channel, and that it makes a failed
- * model request again. A message pushed before it listens is lost without a word.
+ * Claude Code's `--debug-file`. It is the only place that says whether Claude Code listens to our channel, and that it
+ * retries a failed model request. A message that is sent before the channel is registered is lost silently.
  */
 import { closeSync, fstatSync, ftruncateSync, readSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
@@ -9,51 +9,73 @@ import { watchChanges } from "../../core/watch-file.ts";
 
 const log = getLogger(["synthesis", "process"]);
 
-/** claude goes on writing for as long as it lives; past this size the file is emptied. */
+/** Claude Code writes to the file for as long as it runs. A file larger than this is emptied. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
-export type ChannelState = { registered: true } | { registered: false; why: string };
+/** Why Claude Code refuses a channel: see the advice in `boot.ts`. */
+export type ChannelRefusal = "unavailable" | "provider" | "not_allowed" | "other";
 
-/** How a model request of the conversation's goes: made, answered, or failed; after a failure claude waits, and makes it again. */
+export type ChannelState =
+  | { readonly registered: true }
+  /** `text` is Claude Code's own reason. */
+  | { readonly registered: false; readonly refusal: ChannelRefusal; readonly text: string };
+
+/**
+ * The progress of a model request of the conversation. After `failed`, Claude Code waits and makes the request again.
+ */
 export type ApiActivity =
   | { readonly what: "requested" | "answered" }
   | { readonly what: "failed"; readonly status: number | null; readonly message: string };
 
 export interface DebugLog {
-  /** Reads what is new, for when a change was not announced. */
+  /** Reads what is new, in case a change was not reported. */
   check(): void;
   close(): void;
 }
 
-/** Reads a line about a model request; null when it is about something else, or about a request beside the conversation. */
+/** Reads a line about a model request. @returns null for other lines, and for requests outside the conversation */
 export function readApiActivity(line: string): ApiActivity | null {
   if (/\[API REQUEST\] \S+ source=repl_main_thread/.test(line)) return { what: "requested" };
   if (line.includes("Stream started - received first chunk")) return { what: "answered" };
   const failed = /API error \(attempt \d+\/\d+\): (?:(\d{3})\b )?(?:\d{3} )?(.*)/.exec(line);
   if (!failed) return null;
-  const [, status, said = ""] = failed;
+  const [, status, text = ""] = failed;
   return {
     what: "failed",
     status: status === undefined ? null : Number(status),
-    message: /"message":"((?:[^"\\]|\\.)*)"/.exec(said)?.[1] ?? "",
+    message: /"message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? "",
   };
+}
+
+/** Reads a line about the channel. @returns null for other lines */
+export function readChannelState(line: string): ChannelState | null {
+  const found = /Channel notifications (?:(registered)|skipped: (.*))$/.exec(line);
+  if (!found) return null;
+  const [, registered, text = ""] = found;
+  return registered ? { registered: true } : { registered: false, refusal: refusalOf(text), text };
+}
+
+function refusalOf(text: string): ChannelRefusal {
+  if (/not currently available/.test(text)) return "unavailable";
+  if (/third-party/.test(text)) return "provider";
+  return /org policy|allowlist|channels list/.test(text) ? "not_allowed" : "other";
 }
 
 /**
  * Watches `file`, which must exist.
- * @param onChannel called once, when claude has taken or refused the channel
+ * @param onChannel called once, when Claude Code has registered or refused the channel
  * @param onApi called with each line about a model request
  */
 export function watchDebugLog(
   file: string,
   onChannel: (state: ChannelState) => void,
-  onApi: (sign: ApiActivity) => void,
+  onApi: (activity: ApiActivity) => void,
 ): DebugLog {
   let offset = 0;
   let rest = "";
-  let known = false;
+  let isChannelKnown = false;
 
-  const look = () => {
+  const readNew = () => {
     const fd = openRegularFile(file, { mode: "r+" });
     try {
       const { size } = fstatSync(fd);
@@ -72,22 +94,23 @@ export function watchDebugLog(
     const lines = rest.split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) {
-      const channel = known ? null : /Channel notifications (?:(registered)|skipped: (.*))$/.exec(line);
-      const sign = readApiActivity(line);
-      if (sign) onApi(sign);
+      const activity = readApiActivity(line);
+      if (activity) onApi(activity);
+      const channel = isChannelKnown ? null : readChannelState(line);
       if (!channel) continue;
-      known = true;
-      onChannel(channel[1] ? { registered: true } : { registered: false, why: channel[2] ?? "" });
+      isChannelKnown = true;
+      onChannel(channel);
     }
   };
 
   const check = () => {
     try {
-      look();
+      readNew();
     } catch (error) {
-      // It was removed or replaced, or no descriptor is left. A claude that is starting has its deadline; others need it not.
+      // The file was removed or replaced, or no descriptor is left. A process that is starting then runs into its
+      // deadline; a process that is ready does not need the file.
       if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-      log.warning("claude's debug log is not readable: {error}", { file, error });
+      log.warning("debug log of claude was not readable: {error}", { file, error });
     }
   };
 

@@ -1,10 +1,9 @@
 /**
- * The dialogs that claude may open before it takes messages, and the key that brings each of them
- * nearer to the answer we want.
+ * The dialogs that Claude Code may open before it accepts messages, and the keys that answer them.
  *
- * A key sent right after a dialog is painted can be lost, and "Enter" on the wrong line may mean
- * "exit". So nothing is typed blindly: each look at the screen gives at most one key, chosen by where
- * the cursor `❯` stands now, and the caller looks again until the dialog is gone.
+ * A key that is sent right after a dialog was painted can be lost, and Enter on the wrong line may mean "exit". So each
+ * look at the screen yields at most one key, chosen by where the cursor `❯` is now, and the caller looks again until
+ * the dialog has closed.
  */
 
 const ENTER = "\r";
@@ -12,20 +11,20 @@ const ESCAPE = "\x1b";
 const UP = "\x1b[A";
 const DOWN = "\x1b[B";
 
-/** What the person who runs synthesis has agreed to. */
+/** What the user of synthesis has agreed to in the configuration. */
 export interface Consent {
-  /** The workspace is named in the configuration. */
+  /** The configuration names the workspace. */
   readonly trusted: boolean;
   /** `useApiKey` is set. */
   readonly useApiKey: boolean;
-  /** Paths of settings files without which Claude may do more. */
+  /** Paths of settings files without which Claude would be allowed more. */
   readonly restrictingFiles: readonly string[];
 }
 
 export type Advice =
-  /** An empty key: look again. `note` says what the client loses by this answer. */
+  /** The key to press; an empty key means to look again. `note` says what the client loses by this answer. */
   | { readonly dialog: string; readonly key: string; readonly note?: string }
-  /** This dialog must not be answered for the user. */
+  /** Only the user may answer this dialog. The text says why, and what to do. */
   | { readonly dialog: string; readonly refuse: string };
 
 type Answer =
@@ -54,7 +53,7 @@ const dialogs: readonly Dialog[] = [
         : {
             refuse:
               "Claude Code does not trust this workspace yet, and synthesis trusts only folders that its " +
-              "configuration names. Run `claude` in that folder once and accept it, or name the folder in " +
+              "configuration names. Run `claude` in that folder once and accept the question, or name the folder in " +
               "SYNTHESIS_WORKSPACE or SYNTHESIS_ALLOWED_ROOTS.",
           },
   },
@@ -63,7 +62,7 @@ const dialogs: readonly Dialog[] = [
     title: /Detected a custom API key in your environment/,
     answer: ({ useApiKey }) => ({ choose: useApiKey ? /^Yes\b/ : /^No\b/ }),
   },
-  // A project must not start programs of its choice just because a chat client named its folder.
+  // A project must not get to start programs merely because a chat client named its folder.
   {
     name: "project MCP server",
     title: /New MCP server found in this project/,
@@ -72,13 +71,12 @@ const dialogs: readonly Dialog[] = [
   {
     name: "project MCP servers",
     title: /\d+ new MCP servers found in this project/,
-    // "Esc to reject all"
     answer: () => ({ press: ESCAPE }),
   },
   {
     name: "bypass permissions",
     title: /Bypass Permissions mode/,
-    // Chosen by whoever configured that mode.
+    // The dialog only opens if the configuration selects this mode.
     answer: () => ({ choose: /Yes, I accept/ }),
   },
   {
@@ -86,14 +84,14 @@ const dialogs: readonly Dialog[] = [
     title: /(Let's get started\.|Select login method)[\s\S]*❯/,
     answer: () => ({ refuse: "Claude Code has not been set up for this user. Run `claude` once in a terminal." }),
   },
-  // A chat client must not make Claude read files outside the workspace. Claude Code remembers this answer.
+  // A chat client must not get Claude to read files outside the workspace. Claude Code remembers this answer.
   {
     name: "external imports",
     title: /Allow external CLAUDE\.md file imports\?/,
     answer: (_consent, screen) => ({
       choose: /^No, disable external imports/,
       note:
-        `Claude Code leaves out what the workspace's CLAUDE.md or rules import from elsewhere${listed(importsOn(screen))}. ` +
+        `Claude Code ignores what the workspace's CLAUDE.md or rules import from other folders${listed(importsOn(screen))}. ` +
         "To allow it, run `claude` in the workspace and turn on external imports in /config.",
     }),
   },
@@ -104,14 +102,14 @@ const dialogs: readonly Dialog[] = [
       restrictingFiles.some((file) => unwrapped(screen).includes(unwrapped(file)))
         ? {
             refuse:
-              "Claude Code cannot read a settings file, and without the file Claude might do what it forbids. Mend the " +
-              "file that the screen names.",
+              "Claude Code cannot read a settings file, and without the file Claude might do what it forbids. Correct " +
+              "the file that the screen names.",
           }
         : {
             choose: /^Continue without these settings/,
             note:
-              `Claude Code cannot read a settings file${listed(settingsOn(screen))}, and nothing in it holds. Run ` +
-              "`claude` in the workspace to see what is wrong with it.",
+              `Claude Code cannot read a settings file${listed(settingsOn(screen))} and ignores all of it. Run ` +
+              "`claude` in the workspace to see what is wrong with the file.",
           },
   },
   {
@@ -129,7 +127,7 @@ const dialogs: readonly Dialog[] = [
     title: /^ *Configuration error$[\s\S]*isn't valid JSON/m,
     answer: () => ({
       refuse:
-        "Claude Code cannot read its configuration file. Mend the file, or run `claude` once and let it reset it.",
+        "Claude Code cannot read its configuration file. Correct the file, or run `claude` once and let it reset the file.",
     }),
   },
   {
@@ -137,7 +135,7 @@ const dialogs: readonly Dialog[] = [
     title: /Managed settings require approval/,
     answer: () => ({
       refuse:
-        "Your organization's settings for Claude Code need your approval. Run `claude` once in a terminal and decide.",
+        "Your organization's settings for Claude Code need your approval. Run `claude` once in a terminal and answer there.",
     }),
   },
   {
@@ -159,8 +157,8 @@ const dialogs: readonly Dialog[] = [
     title: /This session belongs to another account/,
     answer: () => ({
       refuse:
-        "This conversation's session belongs to another Claude account than the one that is logged in. Log in with that " +
-        "account (`claude`, then /login), or reset the session: `synthesis sessions reset`.",
+        "The Claude session of this conversation belongs to another account than the one that is logged in. Log in with " +
+        "that account (`claude`, then /login), or reset the session with `synthesis sessions reset`.",
     }),
   },
   {
@@ -183,7 +181,7 @@ const dialogs: readonly Dialog[] = [
     title: /Newer .* model available[\s\S]*Currently pinned/,
     answer: () => ({ choose: /^No\b/ }),
   },
-  // The conversation goes on as the client knows it: whole, and with the model it asks for.
+  // The client expects the whole conversation, and the model that it asked for.
   {
     name: "resume from summary",
     title: /This session is .* old and .* tokens\./,
@@ -201,12 +199,12 @@ const dialogs: readonly Dialog[] = [
   },
 ];
 
-/** A long path goes on in the next line of the screen. */
+/** Without white space, because a long path continues on the next line of the screen. */
 const unwrapped = (text: string): string => text.replace(/\s+/g, "");
 
 const listed = (names: readonly string[]): string => (names.length > 0 ? ` (${names.join(", ")})` : "");
 
-/** The files that the dialog on external imports names. It names six, and says how many more there are. */
+/** The files that the external-imports dialog names. It names at most six, and says how many more there are. */
 function importsOn(screen: string): string[] {
   const lines = /External imports:\n((?: {4,}\S.*\n)+)/.exec(screen)?.[1]?.split("\n") ?? [];
   return lines.flatMap((line) => {
@@ -216,40 +214,43 @@ function importsOn(screen: string): string[] {
   });
 }
 
-/** The settings files that a dialog names, each on a line of its own. */
+/** The settings files that a dialog names, one per line. */
 const settingsOn = (screen: string): string[] => screen.match(/(?<=^ *)[/~].*\.json$/gm) ?? [];
 
-/** Whether claude's footer, below its input, says that nobody is logged in. */
+/** Whether the footer below Claude Code's input says that no user is logged in. */
 export const saysNotLoggedIn = (screen: string): boolean => /Not logged in · run \/login/i.test(lowestPart(screen));
 
-/** What stands below the last rule: a dialog, or under claude's input the footer. What was said is above. */
+/** Whether Claude Code says that it found no conversation with the id that it was to resume. */
+export const saysSessionNotFound = (screen: string): boolean => /No conversation found/.test(screen);
+
+/** The part below the last horizontal rule: a dialog, or the footer. The text of the conversation is above the rule. */
 const lowestPart = (screen: string): string => screen.slice(Math.max(screen.lastIndexOf("─".repeat(20)), 0));
 
 /**
- * What to do about `screen`; null when no dialog stands on it. Only for a claude that does not take
- * messages yet: a resumed conversation is drawn on the same screen, and may say anything.
+ * How to answer the dialog on `screen`; null when there is none. Only for a process that does not accept messages yet:
+ * later the conversation itself is on the screen, and its text may look like a dialog.
  */
-export function advise(screen: string, consent: Consent): Advice | null {
+export function adviseOnDialog(screen: string, consent: Consent): Advice | null {
   const dialog = dialogs.find(({ title }) => title.test(lowestPart(screen)));
   if (!dialog) return null;
   const answer = dialog.answer(consent, screen);
   if ("refuse" in answer) return { dialog: dialog.name, refuse: answer.refuse };
   if ("press" in answer) return { dialog: dialog.name, key: answer.press };
 
-  // The options are the last lines that can hold the cursor; the text above them may hold their words, too.
+  // The options are the last lines that match: the text above them may contain the same words.
   const lines = screen.split("\n").map((line) => line.trim());
   const cursor = lines.findLastIndex((line) => line.startsWith("❯"));
   const target = lines.findLastIndex((line) => answer.choose.test(line.replace(/^(❯\s*)?(\d\.\s*)?/, "")));
   const note = answer.note === undefined ? {} : { note: answer.note };
-  // Half painted: look again.
+  // The dialog is only half painted, so the caller should look again.
   if (cursor < 0 || target < 0) return { dialog: dialog.name, key: "" };
   return { dialog: dialog.name, key: cursor === target ? ENTER : cursor < target ? DOWN : UP, ...note };
 }
 
-/** Claude's input between two rules, and the footer: what a claude without a dialog shows. */
+/** Claude Code's input between two rules, and the footer: the screen without a dialog. */
 const AT_PROMPT = /─{20}.*\n❯.*\n(?: .*\n)*─{20}.*(?:\n[^❯]*)?$/;
-/** A marked option, a hint which keys are taken, or a question. */
+/** A selected option, a hint about keys, or a question. */
 const ASKS = /^\s*[❯›>] |\b(Enter|Esc|Space|Tab) to \w|\bPress \w|\b[yY]\/[nN]\b|\?\s*$/m;
 
-/** Whether `screen` shows a dialog, a known one or not. A dialog that is quoted in a resumed conversation is none. */
+/** Whether `screen` shows a dialog, known or unknown. The quoted text of a dialog in a resumed conversation does not count. */
 export const showsDialog = (screen: string): boolean => !AT_PROMPT.test(screen) && ASKS.test(lowestPart(screen));

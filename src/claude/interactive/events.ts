@@ -13,13 +13,13 @@ export type ClaudeEvent =
   | { readonly type: "hook"; readonly hook: HookBody }
   | { readonly type: "connection"; readonly open: boolean }
   | { readonly type: "reply"; readonly frame: ReplyFrame }
-  /** claude calls a tool of the client's; it is answered with `tools.answer`. */
+  /** Claude calls one of the client's tools. `tools.answer` gives it the result. */
   | { readonly type: "call"; readonly call: ToolCall }
-  /** claude does not wait for a call's result any more. */
+  /** Claude no longer waits for the result of a call. */
   | { readonly type: "call_cancelled"; readonly id: string }
-  /** claude's own word on whether it works has changed, perhaps; `status` says what it is. */
+  /** The process's `status` may have changed. */
   | { readonly type: "status" }
-  /** How claude's model requests go. */
+  /** A model request was made, answered, or has failed. */
   | { readonly type: "api"; readonly sign: ApiActivity }
   | { readonly type: "exit"; readonly exit: Exit };
 

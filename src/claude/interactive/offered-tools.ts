@@ -1,41 +1,44 @@
-/** The client's tools as one claude has been offered them, and its calls of them. */
-
+/** The client's tools that one process has been offered, and Claude's calls of these tools. */
 import { getLogger } from "@logtape/logtape";
 import { argumentsOf } from "../../api/openai-chat/tools.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { ToolCall, ToolCatalogue } from "../../core/tools.ts";
 import type { ToolCallFrame, ToolContent, ToolDefinition, ToolResultFrame, ToolsFrame } from "../../wire/frames.ts";
 
 const log = getLogger(["synthesis", "process"]);
 
-/** How long claude may take to ask for tools that have changed, which it does once in a second at most. */
+/** How long Claude Code may take to request changed tools, in ms. It does so at most once per second. */
 const LISTING_MS = 3_000;
 
 export class OfferedTools {
   readonly #push: (frame: ToolsFrame | ToolResultFrame) => void;
-  readonly #about: () => { session: string; pid: number };
-  /** What may be called. */
+  readonly #logFields: () => { session: string; pid: number };
+  readonly #clock: Clock;
+  /** The tools that may be called now. */
   #catalogue: ToolCatalogue;
-  /** All that claude has been offered. */
+  /** Every tool that Claude has ever been offered. */
   readonly #offered = new Map<string, ToolDefinition>();
   #revision = 0;
-  /** Resolves when claude has asked for the newest tools; null when it knows them. */
+  /** Resolves when Claude Code has requested the newest tools; null when it has them. */
   #listing: PromiseWithResolvers<void> | null = null;
-  /** Calls that have reached us, by their ids, with their results where there are any. */
+  /** Calls by their ids, with their results; null while the result is missing. */
   readonly #calls = new Map<string, ToolResultFrame | null>();
 
   /**
-   * @param catalogue what claude is started with
-   * @param push sends a frame to the plugin, if that is there
-   * @param about whose tools they are, for the log
+   * @param catalogue the tools that the process is started with
+   * @param push sends a frame to the plugin, if it is connected
+   * @param logFields names the process in the log
    */
   constructor(
     catalogue: ToolCatalogue,
     push: (frame: ToolsFrame | ToolResultFrame) => void,
-    about: () => { session: string; pid: number },
+    logFields: () => { session: string; pid: number },
+    clock: Clock,
   ) {
     this.#catalogue = catalogue;
     this.#push = push;
-    this.#about = about;
+    this.#logFields = logFields;
+    this.#clock = clock;
     this.#add(catalogue);
   }
 
@@ -48,9 +51,9 @@ export class OfferedTools {
   }
 
   /**
-   * Offers claude these tools; resolves when it has them, or does not ask for them. What was offered before
-   * stays in its list: a tool that is taken off, claude shows to the model all the same, and answers a call of
-   * it itself.
+   * Offers Claude these tools. Resolves when Claude Code has requested them, or does not request them in time. Tools
+   * that were offered before stay in the list: Claude Code would still show a removed tool to the model, and answer
+   * calls of it itself.
    */
   async offer(catalogue: ToolCatalogue): Promise<void> {
     this.#catalogue = catalogue;
@@ -61,43 +64,46 @@ export class OfferedTools {
     const listing = Promise.withResolvers<void>();
     this.#listing = listing;
     this.#pushAll();
-    const late = setTimeout(() => {
-      log.warning("claude does not ask for its tools", this.#about());
+    const cancelTimeout = this.#clock.after(LISTING_MS, () => {
+      log.warning("claude did not request its changed tools", this.#logFields());
       listing.resolve();
-    }, LISTING_MS);
+    });
     await listing.promise;
-    clearTimeout(late);
+    cancelTimeout();
   }
 
-  /** The plugin is there again: it may have missed the newest. */
+  /** Sends the tools again to a plugin that has reconnected, because it may have missed the newest ones. */
   repeat(): void {
     if (this.#listing) this.#pushAll();
   }
 
-  /** claude has asked for those of this revision. */
+  /** Claude Code has requested the tools and got this revision. */
   noteListed(revision: number): void {
     if (revision !== this.#revision) return;
     this.#listing?.resolve();
     this.#listing = null;
   }
 
-  /** Takes a call of claude's. @returns what is to be answered; null when that is done already, or once more */
+  /**
+   * Receives a call.
+   * @returns the call if the client must answer it; null if it is known already, or its tool is no longer offered
+   */
   receive({ id, name, arguments: given }: ToolCallFrame): ToolCall | null {
     const known = this.#calls.get(id);
     if (known !== undefined) {
-      // Asked again after a dropped socket: the result may have been lost with it.
+      // The plugin repeats a call after its connection dropped. The result may have been lost with the connection.
       if (known) this.#push(known);
       return null;
     }
     this.#calls.set(id, null);
-    log.debug("call received", this.#about());
+    log.debug("call received", this.#logFields());
     const tool = this.#catalogue.get(name);
     if (tool) return { id, name: tool.name, arguments: argumentsOf(tool, given) };
     this.answer(id, [{ type: "text", text: `The tool ${name} is no longer offered.` }], true);
     return null;
   }
 
-  /** Gives claude the result of a call. The first one counts. */
+  /** Sends Claude the result of a call. Only the first result of a call counts. */
   answer(id: string, content: readonly ToolContent[], isError: boolean): void {
     if (this.#calls.get(id)) return;
     const result: ToolResultFrame = { type: "tool_result", id, content, is_error: isError };
@@ -105,7 +111,7 @@ export class OfferedTools {
     this.#push(result);
   }
 
-  /** claude waits for no call that was made so far. */
+  /** Claude no longer waits for any call that it has made so far. */
   forgetCalls(): void {
     this.#calls.clear();
   }

@@ -1,19 +1,19 @@
-/** Starts a process in the very folder that was checked, whatever becomes of its path in the meantime. */
+/** Starts a process in exactly the folder that was checked, even if its path is changed in the meantime. */
 import { closeSync, constants, openSync, readlinkSync, realpathSync } from "node:fs";
 import { RequestError } from "../../core/errors.ts";
 
-/** Linux's O_PATH, which Node's constants lack: opens a folder that may be entered but not read, too. */
+/** Linux's O_PATH, which is missing in Node's constants. It also opens a folder that may be entered but not read. */
 const O_PATH = 0o10000000;
 
 /**
- * Opens a folder for as long as `use` takes.
+ * Keeps a folder open while `use` runs.
  * @param path a real path, as it was when the folder was allowed
  * @param use gets a path that leads to the open folder
- * @throws ApiError (400) when the path, or a folder above it, has become a link since
+ * @throws RequestError (`workspace_not_allowed`) when the path, or a folder above it, has become a link since
  */
 export function withOpenFolder<T>(path: string, use: (cwd: string) => T): T {
   if (process.platform !== "linux") {
-    // Elsewhere no path leads to an open folder: what remains is the moment between this look and the start.
+    // Other systems have no path to an open folder. A change between this check and the start goes unnoticed.
     if (currentPath(path) !== path) throw swapped(path);
     return use(path);
   }
@@ -21,7 +21,7 @@ export function withOpenFolder<T>(path: string, use: (cwd: string) => T): T {
   try {
     descriptor = openSync(path, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   } catch (error) {
-    // ELOOP and ENOTDIR: a link. Any other error the start itself describes.
+    // ELOOP and ENOTDIR mean a link or a file. For other errors, the start of the process reports the cause.
     if (/^(ELOOP|ENOTDIR)$/.test((error as NodeJS.ErrnoException).code ?? "")) throw swapped(path);
     return use(path);
   }
@@ -38,7 +38,7 @@ function currentPath(path: string): string | null {
   try {
     return realpathSync(path);
   } catch {
-    // It is gone, or closed to us.
+    // The folder does not exist, or may not be entered.
     return null;
   }
 }
@@ -47,6 +47,6 @@ const swapped = (path: string) =>
   new RequestError(
     "workspace_not_allowed",
     `The workspace ${path} has changed since it was checked: it, or a folder above it, is a link or a file now. ` +
-      "Send the message again to have it checked anew.",
+      "Send the message again to have it checked again.",
     { param: "x-openclaw-workspace" },
   );

@@ -1,60 +1,43 @@
 /**
- * One running claude: its PTY and screen, its plugin's connection, its two tokens. Whatever it does
- * (hooks, connection, exit) goes out as one stream of events, in the order of arrival.
+ * One agent process: a running `claude` in a pseudo-terminal, from its start to its exit. Everything it reports (hooks,
+ * frames of its plugin, its status, its exit) reaches its owner as one stream of events.
  */
-
 import { rmSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config/schema.ts";
+import type { Clock } from "../../core/clock.ts";
 import { RequestError } from "../../core/errors.ts";
 import { newToken } from "../../core/tokens.ts";
-import { CLOSE, type ReplyFrame, type ToolCallFrame } from "../../wire/frames.ts";
 import type { HookBody, Verdict } from "../../wire/hooks.ts";
 import { findBlockingSettings, pluginBlocked } from "../blocking-settings.ts";
 import { setsRetries } from "../environment.ts";
-import type { ManagedSettings } from "../managed-settings.ts";
 import { killGroup, killMarked, markOf } from "../process-mark.ts";
 import { restrictingFiles } from "../restrictions.ts";
 import type { SessionFolder, SessionStatus } from "../session-file.ts";
 import { spawnFailed } from "../start-errors.ts";
 import { mayBlockStop } from "../stop-hooks.ts";
 import { Boot } from "./boot.ts";
-import type { Connection, ConnectionOwner } from "./connection.ts";
+import { BootFailure } from "./boot-failure.ts";
+import { saysSessionNotFound } from "./dialogs.ts";
 import type { ClaudeEvent, Exit, PermissionHook } from "./events.ts";
-import { prepareLaunch } from "./launch.ts";
+import { type LaunchContext, prepareLaunch } from "./launch.ts";
 import type { LaunchSpec } from "./launch-spec.ts";
 import { OfferedTools } from "./offered-tools.ts";
-import { withOpenFolder } from "./open-folder.ts";
-import { COLUMNS, ROWS } from "./screen.ts";
+import { PluginBridge } from "./plugin-bridge.ts";
+import type { PtyProcess, SpawnPty } from "./pty.ts";
+import { type Viewer, Viewers } from "./viewers.ts";
 
 const log = getLogger(["synthesis", "process"]);
 
-/** How long a plugin whose socket dropped may take to come back. */
-const RECONNECT_GRACE_MS = 10_000;
-/** So many ids of replies are remembered, to take none twice. */
-const REMEMBERED_REPLIES = 16;
-/**
- * Claude draws everything anew when its terminal changes its size; for so long the size is another one. A busy Claude
- * that sees both changes at once draws nothing.
- */
-const RESIZED_MS = 300;
-/** From SIGTERM to SIGKILL. */
+/** From SIGTERM to SIGKILL, in ms. */
 const KILL_AFTER_MS = 5_000;
 /**
- * The same when claude has said that its session has ended: other hooks have 1.5 s from then on, and what it waits for
- * after that is its telemetry, where that does not come through.
+ * The same once Claude Code has reported the end of its session, in ms. Other hooks have 1.5 s from then on; after that
+ * Claude Code only waits for its telemetry, which may not get through.
  */
 const KILL_ENDED_AFTER_MS = 2_500;
 
-export type ProcessState = "starting" | "ready" | "draining" | "gone";
-
-/** Somebody who looks at claude's terminal. */
-export interface Viewer {
-  /** Takes what claude writes on it. */
-  draw(bytes: Uint8Array): void;
-  /** claude is gone. */
-  end(): void;
-}
+export type ProcessState = "starting" | "ready" | "draining" | "exited";
 
 /** The conversation that a process works for. */
 export interface ProcessOwner {
@@ -68,9 +51,6 @@ export interface ProcessOwner {
   onOversized(process: ClaudeProcess): void;
 }
 
-/** A user who sets one of these wants no plugin to run; that is said, and not overruled. */
-const PLUGINS_OFF = ["CLAUDE_CODE_SAFE_MODE", "CLAUDE_CODE_SKIP_PLUGIN_MCP_SERVERS"];
-
 /** The owner of a prewarmed process until a conversation adopts it. */
 export const NO_OWNER: ProcessOwner = {
   isBusy: () => false,
@@ -79,136 +59,134 @@ export const NO_OWNER: ProcessOwner = {
   onOversized: () => {},
 };
 
-export interface ProcessContext {
-  readonly port: number;
-  /** This process's own folder; it is removed with the process. */
-  readonly folder: string;
-  readonly program: readonly string[];
-  readonly deny: readonly string[];
-  readonly managed: ManagedSettings;
+/** A user who sets one of these variables wants no plugins. synthesis reports that and does not override it. */
+const PLUGINS_OFF = ["CLAUDE_CODE_SAFE_MODE", "CLAUDE_CODE_SKIP_PLUGIN_MCP_SERVERS"];
+
+export interface ProcessContext extends Omit<LaunchContext, "bridgeToken" | "hookToken"> {
+  readonly config: Config;
+  /** The server's environment, which the process inherits in part. */
+  readonly env: Record<string, string | undefined>;
   readonly sessionFolder: SessionFolder;
+  readonly clock: Clock;
+  readonly spawn: SpawnPty;
 }
 
-export class ClaudeProcess implements ConnectionOwner {
+export class ClaudeProcess {
   readonly bridgeToken = newToken();
   readonly hookToken = newToken();
-  /** Resolves when messages can be sent; rejects with an ApiError when that will never be. */
+  /** Resolves when messages can be sent. Rejects with a `BootFailure` when that will never be possible. */
   readonly ready: Promise<void>;
   readonly exited: Promise<Exit>;
-  /** The client's tools, as claude has them. */
+  /** The client's tools that Claude has been offered. */
   readonly tools: OfferedTools;
-  /** What it and all that it has started take, in bytes, as last measured; null before that. */
+  readonly bridge: PluginBridge;
+  /** Memory of the process and everything it has started, in bytes, as last measured; null before the first time. */
   memory: number | null = null;
-  /** When it last did something for somebody, in ms of `performance.now()`. */
-  lastUsedAt = performance.now();
-  /** How many Stop hooks have run at the end of its last turn, ours among them; null before one has ended. */
+  /** When the process was last used, in ms of the monotonic clock. */
+  lastUsedAt: number;
+  /** How many Stop hooks ran at the end of the last turn, ours included; null before the first turn has ended. */
   stopHooks: number | null = null;
-  /** How often claude may have said whether it works; a look that found nothing new counts, too. */
+  /** Increases whenever `status` may have changed, also if it turns out to be the same. */
   statusRevision = 0;
 
   #spec: LaunchSpec;
   #owner: ProcessOwner;
-  readonly #config: Config;
-  readonly #env: Record<string, string | undefined>;
-  readonly #place: ProcessContext;
-  readonly #child: Bun.Subprocess;
-  readonly #start: Boot;
-  readonly #viewers = new Set<Viewer>();
-  #lastSignAt = performance.now();
-  /** Its questions that wait for a person. */
-  #questions = 0;
-  #resize: Timer | undefined;
+  readonly #context: ProcessContext;
+  readonly #child: PtyProcess;
+  readonly #boot: Boot;
+  readonly #viewers: Viewers;
+  #lastOutputAt: number;
+  /** Permission prompts that wait for a person. */
+  #openPrompts = 0;
   readonly #whenReady = Promise.withResolvers<void>();
-  #killTimer: Timer | undefined;
+  #cancelKill: (() => void) | undefined;
   #unwatchStatus: (() => void) | undefined;
   #isShared = false;
   #hasWorked = false;
   #state: ProcessState = "starting";
-  #connection: Connection | null = null;
-  /** While the socket is away: resolves with whether it came back in time. */
-  #reconnection: (PromiseWithResolvers<boolean> & { grace: Timer }) | null = null;
-  /** As its plugin sees it: a wrapper may stand between claude and us. */
-  #claudePid: number | null = null;
-  readonly #replies: string[] = [];
 
-  /** @throws ApiError (503) when the program cannot be started at all */
-  constructor(
-    spec: LaunchSpec,
-    owner: ProcessOwner,
-    place: ProcessContext,
-    config: Config,
-    parentEnv: Record<string, string | undefined>,
-  ) {
+  /** @throws RequestError when the program cannot be started at all */
+  constructor(spec: LaunchSpec, owner: ProcessOwner, context: ProcessContext) {
+    const { config, env, clock } = context;
+    const { workspace } = spec.choice;
     this.#spec = spec;
     this.#owner = owner;
-    const hindered = findBlockingSettings(spec.choice.workspace, parentEnv);
-    const keptOut = hindered.find(({ blocks }) => blocks === "plugin");
-    if (keptOut) throw pluginBlocked(keptOut);
-    const about = () => ({ session: this.spec.sessionKey, pid: this.pid });
-    this.tools = new OfferedTools(spec.tools, (frame) => void this.#connection?.push(frame), about);
-    this.#config = config;
-    this.#env = parentEnv;
-    this.#place = place;
-    const launch = prepareLaunch(
-      spec,
-      { ...place, bridgeToken: this.bridgeToken, hookToken: this.hookToken },
+    this.#context = context;
+    this.lastUsedAt = clock.now();
+    this.#lastOutputAt = clock.now();
+    const blockingSettings = findBlockingSettings(workspace, env);
+    const pluginBlocker = blockingSettings.find(({ blocks }) => blocks === "plugin");
+    if (pluginBlocker) throw pluginBlocked(pluginBlocker);
+
+    const logFields = () => ({ session: this.spec.sessionKey, pid: this.pid });
+    this.tools = new OfferedTools(spec.tools, (frame) => void this.bridge.push(frame), logFields, clock);
+    this.bridge = new PluginBridge({
+      tools: this.tools,
+      mode: config.reply,
+      clock,
+      pid: () => this.pid,
+      isReady: () => this.#state === "ready",
+      onActivity: () => this.#noteActivity(),
+      onReply: (frame) => this.#emit({ type: "reply", frame }),
+      onCall: (call) => this.#emit({ type: "call", call }),
+      onCancel: (id) => this.#emit({ type: "call_cancelled", id }),
+      onConnection: (open) => {
+        this.#emit({ type: "connection", open });
+        if (open) this.#boot.check();
+      },
+    });
+    this.#viewers = new Viewers((columns, rows) => this.#child.resize(columns, rows), clock);
+
+    // Everything that can fail comes before the spawn, so that no process runs without an owner.
+    const tokens = { bridgeToken: this.bridgeToken, hookToken: this.hookToken };
+    const launch = prepareLaunch(spec, { ...context, ...tokens }, config, env);
+    this.#boot = new Boot({
       config,
-      parentEnv,
-    );
-    // All that can fail comes before the spawn: a claude must not run that nobody knows of.
-    this.#start = new Boot({
-      config,
+      clock,
       debugFile: launch.debugFile,
-      workspace: spec.choice.workspace,
-      withoutPlugins: PLUGINS_OFF.find((name) => parentEnv[name]),
+      workspace,
+      pluginsOffBy: PLUGINS_OFF.find((name) => env[name]),
       consent: {
         trusted: spec.trusted,
         useApiKey: config.useApiKey,
-        restrictingFiles: restrictingFiles(spec.choice.workspace, parentEnv),
+        restrictingFiles: restrictingFiles(workspace, env),
       },
-      blockingSettings: hindered,
+      blockingSettings,
       wantsTools: spec.tools.size > 0 || config.reply === "tool",
-      about,
+      logFields,
       isConnected: () => this.connected,
-      press: (key) => this.#child.terminal?.write(key),
+      press: (key) => this.#child.write(key),
       onReady: () => this.#noteReady(),
       onApi: (sign) => this.#emit({ type: "api", sign }),
-      onFailure: (error) => {
-        this.#whenReady.reject(error);
+      onFailure: (failure) => {
+        this.#whenReady.reject(failure);
         void this.stop();
       },
     });
     try {
-      this.#child = withOpenFolder(spec.choice.workspace, (cwd) =>
-        Bun.spawn(launch.argv, {
-          cwd,
-          env: launch.env,
-          terminal: {
-            cols: COLUMNS,
-            rows: ROWS,
-            // Always read: a PTY that nobody reads stops claude after a few turns.
-            data: (_terminal, bytes) => {
-              this.noteOutput();
-              this.#start.draw(bytes);
-              for (const viewer of this.#viewers) viewer.draw(bytes);
-            },
-          },
-        }),
-      );
+      this.#child = context.spawn(launch.argv, {
+        workspace,
+        env: launch.env,
+        onOutput: (bytes) => {
+          this.noteOutput();
+          this.#boot.draw(bytes);
+          this.#viewers.draw(bytes);
+        },
+      });
     } catch (error) {
-      this.#start.close();
-      rmSync(place.folder, { recursive: true, force: true });
+      this.#boot.close();
+      rmSync(context.folder, { recursive: true, force: true });
       throw error instanceof RequestError ? error : spawnFailed(error as Error);
     }
     this.ready = this.#whenReady.promise;
-    // Whoever waits for it gets the error; nobody may wait.
+    // A rejection must not count as unhandled when nothing awaits `ready`.
     this.ready.catch(() => {});
-    this.exited = this.#child.exited.then(() => this.#gone());
+    this.exited = this.#child.exited.then((exit) => this.#cleanUp(exit));
     try {
-      this.#start.begin();
+      this.#boot.begin();
       log.info("claude started", { session: spec.sessionKey, pid: this.pid, resume: spec.resume });
     } catch (error) {
-      // The pool never gets this process, and could not end it.
+      // The caller gets the error and no process, so it could not stop it.
       this.kill();
       throw error;
     }
@@ -227,25 +205,25 @@ export class ClaudeProcess implements ConnectionOwner {
     log.info("spare adopted", { session: sessionKey, pid: this.pid, spare: this.spec.sessionKey });
     this.#spec = { ...this.spec, sessionKey };
     this.#owner = owner;
-    this.lastUsedAt = performance.now();
+    this.lastUsedAt = this.#context.clock.now();
   }
 
-  /** What its clients lose by how it was started, in sentences. Each is given once. */
+  /** What the client loses because of how the process was started, in sentences. Each is returned once. */
   takeNotes(): readonly string[] {
-    return this.#start.takeNotes();
+    return this.#boot.takeNotes();
   }
 
-  /** How one is to be started that takes its place. */
+  /** How to start the process that replaces this one. */
   get successor(): LaunchSpec {
     return { ...this.spec, tools: this.tools.catalogue, resume: true };
   }
 
-  /** It can be sent messages, now or soon. */
+  /** Messages can be sent to it now or soon. */
   get isUsable(): boolean {
     return this.#state === "starting" || (this.#state === "ready" && this.connected);
   }
 
-  /** It has had a message since it was started. */
+  /** It has received a message since it was started. */
   get hasWorked(): boolean {
     return this.#hasWorked;
   }
@@ -254,20 +232,24 @@ export class ClaudeProcess implements ConnectionOwner {
     return this.#child.pid;
   }
 
-  get offer() {
-    return { mode: this.#config.reply, tools: this.tools.definitions };
-  }
-
-  /** When it last gave any sign of life (screen, hook, reply), in ms of `performance.now()`; now, while it waits for a person. */
+  /**
+   * When it last produced any output (terminal, hook, reply), in ms of the monotonic clock. The current time while a
+   * permission prompt waits for a person.
+   */
   get lastOutputAt(): number {
-    return this.#questions > 0 ? performance.now() : this.#lastSignAt;
+    return this.#openPrompts > 0 ? this.#context.clock.now() : this.#lastOutputAt;
   }
 
   noteOutput(): void {
-    this.#lastSignAt = performance.now();
+    this.#lastOutputAt = this.#context.clock.now();
   }
 
-  /** Another claude has had this session open, too: what it has added to the record, this one does not know. */
+  #noteActivity(): void {
+    this.lastUsedAt = this.#context.clock.now();
+    this.noteOutput();
+  }
+
+  /** Another `claude` has opened the session too. This process does not know what the other one added to the transcript. */
   get isShared(): boolean {
     return this.#isShared;
   }
@@ -277,28 +259,38 @@ export class ClaudeProcess implements ConnectionOwner {
   }
 
   get connected(): boolean {
-    return this.#connection !== null;
+    return this.bridge.isOpen;
   }
 
-  /** Whether claude works, as it says itself; null when it does not say. */
+  /** Whether messages can be sent. Waits for a plugin that is reconnecting. */
+  isConnected(): Promise<boolean> {
+    return this.bridge.isConnected();
+  }
+
+  /** Whether Claude Code works, as its session file says; null when there is none. */
   get status(): SessionStatus | null {
-    return this.#claudePid === null ? null : this.#place.sessionFolder.read(this.#claudePid);
+    const pid = this.bridge.claudePid;
+    return pid === null ? null : this.#context.sessionFolder.read(pid);
   }
 
-  /** The user has said how often it shall make a failed model request again. */
+  /** The user has set how often Claude Code retries a failed model request. */
   get hasOwnRetries(): boolean {
-    return setsRetries(this.#env);
-  }
-
-  /** A hook of the user's may keep it going after a `Stop`. It must say by itself whether it works: else nothing tells. */
-  get mayContinueAfterStop(): boolean {
-    return this.status !== null && mayBlockStop(this.spec.choice.workspace, this.stopHooks, this.#env);
+    return setsRetries(this.#context.env);
   }
 
   /**
-   * Pushes a message into claude's channel. False when the plugin is not there to take it.
-   * @param attachments attributes of its channel tag that name the files that came with it
-   * @param again claude never took it: it is pushed although the plugin has passed its id on before
+   * A Stop hook of the user's may keep Claude working after our `Stop`. Only a process with a session file can be
+   * watched for that.
+   */
+  get mayContinueAfterStop(): boolean {
+    return this.status !== null && mayBlockStop(this.spec.choice.workspace, this.stopHooks, this.#context.env);
+  }
+
+  /**
+   * Sends a message into Claude's channel.
+   * @param attachments attributes of the message's channel tag that name its files
+   * @param again Claude never received the message, so the plugin must pass it on although it knows its id
+   * @returns false when the plugin is not connected
    */
   send(
     messageId: string,
@@ -307,141 +299,54 @@ export class ClaudeProcess implements ConnectionOwner {
     attachments: Readonly<Record<string, string>>,
     again = false,
   ): boolean {
-    this.lastUsedAt = performance.now();
+    this.lastUsedAt = this.#context.clock.now();
     this.#hasWorked = true;
-    // claude waits for no call of an earlier message.
+    // With a new message, Claude no longer waits for the calls of an earlier one.
     if (!again) this.tools.forgetCalls();
-    // message_id first: what the conversation's key may hold comes after it in the tag.
     const meta = {
+      // First in the tag, because clients choose the chat id and could put something like an attribute into it.
       message_id: messageId,
       chat_id: chatId,
-      ts: new Date().toISOString(),
+      ts: new Date(this.#context.clock.wallTime()).toISOString(),
       ...attachments,
     };
-    return this.#connection?.push({ type: "inbound", content, meta, ...(again ? { again } : {}) }) ?? false;
+    return this.bridge.push({ type: "inbound", content, meta, ...(again ? { again } : {}) });
   }
 
-  receiveListed(revision: number): void {
-    this.tools.noteListed(revision);
-  }
-
-  receiveCall(frame: ToolCallFrame): void {
-    this.lastUsedAt = performance.now();
-    this.noteOutput();
-    const call = this.tools.receive(frame);
-    if (call) this.#emit({ type: "call", call });
-  }
-
-  receiveCancel(id: string): void {
-    this.#emit({ type: "call_cancelled", id });
-  }
-
-  /** Takes what a hook of this claude's posted. */
+  /** Receives what a hook of this process has posted. */
   receiveHook(hook: HookBody): void {
-    this.lastUsedAt = performance.now();
-    this.noteOutput();
+    this.#noteActivity();
     if (hook.hook_event_name === "SessionEnd" && this.#state === "draining") this.#killAfter(KILL_ENDED_AFTER_MS);
     this.#emit({ type: "hook", hook });
   }
 
-  /** Puts a question of this claude's. @param signal aborted when claude no longer wants to know */
+  /** Asks the owner to decide a permission prompt. @param signal aborted when Claude no longer waits for the verdict */
   async askPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict> {
-    this.#questions += 1;
+    this.#openPrompts += 1;
     try {
       return await this.#owner.onPermission(hook, signal);
     } finally {
-      this.#questions -= 1;
+      this.#openPrompts -= 1;
       this.noteOutput();
     }
   }
 
-  /** Takes what claude sends with the reply tool. */
-  receiveReply(frame: ReplyFrame): void {
-    this.lastUsedAt = performance.now();
-    this.noteOutput();
-    if (frame.id !== undefined) {
-      // Sent again after a dropped socket: it was taken the first time.
-      if (this.#replies.includes(frame.id)) return;
-      this.#replies.push(frame.id);
-      if (this.#replies.length > REMEMBERED_REPLIES) this.#replies.shift();
-    }
-    this.#emit({ type: "reply", frame });
-  }
-
-  attach(connection: Connection): void {
-    this.#connection?.close(CLOSE.REPLACED, "replaced by reconnect");
-    this.#connection = connection;
-    this.#claudePid = connection.pid;
-    this.#endReconnection(true);
-    this.tools.repeat();
-    this.#emit({ type: "connection", open: true });
-    this.#start.check();
-  }
-
-  detach(connection: Connection): void {
-    if (this.#connection !== connection) return;
-    this.#connection = null;
-    if (this.#state === "ready") {
-      const grace = setTimeout(() => this.#endReconnection(false), RECONNECT_GRACE_MS);
-      this.#reconnection = { ...Promise.withResolvers<boolean>(), grace };
-    }
-    this.#emit({ type: "connection", open: false });
-  }
-
-  /** Whether messages can be sent; waits for a plugin that is reconnecting, as long as it may take. */
-  async isConnected(): Promise<boolean> {
-    return this.#reconnection ? this.#reconnection.promise : this.#connection !== null;
-  }
-
-  #endReconnection(connected: boolean): void {
-    if (!this.#reconnection) return;
-    clearTimeout(this.#reconnection.grace);
-    this.#reconnection.resolve(connected);
-    this.#reconnection = null;
-  }
-
-  /** Tells claude to stop what it does. At an idle prompt two of these open a menu behind which messages wait. */
+  /** Interrupts Claude. At an idle prompt, two of these keys open a menu that holds back messages. */
   pressEscape(): void {
-    if (this.#state === "ready") this.#child.terminal?.write("\x1b");
+    if (this.#state === "ready") this.#child.write("\x1b");
   }
 
   /**
-   * Shows the terminal to a viewer: all of it as soon as claude is ready, and what claude writes.
-   * @returns ends it; how many others still look
+   * Shows the terminal to a viewer: the whole screen as soon as the process is ready, then everything it writes.
+   * @returns removes the viewer, and tells how many viewers remain
    */
   show(viewer: Viewer): () => number {
-    this.#viewers.add(viewer);
-    this.ready.then(
-      () => this.#redraw(),
-      () => {},
-    );
-    return () => {
-      this.#viewers.delete(viewer);
-      return this.#viewers.size;
+    const remove = this.#viewers.add(viewer);
+    const redraw = () => {
+      if (this.#state === "ready") this.#viewers.redraw();
     };
-  }
-
-  #redraw(): void {
-    if (this.#state !== "ready") return;
-    clearTimeout(this.#resize);
-    this.#child.terminal?.resize(COLUMNS - 1, ROWS);
-    this.#resize = setTimeout(() => this.#child.terminal?.resize(COLUMNS, ROWS), RESIZED_MS);
-  }
-
-  /** Ends the process, politely first, and resolves when it is gone. */
-  stop(): Promise<Exit> {
-    if (this.#state !== "gone" && this.#killTimer === undefined) {
-      this.#start.end();
-      this.#whenReady.reject(
-        new RequestError("claude_not_ready", "Claude Code was stopped before it was ready. Send the message again.", {
-          retryAfter: 1,
-        }),
-      );
-      this.#state = "draining";
-      this.#child.kill("SIGTERM");
-      this.#killAfter(KILL_AFTER_MS);
-    }
-    return this.exited;
+    this.ready.then(redraw, () => {});
+    return remove;
   }
 
   /** The pool measured that this idle process exceeds its memory limit. */
@@ -449,24 +354,37 @@ export class ClaudeProcess implements ConnectionOwner {
     this.#owner.onOversized(this);
   }
 
+  /** Stops the process with SIGTERM, later with SIGKILL. Resolves when it has exited. */
+  stop(): Promise<Exit> {
+    if (this.#state !== "exited" && this.#cancelKill === undefined) {
+      this.#boot.end();
+      const summary = "Claude Code was stopped before it was ready. Send the message again.";
+      this.#whenReady.reject(new BootFailure("stopped", summary, { retryAfter: 1 }));
+      this.#state = "draining";
+      this.#child.kill("SIGTERM");
+      this.#killAfter(KILL_AFTER_MS);
+    }
+    return this.exited;
+  }
+
+  #killAfter(ms: number): void {
+    this.#cancelKill?.();
+    this.#cancelKill = this.#context.clock.after(ms, () => this.#child.kill("SIGKILL"));
+  }
+
+  /** Kills the process at once. */
+  kill(): void {
+    if (this.#state !== "exited") this.#child.kill("SIGKILL");
+  }
+
   #emit(event: ClaudeEvent): void {
     this.#owner.onEvent(this, event);
   }
 
-  #killAfter(ms: number): void {
-    clearTimeout(this.#killTimer);
-    this.#killTimer = setTimeout(() => this.#child.kill("SIGKILL"), ms);
-  }
-
-  /** Ends it at once. */
-  kill(): void {
-    if (this.#state !== "gone") this.#child.kill("SIGKILL");
-  }
-
   #noteReady(): void {
     this.#state = "ready";
-    this.#unwatchStatus = this.#place.sessionFolder.watch({
-      pid: this.#claudePid ?? this.pid,
+    this.#unwatchStatus = this.#context.sessionFolder.watch({
+      pid: this.bridge.claudePid ?? this.pid,
       claudeSession: this.spec.claudeSession,
       onChange: () => {
         this.statusRevision += 1;
@@ -486,42 +404,41 @@ export class ClaudeProcess implements ConnectionOwner {
     this.#whenReady.resolve();
   }
 
-  #gone(): Exit {
-    const { exitCode: code, signalCode } = this.#child;
-    const signal = signalCode === null ? null : String(signalCode);
-    const screen = this.#start.lastLines;
-    clearTimeout(this.#killTimer);
-    this.#state = "gone";
-    this.#whenReady.reject(
-      new RequestError(
-        "claude_not_ready",
-        `Claude Code ended while it started (${signal ?? `exit code ${code}`}). \`synthesis doctor --live\` says more, ` +
-          `and so may \`claude\`, run once in ${this.spec.choice.workspace}.${screen ? ` Its screen:\n${screen}` : ""}`,
-        { retryAfter: signal === null ? undefined : 5 },
-      ),
-    );
+  /** Releases everything that belongs to the process after its exit, and reports the exit to the owner. */
+  #cleanUp(exit: Exit): Exit {
+    const { session, pid, folder } = { session: this.spec.sessionKey, pid: this.pid, folder: this.#context.folder };
+    const screen = this.#boot.lastLines;
+    this.#cancelKill?.();
+    this.#state = "exited";
+    this.#whenReady.reject(this.#exitedWhileStarting(exit, screen));
     this.#unwatchStatus?.();
-    clearTimeout(this.#resize);
-    this.#child.terminal?.close();
-    for (const viewer of this.#viewers) viewer.end();
-    this.#start.close();
-    this.#connection?.close(1000, "claude is gone");
-    this.#endReconnection(false);
+    this.#viewers.end();
+    this.#child.close();
+    this.#boot.close();
+    this.bridge.close();
     try {
-      killGroup(this.pid);
-      killMarked(markOf(this.#place.folder));
-      rmSync(this.#place.folder, { recursive: true, force: true });
+      killGroup(pid);
+      killMarked(markOf(folder));
+      rmSync(folder, { recursive: true, force: true });
     } catch (error) {
-      // The conversation goes on without; the next start of the server clears what is left.
-      log.error("leftovers of claude could not be cleared: {error}", { pid: this.pid, error });
+      // The conversation does not depend on this. The next start of the server cleans up again.
+      log.error("processes or files of an exited claude could not be removed: {error}", { pid, error });
     }
-    log.info("claude exited", { session: this.spec.sessionKey, pid: this.pid, code, signal });
+    log.info("claude exited", { session, pid, ...exit });
     try {
-      this.#emit({ type: "exit", exit: { code, signal } });
+      this.#emit({ type: "exit", exit });
     } catch (error) {
-      // Its slot must be released all the same.
-      log.error("the exit of claude could not be handled: {error}", { pid: this.pid, error });
+      // The process slot must be released all the same.
+      log.error("exit of claude could not be handled: {error}", { pid, error });
     }
-    return { code, signal };
+    return exit;
+  }
+
+  #exitedWhileStarting({ code, signal }: Exit, screen: string): BootFailure {
+    const summary =
+      `Claude Code exited while it started (${signal ?? `exit code ${code}`}). Run \`synthesis doctor --live\`, or ` +
+      `\`claude\` once in ${this.spec.choice.workspace}, to find the cause.`;
+    const reason = saysSessionNotFound(screen) ? "session_not_found" : "exited";
+    return new BootFailure(reason, summary, { screen, retryAfter: signal === null ? undefined : 5 });
   }
 }

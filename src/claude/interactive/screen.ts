@@ -1,17 +1,17 @@
 /**
- * What a person would see on claude's terminal. claude draws with absolute cursor moves and without
- * the spaces between words, so its dialogs can be read from the rendered screen only.
+ * The screen of a process's terminal. Claude Code draws with absolute cursor moves and leaves out the spaces between
+ * words, so its dialogs can only be read from the rendered screen.
  */
 import { Terminal } from "@xterm/headless";
 
-/** At 20×5 claude's dialogs wrap; at this size they do not. */
+/** Large enough that no line of a dialog wraps. */
 export const COLUMNS = 120;
 export const ROWS = 40;
 
 export interface Screen {
-  /** Takes bytes from the PTY; they are drawn a little later, and then `drawn` is called. */
+  /** Takes bytes from the terminal. They are drawn a little later, and then `drawn` is called. */
   write(bytes: Uint8Array, drawn?: () => void): void;
-  /** The visible text, a line per row, without trailing blanks. */
+  /** The visible text, one line per row, without trailing spaces. */
   text(): string;
   dispose(): void;
 }
@@ -31,7 +31,7 @@ export function createScreen(columns = COLUMNS, rows = ROWS): Screen {
   };
 }
 
-/** The last `count` lines with something on them, for an error message. */
+/** The last `count` lines that contain a letter or a digit, for an error message. */
 export function lastLines(screen: string, count = 8): string {
   const lines = screen.split("\n").map((line) => line.trim());
   return lines
@@ -40,7 +40,7 @@ export function lastLines(screen: string, count = 8): string {
     .join("\n");
 }
 
-/** All of it without the empty lines, for an error message. Its size is bounded by the terminal's. */
+/** The whole text without empty lines, for an error message. The size of the terminal bounds its length. */
 export const wholeText = (screen: string): string =>
   screen
     .split("\n")

@@ -1,24 +1,24 @@
-/** How much memory processes take, with all that they have started. */
+/** Measures how much memory processes take, including everything they have started. */
 import { readFile } from "node:fs/promises";
 import { absoluteEntries } from "../../core/search-path.ts";
 
 interface Row {
   readonly pid: number;
   readonly parent: number;
-  /** Resident, in bytes; what it shares with others counts in full. */
+  /** Resident memory in bytes. Memory that is shared with other processes counts in full. */
   readonly resident: number;
 }
 
 /**
- * The memory in bytes of each process in `roots` and of all below it. One that is gone is left out, and all are
- * when the system does not tell.
+ * The memory in bytes of each process in `roots` and of all its descendants, by process id. Processes that have exited
+ * are left out. The result is empty when the system has no `ps`.
  */
 export async function measureTrees(roots: readonly number[]): Promise<ReadonlyMap<number, number>> {
   const rows = await processTable();
   const children = Map.groupBy(rows, ({ parent }) => parent);
   const measure = async (row: Row): Promise<number> => {
-    const below = await Promise.all((children.get(row.pid) ?? []).map(measure));
-    return below.reduce((sum, bytes) => sum + bytes, (await proportional(row.pid)) ?? row.resident);
+    const descendants = await Promise.all((children.get(row.pid) ?? []).map(measure));
+    return descendants.reduce((sum, bytes) => sum + bytes, (await proportional(row.pid)) ?? row.resident);
   };
   const found = rows.filter(({ pid }) => roots.includes(pid));
   return new Map(await Promise.all(found.map(async (row) => [row.pid, await measure(row)] as const)));
@@ -33,7 +33,7 @@ async function processTable(): Promise<readonly Row[]> {
       stderr: "ignore",
     }).stdout.text();
   } catch (error) {
-    // A small container may have no `ps`.
+    // A minimal container may have no `ps`.
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;
   }
@@ -43,7 +43,10 @@ async function processTable(): Promise<readonly Row[]> {
   });
 }
 
-/** On Linux what a process has for itself, and its part of what it shares: all claudes share claude's program. */
+/**
+ * On Linux the memory that a process does not share, and its part of what it shares, in bytes. All agent processes share
+ * Claude Code's program. Null on other systems.
+ */
 async function proportional(pid: number): Promise<number | null> {
   if (process.platform !== "linux") return null;
   try {
@@ -51,7 +54,7 @@ async function proportional(pid: number): Promise<number | null> {
     const kilobytes = /^Pss:\s+(\d+) kB/m.exec(rollup)?.[1];
     return kilobytes === undefined ? null : Number(kilobytes) * 1024;
   } catch {
-    // Gone in the meantime, or another user's.
+    // The process has exited, or belongs to another user.
     return null;
   }
 }

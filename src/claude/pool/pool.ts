@@ -1,108 +1,106 @@
-/** All running claudes: starts them, finds them by their tokens, makes room for others, boots some ahead, ends them. */
-import { join } from "node:path";
+/**
+ * All agent processes of one server: starts them, finds them by their tokens, keeps them within the configured number
+ * and memory, prewarms some, and stops those that are no longer needed.
+ */
 import { getLogger } from "@logtape/logtape";
-import type { Paths } from "../../config/paths.ts";
 import type { Config } from "../../config/schema.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
 import { RequestError, shuttingDown } from "../../core/errors.ts";
 import { MEGABYTE } from "../../core/machine.ts";
 import { digest } from "../../core/tokens.ts";
-import { denyRules } from "../deny-rules.ts";
 import type { LaunchSpec } from "../interactive/launch-spec.ts";
-import { ClaudeProcess, NO_OWNER, type ProcessOwner } from "../interactive/process.ts";
-import type { ManagedSettings } from "../managed-settings.ts";
-import { SessionFolder } from "../session-file.ts";
+import type { Launcher } from "../interactive/launcher.ts";
+import { type ClaudeProcess, NO_OWNER, type ProcessOwner } from "../interactive/process.ts";
 import { measureTrees } from "./memory.ts";
 import { PrewarmedProcesses, type PrewarmSpec } from "./prewarmed.ts";
 import { createProcessSlots } from "./slots.ts";
 
 const log = getLogger(["synthesis", "pool"]);
 
-/** Between two measurements of all that run, in ms. */
+/** Between two measurements of the processes' memory, in ms. */
 const MEASURE_MS = 5_000;
-/** The machine counts as quiet, and a spare may be booted, when for so long, in ms, no claude and no turn has begun. */
+/** A process is prewarmed only when no process and no turn has started for this long, in ms. */
 const QUIET_MS = 1_000;
+/** Between two searches for processes that have been idle for too long, in ms. */
+const MAX_SWEEP_MS = 60_000;
 
 export interface Pool {
   /**
-   * Starts a claude as soon as there is a place for it: those who ask are served in turn, and the claude
-   * that has been idle longest is ended for them. A busy one never is.
-   * @param signal ends the wait for a place
-   * @throws ApiError 503 when claude cannot be started, or another one has the session open
+   * Starts a process as soon as there is a slot for it. Callers get slots in the order of their calls. For a caller that
+   * waits, the process that has been idle longest is stopped; a busy process never is.
+   * @param signal ends the wait for a slot
+   * @throws RequestError when the process cannot be started, or another `claude` has the Claude session open
    */
   start(spec: LaunchSpec, owner: ProcessOwner, signal: AbortSignal): Promise<ClaudeProcess>;
-  /** A spare for a conversation that begins, with a claude session of its own; null when none suits. */
+  /** Gives a prewarmed process, which has its own Claude session, to a new conversation; null when none is suitable. */
   adopt(spec: LaunchSpec, owner: ProcessOwner): ClaudeProcess | null;
-  /** How conversations to come are likely to be started, the likeliest first. */
+  /** Says which processes the next conversations will probably need, most probable first. */
   expect(specs: readonly PrewarmSpec[]): void;
-  /** Told by a conversation whose claude has nothing to do: it may be ended for somebody who waits. */
+  /** A conversation's process has become idle, so it may be stopped for a caller that waits. */
   noteIdle(): void;
-  /** A claude could be started at once, though an idle one may have to end for it. */
+  /** A process could be started at once, possibly in place of an idle one. */
   readonly hasRoom: boolean;
-  /** The process whose plugin brings this token. */
   byBridgeToken(token: string | null): ClaudeProcess | undefined;
-  /** The process whose hooks bring this token. */
   byHookToken(token: string | null): ClaudeProcess | undefined;
   /** How many processes run. */
   readonly size: number;
-  /** How many of them have their plugin connected. */
+  /** How many of them have a connected plugin. */
   readonly connections: number;
-  /** Ends them all; resolves when they are gone. */
+  /** Stops all processes. Resolves when they have exited. */
   stopAll(): Promise<void>;
-  /** Ends them all at once. */
+  /** Kills all processes at once. */
   killAll(): void;
 }
 
 export interface PoolOptions {
   readonly config: Config;
-  readonly paths: Paths;
-  /** The port the server listens on. */
-  readonly port: () => number;
-  readonly managed: ManagedSettings;
-  /** How this program is started again, for the plugin: its executable and first arguments. */
-  readonly program: readonly string[];
-  readonly env: Record<string, string | undefined>;
+  readonly launcher: Launcher;
+  readonly clock?: Clock;
+  /** Measures the memory of processes and their descendants, in bytes by process id. */
+  readonly measure?: typeof measureTrees;
 }
 
-export function createPool({ config, paths, port, managed, program, env }: PoolOptions): Pool {
-  const deny = denyRules(paths);
+export function createPool({ config, launcher, clock = systemClock, measure = measureTrees }: PoolOptions): Pool {
   const processes = new Set<ClaudeProcess>();
   /** By the digests of their tokens. */
   const byBridge = new Map<string, ClaudeProcess>();
   const byHook = new Map<string, ClaudeProcess>();
-  const sessionFolder = new SessionFolder(env);
   const slots = createProcessSlots(config, processes, makeRoom);
+  const prewarmed = new PrewarmedProcesses<ClaudeProcess>(config);
   let stopping = false;
-  const sweep = setInterval(endUnused, Math.min(60_000, config.idleKillMs / 2));
-  const spares = new PrewarmedProcesses<ClaudeProcess>(config);
-  let quiet: Timer | undefined;
-  let measuring = setTimeout(measure, MEASURE_MS);
+  const sweepMs = Math.min(MAX_SWEEP_MS, config.idleKillMs / 2);
+  let cancelSweep = clock.after(sweepMs, sweep);
+  let cancelMeasuring = clock.after(MEASURE_MS, measureAll);
+  let cancelPrewarming = () => {};
 
-  /** The first is the first to go: spares, which nobody misses, then who has been idle longest. */
+  /** The idle processes in the order in which they are stopped: prewarmed ones first, then the longest idle. */
   const idle = () =>
     [...processes]
       .filter((process) => process.state === "ready" && !process.isBusy)
-      .sort((one, other) => Number(spares.has(other)) - Number(spares.has(one)) || one.lastUsedAt - other.lastUsedAt);
+      .sort(
+        (one, other) => Number(prewarmed.has(other)) - Number(prewarmed.has(one)) || one.lastUsedAt - other.lastUsedAt,
+      );
 
-  async function measure(): Promise<void> {
+  async function measureAll(): Promise<void> {
     try {
-      const trees = await measureTrees([...processes].map(({ pid }) => pid));
+      const trees = await measure([...processes].map(({ pid }) => pid));
       for (const process of processes) process.memory = trees.get(process.pid) ?? process.memory;
     } catch (error) {
-      // What was measured before holds on.
-      log.warning("memory not measured: {error}", { error });
+      // The previous measurement stays in use.
+      log.warning("memory of processes could not be measured: {error}", { error });
     }
     if (stopping) return;
     keepWithinMemory();
-    measuring = setTimeout(measure, MEASURE_MS);
+    cancelMeasuring = clock.after(MEASURE_MS, measureAll);
   }
 
-  /** Ends idle claudes until the others fit into the budget, and has those restarted that have grown too large. */
+  /** Stops idle processes until the rest fits into the memory budget, and reports processes that are too large. */
   function keepWithinMemory(): void {
     const staying = new Set([...processes].filter(({ state }) => state !== "draining"));
     for (const process of idle()) {
       if (staying.size === 1 || !slots.exceedsBudget(staying)) break;
       staying.delete(process);
-      endIdle(process, "to save memory");
+      stopIdle(process, "to save memory");
     }
     for (const process of idle()) {
       if ((process.memory ?? 0) <= config.processMemoryMb * MEGABYTE || !process.hasWorked) continue;
@@ -112,95 +110,86 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
     slots.admit();
   }
 
-  function endIdle(process: ClaudeProcess, why: string): void {
-    log.info("idle claude ended {why}", { session: process.spec.sessionKey, pid: process.pid, why });
-    spares.delete(process);
+  function stopIdle(process: ClaudeProcess, why: string): void {
+    log.info("idle claude stopped {why}", { session: process.spec.sessionKey, pid: process.pid, why });
+    prewarmed.delete(process);
     void process.stop();
   }
 
-  /** Ends claudes that nobody has needed for long. */
-  function endUnused(): void {
+  /** Stops processes that have been idle for `idleKillMs`. */
+  function sweep(): void {
+    cancelSweep = clock.after(sweepMs, sweep);
     for (const process of idle()) {
-      if (performance.now() - process.lastUsedAt >= config.idleKillMs) endIdle(process, "since nobody needs it");
+      if (clock.now() - process.lastUsedAt >= config.idleKillMs) stopIdle(process, "after its idle time");
     }
   }
 
-  /** Ends as many idle claudes as there are who wait, less those that are ending already. */
+  /** Stops one idle process for each caller that waits, less those that are already stopping. */
   function makeRoom(): void {
-    const ending = [...processes].filter((process) => process.state === "draining").length;
-    for (const process of idle().slice(0, Math.max(0, slots.waiting - ending))) {
-      endIdle(process, "to make room");
+    const draining = [...processes].filter((process) => process.state === "draining").length;
+    for (const process of idle().slice(0, Math.max(0, slots.waiting - draining))) {
+      stopIdle(process, "to make room");
     }
   }
 
-  function endTimers(): void {
+  function cancelTimers(): void {
     stopping = true;
-    clearInterval(sweep);
-    clearTimeout(measuring);
-    clearTimeout(quiet);
+    cancelSweep();
+    cancelMeasuring();
+    cancelPrewarming();
   }
 
-  function leavePlace(): void {
+  function releaseSlot(): void {
     slots.release();
-    planSpare();
+    planPrewarming();
   }
 
-  /** Starts a claude in a place that is taken; the place is left when it is gone. */
+  /** Starts a process in a slot that has been acquired. The slot is released when the process exits. */
   function launch(spec: LaunchSpec, owner: ProcessOwner): ClaudeProcess {
     try {
       if (stopping) throw shuttingDown();
-      const place = {
-        port: port(),
-        folder: join(paths.run, crypto.randomUUID()),
-        program,
-        deny,
-        managed,
-        sessionFolder,
-      };
-      const process = new ClaudeProcess(spec, owner, place, config, env);
+      const process = launcher.start(spec, owner);
       processes.add(process);
       byBridge.set(digest(process.bridgeToken), process);
       byHook.set(digest(process.hookToken), process);
       const release = () => {
         processes.delete(process);
-        // Not by us: it could not be started, or was killed. The like is not tried again before a conversation has been.
-        if (spares.has(process)) spares.forget(process.spec);
-        spares.delete(process);
+        // We did not stop it: it failed to start or was killed. No similar process is prewarmed until a conversation
+        // has started one.
+        if (prewarmed.has(process)) prewarmed.forget(process.spec);
+        prewarmed.delete(process);
         byBridge.delete(digest(process.bridgeToken));
         byHook.delete(digest(process.hookToken));
-        leavePlace();
+        releaseSlot();
       };
-      // Rejected or not: it has ended.
       process.exited.then(release, release);
       return process;
     } catch (error) {
-      leavePlace();
+      releaseSlot();
       throw error;
     }
   }
 
-  /** Looks for a spare that is missing as soon as the machine is quiet. */
-  function planSpare(): void {
-    clearTimeout(quiet);
-    if (!stopping && config.spares > 0) quiet = setTimeout(prepareSpare, QUIET_MS);
+  /** Prewarms a missing process as soon as the machine is quiet. */
+  function planPrewarming(): void {
+    cancelPrewarming();
+    if (!stopping && config.spares > 0) cancelPrewarming = clock.after(QUIET_MS, prewarm);
   }
 
-  function prepareSpare(): void {
-    // Whoever is starting plans again when it is there.
+  function prewarm(): void {
+    // The process that is starting plans again when it is ready.
     if ([...processes].some(({ state }) => state === "starting")) return;
-    const { missing, surplus } = spares.plan();
-    for (const spare of surplus) endIdle(spare, "since it suits nobody");
-    if (!missing || !slots.acquireForSpare()) return;
+    const { missing, surplus } = prewarmed.plan();
+    for (const process of surplus) stopIdle(process, "because no conversation is expected to need it");
+    if (!missing || !slots.acquireForPrewarming()) return;
     try {
       const sessionKey = `spare:${crypto.randomUUID()}`;
-      const spare = launch(
-        { ...missing, sessionKey, claudeSession: crypto.randomUUID(), resume: false, rules: [] },
-        NO_OWNER,
-      );
-      spares.add(spare);
-      spare.ready.then(planSpare, () => {});
+      const claudeSession = crypto.randomUUID();
+      const process = launch({ ...missing, sessionKey, claudeSession, resume: false, rules: [] }, NO_OWNER);
+      prewarmed.add(process);
+      process.ready.then(planPrewarming, () => {});
     } catch (error) {
-      spares.forget(missing);
+      prewarmed.forget(missing);
       log.warning("spare not started: {error}", { error });
     }
   }
@@ -209,41 +198,41 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
     async start(spec, owner, signal) {
       await slots.acquire(signal);
       try {
-        const rival = spec.resume ? await sessionFolder.rival(spec.claudeSession) : null;
+        const rival = spec.resume ? await launcher.findRival(spec.claudeSession) : null;
         if (rival !== null) throw sessionInUse(rival);
       } catch (error) {
-        leavePlace();
+        releaseSlot();
         throw error;
       }
       const process = launch(spec, owner);
       const noteReady = () => {
-        if (!spec.resume) spares.noteBegun(spec);
-        planSpare();
+        if (!spec.resume) prewarmed.noteStarted(spec);
+        planPrewarming();
       };
       process.ready.then(noteReady, () => {});
       return process;
     },
     adopt(spec, owner) {
-      const spare = spares.take(spec);
-      if (!spare) return null;
-      spare.assignTo(spec.sessionKey, owner);
-      spares.noteBegun(spec);
-      planSpare();
-      return spare;
+      const process = prewarmed.take(spec);
+      if (!process) return null;
+      process.assignTo(spec.sessionKey, owner);
+      prewarmed.noteStarted(spec);
+      planPrewarming();
+      return process;
     },
     expect: (specs) => {
-      for (const spec of specs.toReversed()) spares.noteBegun(spec);
-      planSpare();
+      for (const spec of specs.toReversed()) prewarmed.noteStarted(spec);
+      planPrewarming();
     },
     noteIdle: () => {
       if (slots.waiting > 0) makeRoom();
-      planSpare();
+      planPrewarming();
     },
     get hasRoom() {
       return slots.areFree || (slots.waiting === 0 && idle().length > 0);
     },
-    byBridgeToken: (token) => ofToken(byBridge, token),
-    byHookToken: (token) => ofToken(byHook, token),
+    byBridgeToken: (token) => findByToken(byBridge, token),
+    byHookToken: (token) => findByToken(byHook, token),
     get size() {
       return processes.size;
     },
@@ -251,12 +240,12 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
       return [...processes].filter((process) => process.connected).length;
     },
     async stopAll() {
-      endTimers();
-      sessionFolder.close();
+      cancelTimers();
+      launcher.close();
       await Promise.all([...processes].map((process) => process.stop()));
     },
     killAll: () => {
-      endTimers();
+      cancelTimers();
       for (const process of processes) process.kill();
     },
   };
@@ -265,10 +254,10 @@ export function createPool({ config, paths, port, managed, program, env }: PoolO
 const sessionInUse = (pid: number) =>
   new RequestError(
     "session_in_use",
-    `Another claude (pid ${pid}) has this conversation open, in a terminal perhaps, and two at once would spoil its ` +
-      "record. Close that one and send the message again.",
+    `Another claude (pid ${pid}) has the Claude session of this conversation open, perhaps in a terminal. Two at once ` +
+      "would damage the transcript. Close the other one and send the message again.",
     { retryAfter: 30 },
   );
 
-const ofToken = (processes: ReadonlyMap<string, ClaudeProcess>, token: string | null): ClaudeProcess | undefined =>
+const findByToken = (processes: ReadonlyMap<string, ClaudeProcess>, token: string | null): ClaudeProcess | undefined =>
   token === null ? undefined : processes.get(digest(token));

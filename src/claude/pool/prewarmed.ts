@@ -1,76 +1,75 @@
 /**
- * claudes that are booted before anybody needs them: as many as are wanted, each started as one of the conversations
- * begun last, since the next is likely to be started like them. One is given away once, and has seen nobody before.
+ * Processes that are started before a conversation needs them. Each is started like one of the newest conversations,
+ * because the next conversation will probably be like these. A prewarmed process is given away once.
  */
-
 import type { Config } from "../../config/schema.ts";
 import type { ToolCatalogue } from "../../core/tools.ts";
 import { launchHash } from "../interactive/launch-hash.ts";
 import type { LaunchSpec } from "../interactive/launch-spec.ts";
 
-/** What decides whether a claude suits a conversation. */
+/** What decides whether a process is suitable for a conversation. */
 export type PrewarmSpec = Pick<LaunchSpec, "trusted" | "choice" | "tools">;
 
-/** A claude, as far as it matters here. */
+/** The part of a process that is used here. */
 interface PrewarmedProcess {
   readonly spec: PrewarmSpec;
-  /** Messages can be sent to it, now or soon. */
+  /** Messages can be sent to it now or soon. */
   readonly isUsable: boolean;
 }
 
 export class PrewarmedProcesses<T extends PrewarmedProcess> {
   readonly #config: Config;
-  /** How the conversations begun last were started, newest first. */
+  /** How the newest conversations were started, newest first. */
   #recent: readonly PrewarmSpec[] = [];
-  readonly #spares = new Set<T>();
+  readonly #processes = new Set<T>();
 
   constructor(config: Config) {
     this.#config = config;
   }
 
-  has = (process: T): boolean => this.#spares.has(process);
+  has = (process: T): boolean => this.#processes.has(process);
 
-  add = (process: T): void => void this.#spares.add(process);
+  add = (process: T): void => void this.#processes.add(process);
 
-  delete = (process: T): void => void this.#spares.delete(process);
+  delete = (process: T): void => void this.#processes.delete(process);
 
-  /** A conversation begins with a claude that is started like this. */
-  noteBegun(spec: PrewarmSpec): void {
+  /** A new conversation was started like this. */
+  noteStarted(spec: PrewarmSpec): void {
     this.#recent = [spec, ...this.#recent].slice(0, this.#config.spares);
   }
 
-  /** No more are wanted that are started like this. */
+  /** Plans no more processes like this one. */
   forget(spec: PrewarmSpec): void {
-    this.#recent = this.#recent.filter((one) => !this.#suits(spec, one));
+    this.#recent = this.#recent.filter((one) => !this.#isSuitable(spec, one));
   }
 
-  /** A spare for a conversation that begins, null when none suits; it is none from then on. */
+  /** Takes out a process for a new conversation; null when none is suitable. */
   take(spec: PrewarmSpec): T | null {
-    const spare = [...this.#spares].find((one) => one.isUsable && this.#suits(one.spec, spec));
-    if (spare) this.#spares.delete(spare);
-    return spare ?? null;
+    const process = [...this.#processes].find((one) => one.isUsable && this.#isSuitable(one.spec, spec));
+    if (process) this.#processes.delete(process);
+    return process ?? null;
   }
 
-  /** What the next one is to be started with, null when there are enough; and those that nobody is expected for. */
+  /** How to start the next process, null when there are enough; and the processes that no conversation is expected to need. */
   plan(): { readonly missing: PrewarmSpec | null; readonly surplus: readonly T[] } {
-    const surplus = [...this.#spares];
+    const surplus = [...this.#processes];
     const missing = this.#recent.filter((spec) => {
-      const at = surplus.findIndex((spare) => this.#suits(spare.spec, spec));
+      const at = surplus.findIndex((process) => this.#isSuitable(process.spec, spec));
       if (at >= 0) surplus.splice(at, 1);
       return at < 0;
     });
     return { missing: missing[0] ?? null, surplus };
   }
 
-  /** A spare may lack tools, which it can still be offered; one too many the model would see and could not use. */
-  #suits(spare: PrewarmSpec, spec: PrewarmSpec): boolean {
+  /** A process may lack tools, which it can be offered later. With a tool too many, the model would call it in vain. */
+  #isSuitable(process: PrewarmSpec, spec: PrewarmSpec): boolean {
     return (
-      spare.trusted === spec.trusted &&
-      launchHash(spare.choice, this.#config) === launchHash(spec.choice, this.#config) &&
-      isWithin(spare.tools, spec.tools)
+      process.trusted === spec.trusted &&
+      launchHash(process.choice, this.#config) === launchHash(spec.choice, this.#config) &&
+      isSubset(process.tools, spec.tools)
     );
   }
 }
 
-const isWithin = (some: ToolCatalogue, all: ToolCatalogue): boolean =>
+const isSubset = (some: ToolCatalogue, all: ToolCatalogue): boolean =>
   [...some].every(([name, { definition }]) => Bun.deepEquals(definition, all.get(name)?.definition));

@@ -1,42 +1,42 @@
-/** Who may start a claude: first come, first served, as long as there are places, and memory for one more. */
+/** Process slots: who may start a process, first come, first served, within the configured number and memory. */
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config/schema.ts";
 import { MEGABYTE } from "../../core/machine.ts";
 
 const log = getLogger(["synthesis", "pool"]);
 
-/** What a claude takes that has not been measured, if none has, in bytes. */
+/** What a process is assumed to take before any process has been measured, in bytes. */
 export const TYPICAL_BYTES = 250 * MEGABYTE;
 
-/** A claude, as far as it matters here. */
+/** The part of a process that is used here. */
 interface MeasuredProcess {
-  /** In bytes; null before it is measured. */
+  /** In bytes; null before the first measurement. */
   readonly memory: number | null;
 }
 
 export interface ProcessSlots {
-  /** Takes a place as soon as there is one. @param signal ends the wait */
+  /** Takes a slot as soon as there is one. @param signal ends the wait */
   acquire(signal: AbortSignal): Promise<void>;
-  /** Takes a place for nobody in particular: only when nobody waits, and memory for one more is left. */
-  acquireForSpare(): boolean;
-  /** Gives a place back. */
+  /** Takes a slot for a prewarmed process, if no caller waits and a conversation could still start another process. */
+  acquireForPrewarming(): boolean;
   release(): void;
-  /** Looks again whether those who wait can have a place: memory may have become free. */
+  /** Gives out slots that have become free without a release, because processes use less memory now. */
   admit(): void;
-  /** Whether a place can be taken now. */
+  /** A slot can be taken now. */
   readonly areFree: boolean;
+  /** How many callers wait for a slot. */
   readonly waiting: number;
-  /** Whether these take more memory than all may. */
+  /** Whether these processes take more memory than the budget. */
   exceedsBudget(some: ReadonlySet<MeasuredProcess>): boolean;
 }
 
 /**
- * @param tenants all claudes there are
- * @param makeRoom called when somebody waits: ends what can be ended
+ * @param processes all processes that run
+ * @param makeRoom called when callers wait; stops processes that can be stopped
  */
 export function createProcessSlots(
   config: Config,
-  tenants: ReadonlySet<MeasuredProcess>,
+  processes: ReadonlySet<MeasuredProcess>,
   makeRoom: () => void,
 ): ProcessSlots {
   const budget = config.memoryMb * MEGABYTE;
@@ -44,19 +44,19 @@ export function createProcessSlots(
   let taken = 0;
 
   function typicalMemory(): number {
-    const known = [...tenants].flatMap(({ memory }) => memory ?? []);
+    const known = [...processes].flatMap(({ memory }) => memory ?? []);
     return known.length === 0 ? TYPICAL_BYTES : known.reduce((sum, bytes) => sum + bytes, 0) / known.length;
   }
 
   const memoryOf = (some: ReadonlySet<MeasuredProcess>) =>
     [...some].reduce((sum, { memory }) => sum + (memory ?? typicalMemory()), 0);
 
-  /** Whether there is a place, and memory for so many. The first always may: without one nothing works. */
-  const has = (count: number) =>
-    taken === 0 || (taken < config.maxProcesses && memoryOf(tenants) + count * typicalMemory() <= budget);
+  /** Whether there is a slot, and memory for `count` processes. The first process always starts: nothing works without. */
+  const hasRoomFor = (count: number) =>
+    taken === 0 || (taken < config.maxProcesses && memoryOf(processes) + count * typicalMemory() <= budget);
 
   function admit(): void {
-    while (queue.length > 0 && has(1)) {
+    while (queue.length > 0 && hasRoomFor(1)) {
       taken += 1;
       queue.shift()?.();
     }
@@ -68,20 +68,20 @@ export function createProcessSlots(
       signal.throwIfAborted();
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       queue.push(resolve);
-      const leave = () => {
+      const leaveQueue = () => {
         const at = queue.indexOf(resolve);
-        // Not there any more: the place has just been given, and the caller will see the signal.
+        // Not in the queue: the slot has just been given out, and the caller checks the signal itself.
         if (at < 0) return;
         queue.splice(at, 1);
         reject(signal.reason);
       };
-      signal.addEventListener("abort", leave);
+      signal.addEventListener("abort", leaveQueue);
       admit();
-      if (queue.length > 0) log.debug("a turn waits for a place", { waiting: queue.length });
-      await promise.finally(() => signal.removeEventListener("abort", leave));
+      if (queue.length > 0) log.debug("a turn waits for a process slot", { waiting: queue.length });
+      await promise.finally(() => signal.removeEventListener("abort", leaveQueue));
     },
-    acquireForSpare() {
-      if (queue.length > 0 || !has(2)) return false;
+    acquireForPrewarming() {
+      if (queue.length > 0 || !hasRoomFor(2)) return false;
       taken += 1;
       return true;
     },
@@ -91,7 +91,7 @@ export function createProcessSlots(
     },
     admit,
     get areFree() {
-      return queue.length === 0 && has(1);
+      return queue.length === 0 && hasRoomFor(1);
     },
     get waiting() {
       return queue.length;

@@ -1,22 +1,22 @@
 /**
- * What ends the claudes of a server that was killed. A shell waits on a pipe from the server; when the
- * pipe closes without a word, it runs `synthesis sweep`. It costs about a megabyte.
+ * Kills the agent processes of a server that died. A shell waits on a pipe from the server. When the pipe closes without
+ * the farewell that `dismiss` writes, the shell runs `synthesis sweep`. It takes about a megabyte of memory.
  */
 
 export interface Watchdog {
-  /** The server ends by itself and leaves nothing: there is nothing to do. */
+  /** The server has stopped its processes itself, so the watchdog has nothing to do. */
   dismiss(): void;
 }
 
-/** @param sweep the command that clears what is left */
+/** @param sweep the command that kills the orphans */
 export function startWatchdog(sweep: readonly string[]): Watchdog {
-  // The signals that end a server at its terminal must not end its guard first.
-  const script = 'trap "" HUP INT TERM; read -r word && exit 0; exec "$@"';
-  const child = Bun.spawn(["/bin/sh", "-c", script, "synthesis-guard", ...sweep], {
+  // The signals that stop a server in its terminal must not stop the watchdog first.
+  const script = 'trap "" HUP INT TERM; read -r farewell && exit 0; exec "$@"';
+  const child = Bun.spawn(["/bin/sh", "-c", script, "synthesis-watchdog", ...sweep], {
     stdin: "pipe",
     stdout: "ignore",
     stderr: "ignore",
-    // A group of its own, so that a signal to the server's whole group leaves it.
+    // In its own process group, so that a signal to the server's group does not reach it.
     detached: true,
   });
   child.unref();

@@ -36,7 +36,7 @@ export function bridgeHandlers(pingMs: number): WebSocketHandler<BridgeData> {
     open(socket) {
       const { process } = socket.data;
       // Rejected only now: a WebSocket client sees close codes, but not the status of a failed upgrade.
-      if (process) socket.data.connection = new Connection(socket, process, pingMs);
+      if (process) socket.data.connection = new Connection(socket, process.bridge, pingMs);
       else socket.close(CLOSE.NOT_AUTHORIZED, "not authorized");
     },
     message: (socket, message) => closeOnError(socket, () => socket.data.connection?.receive(message)),

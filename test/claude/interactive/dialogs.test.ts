@@ -1,6 +1,6 @@
 /** Which key brings each of claude's dialogs nearer to the answer we want. */
 import { describe, expect, test } from "bun:test";
-import { advise, type Consent, saysNotLoggedIn, showsDialog } from "../../../src/claude/interactive/dialogs.ts";
+import { adviseOnDialog, type Consent, saysNotLoggedIn, showsDialog } from "../../../src/claude/interactive/dialogs.ts";
 
 const trust = (cursor: "no" | "yes") => `
  Accessing workspace:
@@ -178,7 +178,7 @@ describe("the next key", () => {
     ["waits while the options are not painted yet", channels.split("❯")[0] ?? "", consent, ""],
   ];
   test.each(cases)("%s", (_what, screen, given, key) => {
-    expect(advise(screen, given)).toMatchObject({ key });
+    expect(adviseOnDialog(screen, given)).toMatchObject({ key });
   });
 });
 
@@ -203,8 +203,8 @@ describe("is not pressed", () => {
   ];
   test.each(cases)("%s", (_what, screen, advice) => {
     const given = { ...consent, trusted: false };
-    if (advice === null) expect(advise(screen, given)).toBeNull();
-    else expect(advise(screen, given)).toMatchObject(advice as object);
+    if (advice === null) expect(adviseOnDialog(screen, given)).toBeNull();
+    else expect(adviseOnDialog(screen, given)).toMatchObject(advice as object);
   });
 });
 
@@ -215,7 +215,7 @@ test("a settings file that forbids something is not left out", () => {
     [file, file],
     [wrapped, long],
   ] as const) {
-    const advice = advise(settingsError(0, named), { ...consent, restrictingFiles: [restricting] });
+    const advice = adviseOnDialog(settingsError(0, named), { ...consent, restrictingFiles: [restricting] });
     expect(advice).toMatchObject({ refuse: expect.stringContaining("what it forbids") });
   }
 });
@@ -238,7 +238,7 @@ describe("what an answer costs is said", () => {
     ["nothing where a person has agreed", trust("yes"), undefined],
   ];
   test.each(cases)("%s", (_what, screen, note) => {
-    const advice = advise(screen, consent);
+    const advice = adviseOnDialog(screen, consent);
     expect(advice && "note" in advice ? advice.note : undefined).toEqual(note);
   });
 });
@@ -264,7 +264,7 @@ describe("what was said in the conversation is not a dialog", () => {
   ];
   const screen = `${said.join("\n")}\n${rule}\n❯ \n${rule}\n  ⏸ manual mode on · ? for shortcuts`;
   test("no key is pressed", () => {
-    expect(advise(screen, consent)).toBeNull();
+    expect(adviseOnDialog(screen, consent)).toBeNull();
     expect(showsDialog(screen)).toBe(false);
     expect(saysNotLoggedIn(screen)).toBe(false);
   });

@@ -71,17 +71,17 @@ describe("what is booted next", () => {
     ["with more alike than are wanted", [a, b], [a, a], b, [a]],
   ])("%s", (_name, begun, booted, missing, surplus) => {
     const all = spares(...booted.map((one) => boot(one)));
-    for (const one of begun) all.noteBegun(one);
+    for (const one of begun) all.noteStarted(one);
     const plan = all.plan();
     expect([plan.missing, plan.surplus.map((one) => one.spec)]).toEqual([missing, surplus]);
   });
 
   test("not one that could not be started, until a conversation has shown that it can", () => {
     const all = spares();
-    all.noteBegun(a);
+    all.noteStarted(a);
     all.forget(a);
     expect(all.plan().missing).toBeNull();
-    all.noteBegun(a);
+    all.noteStarted(a);
     expect(all.plan().missing).toBe(a);
   });
 });

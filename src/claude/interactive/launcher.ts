@@ -1,0 +1,52 @@
+/** Starts interactive processes of one server: gives each its own folder, and watches for other users of its session. */
+import { join } from "node:path";
+import type { Paths } from "../../config/paths.ts";
+import type { Config } from "../../config/schema.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import { denyRules } from "../deny-rules.ts";
+import type { ManagedSettings } from "../managed-settings.ts";
+import { SessionFolder } from "../session-file.ts";
+import type { LaunchSpec } from "./launch-spec.ts";
+import { ClaudeProcess, type ProcessOwner } from "./process.ts";
+import { type SpawnPty, spawnInPty } from "./pty.ts";
+
+export interface Launcher {
+  /** @throws RequestError when the process cannot be started at all */
+  start(spec: LaunchSpec, owner: ProcessOwner): ClaudeProcess;
+  /** The process id of another `claude` that has this Claude session open; null when there is none. */
+  findRival(claudeSession: string): Promise<number | null>;
+  /** The server stops: nothing is watched any more. */
+  close(): void;
+}
+
+export interface LauncherOptions {
+  readonly config: Config;
+  readonly paths: Paths;
+  /** The port the server listens on. */
+  readonly port: () => number;
+  readonly managed: ManagedSettings;
+  /** The command that starts this program again, for the plugin: its executable and first arguments. */
+  readonly program: readonly string[];
+  readonly env: Record<string, string | undefined>;
+  readonly clock?: Clock;
+  readonly spawn?: SpawnPty;
+}
+
+export function createLauncher({
+  paths,
+  port,
+  clock = systemClock,
+  spawn = spawnInPty,
+  ...options
+}: LauncherOptions): Launcher {
+  const deny = denyRules(paths);
+  const sessionFolder = new SessionFolder(options.env);
+  return {
+    start: (spec, owner) => {
+      const folder = join(paths.run, crypto.randomUUID());
+      return new ClaudeProcess(spec, owner, { ...options, port: port(), folder, deny, sessionFolder, clock, spawn });
+    },
+    findRival: (claudeSession) => sessionFolder.rival(claudeSession),
+    close: () => sessionFolder.close(),
+  };
+}
