@@ -3,13 +3,14 @@
  * or a new one that resumes the Claude session. A conversation never has two processes, because both would write into
  * one transcript.
  */
+
 import { getLogger } from "@logtape/logtape";
+import { BootFailure } from "../claude/interactive/boot-failure.ts";
 import type { ClaudeEvent, PermissionHook } from "../claude/interactive/events.ts";
 import { launchHash } from "../claude/interactive/launch-hash.ts";
 import type { ClaudeProcess, ProcessOwner } from "../claude/interactive/process.ts";
 import type { Pool } from "../claude/pool/pool.ts";
 import type { Config } from "../config/schema.ts";
-import { RequestError } from "../core/errors.ts";
 import { type Identity, isEphemeral } from "../intake/identity.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
@@ -227,4 +228,4 @@ export class ProcessLease implements ProcessOwner {
 
 /** Claude Code has a file of the session, but cannot resume it. */
 const isUnknownSession = (error: unknown): boolean =>
-  error instanceof RequestError && /No conversation found/.test(error.message);
+  error instanceof BootFailure && error.reason === "session_not_found";

@@ -77,7 +77,7 @@ describe("leaves out what claude asks for when it starts, and says so once:", ()
       expect(await say(world, "one")).toBe("You said: hello");
       // Claude Code saves the answer to its dialog, but not always in time for the next process.
       if (trusted) expect(await say(world, "two")).toEndWith("You said: hello");
-      expect(await world.server.logged(/claude starts with less/)).toContain("WARN");
+      expect(await world.server.logged(/claude started with limits/)).toContain("WARN");
       expect(world.mock.requests.some(({ shown }) => shown.includes("Alice"))).toBe(false);
     },
   );

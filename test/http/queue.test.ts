@@ -68,7 +68,7 @@ test("a conversation with much to say gives its place to those who wait", async 
   for (const turn of [1, 2, 3])
     greedy.push(note(`greedy ${turn}`, world.server.post(ask(`${turn}`, { user: "greedy" }))));
   const patient = note("patient", world.server.post(whole("hello", "patient")));
-  await world.server.logged(/turn waits for a place/);
+  await world.server.logged(/turn waits for a process slot/);
   free();
   await Promise.all([...greedy, patient]);
   expect(order.indexOf("patient")).toBeLessThan(order.indexOf("greedy 3"));

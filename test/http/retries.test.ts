@@ -40,7 +40,7 @@ test("gets the same calls again, whole and streamed, also past a full queue; res
   const first = await send(asks("call 2"));
   expect(first.calls).toHaveLength(2);
   const other = send(ask("hello", { user: "you" }));
-  await world.server.logged(/turn waits for a place/);
+  await world.server.logged(/turn waits for a process slot/);
   expect(await send(asks("call 2"))).toEqual(first);
   const response = await world.server.post({ ...asks("call 2"), stream: true });
   expect([response.status, response.headers.get("x-synthesis-process")]).toEqual([200, "warm"]);

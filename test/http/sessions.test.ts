@@ -160,7 +160,7 @@ describe("interrupt", () => {
     const busy = new AbortController();
     const held = await postUntilSent(full.server, ask("hang", { user: "other" }), "user:other", busy.signal);
     const waiting = full.server.post(ask("hello", { user: "me" }));
-    await full.server.logged(/a turn waits for a place/);
+    await full.server.logged(/a turn waits for a process slot/);
     expect(await json(await askControl(full, at("user:me")))).toMatchObject({ state: "starting", waiting: 1 });
     expect((await askControl(full, `${at("user:me")}/interrupt`, { method: "POST" })).status).toBe(200);
     expect(await code(await waiting)).toEqual([400, error("turn_interrupted")]);

@@ -43,7 +43,7 @@ test("results pass a queue that is full, and a turn that waits for them keeps it
     ["lookup", '{"index":2}'],
   ]);
   const waits = send(world, ask("hello", { user: "you" }));
-  await world.server.logged(/turn waits for a place/);
+  await world.server.logged(/turn waits for a process slot/);
   const refused = await world.server.post(ask("hello", { user: "they" }));
   expect(refused.status).toBe(429);
   expect(await send(world, bring("me", calls, "A", "B", "C"))).toEqual({ content: "You said: A|B|C", calls: [] });
