@@ -1,12 +1,12 @@
 /** Reads the JSON files that Claude Code and its users write. */
-import { smallFileText } from "../core/regular-file.ts";
+import { tryReadSmallFile } from "../core/regular-file.ts";
 
 /**
  * The parsed content of a file; null when the file is missing, unreadable or not valid JSON. Claude Code ignores such a
  * file too. It may be a link, as people set up for their settings.
  */
 export function readJsonFile(path: string): unknown {
-  const text = smallFileText(path);
+  const text = tryReadSmallFile(path);
   if (text === null) return null;
   try {
     return JSON.parse(text);

@@ -3,7 +3,7 @@
  * that the file forbids.
  */
 import { existsSync } from "node:fs";
-import { smallFileText } from "../core/regular-file.ts";
+import { tryReadSmallFile } from "../core/regular-file.ts";
 import { settingsPaths } from "./settings-files.ts";
 
 /** A search in the text, because a file with a syntax error cannot be parsed. */
@@ -16,7 +16,7 @@ const RESTRICTS = /"(deny|ask|hooks|sandbox)"\s*:/;
 export function restrictingFiles(workspace: string, env: Record<string, string | undefined>): string[] {
   return settingsPaths(workspace, env).filter((file) => {
     if (!existsSync(file)) return false;
-    const content = smallFileText(file);
+    const content = tryReadSmallFile(file);
     // An unreadable file may contain a restriction.
     return content === null || RESTRICTS.test(content);
   });

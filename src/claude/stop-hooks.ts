@@ -5,7 +5,7 @@
 import { dirname, join } from "node:path";
 import { parse } from "jsonc-parser";
 import { z } from "zod";
-import { smallFileText } from "../core/regular-file.ts";
+import { tryReadSmallFile } from "../core/regular-file.ts";
 import { configFolder } from "./config-folder.ts";
 import { MANAGED_SETTINGS_FOLDER, managedPaths } from "./managed-settings.ts";
 
@@ -46,7 +46,7 @@ function projectFiles(folder: string): string[] {
 }
 
 function readSettings(file: string): z.infer<typeof settings> | null {
-  const text = smallFileText(file);
+  const text = tryReadSmallFile(file);
   if (text === null) return null;
   const read = settings.safeParse(parse(text));
   return read.success ? read.data : null;

@@ -1,6 +1,6 @@
 /** The new messages of a request as one text for Claude. */
 import { withSpeaker } from "../api/openai-chat/request.ts";
-import { labelledResult, quoteNames, quoteWords } from "../core/quoting.ts";
+import { labelledResult, quoteMarkup, quoteNames } from "../core/quoting.ts";
 import type { NewMessage } from "../intake/new-message.ts";
 
 /**
@@ -12,7 +12,7 @@ export function inputText(messages: readonly NewMessage[]): string {
   return messages
     .map((message) =>
       message.role === "user"
-        ? quoteWords(withSpeaker(message.speaker, quoteNames(message.text, speakers)))
+        ? quoteMarkup(withSpeaker(message.speaker, quoteNames(message.text, speakers)))
         : labelledResult("% returned", message.name ?? "a tool", message.text),
     )
     .filter((text) => text.trim() !== "")

@@ -1,7 +1,7 @@
 /** The message as claude reads it: what it should know first, in one block, then the user's words. */
 
 import { type ImpliedRequest, impliedText } from "../api/openai-chat/implied-request.ts";
-import { quoteTags, quoteWords } from "../core/quoting.ts";
+import { quoteMarkup, quoteTags } from "../core/quoting.ts";
 import type { DeliveryPlan, Past } from "./delivery-plan.ts";
 import { historyText } from "./history-text.ts";
 import { inputText } from "./input-text.ts";
@@ -24,8 +24,8 @@ export function messageText(plan: DeliveryPlan, implied: ImpliedRequest | null, 
   const context = [
     plan.past && pastText(plan.past),
     plan.isLastAnswerTruncated ? BROKE_OFF : null,
-    plan.volatile && quoteWords(plan.volatile.text),
-    ...plan.carried.map(quoteWords),
+    plan.volatile && quoteMarkup(plan.volatile.text),
+    ...plan.carried.map(quoteMarkup),
     note,
   ].filter((part) => part !== null);
   const text =

@@ -1,7 +1,7 @@
 /** The results that a client brings for the calls that claude waits with, as claude gets them. */
 
 import { callIdOf, plainId } from "../api/openai-chat/tools.ts";
-import { quoteWords } from "../core/quoting.ts";
+import { quoteMarkup } from "../core/quoting.ts";
 import type { Input } from "../intake/input.ts";
 import type { NewMessage, ToolInput } from "../intake/new-message.ts";
 import type { ToolResult, ToolResults } from "../turn/turn-state.ts";
@@ -72,7 +72,7 @@ function toolResult({ text, images, files, isError }: ToolInput, context: string
   };
   if (text !== "" || images.length + files.length === 0) {
     add(
-      { type: "text", text: quoteWords(text) },
+      { type: "text", text: quoteMarkup(text) },
       () => `[This result is too long to be shown here. It is in ${save(text, "txt")}]`,
     );
   }
@@ -86,6 +86,6 @@ function toolResult({ text, images, files, isError }: ToolInput, context: string
     const shown = { type: "text" as const, text: `[The file ${name} is in ${save(bytes, extension)}]` };
     add(shown, () => shown.text);
   }
-  if (context !== null) content.push({ type: "text", text: contextBlock(quoteWords(context)) });
+  if (context !== null) content.push({ type: "text", text: contextBlock(quoteMarkup(context)) });
   return { content, isError };
 }

@@ -1,5 +1,5 @@
 /** From a turn request to the message that Claude receives: its text, its attachments, and what the store records of it. */
-import { unquoteWords } from "../core/quoting.ts";
+import { unquoteMarkup } from "../core/quoting.ts";
 import { messageFingerprint, plainText } from "../intake/fingerprint.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { TurnRunnerDeps } from "../turn/runner.ts";
@@ -34,7 +34,7 @@ export async function prepareMessage(
         isTruncated: delivered.isTruncated,
         sentText: (turn) => {
           const text = sentText(turn);
-          return text === null ? null : plainText(unquoteWords(text));
+          return text === null ? null : plainText(unquoteMarkup(text));
         },
       },
     ),

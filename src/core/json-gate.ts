@@ -1,27 +1,27 @@
 /**
- * The gate in front of `JSON.parse`. A hostile text of a few hundred kilobytes can stop the process: `JSON.stringify`
- * throws on deep values, and `JSON.parse` blocks the event loop for seconds on many small values, on many field names,
- * on escapes or on one long number. The gate scans the bytes as they arrive and refuses such a text before it is parsed.
+ * Protects `JSON.parse` from hostile input. A text of a few hundred kilobytes can stop the server: `JSON.parse` blocks
+ * the event loop for seconds on many small values, many field names, many escapes or one long number, and
+ * `JSON.stringify` throws on deeply nested values. The gate scans the bytes as they arrive and rejects such a text
+ * before it is parsed.
  *
- * The scan does not check the syntax: `JSON.parse` does that. Up to the first mistake in a text the two agree, and
- * `JSON.parse` reads no further than that.
+ * The scan does not check the syntax. It agrees with `JSON.parse` up to the first syntax error, where `JSON.parse` stops.
  */
 
-/** What one JSON text may hold. Each bound keeps `JSON.parse` below about 50 ms on a slow machine. */
+/** The bounds of one JSON text. Each of them keeps `JSON.parse` below about 50 ms on a slow machine. */
 export interface JsonBounds {
-  /** Arrays and objects within each other. */
+  /** Levels of nested arrays and objects. */
   readonly depth: number;
-  /** Objects, arrays, strings, numbers and literals, all together. */
+  /** All objects, arrays, strings, numbers and literals. */
   readonly values: number;
-  /** Different field names. One that is a number counts each time: the engine stores such fields the slow way. */
+  /** Different field names. A numeric name counts each time it occurs, because the engine stores such fields slowly. */
   readonly names: number;
-  /** Bytes of one string, as they are sent. */
+  /** Bytes of one string, escapes included. */
   readonly stringBytes: number;
   /** Bytes of one field name. */
   readonly nameBytes: number;
   /** Characters of one number. */
   readonly numberLength: number;
-  /** Escaped characters, all together. */
+  /** All escaped characters. */
   readonly escapes: number;
 }
 
@@ -29,16 +29,18 @@ export const JSON_BOUNDS: JsonBounds = {
   depth: 100,
   values: 200_000,
   names: 20_000,
-  // An image or a file of 10 MB in base64, with its line breaks.
+  // Enough for an image or a file of 10 MB in base64 with line breaks.
   stringBytes: 20 * 1024 * 1024,
   nameBytes: 1_000,
   numberLength: 100,
   escapes: 2_000_000,
 };
 
-/** A JSON text goes beyond a bound. The message says which one, and what to do; it quotes nothing of the text. */
-export class JsonRefused extends Error {
-  override name = "JsonRefused";
+/**
+ * A JSON text exceeds a bound. The message is a predicate that says which bound, and what to do. It never quotes the text.
+ */
+export class JsonRejected extends Error {
+  override name = "JsonRejected";
 }
 
 const QUOTE = 0x22;
@@ -51,28 +53,28 @@ const COMMA = 0x2c;
 const COLON = 0x3a;
 const SPACE = 0x20;
 
-/** Most strings are short: only behind so many bytes it pays to have their end looked for by native code. */
+/** Most strings are short. A native search for the end of a string pays off only after this many bytes. */
 const SHORT_STRING = 48;
 
-/** Scans one JSON text that arrives in chunks; a chunk may begin and end anywhere, in the middle of a character too. */
+/** Scans one JSON text that arrives in chunks. A chunk may begin and end anywhere, even within a character. */
 export class JsonGate {
   readonly #bounds: JsonBounds;
-  /** For each open array or object, whether it is an object. */
+  /** Whether each open level is an object; otherwise it is an array. */
   readonly #isObject: Uint8Array;
   #depth = 0;
   #values = 0;
   #escapes = 0;
   #isInString = false;
-  /** The string is a field's name. */
+  /** The current string is a field name. */
   #isName = false;
-  /** The next string in this object is a field's name. */
+  /** The next string is a field name. */
   #expectsName = false;
-  /** The chunk before ended behind a backslash. */
+  /** The last character was a backslash in a string. */
   #isEscaped = false;
   #stringBytes = 0;
-  /** In a number or a literal. */
+  /** Characters of the current number or literal so far. */
   #scalarLength = 0;
-  /** The beginning of a name that continues in the next chunk. */
+  /** The part of the current field name that was in earlier chunks. */
   #nameStart = "";
   readonly #names = new Set<string>();
   #numericNames = 0;
@@ -82,7 +84,7 @@ export class JsonGate {
     this.#isObject = new Uint8Array(bounds.depth + 1);
   }
 
-  /** Takes the next chunk. @throws JsonRefused when the text goes beyond a bound */
+  /** Scans the next chunk. @throws JsonRejected if the text exceeds a bound */
   write(chunk: Uint8Array): void {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     let at = 0;
@@ -102,7 +104,7 @@ export class JsonGate {
       else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
         this.#scalarLength = 0;
         this.#expectsName = false;
-        // With more closing than opening brackets it is no JSON, and JSON.parse stops here.
+        // A closing bracket without an opening one is a syntax error, at which JSON.parse stops.
         if (this.#depth > 0) this.#depth -= 1;
       } else this.#scalar();
     }
@@ -111,7 +113,7 @@ export class JsonGate {
   #countValue(): void {
     this.#values += 1;
     if (this.#values > this.#bounds.values) {
-      throw new JsonRefused(`has more than ${this.#bounds.values} values. Send fewer or larger pieces.`);
+      throw new JsonRejected(`has more than ${this.#bounds.values} values. Send fewer values.`);
     }
   }
 
@@ -120,7 +122,7 @@ export class JsonGate {
     this.#scalarLength = 0;
     this.#depth += 1;
     if (this.#depth > this.#bounds.depth) {
-      throw new JsonRefused(`is nested more than ${this.#bounds.depth} levels deep. Send it flatter.`);
+      throw new JsonRejected(`is nested more than ${this.#bounds.depth} levels deep. Send a flatter structure.`);
     }
     this.#isObject[this.#depth] = isObject ? 1 : 0;
     this.#expectsName = isObject;
@@ -130,7 +132,7 @@ export class JsonGate {
     if (this.#scalarLength === 0) this.#countValue();
     this.#scalarLength += 1;
     if (this.#scalarLength > this.#bounds.numberLength) {
-      throw new JsonRefused(`has a number of more than ${this.#bounds.numberLength} characters. Send it as a string.`);
+      throw new JsonRejected(`has a number of more than ${this.#bounds.numberLength} characters. Send it as a string.`);
     }
   }
 
@@ -143,7 +145,7 @@ export class JsonGate {
     if (!this.#isName) this.#countValue();
   }
 
-  /** Goes on in a string. @returns where it ends, or the end of the chunk */
+  /** Scans the rest of a string. @returns the index after it, or the end of the chunk */
   #string(bytes: Buffer, start: number): number {
     let at = start;
     let untilNative = SHORT_STRING;
@@ -183,17 +185,17 @@ export class JsonGate {
     this.#stringBytes += count;
     const { nameBytes, stringBytes } = this.#bounds;
     if (this.#isName && this.#stringBytes > nameBytes) {
-      throw new JsonRefused(`has a field name of more than ${nameBytes} bytes. Send shorter names.`);
+      throw new JsonRejected(`has a field name of more than ${nameBytes} bytes. Send shorter names.`);
     }
     if (this.#stringBytes > stringBytes) {
-      throw new JsonRefused(`has a string of more than ${stringBytes} bytes. Send it in parts, or send less.`);
+      throw new JsonRejected(`has a string of more than ${stringBytes} bytes. Send it in parts or shorten it.`);
     }
   }
 
   #countEscape(): void {
     this.#escapes += 1;
     if (this.#escapes > this.#bounds.escapes) {
-      throw new JsonRefused(
+      throw new JsonRejected(
         `has more than ${this.#bounds.escapes} escaped characters. Send less text, or send it as plain UTF-8.`,
       );
     }
@@ -203,20 +205,20 @@ export class JsonGate {
     const name = this.#nameStart + bytes.toString("latin1", start, end);
     this.#nameStart = "";
     const first = name.charCodeAt(0);
-    // An escaped digit is written with a backslash.
+    // A name that begins with an escape may be numeric, too.
     if ((first >= 0x30 && first <= 0x39) || first === BACKSLASH) this.#numericNames += 1;
     else this.#names.add(name);
     if (this.#names.size + this.#numericNames > this.#bounds.names) {
-      throw new JsonRefused(
-        `has more than ${this.#bounds.names} different field names. Send such data as text, or as arrays.`,
+      throw new JsonRejected(
+        `has more than ${this.#bounds.names} different field names. Send such data as text or as arrays.`,
       );
     }
   }
 }
 
-/** Where the next quote or backslash stands, or the end of the chunk. */
+/** The index of the next quote or backslash, or the end of the chunk. */
 function plainEnd(bytes: Buffer, from: number): number {
-  // Short steps: a quote may be far behind the next backslash, and must not be looked for anew behind each of them.
+  // Short steps keep the search linear. Otherwise each backslash could cause a new search for a quote that is far away.
   for (let at = from; at < bytes.length; at += NATIVE_STEP) {
     const step = bytes.subarray(at, at + NATIVE_STEP);
     const quote = step.indexOf(QUOTE);
@@ -230,8 +232,8 @@ function plainEnd(bytes: Buffer, from: number): number {
 const NATIVE_STEP = 4096;
 
 /**
- * `JSON.parse` behind the gate.
- * @throws JsonRefused for what goes beyond a bound, SyntaxError for what is no JSON; its message quotes the text
+ * Parses JSON that passes the gate.
+ * @throws JsonRejected if the text exceeds a bound, SyntaxError if it is not valid JSON; the latter's message quotes the text
  */
 export function parseJson(text: string, bounds: JsonBounds = JSON_BOUNDS): unknown {
   new JsonGate(bounds).write(Buffer.from(text));

@@ -1,31 +1,31 @@
 /**
- * Opens files that Claude, or what it runs, may have replaced: by a FIFO, which blocks whoever opens it; by a device;
- * by a link to somewhere else; by a file that is larger than the memory.
+ * Opens files that Claude or its commands may have replaced: with a FIFO, which blocks the process that opens it, with a
+ * device, with a symbolic link, or with a file that does not fit in memory.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 
-/** A session file has 400 bytes. */
+/** Claude Code's session files have about 400 bytes. */
 const MAX_SMALL_BYTES = 1024 * 1024;
-/** Settings have a few thousand bytes; what Claude Code notes of all projects may take megabytes. */
+/** Settings files have a few kilobytes, but Claude Code's file about all projects may have megabytes. */
 const MAX_SETTINGS_BYTES = 16 * 1024 * 1024;
 
 export interface OpenOptions {
-  /** `r+` also allows to cut it; `a` makes it (0600) when it is not there. */
+  /** `r+` also allows truncation; `a` creates the file with mode 0600 if it is absent. */
   readonly mode?: "r" | "r+" | "a";
-  /** The last part of the path may be a link, as people set them up for their settings. */
+  /** Follows a symbolic link at the end of the path. People use such links for their settings. */
   readonly followsLink?: boolean;
-  /** In bytes; 1 MB if absent. Only for `readSmallFile`. */
+  /** 1 MB if absent. Only for `readSmallFile`. */
   readonly maxBytes?: number;
 }
 
 /**
- * Opens a regular file; never waits.
+ * Opens a regular file without blocking.
  * @returns a descriptor, which the caller closes
- * @throws an error with a `code`: ENOENT when there is none, ELOOP for a link, EINVAL for what is no regular file
+ * @throws an error with a `code`: ENOENT if it is absent, ELOOP for a symbolic link, EINVAL if it is not a regular file
  */
 export function openRegularFile(path: string, { mode = "r", followsLink = false }: OpenOptions = {}): number {
   const { O_RDONLY, O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
-  // Without O_NONBLOCK opening a FIFO waits for a writer, and the whole server with it.
+  // Without O_NONBLOCK, opening a FIFO would block the whole server until the FIFO has a writer.
   const access = mode === "r" ? O_RDONLY : mode === "r+" ? O_RDWR : O_RDWR | O_CREAT;
   const file = openSync(path, access | O_NONBLOCK | (followsLink ? 0 : O_NOFOLLOW), 0o600);
   if (fstatSync(file).isFile()) return file;
@@ -34,8 +34,8 @@ export function openRegularFile(path: string, { mode = "r", followsLink = false 
 }
 
 /**
- * The text of a small file.
- * @throws as `openRegularFile`, and with the code EFBIG for a file of more than `maxBytes`
+ * Reads a small file.
+ * @throws as `openRegularFile` does, and with the code EFBIG if the file is larger than `maxBytes`
  */
 export function readSmallFile(path: string, options: OpenOptions = {}): string {
   const { maxBytes = MAX_SMALL_BYTES } = options;
@@ -50,8 +50,8 @@ export function readSmallFile(path: string, options: OpenOptions = {}): string {
   }
 }
 
-/** The text of a small file of the user's, or null when there is none that can be read. It may be behind a link. */
-export function smallFileText(path: string): string | null {
+/** Reads a small file of the user, also through a symbolic link. Returns null if it is absent or cannot be read. */
+export function tryReadSmallFile(path: string): string | null {
   try {
     return readSmallFile(path, { followsLink: true, maxBytes: MAX_SETTINGS_BYTES });
   } catch (error) {

@@ -1,25 +1,25 @@
-/** The client's tools, as every room of the program knows them. */
+/** The client's tools, as all parts of the server use them. */
 
 /** A JSON Schema. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** One call, as the client gets it. */
+/** A tool call, as the client receives it. */
 export interface ToolCall {
   readonly id: string;
-  /** The client's name of the tool. */
+  /** The client's name for the tool. */
   readonly name: string;
   /** As JSON. */
   readonly arguments: string;
 }
 
 export interface OfferedTool {
-  /** The client's name. */
+  /** The client's name for the tool. */
   readonly name: string;
-  /** What claude is offered. */
+  /** The tool as Claude sees it. */
   readonly definition: { readonly name: string; readonly description: string; readonly inputSchema: JsonSchema };
-  /** Its schema is not an object's: claude is offered one with this as its only property. */
+  /** The schema is not that of an object, so Claude sees an object schema with this schema as its only property. */
   readonly isWrapped: boolean;
 }
 
-/** By the names that claude knows them by. */
+/** The offered tools, by the names that Claude uses. */
 export type ToolCatalogue = ReadonlyMap<string, OfferedTool>;

@@ -1,10 +1,8 @@
-/** Token counts. */
-
-/** Tokens, as claude's transcript has them: of one answer, or the sum of a turn's model calls. */
+/** The tokens of one model call or of several, as Claude Code's transcript counts them. */
 export interface Usage {
-  /** All input tokens, read from the cache or not. */
+  /** All input tokens, those read from the cache included. */
   readonly input: number;
-  /** Those of `input` that were read from the cache. */
+  /** The part of `input` that was read from the cache. */
   readonly cached: number;
   readonly output: number;
 }

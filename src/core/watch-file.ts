@@ -1,9 +1,9 @@
-/** Tells of changes to a file, or to the files in a folder. */
+/** Watches a file, or the files in a folder, for changes. */
 import { type FSWatcher, watch } from "node:fs";
 
-/** Bun drops a change that follows another within a millisecond; one more look after this sees it. */
-const LOOK_AGAIN_MS = 10;
-/** Where the system has no more watches to give (EMFILE, ENOSPC), everything is looked at this often. */
+/** Bun does not report a change within a millisecond of another one. A second call after this time covers it. */
+const REPEAT_MS = 10;
+/** The interval of polling, if the system has no more watches (EMFILE, ENOSPC). */
 const POLL_MS = 50;
 
 export interface Watch {
@@ -11,37 +11,37 @@ export interface Watch {
 }
 
 /**
- * Calls `onChange` after every change of `path`, and once more a little later.
- * @param path a file or folder that exists
- * @param onChange gets the name of the file that has changed, null when it may be any
+ * Calls `onChange` after each change of `path`, and once more a little later.
+ * @param path an existing file or folder
+ * @param onChange receives the name of the changed file; null if it is unknown
  */
 export function watchChanges(path: string, onChange: (file: string | null) => void): Watch {
-  const again = new Map<string | null, Timer>();
+  const repeats = new Map<string | null, Timer>();
   let poll: Timer | undefined;
   let watcher: FSWatcher | undefined;
-  const fallBack = () => {
+  const startPolling = () => {
     poll ??= setInterval(() => onChange(null), POLL_MS);
   };
   try {
     watcher = watch(path, (_event, file) => {
-      clearTimeout(again.get(file));
-      again.set(
+      clearTimeout(repeats.get(file));
+      repeats.set(
         file,
         setTimeout(() => {
-          again.delete(file);
+          repeats.delete(file);
           onChange(file);
-        }, LOOK_AGAIN_MS),
+        }, REPEAT_MS),
       );
       onChange(file);
     });
-    watcher.on("error", fallBack);
+    watcher.on("error", startPolling);
   } catch {
-    // Whatever the system's reason, looking every now and then always works.
-    fallBack();
+    // Polling works, whatever the reason.
+    startPolling();
   }
   return {
     close: () => {
-      for (const timer of again.values()) clearTimeout(timer);
+      for (const timer of repeats.values()) clearTimeout(timer);
       clearInterval(poll);
       watcher?.close();
     },

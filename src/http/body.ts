@@ -4,7 +4,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { RequestError } from "../core/errors.ts";
-import { JSON_BOUNDS, type JsonBounds, JsonGate, JsonRefused } from "../core/json-gate.ts";
+import { JSON_BOUNDS, type JsonBounds, JsonGate, JsonRejected } from "../core/json-gate.ts";
 
 /** Lets other requests run between two steps that are slow for a large body. */
 export const yieldIfLarge = ({ headers }: Request): Promise<void> | undefined =>
@@ -123,7 +123,7 @@ async function asRequestErrors<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof JsonRefused) throw new RequestError("invalid_request", `The request body ${error.message}`);
+    if (error instanceof JsonRejected) throw new RequestError("invalid_request", `The request body ${error.message}`);
     // The parser's message is dropped: it quotes the body, which may hold the user's text.
     if (error instanceof SyntaxError) {
       throw new RequestError("invalid_json", "The request body is not valid JSON. Send one JSON object.");

@@ -11,7 +11,7 @@ import { messageText, speakerOf } from "../api/openai-chat/request.ts";
 import { isCompactionSummary } from "../api/openclaw/compaction.ts";
 import { saysAborted } from "../api/openclaw/retry.ts";
 import { RequestError } from "../core/errors.ts";
-import { labelName, quoteWords } from "../core/quoting.ts";
+import { labelName, quoteMarkup } from "../core/quoting.ts";
 import { ClientExchange } from "./exchange.ts";
 import { messageFingerprint } from "./fingerprint.ts";
 import { type NewMessage, readToolResult, readUserMessage, type UserText, userTexts } from "./new-message.ts";
@@ -150,12 +150,12 @@ function pastMessage({ message, role, parts, toolName }: ParsedMessage, texts: r
   const calls = pastCalls(message).map(({ name, arguments: given }) =>
     given === "" || given === "{}"
       ? `[called ${labelName(name)}]`
-      : `[called ${labelName(name)} with ${quoteWords(given)}]`,
+      : `[called ${labelName(name)} with ${quoteMarkup(given)}]`,
   );
   return {
     role,
     name: role === "tool" ? toolName : speakerOf(message),
-    text: [...written.map(quoteWords), ...images, ...files, ...calls].filter((line) => line.trim() !== "").join("\n"),
+    text: [...written.map(quoteMarkup), ...images, ...files, ...calls].filter((line) => line.trim() !== "").join("\n"),
     fingerprints: own.map(({ fingerprint }) => fingerprint),
   };
 }

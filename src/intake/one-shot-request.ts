@@ -12,7 +12,7 @@ import { effortFor, modelFor } from "../claude/models.ts";
 import type { Effort } from "../config/schema.ts";
 import { type DecodedFile, type DecodedImage, fileText } from "../core/attachments.ts";
 import { RequestError } from "../core/errors.ts";
-import { labelledResult, labelName, quoteFile, quoteTags, quoteWords } from "../core/quoting.ts";
+import { labelledResult, labelName, quoteFile, quoteMarkup, quoteTags } from "../core/quoting.ts";
 import type { ParsedMessage, ParsedRequest } from "./parsed-request.ts";
 
 /** A content block of Anthropic's API. */
@@ -129,9 +129,9 @@ function readTurns({ messagesBeforePrefill, prefill }: ParsedRequest): readonly 
 /** A one-shot offers none of the client's tools, so their calls and results are described in text. */
 const assistantBlocks = ({ message }: ParsedMessage): readonly Block[] =>
   [
-    quoteWords(withSpeaker(speakerOf(message), textOf(message))),
+    quoteMarkup(withSpeaker(speakerOf(message), textOf(message))),
     ...pastCalls(message).map(
-      ({ name, arguments: given }) => `[called ${labelName(name)} with ${quoteWords(given) || "{}"}]`,
+      ({ name, arguments: given }) => `[called ${labelName(name)} with ${quoteMarkup(given) || "{}"}]`,
     ),
   ].map((text) => ({ type: "text", text }));
 
@@ -157,7 +157,7 @@ function userBlocks({ message, parts }: ParsedMessage): readonly Block[] {
   checkFileCount(filesIn(parts));
   const speaker = speakerOf(message);
   return parts.flatMap((part): Block[] => {
-    if (part.kind === "text") return [{ type: "text", text: quoteWords(withSpeaker(speaker, part.text)) }];
+    if (part.kind === "text") return [{ type: "text", text: quoteMarkup(withSpeaker(speaker, part.text)) }];
     if (part.kind === "image") return [imageBlock(decodeImage(part))];
     return part.kind === "file" ? [fileBlock(decodeFile(part))] : [];
   });

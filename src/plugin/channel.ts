@@ -12,12 +12,12 @@ import { z } from "zod";
 import { version } from "../../package.json";
 import {
   CLOSE,
+  frameRejection,
   type Inbound,
   type PluginFrame,
   PROTOCOL,
   type ReplyMode,
   readFrame,
-  refusalOf,
   type ServerFrame,
   serverFrame,
   type ToolCallFrame,
@@ -112,7 +112,7 @@ export async function runChannel(env: Record<string, string | undefined>): Promi
       name: params.name,
       arguments: params.arguments ?? {},
     };
-    const refusal = refusalOf(frame);
+    const refusal = frameRejection(frame);
     if (refusal) return failed(`This call ${refusal}`);
     const answer = await bridge.ask(frame, mcpReq.signal);
     return answer?.type === "tool_result"
@@ -123,7 +123,7 @@ export async function runChannel(env: Record<string, string | undefined>): Promi
     const parsed = replyArguments.safeParse(given);
     if (!parsed.success) return failed("The reply tool needs `content`, a text.");
     const frame = { type: "reply" as const, id: crypto.randomUUID(), ...parsed.data };
-    const refusal = refusalOf(frame);
+    const refusal = frameRejection(frame);
     if (refusal) return failed(`This reply ${refusal}`);
     return (await bridge.ask(frame, interrupted))
       ? { content: [{ type: "text" as const, text: "sent" }] }
@@ -230,7 +230,7 @@ function keepConnected(
     const receive = (text: string) => {
       heard();
       const read = readFrame(serverFrame, text);
-      if ("wrong" in read) console.error(`synthesis channel: frame ignored: ${read.wrong}`);
+      if ("problem" in read) console.error(`synthesis channel: frame ignored: ${read.problem}`);
       else if (read.frame.type === "hello_ack") {
         clearTimeout(grace);
         grace = undefined;

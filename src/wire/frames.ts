@@ -1,22 +1,22 @@
 /**
- * The frames on `/bridge`, the WebSocket between the server and the channel plugin inside a claude.
- * JSON text, one object a frame. Both ends read them with these schemas.
+ * The frames on `/bridge`, the WebSocket between the server and the channel plugin in a Claude Code process. Each frame
+ * is one JSON object. Both ends validate the frames with these schemas.
  */
 import { z } from "zod";
-import { JSON_BOUNDS, type JsonBounds, JsonGate, JsonRefused, parseJson } from "../core/json-gate.ts";
+import { JSON_BOUNDS, type JsonBounds, JsonGate, JsonRejected, parseJson } from "../core/json-gate.ts";
 
 export const PROTOCOL = 1;
-/** A larger frame closes the connection (`TOO_LARGE`). */
+/** The receiver closes the connection with `TOO_LARGE` when a frame is larger. */
 export const MAX_FRAME_BYTES = 1024 * 1024;
 
-/** Close codes of `/bridge`. */
+/** The close codes of `/bridge`. */
 export const CLOSE = {
   EXPECTED_HELLO: 4001,
   REPLACED: 4002,
   NOT_AUTHORIZED: 4003,
   PROTOCOL: 4004,
   TOO_LARGE: 4005,
-  /** The handler of a frame has failed; it is the standard code for an internal error. */
+  /** The handler of a frame threw an error. This is the standard code for an internal error. */
   FAILED: 1011,
 } as const;
 
@@ -25,19 +25,16 @@ const pong = z.strictObject({ type: z.literal("pong") });
 
 const hello = z.strictObject({
   type: z.literal("hello"),
-  /** Absent in the first plugins, whose protocol was 1. */
+  /** Absent in the first plugins, which use protocol 1. */
   protocol: z.number().int().min(1).default(1),
-  /** claude's process id, by which its own session file is found. Whose socket this is, the token says. */
+  /** The process id of Claude Code, for the log. The token identifies the process. */
   pid: z.number().int(),
   openclaw_session: z.string(),
   claude_session: z.string(),
   plugin_version: z.string(),
 });
 
-/**
- * Which text is the answer: `live`, what claude writes, as it writes it; `tool`, what it sends with the
- * reply tool.
- */
+/** Which text is the answer: in `live` mode all that Claude writes, in `tool` mode what it sends with the reply tool. */
 export const REPLY_MODES = ["live", "tool"] as const;
 export type ReplyMode = (typeof REPLY_MODES)[number];
 
@@ -52,31 +49,31 @@ const helloAck = z.strictObject({
   type: z.literal("hello_ack"),
   protocol: z.number().int(),
   mode: z.enum(REPLY_MODES),
-  /** What the plugin offers to claude besides its own. */
+  /** The client's tools, which the plugin offers to Claude besides its own tools. */
   tools: z.array(tool).readonly(),
 });
 
-/** The catalogue has changed: claude is to be told of it. Answered by `tools_listed` with the same revision. */
+/** The client's tools have changed. The plugin notifies Claude Code, which then requests the list. */
 const tools = z.strictObject({ type: z.literal("tools"), revision: z.number().int(), tools: z.array(tool).readonly() });
-/** claude has asked for the list and got this one. */
+/** Claude Code has requested the list of tools and received this revision. */
 const toolsListed = z.strictObject({ type: z.literal("tools_listed"), revision: z.number().int() });
 
-/** claude calls a tool of the catalogue. Sent again after a dropped socket, until its result is there. */
+/** Claude calls a tool of the client. The plugin repeats the frame on a new connection until it has the result. */
 const toolCall = z.strictObject({
   type: z.literal("tool_call"),
-  /** claude's own id of the call, the `tool_use_id` of its hooks. */
+  /** Claude's id of the call, which is the `tool_use_id` in its hooks. */
   id: z.string().min(1),
   name: z.string(),
   arguments: z.record(z.string(), z.unknown()),
 });
-/** claude does not wait for the result any more. */
+/** Claude no longer waits for the result. */
 const toolCancel = z.strictObject({ type: z.literal("tool_cancel"), id: z.string() });
 const toolContent = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("text"), text: z.string() }),
-  /** `data` in base64 */
+  /** `data` is base64. */
   z.strictObject({ type: z.literal("image"), data: z.string(), mimeType: z.string() }),
 ]);
-/** The first one with an id counts. */
+/** The result of a tool call. The plugin ignores a second result with the same id. */
 const toolResult = z.strictObject({
   type: z.literal("tool_result"),
   id: z.string(),
@@ -86,10 +83,10 @@ const toolResult = z.strictObject({
 
 const reply = z.strictObject({
   type: z.literal("reply"),
-  /** Answered by a `reply_ack` with the same id; the tool call returns after it, so `Stop` cannot overtake it. */
+  /** The server answers with a `reply_ack` of the same id. The tool call returns only then, so `Stop` cannot come first. */
   id: z.string().optional(),
   content: z.string(),
-  /** False for what is said on the way; absent means true, as in the first plugins. */
+  /** False for a partial reply. Absent in the first plugins, which means true. */
   final: z.boolean().default(true),
 });
 
@@ -98,25 +95,28 @@ const replyAck = z.strictObject({ type: z.literal("reply_ack"), id: z.string() }
 const inbound = z.strictObject({
   type: z.literal("inbound"),
   content: z.string(),
-  /** claude never took this message: pass it on once more. Without it a message_id is passed on once only. */
+  /** The message was sent before, and Claude never received it. Without this the plugin ignores a repeated message_id. */
   again: z.literal(true).optional(),
-  /** claude shows these as attributes of the channel tag, in their order. */
+  /** Claude Code shows these as attributes of the channel tag, in this order. */
   meta: z
     .strictObject({
-      /** First, so that nothing in what follows can be taken for it. */
+      /** The first attribute, so that no value of another attribute can be mistaken for it. */
       message_id: z.string().min(1),
       chat_id: z.string().optional(),
       /** ISO 8601 */
       ts: z.string().optional(),
     })
-    // Paths of files that came with the message. claude takes keys of letters, digits and `_` only.
+    // The paths of attached files. Claude Code accepts only letters, digits and `_` in keys.
     .catchall(z.string())
-    .refine((meta) => Object.keys(meta).every((key) => /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(key)), "not an attribute"),
+    .refine(
+      (meta) => Object.keys(meta).every((key) => /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(key)),
+      "has an invalid attribute name",
+    ),
 });
 
-/** What the plugin sends. */
+/** A frame that the plugin sends. */
 export const pluginFrame = z.discriminatedUnion("type", [hello, reply, toolsListed, toolCall, toolCancel, ping, pong]);
-/** What the server sends. */
+/** A frame that the server sends. */
 export const serverFrame = z.discriminatedUnion("type", [helloAck, inbound, replyAck, tools, toolResult, ping, pong]);
 
 export type PluginFrame = z.infer<typeof pluginFrame>;
@@ -128,12 +128,12 @@ export type ToolResultFrame = z.infer<typeof toolResult>;
 export type ToolsFrame = z.infer<typeof tools>;
 export type ToolContent = z.infer<typeof toolContent>;
 
-/** The first faults of a frame are enough to find the cause. */
-const FAULTS_NAMED = 5;
+/** The first issues of a frame are enough to find the cause. */
+const MAX_ISSUES = 5;
 
 /**
- * Our own server has checked what its frames hold. They are deeper than what the client sent by what a tool's schema is
- * wrapped in, and hold all the tools that were ever offered.
+ * The bounds of frames from our own server, which has checked their content already. They may exceed the bounds of a
+ * request: they wrap tool schemas more deeply, and hold all tools that were offered so far.
  */
 const SERVER_BOUNDS: JsonBounds = {
   ...JSON_BOUNDS,
@@ -145,40 +145,40 @@ const SERVER_BOUNDS: JsonBounds = {
 };
 
 /**
- * Reads one frame.
- * @returns the frame, or what is wrong with it (never its text: it may hold the user's words)
+ * Parses one frame.
+ * @returns the frame, or what is wrong with it, without its text, which may hold messages of the user
  */
 export function readFrame<S extends typeof pluginFrame | typeof serverFrame>(
   schema: S,
   text: string,
-): { frame: z.infer<S> } | { wrong: string } {
+): { frame: z.infer<S> } | { problem: string } {
   let value: unknown;
   try {
     value = parseJson(text, schema === serverFrame ? SERVER_BOUNDS : JSON_BOUNDS);
   } catch (error) {
-    // JSON.parse quotes the text in its message.
-    return { wrong: error instanceof JsonRefused ? error.message : "not JSON" };
+    // The message of JSON.parse is dropped, since it quotes the text.
+    return { problem: error instanceof JsonRejected ? error.message : "not valid JSON" };
   }
   const result = schema.safeParse(value);
   if (result.success) return { frame: result.data as z.infer<S> };
-  const faults = result.error.issues.slice(0, FAULTS_NAMED);
-  return { wrong: faults.map((issue) => `${issue.path.join(".") || "frame"}: ${issue.code}`).join(", ") };
+  const issues = result.error.issues.slice(0, MAX_ISSUES);
+  return { problem: issues.map((issue) => `${issue.path.join(".") || "frame"}: ${issue.code}`).join(", ") };
 }
 
 /**
- * Why the server would not take a frame: it is too large, too deep, or goes beyond another bound of `json-gate.ts`.
- * @returns null when it would
+ * Why the server would reject a frame: it is too large, or exceeds another bound of `json-gate.ts`.
+ * @returns a predicate with advice, such as "is too long. Send less at once."; null if the server would accept the frame
  */
-export function refusalOf(frame: PluginFrame): string | null {
+export function frameRejection(frame: PluginFrame): string | null {
   try {
     const bytes = Buffer.from(writeFrame(frame));
     if (bytes.length > MAX_FRAME_BYTES) return "is too long. Send less at once.";
     new JsonGate().write(bytes);
     return null;
   } catch (error) {
-    if (error instanceof JsonRefused) return error.message;
+    if (error instanceof JsonRejected) return error.message;
     // JSON.stringify cannot write a value that is nested tens of thousands of levels deep.
-    if (error instanceof RangeError) return "is nested too deep. Send it flatter.";
+    if (error instanceof RangeError) return "is nested too deeply. Send a flatter structure.";
     throw error;
   }
 }

@@ -1,15 +1,15 @@
 /**
- * What claude's HTTP hooks post to `/hooks`. Claude Code's hooks reference names the fields; only those
- * that synthesis reads are listed, and anything else in a body is let through.
+ * The bodies of Claude Code's HTTP hooks, as it posts them to `/hooks`. The schemas list the fields that synthesis reads
+ * and ignore all others. Claude Code's hooks reference describes them all.
  */
 import { z } from "zod";
 
 const common = {
   session_id: z.string(),
   transcript_path: z.string(),
-  /** Names the prompt that claude works on; absent on hooks outside of one. */
+  /** The prompt that Claude works on; absent in hooks outside of a prompt. */
   prompt_id: z.string().optional(),
-  /** There when a subagent does it. */
+  /** Present if a subagent caused the hook. */
   agent_id: z.string().optional(),
 };
 
@@ -19,13 +19,13 @@ const toolUse = {
   tool_use_id: z.string().optional(),
 };
 
-/** How long the tool ran, in ms. */
-const took = { duration_ms: z.number().optional() };
+/** How long the tool ran, in milliseconds. */
+const duration = { duration_ms: z.number().optional() };
 
 const body = z.discriminatedUnion("hook_event_name", [
-  /** claude takes up a prompt: our receipt, when it begins with our channel tag. */
+  /** Claude starts to work on a prompt. If the prompt begins with our channel tag, this is the receipt of a message. */
   z.looseObject({ ...common, hook_event_name: z.literal("UserPromptSubmit"), prompt: z.string() }),
-  /** A piece of the text that claude writes: markdown source, thinking not in it. */
+  /** A piece of the text that Claude writes, as Markdown source and without thinking. */
   z.looseObject({
     ...common,
     hook_event_name: z.literal("MessageDisplay"),
@@ -35,22 +35,22 @@ const body = z.discriminatedUnion("hook_event_name", [
     delta: z.string(),
   }),
   z.looseObject({ ...toolUse, hook_event_name: z.literal("PreToolUse"), tool_input: z.unknown().optional() }),
-  z.looseObject({ ...toolUse, ...took, hook_event_name: z.literal("PostToolUse") }),
-  z.looseObject({ ...toolUse, ...took, hook_event_name: z.literal("PostToolUseFailure") }),
-  /** claude asks whether it may; the answer to the post is the verdict. */
+  z.looseObject({ ...toolUse, ...duration, hook_event_name: z.literal("PostToolUse") }),
+  z.looseObject({ ...toolUse, ...duration, hook_event_name: z.literal("PostToolUseFailure") }),
+  /** Claude asks for a permission. The response to this hook is the verdict. */
   z.looseObject({
     ...common,
     hook_event_name: z.literal("PermissionRequest"),
     tool_name: z.string(),
     tool_input: z.unknown().optional(),
   }),
-  /** The turn is over. `last_assistant_message`: the last text, trimmed; absent when there was none. */
+  /** The turn has ended. `last_assistant_message` is the last text, trimmed; absent if there was none. */
   z.looseObject({
     ...common,
     hook_event_name: z.literal("Stop"),
     last_assistant_message: z.string().optional(),
   }),
-  /** The turn failed, after claude's own retries. `last_assistant_message` is claude's account of it. */
+  /** The turn has failed after Claude Code's own retries. `last_assistant_message` describes the failure. */
   z.looseObject({
     ...common,
     hook_event_name: z.literal("StopFailure"),
@@ -60,12 +60,12 @@ const body = z.discriminatedUnion("hook_event_name", [
   z.looseObject({ ...common, hook_event_name: z.literal("SessionEnd") }),
 ]);
 
-/** The answer to a `PermissionRequest`. */
+/** The answer to a permission prompt. */
 export interface Verdict {
   readonly behavior: "allow" | "deny";
-  /** For claude, with a no. */
+  /** What Claude reads if the verdict is `deny`. */
   readonly message: string;
-  /** What else is allowed with it, in claude's rule syntax, as `Bash(git push *)`. */
+  /** A permission rule that is allowed together with the verdict, such as `Bash(git push *)`. */
   readonly rule: string | null;
 }
 
@@ -73,12 +73,12 @@ export const hookBody = body;
 export type HookBody = z.infer<typeof hookBody>;
 export type HookName = HookBody["hook_event_name"];
 
-/** The hooks that claude is asked to post. */
+/** The hooks that Claude Code is configured to post. */
 export const HOOK_NAMES: readonly HookName[] = body.options.map((option) => option.shape.hook_event_name.value);
 
 /**
- * The `message_id` in a prompt's channel tag. Only a tag at the very start counts, and only its first
- * `message_id`: whatever the body of a message holds, it cannot pass for another message.
+ * The `message_id` in the channel tag of a prompt. Only a tag at the very start counts, and only its first `message_id`,
+ * so that the text of a message cannot forge the id of another one.
  */
 export function channelMessageId(prompt: string): string | null {
   return /^<channel\s(?:[^>]*?\s)??message_id="([^"]*)"/.exec(prompt)?.[1] ?? null;

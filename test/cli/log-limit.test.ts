@@ -19,12 +19,13 @@ function limited() {
 
 test("of a thousand warnings alike twenty are written, and how many were left out", () => {
   const { written, sink, flush } = limited();
-  for (let at = 0; at < 1_000; at += 1) sink(record("warning", "frame ignored: {wrong}", { pid: 7, wrong: `${at}` }));
+  for (let at = 0; at < 1_000; at += 1)
+    sink(record("warning", "frame ignored: {problem}", { pid: 7, problem: `${at}` }));
   expect(written).toHaveLength(20);
   flush();
   expect(written.at(-1)).toMatchObject({
     level: "warning",
-    properties: { count: 980, like: "frame ignored: {wrong}", pid: 7 },
+    properties: { count: 980, like: "frame ignored: {problem}", pid: 7 },
   });
   expect(written).toHaveLength(21);
 });

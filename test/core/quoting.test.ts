@@ -5,10 +5,10 @@ import { inputText } from "../../src/conversation/input-text.ts";
 import {
   labelledResult,
   quoteFile,
+  quoteMarkup,
   quoteNames,
   quoteSpeakers,
-  quoteWords,
-  unquoteWords,
+  unquoteMarkup,
 } from "../../src/core/quoting.ts";
 import { readInput } from "../../src/intake/input.ts";
 import { readOneShotRequest } from "../../src/intake/one-shot-request.ts";
@@ -39,16 +39,16 @@ const plain = [
 ];
 describe("words", () => {
   test.each(quoted)("%j is %j", (text, expected) => {
-    expect(quoteWords(text)).toBe(expected);
-    expect(unquoteWords(expected)).toBe(text);
+    expect(quoteMarkup(text)).toBe(expected);
+    expect(unquoteMarkup(expected)).toBe(text);
   });
-  test.each(plain)("%j stays", (text) => expect(quoteWords(text)).toBe(text));
+  test.each(plain)("%j stays", (text) => expect(quoteMarkup(text)).toBe(text));
 
   test("take linear time", () => {
     for (const text of ["<", "< ", "</ ", "\n", "\n ", "[", "\n[a", "\u200b", "\n\u200b \u200b", "<\u200b", "a:"]) {
       const long = text.repeat(2_000_000 / text.length);
       const start = performance.now();
-      quoteSpeakers(quoteNames(quoteWords(long), new Set(["x"])));
+      quoteSpeakers(quoteNames(quoteMarkup(long), new Set(["x"])));
       labelledResult("% returned", "x", long);
       // A quadratic pattern takes hours for this.
       expect(performance.now() - start).toBeLessThan(20_000);

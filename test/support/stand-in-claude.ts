@@ -217,7 +217,7 @@ function connect(): void {
   socket.onmessage = ({ data }) => {
     if (plugin === "stalled") return;
     const read = readFrame(serverFrame, String(data));
-    if ("wrong" in read) throw new Error(read.wrong);
+    if ("problem" in read) throw new Error(read.problem);
     if (read.frame.type === "ping") socket.send(writeFrame({ type: "pong" }));
     if (read.frame.type === "reply_ack") {
       acknowledged.resolve();

@@ -20,7 +20,7 @@ describe.each(corpus)("$what, from the $from", ({ from, ok, frame }) => {
 test("what is wrong with a frame is said without its text", () => {
   for (const text of ["secret words", '{"type":"secret words"}', '{"type":"ping","secret words":"x"}']) {
     const read = readFrame(pluginFrame, text);
-    expect("wrong" in read && read.wrong).toBeString();
+    expect("problem" in read && read.problem).toBeString();
     expect(JSON.stringify(read)).not.toContain("secret words");
   }
 });

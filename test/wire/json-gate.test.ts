@@ -1,6 +1,6 @@
 /** The gate in front of JSON.parse: what it refuses, what it lets through, and that chunks make no difference. */
 import { describe, expect, test } from "bun:test";
-import { JsonGate, JsonRefused, parseJson } from "../../src/core/json-gate.ts";
+import { JsonGate, JsonRejected, parseJson } from "../../src/core/json-gate.ts";
 
 const list = (count: number, item: (index: number) => string) =>
   Array.from({ length: count }, (_, at) => item(at)).join();
@@ -14,7 +14,7 @@ function refusal(text: string, chunkBytes: number): string | null {
     for (let at = 0; at < bytes.length; at += chunkBytes) gate.write(bytes.subarray(at, at + chunkBytes));
     return null;
   } catch (error) {
-    if (error instanceof JsonRefused) return error.message;
+    if (error instanceof JsonRejected) return error.message;
     throw error;
   }
 }
@@ -52,7 +52,7 @@ describe.each(bombs)("%s", (_what, text, bound) => {
     expect(refusal(text, chunkBytes)).toMatch(bound);
   });
   test("is refused before it is parsed", () => {
-    expect(() => parseJson(text)).toThrow(JsonRefused);
+    expect(() => parseJson(text)).toThrow(JsonRejected);
   });
 });
 

@@ -75,8 +75,8 @@ export class Connection {
     }
     const read = readFrame(pluginFrame, message.toString());
     if (!this.#greeted) this.#greet(read);
-    else if ("wrong" in read) {
-      log.warning("frame ignored: {wrong}", { pid: this.#owner.pid, wrong: read.wrong });
+    else if ("problem" in read) {
+      log.warning("frame ignored: {problem}", { pid: this.#owner.pid, problem: read.problem });
     } else if (read.frame.type === "hello") {
       log.warning("second hello ignored", { pid: this.#owner.pid });
     } else if (read.frame.type === "ping") {
@@ -94,7 +94,7 @@ export class Connection {
   }
 
   #greet(read: ReturnType<typeof readFrame<typeof pluginFrame>>): void {
-    if ("wrong" in read || read.frame.type !== "hello") {
+    if ("problem" in read || read.frame.type !== "hello") {
       this.close(CLOSE.EXPECTED_HELLO, "expected hello");
     } else if (read.frame.protocol !== PROTOCOL) {
       this.close(CLOSE.PROTOCOL, `this server uses protocol ${PROTOCOL}`);

@@ -5,7 +5,7 @@
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { Config } from "../../config/schema.ts";
-import { smallFileText } from "../../core/regular-file.ts";
+import { tryReadSmallFile } from "../../core/regular-file.ts";
 import { PLUGIN_NAME } from "../../plugin/manifest.ts";
 import type { LaunchSpec } from "./launch-spec.ts";
 
@@ -56,7 +56,7 @@ const mcpFile = z.looseObject({ mcpServers: z.record(z.string(), z.unknown()) })
 /** The names of the MCP servers in the `.mcp.json` of a folder and of all folders above it. */
 function projectMcpServers(folder: string): string[] {
   const above = dirname(folder) === folder ? [] : projectMcpServers(dirname(folder));
-  const content = smallFileText(join(folder, ".mcp.json"));
+  const content = tryReadSmallFile(join(folder, ".mcp.json"));
   if (content === null) return above;
   try {
     return [...above, ...Object.keys(mcpFile.parse(JSON.parse(content)).mcpServers)];
