@@ -3,7 +3,6 @@
  * messages that it receives together.
  */
 import { getLogger } from "@logtape/logtape";
-import type { ClaudeEvent, PermissionHook } from "../claude/interactive/events.ts";
 import type { ClaudeProcess } from "../claude/interactive/process.ts";
 import type { Pool } from "../claude/pool/pool.ts";
 import { RequestError } from "../core/errors.ts";
@@ -12,26 +11,17 @@ import type { ParsedRequest } from "../intake/parsed-request.ts";
 import { looksLikeSideRequest, type RequestShape } from "../intake/request-shape.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
-import { PermissionPrompts } from "../permissions/prompts.ts";
-import type { SessionRow } from "../store/schema.ts";
-import { type ProgressFormatter, progressFormatter } from "../turn/progress.ts";
-import { TurnRunner } from "../turn/runner.ts";
-import type { Verdict } from "../wire/hooks.ts";
 import { findAnsweredTurn } from "./delivery-plan.ts";
-import { type LeasedProcess, type LeaseHolder, ProcessLease } from "./process-lease.ts";
+import { ProcessLease } from "./process-lease.ts";
 import { ConversationRecord, type RecordDeps } from "./record.ts";
 import { replayAnswer } from "./replay.ts";
-import { RunningTurn } from "./running-turn.ts";
-import type { SaveFile } from "./tool-results.ts";
-import { prepareMessage } from "./turn-message.ts";
+import type { RunningTurn } from "./running-turn.ts";
 import { type QueuedTurn, TurnQueue } from "./turn-queue.ts";
+import { ConversationTurns } from "./turns.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
 
 const ONE_SHOT_ENDED = new RequestError("shutting_down", "This one-shot conversation has ended.");
-
-/** What Claude reads as the result of a call of a client's tool when no request is being served. */
-const NO_CLIENT = "No client is connected to this chat now.";
 
 export interface ConversationDeps extends RecordDeps {
   readonly pool: Pool;
@@ -54,22 +44,17 @@ export class Conversation {
   readonly #deps: ConversationDeps;
   readonly #listener: ConversationListener;
   readonly #record: ConversationRecord;
-  readonly #progress: ProgressFormatter;
-  readonly #prompts: PermissionPrompts;
+  readonly #turns: ConversationTurns;
   readonly #lease: ProcessLease;
   readonly #queue = new TurnQueue();
   /** Changes of the process or the record. They are made between two turns, before the next request is served. */
   readonly #changes: (() => Promise<void>)[] = [];
   /** The changes that `end` waits for. */
   readonly #ending = new Set<Promise<void>>();
-  /** Turns whose events have not all come yet. The newest of them may still run. */
-  readonly #unfinished = new Set<TurnRunner>();
   #isWorking = false;
   /** The request that is being served, from its place at the head of the queue until Claude is free again. */
   #serving: QueuedTurn | null = null;
-  /** The turn of that request, from the moment Claude was sent its message. */
-  #running: RunningTurn | null = null;
-  /** When that message was sent, in ms of `performance.now()`. */
+  /** When Claude was sent its message, in ms of `performance.now()`; null before. */
   #sentAt: number | null = null;
   /** Of the newest request. Side requests are recognised by it. */
   #shape: RequestShape | null = null;
@@ -81,22 +66,34 @@ export class Conversation {
     this.#deps = deps;
     this.#listener = listener;
     this.#record = new ConversationRecord(identity, deps);
-    this.#progress = progressFormatter(deps.config, deps.env);
-    this.#prompts = new PermissionPrompts(deps);
-    this.#lease = new ProcessLease(identity, { ...deps, record: this.#record }, this.#leaseHolder());
+    this.#turns = new ConversationTurns({
+      ...deps,
+      sessionKey: identity.key,
+      record: this.#record,
+      onParked: (turn) => this.#handleParked(turn),
+      onLate: (turn) => (this.#refusal ? turn.response.fail(this.#refusal) : this.#enqueue(turn)),
+    });
+    this.#lease = new ProcessLease(
+      identity,
+      { ...deps, record: this.#record },
+      {
+        isServing: () => this.#serving !== null,
+        isOwnMessage: (messageId) => this.#turns.isOwnMessage(messageId),
+        onEvent: (process, event) => {
+          this.#turns.handleEvent(process, event);
+          if (event.type === "exit") this.#checkRest();
+        },
+        onPermission: (hook, signal) => this.#turns.askPermission(hook, () => this.#serving?.request, signal),
+        betweenTurns: (change) => {
+          this.#changes.push(change);
+          void this.#work();
+        },
+      },
+    );
   }
 
-  #leaseHolder(): LeaseHolder {
-    return {
-      isServing: () => this.#serving !== null,
-      isOwnMessage: (messageId) => [...this.#unfinished].some(({ id }) => id === messageId),
-      onEvent: (process, event) => this.#handleEvent(process, event),
-      onPermission: (hook, signal) => this.#askPermission(hook, signal),
-      betweenTurns: (change) => {
-        this.#changes.push(change);
-        void this.#work();
-      },
-    };
+  get #running(): RunningTurn | null {
+    return this.#turns.running;
   }
 
   /** How many requests wait: behind a turn, or for a process. */
@@ -200,7 +197,7 @@ export class Conversation {
       try {
         await this.#lease.stop();
         // Finished turns still record their token usage.
-        await Promise.all([...this.#unfinished].map(({ finished }) => finished));
+        await this.#turns.finished();
         resolve(await change(this.#record));
       } catch (cause) {
         reject(cause);
@@ -275,72 +272,19 @@ export class Conversation {
     response.processOrigin = leased.origin;
     for (const notice of leased.notices) response.preface(`[synthesis: ${notice}]\n\n`);
     if (response.disconnected.aborted) return null;
-    return this.#runTurn(turn, session, leased);
-  }
-
-  async #runTurn(
-    { request, response }: QueuedTurn,
-    session: SessionRow,
-    { process, origin, claudeSession }: LeasedProcess,
-  ): Promise<RequestError | null> {
-    const { config, turns, attachments, permissions } = this.#deps;
-    await process.tools.offer(request.offer.catalogue);
-    const transcriptAt = await this.#record.transcriptSize();
-    // The plugin's connection may have dropped. It reconnects, and no message has been sent yet.
-    await process.isConnected();
-    const saveFile: SaveFile = (content, extension) => attachments.saveFile(claudeSession, content, extension);
-    const isFresh = origin === "cold" || origin === "spare";
-    const message = await prepareMessage(request, { record: this.#record, isFresh, saveFile });
-    const runner = new TurnRunner({
-      config,
-      turns,
-      process,
-      response,
-      sessionKey: session.key,
-      claudeSession,
-      traceId: request.traceId,
-      message,
-      transcriptAt,
-      isParallel: request.offer.isParallel,
-      progress: this.#progress,
-      onParked: () => this.#handleParked(),
-      findTranscript: (named) => this.#record.transcript(named),
+    return this.#turns.run(turn, leased, () => {
+      this.#sentAt = performance.now();
     });
-    // The client may have disconnected meanwhile, or the server may be shutting down.
-    if (response.disconnected.aborted) return null;
-    if (!(await runner.start())) {
-      await process.stop();
-      throw new RequestError(
-        "message_not_received",
-        "The connection to Claude Code was lost before the message was sent. Send the message again.",
-        { retryAfter: 1 },
-      );
-    }
-    const onLate = (turn: QueuedTurn) => (this.#refusal ? turn.response.fail(this.#refusal) : this.#enqueue(turn));
-    const prompts = this.#prompts;
-    this.#running = new RunningTurn({ runner, process, request, prompts, permissions, saveFile, onLate });
-    this.#sentAt = performance.now();
-    this.#unfinished.add(runner);
-    void runner.finished.then(() => this.#unfinished.delete(runner));
-    await runner.idle;
-    this.#running = null;
-    if (runner.delivered) {
-      await this.#record.addDelivered(runner.delivered, message.text, !this.hasProcess);
-      // Claude is free before the end of its text has arrived.
-      void runner.finished.then(() => runner.delivered && this.#record.delivered.complete(runner.delivered));
-    }
-    return runner.error;
   }
 
   /** The turn waits for its client. A retry that came before the answer was complete receives the same answer. */
-  #handleParked(): void {
-    const running = this.#running;
-    if (!running) return;
-    if (this.#refusal) running.runner.interrupt(this.#refusal);
-    else {
-      const retries = this.#queue.removeWhere(({ request }) => running.isRetry(request));
-      for (const { response } of retries) running.repeat(response);
+  #handleParked(turn: RunningTurn): void {
+    if (this.#refusal) {
+      turn.runner.interrupt(this.#refusal);
+      return;
     }
+    const retries = this.#queue.removeWhere(({ request }) => turn.isRetry(request));
+    for (const { response } of retries) turn.repeat(response);
   }
 
   /** Deletes a one-shot conversation after its only turn. */
@@ -352,26 +296,5 @@ export class Conversation {
 
   #checkRest(): void {
     if (!this.#isWorking && !this.hasProcess) this.#listener.onRest();
-  }
-
-  #handleEvent(process: ClaudeProcess, event: ClaudeEvent): void {
-    if (event.type === "call") {
-      // Only a turn that runs can take a call: an external prompt has no client.
-      if (this.#running) this.#running.runner.handle(event);
-      else process.tools.answer(event.call.id, [{ type: "text", text: NO_CLIENT }], true);
-    } else for (const runner of this.#unfinished) runner.handle(event);
-    if (event.type === "exit") this.#checkRest();
-  }
-
-  #askPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict> {
-    const runner = [...this.#unfinished].find((one) => one.ownsPrompt(hook.prompt_id));
-    const prompt = {
-      session: this.identity.key,
-      turn: runner?.id ?? null,
-      tool: hook.tool_name,
-      input: hook.tool_input,
-      sender: this.#serving?.request.sender ?? null,
-    };
-    return this.#prompts.ask(prompt, runner, () => this.#serving?.request.isDirect === true, signal);
   }
 }
