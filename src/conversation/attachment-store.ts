@@ -1,31 +1,31 @@
-/** The images of a conversation, and what else is given to claude as files to read, under names of our own. */
+/** Files that the server writes for Claude to read: images, attached files, and tool results that are too long. */
 import { statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { makeMarkedFolder, markedFolders, removeMarkedFolder } from "../claude/marked-folder.ts";
 
 export interface AttachmentStore {
-  /** Writes one file (0600). @returns its path */
+  /** Writes a file that only this user can read, under a name of its own. @returns its path */
   saveFile(claudeSession: string, content: Uint8Array | string, extension: string): string;
-  /** Removes all that came with a session. */
+  /** Deletes all files of a Claude session. */
   remove(claudeSession: string): void;
-  /** The sessions with which something came, but nothing since `before`. */
+  /** The Claude sessions that have files, but none written since `before` (Unix ms). */
   unusedSince(before: number): readonly string[];
 }
 
-/** @param folder for those of all conversations; one below it for each claude session */
+/** @param folder where the files of all conversations are, in one folder for each Claude session */
 export function createAttachmentStore(folder: string): AttachmentStore {
+  const folderOf = (claudeSession: string) => join(folder, claudeSession);
   return {
     saveFile: (claudeSession, content, extension) => {
-      const own = join(folder, claudeSession);
-      makeMarkedFolder(own);
-      const path = join(own, `${crypto.randomUUID()}.${extension}`);
+      makeMarkedFolder(folderOf(claudeSession));
+      const path = join(folderOf(claudeSession), `${crypto.randomUUID()}.${extension}`);
       writeFileSync(path, content, { mode: 0o600, flag: "wx" });
       return path;
     },
-    remove: (claudeSession) => removeMarkedFolder(join(folder, claudeSession)),
+    remove: (claudeSession) => removeMarkedFolder(folderOf(claudeSession)),
     unusedSince: (before) =>
       markedFolders(folder)
-        .filter((own) => statSync(own).mtimeMs < before)
-        .map((own) => basename(own)),
+        .filter((path) => statSync(path).mtimeMs < before)
+        .map((path) => basename(path)),
   };
 }

@@ -1,11 +1,11 @@
-/** The images and files that come with a message, as Claude is given them: paths in the attributes of its channel tag. */
+/** The images and files of a message. Claude receives their paths as attributes of the message's channel tag. */
 
 import type { DecodedFile, DecodedImage } from "../core/attachments.ts";
 import type { SaveFile } from "./tool-results.ts";
 
 /**
  * Saves a message's images and files.
- * @returns `image_1`, `file_1` … with their paths, and `file_1_name` … with what the person calls the files
+ * @returns the attributes: `image_1`, `file_1` … are paths, `file_1_name` … are the names that the user gave the files
  */
 export function attachmentMeta(
   images: readonly DecodedImage[],

@@ -1,21 +1,21 @@
 /**
- * In which branch of a conversation a request goes on. A chat program can ask several models side by side under one
- * name; what one of them was sent or has answered, the others must not see. So each has a branch of its own, with its
- * own Claude session. A person who merely changes the model goes on where they were: then the history holds what the
- * model before has answered.
+ * Chooses the branch of a conversation that a request belongs to. A chat program can ask several models side by side
+ * under one session key, and none of them may see what another one received or answered. So each model has a branch with
+ * its own Claude session. A user who only switches the model stays in the branch: the history then has the answer of the
+ * previous model.
  */
 
 import { DEFAULT_MODEL } from "../claude/models.ts";
 import type { ClientExchange } from "../intake/exchange.ts";
-import { textFingerprint } from "../intake/fingerprint.ts";
 import type { DeliveredTurn } from "../turn/delivered-turn.ts";
 import { type DeliveryRequest, deliveredExchanges } from "./delivery-plan.ts";
+import { sameTexts } from "./history-match.ts";
 
 export interface Branch {
   readonly key: string;
   /** Null for Claude's own default. */
   readonly model: string | null;
-  /** Fingerprints of the user's messages of requests that wait or are served. */
+  /** The fingerprints of the user's messages in each request that waits or is being served. */
   readonly pendingFingerprints: readonly (readonly string[])[];
   /** What its Claude session has received, oldest first. */
   readonly delivered: () => readonly DeliveredTurn[];
@@ -25,13 +25,13 @@ interface ModelRequest extends Pick<DeliveryRequest, "input" | "sendsHistory"> {
   readonly model: string | null;
 }
 
-/** The key of a model's branch. No client can name it: its own keys of this form are marked. */
+/** The session key of a model's branch. A client cannot name it, because a client's own keys get a prefix. */
 export const branchKey = (conversation: string, model: string | null): string =>
   `model:${model ?? DEFAULT_MODEL}:${conversation}`;
 
 /**
- * @param branches of the conversation, itself first
- * @returns null when the request begins a branch
+ * @param branches the conversation itself, then its other branches
+ * @returns null when the request begins a new branch
  */
 export function chooseBranch(branches: readonly Branch[], request: ModelRequest): Branch | null {
   const [main] = branches;
@@ -41,22 +41,18 @@ export function chooseBranch(branches: readonly Branch[], request: ModelRequest)
   const [first] = same;
   if (first) return same.length > 1 && last ? (same.find((branch) => endsWith(branch, last)) ?? first) : first;
   if (last) return branches.find((branch) => branch.pendingFingerprints.length === 0 && endsWith(branch, last)) ?? null;
-  // Without a history: the same words, asked of another model too, or the next words of a client that sends no more.
-  return request.sendsHistory || hasAsked(main, request.input.newFingerprints) ? null : main;
+  // Without a history, a repeated message is for another model. A new one comes from a client that sends no history.
+  return request.sendsHistory || hasReceived(main, request.input.newFingerprints) ? null : main;
 }
 
-/** Whether the last answer in this branch is the one that the client has last. */
+/** Whether the branch's last answered exchange is the client's last one. */
 function endsWith(branch: Branch, last: ClientExchange): boolean {
   const answered = deliveredExchanges(branch.delivered()).findLast((exchange) => exchange.answered);
   if (!answered) return false;
-  return answered.answer === null ? isSame(answered.users, last.users) : answered.answer === last.answer;
+  return answered.answer === null ? sameTexts(answered.users, last.users) : answered.answer === last.answer;
 }
 
-const hasAsked = ({ pendingFingerprints, delivered }: Branch, users: readonly string[]): boolean =>
-  pendingFingerprints.some((some) => isSame(some, users)) ||
-  deliveredExchanges(delivered()).some((exchange) => isSame(exchange.users, users));
-
-/** Takes no longer than the shorter of the two: one long request is compared with all that was delivered. */
-const isSame = (some: readonly string[], others: readonly string[]): boolean =>
-  some.length === others.length &&
-  some.every((fingerprint, at) => textFingerprint(fingerprint) === textFingerprint(others[at] ?? ""));
+/** Whether the branch has received the same messages of the user, or is about to. */
+const hasReceived = ({ pendingFingerprints, delivered }: Branch, users: readonly string[]): boolean =>
+  pendingFingerprints.some((pending) => sameTexts(pending, users)) ||
+  deliveredExchanges(delivered()).some((exchange) => sameTexts(exchange.users, users));

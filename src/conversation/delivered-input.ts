@@ -1,24 +1,24 @@
 /**
- * A request to continue an answer repeats the message that the answer is to. Most often Claude has been sent that
- * message already: it is then part of what was said before, and only the request to continue is new.
+ * A request to continue an answer repeats the user's message that the answer belongs to. When Claude has received that
+ * message already, it counts as history, and only the request to continue is new.
  */
 import { ClientExchange, type DeliveredExchange } from "../intake/exchange.ts";
-import { textFingerprint } from "../intake/fingerprint.ts";
 import type { Input, PastMessage } from "../intake/input.ts";
+import { sameTexts } from "./history-match.ts";
 import { inputText } from "./input-text.ts";
 
 /**
- * A request's input in which the messages before a begun answer are history, if they are the last that Claude was
- * sent. The exchange before them is compared as well: a person may say the same words twice.
+ * Moves the messages before a begun answer into the history, if they are the last that Claude received. The exchange
+ * before them must match as well, because a user may send the same message twice.
  * @param delivered the conversation as Claude knows it
  */
 export function withDeliveredAsHistory(delivered: readonly DeliveredExchange[], input: Input): Input {
   const { implied, messages, history, exchanges, historyFingerprints, newFingerprints } = input;
   if (implied?.kind !== "continue" || messages.length === 0) return input;
   const last = delivered.at(-1);
-  const before = exchanges.at(-1);
-  const isLast = last !== undefined && isSame(last.users, newFingerprints);
-  if (!isLast || (before && !isSame(delivered.at(-2)?.users ?? [], before.users))) return input;
+  const previous = exchanges.at(-1);
+  const isLast = last !== undefined && sameTexts(last.users, newFingerprints);
+  if (!isLast || (previous && !sameTexts(delivered.at(-2)?.users ?? [], previous.users))) return input;
   const past = messages.map(
     (message): PastMessage => ({
       role: message.role,
@@ -31,7 +31,7 @@ export function withDeliveredAsHistory(delivered: readonly DeliveredExchange[], 
   for (const message of messages) {
     if (message.role === "user") exchange.addUser(message.fingerprint, message.text);
   }
-  // The client has begun the answer: what Claude has said of it may be more, or something else.
+  // The client has only the beginning of the answer, which may differ from Claude's.
   exchange.isOpen = true;
   return {
     ...input,
@@ -43,6 +43,3 @@ export function withDeliveredAsHistory(delivered: readonly DeliveredExchange[], 
     newFingerprints: [],
   };
 }
-
-const isSame = (some: readonly string[], others: readonly string[]): boolean =>
-  some.map(textFingerprint).join() === others.map(textFingerprint).join();

@@ -1,8 +1,8 @@
 /**
- * What a request has to deliver to Claude. Clients send the whole conversation with every request; Claude has its own.
- * What Claude has been sent before must not be sent again; what it has not, or what no longer counts, is delivered.
+ * Plans what a request delivers to Claude. Clients send the whole conversation with every request, and Claude has the
+ * conversation already. So the plan holds what Claude has not received, and what the client has changed since.
  *
- * Pure: the turns that were delivered, and a request, give what to deliver now.
+ * Pure: the plan follows from the delivered turns and the request.
  */
 
 import type { DeliveredExchange } from "../intake/exchange.ts";
@@ -19,64 +19,65 @@ import { undelivered } from "./undelivered.ts";
 export type DeliveryRequest = Pick<TurnRequest, "input" | "traceId" | "volatile" | "fromOpenClaw" | "sendsHistory">;
 
 export interface DeliveryPlan {
-  /** Empty when Claude has received them all, or when the user has said nothing. */
+  /** The new messages. Empty when Claude has received all of them, or when the request has none. */
   readonly messages: readonly NewMessage[];
-  /** Claude has received them all, and has not answered. */
-  readonly isAskedAgain: boolean;
+  /** Claude has received all messages of the request, and has not answered them. */
+  readonly isUnansweredRepeat: boolean;
   readonly past: Past | null;
-  /** The client may not have Claude's last answer, and Claude does not know that. */
+  /** The client may have only a part of Claude's last answer, and Claude does not know that. */
   readonly isLastAnswerTruncated: boolean;
-  /** What the client's program wants Claude to know. */
-  readonly carried: readonly string[];
-  /** The volatile part of the system prompt, if Claude does not have it. */
+  /** Context that the client's program adds for Claude. */
+  readonly context: readonly string[];
+  /** The volatile part of the system prompt, if Claude does not have this version of it. */
   readonly volatile: { readonly text: string; readonly fingerprint: string } | null;
-  /** Fingerprints of the user's messages that the answer will be the answer to. */
+  /** Fingerprints of the user's messages that Claude will answer. */
   readonly users: readonly string[];
   /** As in `DeliveredTurn`. */
   readonly dropped: number;
   readonly history: readonly Exchange[];
-  /** Fingerprints of the user's messages as the client has them by now, by the exchanges of `DeliveredTurn`. */
+  /** For exchanges that the client's history has rewritten: the fingerprints of its user messages now. */
   readonly rewritten: ReadonlyMap<Exchange, readonly string[]>;
 }
 
-/** What of the earlier conversation differs from what Claude knows. */
+/** How the earlier conversation differs from what Claude knows. */
 export type Past =
-  /** Said before this Claude session began. */
+  /** The Claude session is new, and the client has a history from before it. */
   | { readonly why: "new"; readonly history: readonly PastMessage[] }
-  /** Edited since, or said to another model: `history` is all behind `since`. */
+  /** The client edited the conversation, or continued it with another model. `history` is everything after `since`. */
   | { readonly why: "changed"; readonly history: readonly PastMessage[]; readonly since: Since }
-  /** So many of the user's last messages, with what came of them, were taken back. */
+  /** The client removed this many of the user's last messages, with the answers to them. */
   | { readonly why: "taken back"; readonly count: number };
 
-/** Up to where Claude knows the conversation as the client has it. */
+/** Up to which point Claude's conversation is the client's. */
 type Since =
-  /** Up to the answer to this message of the user's. */
+  /** Up to the answer to this message of the user. */
   | { readonly answerTo: string }
-  /** Not even its first message. */
+  /** Not at all. */
   | "start"
-  /** Somewhere: the client does not keep all of it. */
+  /** Unknown, because the client does not keep the whole history. */
   | "somewhere";
 
-/** Fingerprints of the user's messages that a turn brought. */
+/** The fingerprints of the user's messages in a turn. */
 const usersOf = ({ exchanges }: DeliveredTurn): readonly string[] => exchanges.flatMap(({ users }) => users);
 
 /**
- * The turn in which Claude has answered this already, or may have: the client sends it again because the answer was
- * lost on its way.
- * @param turns oldest first, as in all of these
+ * Finds the turn in which Claude has, or may have, answered this request already. The client then sends the request
+ * again because the answer was lost on its way.
+ * @param turns oldest first, as everywhere in this file
+ * @returns the turn's id; null when there is none
  */
 export function findAnsweredTurn(turns: readonly DeliveredTurn[], { input, traceId }: DeliveryRequest): string | null {
-  const asked = input.messages.flatMap((message) =>
+  const users = input.messages.flatMap((message) =>
     message.role === "user" && message.kind !== "continue" ? [message.fingerprint] : [],
   );
-  if (traceId === null || asked.length === 0 || input.messages.some(({ role }) => role === "tool")) return null;
-  const given = turns.findLast((turn) => (turn.answered || turn.truncation === "lost") && turn.traceId === traceId);
-  const users = new Set(given && usersOf(given));
-  return given && asked.every((fingerprint) => users.has(fingerprint)) ? given.turn : null;
+  if (traceId === null || users.length === 0 || input.messages.some(({ role }) => role === "tool")) return null;
+  const candidate = turns.findLast((turn) => (turn.answered || turn.truncation === "lost") && turn.traceId === traceId);
+  const known = new Set(candidate && usersOf(candidate));
+  return candidate && users.every((fingerprint) => known.has(fingerprint)) ? candidate.turn : null;
 }
 
 export interface PlanOptions extends MatchOptions {
-  /** The Claude session is new, and knows nothing. */
+  /** The Claude session is new, so Claude has received nothing yet. */
   readonly isFresh: boolean;
   /** `deliveredExchanges` of the turns. */
   readonly delivered: readonly DeliveredExchange[];
@@ -84,30 +85,30 @@ export interface PlanOptions extends MatchOptions {
 
 export function planDelivery(
   turns: readonly DeliveredTurn[],
-  question: DeliveryRequest,
+  request: DeliveryRequest,
   options: PlanOptions,
 ): DeliveryPlan {
-  const { input, volatile, fromOpenClaw } = question;
+  const { input, volatile, fromOpenClaw } = request;
   const delta = options.isFresh
     ? everything(input)
     : turns.length === 0
-      ? // Of a session from before deliveries were noted, only this is known: its Claude was there.
-        { ...nothing(input.messages), history: input.exchanges.map((exchange) => exchange.toExchange()) }
+      ? // An older version of the server did not record deliveries. Claude knows the history of such a session.
+        { ...messagesOnly(input.messages), history: input.exchanges.map((exchange) => exchange.toExchange()) }
       : fromOpenClaw
         ? openClawDelta(turns, input)
-        : exactDelta(turns, question, options);
+        : exactDelta(turns, request, options);
   const fingerprint = volatile === "" ? null : messageFingerprint(volatile);
-  const known = turns.findLast((turn) => turn.volatile !== null)?.volatile;
+  const knownVolatile = turns.findLast((turn) => turn.volatile !== null)?.volatile;
   const { messages, users = usersIn(messages) } = delta;
   return {
     ...delta,
     users,
-    isAskedAgain: messages.length === 0 && input.messages.length > 0,
-    // A client that brings results has the calls, and so the answer.
+    isUnansweredRepeat: messages.length === 0 && input.messages.length > 0,
+    // A client that sends tool results has received the calls, and so the answer.
     isLastAnswerTruncated:
       !options.isFresh && (turns.at(-1)?.truncation ?? null) !== null && !messages.some(({ role }) => role === "tool"),
-    carried: input.context,
-    volatile: fingerprint === null || fingerprint === known ? null : { text: volatile, fingerprint: fingerprint },
+    context: input.context,
+    volatile: fingerprint === null || fingerprint === knownVolatile ? null : { text: volatile, fingerprint },
   };
 }
 
@@ -115,11 +116,12 @@ const usersIn = (messages: readonly NewMessage[]): readonly string[] =>
   messages.flatMap((message) => (message.role === "user" ? [message.fingerprint] : []));
 
 interface Delta extends Pick<DeliveryPlan, "messages" | "past" | "dropped" | "history" | "rewritten"> {
-  /** Where they are not those of `messages`. */
+  /** Absent when they are those of `messages`. */
   readonly users?: readonly string[];
 }
 
-const nothing = (messages: readonly NewMessage[]): Delta => ({
+/** The new messages, and no change to what Claude knows. */
+const messagesOnly = (messages: readonly NewMessage[]): Delta => ({
   messages,
   past: null,
   dropped: 0,
@@ -127,9 +129,9 @@ const nothing = (messages: readonly NewMessage[]): Delta => ({
   rewritten: new Map(),
 });
 
-/** For a Claude session that begins. */
+/** For a new Claude session: the new messages and the whole history. */
 const everything = ({ messages, history, exchanges }: Input): Delta => ({
-  ...nothing(messages),
+  ...messagesOnly(messages),
   past: history.length === 0 ? null : { why: "new", history },
   history: exchanges.map((exchange) => exchange.toExchange()),
 });
@@ -141,27 +143,27 @@ export function deliveredExchanges(turns: readonly DeliveredTurn[]): DeliveredEx
   return all;
 }
 
-/** Changes `all` as the next turn changed the conversation. */
+/** Adds the next turn to the exchanges. */
 export function addExchanges(all: DeliveredExchange[], delivered: DeliveredTurn): void {
   const { turn, dropped, history, exchanges, answered } = delivered;
   all.length = Math.max(0, all.length - dropped);
   for (const noted of history) all.push({ ...noted, turn, answered: true, noted });
   for (const [at, noted] of exchanges.entries()) {
     const before = all.at(-1);
-    // Results that came too late to be an answer to their calls: what followed belongs to the exchange before.
+    // A turn without user messages brought tool results after their turn had ended. It continues the previous exchange.
     if (noted.users.length === 0 && before) all.splice(-1, 1, { ...before, answer: null });
-    // What Claude asked in between, it did ask.
+    // Exchanges before the last one ended with a permission prompt, which counts as an answer.
     else all.push({ ...noted, turn, answered: answered || at < exchanges.length - 1, noted });
   }
 }
 
-/** For a client whose history is the conversation as its user sees it. */
-function exactDelta(turns: readonly DeliveredTurn[], question: DeliveryRequest, options: PlanOptions): Delta {
-  const { input } = question;
+/** For clients whose history is the conversation as the user sees it. */
+function exactDelta(turns: readonly DeliveredTurn[], request: DeliveryRequest, options: PlanOptions): Delta {
+  const { input } = request;
   const { exchanges, history } = input;
   const { delivered } = options;
   const { kept, known, rewritten } = matchHistory(delivered, exchanges, options);
-  const rest = delivered.slice(kept);
+  const unmatched = delivered.slice(kept);
   const change = exchanges[known];
   if (change) {
     const answerTo = exchanges[known - 1]?.userText(-1);
@@ -169,30 +171,31 @@ function exactDelta(turns: readonly DeliveredTurn[], question: DeliveryRequest, 
     return {
       messages: input.messages,
       past: { why: "changed", history: history.slice(change.at), since },
-      dropped: rest.length,
+      dropped: unmatched.length,
       history: exchanges.slice(known).map((exchange) => exchange.toExchange()),
       rewritten,
     };
   }
-  const lastAnswered = rest.findLastIndex(({ answered }) => answered);
-  const waiting = rest.slice(lastAnswered + 1).flatMap(({ users }) => users);
-  // An unanswered message is in no history: it is sent again, or stands with the new ones.
-  if (lastAnswered < 0) return { ...nothing(withoutFirst(input.messages, waiting)), rewritten };
+  const lastAnswered = unmatched.findLastIndex(({ answered }) => answered);
+  const unanswered = unmatched.slice(lastAnswered + 1).flatMap(({ users }) => users);
+  // Histories do not have unanswered messages: clients send them again, alone or with the new messages.
+  if (lastAnswered < 0) return { ...messagesOnly(withoutFirst(input.messages, unanswered)), rewritten };
   const answer = turns.findLast(({ answered }) => answered);
-  const isLast = rest.slice(0, lastAnswered + 1).every(({ turn, answered }) => !answered || turn === answer?.turn);
-  const more = isLast && answer ? withoutFirst(input.messages, [...usersOf(answer), ...waiting]) : [];
-  // The client left while Claude came to its end: it sends that message again, with more, and has no answer to it.
+  const isLast = unmatched.slice(0, lastAnswered + 1).every(({ turn, answered }) => !answered || turn === answer?.turn);
+  const more = isLast && answer ? withoutFirst(input.messages, [...usersOf(answer), ...unanswered]) : [];
+  // The client disconnected before the answer was complete. It sends that message again, with more messages.
   if (more.length > 0 && more.length < input.messages.length) {
-    return { ...nothing(more), users: usersIn(input.messages), dropped: rest.length, rewritten };
+    return { ...messagesOnly(more), users: usersIn(input.messages), dropped: unmatched.length, rewritten };
   }
-  const sendsHistory = question.sendsHistory || turns.some(({ hadHistory }) => hadHistory);
-  // A client that sends only what is new has not taken anything back.
-  if (exchanges.length === 0 && !sendsHistory) return { ...nothing(withoutFirst(input.messages, waiting)), rewritten };
-  const count = rest.slice(0, lastAnswered + 1).reduce((sum, { users }) => sum + users.length, 0);
-  return { ...nothing(input.messages), past: { why: "taken back", count }, dropped: rest.length, rewritten };
+  const sendsHistory = request.sendsHistory || turns.some(({ hadHistory }) => hadHistory);
+  // A client that sends no history has not removed anything.
+  if (exchanges.length === 0 && !sendsHistory)
+    return { ...messagesOnly(withoutFirst(input.messages, unanswered)), rewritten };
+  const count = unmatched.slice(0, lastAnswered + 1).reduce((sum, { users }) => sum + users.length, 0);
+  return { ...messagesOnly(input.messages), past: { why: "taken back", count }, dropped: unmatched.length, rewritten };
 }
 
-/** The messages without those at their beginning that were delivered before, in this order. */
+/** The messages without the first ones that were delivered before, in this order. */
 function withoutFirst(messages: readonly NewMessage[], delivered: readonly string[]): readonly NewMessage[] {
   let at = 0;
   const first = messages.findIndex((message) => {
@@ -205,55 +208,55 @@ function withoutFirst(messages: readonly NewMessage[], delivered: readonly strin
 }
 
 /**
- * For OpenClaw. It drops from its history what it does not think worth keeping, and tells a turn again in other words,
- * so only this is a change: a message in it that Claude was never sent.
+ * For OpenClaw. It drops messages from its history and rewrites others, so only one thing counts as a change: a message
+ * in the history that Claude has never received.
  */
 function openClawDelta(turns: readonly DeliveredTurn[], input: Input): Delta {
-  const waiting = new Set(
+  const unanswered = new Set(
     turns.slice(turns.findLastIndex(({ answered }) => answered) + 1).flatMap((turn) => usersOf(turn)),
   );
   const inHistory = new Set(input.historyFingerprints);
   const answer = turns.findLast(({ answered }) => answered);
-  // The client may have left while Claude came to its end: then it sends again, with more, what was answered.
+  // OpenClaw may have disconnected before the answer was complete. It then sends the answered message again, with more.
   const missed = new Set([
-    ...waiting,
+    ...unanswered,
     ...(answer ? usersOf(answer) : []).filter((fingerprint) => !inHistory.has(fingerprint)),
   ]);
   const rest = undelivered(input.messages, (fingerprint) => missed.has(fingerprint));
-  // Nothing more is the question asked anew.
-  const messages = rest.length > 0 ? rest : undelivered(input.messages, (fingerprint) => waiting.has(fingerprint));
-  const change = unknownFrom(turns, input);
-  if (change < 0) return nothing(messages);
+  // When nothing else is new, the user wants another answer to the same message.
+  const messages = rest.length > 0 ? rest : undelivered(input.messages, (fingerprint) => unanswered.has(fingerprint));
+  const change = firstUnknown(turns, input);
+  if (change < 0) return messagesOnly(messages);
   const history = input.history.slice(change);
   return {
-    ...nothing(messages),
+    ...messagesOnly(messages),
     past: { why: "changed", history, since: "somewhere" },
     history: [{ users: history.flatMap(({ fingerprints }) => fingerprints), answer: null }],
   };
 }
 
-/** Where in the history the first message stands that Claude was never sent; -1 when there is none. */
-function unknownFrom(turns: readonly DeliveredTurn[], { history, historyFingerprints }: Input): number {
+/** The index in the history of the first message that Claude has never received; -1 when there is none. */
+function firstUnknown(turns: readonly DeliveredTurn[], { history, historyFingerprints }: Input): number {
   if (turns.length === 0 || history.length === 0) return -1;
-  const seen = seenBy(turns);
-  const isSeen = (fingerprint: string) => seen.has(textFingerprint(fingerprint));
-  // What stands before the first message that is known may be older than what is remembered of this session.
-  const known = history.findIndex(({ fingerprints }) => fingerprints.some(isSeen));
+  const received = receivedTexts(turns);
+  const isReceived = (fingerprint: string) => received.has(textFingerprint(fingerprint));
+  // Messages before the first known one may be older than the turns that the server remembers.
+  const known = history.findIndex(({ fingerprints }) => fingerprints.some(isReceived));
   if (known < 0) return historyFingerprints.length === 0 ? -1 : 0;
   return history.findIndex(
-    ({ fingerprints }, at) => at > known && fingerprints.some((fingerprint) => !isSeen(fingerprint)),
+    ({ fingerprints }, at) => at > known && fingerprints.some((fingerprint) => !isReceived(fingerprint)),
   );
 }
 
-/** Fingerprints of the texts that Claude was ever sent. */
-const seenBy = (turns: readonly DeliveredTurn[]): ReadonlySet<string> =>
+/** The fingerprints of all texts that Claude has received. */
+const receivedTexts = (turns: readonly DeliveredTurn[]): ReadonlySet<string> =>
   new Set(
     turns.flatMap((turn) => [...turn.history.flatMap(({ users }) => users), ...usersOf(turn)]).map(textFingerprint),
   );
 
 /**
- * Whether the client has begun anew under the same name: OpenClaw's reset. Nothing of what was said is in the request,
- * and its session has a higher generation, where that is given.
+ * Whether OpenClaw has reset the conversation: it starts again under the same session key. The request then has no
+ * history, and its session has a higher generation, if the client sends one.
  */
 export function isReset(
   turns: readonly DeliveredTurn[],
@@ -262,6 +265,6 @@ export function isReset(
 ): boolean {
   if (!fromOpenClaw || input.hasHistory || !turns.some(({ answered }) => answered)) return false;
   if (generation.before !== null && generation.now !== null) return generation.now > generation.before;
-  const seen = seenBy(turns);
-  return !input.newFingerprints.some((fingerprint) => seen.has(textFingerprint(fingerprint)));
+  const received = receivedTexts(turns);
+  return !input.newFingerprints.some((fingerprint) => received.has(textFingerprint(fingerprint)));
 }

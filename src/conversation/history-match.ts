@@ -1,8 +1,8 @@
 /**
- * How far the client's history is the conversation as Claude knows it. Both are lists of exchanges. They are compared
- * in order and by equality; the client may have left out the oldest, and whatever was never answered.
+ * Finds how far the client's history matches the conversation as Claude knows it. Both are lists of exchanges, compared
+ * in order and by equality. The client may have left out the oldest exchanges, and those that Claude never answered.
  *
- * Pure, and linear in the length of both.
+ * Pure, and linear in the length of both lists.
  */
 
 import type { ClientExchange, DeliveredExchange } from "../intake/exchange.ts";
@@ -10,18 +10,18 @@ import { textFingerprint } from "../intake/fingerprint.ts";
 import type { Exchange } from "../store/schema.ts";
 
 export interface HistoryMatch {
-  /** So many of the delivered exchanges still count: those behind them are not in the client's history. */
+  /** How many of the delivered exchanges match. The client's history does not have those after them. */
   readonly kept: number;
-  /** So many of the client's exchanges Claude knows; it does not know those behind them. */
+  /** How many of the client's exchanges match. Claude does not know those after them. */
   readonly known: number;
-  /** The fingerprints that the user's messages of an exchange have in the client's history, where it was rewritten. */
+  /** The fingerprints of the user's messages as the client's history has them, for exchanges that it has rewritten. */
   readonly rewritten: ReadonlyMap<Exchange, readonly string[]>;
 }
 
 export interface MatchOptions {
-  /** What is delivered may have begun before the first exchange that is remembered. */
+  /** Claude may have received more exchanges before the first one in the list. */
   readonly isTruncated: boolean;
-  /** The text in which a turn was sent to Claude; null when it cannot be read. */
+  /** The text of a turn's message as it was sent to Claude; null when it cannot be read. */
   readonly sentText: (turn: string) => string | null;
 }
 
@@ -31,7 +31,7 @@ export function matchHistory(
   options: MatchOptions,
 ): HistoryMatch {
   const rewritten = new Map<Exchange, readonly string[]>();
-  let { kept, known } = startOf(delivered, client, options);
+  let { kept, known } = findStart(delivered, client, options);
   while (known < client.length) {
     const match = matchOne(delivered, kept, client[known] as ClientExchange, options.sentText);
     if (!match) break;
@@ -43,8 +43,8 @@ export function matchHistory(
   return { kept, known, rewritten };
 }
 
-/** Where the comparison begins: a client may have trimmed its history, and we may remember less than it. */
-function startOf(
+/** Where the comparison starts. The client may have dropped the oldest exchanges, and so may the server. */
+function findStart(
   delivered: readonly DeliveredExchange[],
   client: readonly ClientExchange[],
   { isTruncated, sentText }: MatchOptions,
@@ -63,7 +63,7 @@ function startOf(
 
 const keyOf = (users: readonly string[]): string => users.map(textFingerprint).join();
 
-/** The length of the longest end of `text` with which `pattern` begins (Knuth, Morris and Pratt). */
+/** The length of the longest suffix of `text` that is a prefix of `pattern` (Knuth, Morris and Pratt). */
 function overlap(pattern: readonly string[], text: readonly string[]): number {
   const failure = [0];
   for (let at = 1, length = 0; at < pattern.length; at += 1) {
@@ -81,8 +81,9 @@ function overlap(pattern: readonly string[], text: readonly string[]): number {
 }
 
 /**
- * Compares one exchange of the client's with what was delivered from `at` on.
- * @returns the index behind it, and the client's fingerprints where it has rewritten it; null when they differ
+ * Compares one exchange of the client with the delivered exchanges from index `at` on.
+ * @returns the index after the match, with the client's fingerprints if it has rewritten the exchange; null when they
+ * differ
  */
 function matchOne(
   delivered: readonly DeliveredExchange[],
@@ -95,41 +96,42 @@ function matchOne(
   let next = at;
   for (let exchange = delivered[next]; exchange && !exchange.answered; exchange = delivered[next]) {
     next += 1;
-    if (!isSame(exchange.users, users.slice(used, used + exchange.users.length))) continue;
+    if (!sameTexts(exchange.users, users.slice(used, used + exchange.users.length))) continue;
     used += exchange.users.length;
-    // The client has kept what there was of the answer.
+    // The client has kept the part of the answer that it received.
     if (used === users.length) return { next };
   }
   const exchange = delivered[next];
   if (!exchange) return null;
   const rest = users.slice(used);
   const isAnswer = exchange.answer === null || client.isOpen || exchange.answer === client.answer;
-  if (isSame(exchange.users, rest)) return isAnswer ? { next: next + 1 } : null;
-  // A person who edits their words has them answered anew. Under the very same answer it was the client's program
-  // that sent more than it keeps: a note behind each newest message, or the words wrapped in what it had looked up.
+  if (sameTexts(exchange.users, rest)) return isAnswer ? { next: next + 1 } : null;
+  // A message that the user edits gets a new answer. When the answer is the same, the client's program changed the
+  // message: it sent a note after the newest message, or text that it had looked up around it, and keeps neither.
   if (!isAnswer || !exchange.answer) return null;
-  // Each of them is looked for in all that was sent.
-  if (rest.length > MAX_LOOKS) return null;
+  // Each message is searched for in the text that was sent, so that many messages would take long.
+  if (rest.length > MAX_SEARCHES) return null;
   const sent = new Set(exchange.users.map(textFingerprint));
   const isPart = (fingerprint: string, text: string) =>
-    sent.has(textFingerprint(fingerprint)) || holds(sentText(exchange.turn) ?? "", text);
+    sent.has(textFingerprint(fingerprint)) || contains(sentText(exchange.turn) ?? "", text);
   return rest.every((fingerprint, index) => isPart(fingerprint, client.userText(used + index)))
     ? { next: next + 1, users: rest }
     : null;
 }
 
-const isSame = (some: readonly string[], others: readonly string[]): boolean =>
+/** Whether messages have the same texts, by their fingerprints. Lists of different lengths take no time. */
+export const sameTexts = (some: readonly string[], others: readonly string[]): boolean =>
   some.length === others.length &&
   some.every((fingerprint, at) => textFingerprint(fingerprint) === textFingerprint(others[at] ?? ""));
 
-/** Each costs as much as the text is long: a text that repeats itself must not be looked for at all of them. */
-const MAX_LOOKS = 16;
+/** Each search takes time in proportion to the text, and a repetitive text could match very often. */
+const MAX_SEARCHES = 16;
 
-/** Whether `text` stands in `whole`, not in the middle of a word. Both are plain. */
-function holds(whole: string, text: string): boolean {
+/** Whether `whole` contains `text`, and not in the middle of a word. Both are plain texts. */
+function contains(whole: string, text: string): boolean {
   const isWord = (character: string | undefined) => character !== undefined && /[\p{L}\p{N}]/u.test(character);
   let at = whole.indexOf(text);
-  for (let looks = 0; at >= 0 && looks < MAX_LOOKS; looks += 1, at = whole.indexOf(text, at + 1)) {
+  for (let searches = 0; at >= 0 && searches < MAX_SEARCHES; searches += 1, at = whole.indexOf(text, at + 1)) {
     const end = at + text.length;
     const cutsBefore = isWord(whole[at - 1]) && isWord(whole[at]);
     const cutsAfter = isWord(whole[end]) && isWord(whole[end - 1]);

@@ -1,4 +1,4 @@
-/** The results that a client brings for the calls that claude waits with, as claude gets them. */
+/** The results of the client's tools: which results in a request belong to which calls, and how Claude receives them. */
 
 import { callIdOf, plainId } from "../api/openai-chat/tools.ts";
 import { quoteMarkup } from "../core/quoting.ts";
@@ -8,32 +8,32 @@ import type { ToolResult, ToolResults } from "../turn/turn-state.ts";
 import { MAX_FRAME_BYTES, type ToolContent } from "../wire/frames.ts";
 import { contextBlock } from "./message-text.ts";
 
-/** So much of a frame is for what a result holds. */
-const ROOM_BYTES = MAX_FRAME_BYTES - 64 * 1024;
+/** How much content fits into one frame to the plugin. The rest of the frame is for the other fields. */
+const MAX_CONTENT_BYTES = MAX_FRAME_BYTES - 64 * 1024;
 
-/** Writes what is too large to be sent. @returns its path */
+/** Writes a file for Claude to read. @returns its path */
 export type SaveFile = (bytes: Uint8Array | string, extension: string) => string;
 
 export interface MatchedResults {
-  /** By claude's ids. Of two for one call the first counts. */
+  /** By the calls' ids, as Claude Code gave them. When a call has two results, the first counts. */
   readonly results: ReadonlyMap<string, ToolInput>;
-  /** What is no result of these calls. */
+  /** The messages that are not results of these calls. */
   readonly rest: readonly NewMessage[];
 }
 
 /**
- * Parts a request's results from the rest of it.
- * @param calls the calls that wait, by claude's ids
+ * Separates the results of these calls from a request's other messages.
+ * @param calls the ids of the calls that wait for a result, as Claude Code gave them
  */
 export function splitToolResults(messages: readonly NewMessage[], calls: readonly string[]): MatchedResults {
   const results = new Map<string, ToolInput>();
-  const only = calls.length === 1 ? calls[0] : undefined;
-  const byClientsId = new Map(calls.map((call) => [callIdOf(call), call]));
+  const onlyCall = calls.length === 1 ? calls[0] : undefined;
+  const byClientId = new Map(calls.map((call) => [callIdOf(call), call]));
   const rest = messages.filter((message) => {
     if (message.role !== "tool") return true;
     const callId = plainId(message.callId);
-    // The API before `tools` has no ids, and one call at a time.
-    const id = callId === "" ? only : byClientsId.get(callId);
+    // OpenAI's older function calls have no ids, and only one call at a time.
+    const id = callId === "" ? onlyCall : byClientId.get(callId);
     if (!id) return true;
     if (!results.has(id)) results.set(id, message);
     return false;
@@ -41,13 +41,13 @@ export function splitToolResults(messages: readonly NewMessage[], calls: readonl
   return { results, rest };
 }
 
-/** Whether a request brings results for these calls, and nobody says anything in it. */
+/** Whether a request has results of these calls, and no user message. */
 export const isAnswerTo = ({ messages }: Input, calls: readonly string[]): boolean =>
   messages.every(({ role }) => role === "tool") && splitToolResults(messages, calls).results.size > 0;
 
 /**
- * Results as they are given to claude.
- * @param context what the client wants known besides; empty for nothing
+ * Results as Claude receives them.
+ * @param context the client's context, which is appended to the last result; empty for none
  */
 export function toolResults(
   { results }: Pick<MatchedResults, "results">,
@@ -62,7 +62,7 @@ export function toolResults(
 
 function toolResult({ text, images, files, isError }: ToolInput, context: string | null, save: SaveFile): ToolResult {
   const content: ToolContent[] = [];
-  let room = ROOM_BYTES;
+  let room = MAX_CONTENT_BYTES;
   const add = (part: ToolContent, instead: () => string) => {
     const bytes = Buffer.byteLength(JSON.stringify(part));
     if (bytes <= room) {

@@ -1,13 +1,16 @@
-/** A turn that brought no answer is sent again, often in other words: what of it Claude has not received. */
+/**
+ * OpenClaw sends a message again after a turn without an answer, often in other words. This finds the part of it that
+ * Claude has not received.
+ */
 import { MAX_COMPARED, quotations } from "../api/openclaw/retry.ts";
 import { messageFingerprint, withText } from "../intake/fingerprint.ts";
 import type { NewMessage } from "../intake/new-message.ts";
 
 /**
- * The new messages without the text that Claude has received already. When nothing else is left, OpenClaw's own request
- * to go on is; it is left out otherwise.
+ * The new messages without the text that Claude has received already. OpenClaw's own request to continue stays only when
+ * no other message does.
  * @param isDelivered whether a user's message with this fingerprint was sent to Claude in a turn without an answer
- * @returns empty when Claude has received it all
+ * @returns empty when Claude has received everything
  */
 export function undelivered(
   messages: readonly NewMessage[],
