@@ -18,7 +18,7 @@ import { prepareStateFolder, prepareWorkspace } from "../config/state-folder.ts"
 import { createAttachmentStore } from "../conversation/attachment-store.ts";
 import { likelyLaunches } from "../conversation/launch-choice.ts";
 import { createConversationRegistry } from "../conversation/registry.ts";
-import { startPruning } from "../conversation/retention.ts";
+import { startRetention } from "../conversation/retention.ts";
 import { listen } from "../http/listen.ts";
 import { createOneShotQueue } from "../one-shot/queue.ts";
 import { createPermissionBroker } from "../permissions/broker.ts";
@@ -107,11 +107,11 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   // Background work.
   pool.expect(likelyLaunches(sessions, config));
   const retention = createRetention(store);
-  const stopPruning = startPruning({ config, retention, sessions, conversations, attachments, env });
+  const stopRetention = startRetention({ config, retention, sessions, conversations, attachments, env });
   const watchdog = startWatchdog([...program, "sweep", "--home", paths.home]);
 
   shutDownOnSignal(
-    { drainMs: config.drainMs, stopPruning, conversations, oneShots, pool, server, turns, store, lock, watchdog },
+    { drainMs: config.drainMs, stopRetention, conversations, oneShots, pool, server, turns, store, lock, watchdog },
     runner,
   );
   await printStartupReport({ config, paths, origin: server.origin, quarantined });

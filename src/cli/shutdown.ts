@@ -20,7 +20,7 @@ const LAST_READ_MS = 1_000;
 interface RunningParts {
   /** How long running turns and one-shots may take to finish. */
   readonly drainMs: number;
-  readonly stopPruning: () => void;
+  readonly stopRetention: () => void;
   readonly conversations: ConversationRegistry;
   readonly oneShots: OneShotQueue;
   readonly pool: Pool;
@@ -60,7 +60,7 @@ export function shutDownOnSignal(parts: RunningParts, runner: readonly ParentLin
 
 async function shutDown(parts: RunningParts): Promise<void> {
   const { drainMs, conversations, oneShots, pool, server } = parts;
-  parts.stopPruning();
+  parts.stopRetention();
   log.info("shutting down");
   await Promise.all([conversations.drain(drainMs), oneShots.drain(drainMs)]);
   await pool.stopAll();

@@ -1,4 +1,7 @@
-/** All conversations that do something, by their keys; the others are rows in the store. */
+/**
+ * The conversations that are in memory, by session key: those that have a process or serve a request. All others exist
+ * only in the store until their next request.
+ */
 
 import { findExecutable } from "../claude/executable.ts";
 import { claudeNotFound } from "../claude/start-errors.ts";
@@ -8,42 +11,42 @@ import type { Identity } from "../intake/identity.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SessionRow } from "../store/schema.ts";
 import { ResponseStream } from "../turn/response-stream.ts";
-import { type Branch, branchKey, chooseBranch } from "./branches.ts";
+import { createBranchRouter } from "./branch-router.ts";
 import { Conversation, type ConversationDeps } from "./conversation.ts";
-import { deliveredTurn } from "./delivered-turns.ts";
 import type { ConversationRecord } from "./record.ts";
 
-/** So many messages may wait in one conversation. */
+/** How many requests may wait in one conversation. */
 const MAX_WAITING = 16;
-/** The server counts as quiet when for so long, in ms, no turn has ended and none runs. */
+/** The heap is collected when no turn has run for this long, in ms. */
 const QUIET_MS = 1_000;
-/** The estimate of how long a turn takes before the first one has ended. */
+/** The estimate of how long a turn takes before the first one has ended, in ms. */
 const INITIAL_ESTIMATE_MS = 10_000;
 
 export interface ConversationRegistry {
-  /** Why a message that begins a conversation would be turned away now; null when it would not. */
+  /** The error that a new conversation's first request would fail with now; null when it would be accepted. */
   unavailability(): RequestError | null;
-  /** Puts a message into a conversation, begun if it is new. */
+  /** Hands a request to its conversation, which begins with it if it is new. */
   submit(identity: Identity, request: TurnRequest): ResponseStream;
-  /** The conversation of this key, if it does something or has a claude. */
+  /** The conversation with this key, if it has a process or serves a request. */
   find(key: string): Conversation | undefined;
-  /** Ends a known conversation's turns and its claude; its next message begins a new claude session. */
+  /** Ends a conversation's turns and its process. Its next message begins a new Claude session. */
   reset(session: SessionRow): Promise<void>;
-  /** As `reset`, and forgets it. @param transcripts also removes claude's own records of it */
+  /** Resets a conversation and removes it from the store. @param transcripts also removes Claude's transcripts of it */
   remove(session: SessionRow, transcripts: boolean): Promise<void>;
-  /** What the last turn said of claude's login; `unknown` before there was one. */
+  /** Whether Claude Code was logged in at the last turn; `unknown` before the first one. */
   readonly login: "ok" | "expired" | "unknown";
-  /** Takes no more messages, fails those that wait, and gives those that run `drainMs` to end. */
+  /** Refuses requests from now on, fails those that wait, and gives the turns that run `drainMs` to end. */
   drain(drainMs: number): Promise<void>;
 }
 
 export function createConversationRegistry(deps: ConversationDeps): ConversationRegistry {
   const { config, pool, sessions, turns, env } = deps;
   const conversations = new Map<string, Conversation>();
+  const branches = createBranchRouter(sessions, turns, (key) => conversations.get(key));
+  const turnDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
   let login: ConversationRegistry["login"] = "unknown";
   let draining = false;
-  let quiet: Timer | undefined;
-  const turnDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
+  let quietTimer: Timer | undefined;
 
   const create = (identity: Identity): Conversation =>
     new Conversation(identity, deps, {
@@ -51,26 +54,27 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
         if (ms !== null) turnDuration.add(ms);
         if (error?.code === "claude_not_logged_in") login = "expired";
         else if (!error) login = "ok";
-        tidyWhenQuiet();
+        collectWhenQuiet();
       },
       onRest: () => conversations.delete(identity.key),
     });
 
-  /** After much work the heap is several times what is in use, and in an idle process nothing ever shrinks it. */
-  function tidyWhenQuiet(): void {
-    clearTimeout(quiet);
-    quiet = setTimeout(() => {
+  /** Frees memory after busy times: the heap has grown then, and the engine does not shrink it while it is idle. */
+  function collectWhenQuiet(): void {
+    clearTimeout(quietTimer);
+    quietTimer = setTimeout(() => {
       if (![...conversations.values()].some(({ isBusy }) => isBusy)) Bun.gc(true);
     }, QUIET_MS);
   }
 
+  /** Why a request is refused; null when it is accepted. */
   function refusal(conversation: Conversation, request: TurnRequest): RequestError | null {
     if (draining) return shuttingDown();
     if (conversation.awaits(request)) return null;
     if (conversation.waiting >= MAX_WAITING) {
       return new RequestError(
         "queue_full",
-        `${MAX_WAITING} messages wait in this conversation already. Send this one again when some are answered.`,
+        `${MAX_WAITING} messages are waiting in this conversation already. Send the message again when some of them are answered.`,
         { retryAfter: turnDuration.retryAfter(conversation.waiting, 1) },
       );
     }
@@ -78,69 +82,34 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     return mustWait ? fullQueue() : null;
   }
 
-  /** Why no more messages may wait; null when one more may. */
+  /** Why no more requests may wait; null when one more may. */
   function fullQueue(): RequestError | null {
     const waiting = [...conversations.values()].reduce((sum, one) => sum + one.waiting, 0);
     if (waiting < config.maxQueue) return null;
     return new RequestError(
       "queue_full",
-      `All claude processes are at work and ${waiting} messages wait. Try again later, or raise SYNTHESIS_MAX_PROCESSES.`,
+      `All Claude Code processes are busy and ${waiting} messages are waiting. Try again later, or raise SYNTHESIS_MAX_PROCESSES.`,
       { retryAfter: turnDuration.retryAfter(waiting + 1, config.maxProcesses) },
     );
   }
 
   /**
-   * Changes a conversation when it is at rest. Also one that is only a row gets its object for that time: a message
-   * that comes meanwhile finds it, and waits.
+   * Ends a conversation and makes a change to its record. A conversation that is only in the store comes into memory for
+   * it, so that a request that arrives meanwhile waits for the change.
    */
-  async function change(session: SessionRow, why: string, make: (record: ConversationRecord) => Promise<void>) {
+  async function end(session: SessionRow, message: string, change: (record: ConversationRecord) => Promise<void>) {
     if (draining) throw shuttingDown();
     const { key, agent, chat, branchOf } = session;
     const source = session.source as Identity["source"];
     const branch = branchOf === null ? {} : { branchOf };
     const conversation = conversations.get(key) ?? create({ key, source, agent, chat, affinity: null, ...branch });
     conversations.set(key, conversation);
-    await conversation.end(new RequestError("turn_interrupted", why), make);
+    await conversation.end(new RequestError("turn_interrupted", message), change);
   }
 
-  /** A conversation with all its branches. */
-  async function changeAll(session: SessionRow, why: string, make: (record: ConversationRecord) => Promise<void>) {
-    await Promise.all([session, ...sessions.branches(session.key)].map((row) => change(row, why, make)));
-  }
-
-  /** The keys of the conversations that have branches. */
-  const branched = new Set(sessions.keysWithBranches());
-
-  /** Which model a conversation works with, by its newest request; undefined when there is no such conversation. */
-  const modelOf = (key: string): string | null | undefined => {
-    const newest = conversations.get(key)?.newestModel;
-    return newest === undefined ? sessions.find(key)?.model : newest;
-  };
-
-  function asBranch(row: Pick<SessionRow, "key" | "claudeSession"> | { key: string }): Branch {
-    const { key } = row;
-    const delivered = () => ("claudeSession" in row ? turns.delivered(row.claudeSession).map(deliveredTurn) : []);
-    return {
-      key,
-      model: modelOf(key) ?? null,
-      pendingFingerprints: conversations.get(key)?.pendingFingerprints ?? [],
-      delivered,
-    };
-  }
-
-  /** The conversation itself, or another model's branch of it. */
-  function branchFor(identity: Identity, request: TurnRequest): Identity {
-    const { key, source } = identity;
-    if (request.fromOpenClaw || source === "side" || source === "one-shot") return identity;
-    const model = modelOf(key);
-    if (model === undefined || (model === request.model && !branched.has(key))) return identity;
-    const all = [asBranch(sessions.find(key) ?? { key }), ...sessions.branches(key).map(asBranch)];
-    const waiting = all.find((branch) => conversations.get(branch.key)?.awaits(request));
-    const chosen = waiting ?? chooseBranch(all, request);
-    if (chosen?.key === key) return identity;
-    branched.add(key);
-    // By OpenClaw's own id of the session the conversation itself is asked for.
-    return { ...identity, key: chosen?.key ?? branchKey(key, request.model), affinity: null, branchOf: key };
+  /** Ends a conversation and all its branches. */
+  async function endAll(session: SessionRow, message: string, change: (record: ConversationRecord) => Promise<void>) {
+    await Promise.all([session, ...sessions.branches(session.key)].map((row) => end(row, message, change)));
   }
 
   return {
@@ -151,20 +120,20 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     },
     find: (key) => conversations.get(key),
     reset: (session) =>
-      changeAll(session, "This session was reset. Send the message again to begin anew.", (record) => record.reset()),
+      endAll(session, "This session was reset. Send the message again to begin a new one.", (record) => record.reset()),
     remove: async (session, transcripts) => {
-      await changeAll(session, "This session was deleted. Send the message again to begin a new one.", (record) =>
+      await endAll(session, "This session was deleted. Send the message again to begin a new one.", (record) =>
         record.remove(transcripts),
       );
-      branched.delete(session.key);
+      branches.forget(session.key);
     },
-    submit: (named, asked) => {
+    submit: (named, requested) => {
       const response = new ResponseStream();
-      const identity = branchFor(named, asked);
-      const request = identity === named ? asked : { ...asked, affinity: null };
+      const identity = branches.route(named, requested);
+      const request = identity === named ? requested : { ...requested, affinity: null };
       const conversation = conversations.get(identity.key) ?? create(identity);
-      const refused = refusal(conversation, request);
-      if (refused) response.fail(refused);
+      const error = refusal(conversation, request);
+      if (error) response.fail(error);
       else {
         conversations.set(identity.key, conversation);
         conversation.submit({ request, response });
@@ -176,7 +145,7 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     },
     drain: async (drainMs) => {
       draining = true;
-      clearTimeout(quiet);
+      clearTimeout(quietTimer);
       const all = [...conversations.values()];
       for (const conversation of all) conversation.refuse(shuttingDown());
       const timer = setTimeout(() => {

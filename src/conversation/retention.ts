@@ -1,6 +1,6 @@
 /**
- * Forgets what nobody has used for long: at the start, once a day, and in small steps. Claude Code's own records are
- * not touched; by default it removes them after a third of the time.
+ * Deletes conversations and records that have not been used for `keepDays`: at startup, then once a day, in small steps.
+ * Claude Code deletes its own transcripts, by default after a third of that time.
  */
 import { getLogger } from "@logtape/logtape";
 import { removeTranscript } from "../claude/transcript/location.ts";
@@ -13,10 +13,10 @@ import type { ConversationRegistry } from "./registry.ts";
 const log = getLogger(["synthesis", "store"]);
 
 const DAY_MS = 86_400_000;
-/** Between two steps, in ms, turns go on. */
+/** The pause between two steps, in which turns can run. */
 const PAUSE_MS = 20;
 
-interface PruningDeps {
+interface RetentionDeps {
   readonly config: Config;
   readonly retention: Retention;
   readonly sessions: SessionStore;
@@ -25,35 +25,29 @@ interface PruningDeps {
   readonly env: Record<string, string | undefined>;
 }
 
-/** Begins at once. @returns what ends it; nothing is touched afterwards */
-export function startPruning({
-  config,
-  retention,
-  sessions,
-  conversations,
-  attachments,
-  env,
-}: PruningDeps): () => void {
+/** Deletes expired data now and once a day. @returns stops it; nothing is deleted afterwards */
+export function startRetention(deps: RetentionDeps): () => void {
+  const { config, retention, sessions, conversations, attachments, env } = deps;
   let stopped = false;
 
-  async function prune(): Promise<void> {
+  async function deleteExpired(): Promise<void> {
     const before = Date.now() - config.keepDays * DAY_MS;
     let rows = 0;
-    for (let some = retention.deleteBatch(before); some > 0; some = retention.deleteBatch(before)) {
-      rows += some;
+    for (let deleted = retention.deleteBatch(before); deleted > 0; deleted = retention.deleteBatch(before)) {
+      rows += deleted;
       await Bun.sleep(PAUSE_MS);
       if (stopped) return;
     }
-    let forgotten = 0;
+    let removed = 0;
     for (const { key, isOneShot } of retention.expiredConversations(before)) {
-      // What does something, or has a claude, is not old.
+      // A conversation in memory is in use.
       if (conversations.find(key)) continue;
       for (const claudeSession of sessions.remove(key)) {
         attachments.remove(claudeSession);
-        // Nothing of it was to be kept; only a server that was killed has left it.
+        // One-shots leave no transcript, except when the server was killed.
         if (isOneShot) await removeTranscript(claudeSession, env);
       }
-      forgotten += 1;
+      removed += 1;
       await Bun.sleep(PAUSE_MS);
       if (stopped) return;
     }
@@ -62,10 +56,10 @@ export function startPruning({
       await Bun.sleep(PAUSE_MS);
       if (stopped) return;
     }
-    if (rows + forgotten > 0) log.info("what is old is forgotten", { rows, conversations: forgotten });
+    if (rows + removed > 0) log.info("expired data deleted", { rows, conversations: removed });
   }
 
-  const run = () => void prune().catch((error) => log.error("what is old is still there: {error}", { error }));
+  const run = () => void deleteExpired().catch((error) => log.error("expired data not deleted: {error}", { error }));
   const daily = setInterval(run, DAY_MS);
   run();
   return () => {

@@ -58,7 +58,7 @@ test("a start deletes conversations, turns, past sessions, permission prompts an
   }
 
   const server = await startServer({ ...world.serverEnv, SYNTHESIS_KEEP_DAYS: "10" });
-  await server.logged(/what is old is forgotten/);
+  await server.logged(/expired data deleted/);
   expect(database.query("select key from sessions").all()).toEqual([{ key: "user:in use" }]);
   expect(database.query("select count(*) as count from turns").get()).toEqual({ count: 1 });
   for (const table of ["past_sessions", "permissions"]) {
@@ -88,7 +88,7 @@ test("a start deletes what a killed server left of an interactive one-shot, and 
   await world.server.stop("SIGKILL");
   await oneShot;
   const server = await startServer(world.serverEnv);
-  await server.logged(/what is old is forgotten/);
+  await server.logged(/expired data deleted/);
   const database = new Database(join(world.claude.base, "state/synthesis.db"), { readonly: true });
   expect(database.query("select key from sessions").all()).toEqual([{ key: "user:me" }]);
   expect(database.query("select state from turns").all()).toEqual([{ state: "done" }]);
