@@ -115,7 +115,7 @@ export class ConversationTurns {
     await runner.idle;
     this.#running = null;
     if (runner.delivered) {
-      await record.addDelivered(runner.delivered, message.text, process.state === "gone");
+      await record.addDelivered(runner.delivered, message.text, process.state === "exited");
       // Claude is free before the end of its text has arrived.
       void runner.finished.then(() => runner.delivered && record.delivered.complete(runner.delivered));
     }
