@@ -8,9 +8,9 @@ import { base64In, decodeBase64 } from "../src/api/openai-chat/data-url.ts";
 import { chatRequest } from "../src/api/openai-chat/request.ts";
 import { findSideRequestForm } from "../src/api/openai-chat/side-requests.ts";
 import { withToolImages } from "../src/api/openai-chat/tool-images.ts";
-import { callIdOf, catalogueOf, toolsOf } from "../src/api/openai-chat/tools.ts";
-import { carriedContext } from "../src/api/openclaw/context-message.ts";
-import { quotations, readWording, saysAborted } from "../src/api/openclaw/retry.ts";
+import { catalogueOf, toolsOf } from "../src/api/openai-chat/tools.ts";
+import { contextIn } from "../src/api/openclaw/context-message.ts";
+import { quotations, saysAborted, splitMessage } from "../src/api/openclaw/retry.ts";
 import { splitRuntimeLine } from "../src/api/openclaw/runtime-line.ts";
 import { splitSystemPrompt } from "../src/api/openclaw/system-prompt.ts";
 import { parseUserMessage } from "../src/api/openclaw/user-message.ts";
@@ -20,6 +20,7 @@ import { matchHistory } from "../src/conversation/history-match.ts";
 import { historyText } from "../src/conversation/history-text.ts";
 import { isAnswerTo } from "../src/conversation/tool-results.ts";
 import { undelivered } from "../src/conversation/undelivered.ts";
+import { clientCallId } from "../src/core/tools.ts";
 import { ClientExchange } from "../src/intake/exchange.ts";
 import { answerFingerprint, messageFingerprint } from "../src/intake/fingerprint.ts";
 import type { NewMessage } from "../src/intake/new-message.ts";
@@ -85,12 +86,12 @@ const work: [what: string, run: (length: number) => unknown][] = [
     (n) => answerFingerprint(filled(n, '<details type="reasoning"', "<think>")),
   ],
   ["quotations", (n) => quotations(filled(n, QUEUED, "a\n\n"))],
-  ["quotations in quotations", (n) => readWording(filled(n, QUEUED))],
+  ["quotations in quotations", (n) => splitMessage(filled(n, QUEUED))],
   [
     "delivered quotations",
     (n) => undelivered([quoting(filled(n, "a\n\n"))], (fingerprint) => fingerprint === messageFingerprint("a")),
   ],
-  ["aborted turns", (n) => readWording(`${filled(n, ABORTED, "  ")}x`)],
+  ["aborted turns", (n) => splitMessage(`${filled(n, ABORTED, "  ")}x`)],
   ["blanks behind an aborted turn", (n) => saysAborted(`${ABORTED}${" ".repeat(n)}x`)],
   ["Runtime lines", (n) => splitRuntimeLine(user(`${filled(n, "\n\nRuntime: agent=x")}\n`))],
   [
@@ -98,7 +99,7 @@ const work: [what: string, run: (length: number) => unknown][] = [
     (n) => splitRuntimeLine(user(`Runtime: agent=${filled(n, " | session=", " | agent=")}`)),
   ],
   ["ends of a system prompt's section", (n) => splitSystemPrompt(STABLE + filled(n, STABLE_END, " "))],
-  ["a context message with many ends", (n) => carriedContext(user(filled(n, "\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>")))],
+  ["a context message with many ends", (n) => contextIn(user(filled(n, "\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>")))],
   ["context headings", (n) => parseUserMessage(filled(n, "a ⟦openclaw:ctx⟧\n```json\n{}\n```\n"))],
   ["a verdict of blanks", (n) => readVerdict(input([quoting(`yes${" ".repeat(n)}!`)]) as never, "s", VERDICT)],
   ["the attributes of a channel tag", (n) => channelMessageId(`<channel ${filled(n, "message_id=")}`)],
@@ -111,7 +112,7 @@ const work: [what: string, run: (length: number) => unknown][] = [
     "announced images",
     (n) => withToolImages([{ role: "tool", content: filled(n, "(see attached ") }, withImage(filled(n, "image "))]),
   ],
-  ["a call's id", (n) => callIdOf(filled(n, "toolu_"))],
+  ["a call's id", (n) => clientCallId(filled(n, "toolu_"))],
   [
     "empty messages in a history",
     (n) =>

@@ -1,6 +1,5 @@
 /** Which models and efforts a client may ask for, and what Claude Code calls them. */
 
-import type { ReasoningEffort } from "../api/openai-chat/request.ts";
 import type { Effort } from "../config/schema.ts";
 import { RequestError } from "../core/errors.ts";
 
@@ -33,5 +32,5 @@ export function modelFor(asked: string | null | undefined): string | null {
 }
 
 /** The value for `--effort`; null when the request does not say. Claude Code has no effort below `low`. */
-export const effortFor = (asked: ReasoningEffort | null | undefined): Effort | null =>
+export const effortFor = (asked: Effort | "none" | "minimal" | null | undefined): Effort | null =>
   asked === "none" || asked === "minimal" ? "low" : (asked ?? null);

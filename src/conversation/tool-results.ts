@@ -1,7 +1,7 @@
 /** The results of the client's tools: which results in a request belong to which calls, and how Claude receives them. */
 
-import { callIdOf, plainId } from "../api/openai-chat/tools.ts";
 import { quoteMarkup } from "../core/quoting.ts";
+import { clientCallId, plainId } from "../core/tools.ts";
 import type { Input } from "../intake/input.ts";
 import type { NewMessage, ToolInput } from "../intake/new-message.ts";
 import type { ToolResult, ToolResults } from "../turn/turn-state.ts";
@@ -28,7 +28,7 @@ export interface MatchedResults {
 export function splitToolResults(messages: readonly NewMessage[], calls: readonly string[]): MatchedResults {
   const results = new Map<string, ToolInput>();
   const onlyCall = calls.length === 1 ? calls[0] : undefined;
-  const byClientId = new Map(calls.map((call) => [callIdOf(call), call]));
+  const byClientId = new Map(calls.map((call) => [clientCallId(call), call]));
   const rest = messages.filter((message) => {
     if (message.role !== "tool") return true;
     const callId = plainId(message.callId);

@@ -1,6 +1,5 @@
 /** The client's tools, as all parts of the server use them. */
 
-/** A JSON Schema. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /** A tool call, as the client receives it. */
@@ -8,7 +7,7 @@ export interface ToolCall {
   readonly id: string;
   /** The client's name for the tool. */
   readonly name: string;
-  /** As JSON. */
+  /** The arguments as JSON. */
   readonly arguments: string;
 }
 
@@ -23,3 +22,16 @@ export interface OfferedTool {
 
 /** The offered tools, by the names that Claude uses. */
 export type ToolCatalogue = ReadonlyMap<string, OfferedTool>;
+
+/** The property that holds a schema whose root is not an object. */
+export const WRAPPER_KEY = "input";
+
+/** The arguments of a call for the client, as JSON. */
+export const argumentsFor = (tool: OfferedTool, given: Record<string, unknown>): string =>
+  JSON.stringify(tool.isWrapped && WRAPPER_KEY in given ? given[WRAPPER_KEY] : given);
+
+/** The id of a call for the client, made from Claude's. It has only letters and digits: OpenClaw drops all others. */
+export const clientCallId = (id: string): string => `call${plainId(id).replace(/^toolu/, "")}`;
+
+/** An id as it is compared: without the characters that a client may have dropped. */
+export const plainId = (id: string): string => id.replace(/[^A-Za-z0-9]/g, "");

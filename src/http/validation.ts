@@ -2,7 +2,7 @@
 import { zValidator } from "@hono/zod-validator";
 import type { MiddlewareHandler, ValidationTargets } from "hono";
 import type { z } from "zod";
-import { invalidRequest, inWords } from "../api/openai-chat/invalid-request.ts";
+import { describeIssue, invalidRequest } from "../api/openai-chat/invalid-request.ts";
 import { RequestError } from "../core/errors.ts";
 import { MEGABYTE } from "../core/machine.ts";
 import { type BodyLimit, parseBytes, readJson, yieldIfLarge } from "./body.ts";
@@ -30,7 +30,7 @@ export const valid = <Target extends keyof ValidationTargets, Output, Input>(
       if (!result.success) throw invalidRequest(result.error);
     },
     // zod compiles only its synchronous parser, which is several times as fast as the asynchronous one.
-    { validationFunction: (schema, value) => schema.safeParse(value, { error: inWords }) },
+    { validationFunction: (schema, value) => schema.safeParse(value, { error: describeIssue }) },
   );
 
 /**
@@ -55,7 +55,7 @@ export const validJson =
     const inflated = await (c.req.bodyCache.arrayBuffer as unknown as Promise<Uint8Array> | undefined);
     const body = inflated ? await parseBytes(inflated) : await readJson(c.req.raw, BODY_LIMIT);
     check(body);
-    const result = schema.safeParse(body, { error: inWords });
+    const result = schema.safeParse(body, { error: describeIssue });
     if (!result.success) throw invalidRequest(result.error);
     c.req.addValidatedData("json", result.data as object);
     await yieldIfLarge(c.req.raw);

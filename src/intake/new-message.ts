@@ -2,7 +2,7 @@
 import { decodeFile, decodeImage, tryDecode } from "../api/openai-chat/attachments.ts";
 import { filesIn, imagesIn, unsupportedTypes } from "../api/openai-chat/content-parts.ts";
 import { messageText, speakerOf } from "../api/openai-chat/request.ts";
-import { readWording, type Wording } from "../api/openclaw/retry.ts";
+import { type MessageSegment, splitMessage } from "../api/openclaw/retry.ts";
 import { type DecodedFile, type DecodedImage, fileText } from "../core/attachments.ts";
 import { messageFingerprint } from "./fingerprint.ts";
 import type { ParsedMessage } from "./parsed-request.ts";
@@ -12,7 +12,7 @@ const MAX_URL_LENGTH = 2_000;
 
 export interface UserInput {
   readonly role: "user";
-  readonly kind: Wording["kind"];
+  readonly kind: MessageSegment["kind"];
   readonly text: string;
   /** The name of the person who wrote it, in a chat of several; null when the client does not say. */
   readonly speaker: string | null;
@@ -50,15 +50,15 @@ export type UserText = Pick<UserInput, "kind" | "text" | "fingerprint">;
  */
 export function userTexts({ message, parts }: ParsedMessage, isOpenClaw: boolean): readonly UserText[] {
   const text = messageText(message);
-  const wordings: readonly Wording[] = isOpenClaw ? readWording(text) : [{ kind: "own", text }];
-  const written = wordings.filter((wording) => wording.text.trim() !== "");
+  const segments: readonly MessageSegment[] = isOpenClaw ? splitMessage(text) : [{ kind: "own", text }];
+  const written = segments.filter((segment) => segment.text.trim() !== "");
   const attachments = [...imagesIn(parts), ...filesIn(parts)];
-  const all: readonly Wording[] =
+  const all: readonly MessageSegment[] =
     written.length === 0 && attachments.length > 0 ? [{ kind: "own", text: "" }] : written;
   // The attachments belong to the first text.
-  return all.map((wording, at) => ({
-    ...wording,
-    fingerprint: messageFingerprint(wording.text, at === 0 ? attachments : []),
+  return all.map((segment, at) => ({
+    ...segment,
+    fingerprint: messageFingerprint(segment.text, at === 0 ? attachments : []),
   }));
 }
 

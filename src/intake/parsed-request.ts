@@ -7,7 +7,7 @@ import { splitPrefill } from "../api/openai-chat/implied-request.ts";
 import { functionsAsTools, usesFunctions } from "../api/openai-chat/legacy-functions.ts";
 import { type ChatMessage, type ChatRequest, systemText } from "../api/openai-chat/request.ts";
 import { withToolImages } from "../api/openai-chat/tool-images.ts";
-import { carriedContext } from "../api/openclaw/context-message.ts";
+import { contextIn } from "../api/openclaw/context-message.ts";
 import { type OpenClawRequest, readOpenClaw } from "../api/openclaw/request.ts";
 import { type SystemPrompt, splitSystemPrompt } from "../api/openclaw/system-prompt.ts";
 
@@ -68,6 +68,6 @@ function parseMessages({ messages }: ChatRequest, openclaw: OpenClawRequest | nu
     if (sent.role === "system" || sent.role === "developer") return [];
     const message = (sent === firstUserMessage && openclaw?.firstUserMessage) || sent;
     const role = sent.role === "function" ? "tool" : sent.role;
-    return [{ role, message, index, parts: readParts(message, index), toolName, context: carriedContext(message) }];
+    return [{ role, message, index, parts: readParts(message, index), toolName, context: contextIn(message) }];
   });
 }

@@ -5,8 +5,9 @@
  *
  * Pure: takes two requests and says whether the second is the first one sent again.
  */
-import { plainId } from "../api/openai-chat/tools.ts";
+
 import { MAX_COMPARED, quotations } from "../api/openclaw/retry.ts";
+import { plainId } from "../core/tools.ts";
 import { messageFingerprint } from "./fingerprint.ts";
 import type { NewMessage } from "./new-message.ts";
 import type { TurnRequest } from "./turn-request.ts";

@@ -4,9 +4,8 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import { callIdOf } from "../api/openai-chat/tools.ts";
 import type { RequestError } from "../core/errors.ts";
-import type { ToolCall } from "../core/tools.ts";
+import { clientCallId, type ToolCall } from "../core/tools.ts";
 import type { Exchange } from "../store/schema.ts";
 import type { TurnAnswers } from "./answers.ts";
 import type { Deadlines } from "./deadlines.ts";
@@ -169,7 +168,7 @@ export class TurnLoop {
     log.info("tool calls sent to the client", { session: sessionKey, turn: id, calls: calls.length });
     answers.noteToolUse();
     deadlines.park();
-    const end = { type: "calls", calls: calls.map((call) => ({ ...call, id: callIdOf(call.id) })) } as const;
+    const end = { type: "calls", calls: calls.map((call) => ({ ...call, id: clientCallId(call.id) })) } as const;
     answers.park(end, usage.endWithCalls(calls));
     this.#onParked();
   }

@@ -6,7 +6,7 @@ import type { Delta, Message } from "./extensions.ts";
 
 type FinishReason = NonNullable<OpenAI.ChatCompletionChunk.Choice["finish_reason"]>;
 /** How an answer without tool calls may end. */
-export type TextFinishReason = Extract<FinishReason, "stop" | "length" | "content_filter">;
+type TextFinishReason = Extract<FinishReason, "stop" | "length" | "content_filter">;
 
 interface WholeAnswer {
   readonly content: string;

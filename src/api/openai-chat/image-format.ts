@@ -1,8 +1,5 @@
 /** The image formats that Claude can look at, recognised by their first bytes. */
 
-/** How many of its first bytes are enough to recognise an image. */
-export const SIGNATURE_BYTES = 16;
-
 export interface ImageFormat {
   readonly extension: string;
   readonly mimeType: string;
@@ -17,6 +14,6 @@ const FORMATS: readonly (ImageFormat & { readonly offset: number; readonly signa
 
 /** @returns undefined for bytes in any other format */
 export function imageFormatOf(bytes: Buffer): ImageFormat | undefined {
-  const start = bytes.toString("latin1", 0, SIGNATURE_BYTES);
+  const start = bytes.toString("latin1", 0, 16);
   return FORMATS.find(({ signature, offset }) => start.startsWith(signature, offset));
 }

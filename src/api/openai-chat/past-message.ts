@@ -2,8 +2,8 @@
  * What a message of the history contains: its text, its tool calls, and for a result the name of its tool. Clients send
  * these fields in many shapes, so a field in an unknown shape is ignored.
  */
+import { plainId } from "../../core/tools.ts";
 import { type ChatMessage, messageText } from "./request.ts";
-import { plainId } from "./tools.ts";
 
 /** Longer arguments are cut: a file that a tool has written would fill the history. In characters. */
 const MAX_ARGUMENTS = 4_000;

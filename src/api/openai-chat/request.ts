@@ -1,25 +1,25 @@
 /**
- * A `POST /v1/chat/completions` body, as far as synthesis reads it. Fields it does not know are let
- * through: clients of this API send many that do not apply to a claude.
- * Each message of its own goes on where the field's name ends, as `invalid.ts` has it.
+ * The body of `POST /v1/chat/completions`, as far as synthesis reads it. Unknown fields are allowed: clients send many
+ * that do not apply to Claude Code. A message in the schema continues the sentence that the field's name begins
+ * (`invalid-request.ts`).
  */
 import { z } from "zod";
 
 const part = z.looseObject({ type: z.string(), text: z.string().optional() });
-/** Fields of past messages are read leniently (`past-message.ts`): an odd one is no reason to refuse the request. */
+/** A field that is read only in past messages (`past-message.ts`). An unknown shape is ignored rather than refused. */
 const lenient = z.unknown().optional();
 const message = z.looseObject({
   role: z.enum(["system", "developer", "user", "assistant", "tool", "function"]),
   content: z.union([z.string(), z.array(part)], "must be a string or an array of parts").nullish(),
-  /** Who speaks, where several do; of a tool's result the tool. */
+  /** The name of the person, in a chat of several; in a result, the name of the tool. */
   name: z.string().nullish().catch(null),
   tool_calls: z.array(lenient).nullish().catch(null),
-  /** The one call of an answer in the API before `tool_calls`. */
+  /** The call of an answer in the API before `tool_calls`. */
   function_call: lenient,
   refusal: lenient,
   audio: lenient,
   tool_call_id: z.string().nullish(),
-  /** Not OpenAI's, but the one way to say that a tool has failed. */
+  /** Not part of OpenAI's API, but the only way for a client to say that a tool has failed. */
   is_error: z.boolean().nullish().catch(null),
 });
 
@@ -47,28 +47,28 @@ const functionChoice = z.union(
   "must be none, auto, or an object that names a function",
 );
 
-/** OpenAI's, and claude's `max`. */
+/** The efforts of OpenAI's API, and `max` of Claude Code's. */
 const REASONING_EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 export type ReasoningEffort = (typeof REASONING_EFFORTS)[number];
 
 export const chatRequest = z.looseObject({
   model: z.string().nullish(),
   messages: z.array(message).min(1, "must have at least one message"),
-  /** Absent means false, as OpenAI has it. */
+  /** Absent means false, as in OpenAI's API. */
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
-  n: z.literal(1, "must be 1: only one answer can be given").nullish(),
-  modalities: z.array(z.literal("text", "must be text: nothing else can be answered")).nullish(),
-  audio: z.null("must be left out: only text can be answered").optional(),
+  n: z.literal(1, "must be 1: only one answer per request is supported").nullish(),
+  modalities: z.array(z.literal("text", "must be text: no other modality is supported")).nullish(),
+  audio: z.null("must be left out: only text answers are supported").optional(),
   tools: z.array(tool).nullish(),
   tool_choice: toolChoice.nullish(),
-  /** The API before `tools`; `legacy-functions.ts` reads the two as tools. */
+  /** The API before `tools`. `legacy-functions.ts` reads both fields as tools. */
   functions: z.array(functionTool).nullish(),
   function_call: functionChoice.nullish(),
   parallel_tool_calls: z.boolean().nullish(),
   reasoning_effort: z.enum(REASONING_EFFORTS).nullish(),
   user: z.string().nullish(),
-  /** A hint only: what is not text is as good as absent. */
+  /** Only a hint: a value of another type counts as absent. */
   prompt_cache_key: z.string().nullish().catch(null),
 });
 
@@ -76,13 +76,13 @@ export type ChatRequest = z.infer<typeof chatRequest>;
 export type ChatMessage = ChatRequest["messages"][number];
 export type ContentPart = z.infer<typeof part>;
 
-/** The text of a message; what is not text is left out. */
+/** The text of a message. Parts without text are left out. */
 export function messageText({ content }: ChatMessage): string {
   if (typeof content === "string") return content;
   return (content ?? []).flatMap(({ text }) => (text === undefined ? [] : [text])).join("\n");
 }
 
-/** The system and developer messages, a blank line between two. */
+/** The text of all system and developer messages, with a blank line between two. */
 export function systemText({ messages }: ChatRequest): string {
   return messages
     .filter(({ role }) => role === "system" || role === "developer")
@@ -91,15 +91,15 @@ export function systemText({ messages }: ChatRequest): string {
     .join("\n\n");
 }
 
-/** In characters. OpenAI takes 64. */
-const LONGEST_NAME = 64;
+/** In characters. OpenAI allows 64. */
+const MAX_NAME_LENGTH = 64;
 
-/** Who speaks in a message, on one line; null when it does not say. Some clients name every user `user`. */
+/** The name of the person who wrote a message, on one line; null when there is none. Some clients name every user `user`. */
 export function speakerOf({ name, role }: ChatMessage): string | null {
-  const speaker = (name ?? "").slice(0, LONGEST_NAME).replace(/\s+/g, " ").trim();
+  const speaker = (name ?? "").slice(0, MAX_NAME_LENGTH).replace(/\s+/g, " ").trim();
   return speaker === "" || speaker.toLowerCase() === role ? null : speaker;
 }
 
-/** A text with its speaker in front, so that Claude can tell several people apart. */
+/** The text with the person's name in front, so that Claude can tell several people apart. */
 export const withSpeaker = (speaker: string | null, text: string): string =>
   speaker === null || text.trim() === "" ? text : `${speaker}: ${text}`;

@@ -1,10 +1,10 @@
 /**
- * What chat programs ask a model for themselves: titles, tags, follow-up questions, search queries, summaries. Such a
- * side request often carries the name of the chat that it is about, and must not become a turn of that conversation.
+ * Side requests: the requests that chat programs make for themselves, for titles, tags, follow-up questions, search
+ * queries and summaries. A side request often names the conversation that it is about, and must not become a turn of it.
  *
- * Each form is recognised by fixed text of its program, in the place where that program puts it. A person may paste
- * any of these texts into a chat: a form that can stand in a message is therefore the request's only message, or a
- * long fixed text that is the whole last message.
+ * Each form is recognised by fixed text of its program, at the position where that program puts it. A person may paste
+ * any of these texts into a chat. A form that can appear in a message is therefore accepted only as the request's only
+ * message, or as a long fixed text that makes up the whole last message.
  */
 import { type ChatRequest, messageText } from "./request.ts";
 
@@ -12,26 +12,26 @@ export interface SideRequestForm {
   readonly client: string;
   readonly purpose: string;
   readonly system?: TextPattern;
-  /** The request's only message, which is a user message or, where there is none, the system prompt. */
+  /** The request's only message: a user message, or the system prompt when there is no user message. */
   readonly only?: TextPattern;
-  /** The first user message, in a request without answers. */
+  /** The first user message of a request that has no assistant messages. */
   readonly first?: TextPattern;
-  /** The last message, behind the whole conversation. */
+  /** The last message, which follows the whole conversation. */
   readonly last?: TextPattern;
-  /** It may offer one tool, if it forces the model to call it: the program reads the answer from the call's input. */
+  /** The request may force the model to call one tool: the program reads the answer from the call's arguments. */
   readonly forcesTool?: true;
 }
 
 type TextPattern = (text: string) => boolean;
 
-/** Open WebUI's task templates, and what its retrieval template adds to a person's message, begin with the same line. */
+/** The first line of Open WebUI's task templates. Its retrieval template begins a person's message with the same line. */
 const TASK = "### Task:";
 const HISTORY_HEADING = "### Chat History:";
 const HISTORY = "<chat_history>";
 const HISTORY_END = "</chat_history>";
-/** Open WebUI writes each message of the chat behind its role. */
+/** Open WebUI writes the role in front of each message of the chat. */
 const ROLE_LABEL = /^(?:user|assistant|system|tool): /i;
-/** What stands around these is a person's question and what was found for it. */
+/** Tags of a retrieval template: the message is a person's question, with the documents that were found for it. */
 const RETRIEVAL_TAGS = ["<context>", "<user_query>", "<source"];
 
 const FORMS: readonly SideRequestForm[] = [
@@ -39,12 +39,12 @@ const FORMS: readonly SideRequestForm[] = [
   {
     client: "Open WebUI",
     purpose: "autocompletion",
-    only: written([TASK, "You are an autocompletion system.", HISTORY, "<type>", "<text>"], "#### Output:"),
+    only: template([TASK, "You are an autocompletion system.", HISTORY, "<type>", "<text>"], "#### Output:"),
   },
   {
     client: "Open WebUI",
     purpose: "emoji",
-    only: written(
+    only: template(
       ["Your task is to reflect the speaker's likely facial expression through a fitting emoji.", "Message: "],
       "```",
     ),
@@ -52,7 +52,7 @@ const FORMS: readonly SideRequestForm[] = [
   {
     client: "Open WebUI",
     purpose: "one answer made of several models' answers",
-    only: written(
+    only: template(
       [
         "You have been provided with a set of responses from various models to the latest user query: ",
         "Responses from models: ",
@@ -63,51 +63,51 @@ const FORMS: readonly SideRequestForm[] = [
   {
     client: "Open WebUI",
     purpose: "choice of tools",
-    // A model's own system prompt may stand in front.
+    // The model's own system prompt may come before this text.
     system: (text) => text.includes("Your task is to choose and return the correct tool(s) from the list of available"),
-    only: oneOf(written(["Query: "]), written(["History:", "Query: "])),
+    only: oneOf(template(["Query: "]), template(["History:", "Query: "])),
   },
   {
     client: "opencode",
     purpose: "title",
-    system: written(["You are a title generator"]),
-    first: written(["Generate a title for this conversation:"]),
+    system: template(["You are a title generator"]),
+    first: template(["Generate a title for this conversation:"]),
   },
   {
     client: "opencode",
     purpose: "title",
-    system: written(["You are a title generator. You output ONLY a thread title."]),
+    system: template(["You are a title generator. You output ONLY a thread title."]),
   },
   {
     client: "opencode",
     purpose: "compaction",
     system: oneOf(
-      written(["You are a helpful AI assistant tasked with summarizing conversations."]),
-      written(["You are an anchored context summarization assistant"]),
-      written(["You are summarizing a conversation for continuation by another agent."]),
+      template(["You are a helpful AI assistant tasked with summarizing conversations."]),
+      template(["You are an anchored context summarization assistant"]),
+      template(["You are summarizing a conversation for continuation by another agent."]),
     ),
     last: oneOf(
-      written(["Provide a detailed prompt for continuing our conversation above."]),
-      written(["Create a new anchored summary from"]),
-      written(["Update the anchored summary below"]),
-      written(["Here is the conversation so far:", "<conversation>", "</conversation>"]),
+      template(["Provide a detailed prompt for continuing our conversation above."]),
+      template(["Create a new anchored summary from"]),
+      template(["Update the anchored summary below"]),
+      template(["Here is the conversation so far:", "<conversation>", "</conversation>"]),
     ),
   },
   {
     client: "opencode",
     purpose: "summary",
-    system: written(["Summarize what was done in this conversation. Write like a pull request description."]),
-    last: written(["Summarize the above conversation according to your system prompt"]),
+    system: template(["Summarize what was done in this conversation. Write like a pull request description."]),
+    last: template(["Summarize the above conversation according to your system prompt"]),
   },
   {
     client: "LibreChat",
     purpose: "title",
-    only: written(["Provide a concise, 5-word-or-less title for the conversation", "\nConversation:"]),
+    only: template(["Provide a concise, 5-word-or-less title for the conversation", "\nConversation:"]),
   },
   {
     client: "LibreChat",
     purpose: "title",
-    only: written([
+    only: template([
       "Analyze this conversation and provide:",
       "1. The detected language of the conversation",
       "2. A concise title in the detected language",
@@ -118,40 +118,40 @@ const FORMS: readonly SideRequestForm[] = [
     client: "LibreChat",
     purpose: "title",
     only: oneOf(
-      written(["Please generate ", "||>User:"], "||>Title:"),
-      written(["Detect user language and write in the same language ", "||>User:"], "||>Title:"),
+      template(["Please generate ", "||>User:"], "||>Title:"),
+      template(["Detect user language and write in the same language ", "||>User:"], "||>Title:"),
     ),
   },
   {
     client: "LobeChat",
     purpose: "title",
     system: oneOf(
-      written(["You are a professional conversation summarizer. Generate a concise title"]),
-      written(["You are an assistant skilled in conversation who needs to summarize user conversations into titles"]),
+      template(["You are a professional conversation summarizer. Generate a concise title"]),
+      template(["You are an assistant skilled in conversation who needs to summarize user conversations into titles"]),
     ),
   },
   {
     client: "Cherry Studio",
     purpose: "title",
-    system: written([
+    system: template([
       "You are an assistant skilled in conversation. You need to summarize the user's conversation into a title",
     ]),
   },
   {
     client: "Big-AGI",
     purpose: "title",
-    system: written(["You are an AI conversation titles assistant who specializes in creating"]),
+    system: template(["You are an AI conversation titles assistant who specializes in creating"]),
   },
   {
     client: "HuggingChat",
     purpose: "title",
-    system: written(["You are a chat thread titling assistant."]),
-    only: written(['User message: "'], '"'),
+    system: template(["You are a chat thread titling assistant."]),
+    only: template(['User message: "'], '"'),
   },
   {
     client: "Chatbox",
     purpose: "title",
-    only: written(
+    only: template(
       [
         "Based on the chat history, give this conversation a ",
         "Here's the conversation:",
@@ -163,32 +163,34 @@ const FORMS: readonly SideRequestForm[] = [
   {
     client: "Jan",
     purpose: "title",
-    only: written(["Summarize in a ", '-word Title. Give the title only. Here is the message: "'], '"'),
+    only: template(["Summarize in a ", '-word Title. Give the title only. Here is the message: "'], '"'),
   },
   {
     client: "Goose",
     purpose: "session name",
-    only: written(["Here are the first few user messages:"], "reply *ONLY* with the description"),
+    only: template(["Here are the first few user messages:"], "reply *ONLY* with the description"),
   },
   {
     client: "Continue",
     purpose: "title",
-    only: written(["Given the following... please reply with a title for the chat that is 3-4 words in length"]),
+    only: template(["Given the following... please reply with a title for the chat that is 3-4 words in length"]),
   },
   {
     client: "AI SDK chatbot template",
     purpose: "title",
-    system: written(["- you will generate a short title based on the first message a user begins a conversation with"]),
+    system: template([
+      "- you will generate a short title based on the first message a user begins a conversation with",
+    ]),
   },
   {
     client: "aider",
     purpose: "commit message",
-    system: written(["You are an expert software engineer that generates concise, one-line Git commit messages"]),
+    system: template(["You are an expert software engineer that generates concise, one-line Git commit messages"]),
   },
   {
     client: "Zed",
     purpose: "title",
-    last: written(
+    last: template(
       [
         "Generate a concise 3-7 word title for this conversation, omitting punctuation.",
         "Go straight to the title, without any preamble",
@@ -199,7 +201,7 @@ const FORMS: readonly SideRequestForm[] = [
   {
     client: "NextChat",
     purpose: "title",
-    last: written(
+    last: template(
       ["Please generate a four to five word title summarizing our conversation without any lead-in"],
       "Remove enclosing quotation marks.",
     ),
@@ -207,8 +209,8 @@ const FORMS: readonly SideRequestForm[] = [
   {
     client: "Roo Code",
     purpose: "summary",
-    system: written(["Your task is to create a detailed summary of the conversation so far"]),
-    last: written(["Summarize the conversation so far, as described in the prompt instructions."]),
+    system: template(["Your task is to create a detailed summary of the conversation so far"]),
+    last: template(["Summarize the conversation so far, as described in the prompt instructions."]),
   },
 ];
 
@@ -242,10 +244,10 @@ export function findSideRequestForm(request: ChatRequest, system: string): SideR
 }
 
 /**
- * The text begins with the first piece, has the others behind it in this order, and ends with `ending`.
- * Blanks around the text do not count.
+ * Matches a text that begins with the first piece, contains the other pieces in this order, and ends with `ending`.
+ * White space around the text is ignored.
  */
-function written([beginning, ...others]: readonly [string, ...string[]], ending = ""): TextPattern {
+function template([beginning, ...others]: readonly [string, ...string[]], ending = ""): TextPattern {
   return (text) => {
     const trimmed = text.trim();
     if (!trimmed.startsWith(beginning) || !trimmed.endsWith(ending)) return false;
@@ -262,12 +264,12 @@ function oneOf(...patterns: readonly TextPattern[]): TextPattern {
   return (text) => patterns.some((pattern) => pattern(text));
 }
 
-/** Whether a program has put what it found for a person's message around that message. */
+/** Whether the text is a person's message with the documents that a program has found for it. */
 export function hasRetrievalTags(text: string): boolean {
   return RETRIEVAL_TAGS.some((tag) => text.includes(tag));
 }
 
-/** Instructions, then the end of the chat between tags, and nothing behind it. */
+/** Matches instructions followed by the last messages of the chat between tags, and nothing behind these. */
 function isChatHistoryTask(text: string): boolean {
   const trimmed = text.trim();
   const heading = trimmed.indexOf(HISTORY_HEADING);

@@ -7,10 +7,10 @@
  * nothing but a known heading; or no text at all, when a result announces an image. With any other text it is a
  * person's message.
  */
+import { plainId } from "../../core/tools.ts";
 import { isText } from "./content-parts.ts";
 import { resultNames } from "./past-message.ts";
 import { type ChatMessage, type ContentPart, messageText } from "./request.ts";
-import { plainId } from "./tools.ts";
 
 export interface IndexedMessage {
   readonly message: ChatMessage;

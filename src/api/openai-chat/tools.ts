@@ -1,26 +1,24 @@
 /**
- * A request's tools as MCP's, for claude to be offered, and claude's calls of them as OpenAI's again. What
- * claude could not take (a name it cannot spell, a schema for which it would drop the tool, or the whole list
- * with it) is changed as little as will do; all else goes through as it came.
+ * Translates the client's tools into MCP tools for Claude Code. A tool goes
+ * through unchanged where Claude Code accepts it. A name with other characters, or a schema for which Claude Code would
+ * drop the tool or the whole list, is changed as little as possible.
  */
-import type { JsonSchema, OfferedTool, ToolCatalogue } from "../../core/tools.ts";
+import { type JsonSchema, type OfferedTool, type ToolCatalogue, WRAPPER_KEY } from "../../core/tools.ts";
 import type { ChatRequest } from "./request.ts";
 
 export interface ClientTool {
   readonly name: string;
   readonly description: string;
-  /** JSON Schema; null when the tool takes nothing. */
+  /** A JSON Schema; null when the tool takes no arguments. */
   readonly parameters: JsonSchema | null;
 }
 
-/** Where a schema stands that is not an object's. */
-const WRAPPED = "input";
-/** As Anthropic's API wants the keys of a tool's properties. */
-const KEY = /^[A-Za-z0-9_.-]{1,64}$/;
-/** Of a name that had to be changed and is then another's, so much of its hash tells the two apart. */
+/** The property names that Anthropic's API accepts in a tool's schema. */
+const VALID_KEY = /^[A-Za-z0-9_.-]{1,64}$/;
+/** So many digits of a hash distinguish a name that had to be changed from another tool's. */
 const HASH_LENGTH = 6;
 
-/** The tools a request brings, less those it wants not to be used. */
+/** The tools of a request, without those that `tool_choice` rules out. */
 export function toolsOf({ tools, tool_choice: choice }: ChatRequest): readonly ClientTool[] {
   if (choice === "none") return [];
   const allowed =
@@ -35,9 +33,12 @@ export function toolsOf({ tools, tool_choice: choice }: ChatRequest): readonly C
   });
 }
 
-/** What a request asks of claude about the use of its tools, in words: claude cannot be forced. Null for nothing. */
+/**
+ * The request's `tool_choice` as a sentence for Claude, since Claude Code has no way to force a call.
+ * @returns null when the request leaves the choice to the model
+ */
 export function choiceNote({ tools, tool_choice: choice }: ChatRequest, catalogue: ToolCatalogue): string | null {
-  // claude may have been offered them with an earlier message.
+  // Tools that an earlier request brought may still be offered.
   if (choice === "none")
     return tools?.length ? "This message must be answered without the chat program's tools." : null;
   if (catalogue.size === 0 || !choice || choice === "auto") return null;
@@ -52,7 +53,7 @@ export function choiceNote({ tools, tool_choice: choice }: ChatRequest, catalogu
 const namesOf = (catalogue: ToolCatalogue): string => [...catalogue.keys()].join(", ");
 
 /**
- * What claude is offered.
+ * The tools that Claude is offered, by the names under which it is offered them.
  * @param maxNameLength in characters
  * @param reserved names that are taken already
  */
@@ -60,15 +61,15 @@ export function catalogueOf(
   tools: readonly ClientTool[],
   { maxNameLength, reserved }: { maxNameLength: number; reserved: readonly string[] },
 ): ToolCatalogue {
-  // Of two with one name the client itself could not tell which is called.
+  // Of two tools with the same name the last counts: the client could not tell which one a call means.
   const distinct = [...new Map(tools.map((tool) => [tool.name, tool])).values()];
-  const plain = new Set([...reserved, ...distinct.map(({ name }) => name)]);
+  const originalNames = new Set([...reserved, ...distinct.map(({ name }) => name)]);
   const catalogue = new Map<string, OfferedTool>();
   for (const tool of distinct) {
-    const name = spelled(tool.name, maxNameLength, (candidate) => {
+    const name = validName(tool.name, maxNameLength, (candidate) => {
       if (catalogue.has(candidate) || reserved.includes(candidate)) return true;
-      // A name that can stay as it is has the better right to it.
-      return candidate !== tool.name && plain.has(candidate);
+      // A tool whose own name this is keeps it.
+      return candidate !== tool.name && originalNames.has(candidate);
     });
     const isWrapped = tool.parameters !== null && !isObjectSchema(tool.parameters);
     const inputSchema = isWrapped ? wrap(tool.parameters) : withType(tool.parameters);
@@ -81,30 +82,20 @@ export function catalogueOf(
   return catalogue;
 }
 
-/** The client's id of a call, from claude's. Letters and digits only: OpenClaw leaves out all else. */
-export const callIdOf = (id: string): string => `call${plainId(id).replace(/^toolu/, "")}`;
-/** An id as it can be compared with what comes back of it. */
-export const plainId = (id: string): string => id.replace(/[^A-Za-z0-9]/g, "");
-
-/** A tool's arguments as its client has to get them, as JSON. */
-export function argumentsOf(tool: OfferedTool, given: Record<string, unknown>): string {
-  return JSON.stringify(tool.isWrapped && WRAPPED in given ? given[WRAPPED] : given);
-}
-
-/** @param isTaken whether a name is another's */
-function spelled(name: string, longest: number, isTaken: (candidate: string) => boolean): string {
+/** A name that Claude Code accepts, as close as possible to the client's. */
+function validName(name: string, maxLength: number, isTaken: (candidate: string) => boolean): string {
   const clean = name.replace(/[^A-Za-z0-9_-]/g, "_");
-  if (clean.length <= longest && !isTaken(clean)) return clean;
+  if (clean.length <= maxLength && !isTaken(clean)) return clean;
   for (let seed = 0; ; seed += 1) {
     const hash = Bun.hash.wyhash(name, BigInt(seed)).toString(16).padStart(HASH_LENGTH, "0").slice(-HASH_LENGTH);
-    const candidate = `${clean.slice(0, longest - HASH_LENGTH - 1)}_${hash}`;
+    const candidate = `${clean.slice(0, maxLength - HASH_LENGTH - 1)}_${hash}`;
     if (!isTaken(candidate)) return candidate;
   }
 }
 
 /**
- * What claude and its API take at the top of a schema. For anything else claude drops the tool, or all of them; and
- * for a key that the API does not take, that refuses all that is ever said in the conversation.
+ * Whether Claude Code and Anthropic's API accept the root of a schema. For another root, Claude Code drops the tool or
+ * the whole list. For a property name that the API does not accept, the API refuses every request of the conversation.
  */
 function isObjectSchema(schema: JsonSchema): boolean {
   const { type, properties, required } = schema;
@@ -113,7 +104,8 @@ function isObjectSchema(schema: JsonSchema): boolean {
   if (type === undefined && ("enum" in schema || "const" in schema || "items" in schema)) return false;
   const propertiesFit =
     properties === undefined ||
-    (isRecord(properties) && Object.entries(properties).every(([key, value]) => KEY.test(key) && isRecord(value)));
+    (isRecord(properties) &&
+      Object.entries(properties).every(([key, value]) => VALID_KEY.test(key) && isRecord(value)));
   return propertiesFit && (required === undefined || isTexts(required));
 }
 
@@ -125,26 +117,26 @@ const withType = (schema: JsonSchema | null): JsonSchema =>
   schema?.type === "object" ? schema : { type: "object", ...(schema ?? { properties: {} }) };
 
 function wrap(schema: JsonSchema | null): JsonSchema {
-  const { $defs, definitions, $schema, ...rest } = moved(schema) as JsonSchema;
+  const { $defs, definitions, $schema, ...rest } = withMovedReferences(schema) as JsonSchema;
   return {
     ...($schema === undefined ? {} : { $schema }),
     type: "object",
-    properties: { [WRAPPED]: rest },
-    required: [WRAPPED],
-    // References lead to these from the top.
+    properties: { [WRAPPER_KEY]: rest },
+    required: [WRAPPER_KEY],
+    // References to definitions start at the root, so the definitions stay there.
     ...($defs === undefined ? {} : { $defs }),
     ...(definitions === undefined ? {} : { definitions }),
   };
 }
 
-/** The schema with its references to itself leading to where it is put. */
-function moved(schema: unknown): unknown {
-  if (Array.isArray(schema)) return schema.map(moved);
+/** The schema with its references to itself adjusted to its new position below the wrapper. */
+function withMovedReferences(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withMovedReferences);
   if (!isRecord(schema)) return schema;
   return Object.fromEntries(
     Object.entries(schema).map(([key, value]) => {
-      const isOwn = key === "$ref" && typeof value === "string" && /^#(?!\/(\$defs|definitions)\/)/.test(value);
-      return [key, isOwn ? `#/properties/${WRAPPED}${value.slice(1)}` : moved(value)];
+      const isToItself = key === "$ref" && typeof value === "string" && /^#(?!\/(\$defs|definitions)\/)/.test(value);
+      return [key, isToItself ? `#/properties/${WRAPPER_KEY}${value.slice(1)}` : withMovedReferences(value)];
     }),
   );
 }

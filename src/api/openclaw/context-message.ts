@@ -1,6 +1,6 @@
 /**
- * The carrier: a user message in which no user says anything. OpenClaw puts one behind the user's, with
- * what the model should know at this moment (running subagents, events of the system).
+ * Context messages: messages with the user role that no person wrote. OpenClaw adds one behind the person's message, with
+ * what the model should know at this moment, such as running subagents and system events.
  */
 import { type ChatMessage, messageText } from "../openai-chat/request.ts";
 
@@ -8,11 +8,11 @@ const BEGIN = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>";
 const END = "<<<END_OPENCLAW_INTERNAL_CONTEXT>>>";
 
 /**
- * What a carrier carries, null for any other message. The whole of it must lie between one pair of
- * markers: somebody who quotes them among words of their own is a user who speaks. (OpenClaw escapes
- * the markers in what users and tools say.)
+ * The content of a context message; null for any other message. The whole message must stand between one pair of
+ * markers: a message that contains them among other text is a person's. OpenClaw escapes the markers in the text of
+ * people and tools.
  */
-export function carriedContext(message: ChatMessage): string | null {
+export function contextIn(message: ChatMessage): string | null {
   if (message.role !== "user") return null;
   if (Array.isArray(message.content) && message.content.some(({ type }) => type !== "text")) return null;
   const text = messageText(message).trim();

@@ -1,8 +1,11 @@
-/** The values of headers that name things; in OpenClaw's our plugin there percent-encodes what a header cannot carry. */
+/**
+ * Header values that are names, and may hold characters that a header cannot. Our plugin in OpenClaw percent-encodes
+ * them; other clients send UTF-8.
+ */
 
 /**
- * A header's value as its sender wrote it. What is no ASCII comes as bytes, each taken for a letter; nearly
- * all clients send UTF-8, and hardly anything else looks like it.
+ * A header's value as its sender wrote it. HTTP libraries decode header bytes as Latin-1, but nearly all clients send
+ * UTF-8, and text in another encoding is hardly ever valid UTF-8.
  */
 export function headerText(headers: Headers, name: string): string | null {
   const value = headers.get(name);
@@ -10,19 +13,19 @@ export function headerText(headers: Headers, name: string): string | null {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(value, "latin1"));
   } catch {
-    // Latin-1, as the standard has it.
+    // The value was Latin-1, as the HTTP standard says.
     return value;
   }
 }
 
-/** A header's value as it was before; one that is not encoded stays as it is. */
+/** The value of a header of OpenClaw's, percent-decoded. A value that is not encoded stays the same. */
 export function openClawHeader(headers: Headers, name: `x-openclaw-${string}`): string | null {
   const value = headerText(headers, name);
   if (!value?.includes("%")) return value;
   try {
     return decodeURIComponent(value);
   } catch {
-    // A percent sign of its own, from somebody who does not encode.
+    // The percent sign is part of a value that was not encoded.
     return value;
   }
 }

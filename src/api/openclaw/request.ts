@@ -1,6 +1,6 @@
 /** What a request of OpenClaw's says beyond OpenAI's API: in its headers, its system prompt and its Runtime line. */
 import { type ChatMessage, type ChatRequest, messageText } from "../openai-chat/request.ts";
-import { carriedContext } from "./context-message.ts";
+import { contextIn } from "./context-message.ts";
 import { openClawHeader } from "./headers.ts";
 import { type Runtime, splitRuntimeLine } from "./runtime-line.ts";
 import { findSideRequest, type SideRequest } from "./side-request.ts";
@@ -54,6 +54,6 @@ export function readOpenClaw(request: ChatRequest, headers: Headers, system: str
 
 /** The text of the last user message, without its timestamp. Context messages do not count. */
 function lastUserText({ messages }: ChatRequest): string {
-  const last = messages.findLast((message) => message.role === "user" && carriedContext(message) === null);
+  const last = messages.findLast((message) => message.role === "user" && contextIn(message) === null);
   return last ? splitTimestamp(messageText(last))[1] : "";
 }

@@ -1,6 +1,6 @@
 /**
- * The Runtime line, in which OpenClaw says for whom it speaks. It ends the first user message: behind a
- * blank line, or as a text part of its own.
+ * The Runtime line, in which OpenClaw names the agent and the session of a request. It is the end of the first user
+ * message: behind a blank line, or in a text part of its own.
  */
 import type { ChatMessage } from "../openai-chat/request.ts";
 
@@ -12,16 +12,16 @@ export interface Runtime {
   /** The folder of the agent's repository. */
   readonly repo: string | null;
   readonly model: string | null;
-  /** Where the conversation takes place, `telegram` for one. */
+  /** The messaging channel of the conversation, for example `telegram`. */
   readonly channel: string | null;
 }
 
-/** At the very end only: a user's own words may well contain a line like it. */
+/** Only at the very end of the text: a person's message may contain such a line anywhere. */
 const LINE = /(?:^|\n\n)Runtime: ((?:name|agent|session|host|os|model)=[^\n]*)$/;
 
 /**
- * Takes the Runtime line off the first user message of a request whose system prompt is OpenClaw's.
- * @returns the message without it, and what the line says; null when there is none
+ * Splits the Runtime line from the first user message of a request whose system prompt is OpenClaw's.
+ * @returns null when the message has no Runtime line
  */
 export function splitRuntimeLine(message: ChatMessage): { message: ChatMessage; runtime: Runtime } | null {
   const { content } = message;
@@ -40,8 +40,8 @@ export function splitRuntimeLine(message: ChatMessage): { message: ChatMessage; 
 }
 
 function readFields(line: string): Runtime {
-  // A session key may hold a name that somebody chose, and that name anything. What stands before the
-  // key and behind the session's id is OpenClaw's own, so the key ends at the last place where it can.
+  // A session key may contain a name that a person chose, which may look like other fields. Only OpenClaw writes the
+  // fields before the key and behind the session's id, so the key ends at the last position where it can end.
   const start = /(?:^| \| )session=/.exec(line);
   const rest = start ? line.slice(start.index + start[0].length) : "";
   const end = [" | sessionId=", " | host="].map((key) => rest.lastIndexOf(key)).find((at) => at >= 0) ?? rest.length;

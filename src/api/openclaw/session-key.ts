@@ -1,7 +1,7 @@
-/** What OpenClaw's session key says of the chat. */
+/** What OpenClaw's session key says about the kind of chat. */
 
-const ALONE = /^agent:[^:]+:(?:main$|dashboard:|(?:[^:]+:){0,2}(?:direct|dm):)/;
-const WITH_OTHERS = /:(?:group|channel|room|thread|topic)(?::|$)/;
+const DIRECT = /^agent:[^:]+:(?:main$|dashboard:|(?:[^:]+:){0,2}(?:direct|dm):)/;
+const GROUP = /:(?:group|channel|room|thread|topic)(?::|$)/;
 
-/** Whether a person is alone there with the agent. Of a key in no form that we know, it is not known. */
-export const isDirectChat = (key: string): boolean => ALONE.test(key) && !WITH_OTHERS.test(key);
+/** Whether the chat has only one person in it. False for a key in an unknown form. */
+export const isDirectChat = (key: string): boolean => DIRECT.test(key) && !GROUP.test(key);

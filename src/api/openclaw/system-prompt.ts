@@ -1,7 +1,7 @@
 /**
- * OpenClaw's system prompt: one section that stays the same for the length of a session, and behind it
- * those that may differ with every request (the date, the delivery of answers, permissions), each
- * between markers. Its first marker is how we know that a prompt is OpenClaw's.
+ * OpenClaw's system prompt. Its first section is stable: it stays the same for a whole session. The sections behind it
+ * may differ with every request: the date, the delivery of answers, permissions. Each section stands between markers,
+ * and the first marker shows that a system prompt is OpenClaw's.
  */
 
 const STABLE = "<!-- openclaw:attempt:STABLE -->";
@@ -14,12 +14,13 @@ const FOLDER = "\n## Workspace\nWorking directory: ";
 export const isAttempt = (system: string): boolean => system.startsWith(STABLE);
 
 export interface SystemPrompt {
-  /** The same in all requests of a session, as long as its workspace's files are. */
+  /** The part that stays the same for all requests of a session, unless files of the workspace change. */
   readonly stable: string;
+  /** The part that may differ with every request; empty when there is none. */
   readonly volatile: string;
 }
 
-/** A system prompt's two parts, without the markers. Of another client's prompt nothing is volatile. */
+/** Splits a system prompt into its two parts, without the markers. Another client's prompt is all stable. */
 export function splitSystemPrompt(system: string): SystemPrompt {
   if (!isAttempt(system)) return { stable: system, volatile: "" };
   const end = endOfStable(system);
@@ -27,7 +28,7 @@ export function splitSystemPrompt(system: string): SystemPrompt {
   return { stable: system.slice(STABLE.length, end).trim(), volatile: rest.replace(MARKER, "").trim() };
 }
 
-/** Files of the workspace stand in the stable section, and may quote its end: the next section must follow. */
+/** The stable section contains files of the workspace, which may contain its end marker: a section must follow that. */
 function endOfStable(system: string): number {
   const first = system.indexOf(STABLE_END);
   for (let at = first; at >= 0; at = system.indexOf(STABLE_END, at + 1)) {
@@ -36,9 +37,9 @@ function endOfStable(system: string): number {
   return first >= 0 ? first : system.length;
 }
 
-/** The folder OpenClaw says it works in, null when it does not say. */
+/** The agent's working directory; null when the system prompt does not name one. */
 export function workingDirectory(system: string): string | null {
-  // The first: files of the workspace come further down and may say anything.
+  // The first match: files of the workspace come further down, and may contain the same line.
   const at = isAttempt(system) ? system.indexOf(FOLDER) : -1;
   if (at < 0) return null;
   const start = at + FOLDER.length;

@@ -1,9 +1,9 @@
-/** The time of writing, which OpenClaw puts before a user's words: `[Sat 2026-11-21 22:28 UTC] `. */
+/** The timestamp that OpenClaw puts in front of a person's message: `[Sat 2026-11-21 22:28 UTC] `. */
 
-const STAMP = /^\[(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d{4}-\d{2}-\d{2} \d{2}:\d{2}(?: [^\]\n]{1,40})?\] /;
+const TIMESTAMP = /^\[(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d{4}-\d{2}-\d{2} \d{2}:\d{2}(?: [^\]\n]{1,40})?\] /;
 
-/** A message's time of writing, empty when it has none, and its words. */
-export function splitTimestamp(text: string): readonly [stamp: string, words: string] {
-  const stamp = STAMP.exec(text)?.[0] ?? "";
-  return [stamp, text.slice(stamp.length)];
+/** Splits a message into its timestamp, which may be empty, and its text. */
+export function splitTimestamp(text: string): readonly [timestamp: string, text: string] {
+  const timestamp = TIMESTAMP.exec(text)?.[0] ?? "";
+  return [timestamp, text.slice(timestamp.length)];
 }

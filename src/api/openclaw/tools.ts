@@ -1,16 +1,6 @@
-/** OpenClaw's tools that a claude has no use for, since it has its own for the same. */
+/** The tools of OpenClaw that Claude Code has equivalents of. */
 
-const OF_CLAUDE_TOO = new Set([
-  "apply_patch",
-  "computer",
-  "edit",
-  "exec",
-  "ls",
-  "process",
-  "read",
-  "view_image",
-  "write",
-]);
+const BUILT_IN = new Set(["apply_patch", "computer", "edit", "exec", "ls", "process", "read", "view_image", "write"]);
 
-/** Whether claude has a tool of its own that does what OpenClaw's does, to the same files and in the same shell. */
-export const isBuiltInForClaude = (name: string): boolean => OF_CLAUDE_TOO.has(name);
+/** Whether Claude Code has a built-in tool that does the same to the same files, or in the same shell. */
+export const isBuiltInForClaude = (name: string): boolean => BUILT_IN.has(name);

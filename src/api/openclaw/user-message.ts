@@ -1,33 +1,34 @@
 /**
- * What a person has written, without what OpenClaw puts before it: the time, and, in a chat that came through
- * one of its channels, who they are.
+ * A person's message as OpenClaw sends it: a timestamp, then context blocks for a chat that comes through a messaging
+ * channel (the sender is in one of them), then the text that the person wrote.
  */
 import { z } from "zod";
 import { parseJson } from "../../core/json-gate.ts";
 import { splitTimestamp } from "./timestamp.ts";
 
-/** OpenClaw marks the headings of what it adds, and keeps the JSON below on one line. */
-const CONTEXT = /^[^\n]{1,100} ⟦openclaw:ctx⟧\n```json\n([^\n]*)\n```\n\n?/;
+/** A context block: a heading with OpenClaw's mark, and JSON on one line. */
+const CONTEXT_BLOCK = /^[^\n]{1,100} ⟦openclaw:ctx⟧\n```json\n([^\n]*)\n```\n\n?/;
 
-/** OpenClaw puts a few of them before a message. */
-const MAX_CONTEXTS = 20;
+/** OpenClaw adds only a few. */
+const MAX_CONTEXT_BLOCKS = 20;
 
-const context = z.looseObject({ sender: z.looseObject({ id: z.string() }).optional() });
+const contextBlock = z.looseObject({ sender: z.looseObject({ id: z.string() }).optional() });
 
 export interface ParsedUserMessage {
+  /** The text that the person wrote. */
   readonly text: string;
-  /** The channel's id of whoever has written it; null when it is not said. */
+  /** The id of the person in the messaging channel; null when it is unknown. */
   readonly sender: string | null;
 }
 
-/** @param text of one user message */
+/** @param text the text of one user message */
 export function parseUserMessage(text: string): ParsedUserMessage {
   let [, rest] = splitTimestamp(text);
   let sender: string | null = null;
-  let contexts = 0;
-  for (let found = CONTEXT.exec(rest); found && contexts < MAX_CONTEXTS; found = CONTEXT.exec(rest)) {
-    contexts += 1;
-    // The first is OpenClaw's; those behind it may be the person's own.
+  let blocks = 0;
+  for (let found = CONTEXT_BLOCK.exec(rest); found && blocks < MAX_CONTEXT_BLOCKS; found = CONTEXT_BLOCK.exec(rest)) {
+    blocks += 1;
+    // The first sender counts: only OpenClaw writes the first blocks, but a person may write further ones.
     sender ??= senderIn(found[1] ?? "");
     rest = rest.slice(found[0].length);
   }
@@ -36,9 +37,9 @@ export function parseUserMessage(text: string): ParsedUserMessage {
 
 function senderIn(json: string): string | null {
   try {
-    return context.safeParse(parseJson(json)).data?.sender?.id ?? null;
+    return contextBlock.safeParse(parseJson(json)).data?.sender?.id ?? null;
   } catch {
-    // A person's own text that looks like it.
+    // The text only looks like a context block.
     return null;
   }
 }

@@ -1,8 +1,7 @@
 /** The client's tools that one process has been offered, and Claude's calls of these tools. */
 import { getLogger } from "@logtape/logtape";
-import { argumentsOf } from "../../api/openai-chat/tools.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { ToolCall, ToolCatalogue } from "../../core/tools.ts";
+import { argumentsFor, type ToolCall, type ToolCatalogue } from "../../core/tools.ts";
 import type { ToolCallFrame, ToolContent, ToolDefinition, ToolResultFrame, ToolsFrame } from "../../wire/frames.ts";
 
 const log = getLogger(["synthesis", "process"]);
@@ -98,7 +97,7 @@ export class OfferedTools {
     this.#calls.set(id, null);
     log.debug("call received", this.#logFields());
     const tool = this.#catalogue.get(name);
-    if (tool) return { id, name: tool.name, arguments: argumentsOf(tool, given) };
+    if (tool) return { id, name: tool.name, arguments: argumentsFor(tool, given) };
     this.answer(id, [{ type: "text", text: `The tool ${name} is no longer offered.` }], true);
     return null;
   }

@@ -1,8 +1,7 @@
-/** What a client is told of a body that does not fit: the field, what it should be, and both in plain words. */
-
+/** The error for a body that does not match the schema: it names the field, and says what the field must be. */
 import { describe, expect, test } from "bun:test";
 import { errorBody } from "../../../src/api/openai-chat/error-response.ts";
-import { invalidRequest, inWords } from "../../../src/api/openai-chat/invalid-request.ts";
+import { describeIssue, invalidRequest } from "../../../src/api/openai-chat/invalid-request.ts";
 import { chatRequest } from "../../../src/api/openai-chat/request.ts";
 
 const hello = { role: "user", content: "hello" };
@@ -10,8 +9,8 @@ const having = (more: object) => ({ messages: [hello], ...more });
 const message = (more: object) => ({ messages: [hello, { ...hello, ...more }] });
 const tool = (of: object) => having({ tools: [{ type: "function", function: of }] });
 
-describe("a body that does not fit", () => {
-  const cases: [body: unknown, param: string | null, says: string][] = [
+describe("names the field and what it must be", () => {
+  const cases: [body: unknown, param: string | null, message: string][] = [
     [[], null, "The body must be an object."],
     [{}, "messages", "messages is missing; it must be an array."],
     [{ messages: "hello" }, "messages", "messages must be an array."],
@@ -42,9 +41,9 @@ describe("a body that does not fit", () => {
     [having({ model: 5 }), "model", "model must be a string."],
     [having({ stream: "yes" }), "stream", "stream must be true or false."],
     [having({ stream_options: true }), "stream_options", "stream_options must be an object."],
-    [having({ n: 2 }), "n", "n must be 1: only one answer can be given."],
-    [having({ modalities: ["audio"] }), "modalities[0]", "modalities[0] must be text: nothing else can be answered."],
-    [having({ audio: {} }), "audio", "audio must be left out: only text can be answered."],
+    [having({ n: 2 }), "n", "n must be 1: only one answer per request is supported."],
+    [having({ modalities: ["audio"] }), "modalities[0]", "modalities[0] must be text: no other modality is supported."],
+    [having({ audio: {} }), "audio", "audio must be left out: only text answers are supported."],
     [
       having({ reasoning_effort: "huge" }),
       "reasoning_effort",
@@ -64,12 +63,12 @@ describe("a body that does not fit", () => {
     ],
     [having({ tool_choice: {} }), "tool_choice.type", "tool_choice.type is missing; it must be a string."],
   ];
-  test.each(cases)("%j", (body, param, says) => {
-    const { error } = chatRequest.safeParse(body, { error: inWords });
+  test.each(cases)("%j", (body, param, text) => {
+    const { error } = chatRequest.safeParse(body, { error: describeIssue });
     expect(error && errorBody(invalidRequest(error)).error).toMatchObject({
       code: "invalid_request",
       param,
-      message: says,
+      message: text,
     });
   });
 });

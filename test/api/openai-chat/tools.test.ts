@@ -1,16 +1,8 @@
-/** A client's tools as claude is offered them, and what comes of a call on the way back. */
-
+/** The client's tools as Claude is offered them: their names, their schemas, and the choice among them. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { chatRequest } from "../../../src/api/openai-chat/request.ts";
-import {
-  argumentsOf,
-  callIdOf,
-  catalogueOf,
-  choiceNote,
-  plainId,
-  toolsOf,
-} from "../../../src/api/openai-chat/tools.ts";
+import { catalogueOf, choiceNote, toolsOf } from "../../../src/api/openai-chat/tools.ts";
 import type { OfferedTool } from "../../../src/core/tools.ts";
 
 const named = (name: string, parameters: Record<string, unknown> | null = null) => ({
@@ -105,13 +97,6 @@ describe("schemas", () => {
   });
 });
 
-test("arguments come back as the client's schema has them", () => {
-  expect(argumentsOf(only({ type: "object" }), { input: [1] })).toBe('{"input":[1]}');
-  expect(argumentsOf(only({ type: "array" }), { input: [1] })).toBe("[1]");
-  // claude does not keep to schemas.
-  expect(argumentsOf(only({ type: "array" }), { other: 1 })).toBe('{"other":1}');
-});
-
 describe("tool_choice", () => {
   const tools = listed("a", "b");
   const allowed = (mode: string) => ({ type: "allowed_tools", allowed_tools: { mode, tools: listed("b") } });
@@ -143,9 +128,4 @@ describe("tool_choice", () => {
 
 test("what is no function is not offered", () => {
   expect(toolsOf(request({ tools: [{ type: "custom", custom: { name: "c" } }, ...listed("a")] }))).toHaveLength(1);
-});
-
-test("ids are letters and digits, and known again without what a client leaves out", () => {
-  expect(callIdOf("toolu_01Ab-9")).toBe("call01Ab9");
-  expect(plainId("call_01-Ab9")).toBe("call01Ab9");
 });

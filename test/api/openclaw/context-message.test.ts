@@ -1,6 +1,6 @@
 /** A carrier is nobody's words, and nobody's words are a carrier. */
 import { describe, expect, test } from "bun:test";
-import { carriedContext } from "../../../src/api/openclaw/context-message.ts";
+import { contextIn } from "../../../src/api/openclaw/context-message.ts";
 import { assistant, carrier, toolResult, user } from "../../support/openclaw.ts";
 
 const BEGIN = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>";
@@ -15,7 +15,7 @@ describe("carries", () => {
     ["nothing", user(block("")), ""],
   ];
   test.each(cases)("%s", (_what, message, context) => {
-    expect(carriedContext(message)).toBe(context);
+    expect(contextIn(message)).toBe(context);
   });
 });
 
@@ -35,6 +35,6 @@ describe("is not", () => {
     ["an ordinary message", user("hello")],
   ];
   test.each(cases)("%s", (_what, message) => {
-    expect(carriedContext(message)).toBeNull();
+    expect(contextIn(message)).toBeNull();
   });
 });

@@ -2,16 +2,16 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { isCompactionSummary } from "../../../src/api/openclaw/compaction.ts";
-import { quotations, readWording, saysAborted, type Wording } from "../../../src/api/openclaw/retry.ts";
+import { type MessageSegment, quotations, saysAborted, splitMessage } from "../../../src/api/openclaw/retry.ts";
 import { ABORTED, CONTINUE, QUEUED, stamp } from "../../support/openclaw.ts";
 
 const LATER = "[Earlier unanswered user message. Address it with the current input.]";
-const own = (text: string): Wording => ({ kind: "own", text });
-const quoting = (text: string): Wording => ({ kind: "quoting", text });
-const goOn = (text: string): Wording => ({ kind: "continue", text });
+const own = (text: string): MessageSegment => ({ kind: "own", text });
+const quoting = (text: string): MessageSegment => ({ kind: "quoting", text });
+const goOn = (text: string): MessageSegment => ({ kind: "continue", text });
 
 describe("is read as", () => {
-  const cases: [what: string, text: string, wordings: Wording[]][] = [
+  const cases: [what: string, text: string, wordings: MessageSegment[]][] = [
     ["words", stamp("hello"), [own(stamp("hello"))]],
     ["a quotation", `${QUEUED}\nhello\n\nare you there?`, [quoting("hello\n\nare you there?")]],
     ["a quotation of today", stamp(`${QUEUED}\nhello\n\nwell?`), [quoting(stamp("hello\n\nwell?"))]],
@@ -34,7 +34,7 @@ describe("is read as", () => {
     ["words like a request", "Continue the current task", [own("Continue the current task")]],
   ];
   test.each(cases)("%s", (_what, text, wordings) => {
-    expect(readWording(text).map(({ kind, text: words }) => [kind, words.trim()])).toEqual(
+    expect(splitMessage(text).map(({ kind, text: words }) => [kind, words.trim()])).toEqual(
       wordings.map(({ kind, text: words }) => [kind, words.trim()]),
     );
   });
@@ -54,7 +54,7 @@ test("property: words without a note are not touched", () => {
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom("a", "\n", "[", "]", stamp(""), "<turn_aborted>") }), (noise) => {
       const words = `x${noise}x`;
-      expect(readWording(words)).toEqual([own(words)]);
+      expect(splitMessage(words)).toEqual([own(words)]);
     }),
     { numRuns: 2000 },
   );
@@ -64,7 +64,7 @@ test("property: one of the ways to part a quotation is the right one", () => {
   const words = fc.string({ unit: fc.constantFrom("a", "b", "\n", " "), minLength: 1 }).map((text) => `x${text}x`);
   fc.assert(
     fc.property(words, words, fc.nat(59), (earlier, now, minute) => {
-      const [wording] = readWording(stamp(`${QUEUED}\n${earlier}\n\n${now}`, minute));
+      const [wording] = splitMessage(stamp(`${QUEUED}\n${earlier}\n\n${now}`, minute));
       expect(wording?.kind).toBe("quoting");
       expect(quotations(wording?.text ?? "")).toContainEqual({ earlier, now: stamp(now, minute) });
     }),
