@@ -270,7 +270,7 @@ export class Conversation {
     const leased = await this.#lease.acquire(request, session, response.disconnected);
     if (!leased) return null;
     response.processOrigin = leased.origin;
-    for (const notice of leased.notices) response.preface(`[synthesis: ${notice}]\n\n`);
+    for (const notice of leased.notices) response.addPreface(`[synthesis: ${notice}]\n\n`);
     if (response.disconnected.aborted) return null;
     return this.#turns.run(turn, leased, () => {
       this.#sentAt = performance.now();

@@ -1,21 +1,22 @@
 /**
- * The rest of an answer that the client has begun. Claude is asked for the continuation only, and models like to
- * start again from the beginning all the same: what the client has already is then left out.
+ * The rest of an answer that the client has begun. Claude is asked for the continuation only, but models often start
+ * again from the beginning. The client has that text already, so it is left out.
  */
+
 import type { ResponsePart } from "./response-stream.ts";
 
 /**
- * An answer without the text it was begun with, if it repeats that as a whole at its start.
- * Text is held back only as long as it may be such a repetition.
- * @param begun not blank
+ * Removes `begun` from the start of an answer that repeats all of it. Text is held back only while it may still turn
+ * out to be the repetition.
+ * @param begun the text that the client has, not blank
  */
 export async function* withoutRepeatedStart(
-  reply: AsyncIterable<readonly ResponsePart[]>,
+  answer: AsyncIterable<readonly ResponsePart[]>,
   begun: string,
 ): AsyncGenerator<readonly ResponsePart[]> {
   const repeated = begun.trimEnd();
-  const endsInBlank = repeated.length < begun.length;
-  /** Characters of `repeated` that have come; -1 when the answer does not repeat it, or has done so. */
+  const endsWithBlanks = repeated.length < begun.length;
+  /** How many characters of `repeated` the answer has repeated so far; -1 after the repetition, or without one. */
   let matched = 0;
   const release = (text: string): readonly ResponsePart[] => (text === "" ? [] : [{ type: "text", text }]);
   const take = (text: string): readonly ResponsePart[] => {
@@ -27,12 +28,12 @@ export async function* withoutRepeatedStart(
     }
     matched += wanted.length;
     if (matched < repeated.length) return [];
-    // The blanks at the end of what was begun are repeated with it.
-    const rest = endsInBlank ? text.slice(wanted.length).trimStart() : text.slice(wanted.length);
+    // The answer may repeat the blanks at the end of `begun` in another form.
+    const rest = endsWithBlanks ? text.slice(wanted.length).trimStart() : text.slice(wanted.length);
     if (rest !== "") matched = -1;
     return release(rest);
   };
-  for await (const parts of reply) {
+  for await (const parts of answer) {
     const released = parts.flatMap((part): readonly ResponsePart[] => {
       if (matched < 0 || part.type === "progress") return [part];
       if (part.type === "text") return take(part.text);

@@ -17,7 +17,7 @@ const LOST_STOP_MS = 3_000;
 const CLOCK_SET_MS = 1_000;
 
 /** A moment at which Claude worked on the turn, or was about to. A status from before it means nothing. */
-export interface WorkMark {
+export interface WorkMoment {
   /** Unix time in ms. */
   readonly wallTime: number;
   /** Milliseconds on the monotonic clock. */
@@ -29,7 +29,7 @@ export interface WorkMark {
 export class IdleWatch {
   readonly #turn: TurnContext;
   readonly #transcript: TranscriptSync;
-  #lastWork: WorkMark;
+  #lastWork: WorkMoment;
   #cancel = () => {};
 
   constructor(turn: TurnContext, transcript: TranscriptSync) {
@@ -39,16 +39,16 @@ export class IdleWatch {
   }
 
   /** When Claude was last known to work on the turn. */
-  get lastWork(): WorkMark {
+  get lastWork(): WorkMoment {
     return this.#lastWork;
   }
 
   /** Notes that Claude works on the turn, now or at another moment. */
-  noteWork(at: WorkMark = this.#mark()): void {
+  noteWork(at: WorkMoment = this.#mark()): void {
     this.#lastWork = at;
   }
 
-  #mark(): WorkMark {
+  #mark(): WorkMoment {
     const { clock, process } = this.#turn;
     return { wallTime: clock.wallTime(), now: clock.now(), statusRevision: process.statusRevision };
   }

@@ -1,23 +1,24 @@
-/** What a client gets when the model's API did not answer: one table, for conversations and one-shots alike. */
+/** The error that a client receives when the model's API did not answer, for conversations and one-shots alike. */
+
 import type { ModelFailure } from "../claude/model-failure.ts";
 import { resetTime } from "../claude/reset-time.ts";
 import { type ErrorCode, RequestError } from "../core/errors.ts";
 
-/** After a model request has failed claude may make it again for so long, in ms; then the client hears of it. */
+/** How long Claude may retry a failed model request before the client receives the error, in ms. */
 export const MODEL_RETRY_MS = 8_000;
-/** Seconds after which a limit or an overload may be over, where nothing says when. */
+/** Seconds after which a limit or an overload may be over, when Claude Code does not say. */
 const LIMIT_S = 60;
 const OVERLOAD_S = 30;
 
-/** How an answer ends that Claude did not end by itself, and that is none the less an answer. */
+/** The end of an answer that the model did not finish, and that is an answer all the same. */
 export interface CutAnswer {
   readonly reason: "length" | "content_filter";
-  /** Claude Code's account of it, for people. */
+  /** Claude Code's message about it, for people. */
   readonly message: string;
 }
 
 /**
- * How the answer ends whose model request failed: with an error, or as an answer that was cut.
+ * How a failed model request ends the answer: with an error, or as an answer that was cut off.
  * @param now Unix time in ms
  */
 export function outcomeOf(failure: ModelFailure, now: number): RequestError | CutAnswer {
@@ -45,28 +46,28 @@ type ModelErrorCode = Extract<
   | "claude_failed"
 >;
 
-/** What the person can do, and what is said where Claude Code gives no account. */
+/** What the person can do, and a message for failures about which Claude Code says nothing. */
 const ADVICE: Record<ModelErrorCode, { readonly advice: string; readonly fallback: string }> = {
   rate_limited: { advice: "Claude's rate limit is reached. Try again later.", fallback: "" },
   overloaded: { advice: "Claude's API is overloaded. Try again later.", fallback: "" },
   claude_not_logged_in: {
-    advice: "Claude Code is not logged in, or its login has expired: run `claude` in a terminal and use /login.",
+    advice: "Claude Code is not logged in, or its login has expired. Run `claude` in a terminal and use /login.",
     fallback: "",
   },
   claude_account_blocked: {
     advice: "Claude Code cannot use its account. Run `claude` in a terminal to see why.",
     fallback: "",
   },
-  billing_error: { advice: "Anthropic asks for payment. Settle it in the account's billing settings.", fallback: "" },
+  billing_error: { advice: "Anthropic requires a payment. See the account's billing settings.", fallback: "" },
   context_length_exceeded: {
-    advice: "The conversation is too long for the model. Begin a new one, or send less.",
+    advice: "The conversation is too long for the model. Start a new one, or send less.",
     fallback: "",
   },
   model_not_found: {
-    advice: "Anthropic does not offer this model to this account. Ask for another one.",
+    advice: "Anthropic does not offer this model to this account. Choose another model.",
     fallback: "",
   },
-  invalid_request: { advice: "Anthropic's API refused the request. Sent again it is refused again.", fallback: "" },
+  invalid_request: { advice: "Anthropic's API refused the request, and will refuse it again.", fallback: "" },
   claude_failed: { advice: "", fallback: "Claude Code could not answer. Send the message again." },
 };
 
@@ -90,10 +91,10 @@ function codeOf({ kind, status, message }: ModelFailure): ModelErrorCode {
       return "model_not_found";
   }
   if (status === 402) return "billing_error";
-  // Of a request with too many bytes Claude Code says the same kind, and the remedy is the same.
+  // A request with too many bytes is reported in the same way, and the remedy is the same.
   if (status === 413 || /^(?:Prompt is too long|Request too large)/.test(message)) return "context_length_exceeded";
   if (status === 429) return "rate_limited";
-  // A time-out or a conflict may pass.
+  // A time-out or a conflict may be over at the next attempt.
   const isFinal = status !== null && status >= 400 && status < 500 && status !== 408 && status !== 409;
   return isFinal || kind === "invalid_request" ? "invalid_request" : "claude_failed";
 }

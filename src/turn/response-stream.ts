@@ -1,4 +1,4 @@
-/** What a door gets for a request: when its answer has begun, and what the client is to be told. */
+/** The response to one client request: a turn writes its parts, and the HTTP route reads and sends them. */
 
 import { setImmediate } from "node:timers/promises";
 import { RequestError, unexpected } from "../core/errors.ts";
@@ -6,43 +6,42 @@ import type { ToolCall } from "../core/tools.ts";
 import type { Usage } from "../core/usage.ts";
 import { storeError } from "../store/faults.ts";
 
-/** How the request found its claude. */
+/** How a request got its agent process; `waiting` while it has none. */
 export type ProcessOrigin = "warm" | "cold" | "spare" | "resumed" | "waiting";
 
 export type ResponsePart =
   | { readonly type: "text"; readonly text: string }
-  /** What claude does on the way. */
+  /** A line about what Claude is doing. */
   | { readonly type: "progress"; readonly text: string }
-  /** The answer ends with these: the client is to bring their results. */
+  /** The answer ends with these calls, and the client sends their results with its next request. */
   | { readonly type: "calls"; readonly calls: readonly ToolCall[] }
-  /** The answer is complete; with a `reason` it was cut. */
+  /** The answer is complete; a `reason` says why Claude's model was cut off. */
   | { readonly type: "finish"; readonly reason?: "length" | "content_filter" }
   | { readonly type: "usage"; readonly usage: Usage }
   | { readonly type: "error"; readonly error: RequestError };
 
 export class ResponseStream {
-  /** The turn's id, claude's `message_id`. */
+  /** The id of the request, and of the turn that it starts. */
   readonly id = crypto.randomUUID();
   /**
-   * Resolves when there is something for the client, or claude uses a tool, or `openAfter`'s time is over: then the
-   * answer has begun. Rejects when it ends with an error before that, which can still be the response's status.
+   * Resolves when the answer has begun: with its first part, with Claude's first use of a tool, or after the time that
+   * `openAfter` sets. Rejects with an error that comes first, which can still set the HTTP status.
    */
   readonly opened: Promise<void>;
-  /** How the request found its claude; `waiting` while it has not. */
   processOrigin: ProcessOrigin = "waiting";
-  /** The message is with claude: from now on something may have been done. */
+  /** The message was sent to Claude, so Claude may have acted on it. */
   isSent = false;
-  /** Tools have run for this request. */
+  /** Tools have run for this request, so a retry would run them again. */
   hasRunTools = false;
-  /** What the client was told instead of an end; null when all went well so far. */
+  /** The error that the answer ended with; null while there is none. */
   error: RequestError | null = null;
-  /** All text for the client so far. */
+  /** All text of the answer so far. */
   text = "";
-  /** The client left before the end: it may have less than `text`. */
+  /** The client disconnected before the end, so it may have less than `text`. */
   isTruncated = false;
 
   readonly #opening = Promise.withResolvers<void>();
-  readonly #leaving = new AbortController();
+  readonly #disconnection = new AbortController();
   #preface = "";
   #parts: ResponsePart[] = [];
   #more = Promise.withResolvers<void>();
@@ -54,45 +53,45 @@ export class ResponseStream {
   }
 
   /**
-   * Everything for the client, in order, for one reader: each time all that is there, so that what comes in
-   * quick succession goes out together. Ends when there is no more.
+   * The parts in order, for one reader. Each batch has all parts that are there, so that parts in quick succession are
+   * sent together. Ends when the response is closed.
    */
   async *parts(): AsyncGenerator<readonly ResponsePart[]> {
     for (;;) {
       await this.#more.promise;
-      // What has reached us in one read is handed on piece by piece; it goes out together.
+      // One read from a socket can bring several parts, which arrive one after the other.
       await setImmediate();
       const parts = this.#parts;
       const closed = this.#closed;
       this.#parts = [];
       if (!closed) this.#more = Promise.withResolvers();
       if (parts.length > 0) yield parts;
-      // Closed before these parts were taken: there can be no others.
+      // It was closed before these parts were taken, so they are the last.
       if (closed) return;
     }
   }
 
-  /** Aborted when the client has left. */
+  /** Aborted when the client has disconnected. */
   get disconnected(): AbortSignal {
-    return this.#leaving.signal;
+    return this.#disconnection.signal;
   }
 
-  /** The client has left; nobody reads on. */
+  /** Notes that the client has disconnected. */
   disconnect(): void {
     if (!this.#closed) this.isTruncated = true;
-    // Also ends the loop of a door that still waits for the next part.
+    // Closing also ends `parts`, in which a reader may be waiting.
     this.close();
-    // A request handler may still wait for the beginning.
+    // The route may still be waiting for the answer to begin.
     this.#opening.reject(new RequestError("turn_interrupted", "The client has disconnected."));
-    this.#leaving.abort();
+    this.#disconnection.abort();
   }
 
-  /** The answer has begun. */
+  /** Marks the answer as begun. */
   open(): void {
     this.#opening.resolve();
   }
 
-  /** Opens it after `ms` at the latest, so that its client sees heartbeats. */
+  /** Opens the response after `ms` at the latest, so that its client receives heartbeats. */
   openAfter(ms: number): void {
     const timer = setTimeout(() => this.open(), ms);
     const end = () => clearTimeout(timer);
@@ -100,11 +99,12 @@ export class ResponseStream {
     this.disconnected.addEventListener("abort", end);
   }
 
-  /** Text of ours that goes out in front of the answer. It does not begin the answer: an error may still be the status. */
-  preface(text: string): void {
+  /** Adds a text of ours that is sent before the answer. It does not begin the answer, so an error can still set the status. */
+  addPreface(text: string): void {
     this.#preface += text;
   }
 
+  /** Adds a part. A closed response ignores it. */
   push(part: ResponsePart): void {
     if (this.#closed) return;
     if (this.#preface !== "" && part.type !== "error" && part.type !== "usage") {
@@ -113,31 +113,32 @@ export class ResponseStream {
       this.push({ type: "text", text });
     }
     if (part.type === "text") this.text += part.text;
-    // The figures follow an answer that has begun; an error before it has its own way.
+    // Usage only follows an answer that has begun. An error that comes first rejects `opened` instead.
     if (part.type !== "error" && part.type !== "usage") this.open();
     const last = this.#parts.at(-1);
-    // What goes out together needs one chunk only.
+    // Texts of one batch need only one chunk.
     if (part.type === "text" && last?.type === "text") {
       this.#parts.splice(-1, 1, { type: "text", text: last.text + part.text });
     } else this.#parts.push(part);
     this.#more.resolve();
   }
 
-  /** Ends the answer with an error. Before `open` it is the error of the whole request. */
+  /** Ends the answer with an error. Before the answer has begun the error can set the HTTP status. */
   fail(error: unknown): void {
-    this.report(error);
+    this.sendError(error);
     this.close();
   }
 
-  /** As `fail`, but the token figures may still follow. */
-  report(error: unknown): void {
+  /** Sends an error as `fail` does, and leaves the response open for the token usage. */
+  sendError(error: unknown): void {
     const cause = error instanceof RequestError ? error : (storeError(error) ?? unexpected());
-    const known = this.hasRunTools ? cause.afterWork() : cause;
-    this.error ??= known;
-    this.#opening.reject(known);
-    this.push({ type: "error", error: known });
+    const reported = this.hasRunTools ? cause.afterWork() : cause;
+    this.error ??= reported;
+    this.#opening.reject(reported);
+    this.push({ type: "error", error: reported });
   }
 
+  /** Ends the response after the parts so far. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

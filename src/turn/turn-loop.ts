@@ -178,7 +178,7 @@ export class TurnLoop {
     const { sessionKey, id } = this.#turn;
     log.warning("turn failed: {code}", { session: sessionKey, turn: id, code: error.code });
     this.#error = error;
-    response.report(error);
+    response.sendError(error);
     // A failed turn ends now, with its token usage. An interruption may take seconds more.
     if (this.#state.phase !== "failed") response.close();
   }

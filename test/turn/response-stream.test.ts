@@ -25,14 +25,14 @@ test("what comes together goes out together, in its order, neighbouring text as 
 
 test("a preface goes out with what begins the answer, and not with an error that comes instead", async () => {
   const answered = new ResponseStream();
-  answered.preface("First this.\n\n");
+  answered.addPreface("First this.\n\n");
   answered.push({ type: "text", text: "hello" });
   await answered.opened;
   answered.close();
   expect(await Array.fromAsync(answered.parts())).toEqual([[{ type: "text", text: "First this.\n\nhello" }]]);
 
   const failed = new ResponseStream();
-  failed.preface("First this.\n\n");
+  failed.addPreface("First this.\n\n");
   failed.fail(new RequestError("overloaded", "Too much."));
   expect(failed.opened).rejects.toMatchObject({ code: "overloaded" });
   expect((await Array.fromAsync(failed.parts())).flat().map(({ type }) => type)).toEqual(["error"]);
