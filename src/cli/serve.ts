@@ -4,8 +4,8 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { Command } from "commander";
-import { createLauncher } from "../claude/interactive/launcher.ts";
 import { readManagedSettings } from "../claude/managed-settings.ts";
+import { createLauncher } from "../claude/pool/launcher.ts";
 import { killOrphans } from "../claude/pool/orphans.ts";
 import { createPool } from "../claude/pool/pool.ts";
 import { startWatchdog } from "../claude/pool/watchdog.ts";

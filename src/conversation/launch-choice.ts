@@ -1,5 +1,5 @@
 /** The launch options of a conversation's process, as the store records them. */
-import type { LaunchChoice } from "../claude/interactive/launch-spec.ts";
+import type { LaunchChoice } from "../claude/launch-spec.ts";
 import type { PrewarmSpec } from "../claude/pool/prewarmed.ts";
 import type { Config } from "../config/schema.ts";
 import { allowedWorkspace } from "../intake/workspace.ts";

@@ -5,10 +5,10 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import { BootFailure } from "../claude/interactive/boot-failure.ts";
-import type { ClaudeEvent, PermissionHook } from "../claude/interactive/events.ts";
-import { launchHash } from "../claude/interactive/launch-hash.ts";
+import type { ClaudeEvent, PermissionHook } from "../claude/agent-process.ts";
+import { BootFailure } from "../claude/boot-failure.ts";
 import type { ClaudeProcess, ProcessOwner } from "../claude/interactive/process.ts";
+import { launchHash } from "../claude/launch-hash.ts";
 import type { Pool } from "../claude/pool/pool.ts";
 import type { Config } from "../config/schema.ts";
 import { type Identity, isEphemeral } from "../intake/identity.ts";

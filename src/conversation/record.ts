@@ -5,8 +5,8 @@
 import { existsSync, statSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import { projectsFolder } from "../claude/config-folder.ts";
-import { launchHash } from "../claude/interactive/launch-hash.ts";
-import type { LaunchChoice } from "../claude/interactive/launch-spec.ts";
+import { launchHash } from "../claude/launch-hash.ts";
+import type { LaunchChoice } from "../claude/launch-spec.ts";
 import { findTranscript, isTranscriptPath, removeTranscript } from "../claude/transcript/location.ts";
 import { recordedTurns, sentTexts } from "../claude/transcript/reader.ts";
 import type { Config } from "../config/schema.ts";

@@ -2,7 +2,7 @@
  * The turns of one conversation: starts them, hands them what their process does, and keeps those whose events have not
  * all come yet.
  */
-import type { ClaudeEvent, PermissionHook } from "../claude/interactive/events.ts";
+import type { ClaudeEvent, PermissionHook } from "../claude/agent-process.ts";
 import type { ClaudeProcess } from "../claude/interactive/process.ts";
 import type { Config } from "../config/schema.ts";
 import { RequestError } from "../core/errors.ts";

@@ -4,7 +4,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import type { ClaudeEvent, Exit } from "../claude/interactive/events.ts";
+import type { ClaudeEvent, Exit } from "../claude/agent-process.ts";
 import type { Config } from "../config/schema.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { RequestError } from "../core/errors.ts";
@@ -243,7 +243,7 @@ export class TurnRunner {
         this.#parts.idleWatch.check();
         break;
       case "api":
-        this.#parts.modelRetries.note(event.activity, this.#phase === "running" && !this.#deps.process.hasOwnRetries);
+        this.#parts.modelRetries.note(event.sign, this.#phase === "running" && !this.#deps.process.hasOwnRetries);
         break;
       case "connection":
         if (event.open) this.#receipt.sendAfterReconnect();

@@ -5,13 +5,13 @@ import type { Config } from "../../config/schema.ts";
 import { PLUGIN_NAME, TOOL_PREFIX, writePlugin } from "../../plugin/manifest.ts";
 import { inheritedEnvironment, retries, UNATTENDED } from "../environment.ts";
 import { requireExecutable } from "../executable.ts";
+import { launchSettings, mcpLimits } from "../launch-settings.ts";
+import type { LaunchSpec } from "../launch-spec.ts";
 import type { ManagedSettings } from "../managed-settings.ts";
 import { makeMarkedFolder } from "../marked-folder.ts";
 import { MARK_VARIABLE } from "../process-mark.ts";
-import { launchSettings, mcpLimits } from "./launch-settings.ts";
-import type { LaunchSpec } from "./launch-spec.ts";
-import { proxyExceptions } from "./proxy-exceptions.ts";
-import { systemPrompt } from "./system-prompt.ts";
+import { proxyExceptions } from "../proxy-exceptions.ts";
+import { systemPrompt } from "../system-prompt.ts";
 
 export interface LaunchContext {
   /** The port the server listens on. */

@@ -10,8 +10,8 @@ import {
   type ToolResultFrame,
   type ToolsFrame,
 } from "../../wire/frames.ts";
+import type { OfferedTools } from "../offered-tools.ts";
 import type { Connection, ConnectionOwner } from "./connection.ts";
-import type { OfferedTools } from "./offered-tools.ts";
 
 /** How long a plugin whose connection dropped may take to reconnect, in ms. */
 const RECONNECT_GRACE_MS = 10_000;

@@ -9,20 +9,20 @@ import type { Clock } from "../../core/clock.ts";
 import { RequestError } from "../../core/errors.ts";
 import { newToken } from "../../core/tokens.ts";
 import type { HookBody, Verdict } from "../../wire/hooks.ts";
+import type { ClaudeEvent, Exit, PermissionHook } from "../agent-process.ts";
 import { findBlockingSettings, pluginBlocked } from "../blocking-settings.ts";
+import { BootFailure } from "../boot-failure.ts";
 import { setsRetries } from "../environment.ts";
+import type { LaunchSpec } from "../launch-spec.ts";
+import { OfferedTools } from "../offered-tools.ts";
 import { killGroup, killMarked, markOf } from "../process-mark.ts";
 import { restrictingFiles } from "../restrictions.ts";
 import type { SessionFolder, SessionStatus } from "../session-file.ts";
 import { spawnFailed } from "../start-errors.ts";
 import { mayBlockStop } from "../stop-hooks.ts";
 import { Boot } from "./boot.ts";
-import { BootFailure } from "./boot-failure.ts";
 import { saysSessionNotFound } from "./dialogs.ts";
-import type { ClaudeEvent, Exit, PermissionHook } from "./events.ts";
 import { type LaunchContext, prepareLaunch } from "./launch.ts";
-import type { LaunchSpec } from "./launch-spec.ts";
-import { OfferedTools } from "./offered-tools.ts";
 import { PluginBridge } from "./plugin-bridge.ts";
 import type { PtyProcess, SpawnPty } from "./pty.ts";
 import { type Viewer, Viewers } from "./viewers.ts";
@@ -157,7 +157,7 @@ export class ClaudeProcess {
       isConnected: () => this.connected,
       press: (key) => this.#child.write(key),
       onReady: () => this.#noteReady(),
-      onApi: (activity) => this.#emit({ type: "api", activity }),
+      onApi: (sign) => this.#emit({ type: "api", sign }),
       onFailure: (failure) => {
         this.#whenReady.reject(failure);
         void this.stop();

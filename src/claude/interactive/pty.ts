@@ -1,6 +1,6 @@
 /** Starts a program in a pseudo-terminal (PTY). */
-import type { Exit } from "./events.ts";
-import { withOpenFolder } from "./open-folder.ts";
+import type { Exit } from "../agent-process.ts";
+import { withOpenFolder } from "../open-folder.ts";
 import { COLUMNS, ROWS } from "./screen.ts";
 
 export interface PtyOptions {

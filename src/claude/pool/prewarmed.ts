@@ -4,8 +4,8 @@
  */
 import type { Config } from "../../config/schema.ts";
 import type { ToolCatalogue } from "../../core/tools.ts";
-import { launchHash } from "../interactive/launch-hash.ts";
-import type { LaunchSpec } from "../interactive/launch-spec.ts";
+import { launchHash } from "../launch-hash.ts";
+import type { LaunchSpec } from "../launch-spec.ts";
 
 /** What decides whether a process is suitable for a conversation. */
 export type PrewarmSpec = Pick<LaunchSpec, "trusted" | "choice" | "tools">;

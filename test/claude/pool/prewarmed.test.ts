@@ -1,6 +1,6 @@
 /** Which claudes are booted ahead, and for whom one is good. */
 import { describe, expect, test } from "bun:test";
-import type { LaunchChoice } from "../../../src/claude/interactive/launch-spec.ts";
+import type { LaunchChoice } from "../../../src/claude/launch-spec.ts";
 import { PrewarmedProcesses, type PrewarmSpec } from "../../../src/claude/pool/prewarmed.ts";
 import { pathsFor } from "../../../src/config/paths.ts";
 import { defaults } from "../../../src/config/schema.ts";

@@ -4,11 +4,11 @@ import type { Paths } from "../../config/paths.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { denyRules } from "../deny-rules.ts";
+import { ClaudeProcess, type ProcessOwner } from "../interactive/process.ts";
+import { type SpawnPty, spawnInPty } from "../interactive/pty.ts";
+import type { LaunchSpec } from "../launch-spec.ts";
 import type { ManagedSettings } from "../managed-settings.ts";
 import { SessionFolder } from "../session-file.ts";
-import type { LaunchSpec } from "./launch-spec.ts";
-import { ClaudeProcess, type ProcessOwner } from "./process.ts";
-import { type SpawnPty, spawnInPty } from "./pty.ts";
 
 export interface Launcher {
   /** @throws RequestError when the process cannot be started at all */
@@ -46,7 +46,7 @@ export function createLauncher({
       const folder = join(paths.run, crypto.randomUUID());
       return new ClaudeProcess(spec, owner, { ...options, port: port(), folder, deny, sessionFolder, clock, spawn });
     },
-    findRival: (claudeSession) => sessionFolder.findRival(claudeSession),
+    findRival: (claudeSession) => sessionFolder.rival(claudeSession),
     close: () => sessionFolder.close(),
   };
 }

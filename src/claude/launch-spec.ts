@@ -1,6 +1,6 @@
 /** What one Claude Code process is started for, and which part of it a request may choose. */
-import type { Effort } from "../../config/schema.ts";
-import type { ToolCatalogue } from "../../core/tools.ts";
+import type { Effort } from "../config/schema.ts";
+import type { ToolCatalogue } from "../core/tools.ts";
 
 export interface LaunchSpec {
   /** The conversation's key. */

@@ -1,8 +1,8 @@
 /** The client's tools that one process has been offered, and Claude's calls of these tools. */
 import { getLogger } from "@logtape/logtape";
-import type { Clock } from "../../core/clock.ts";
-import { argumentsFor, type ToolCall, type ToolCatalogue } from "../../core/tools.ts";
-import type { ToolCallFrame, ToolContent, ToolDefinition, ToolResultFrame, ToolsFrame } from "../../wire/frames.ts";
+import type { Clock } from "../core/clock.ts";
+import { argumentsFor, type ToolCall, type ToolCatalogue } from "../core/tools.ts";
+import type { ToolCallFrame, ToolContent, ToolDefinition, ToolResultFrame, ToolsFrame } from "../wire/frames.ts";
 
 const log = getLogger(["synthesis", "process"]);
 

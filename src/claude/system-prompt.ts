@@ -1,6 +1,6 @@
 /** The text that is added to Claude's system prompt, or that replaces it. */
-import type { Config } from "../../config/schema.ts";
-import type { ReplyMode } from "../../wire/frames.ts";
+import type { Config } from "../config/schema.ts";
+import type { ReplyMode } from "../wire/frames.ts";
 import type { LaunchChoice } from "./launch-spec.ts";
 
 const HOW_TO_ANSWER = {

@@ -4,9 +4,9 @@
  */
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import type { Config } from "../../config/schema.ts";
-import { tryReadSmallFile } from "../../core/regular-file.ts";
-import { PLUGIN_NAME } from "../../plugin/manifest.ts";
+import type { Config } from "../config/schema.ts";
+import { tryReadSmallFile } from "../core/regular-file.ts";
+import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import type { LaunchSpec } from "./launch-spec.ts";
 
 /**

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { withOpenFolder } from "../../../src/claude/interactive/open-folder.ts";
+import { withOpenFolder } from "../../src/claude/open-folder.ts";
 
 let base: string;
 let folder: string;

@@ -1,5 +1,5 @@
 /** Why a Claude Code process did not become ready, as data for the program and as an error for the client. */
-import { type ErrorCode, RequestError } from "../../core/errors.ts";
+import { type ErrorCode, RequestError } from "../core/errors.ts";
 
 export type BootFailureReason =
   /** A dialog is open that only a person may answer. */

@@ -1,5 +1,5 @@
 /** Tells whether a running process was started with the choices that a request makes. */
-import type { Config } from "../../config/schema.ts";
+import type { Config } from "../config/schema.ts";
 import type { LaunchChoice } from "./launch-spec.ts";
 import { systemPrompt } from "./system-prompt.ts";
 

@@ -1,8 +1,8 @@
 /** Everything that a running Claude Code process reports, as one type. */
-import type { ToolCall } from "../../core/tools.ts";
-import type { ReplyFrame } from "../../wire/frames.ts";
-import type { HookBody } from "../../wire/hooks.ts";
-import type { ApiActivity } from "./debug-log.ts";
+import type { ToolCall } from "../core/tools.ts";
+import type { ReplyFrame } from "../wire/frames.ts";
+import type { HookBody } from "../wire/hooks.ts";
+import type { ApiActivity } from "./interactive/debug-log.ts";
 
 export interface Exit {
   readonly code: number | null;
@@ -20,7 +20,7 @@ export type ClaudeEvent =
   /** The process's `status` may have changed. */
   | { readonly type: "status" }
   /** A model request was made, answered, or has failed. */
-  | { readonly type: "api"; readonly activity: ApiActivity }
+  | { readonly type: "api"; readonly sign: ApiActivity }
   | { readonly type: "exit"; readonly exit: Exit };
 
 export type PermissionHook = HookBody & { hook_event_name: "PermissionRequest" };

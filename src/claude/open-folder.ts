@@ -1,6 +1,6 @@
 /** Starts a process in exactly the folder that was checked, even if its path is changed in the meantime. */
 import { closeSync, constants, openSync, readlinkSync, realpathSync } from "node:fs";
-import { RequestError } from "../../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 
 /** Linux's O_PATH, which is missing in Node's constants. It also opens a folder that may be entered but not read. */
 const O_PATH = 0o10000000;

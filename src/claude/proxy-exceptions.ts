@@ -1,5 +1,5 @@
 /** Keeps Claude Code's hooks, which post to this server, off the user's proxy. Other requests still use the proxy. */
-import { settingsFiles } from "../settings-files.ts";
+import { settingsFiles } from "./settings-files.ts";
 
 const SERVER_ADDRESS = "127.0.0.1";
 
