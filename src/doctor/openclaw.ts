@@ -4,13 +4,12 @@ import { resolve } from "node:path";
 import { ConfigError } from "../config/config-error.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { readRecord } from "../setup/openclaw.ts";
 import {
   baseUrl,
-  hasPlugin,
   isReference,
   type OpenClawConfig,
   ourProvider,
+  pluginState,
   readOpenClawConfig,
 } from "../setup/openclaw-config.ts";
 import { isPluginWritten, pluginVersion } from "../setup/openclaw-plugin.ts";
@@ -22,6 +21,7 @@ import {
   openClawVersion,
   TESTED_OPENCLAW,
 } from "../setup/openclaw-program.ts";
+import { readRecord } from "../setup/openclaw-record.ts";
 import { lockHolder } from "../store/lock.ts";
 import { type Check, subject } from "./check.ts";
 
@@ -86,7 +86,7 @@ function readKey(file: string): string | null {
 }
 
 function pluginCheck(openClawConfig: OpenClawConfig, { openClawPlugin }: Paths): Check {
-  const loaded = hasPlugin(openClawConfig, openClawPlugin);
+  const loaded = pluginState(openClawConfig, openClawPlugin);
   if (loaded === "absent") {
     return plugin.warning(
       "absent",

@@ -1,6 +1,6 @@
 /**
- * `synthesis setup claude`: the managed settings that let our channel in, so that claude does not ask about
- * a development channel at every start. They are the administrator's, for every user of the machine.
+ * The managed settings with which Claude Code loads our channel without asking at every start. They apply to every user
+ * of the machine, and only its administrator can write them.
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -8,23 +8,23 @@ import { managedFiles } from "../claude/managed-settings.ts";
 import { ConfigError } from "../config/config-error.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
 
-/** Ours among the drop-ins, which claude reads in the order of their names. */
+/** Our file of managed settings. Claude Code reads the files in this folder in the order of their names. */
 export const dropInFile = (folder: string): string => join(folder, "managed-settings.d", "50-synthesis.json");
 
 const OURS = { marketplace: "inline", plugin: PLUGIN_NAME };
 
 /**
- * What the drop-in must hold: a managed file without `channelsEnabled` switches channels off, and an
- * allowlist without a plugin shuts it out, so all that is listed elsewhere is listed here again.
- * @throws ConfigError when the administrator has switched channels off
+ * The content of our file. It must set `channelsEnabled`, because managed settings without it disable channels. It must
+ * repeat the plugins that other files list, because Claude Code loads no channel that the last list does not name.
+ * @throws ConfigError when the administrator has disabled channels
  */
 export function dropIn(folder: string): object {
   const others = managedFiles(folder).filter(({ file }) => file !== dropInFile(folder));
-  const against = others.find(({ settings }) => settings.channelsEnabled === false);
-  if (against) {
+  const disabling = others.find(({ settings }) => settings.channelsEnabled === false);
+  if (disabling) {
     throw new ConfigError(
-      `${against.file} switches channels off (channelsEnabled: false). That is your administrator's decision; ` +
-        "synthesis does not override it.",
+      `${disabling.file} disables channels (channelsEnabled: false). synthesis does not override your administrator's ` +
+        "decision. Ask them to enable channels.",
     );
   }
   const listed = others
@@ -33,10 +33,7 @@ export function dropIn(folder: string): object {
   return { channelsEnabled: true, allowedChannelPlugins: [...listed, OURS] };
 }
 
-/**
- * Writes it. Everybody's claude must be able to read it.
- * @returns its path
- */
+/** Writes our file, readable by every user. @returns its path */
 export function writeDropIn(folder: string): string {
   const file = dropInFile(folder);
   const content = `${JSON.stringify(dropIn(folder), null, 2)}\n`;
@@ -47,7 +44,7 @@ export function writeDropIn(folder: string): string {
   return file;
 }
 
-/** Takes it away again; whether there was one. */
+/** Removes our file. @returns whether it existed */
 export function removeDropIn(folder: string): boolean {
   const file = dropInFile(folder);
   if (!existsSync(file)) return false;
@@ -61,6 +58,6 @@ function asRoot(file: string, change: () => void): void {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== "EACCES" && code !== "EPERM" && code !== "EROFS") throw error;
-    throw new ConfigError(`${file} is the administrator's (${code}). Run this command once more with sudo.`);
+    throw new ConfigError(`Only root can change ${file} (${code}). Run this command again with sudo.`);
   }
 }

@@ -1,16 +1,14 @@
-/** What OpenClaw's configuration says of us, and what it should say. Pure but for reading the files. */
-
+/** What OpenClaw's configuration says about synthesis, and the patches that change it. */
 import { existsSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { DEFAULT_MODEL } from "../claude/models.ts";
-
 import { ConfigError } from "../config/config-error.ts";
 import { type ConfigFiles, readConfigFiles } from "./openclaw-files.ts";
 
-/** Our name among its providers and among its plugins. */
+/** The name of our provider and of our plugin in OpenClaw. */
 export const PROVIDER = "synthesis";
-/** Our model, as OpenClaw writes it. */
+/** Our model's name in OpenClaw. */
 export const MODEL_REF = `${PROVIDER}/${DEFAULT_MODEL}`;
 
 const provider = z.looseObject({
@@ -21,7 +19,7 @@ const provider = z.looseObject({
 });
 const modelChoice = z.union([z.string(), z.looseObject({ primary: z.string().optional() })]);
 
-/** As far as we read it; everything else passes through unread. */
+/** The parts of the configuration that we read. */
 const openClawConfig = z.looseObject({
   models: z.looseObject({ providers: z.record(z.string(), z.unknown()).optional() }).optional(),
   agents: z
@@ -44,31 +42,28 @@ const openClawConfig = z.looseObject({
 export type OpenClawConfig = z.infer<typeof openClawConfig>;
 export type ModelChoice = z.infer<typeof modelChoice>;
 
-export interface OnDisk extends Pick<ConfigFiles, "files" | "arePlain"> {
+export interface OnDisk extends Pick<ConfigFiles, "files" | "isPlainJson"> {
   readonly config: OpenClawConfig;
 }
 
-/**
- * Reads its configuration.
- * @throws ConfigError when it cannot be read as what it should be
- */
+/** Reads OpenClaw's configuration. @throws ConfigError when it is invalid */
 export function readOpenClawConfig(file: string): OnDisk {
-  if (!existsSync(file)) return { config: {}, files: [], arePlain: true };
+  if (!existsSync(file)) return { config: {}, files: [], isPlainJson: true };
   try {
-    const { whole, ...onDisk } = readConfigFiles(file);
-    return { config: openClawConfig.parse(whole), ...onDisk };
+    const { merged, ...onDisk } = readConfigFiles(file);
+    return { config: openClawConfig.parse(merged), ...onDisk };
   } catch {
-    // The reason may quote the file, which holds secrets.
-    throw new ConfigError(`${file} cannot be read. \`openclaw config validate\` says what is wrong with it.`);
+    // The error may quote the file, which contains secrets.
+    throw new ConfigError(`${file} is invalid. Run \`openclaw config validate\` to see what is wrong with it.`);
   }
 }
 
-/** Our provider as it stands there, if it does. */
+/** Our provider in OpenClaw's configuration; null when there is none. */
 export function ourProvider(config: OpenClawConfig): z.infer<typeof provider> | null {
   return provider.safeParse(config.models?.providers?.[PROVIDER]).data ?? null;
 }
 
-/** OpenClaw's own limit is 300 s without an event; a claude at work may be quiet for longer. */
+/** By default OpenClaw gives up after 300 s without an event, and Claude may work for longer without writing. */
 const TIMEOUT_SECONDS = 3600;
 
 const model = {
@@ -82,73 +77,75 @@ const compat = { sendSessionAffinityHeaders: true, supportsPromptCacheKey: true 
 
 export const baseUrl = (port: number) => `http://127.0.0.1:${port}/v1`;
 
-/** The provider to be: ours in what must be so, the user's in all that they have set otherwise. */
+/** Our provider as it should be: with our address, key and model. All other fields stay as the user has set them. */
 function wantedProvider(config: OpenClawConfig, port: number, key: string) {
-  const there = ourProvider(config);
-  const models = there?.models ?? [];
+  const current = ourProvider(config);
+  const models = current?.models ?? [];
   const own = models.find(({ id }) => id === DEFAULT_MODEL);
   const wanted = { ...model, ...own, compat: { ...compat, ...asObject(own?.compat) } };
   return {
     timeoutSeconds: TIMEOUT_SECONDS,
-    ...there,
+    ...current,
     baseUrl: baseUrl(port),
-    // A reference to a secret or a variable is the user's own arrangement.
-    apiKey: isReference(there?.apiKey) ? there?.apiKey : key,
+    // The user has put the key into a secret or a variable.
+    apiKey: isReference(current?.apiKey) ? current?.apiKey : key,
     models: own ? models.map((one) => (one === own ? wanted : one)) : [...models, wanted],
   };
 }
 
+/** Whether OpenClaw reads the key from a secret or an environment variable. */
 export const isReference = (key: unknown): boolean =>
   (typeof key === "object" && key !== null) || (typeof key === "string" && /^\$\{.*\}$/.test(key));
 
 const asObject = (value: unknown): object => (typeof value === "object" && value !== null ? value : {});
 
-/** What `openclaw config patch` is to be given, one after the other, and what a person is shown of it. */
+/** Patches for `openclaw config patch`, and how they are shown to people. */
 export interface Patches {
-  /** One for each section: OpenClaw writes to one file at a time, and sections may lie in several. */
+  /** One for each section: a patch may change only one file, and sections may be in several files. */
   readonly patches: readonly Record<string, unknown>[];
-  /** Each begins with `+`, `~` or `-`; none holds the key. */
+  /** Each line begins with `+`, `~` or `-`. No line contains the key. */
   readonly lines: string[];
 }
 
 /**
- * The changes that give OpenClaw our provider, and make it the default.
- * @param keyPlace where the key is, for people
- * @param asDefault whether our model becomes the default one
+ * The changes that add our provider to OpenClaw, or correct it.
+ * @param keySource where the key is, for people
+ * @param asDefault whether our model becomes the default model
  */
 export function patchesToAdd(
   config: OpenClawConfig,
-  { port, key, keyPlace, asDefault }: { port: number; key: string; keyPlace: string; asDefault: boolean },
+  { port, key, keySource, asDefault }: { port: number; key: string; keySource: string; asDefault: boolean },
 ): Patches {
-  const there = ourProvider(config);
+  const current = ourProvider(config);
   const wanted = wantedProvider(config, port, key);
   const lines: string[] = [];
   const patches: Record<string, unknown>[] = [];
-  const missing = Object.entries(wanted).filter(([name, value]) => !isDeepStrictEqual(there?.[name], value));
+  const missing = Object.entries(wanted).filter(([name, value]) => !isDeepStrictEqual(current?.[name], value));
   if (missing.length > 0) {
     patches.push({ models: { providers: { [PROVIDER]: Object.fromEntries(missing) } } });
     const where = `models.providers.${PROVIDER}`;
-    if (!there) lines.push(`+ ${where}: ${wanted.baseUrl}, model ${DEFAULT_MODEL}, the key in ${keyPlace}`);
+    if (!current) lines.push(`+ ${where}: ${wanted.baseUrl}, model ${DEFAULT_MODEL}, the key in ${keySource}`);
     else {
-      if (there.baseUrl !== wanted.baseUrl) lines.push(`~ ${where}.baseUrl: ${there.baseUrl} → ${wanted.baseUrl}`);
-      if (there.apiKey !== wanted.apiKey) lines.push(`~ ${where}.apiKey: the key in ${keyPlace}`);
-      if (there.timeoutSeconds !== wanted.timeoutSeconds) {
+      if (current.baseUrl !== wanted.baseUrl) lines.push(`~ ${where}.baseUrl: ${current.baseUrl} → ${wanted.baseUrl}`);
+      if (current.apiKey !== wanted.apiKey) lines.push(`~ ${where}.apiKey: the key in ${keySource}`);
+      if (current.timeoutSeconds !== wanted.timeoutSeconds) {
         lines.push(`+ ${where}.timeoutSeconds: ${wanted.timeoutSeconds}`);
       }
-      if (!isDeepStrictEqual(there.models, wanted.models))
-        lines.push(`~ ${where}.models: what is missing of ${DEFAULT_MODEL}`);
+      if (!isDeepStrictEqual(current.models, wanted.models)) {
+        lines.push(`~ ${where}.models: missing fields of ${DEFAULT_MODEL}`);
+      }
     }
   }
   const defaults: Record<string, unknown> = {};
   const choice = config.agents?.defaults?.model;
-  if (asDefault && primary(choice) !== MODEL_REF) {
-    // Its fallbacks stay.
+  if (asDefault && primaryModel(choice) !== MODEL_REF) {
+    // A patch merges objects, so that the fallbacks stay.
     defaults.model = typeof choice === "object" ? { primary: MODEL_REF } : MODEL_REF;
-    const from = primary(choice);
+    const from = primaryModel(choice);
     lines.push(`${from ? "~" : "+"} agents.defaults.model: ${from ? `${from} → ` : ""}${MODEL_REF}`);
   }
   const allowed = config.agents?.defaults?.modelPolicy?.allow ?? [];
-  // An empty list lets every model in; another one only what it names.
+  // An empty list allows every model.
   if (allowed.length > 0 && !allowed.includes(MODEL_REF) && !allowed.includes(`${PROVIDER}/*`)) {
     defaults.modelPolicy = { allow: [...allowed, MODEL_REF] };
     lines.push(`+ agents.defaults.modelPolicy.allow: ${MODEL_REF}`);
@@ -158,8 +155,8 @@ export function patchesToAdd(
 }
 
 /**
- * The changes that take our provider out again, and put the former default back, one after the other:
- * OpenClaw refuses a write that would halve its file, and to empty a list unless that is `replaced`.
+ * The changes that remove our provider, and restore the former default model. They are several patches, because
+ * OpenClaw refuses one that removes half of its file. It empties a list only if the list's path is `replaced`.
  */
 export function patchesToRemove(
   config: OpenClawConfig,
@@ -168,7 +165,7 @@ export function patchesToRemove(
   const lines: string[] = [];
   const defaults: Record<string, unknown> = {};
   const choice = config.agents?.defaults?.model;
-  if (primary(choice) === MODEL_REF) {
+  if (primaryModel(choice) === MODEL_REF) {
     lines.push(`~ agents.defaults.model: ${MODEL_REF} → ${formerModel ?? "none"}`);
     defaults.model = typeof choice === "object" ? { primary: formerModel } : formerModel;
   }
@@ -194,12 +191,12 @@ export function patchesToRemove(
 const isAlone = (object: object | undefined, key: string) =>
   object !== undefined && Object.keys(object).length === 1 && key in object;
 
-/** The default model's name, if there is one. */
-export const primary = (choice: ModelChoice | undefined): string | undefined =>
+/** The name of the default model, if there is one. */
+export const primaryModel = (choice: ModelChoice | undefined): string | undefined =>
   typeof choice === "object" ? choice.primary : choice;
 
-/** Whether OpenClaw loads our plugin from `folder`, and has not been told to leave it. */
-export function hasPlugin({ plugins }: OpenClawConfig, folder: string): "loaded" | "disabled" | "absent" {
+/** Whether OpenClaw loads our plugin from `folder`. */
+export function pluginState({ plugins }: OpenClawConfig, folder: string): "loaded" | "disabled" | "absent" {
   if (!plugins?.load?.paths?.includes(folder)) return "absent";
   const entry = asObject(plugins.entries?.[PROVIDER]) as { enabled?: unknown };
   return entry.enabled === false ? "disabled" : "loaded";

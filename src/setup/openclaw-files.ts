@@ -1,52 +1,52 @@
-/** OpenClaw's configuration on the disk: a file in JSON5, which may include others, and these others again. */
-import { readFileSync } from "node:fs";
+/** Reads OpenClaw's configuration from disk: a JSON5 file that may include other files, which may include more. */
+import { chmodSync, copyFileSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
-/** As many levels as OpenClaw allows. */
+/** OpenClaw allows no more levels. */
 const MAX_DEPTH = 10;
 
 export interface ConfigFiles {
-  /** What they say together. */
-  readonly whole: unknown;
-  /** The file itself, and all that it includes. */
+  /** The configuration with all included files. */
+  readonly merged: unknown;
+  /** The file itself and all that it includes. */
   readonly files: readonly string[];
-  /** They are JSON and nothing more: OpenClaw, which writes JSON, loses nothing of them. */
-  readonly arePlain: boolean;
+  /** All files are JSON without comments. OpenClaw writes such JSON, and would drop anything else. */
+  readonly isPlainJson: boolean;
 }
 
-/** Reads a file and all that it includes. Throws what keeps one of them from being read. */
+/** @throws an error when one of the files cannot be read or is not valid JSON5 */
 export function readConfigFiles(file: string): ConfigFiles {
   const files = new Set<string>();
-  let arePlain = true;
+  let isPlainJson = true;
   const read = (path: string, depth: number): unknown => {
-    if (depth > MAX_DEPTH) throw new Error(`${path} is included too deep`);
+    if (depth > MAX_DEPTH) throw new Error(`${path} is included at too deep a level`);
     files.add(path);
     const text = readFileSync(path, "utf8");
-    arePlain &&= isJson(text);
-    return completed(Bun.JSON5.parse(text), dirname(path), depth);
+    isPlainJson &&= isJson(text);
+    return withIncludes(Bun.JSON5.parse(text), dirname(path), depth);
   };
-  const completed = (value: unknown, folder: string, depth: number): unknown => {
+  const withIncludes = (value: unknown, folder: string, depth: number): unknown => {
     if (!isObject(value)) return value;
     const { $include: names = [], ...own } = value;
     const included = [names].flat().map((name) => read(resolve(folder, String(name)), depth + 1));
-    return included.concat(mapped(own, (one) => completed(one, folder, depth))).reduce(merged);
+    return included.concat(mapValues(own, (one) => withIncludes(one, folder, depth))).reduce(merge);
   };
-  return { whole: read(file, 0), files: [...files], arePlain };
+  return { merged: read(file, 0), files: [...files], isPlainJson };
 }
 
 type Json = Record<string, unknown>;
 const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-const mapped = (object: Json, change: (value: unknown) => unknown): Json =>
+const mapValues = (object: Json, change: (value: unknown) => unknown): Json =>
   Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(value)]));
 
-/** The second wins where both say something. */
-function merged(first: unknown, second: unknown): unknown {
+/** Where both have a value, the second one wins. */
+function merge(first: unknown, second: unknown): unknown {
   if (!isObject(first) || !isObject(second)) return second;
   return {
     ...first,
-    ...Object.fromEntries(Object.entries(second).map(([name, value]) => [name, merged(first[name], value)])),
+    ...Object.fromEntries(Object.entries(second).map(([name, value]) => [name, merge(first[name], value)])),
   };
 }
 
@@ -55,7 +55,18 @@ function isJson(text: string): boolean {
     JSON.parse(text);
     return true;
   } catch {
-    // That is the answer.
     return false;
   }
+}
+
+/**
+ * Copies a file to a new file beside it that only its owner can read.
+ * @param now in ms
+ * @returns the path of the copy
+ */
+export function backUp(file: string, now: number): string {
+  const copy = `${file}.before-synthesis-${new Date(now).toISOString().replace(/[:.]/g, "-")}`;
+  copyFileSync(file, copy);
+  chmodSync(copy, 0o600);
+  return copy;
 }

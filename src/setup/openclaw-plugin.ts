@@ -1,4 +1,4 @@
-/** Our plugin for OpenClaw: it is part of this program, and is written out to where OpenClaw can load it. */
+/** Writes our OpenClaw plugin, which is part of this program, into a folder from which OpenClaw can load it. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -7,7 +7,7 @@ const FILES = ["package.json", "openclaw.plugin.json", "index.js"];
 const source = join(import.meta.dir, "openclaw-plugin");
 const contentOf = (folder: string, file: string) => readFileSync(join(folder, file), "utf8");
 
-/** Whether `folder` holds the plugin of this very program. */
+/** Whether `folder` contains the plugin of this version of the program. */
 export const isPluginWritten = (folder: string): boolean =>
   FILES.every((file) => existsSync(join(folder, file)) && contentOf(folder, file) === contentOf(source, file));
 
@@ -23,7 +23,7 @@ export function pluginVersion(folder: string): string | null {
   try {
     return manifest.parse(JSON.parse(contentOf(folder, "openclaw.plugin.json"))).version;
   } catch {
-    // Not there, or not ours.
+    // There is no plugin, or not ours.
     return null;
   }
 }

@@ -1,13 +1,13 @@
-/** The user's `openclaw` program: where it is, and how it is asked. All we change of its, it changes itself. */
+/** Runs the user's `openclaw` program, which is the only one that changes OpenClaw's configuration. */
 import { z } from "zod";
 import { ConfigError } from "../config/config-error.ts";
 import { findProgram } from "../core/search-path.ts";
 
-/** The version the tests run. */
+/** The version with which the tests run. */
 export const TESTED_OPENCLAW = "2026.9.6";
 
-/** Its commands take one to five seconds, a turn with a cold claude some more. */
-const ANSWER_MS = 120_000;
+/** A command takes one to five seconds, and one that sends a message as long as a new agent process needs. */
+const TIMEOUT_MS = 120_000;
 
 type Env = Record<string, string | undefined>;
 
@@ -15,16 +15,16 @@ export interface OpenClawProgram {
   readonly path: string;
   /**
    * Runs `openclaw <args>`.
-   * @param input what it reads from stdin
-   * @returns what it prints on stdout
-   * @throws ConfigError with what it says when it fails
+   * @param input its stdin
+   * @returns its stdout
+   * @throws ConfigError with its output when it fails
    */
   run(args: readonly string[], input?: string): Promise<string>;
 }
 
-/** The program at `asked`, or on PATH; null when there is none. */
-export function findOpenClaw(asked: string | undefined, env: Env): OpenClawProgram | null {
-  const path = findProgram(asked ?? "openclaw", env);
+/** @param program a path or a name on PATH @returns null when there is no such program */
+export function findOpenClaw(program = "openclaw", env: Env): OpenClawProgram | null {
+  const path = findProgram(program, env);
   if (!path) return null;
   return {
     path,
@@ -34,44 +34,44 @@ export function findOpenClaw(asked: string | undefined, env: Env): OpenClawProgr
         stdin: input === undefined ? "ignore" : new Blob([input]),
         stdout: "pipe",
         stderr: "pipe",
-        timeout: ANSWER_MS,
+        timeout: TIMEOUT_MS,
       });
       const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
       if ((await child.exited) === 0) return stdout;
-      const said = `${stdout}\n${stderr}`.trim() || "it said nothing";
-      throw new ConfigError(`\`openclaw ${args.slice(0, 2).join(" ")}\` failed: ${said}`);
+      const output = `${stdout}\n${stderr}`.trim() || "it printed nothing";
+      throw new ConfigError(`\`openclaw ${args.slice(0, 2).join(" ")}\` failed: ${output}`);
     },
   };
 }
 
-const fileAnswer = z.looseObject({ path: z.string() });
-const agentsAnswer = z.array(
+const configFileOutput = z.looseObject({ path: z.string() });
+const agentsOutput = z.array(
   z.looseObject({ id: z.string(), workspace: z.string(), isDefault: z.boolean().optional() }),
 );
-export type OpenClawAgent = z.infer<typeof agentsAnswer>[number];
+export type OpenClawAgent = z.infer<typeof agentsOutput>[number];
 
-/** Such as `2026.9.6`; null when it does not say. */
+/** A version such as `2026.9.6`; null when the program prints none. */
 export async function openClawVersion(openclaw: OpenClawProgram): Promise<string | null> {
   return /\d+\.\d+\.\d+/.exec(await openclaw.run(["--version"]))?.[0] ?? null;
 }
 
-/** Where its configuration is, whether there is one yet or not. */
+/** The path of OpenClaw's configuration file, which need not exist. */
 export async function openClawConfigFile(openclaw: OpenClawProgram): Promise<string> {
-  return answer(fileAnswer, await openclaw.run(["config", "file", "--json"])).path;
+  return parseOutput(configFileOutput, await openclaw.run(["config", "file", "--json"])).path;
 }
 
-/** Its agents, each with the folder in which it works. */
+/** OpenClaw's agents, each with its workspace. */
 export async function openClawAgents(openclaw: OpenClawProgram): Promise<OpenClawAgent[]> {
-  return answer(agentsAnswer, await openclaw.run(["agents", "list", "--json"]));
+  return parseOutput(agentsOutput, await openclaw.run(["agents", "list", "--json"]));
 }
 
-function answer<T>(schema: z.ZodType<T>, output: string): T {
+function parseOutput<T>(schema: z.ZodType<T>, output: string): T {
   try {
     return schema.parse(JSON.parse(output));
   } catch {
-    // Older, or another program altogether; what it printed may be long and is no use.
+    // An older version, or another program. Its output may be long, and would not help.
     throw new ConfigError(
-      `This \`openclaw\` does not answer as expected; synthesis is tested with ${TESTED_OPENCLAW}.`,
+      `The output of \`openclaw\` is not as expected. Install OpenClaw ${TESTED_OPENCLAW}, with which synthesis is tested.`,
     );
   }
 }

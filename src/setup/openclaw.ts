@@ -1,151 +1,153 @@
 /**
- * `synthesis setup openclaw`: what has to change so that OpenClaw and synthesis know each other, as a list
- * that can be shown, carried out, and taken back.
+ * The changes with which OpenClaw and synthesis work together, and those that undo them, as lists of steps. The command
+ * line prints a list before it carries it out.
  */
-import { chmodSync, copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
-import { z } from "zod";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { rootsIn, writeAllowedRoots } from "./allowed-roots.ts";
+import { readAllowedRoots, writeAllowedRoots } from "./allowed-roots.ts";
 import {
-  hasPlugin,
   MODEL_REF,
   type OnDisk,
   PROVIDER,
   patchesToAdd,
   patchesToRemove,
-  primary,
+  pluginState,
+  primaryModel,
 } from "./openclaw-config.ts";
 import { isPluginWritten, pluginVersion, writeOpenClawPlugin } from "./openclaw-plugin.ts";
 import type { OpenClawAgent, OpenClawProgram } from "./openclaw-program.ts";
+import { readRecord, type SetupRecord, writeRecord } from "./openclaw-record.ts";
 
-/** One thing to do. */
 export interface Step {
-  /** The file or the program it changes. */
+  /** The file that the step changes. */
   readonly where: string;
-  /** For people; empty when it only tidies up. */
+  /** What the step changes, for people. Empty for a step that people need not know. */
   readonly lines: readonly string[];
   readonly carryOut: () => void | Promise<void>;
 }
 
+/** Both programs as they are before the setup. */
 export interface Situation {
   readonly openclaw: OpenClawProgram;
+  /** OpenClaw's configuration file. */
   readonly configFile: string;
   readonly onDisk: OnDisk;
   readonly agents: readonly OpenClawAgent[];
   readonly paths: Paths;
   readonly config: Config;
-  /** Changes the allowed roots of a server that runs; one that starts later reads the file. */
+  /** Changes the allowed roots of the running server, if one runs. A server that starts later reads the file. */
   readonly changeRoots: (change: { add?: readonly string[]; remove?: readonly string[] }) => Promise<void>;
 }
 
-/** What a removal has to know, beside our state. */
-const record = z.object({
-  /** Where its program was, if it was named. */
-  program: z.string().nullable(),
-  /** The default model before ours. */
-  formerModel: z.string().nullable(),
-  /** The allowed roots that were added, and those in the file before, if there were any. */
-  addedRoots: z.array(z.string()),
-  hadRoots: z.boolean(),
-});
-export type SetupRecord = z.infer<typeof record>;
-
-const NOTHING: SetupRecord = { program: null, formerModel: null, addedRoots: [], hadRoots: true };
-
-/** What an earlier setup has done. */
-export function readRecord({ openClawRecord }: Paths): SetupRecord | null {
-  if (!existsSync(openClawRecord)) return null;
-  try {
-    return record.parse(JSON.parse(readFileSync(openClawRecord, "utf8")));
-  } catch {
-    // An unusable one is as good as none: a removal then leaves what it cannot know to be ours.
-    return null;
-  }
+interface Wanted {
+  /** The server's port. */
+  readonly port: number;
+  /** The chat key. */
+  readonly key: string;
+  /** Whether our model becomes OpenClaw's default. */
+  readonly asDefault: boolean;
+  /** The path of the OpenClaw program, if it was given. */
+  readonly program: string | null;
 }
 
-/** @param wanted the server's port, the chat key, whether our model becomes the default, the program if it was named */
-export function stepsToAdd(
-  situation: Situation,
-  wanted: { port: number; key: string; asDefault: boolean; program: string | null },
-): Step[] {
-  const { openclaw, configFile, onDisk, paths, config } = situation;
-  const openClawConfig = onDisk.config;
-  const steps: Step[] = [];
-  const known = readRecord(paths) ?? { ...NOTHING, hadRoots: rootsIn(paths.configFile) !== null };
-  let next: SetupRecord = { ...known, program: wanted.program ?? known.program };
+const NO_RECORD: SetupRecord = { program: null, formerModel: null, addedRoots: [], hadRoots: true };
 
-  const former = primary(openClawConfig.agents?.defaults?.model);
-  const { patches, lines } = patchesToAdd(openClawConfig, {
+/** Adds our provider and our plugin to OpenClaw, and its workspaces to the allowed roots. */
+export function stepsToAdd(situation: Situation, wanted: Wanted): Step[] {
+  const { onDisk, paths } = situation;
+  const known = readRecord(paths) ?? { ...NO_RECORD, hadRoots: readAllowedRoots(paths.configFile) !== null };
+  const provider = providerStep(situation, wanted);
+  const roots = missingRoots(situation);
+  const steps = [provider, pluginStep(situation), rootsStep(situation, roots)].filter((step) => step !== null);
+  if (steps.length === 0) return [];
+  const formerModel = primaryModel(onDisk.config.agents?.defaults?.model);
+  const changesModel = provider && wanted.asDefault && formerModel !== MODEL_REF;
+  const record: SetupRecord = {
+    ...known,
+    program: wanted.program ?? known.program,
+    formerModel: changesModel ? (formerModel ?? null) : known.formerModel,
+    addedRoots: [...known.addedRoots, ...roots],
+  };
+  steps.push({ where: paths.openClawRecord, lines: [], carryOut: () => writeRecord(paths, record) });
+  return [...commentsWarning(situation, steps), ...steps];
+}
+
+function providerStep({ openclaw, configFile, onDisk, paths, config }: Situation, wanted: Wanted): Step | null {
+  const { patches, lines } = patchesToAdd(onDisk.config, {
     ...wanted,
-    keyPlace: config.apiKey ? "synthesis's configuration" : paths.chatKey,
+    keySource: config.apiKey ? "synthesis's configuration" : paths.chatKey,
   });
-  if (lines.length > 0) {
-    if (wanted.asDefault && former !== MODEL_REF) next = { ...next, formerModel: former ?? null };
-    steps.push({
-      where: configFile,
-      lines,
-      carryOut: async () => {
-        for (const patch of patches) await patchOpenClaw(openclaw, patch);
-      },
-    });
-  }
-
-  const folder = paths.openClawPlugin;
-  const loaded = hasPlugin(openClawConfig, folder);
-  if (loaded === "absent" || !isPluginWritten(folder)) {
-    const before = loaded === "absent" ? null : pluginVersion(folder);
-    steps.push({
-      where: configFile,
-      lines: [`${before ? "~" : "+"} plugin ${PROVIDER}: ${before ? `${before}, renewed in` : "from"} ${folder}`],
-      carryOut: async () => {
-        writeOpenClawPlugin(folder);
-        // Forced, because it does not come from OpenClaw's own shop; the person has just agreed to it.
-        await openclaw.run(["plugins", "install", "--link", folder, "--force", "--accept-capabilities"]);
-      },
-    });
-  }
-
-  const roots = rootsIn(paths.configFile) ?? [config.workspace];
-  const there = roots.map((root) => resolve(root));
-  const added = [...new Set(situation.agents.map(({ workspace }) => resolve(workspace)))].filter(
-    (workspace) => !there.includes(workspace),
-  );
-  if (added.length > 0) {
-    next = { ...next, addedRoots: [...next.addedRoots, ...added] };
-    steps.push({
-      where: paths.configFile,
-      lines: added.map((root) => `+ allowedRoots: ${root}`),
-      carryOut: async () => {
-        writeAllowedRoots(paths.configFile, [...roots, ...added]);
-        await situation.changeRoots({ add: added });
-      },
-    });
-  }
-  if (steps.length > 0) steps.push(keepRecord(paths, next));
-  return [...warning(situation, steps), ...steps];
+  if (lines.length === 0) return null;
+  return {
+    where: configFile,
+    lines,
+    carryOut: async () => {
+      for (const patch of patches) await patchOpenClaw(openclaw, patch);
+    },
+  };
 }
 
-/** Takes out what a setup has put in, and nothing else. */
+function pluginStep({ openclaw, configFile, onDisk, paths }: Situation): Step | null {
+  const folder = paths.openClawPlugin;
+  const isAbsent = pluginState(onDisk.config, folder) === "absent";
+  if (!isAbsent && isPluginWritten(folder)) return null;
+  const former = isAbsent ? null : pluginVersion(folder);
+  return {
+    where: configFile,
+    lines: [former ? `~ plugin ${PROVIDER}: ${former}, updated in ${folder}` : `+ plugin ${PROVIDER}: from ${folder}`],
+    carryOut: async () => {
+      writeOpenClawPlugin(folder);
+      // Without --force OpenClaw asks about a plugin that is not from its own registry. The user has just agreed.
+      await openclaw.run(["plugins", "install", "--link", folder, "--force", "--accept-capabilities"]);
+    },
+  };
+}
+
+/** The roots in the configuration file, or the workspace, which is allowed when the file has none. */
+const currentRoots = ({ paths, config }: Situation): string[] =>
+  readAllowedRoots(paths.configFile) ?? [config.workspace];
+
+/** The workspaces of OpenClaw's agents that are not among the allowed roots. */
+function missingRoots(situation: Situation): string[] {
+  const allowed = currentRoots(situation).map((root) => resolve(root));
+  const workspaces = situation.agents.map(({ workspace }) => resolve(workspace));
+  return [...new Set(workspaces)].filter((workspace) => !allowed.includes(workspace));
+}
+
+function rootsStep(situation: Situation, added: readonly string[]): Step | null {
+  if (added.length === 0) return null;
+  const { configFile } = situation.paths;
+  const roots = [...currentRoots(situation), ...added];
+  return {
+    where: configFile,
+    lines: added.map((root) => `+ allowedRoots: ${root}`),
+    carryOut: async () => {
+      writeAllowedRoots(configFile, roots);
+      await situation.changeRoots({ add: added });
+    },
+  };
+}
+
+/** Removes what a setup has added, and nothing else. */
 export function stepsToRemove(situation: Situation): Step[] {
   const { openclaw, configFile, onDisk, paths } = situation;
-  const openClawConfig = onDisk.config;
-  const steps: Step[] = [];
-  const known = readRecord(paths) ?? NOTHING;
-  const { patches, lines } = patchesToRemove(openClawConfig, known.formerModel);
+  const known = readRecord(paths) ?? NO_RECORD;
   const folder = paths.openClawPlugin;
-  if (hasPlugin(openClawConfig, folder) !== "absent") {
+  const steps: Step[] = [];
+  if (pluginState(onDisk.config, folder) !== "absent") {
     steps.push({
       where: configFile,
       lines: [`- plugin ${PROVIDER}`],
       carryOut: async () => {
         await openclaw.run(["plugins", "uninstall", PROVIDER, "--force"]);
-        // OpenClaw remembers that it was switched off.
+        // After an uninstall OpenClaw still has an entry that says the plugin is disabled.
         await patchOpenClaw(openclaw, { plugins: { entries: { [PROVIDER]: null } } });
       },
     });
   }
+  const { patches, lines } = patchesToRemove(onDisk.config, known.formerModel);
   if (lines.length > 0) {
     steps.push({
       where: configFile,
@@ -155,15 +157,15 @@ export function stepsToRemove(situation: Situation): Step[] {
       },
     });
   }
-  const roots = rootsIn(paths.configFile) ?? [];
+  const roots = readAllowedRoots(paths.configFile) ?? [];
   const ours = known.addedRoots.filter((root) => roots.includes(root));
   if (ours.length > 0) {
-    const left = roots.filter((root) => !ours.includes(root));
+    const others = roots.filter((root) => !ours.includes(root));
     steps.push({
       where: paths.configFile,
       lines: ours.map((root) => `- allowedRoots: ${root}`),
       carryOut: async () => {
-        writeAllowedRoots(paths.configFile, known.hadRoots ? left : null);
+        writeAllowedRoots(paths.configFile, known.hadRoots ? others : null);
         await situation.changeRoots({ remove: ours });
       },
     });
@@ -178,36 +180,18 @@ export function stepsToRemove(situation: Situation): Step[] {
       },
     });
   }
-  return [...warning(situation, steps), ...steps];
+  return [...commentsWarning(situation, steps), ...steps];
 }
 
-/** What a person should know before these steps are taken. */
-function warning({ configFile, onDisk }: Situation, steps: readonly Step[]): Step[] {
-  if (onDisk.arePlain || !steps.some(({ where }) => where === configFile)) return [];
-  const lines = ["! OpenClaw writes its configuration without comments; those there are will be in the copy only"];
+/** Warns that OpenClaw drops the comments of its configuration file when it writes it. */
+function commentsWarning({ configFile, onDisk }: Situation, steps: readonly Step[]): Step[] {
+  if (onDisk.isPlainJson || !steps.some(({ where }) => where === configFile)) return [];
+  const lines = ["! OpenClaw writes its configuration without comments. Only the backup keeps them."];
   return [{ where: configFile, lines, carryOut: () => {} }];
 }
 
-/**
- * Copies a file beside itself, readable by its owner only.
- * @param now in ms
- * @returns the copy's path
- */
-export function backUp(file: string, now: number): string {
-  const copy = `${file}.before-synthesis-${new Date(now).toISOString().replace(/[:.]/g, "-")}`;
-  copyFileSync(file, copy);
-  chmodSync(copy, 0o600);
-  return copy;
-}
-
-/** Not as a file nor as an argument: it may hold the key. */
+/** The patch may contain the key, so it is passed on stdin: other users can read the arguments of a process. */
 async function patchOpenClaw(openclaw: OpenClawProgram, patch: object, replaced?: string): Promise<void> {
   const replace = replaced ? ["--replace-path", replaced] : [];
   await openclaw.run(["config", "patch", "--stdin", ...replace], JSON.stringify(patch));
 }
-
-const keepRecord = ({ openClawRecord }: Paths, value: SetupRecord): Step => ({
-  where: openClawRecord,
-  lines: [],
-  carryOut: () => writeFileSync(openClawRecord, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 }),
-});

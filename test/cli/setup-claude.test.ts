@@ -17,7 +17,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-async function setup(args: string[], where = folder): Promise<{ code: number; said: string }> {
+async function setup(args: string[], where = folder): Promise<{ code: number; output: string }> {
   const child = Bun.spawn([...PROGRAM, "setup", "claude", "--folder", where, ...args], {
     env: { PATH: "/usr/bin:/bin", HOME: folder },
     stdin: "ignore",
@@ -25,7 +25,7 @@ async function setup(args: string[], where = folder): Promise<{ code: number; sa
     stderr: "pipe",
   });
   const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-  return { code: await child.exited, said: stdout + stderr };
+  return { code: await child.exited, output: stdout + stderr };
 }
 const put = (name: string, settings: object) => {
   mkdirSync(join(folder, "managed-settings.d"), { recursive: true });
@@ -33,16 +33,16 @@ const put = (name: string, settings: object) => {
 };
 const OURS = { marketplace: "inline", plugin: "synthesis" };
 
-test("shows the file and what it does, and writes nothing", async () => {
-  const { code, said } = await setup([]);
+test("shows the file and explains it, and writes nothing", async () => {
+  const { code, output } = await setup([]);
   expect(code).toBe(0);
   for (const part of [file, '"channelsEnabled": true', '"plugin": "synthesis"', "sudo", "other plugins"]) {
-    expect(said).toContain(part);
+    expect(output).toContain(part);
   }
   expect(existsSync(file)).toBe(false);
 });
 
-test("--write lets our channel in, for everybody; --remove takes that back", async () => {
+test("--write allows our channel for every user, and --remove undoes it", async () => {
   expect(readManagedSettings("synthesis", folder).channelAllowed).toBe(false);
   expect((await setup(["--write"])).code).toBe(0);
   expect(readManagedSettings("synthesis", folder)).toEqual({
@@ -51,11 +51,14 @@ test("--write lets our channel in, for everybody; --remove takes that back", asy
     hooksForbidden: false,
   });
   expect(statSync(file).mode & 0o777).toBe(0o644);
-  expect((await setup(["--remove"])).said).toContain("Removed");
-  expect([existsSync(file), (await setup(["--remove"])).said]).toEqual([false, expect.stringContaining("There is no")]);
+  expect((await setup(["--remove"])).output).toContain("Removed");
+  expect([existsSync(file), (await setup(["--remove"])).output]).toEqual([
+    false,
+    expect.stringContaining("does not exist"),
+  ]);
 });
 
-test("written twice it is the same, and what others have listed stays listed", async () => {
+test("--write keeps the plugins that other files list, and changes nothing the second time", async () => {
   const theirs = { marketplace: "official", plugin: "telegram" };
   put("managed-settings.json", {
     channelsEnabled: true,
@@ -70,18 +73,18 @@ test("written twice it is the same, and what others have listed stays listed", a
   expect(readFileSync(file, "utf8")).toBe(first);
 });
 
-test("an administrator's no is not overridden", async () => {
+test("--write is refused when the administrator has disabled channels", async () => {
   put("managed-settings.json", { channelsEnabled: false });
-  const { code, said } = await setup(["--write"]);
+  const { code, output } = await setup(["--write"]);
   expect([code, existsSync(file)]).toEqual([2, false]);
-  expect(said).toContain("managed-settings.json switches channels off");
+  expect(output).toContain("managed-settings.json disables channels");
 });
 
-test("without root it says to use sudo", async () => {
-  // Root may write anywhere but into the kernel's own folder.
+test("--write without root says to use sudo", async () => {
+  // Root may write everywhere except in a folder of the kernel.
   const closed = process.getuid?.() === 0 ? "/sys/synthesis-test" : folder;
   if (closed === folder) chmodSync(folder, 0o500);
-  const { code, said } = await setup(["--write"], closed);
-  expect(said).toMatch(/administrator's \(E\w+\)\. Run this command once more with sudo/);
+  const { code, output } = await setup(["--write"], closed);
+  expect(output).toMatch(/Only root can change \S+ \(E\w+\)\. Run this command again with sudo/);
   expect(code).toBe(2);
 });

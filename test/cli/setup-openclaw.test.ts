@@ -1,4 +1,4 @@
-/** `synthesis setup openclaw`, on a stand-in that changes its configuration as the real OpenClaw does. */
+/** `synthesis setup openclaw` with a stand-in for OpenClaw that changes its configuration as the real one does. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   existsSync,
@@ -32,7 +32,7 @@ beforeEach(() => {
   const script = join(import.meta.dir, "../support/stand-in-openclaw.ts");
   writeFileSync(stub, `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`, { mode: 0o755 });
   writeFileSync(join(state, "chat.key"), `${KEY}\n`, { mode: 0o600 });
-  // Nobody listens there, unless a test says otherwise.
+  // Nothing listens on this port, except in the test that starts a server.
   env = {
     PATH: `${base}:/usr/bin:/bin`,
     HOME: base,
@@ -43,7 +43,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(base, { recursive: true }));
 
-async function setup(...args: string[]): Promise<{ code: number; said: string }> {
+async function setup(...args: string[]): Promise<{ code: number; output: string }> {
   const child = Bun.spawn([...PROGRAM, "setup", "openclaw", ...args], {
     env,
     stdin: "ignore",
@@ -51,7 +51,7 @@ async function setup(...args: string[]): Promise<{ code: number; said: string }>
     stderr: "pipe",
   });
   const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-  return { code: await child.exited, said: stdout + stderr };
+  return { code: await child.exited, output: stdout + stderr };
 }
 
 const put = (config: object) => writeFileSync(file, JSON.stringify(config));
@@ -59,10 +59,10 @@ const openClaw = () => Bun.JSON5.parse(readFileSync(file, "utf8")) as Record<str
 const provider = () =>
   (openClaw() as { models: { providers: { synthesis: Record<string, unknown> } } }).models.providers.synthesis;
 const own = () => readFileSync(join(state, "config.json"), "utf8");
-const copies = () => readdirSync(base).filter((name) => name.includes(".before-synthesis-"));
+const backups = () => readdirSync(base).filter((name) => name.includes(".before-synthesis-"));
 
-/** All that a person may have there, none of it ours. */
-const theirs = () => ({
+/** A configuration of a user who does not know synthesis yet. */
+const usersConfig = () => ({
   models: { mode: "merge", providers: { house: { baseUrl: "http://127.0.0.1:8/v1", apiKey: "sk-house", models: [] } } },
   agents: {
     defaults: { model: { primary: "house/a", fallbacks: ["house/b"] }, modelPolicy: { allow: ["house/a"] } },
@@ -72,13 +72,13 @@ const theirs = () => ({
   channels: { telegram: { botToken: "123:abc" } },
 });
 
-describe("on an OpenClaw that somebody has put work into", () => {
-  test("puts in the provider, the plugin and the workspaces, and leaves all else as it is", async () => {
-    put(theirs());
-    const { code, said } = await setup("--yes");
-    expect(code, said).toBe(0);
+describe("with an OpenClaw that its user has configured", () => {
+  test("adds the provider, the plugin and the workspaces, and changes nothing else", async () => {
+    put(usersConfig());
+    const { code, output } = await setup("--yes");
+    expect(code, output).toBe(0);
     const plugin = join(state, "openclaw-plugin");
-    const { models, agents, plugins, ...rest } = theirs();
+    const { models, agents, plugins, ...rest } = usersConfig();
     expect(openClaw()).toEqual({
       ...rest,
       models: {
@@ -110,72 +110,72 @@ describe("on an OpenClaw that somebody has put work into", () => {
     });
     expect(readdirSync(plugin).sort()).toEqual(["index.js", "openclaw.plugin.json", "package.json"]);
     expect(JSON.parse(own())).toEqual({ allowedRoots: [join(state, "workspace"), join(base, "w1"), join(base, "w2")] });
-    expect(said).toContain("No synthesis answers on port 9.");
-    expect(said).not.toContain(KEY);
+    expect(output).toContain("No synthesis answers on port 9.");
+    expect(output).not.toContain(KEY);
   });
 
-  test("keeps a copy of its configuration that only its owner can read", async () => {
-    put(theirs());
+  test("backs the configuration up in a file that only its owner can read", async () => {
+    put(usersConfig());
     await setup("--yes");
-    const [copy = ""] = copies();
-    expect(JSON.parse(readFileSync(join(base, copy), "utf8"))).toEqual(theirs());
-    expect(statSync(join(base, copy)).mode & 0o777).toBe(0o600);
+    const [backup = ""] = backups();
+    expect(JSON.parse(readFileSync(join(base, backup), "utf8"))).toEqual(usersConfig());
+    expect(statSync(join(base, backup)).mode & 0o777).toBe(0o600);
   });
 
-  test("says before that its comments will be gone, and keeps them in the copy", async () => {
+  test("warns that OpenClaw drops comments, and keeps them in the backup", async () => {
     const commented = "{ // mine\n  messages: { responsePrefix: '[bot]' } }";
     writeFileSync(file, commented);
-    expect((await setup("--dry-run")).said).toContain("! OpenClaw writes its configuration without comments");
+    expect((await setup("--dry-run")).output).toContain("! OpenClaw writes its configuration without comments");
     await setup("--yes");
     expect(openClaw()).toMatchObject({ messages: { responsePrefix: "[bot]" } });
-    expect(copies().map((copy) => readFileSync(join(base, copy), "utf8"))).toEqual([commented]);
-    // By now it is JSON.
-    expect((await setup("--dry-run", "--remove")).said).not.toContain("comments");
+    expect(backups().map((backup) => readFileSync(join(base, backup), "utf8"))).toEqual([commented]);
+    // OpenClaw has written it as JSON by now.
+    expect((await setup("--dry-run", "--remove")).output).not.toContain("comments");
   });
 
-  test("knows what is in files that it includes, and keeps copies of these, too", async () => {
+  test("reads the files that the configuration includes, and backs them up too", async () => {
     put({ agents: { $include: "./agents.json" }, models: { $include: ["models.json"], mode: "merge" } });
     writeFileSync(join(base, "agents.json"), JSON.stringify({ defaults: { model: "house/a" } }));
     const synthesis = { baseUrl: "http://127.0.0.1:1/v1", apiKey: KEY, models: [] };
     writeFileSync(join(base, "models.json"), JSON.stringify({ providers: { synthesis } }));
-    const { said } = await setup("--dry-run");
-    expect(said).toContain(".baseUrl: http://127.0.0.1:1/v1 → http://127.0.0.1:9/v1");
-    // There is a default model, and it is somebody's choice.
-    expect(said).not.toContain("agents.defaults.model");
+    const { output } = await setup("--dry-run");
+    expect(output).toContain(".baseUrl: http://127.0.0.1:1/v1 → http://127.0.0.1:9/v1");
+    // The included file has a default model, which the user has chosen.
+    expect(output).not.toContain("agents.defaults.model");
     await setup("--yes");
     expect(
-      copies()
-        .map((copy) => copy.replace(/\.before.*/, ""))
+      backups()
+        .map((backup) => backup.replace(/\.before.*/, ""))
         .sort(),
     ).toEqual(["agents.json", "models.json", "openclaw.json"]);
   });
 
-  test("done twice, it changes nothing the second time", async () => {
-    put(theirs());
+  test("changes nothing the second time", async () => {
+    put(usersConfig());
     await setup("--yes");
     const [before, beforeOwn] = [readFileSync(file, "utf8"), own()];
-    expect((await setup("--yes")).said).toContain("Nothing to change.");
-    expect([readFileSync(file, "utf8"), own(), copies().length]).toEqual([before, beforeOwn, 1]);
+    expect((await setup("--yes")).output).toContain("Nothing to change.");
+    expect([readFileSync(file, "utf8"), own(), backups().length]).toEqual([before, beforeOwn, 1]);
   });
 
-  test("--remove takes out what was put in, and nothing else", async () => {
-    put(theirs());
+  test("--remove undoes the setup, and changes nothing else", async () => {
+    put(usersConfig());
     writeFileSync(join(state, "config.json"), '{\n  // mine\n  "allowedRoots": ["/srv"], "effort": "low",\n}\n');
     await setup("--yes", "--default");
     expect(openClaw()).toMatchObject({ agents: { defaults: { model: { primary: REF, fallbacks: ["house/b"] } } } });
     expect(Bun.JSONC.parse(own())).toMatchObject({ allowedRoots: ["/srv", join(base, "w1"), join(base, "w2")] });
-    const { code, said } = await setup("--yes", "--remove");
-    expect(code, said).toBe(0);
-    expect(openClaw()).toEqual(theirs());
+    const { code, output } = await setup("--yes", "--remove");
+    expect(code, output).toBe(0);
+    expect(openClaw()).toEqual(usersConfig());
     expect(Bun.JSONC.parse(own())).toEqual({ allowedRoots: ["/srv"], effort: "low" });
     expect(own()).toContain("// mine");
     expect(readdirSync(state).filter((name) => name.startsWith("openclaw"))).toEqual([]);
-    expect((await setup("--yes", "--remove")).said).toContain("Nothing to change.");
+    expect((await setup("--yes", "--remove")).output).toContain("Nothing to change.");
   });
 
-  test("--dry-run shows it all and changes nothing", async () => {
-    put(theirs());
-    const { said } = await setup("--dry-run", "--default");
+  test("--dry-run shows every change and makes none", async () => {
+    put(usersConfig());
+    const { output } = await setup("--dry-run", "--default");
     for (const line of [
       "+ models.providers.synthesis: http://127.0.0.1:9/v1",
       `~ agents.defaults.model: house/a → ${REF}`,
@@ -183,14 +183,14 @@ describe("on an OpenClaw that somebody has put work into", () => {
       "+ plugin synthesis",
       `+ allowedRoots: ${join(base, "w1")}`,
     ]) {
-      expect(said).toContain(line);
+      expect(output).toContain(line);
     }
-    expect([openClaw(), existsSync(join(state, "config.json")), copies()]).toEqual([theirs(), false, []]);
+    expect([openClaw(), existsSync(join(state, "config.json")), backups()]).toEqual([usersConfig(), false, []]);
   });
 });
 
 describe("the provider", () => {
-  test("keeps what a person has set in it, and gets what is missing or wrong", async () => {
+  test("keeps the fields that the user has set, and corrects missing and wrong ones", async () => {
     await setup("--yes");
     const { models } = openClaw() as { models: { providers: { synthesis: { models: object[] } } } };
     const synthesis = {
@@ -205,9 +205,9 @@ describe("the provider", () => {
       ],
     };
     put({ ...openClaw(), models: { providers: { synthesis } } });
-    const { said } = await setup("--yes");
-    expect(said).toContain(".baseUrl: http://127.0.0.1:1/v1 → http://127.0.0.1:9/v1");
-    expect(said).not.toContain("sk-of-another-folder");
+    const { output } = await setup("--yes");
+    expect(output).toContain(".baseUrl: http://127.0.0.1:1/v1 → http://127.0.0.1:9/v1");
+    expect(output).not.toContain("sk-of-another-folder");
     expect(provider()).toMatchObject({
       baseUrl: "http://127.0.0.1:9/v1",
       apiKey: KEY,
@@ -228,11 +228,11 @@ describe("the provider", () => {
     await setup("--yes");
     const apiKey = { source: "env", provider: "default", id: "SYNTHESIS_KEY" };
     put({ ...openClaw(), models: { providers: { synthesis: { ...provider(), apiKey } } } });
-    expect((await setup("--yes")).said).toContain("Nothing to change.");
+    expect((await setup("--yes")).output).toContain("Nothing to change.");
     expect(provider().apiKey).toEqual(apiKey);
   });
 
-  test("becomes the default where there is none, and is asked for otherwise", async () => {
+  test("becomes the default where there is none, and with --default", async () => {
     await setup("--yes");
     expect(openClaw()).toMatchObject({ agents: { defaults: { model: REF } } });
     put({ agents: { defaults: { model: "house/a" } } });
@@ -245,29 +245,29 @@ describe("the provider", () => {
   });
 });
 
-test("a plugin of another version is renewed", async () => {
+test("a plugin of another version is updated", async () => {
   await setup("--yes");
   const index = join(state, "openclaw-plugin/index.js");
   writeFileSync(index, "// an old one\n");
-  expect((await setup("--yes")).said).toContain("~ plugin synthesis: 0.1.0, renewed");
+  expect((await setup("--yes")).output).toContain("~ plugin synthesis: 0.1.0, updated");
   expect(readFileSync(index, "utf8")).toContain("definePluginEntry");
 });
 
-test("allowed roots from the environment stay there, and it says that they win", async () => {
-  put(theirs());
+test("says that allowed roots in the environment win over the file", async () => {
+  put(usersConfig());
   writeFileSync(join(state, "config.json"), '{ "allowedRoots": ["/srv"] }');
   env.SYNTHESIS_ALLOWED_ROOTS = "/opt";
-  expect((await setup("--yes")).said).toContain(`add ${join(base, "w1")}:${join(base, "w2")} to it`);
+  expect((await setup("--yes")).output).toContain(`Add ${join(base, "w1")}:${join(base, "w2")} to it`);
   expect(JSON.parse(own())).toEqual({ allowedRoots: ["/srv", join(base, "w1"), join(base, "w2")] });
   await setup("--yes", "--remove");
   expect(JSON.parse(own())).toEqual({ allowedRoots: ["/srv"] });
 });
 
-describe("asked on a terminal", () => {
-  /** Runs it in a terminal, and gives each answer once its question stands there. */
+describe("in a terminal", () => {
+  /** Runs the command in a terminal, and gives each answer when its question is shown. */
   async function answering(answers: [question: string, answer: string][]): Promise<string> {
     let screen = "";
-    const left = [...answers];
+    const unanswered = [...answers];
     const decoder = new TextDecoder();
     const child = Bun.spawn([...PROGRAM, "setup", "openclaw"], {
       env,
@@ -276,42 +276,42 @@ describe("asked on a terminal", () => {
         rows: 50,
         data: (terminal, bytes) => {
           screen += decoder.decode(bytes, { stream: true });
-          const [next] = left;
+          const [next] = unanswered;
           if (!next || !screen.includes(next[0])) return;
-          left.shift();
+          unanswered.shift();
           terminal.write(`${next[1]}\r`);
         },
       },
     });
     await child.exited;
-    expect(left).toEqual([]);
+    expect(unanswered).toEqual([]);
     return screen;
   }
 
-  test("yes goes on", async () => {
+  test("continues after a yes", async () => {
     put({ agents: { defaults: { model: "house/a" } } });
     await answering([
       ["the default? [y/N]", "y"],
-      ["Go on? [y/N]", "y"],
+      ["Continue? [y/N]", "y"],
     ]);
     expect(openClaw()).toMatchObject({ agents: { defaults: { model: REF } }, models: { providers: {} } });
   });
 
-  test("anything else does not", async () => {
-    expect(await answering([["Go on? [y/N]", ""]])).toContain("Nothing was changed.");
+  test("changes nothing after any other answer", async () => {
+    expect(await answering([["Continue? [y/N]", ""]])).toContain("Nothing was changed.");
     expect(existsSync(file)).toBe(false);
   });
 });
 
-test("where nobody can be asked, nothing is changed without --yes", async () => {
-  put(theirs());
-  const { said } = await setup();
-  expect(said).toContain("Say --yes");
-  expect(openClaw()).toEqual(theirs());
+test("changes nothing without a terminal and without --yes", async () => {
+  put(usersConfig());
+  const { output } = await setup();
+  expect(output).toContain("Use --yes");
+  expect(openClaw()).toEqual(usersConfig());
 });
 
 describe("says what to do when", () => {
-  const cases: [what: string, prepare: () => string[], said: RegExp][] = [
+  const cases: [what: string, prepare: () => string[], output: RegExp][] = [
     [
       "there is no OpenClaw",
       () => {
@@ -321,21 +321,21 @@ describe("says what to do when", () => {
       /There is no openclaw on PATH.*--openclaw/s,
     ],
     [
-      "the one that was named is not there",
+      "the given OpenClaw does not exist",
       () => ["--openclaw", "/nowhere/openclaw"],
-      /There is no \/nowhere\/openclaw/,
+      /There is no program \/nowhere\/openclaw/,
     ],
-    ["it is another program", () => ["--openclaw", "/bin/echo"], /does not answer as expected/],
+    ["the program is not OpenClaw", () => ["--openclaw", "/bin/echo"], /output of `openclaw` is not as expected/],
     [
-      "its configuration is broken",
+      "the configuration of OpenClaw is invalid",
       () => {
         writeFileSync(file, "{ secret: 'sk-123', ");
         return ["--openclaw", join(base, "fixed")];
       },
-      /cannot be read\. `openclaw config validate`/,
+      /is invalid\. Run `openclaw config validate`/,
     ],
     [
-      "the port changes with every start",
+      "the port is 0, and so changes with every start",
       () => {
         env.SYNTHESIS_BRIDGE_PORT = "0";
         return [];
@@ -343,7 +343,7 @@ describe("says what to do when", () => {
       /Set SYNTHESIS_BRIDGE_PORT/,
     ],
     [
-      "OpenClaw refuses",
+      "OpenClaw refuses a change",
       () => {
         env.STAND_IN_FAILS = "config patch";
         return [];
@@ -351,21 +351,21 @@ describe("says what to do when", () => {
       /`openclaw config patch` failed: it cannot be done today/,
     ],
   ];
-  test.each(cases)("%s", async (_what, prepare, told) => {
+  test.each(cases)("%s", async (_what, prepare, message) => {
     const script = `#!/bin/sh\ncase "$1" in config) echo '{"path":"${file}"}';; agents) echo '[]';; *) echo 2026.9.6;; esac\n`;
     writeFileSync(join(base, "fixed"), script, { mode: 0o755 });
-    const { code, said } = await setup("--yes", ...prepare());
-    expect(said).toMatch(told);
-    expect(said).not.toContain("sk-123");
+    const { code, output } = await setup("--yes", ...prepare());
+    expect(output).toMatch(message);
+    expect(output).not.toContain("sk-123");
     expect(code).toBe(2);
   });
 });
 
 test.each([
-  ["by itself", {}],
-  ["through the gateway, where one runs", { STAND_IN_GATEWAY: "1" }],
-])("with a synthesis that runs, OpenClaw asks it for a word: %s", async (_how, more) => {
-  // The stand-in for OpenClaw names no conversation, and that for claude prints no answers.
+  ["itself", {}],
+  ["through its gateway, while that runs", { STAND_IN_GATEWAY: "1" }],
+])("when a synthesis runs, OpenClaw sends it a message: %s", async (_how, more) => {
+  // OpenClaw's stand-in names no conversation, and Claude's stand-in does not answer one-shots.
   await using world = await createWorld({ standIn: true, env: { SYNTHESIS_IDENTITY_FALLBACK: "default" } });
   env = {
     ...env,
@@ -373,8 +373,8 @@ test.each([
     SYNTHESIS_HOME: join(world.claude.base, "state"),
     SYNTHESIS_WORKSPACE: world.claude.workspace,
   };
-  // What it has just been allowed holds at once.
-  const { code, said } = await setup("--yes");
-  expect(code, said).toBe(0);
-  expect(said).toContain("claude said: You said: Answer with the one word: ready");
+  // The running server already allows the workspace that was just added.
+  const { code, output } = await setup("--yes");
+  expect(code, output).toBe(0);
+  expect(output).toContain("Claude answered: You said: Answer with the one word: ready");
 });

@@ -47,7 +47,7 @@ test.skipIf(Bun.which("python3") === null)("examples/openai_sdk.py is valid Pyth
 test("examples/openclaw.json5 is what `setup openclaw` would write", () => {
   const { config } = readOpenClawConfig(join(examples, "openclaw.json5"));
 
-  const { patches } = patchesToAdd(config, { port: 18990, key: "", keyPlace: "chat.key", asDefault: true });
+  const { patches } = patchesToAdd(config, { port: 18990, key: "", keySource: "chat.key", asDefault: true });
 
   expect(patches).toEqual([]);
 });

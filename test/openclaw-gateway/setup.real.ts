@@ -84,7 +84,7 @@ test("our things go in, work, and come out again; nothing else is touched", asyn
   });
   const done = await setup("--yes", "--default");
   // The folders it has just allowed hold at once.
-  expect(done).toContain("claude said: ready");
+  expect(done).toContain("Claude answered: ready");
   expect(done).not.toContain(world.server.key);
   const { meta: _meta, ...now } = openclaw.config() as Record<string, Record<string, Record<string, unknown>>>;
   const { meta: _before, ...then } = before as Record<string, Record<string, Record<string, unknown>>>;
@@ -122,7 +122,7 @@ test("our things go in, work, and come out again; nothing else is touched", asyn
   await world.server.stop();
   const server = await startServer(world.serverEnv);
   const again = await setup("--yes");
-  expect(again).toContain("claude said: ready");
+  expect(again).toContain("Claude answered: ready");
   expect(again).toContain(`.baseUrl: ${world.server.url}/v1 → ${server.url}/v1`);
   expect(await setup("--dry-run")).toContain("Nothing to change.");
 
@@ -150,7 +150,7 @@ test("a gateway that runs learns it and forgets it, with hardly anything else in
     SYNTHESIS_HOME: join(world.claude.base, "state"),
     SYNTHESIS_WORKSPACE: world.claude.workspace,
   };
-  expect(await runSetup(env, ["--yes"])).toContain("claude said: You said:");
+  expect(await runSetup(env, ["--yes"])).toContain("Claude answered: You said:");
   expect(await openclaw.say("live words", "agent:main:live")).toContain("live words");
   // The conversation's name, as our plugin told it.
   expect((await world.mock.request(/live words/)).asked).toContain('chat_id="agent:main:live"');

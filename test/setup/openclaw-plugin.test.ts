@@ -1,4 +1,4 @@
-/** Our OpenClaw plugin, driven as OpenClaw drives it; and what it sends, read as the server reads it. */
+/** Our OpenClaw plugin, used as OpenClaw uses it. The headers that it sends are read as the server reads them. */
 import { beforeAll, expect, mock, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ interface Provider {
   resolveTransportTurnState(context: { sessionId?: string }): { headers: Headers } | undefined;
 }
 
-/** An OpenClaw with the plugin in it. */
+/** Registers the plugin. `emit` calls its handler of an event. */
 let load: () => { provider: Provider; emit: (hook: string, event: object, context?: object) => void };
 beforeAll(async () => {
   mock.module("openclaw/plugin-sdk/plugin-entry", () => ({ definePluginEntry: (entry: unknown) => entry }));
@@ -36,7 +36,7 @@ beforeAll(async () => {
   };
 });
 
-/** The headers with which the wrapped function is called. */
+/** Calls the wrapped function. @returns the headers that the original function receives */
 function sent(wrap: (streamFn: Stream) => Stream | undefined, options?: Parameters<Stream>[2]): Headers | undefined {
   let seen: Headers | undefined;
   const wrapped = wrap((_model, _context, options) => {
@@ -46,7 +46,7 @@ function sent(wrap: (streamFn: Stream) => Stream | undefined, options?: Paramete
   return seen;
 }
 
-test("each request carries its agent and workspace, beside the headers it has", () => {
+test("adds the agent and the workspace to the headers of a request", () => {
   const { provider } = load();
   const headers = sent((streamFn) => provider.wrapStreamFn({ agentId: "ops", workspaceDir: "/w/ops", streamFn }), {
     headers: { traceparent: "00-1" },
@@ -55,13 +55,13 @@ test("each request carries its agent and workspace, beside the headers it has", 
   expect(headers).toEqual({ traceparent: "00-1", "x-openclaw-agent-id": "ops", "x-openclaw-workspace": "/w/ops" });
 });
 
-test("a side request says that it is one, and nothing of a workspace", () => {
+test("marks a side request, and names no workspace in it", () => {
   const { provider } = load();
   const headers = sent((streamFn) => provider.wrapSimpleCompletionStreamFn({ streamFn }));
   expect(headers).toEqual({ "x-openclaw-kind": "simple-completion" });
 });
 
-test("a compaction's summary says what it is", () => {
+test("marks the request for a summary of the conversation", () => {
   const { provider } = load();
   const headers = sent((streamFn) => provider.wrapStreamFn({ agentId: "ops", streamFn }), {
     requestId: "run:compaction:cmp-1:model:1",
@@ -69,7 +69,7 @@ test("a compaction's summary says what it is", () => {
   expect(headers).toEqual({ "x-openclaw-agent-id": "ops", "x-openclaw-kind": "compaction" });
 });
 
-test("a session's key comes with its calls, and with no other's", () => {
+test("names the session key in the calls of its session only", () => {
   const { provider, emit } = load();
   emit("model_call_started", { sessionId: "s1", sessionKey: "agent:main:main" });
   emit("model_call_started", { sessionId: "s2", sessionKey: "agent:ops:main" });
@@ -80,7 +80,7 @@ test("a session's key comes with its calls, and with no other's", () => {
   expect(provider.resolveTransportTurnState({})).toBeUndefined();
 });
 
-test("who speaks where, if OpenClaw lets us know", () => {
+test("names the chat, the channel and the sender when OpenClaw reveals them", () => {
   const { provider, emit } = load();
   emit("before_prompt_build", {}, { sessionId: "s1", chatId: "-100", messageProvider: "telegram", senderId: 7 });
   expect(provider.resolveTransportTurnState({ sessionId: "s1" })?.headers).toEqual({
@@ -90,7 +90,7 @@ test("who speaks where, if OpenClaw lets us know", () => {
   });
 });
 
-test("the sessions that spoke longest ago are forgotten", () => {
+test("forgets the session that made a call longest ago", () => {
   const { provider, emit } = load();
   for (let n = 0; n <= 1000; n += 1) emit("model_call_started", { sessionId: `s${n}`, sessionKey: `k${n}` });
   expect(provider.resolveTransportTurnState({ sessionId: "s0" })?.headers).toEqual({});
@@ -98,22 +98,22 @@ test("the sessions that spoke longest ago are forgotten", () => {
 });
 
 test.each(["/home/jürgen/Büro 1", "/plain/with space", "agent:main:50%25", "100%", "line\nbreak", "日本", " x "])(
-  "%j arrives at the server as it was",
+  "sends %j so that the server reads the same value",
   (workspaceDir) => {
     const { provider } = load();
     const headers = sent((streamFn) => provider.wrapStreamFn({ workspaceDir, streamFn })) ?? {};
-    // As it goes through HTTP, which trims.
+    // Like HTTP, `Headers` trims the value.
     expect(openClawHeader(new Headers(headers), "x-openclaw-workspace")).toBe(workspaceDir);
   },
 );
 
-test("what nobody encoded is taken as it is", () => {
+test("the server reads a value that is not encoded as it is", () => {
   const read = (value: string) =>
     openClawHeader(new Headers({ "x-openclaw-workspace": value }), "x-openclaw-workspace");
   expect(["100%", "plain"].map(read)).toEqual(["100%", "plain"]);
 });
 
-test("its version is the program's", () => {
+test("has the version of the program", () => {
   for (const file of ["package.json", "openclaw.plugin.json"]) {
     expect((JSON.parse(readFileSync(join(folder, file), "utf8")) as { version: string }).version).toBe(version);
   }

@@ -1,33 +1,33 @@
 /**
- * The OpenClaw plugin of synthesis. OpenClaw asks a provider with its own key and nothing else; this adds,
- * as headers of each request, whose conversation it is and where its agent works.
+ * The OpenClaw plugin of synthesis. By itself OpenClaw sends a provider nothing but its key. This plugin adds headers to
+ * each request that name the conversation and the agent's workspace.
  *
- * It runs inside OpenClaw, so it may import nothing but OpenClaw's own kit.
+ * It runs inside OpenClaw and can import nothing but OpenClaw's plugin SDK.
  */
 import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
 
 const PROVIDER = "synthesis";
-/** Sessions remembered; each is told anew with its next call, so forgetting one costs nothing. */
+/** How many sessions are remembered. Their data comes again with each model call, so that old ones may be forgotten. */
 const MAX_SESSIONS = 1000;
 
 export default definePluginEntry({
   id: PROVIDER,
   name: "synthesis",
-  description: "Tells synthesis, with each request, which conversation, agent and workspace it is for.",
+  description: "Names the conversation, the agent and the workspace in each request to synthesis.",
   register(api) {
-    /** By OpenClaw's session id, the only name that a transport knows. */
-    const keys = new Map();
-    const people = new Map();
+    // Both by OpenClaw's session id, the only name that a transport knows.
+    const sessionKeys = new Map();
+    const senders = new Map();
 
-    // Comes just before the transport is asked, with no message text, so it needs no permission.
+    // Emitted just before the transport is used. The event contains no message text, and needs no permission.
     api.on("model_call_started", ({ sessionId, sessionKey }) => {
-      if (sessionId && sessionKey) remember(keys, sessionId, sessionKey);
+      if (sessionId && sessionKey) remember(sessionKeys, sessionId, sessionKey);
     });
-    // OpenClaw lets this one in only where the user has set `hooks.allowConversationAccess` for us. Of the
-    // conversation itself nothing is read.
+    // OpenClaw emits this event only where the user has set `hooks.allowConversationAccess` for this plugin. Nothing of
+    // the conversation itself is read.
     api.on("before_prompt_build", (_event, { sessionId, chatId, channel, messageProvider, senderId }) => {
       if (!sessionId) return;
-      remember(people, sessionId, {
+      remember(senders, sessionId, {
         "x-openclaw-chat-id": chatId,
         "x-openclaw-channel": channel ?? messageProvider,
         "x-openclaw-sender-id": senderId,
@@ -42,15 +42,15 @@ export default definePluginEntry({
         withHeaders(streamFn, (options) => ({
           "x-openclaw-agent-id": agentId,
           "x-openclaw-workspace": workspaceDir,
-          // A summary comes by the way of the turns, under the key of the conversation that it sums up.
+          // OpenClaw requests the summary of a conversation like a turn, with that conversation's key.
           "x-openclaw-kind": options?.requestId?.includes(":compaction:") ? "compaction" : undefined,
         })),
-      // What OpenClaw asks for itself, such as a title: no conversation's, and no turn.
+      // Requests of OpenClaw's own, such as for a title. They belong to no conversation.
       wrapSimpleCompletionStreamFn: ({ agentId, streamFn }) =>
         withHeaders(streamFn, () => ({ "x-openclaw-agent-id": agentId, "x-openclaw-kind": "simple-completion" })),
       resolveTransportTurnState: ({ sessionId }) =>
         sessionId
-          ? { headers: safe({ "x-openclaw-session-key": keys.get(sessionId), ...people.get(sessionId) }) }
+          ? { headers: encode({ "x-openclaw-session-key": sessionKeys.get(sessionId), ...senders.get(sessionId) }) }
           : undefined,
     });
   },
@@ -59,17 +59,17 @@ export default definePluginEntry({
 function withHeaders(streamFn, headersFor) {
   if (!streamFn) return undefined;
   return (model, context, options) =>
-    streamFn(model, context, { ...options, headers: { ...options?.headers, ...safe(headersFor(options)) } });
+    streamFn(model, context, { ...options, headers: { ...options?.headers, ...encode(headersFor(options)) } });
 }
 
-/** Those that have a value, as a header can carry it: percent-encoded when it is not plain ASCII. */
-function safe(headers) {
-  const said = Object.entries(headers).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  return Object.fromEntries(said.map(([name, value]) => [name, encoded(String(value))]));
+/** The headers that have a value. */
+function encode(headers) {
+  const present = Object.entries(headers).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return Object.fromEntries(present.map(([name, value]) => [name, encodeValue(String(value))]));
 }
 
-// A percent sign is encoded too, else nobody could tell which values are.
-const encoded = (value) =>
+/** Percent-encodes a value that is not printable ASCII, or that contains a percent sign and would be decoded. */
+const encodeValue = (value) =>
   /^[\x21-\x24\x26-\x7e]([\x20-\x24\x26-\x7e]*[\x21-\x24\x26-\x7e])?$/.test(value) ? value : encodeURIComponent(value);
 
 function remember(map, key, value) {

@@ -1,0 +1,36 @@
+/** Tries a finished setup out: sends one message from OpenClaw through synthesis to Claude. */
+import { z } from "zod";
+import { MODEL_REF } from "./openclaw-config.ts";
+import type { OpenClawProgram } from "./openclaw-program.ts";
+
+const health = z.looseObject({ ok: z.boolean(), version: z.string() });
+
+/** Whether a synthesis answers on this port. */
+export async function isSynthesisRunning(port: number): Promise<boolean> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/health`, { proxy: false });
+    return health.safeParse(await response.json()).success;
+  } catch {
+    // No program listens on the port, or another one does.
+    return false;
+  }
+}
+
+const answer = z.looseObject({ payloads: z.array(z.looseObject({ text: z.string().nullish() })) });
+/** OpenClaw prints the answer itself, or when its gateway runs, wraps it in `result`. */
+const output = z.union([z.looseObject({ result: answer }).transform(({ result }) => result), answer]);
+
+/** @returns the text with which Claude answers */
+export async function askThroughOpenClaw(openclaw: OpenClawProgram, agent: string): Promise<string> {
+  const args = [
+    ...["agent", "--agent", agent, "--session-key", `agent:${agent}:synthesis-setup`, "--model", MODEL_REF],
+    ...["-m", "Answer with the one word: ready", "--json"],
+  ];
+  const printed = await openclaw.run([...args, "--local"]).catch((error: Error) => {
+    // While OpenClaw's gateway runs, only the gateway may use OpenClaw's state.
+    if (error.message.includes("Gateway is running")) return openclaw.run(args);
+    throw error;
+  });
+  const { payloads } = output.parse(JSON.parse(printed));
+  return payloads.map(({ text }) => text ?? "").join(" ");
+}
