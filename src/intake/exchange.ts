@@ -1,17 +1,17 @@
 /**
- * A conversation as a list of exchanges, each what the user's side said and what the assistant answered. In this form
- * the client's history is compared with what Claude has been sent.
+ * A conversation as a list of exchanges: the messages of a user, and the assistant's answer to them. In this form the
+ * client's history is compared with what Claude has been sent.
  */
 import type { Exchange } from "../store/schema.ts";
 import { answerFingerprint, plainText } from "./fingerprint.ts";
 
-/** An exchange that Claude knows of. */
+/** An exchange that Claude has received. */
 export interface DeliveredExchange extends Exchange {
   /** The turn that delivered it. */
   readonly turn: string;
-  /** Claude has answered it. The client may keep, drop or send again what was never answered. */
+  /** Claude has answered it. The client may keep, drop or repeat a message that was never answered. */
   readonly answered: boolean;
-  /** What is noted of it with that turn. */
+  /** The exchange as it is recorded with that turn. */
   readonly noted: Exchange;
 }
 
@@ -19,11 +19,11 @@ export interface DeliveredExchange extends Exchange {
 export class ClientExchange {
   readonly users: string[] = [];
   readonly #userTexts: string[] = [];
-  /** Where it begins in the history as it is given to Claude. */
+  /** The index of its first message in the history, as Claude is given it. */
   readonly at: number;
-  /** The assistant has said something in it, if only by calling a tool. */
+  /** An assistant message belongs to the exchange, if only with tool calls. */
   isAnswered = false;
-  /** Results of its tools come with this request: what the client has of the answer is its beginning. */
+  /** The request brings results for its tool calls, so the client has only the beginning of the answer. */
   isOpen = false;
   #answer = "";
   #answerFingerprint: string | null = null;
@@ -37,7 +37,7 @@ export class ClientExchange {
     this.#userTexts.push(text);
   }
 
-  /** The text of a user's message, as texts are compared. It takes time and is seldom needed, so it is made then. */
+  /** The text of one of the user's messages in the form in which texts are compared. Computed when it is needed, which is rare. */
   userText(at: number): string {
     return plainText(this.#userTexts.at(at) ?? "");
   }
@@ -48,7 +48,7 @@ export class ClientExchange {
     this.#answerFingerprint = null;
   }
 
-  /** Hashed when it is needed: a history may be long, and most requests are compared by little of it. */
+  /** The fingerprint of the answer. Computed when it is needed: most comparisons look at a small part of the history. */
   get answer(): string {
     this.#answerFingerprint ??= answerFingerprint(this.#answer);
     return this.#answerFingerprint;

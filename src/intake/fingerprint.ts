@@ -1,15 +1,15 @@
 /**
- * Fingerprints: hashes by which a message is recognised when the client sends it again. They leave out what clients
- * change on the way without meaning anything by it.
+ * Fingerprints: hashes by which a message is recognised when the client sends it again. They ignore the changes that
+ * clients make without changing the meaning, such as line ends and timestamps.
  */
 import { withoutTimestamp } from "./timestamp.ts";
 
-/** Between the hash of a message's text and that of its images and files. */
+/** Separates the hash of a message's text from the hash of its images and files. */
 const ATTACHMENTS = "+";
 
 /**
- * The fingerprint of a user's message. It is the same with other line ends, composed and decomposed accents, and with
- * or without the time of writing in front.
+ * The fingerprint of a user's message. Line ends, composed or decomposed accents and a timestamp in front do not change
+ * it.
  */
 export function messageFingerprint(text: string, attachments: readonly { readonly url: string }[] = []): string {
   const ofText = hash(plainText(text));
@@ -22,38 +22,38 @@ export function withText(fingerprint: string, text: string): string {
   return messageFingerprint(text) + (attachments < 0 ? "" : fingerprint.slice(attachments));
 }
 
-/** The part of a fingerprint that comes from the text. Many clients send images and files only with a new message. */
+/** The part of a fingerprint that depends on the text. Many clients send images and files only with a new message. */
 export const textFingerprint = (fingerprint: string): string => fingerprint.split(ATTACHMENTS, 1)[0] ?? fingerprint;
 
 /**
- * The fingerprint of an assistant's answer. White space is left out, since an answer of several messages is joined in
- * as many ways as there are clients; so are the blocks in which a client keeps what was sent as reasoning.
+ * The fingerprint of an assistant's answer. White space is ignored, because clients join the messages of an answer in
+ * different ways; so are the blocks in which clients keep what was sent as reasoning.
  * @returns empty for an answer without text
  */
 export function answerFingerprint(text: string): string {
-  const said = withoutBlocks(withoutBlocks(text, '<details type="reasoning"', "</details>"), "<think>", "</think>");
-  const plain = composed(said).replace(/\s+/g, "");
+  const answer = withoutBlocks(withoutBlocks(text, '<details type="reasoning"', "</details>"), "<think>", "</think>");
+  const plain = composed(answer).replace(/\s+/g, "");
   return plain === "" ? "" : hash(plain);
 }
 
-/** A text as it is compared: LF line ends, composed accents, no time of writing, no outer white space. */
+/** A text in the form in which texts are compared: LF line ends, composed accents, no timestamp, no outer white space. */
 export const plainText = (text: string): string =>
   withoutTimestamp(composed(text.replace(/\r\n?/g, "\n")).trim()).trim();
 
-/** In characters. Composing takes a tenth of a second for a million; a longer text is compared as it is. */
-const LONGEST_COMPOSED = 100_000;
-/** No script puts so many marks on a letter; Unicode's own limit for texts that can be normalised piece by piece is 30. */
-const MARKS = /(\p{M}{31,})/u;
+/** A longer text is compared without composing its accents, which takes 0.1 s for a million characters. */
+const MAX_COMPOSED_LENGTH = 100_000;
+/** No script puts so many marks on a letter. Unicode's own limit, in its Stream-Safe Text Format, is 30. */
+const MARK_RUN = /(\p{M}{31,})/u;
 
 /**
- * The text with composed accents. A long run of marks stays as it is: they would be sorted in quadratic time, and 64 kB
- * of them would stop the server for half a minute.
+ * The text with composed accents. A long run of marks stays the same, because sorting it takes quadratic time: 64 kB of
+ * marks would stop the server for half a minute.
  */
 function composed(text: string): string {
-  if (text.length > LONGEST_COMPOSED) return text;
+  if (text.length > MAX_COMPOSED_LENGTH) return text;
   return text
-    .split(MARKS)
-    .map((piece, at) => (at % 2 === 0 ? piece.normalize("NFC") : piece))
+    .split(MARK_RUN)
+    .map((segment, at) => (at % 2 === 0 ? segment.normalize("NFC") : segment))
     .join("");
 }
 

@@ -1,6 +1,6 @@
 /**
- * Which conversation a request belongs to, if to any. A key that is not OpenClaw's own carries its
- * source, so that no two ways of naming a conversation can ever name the same one by accident.
+ * Which conversation a request belongs to, if any. A session key that is not OpenClaw's own begins with its source, so
+ * that two different sources can never name the same conversation by accident.
  */
 
 import { headerText, openClawHeader } from "../api/openclaw/headers.ts";
@@ -8,19 +8,19 @@ import { SESSION_KEY_HEADER } from "../api/openclaw/request.ts";
 import { RequestError } from "../core/errors.ts";
 import type { ParsedRequest } from "./parsed-request.ts";
 
-const AGENT = "x-openclaw-agent-id";
-const CHAT = "x-openclaw-chat-id";
-const AFFINITY = ["x-session-affinity", "session_id"] as const;
-/** The conversation of a client that names none, where such clients share one. */
+const AGENT_HEADER = "x-openclaw-agent-id";
+const CHAT_HEADER = "x-openclaw-chat-id";
+const AFFINITY_HEADERS = ["x-session-affinity", "session_id"] as const;
+/** The conversation of all requests that name none, if they share one. */
 const DEFAULT = "default";
-/** `<id>:<N>` */
+/** `<id>:<generation>` */
 const GENERATION = /^(.+):(\d{1,9})$/;
-/** A session key that begins like one of our own keys gets a mark. */
-const OURS = /^(?:default$|(?:key|chat|affinity|header|agent-id|user|one-shot|model):)/;
+/** The beginnings of the keys that are made here. A key of OpenClaw's that begins like one of them is prefixed. */
+const OWN_KEY = /^(?:default$|(?:key|chat|affinity|header|agent-id|user|one-shot|model):)/;
 
 export interface Identity {
   readonly key: string;
-  /** What named it. */
+  /** What named the conversation. */
   readonly source:
     | "session-key"
     | "chat"
@@ -34,57 +34,57 @@ export interface Identity {
     | "one-shot";
   readonly agent: string | null;
   readonly chat: string | null;
-  /** Also when something else named the conversation: by this alone it may be asked for next time. */
+  /** OpenClaw's session id. Recorded even when something else names the conversation: a later request may have only this. */
   readonly affinity: Affinity | null;
-  /** The key of the conversation of which this is another model's branch. */
+  /** For the branch of another model: the key of the conversation that it branches from. */
   readonly branchOf?: string;
 }
 
 export interface Affinity {
   /** OpenClaw's session id. */
   readonly id: string;
-  /** Grows when OpenClaw compacts or resets the session; 0 when it is not said. */
+  /** Grows when OpenClaw compacts or resets the session; 0 when it is unknown. */
   readonly generation: number;
 }
 
 export interface IdentityOptions {
-  /** One more header that names a conversation, for other chat front ends. */
+  /** The header by which another chat program names its conversations. */
   readonly identityHeader?: string | undefined;
-  /** What a request that names none is: an answer of its own, or a part of the one conversation of all such. */
+  /** What a request that names no conversation is: a one-shot, or a part of the conversation that all such requests share. */
   readonly identityFallback: "one-shot" | "default";
-  /** The key of the conversation in which this affinity id was last seen. */
+  /** The key of the conversation that last had this affinity id. */
   readonly aliasOf?: (affinityId: string) => string | undefined;
 }
 
-/** What of a request can name its conversation. */
+/** The parts of a request that can name its conversation. */
 interface NamedRequest extends Pick<ParsedRequest, "headers" | "openclaw"> {
   readonly body: Pick<ParsedRequest["body"], "user" | "prompt_cache_key">;
 }
 
 /**
- * The conversation of a request.
- * @returns null when it belongs to none
- * @throws ApiError (400) for a name that is too long or not printable
+ * Finds the conversation of a request.
+ * @returns null for a one-shot
+ * @throws RequestError (`invalid_request`) for a name that is too long or has characters that are not printable
  */
 export function identify(
   { body, headers, openclaw }: NamedRequest,
   { identityHeader, identityFallback, aliasOf }: IdentityOptions,
 ): Identity | null {
-  // Such a request may bear a conversation's names, and is none of its turns. One that is about what its tools
-  // do has a session of its own, where the results of its calls find it again.
+  // A side request may have the names of a conversation, but is not a turn of it. One with tools gets a conversation of
+  // its own, so that the results of its calls find their turn.
   if (openclaw?.side && !openclaw.side.needsTools) return null;
 
   const header = (name: string) => check(headerText(headers, name), name);
   const named = (name: `x-openclaw-${string}`) => check(openClawHeader(headers, name), name);
   const own = named(SESSION_KEY_HEADER);
-  const namedAgent = named(AGENT);
-  const chat = named(CHAT);
+  const namedAgent = named(AGENT_HEADER);
+  const chat = named(CHAT_HEADER);
   const session = check(openclaw?.runtime?.session, "the session in the Runtime line");
   const affinity = openclaw?.side ? null : readAffinity(body, header);
   const other = identityHeader ? header(identityHeader) : null;
   const user = check(body.user, "user");
 
-  const found = (source: Identity["source"], key: string): Identity => ({
+  const identity = (source: Identity["source"], key: string): Identity => ({
     key,
     source,
     agent: namedAgent ?? openclaw?.runtime?.agent ?? null,
@@ -92,23 +92,23 @@ export function identify(
     affinity,
   });
   const side = check(openclaw?.side?.session, "the session in the Runtime line");
-  if (side) return found("side", marked(side));
-  if (own) return found("session-key", marked(own));
-  // Encoded so that the first `::` is the one that parts them.
-  if (chat) return found("chat", `chat:${encodeURIComponent(namedAgent ?? user ?? DEFAULT)}::${chat}`);
-  if (session) return found("runtime", marked(session));
-  if (affinity) return found("affinity", aliasOf?.(affinity.id) ?? `affinity:${affinity.id}`);
-  // No header's name has a colon.
-  if (other) return found("header", `header:${identityHeader?.toLowerCase()}:${other}`);
-  if (namedAgent) return found("agent", `agent-id:${namedAgent}`);
-  if (user) return found("user", `user:${user}`);
-  return identityFallback === "default" ? found("default", DEFAULT) : null;
+  if (side) return identity("side", asKey(side));
+  if (own) return identity("session-key", asKey(own));
+  // The agent is encoded, so that the first `::` is the separator.
+  if (chat) return identity("chat", `chat:${encodeURIComponent(namedAgent ?? user ?? DEFAULT)}::${chat}`);
+  if (session) return identity("runtime", asKey(session));
+  if (affinity) return identity("affinity", aliasOf?.(affinity.id) ?? `affinity:${affinity.id}`);
+  // The name of a header contains no colon, so the key is unambiguous.
+  if (other) return identity("header", `header:${identityHeader?.toLowerCase()}:${other}`);
+  if (namedAgent) return identity("agent", `agent-id:${namedAgent}`);
+  if (user) return identity("user", `user:${user}`);
+  return identityFallback === "default" ? identity("default", DEFAULT) : null;
 }
 
-/** Whether a conversation is forgotten when its turn is over: nobody will come back to it. */
+/** Whether a conversation is deleted after its turn, because no later request can belong to it. */
 export const isEphemeral = (source: string): boolean => source === "side" || source === "one-shot";
 
-/** Of a request that belongs to none and is answered by a claude in a terminal all the same. */
+/** The identity of a one-shot that an interactive process answers: a conversation of one turn. */
 export const oneShotIdentity = (): Identity => ({
   key: `one-shot:${crypto.randomUUID()}`,
   source: "one-shot",
@@ -117,15 +117,15 @@ export const oneShotIdentity = (): Identity => ({
   affinity: null,
 });
 
-/** OpenClaw's key is the same whether a header or the Runtime line brings it. */
-const marked = (session: string): string => (OURS.test(session) ? `key:${session}` : session);
+/** A session key of OpenClaw's as our key. It is the same whether a header or the Runtime line contains it. */
+const asKey = (session: string): string => (OWN_KEY.test(session) ? `key:${session}` : session);
 
 function readAffinity(
   { prompt_cache_key: cacheKey }: NamedRequest["body"],
   header: (name: string) => string | null,
 ): Affinity | null {
-  // Other clients share one cache key among all their users: only one in OpenClaw's form names a session.
-  const named = AFFINITY.map(header).find((name) => name !== null);
+  // Other clients send the same cache key for all their users, so only one in OpenClaw's form names a session.
+  const named = AFFINITY_HEADERS.map(header).find((name) => name !== null);
   const name = named ?? (cacheKey && GENERATION.test(cacheKey) ? check(cacheKey, "prompt_cache_key") : null);
   if (!name) return null;
   const generation = GENERATION.exec(name);
@@ -134,7 +134,7 @@ function readAffinity(
 
 function check(value: string | null | undefined, field: string): string | null {
   if (value === null || value === undefined || value === "") return null;
-  // The two joiners are not seen, but Persian, Hindi and many emoji are not written without them.
+  // Two format characters are allowed, the joiners: Persian, Hindi and many emoji need them.
   if (/^(?:[^\p{C}\p{Zl}\p{Zp}]|[\u200c\u200d]){1,256}$/u.test(value)) return value;
   throw new RequestError("invalid_request", `${field} must be 1 to 256 printable characters.`, { param: field });
 }

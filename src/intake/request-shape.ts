@@ -1,25 +1,25 @@
 /**
- * Recognises side requests of programs whose wording is not known, by how they differ from the conversation's turns.
- * Each of the differences alone occurs in ordinary turns, so all of them must be there together.
+ * Recognises side requests in an unknown form, by how they differ from the turns of their conversation. Each difference
+ * alone also occurs between ordinary turns, so a side request must have all of them.
  */
 import { type ChatMessage, messageText } from "../api/openai-chat/request.ts";
 import { hasRetrievalTags } from "../api/openai-chat/side-requests.ts";
 import { messageFingerprint } from "./fingerprint.ts";
 import type { ParsedRequest } from "./parsed-request.ts";
 
-/** Enough of a message to recognise it where another request repeats or quotes it. In characters. */
+/** So much of a message is remembered, to recognise it in another request. In characters. */
 const EXCERPT_LENGTH = 200;
-/** A shorter text may stand in another one by chance. In characters. */
-const SHORTEST_QUOTE = 12;
+/** A shorter text may be part of another one by chance. In characters. */
+const MIN_QUOTE_LENGTH = 12;
 
-/** What of a turn request is remembered, so that later requests can be compared with it. */
+/** The properties of a turn request that later requests are compared with. */
 export interface RequestShape {
-  /** As the client names it; null for the default. */
+  /** The model as the client names it; null for the default. */
   readonly model: string | null;
   readonly hasTools: boolean;
-  /** Fingerprint of the system prompt; null when there is none. */
+  /** The fingerprint of the system prompt; null when there is none. */
   readonly system: string | null;
-  /** How its first and its last user message begin. */
+  /** The beginnings of its first and its last user message. */
   readonly excerpts: readonly string[];
 }
 
@@ -37,30 +37,30 @@ export function shapeOf(request: ParsedRequest): RequestShape {
 }
 
 /**
- * Whether a request is about a conversation rather than a part of it: it offers no tools though the conversation's
- * turns do, has another system prompt, brings no answers, and its last message repeats one that the conversation
- * has, or quotes it.
- * @param turn the newest request that was a turn of the conversation
+ * Whether a request is a side request about a conversation, rather than a turn of it. A side request has no tools although
+ * the conversation's turns have some; it has another system prompt and no assistant messages; and its last message
+ * repeats or quotes a message of the conversation.
+ * @param turn the newest turn request of the conversation
  * @param isBusy whether a turn of the conversation runs or waits
  */
 export function looksLikeSideRequest(turn: RequestShape, request: ParsedRequest, isBusy: boolean): boolean {
-  // Cheap, and enough for nearly all requests.
+  // First, because it is cheap and decides for nearly all requests.
   if (!turn.hasTools || hasTools(request)) return false;
-  const said = request.body.messages.filter(({ role }) => role !== "system" && role !== "developer");
-  const last = said.at(-1);
-  if (!last || said.some(({ role }) => role !== "user")) return false;
+  const messages = request.body.messages.filter(({ role }) => role !== "system" && role !== "developer");
+  const last = messages.at(-1);
+  if (!last || messages.some(({ role }) => role !== "user")) return false;
   const system = systemOf(request);
   if (system === null || system === turn.system) return false;
   const isKnown = (message: ChatMessage) => turn.excerpts.includes(excerptOf(messageText(message)));
-  // An instruction stands in front of the conversation's own message.
-  if (said.length > 1) return isKnown(last) && !isKnown(said[0] as ChatMessage);
-  // A program that asks two models side by side sends each the same message, with the model's own tools and prompt.
+  // The program puts an instruction in front of the conversation's message.
+  if (messages.length > 1) return isKnown(last) && !isKnown(messages[0] as ChatMessage);
+  // A program that compares two models sends both the same message, each with its own tools and system prompt.
   if ((request.body.model ?? null) !== turn.model) return false;
-  // A person may change tools and prompt and then send the message again, but not while its turn still runs.
+  // A person may change the tools and the system prompt and then repeat a message, but not while its turn still runs.
   if (isKnown(last)) return isBusy;
   const text = messageText(last);
   if (hasRetrievalTags(text)) return false;
-  return turn.excerpts.some((excerpt) => excerpt.length >= SHORTEST_QUOTE && text.includes(excerpt));
+  return turn.excerpts.some((excerpt) => excerpt.length >= MIN_QUOTE_LENGTH && text.includes(excerpt));
 }
 
 const hasTools = ({ body: { tools } }: ParsedRequest): boolean => (tools?.length ?? 0) > 0;
@@ -68,5 +68,5 @@ const excerptOf = (text: string): string => text.trim().slice(0, EXCERPT_LENGTH)
 
 const systemOf = ({ system }: ParsedRequest): string | null => (system === "" ? null : messageFingerprint(system));
 
-/** The engine keeps the whole of a text in memory as long as a slice of it is kept. */
+/** A copy of the text: a slice would keep the whole text that it comes from in memory. */
 const copied = (text: string): string => Buffer.from(text, "utf16le").toString("utf16le");

@@ -1,4 +1,4 @@
-/** The time of writing that clients put in front of a message, in the forms that chat programs use. */
+/** The timestamps that chat programs put in front of a message, in all the forms that they use. */
 
 const WEEKDAY = "(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6}";
 const MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}";
@@ -13,17 +13,17 @@ const TIME = String.raw`\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,6})?)?(?: ?[ap]\.?m\.?
 const BETWEEN = "(?:,? at |[, t] ?)";
 const DATE_AND_TIME = `(?:${WEEKDAY},? )?(?:(?:${DATE})(?:${BETWEEN}${TIME})?|${TIME}(?:,? (?:${DATE}))?)`;
 
-/** In brackets a date or a time alone is enough; without them it takes both, and something that ends them. */
+/** In brackets, a date or a time is enough. Without brackets it takes both, and a character that ends them. */
 const TIMESTAMP = new RegExp(
   `^(?:\\[${DATE_AND_TIME}\\]|\\(${DATE_AND_TIME}\\)|(?:${WEEKDAY},? )?(?:${DATE})${BETWEEN}${TIME}(?=[\\]:\\s-]))` +
     "[:\\s–—-]*",
   "i",
 );
-/** In characters; no time is longer. */
-const LONGEST = 100;
+/** No timestamp is longer. In characters. */
+const MAX_LENGTH = 100;
 
-/** The text without the time in front of it. A text that is nothing else is left as it is. */
+/** The text without the timestamp in front of it. A text that is only a timestamp stays the same. */
 export function withoutTimestamp(text: string): string {
-  const stamp = TIMESTAMP.exec(text.slice(0, LONGEST))?.[0] ?? "";
-  return stamp.length === text.length ? text : text.slice(stamp.length);
+  const timestamp = TIMESTAMP.exec(text.slice(0, MAX_LENGTH))?.[0] ?? "";
+  return timestamp.length === text.length ? text : text.slice(timestamp.length);
 }

@@ -1,4 +1,4 @@
-/** In which folder a conversation works, and whether the one who runs synthesis has agreed to it. */
+/** The folder in which a conversation works, and whether the configuration allows it. */
 import { mkdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { openClawHeader } from "../api/openclaw/headers.ts";
@@ -10,15 +10,15 @@ const WORKSPACE_HEADER = "x-openclaw-workspace";
 export interface Workspace {
   /** A real path that exists. */
   readonly path: string;
-  /** The configuration names this very folder. */
+  /** The configuration names this folder itself, and not only a folder above it. */
   readonly trusted: boolean;
 }
 
 /**
- * The workspace of a request; made if it is allowed and not there yet. Its header decides, then the folder
- * OpenClaw says it works in, then the agent's own, then the one of all.
- * @param guessed the folder that a system prompt names, if it does: not allowed, it is passed over
- * @throws ApiError (400) when the header names one that is not below an allowed root
+ * The workspace of a request. Created if it is allowed and does not exist. In order of precedence it is the folder in
+ * the request's header, the one that the system prompt names, the agent's configured one, and the default one.
+ * @param guessed the folder that the system prompt names; ignored when it is not allowed
+ * @throws RequestError (`workspace_not_allowed`) when the header names a folder that is not allowed
  */
 export function workspaceFor(
   headers: Headers,
@@ -34,7 +34,7 @@ export function workspaceFor(
       });
     }
     const workspace = allowedWorkspace(wanted, config);
-    if (workspace) return made(workspace, wanted);
+    if (workspace) return created(workspace, wanted);
     throw new RequestError(
       "workspace_not_allowed",
       `The workspace ${wanted.replaceAll("\0", "\\0")} is not below an allowed root. Add it to SYNTHESIS_ALLOWED_ROOTS.`,
@@ -42,27 +42,27 @@ export function workspaceFor(
     );
   }
   const guess = guessed !== null && isAbsolute(guessed) ? allowedWorkspace(guessed, config) : null;
-  if (guess) return made(guess, guess.path);
+  if (guess) return created(guess, guess.path);
   const chosen = (agent !== null && config.agents[agent]?.workspace) || config.workspace;
-  return made({ path: realPath(chosen), trusted: true }, chosen);
+  return created({ path: realPath(chosen), trusted: true }, chosen);
 }
 
-/** The folder as a workspace; null when the configuration has nothing to say for it. */
+/** The folder as a workspace; null when the configuration does not allow it. */
 export function allowedWorkspace(folder: string, config: Config): Workspace | null {
-  // No path has a NUL in it; the file system functions throw for one.
+  // The file system functions throw for a NUL, and no path contains one.
   if (folder.includes("\0")) return null;
   const roots = config.allowedRoots.map(realPath);
-  const own = Object.values(config.agents).map(({ workspace }) => realPath(workspace));
-  // Decided on the real path, before anything is made: a link below an allowed root may lead out of it.
-  // What leads up again is taken out first: behind a name that is not there a link would not be seen.
+  const agentWorkspaces = Object.values(config.agents).map(({ workspace }) => realPath(workspace));
+  // The real path decides, before anything is created: a link below an allowed root may lead out of it. `..` is resolved
+  // first, because behind a name that does not exist a link would not be noticed.
   const path = realPath(resolve(folder));
-  const named = [realPath(config.workspace), ...own].includes(path);
+  const named = [realPath(config.workspace), ...agentWorkspaces].includes(path);
   if (!named && !roots.some((root) => isWithin(path, root))) return null;
   return { path, trusted: named || roots.includes(path) };
 }
 
-/** The folder, made if it is not there. */
-function made(workspace: Workspace, wanted: string): Workspace {
+/** Creates the folder if it does not exist. @param shownPath the path as errors show it */
+function created(workspace: Workspace, shownPath: string): Workspace {
   const { path } = workspace;
   try {
     const found = statSync(path, { throwIfNoEntry: false });
@@ -75,21 +75,22 @@ function made(workspace: Workspace, wanted: string): Workspace {
     const why = (error as NodeJS.ErrnoException).code;
     throw new RequestError(
       "workspace_not_allowed",
-      `The workspace ${wanted} cannot be made (${why}). Make it yourself, or name another.`,
+      `The workspace ${shownPath} cannot be created (${why}). Create it yourself, or choose another folder.`,
       { param: WORKSPACE_HEADER },
     );
   }
-  throw new RequestError("workspace_not_allowed", `The workspace ${wanted} is not a folder. Name one that is.`, {
+  throw new RequestError("workspace_not_allowed", `The workspace ${shownPath} is not a folder. Choose a folder.`, {
     param: WORKSPACE_HEADER,
   });
 }
 
-/** The real path of the nearest ancestor that exists, and the rest as written. */
+/** The path with the real path of its nearest ancestor that exists. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {
-    // Through a file, a loop or a closed folder, or too long: nothing is there for us; who makes it will hear why not.
+    // A path through a file, a loop or a closed folder, or one that is too long, does not exist for us. An attempt to
+    // create the folder reports the reason.
     if (!/^(ENOENT|ENOTDIR|ENAMETOOLONG|EACCES|ELOOP)$/.test((error as NodeJS.ErrnoException).code ?? "")) throw error;
     const parent = dirname(path);
     return parent === path ? path : join(realPath(parent), basename(path));
@@ -97,6 +98,6 @@ function realPath(path: string): string {
 }
 
 function isWithin(path: string, root: string): boolean {
-  const way = relative(root, path);
-  return way === "" || (!isAbsolute(way) && way !== ".." && !way.startsWith(`..${sep}`));
+  const fromRoot = relative(root, path);
+  return fromRoot === "" || (!isAbsolute(fromRoot) && fromRoot !== ".." && !fromRoot.startsWith(`..${sep}`));
 }
