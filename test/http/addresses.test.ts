@@ -1,26 +1,20 @@
-/** Under which addresses, hosts and methods the server answers. */
+/** The addresses, hosts and methods that the server answers. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createGuard } from "../../src/http/guard.ts";
 import { controlKey } from "../support/control.ts";
-import { texts } from "../support/sse.ts";
-import { createWorld, type World } from "../support/world.ts";
+import { createHttpWorld, type HttpWorld, JSON_TYPE } from "../support/http-world.ts";
+import { answerText } from "../support/sse.ts";
+import { createWorld } from "../support/world.ts";
 
-let world: World;
+let world: HttpWorld;
 beforeAll(async () => {
-  world = await createWorld({ standIn: true });
+  world = await createHttpWorld();
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-/** @param key null for none */
-const request = (path: string, init: RequestInit & { key?: string | null } = {}) => {
-  const { key = world.server.key, headers, ...rest } = init;
-  const authorization = key === null ? {} : { authorization: `Bearer ${key}` };
-  return fetch(`${world.server.url}${path}`, { ...rest, headers: { ...authorization, ...(headers as object) } });
-};
-const json = { "content-type": "application/json" };
 const user = (content: unknown) => ({ user: "me", messages: [{ role: "user", content }] });
 
-describe("a base URL with or without /v1, and with a slash too many", () => {
+describe("a base URL may lack /v1, repeat it, or have too many slashes", () => {
   test.each([
     "/v1/models",
     "/models",
@@ -30,39 +24,41 @@ describe("a base URL with or without /v1, and with a slash too many", () => {
     "/v1/v1/models",
     "/v1/v1//v1/models",
   ])("%s lists the models", async (path) => {
-    const response = await request(path);
+    const response = await world.request(path);
     expect([response.status, await response.json()]).toMatchObject([200, { object: "list" }]);
   });
   test.each(["/models/opus", "/v1/models/opus/", "/v1/v1/models/opus"])("%s is one model", async (path) => {
-    expect(await (await request(path)).json()).toMatchObject({ id: "opus", object: "model" });
+    expect(await (await world.request(path)).json()).toMatchObject({ id: "opus", object: "model" });
   });
-  test.each(["/v1/v1/chat/completions", "//chat/completions", "/v1/chat//completions/"])("%s chats", async (path) => {
-    const body = JSON.stringify({ ...user("hello"), user: path });
-    const response = await request(path, { method: "POST", headers: json, body });
-    expect(await response.json()).toMatchObject({ choices: [{ message: { content: "You said: hello" } }] });
-  });
-  test.each(["/v1", "/v1/v1", "/modelsx", "/v1/chat/completions/chat/completions"])(
-    "%s is nothing, and hears what the base URL is",
+  test.each(["/v1/v1/chat/completions", "//chat/completions", "/v1/chat//completions/"])(
+    "%s answers a chat",
     async (path) => {
-      const response = await request(path);
+      const response = await world.postJson(path, { ...user("hello"), user: path });
+      expect(await response.json()).toMatchObject({ choices: [{ message: { content: "You said: hello" } }] });
+    },
+  );
+  test.each(["/v1", "/v1/v1", "/modelsx", "/v1/chat/completions/chat/completions"])(
+    "%s does not exist, and the error names the base URL",
+    async (path) => {
+      const response = await world.request(path);
       expect(response.status).toBe(404);
       expect(await response.text()).toContain("The base URL ends in /v1");
     },
   );
   test.each(["/v1//sessions", "/v1/v1/sessions", "//v1/permissions", "/v1/v1/permissions/x"])(
-    "%s wants the control key all the same",
+    "%s needs the control key",
     async (path) => {
-      const response = await request(path);
+      const response = await world.request(path);
       expect([response.status, await response.text()]).toEqual([401, expect.stringContaining("control key")]);
     },
   );
 });
 
-describe("HEAD is GET without a body", () => {
-  const same = async (path: string, key: string | null) => {
+describe("HEAD gets the status and headers of GET, and no body", () => {
+  const expectSame = async (path: string, key: string | null) => {
     const send = async (method: string) => {
-      const response = await request(path, { method, key });
-      // Bun leaves the date out of an answer to HEAD.
+      const response = await world.request(path, { method, key });
+      // Bun sends no date with the response to HEAD.
       const headers = [...response.headers].filter(([name]) => name !== "date" && name !== "connection");
       return { status: response.status, headers: headers.sort(), body: await response.text() };
     };
@@ -79,21 +75,23 @@ describe("HEAD is GET without a body", () => {
     "/v1/models/gpt-99",
     "/v1/nothing",
     "/v1/chat/completions",
-  ])("%s", (path) => same(path, world.server.key));
-  test("/v1/models without a key", () => same("/v1/models", null));
-  test.each(["/v1/sessions", "/v1/sessions/none", "/v1/permissions"])("%s", (path) => same(path, controlKey(world)));
+  ])("%s", (path) => expectSame(path, world.server.key));
+  test("/v1/models without a key", () => expectSame("/v1/models", null));
+  test.each(["/v1/sessions", "/v1/sessions/none", "/v1/permissions"])("%s", (path) =>
+    expectSame(path, controlKey(world)),
+  );
 });
 
-describe("the address", () => {
-  test("IPv6's loopback has the same port, and ends with the server", async () => {
+describe("the server", () => {
+  test("listens on [::1], too, until it stops", async () => {
     await using other = await createWorld({ standIn: true });
     const { port } = new URL(other.server.url);
     const answer = await fetch(`http://[::1]:${port}/v1/chat/completions`, {
       method: "POST",
-      headers: { ...json, authorization: `Bearer ${other.server.key}` },
+      headers: { ...JSON_TYPE, authorization: `Bearer ${other.server.key}` },
       body: JSON.stringify({ ...user("hello"), stream: true }),
     });
-    expect((await Array.fromAsync(texts(answer))).join("")).toBe("You said: hello");
+    expect(await answerText(answer)).toBe("You said: hello");
     await other.server.stop();
     for (const host of ["[::1]", "127.0.0.1"]) {
       const refused = (async () => fetch(`http://${host}:${port}/health`))();
@@ -101,7 +99,7 @@ describe("the address", () => {
     }
   });
 
-  test("warns when another program has the port on IPv6, and works on IPv4", async () => {
+  test("logs a warning if another program has its port on [::1], and works on 127.0.0.1", async () => {
     using squatter = Bun.serve({ hostname: "::1", port: 0, fetch: () => new Response("not synthesis") });
     await using other = await createWorld({ standIn: true, env: { SYNTHESIS_BRIDGE_PORT: `${squatter.port}` } });
     expect(await other.server.logged(/\[::1\] is taken by another program/)).toContain("WARN");
@@ -120,7 +118,7 @@ describe("the address", () => {
     [18990, "[::1]", false],
     [18990, "localhost:80", false],
   ];
-  test.each(hosts)("on port %d Host: %s", (port, host, isOurs) => {
+  test.each(hosts)("on port %d checks the host %s", (port, host, isOurs) => {
     const guard = createGuard(port);
     expect(guard(new Headers({ host })) === null).toBe(isOurs);
     const own = `localhost:${port}`;

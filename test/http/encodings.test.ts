@@ -1,30 +1,21 @@
-/** Bodies that a client has compressed. */
+/** Compressed request bodies. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
-import { createWorld, type World } from "../support/world.ts";
+import { createHttpWorld, type HttpWorld, JSON_TYPE } from "../support/http-world.ts";
 
-let world: World;
+let world: HttpWorld;
 beforeAll(async () => {
-  world = await createWorld({ standIn: true });
+  world = await createHttpWorld();
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-/** @param key null for none */
-const request = (path: string, init: RequestInit & { key?: string | null } = {}) => {
-  const { key = world.server.key, headers, ...rest } = init;
-  const authorization = key === null ? {} : { authorization: `Bearer ${key}` };
-  return fetch(`${world.server.url}${path}`, { ...rest, headers: { ...authorization, ...(headers as object) } });
-};
-const json = { "content-type": "application/json" };
-const user = (content: unknown) => ({ user: "me", messages: [{ role: "user", content }] });
-
 describe("a compressed body", () => {
-  const sent = JSON.stringify(user("hello"));
+  const sent = JSON.stringify({ user: "me", messages: [{ role: "user", content: "hello" }] });
   const send = (encoding: string, body: Uint8Array<ArrayBuffer>, key = world.server.key) =>
-    request("/v1/chat/completions", {
+    world.request("/v1/chat/completions", {
       method: "POST",
       key,
-      headers: { ...json, "content-encoding": encoding },
+      headers: { ...JSON_TYPE, "content-encoding": encoding },
       body,
     });
   const gzip = (body: string | Uint8Array) => new Uint8Array(gzipSync(body));
@@ -32,12 +23,12 @@ describe("a compressed body", () => {
   const br = (body: string | Uint8Array) => new Uint8Array(brotliCompressSync(body));
   const raw = new Uint8Array(new TextEncoder().encode(sent));
 
-  const taken: [encoding: string, body: Uint8Array<ArrayBuffer>][] = [
+  const supported: [encoding: string, body: Uint8Array<ArrayBuffer>][] = [
     ["gzip", gzip(sent)],
     ["x-gzip", gzip(sent)],
     ["GZip", gzip(sent)],
     ["deflate", new Uint8Array(deflateSync(sent))],
-    // As many clients send it: without zlib's header.
+    // Many clients leave out the zlib header.
     ["deflate", new Uint8Array(deflateRawSync(sent))],
     ["br", br(sent)],
     ["zstd", zstd(sent)],
@@ -45,48 +36,59 @@ describe("a compressed body", () => {
     ["gzip, br", br(gzip(sent))],
     ["br,identity , zstd", zstd(br(sent))],
   ];
-  test.each(taken)("%s", async (encoding, body) => {
+  test.each(supported)("in %s is inflated", async (encoding, body) => {
     expect(await (await send(encoding, body)).json()).toMatchObject({
       choices: [{ message: { content: "You said: hello" } }],
     });
   });
 
-  test("in pieces", async () => {
+  test("is inflated when it arrives byte by byte", async () => {
     const body = gzip(sent);
-    const pieces = new ReadableStream({
+    const bytes = new ReadableStream({
       start(controller) {
         for (const byte of body) controller.enqueue(new Uint8Array([byte]));
         controller.close();
       },
     });
-    const headers = { ...json, "content-encoding": "gzip" };
-    const response = await request("/v1/chat/completions", { method: "POST", headers, body: pieces });
+    const headers = { ...JSON_TYPE, "content-encoding": "gzip" };
+    const response = await world.request("/v1/chat/completions", { method: "POST", headers, body: bytes });
     expect(response.status).toBe(200);
   });
 
   const large = new Uint8Array(256 * 1024 * 1024);
-  const refused: [what: string, encoding: string, body: () => Uint8Array<ArrayBuffer>, status: number, code: string][] =
+  const rejected: [
+    what: string,
+    encoding: string,
+    body: () => Uint8Array<ArrayBuffer>,
+    status: number,
+    code: string,
+  ][] = [
+    ["in an unknown encoding", "compress", () => raw, 415, "unsupported_encoding"],
+    ["in a known and an unknown encoding", "gzip, lzma", () => raw, 415, "unsupported_encoding"],
+    ["with too many encodings", Array(6).fill("gzip").join(), () => raw, 415, "unsupported_encoding"],
+    ["that is not gzip data", "gzip", () => raw, 400, "invalid_request"],
+    ["that is not br data", "br", () => raw, 400, "invalid_request"],
+    ["of truncated gzip data", "gzip", () => gzip(sent).slice(0, -9), 400, "invalid_request"],
+    ["of truncated br data", "br", () => br(sent).slice(0, -1), 400, "invalid_request"],
+    ["of truncated zstd data", "zstd", () => zstd(sent).slice(0, 20), 400, "invalid_json"],
+    ["that is not JSON after inflation", "gzip", () => gzip("hello"), 400, "invalid_json"],
+    ["that gzip inflates beyond the limit", "gzip", () => gzip(large), 413, "request_too_large"],
+    ["that zstd inflates beyond the limit", "zstd", () => zstd(large), 413, "request_too_large"],
     [
-      ["of another kind", "compress", () => raw, 415, "unsupported_encoding"],
-      ["of a kind and another", "gzip, lzma", () => raw, 415, "unsupported_encoding"],
-      ["compressed too often", Array(6).fill("gzip").join(), () => raw, 415, "unsupported_encoding"],
-      ["that is not compressed", "gzip", () => raw, 400, "invalid_request"],
-      ["that is not compressed, said to be br", "br", () => raw, 400, "invalid_request"],
-      ["that is cut short", "gzip", () => gzip(sent).slice(0, -9), 400, "invalid_request"],
-      ["that is cut short, of br", "br", () => br(sent).slice(0, -1), 400, "invalid_request"],
-      ["that is cut short, of zstd", "zstd", () => zstd(sent).slice(0, 20), 400, "invalid_json"],
-      ["that holds no JSON", "gzip", () => gzip("hello"), 400, "invalid_json"],
-      ["that becomes too large", "gzip", () => gzip(large), 413, "request_too_large"],
-      ["that becomes too large, of zstd", "zstd", () => zstd(large), 413, "request_too_large"],
-      ["that becomes too large in between", "gzip, gzip", () => gzip(gzip(large)), 413, "request_too_large"],
-    ];
-  test.each(refused)("%s is refused", async (_what, encoding, body, status, code) => {
+      "that exceeds the limit after the first of two steps",
+      "gzip, gzip",
+      () => gzip(gzip(large)),
+      413,
+      "request_too_large",
+    ],
+  ];
+  test.each(rejected)("%s is rejected", async (_what, encoding, body, status, code) => {
     const response = await send(encoding, body());
     expect([response.status, await response.json()]).toMatchObject([status, { error: { code } }]);
     expect(response.headers.get("accept-encoding")).toBe(status === 415 ? "gzip, deflate, br, zstd" : null);
   });
 
-  test("is not looked at without a key", async () => {
+  test("is not inflated without a key", async () => {
     expect((await send("gzip", raw, "sk-wrong")).status).toBe(401);
     expect((await send("compress", raw, "sk-wrong")).status).toBe(401);
   });

@@ -1,34 +1,24 @@
-/** The doors: who comes in, and what is said to whom who does not. No claude is needed for any of it. */
+/** The HTTP interface: rejected requests and their errors, and what needs no real Claude Code. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { networkInterfaces } from "node:os";
 import { version } from "../../package.json";
+import { createHttpWorld, type HttpWorld, JSON_TYPE } from "../support/http-world.ts";
 import { PROGRAM } from "../support/server.ts";
-import { createWorld, type World } from "../support/world.ts";
+import { createWorld } from "../support/world.ts";
 
-let world: World;
+let world: HttpWorld;
 beforeAll(async () => {
-  world = await createWorld({ standIn: true });
+  world = await createHttpWorld();
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-const request = (path: string, init: RequestInit & { key?: string | null } = {}) => {
-  const { key = world.server.key, headers, ...rest } = init;
-  return fetch(`${world.server.url}${path}`, {
-    ...rest,
-    headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...(headers as Record<string, string>) },
-  });
-};
-const json = { "content-type": "application/json" };
-const chat = (body: unknown, headers: Record<string, string> = json) =>
-  request("/v1/chat/completions", {
-    method: "POST",
-    headers,
-    body: typeof body === "string" ? body : JSON.stringify(body),
-  });
+const request: HttpWorld["request"] = (path, init) => world.request(path, init);
+const chat = (body: unknown, headers: Record<string, string> = {}) =>
+  world.postJson("/v1/chat/completions", body, headers);
 const user = (content: unknown) => ({ user: "me", messages: [{ role: "user", content }] });
 
-/** What fetch would not send: a Host that is none, or less than was promised. */
+/** Sends a request that fetch would not send, such as one with an invalid Host header. */
 async function raw(...lines: string[]): Promise<Response> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const socket = connect(Number(new URL(world.server.url).port), "127.0.0.1");
@@ -43,7 +33,7 @@ async function raw(...lines: string[]): Promise<Response> {
   return new Response(body, { status: Number(head.split(" ")[1]) });
 }
 
-/** The head of a request whose body would be larger than Bun takes by itself. */
+/** Sends the head of a request whose body would exceed Bun's own limit. */
 const huge = (path: string, key: string) =>
   raw(
     `POST ${path} HTTP/1.1`,
@@ -55,10 +45,10 @@ const huge = (path: string, key: string) =>
 
 const image = (url: string) => ({ type: "image_url", image_url: { url } });
 
-describe("every error has OpenAI's shape", () => {
+describe("an error has the shape of OpenAI's API for", () => {
   const cases: [what: string, send: () => Promise<Response>, status: number, code: string, param: string | null][] = [
     [
-      "a target that is no path",
+      "a target that is not a path",
       () => raw("CONNECT * HTTP/1.1", `Host: ${new URL(world.server.url).host}`),
       400,
       "invalid_request",
@@ -73,7 +63,7 @@ describe("every error has OpenAI's shape", () => {
       "invalid_api_key",
       null,
     ],
-    ["a key with nothing behind it", () => request("/v1/nothing", { key: null }), 401, "invalid_api_key", null],
+    ["an unknown address without a key", () => request("/v1/nothing", { key: null }), 401, "invalid_api_key", null],
     [
       "a foreign origin",
       () => request("/v1/models", { headers: { origin: "https://evil.example" } }),
@@ -81,77 +71,83 @@ describe("every error has OpenAI's shape", () => {
       "origin_not_allowed",
       null,
     ],
-    ["a page from a file", () => request("/health", { headers: { origin: "null" } }), 403, "origin_not_allowed", null],
-    ["a foreign host", () => request("/health", { headers: { host: "evil.example" } }), 403, "host_not_allowed", null],
-    ["a host that is none", () => raw("GET /v1/models HTTP/1.1", "Host: ["), 403, "host_not_allowed", null],
-    ["no such address", () => request("/v1/nothing"), 404, "unknown_url", null],
-    ["no such model", () => request("/v1/models/gpt-99"), 404, "model_not_found", "model"],
-    ["a chat with no such model", () => chat({ ...user("x"), model: "gpt-99" }), 404, "model_not_found", "model"],
     [
-      "an effort nobody knows",
+      "the origin of a local file",
+      () => request("/health", { headers: { origin: "null" } }),
+      403,
+      "origin_not_allowed",
+      null,
+    ],
+    ["a foreign host", () => request("/health", { headers: { host: "evil.example" } }), 403, "host_not_allowed", null],
+    ["an invalid host", () => raw("GET /v1/models HTTP/1.1", "Host: ["), 403, "host_not_allowed", null],
+    ["an unknown address", () => request("/v1/nothing"), 404, "unknown_url", null],
+    ["an unknown model", () => request("/v1/models/gpt-99"), 404, "model_not_found", "model"],
+    ["a chat with an unknown model", () => chat({ ...user("x"), model: "gpt-99" }), 404, "model_not_found", "model"],
+    [
+      "an unknown reasoning effort",
       () => chat({ ...user("x"), reasoning_effort: "huge" }),
       400,
       "invalid_request",
       "reasoning_effort",
     ],
     [
-      "an image from elsewhere",
+      "an image with an http: URL",
       () => chat(user([image("http://127.0.0.1/x.png")])),
       400,
       "invalid_request",
       "messages[0].content[0].image_url.url",
     ],
     [
-      "an image from a file",
+      "an image with a file: URL",
       () => chat(user([image("file:///etc/passwd")])),
       400,
       "invalid_request",
       "messages[0].content[0].image_url.url",
     ],
     [
-      "an image that is none",
+      "image data that is not an image",
       () => chat(user([image("data:image/png;base64,aGVsbG8=")])),
       400,
       "invalid_request",
       "messages[0].content[0].image_url.url",
     ],
     [
-      "an image that is not base64",
+      "image data that is not base64",
       () => chat(user([image("data:image/png,hello")])),
       400,
       "invalid_request",
       "messages[0].content[0].image_url.url",
     ],
-    ["a wrong method", () => request("/v1/chat/completions"), 405, "method_not_allowed", null],
+    ["a wrong method for chats", () => request("/v1/chat/completions"), 405, "method_not_allowed", null],
     ["a wrong method for models", () => request("/v1/models", { method: "POST" }), 405, "method_not_allowed", null],
-    ["not JSON", () => chat("{"), 400, "invalid_json", null],
-    ["another content type", () => chat("hello", { "content-type": "text/plain" }), 400, "invalid_json", null],
+    ["a body that is not JSON", () => chat("{"), 400, "invalid_json", null],
+    ["a body of another type", () => chat("hello", { "content-type": "text/plain" }), 400, "invalid_json", null],
     ["no messages", () => chat({}), 400, "invalid_request", "messages"],
     ["empty messages", () => chat({ messages: [] }), 400, "invalid_request", "messages"],
     [
-      "a role nobody knows",
+      "an unknown role",
       () => chat({ messages: [{ role: "robot", content: "x" }] }),
       400,
       "invalid_request",
       "messages[0].role",
     ],
     [
-      "a part that is not text",
+      "a content part of an unsupported type",
       () => chat(user([{ type: "text", text: "x" }, { type: "input_audio" }])),
       400,
       "invalid_request",
       "messages[0].content[1]",
     ],
     [
-      "an answer in sound",
+      "a request for an audio answer",
       () => chat({ ...user("x"), modalities: ["text", "audio"] }),
       400,
       "invalid_request",
       "modalities[1]",
     ],
-    ["more than one answer", () => chat({ ...user("x"), n: 2 }), 400, "invalid_request", "n"],
+    ["a request for two answers", () => chat({ ...user("x"), n: 2 }), 400, "invalid_request", "n"],
     ["a wrong type", () => chat({ ...user("x"), stream: "yes" }), 400, "invalid_request", "stream"],
-    ["a user that is not printable", () => chat({ ...user("x"), user: "a\nb" }), 400, "invalid_request", "user"],
+    ["a user with a line feed", () => chat({ ...user("x"), user: "a\nb" }), 400, "invalid_request", "user"],
     ["a body too large", () => chat(user("x".repeat(33 * 1024 * 1024))), 413, "request_too_large", null],
     ["a huge body", () => huge("/v1/chat/completions", world.server.key), 413, "request_too_large", null],
     ["a huge body without a key", () => huge("/v1/chat/completions", "sk-wrong"), 401, "invalid_api_key", null],
@@ -177,7 +173,7 @@ describe("every error has OpenAI's shape", () => {
       null,
     ],
     ["a hook with the chat key", () => request("/hooks", { method: "POST", body: "{}" }), 401, "invalid_api_key", null],
-    ["a plain request to the bridge", () => request("/bridge"), 400, "invalid_request", null],
+    ["a plain HTTP request to the bridge", () => request("/bridge"), 400, "invalid_request", null],
   ];
   test.each(cases)("%s", async (_what, send, status, code, param) => {
     const response = await send();
@@ -191,11 +187,11 @@ describe("every error has OpenAI's shape", () => {
   });
 });
 
-describe("every error says what to do", () => {
+describe("the message of an error says what to do about", () => {
   const cases: [what: string, send: () => Promise<Response>, says: RegExp][] = [
     ["a wrong key", () => request("/v1/models", { key: "sk-wrong" }), /Authorization: Bearer .*chat\.key/],
-    ["no such address", () => request("/v1/embeddings", { method: "POST" }), /POST \/v1\/chat\/completions/],
-    ["not JSON", () => chat("{"), /Send one JSON object/],
+    ["an unknown address", () => request("/v1/embeddings", { method: "POST" }), /POST \/v1\/chat\/completions/],
+    ["a body that is not JSON", () => chat("{"), /Send one JSON object/],
     ["no messages", () => chat({}), /^messages is missing; it must be an array\.$/],
     ["a huge body", () => huge("/v1/chat/completions", world.server.key), /32 MB\. Send fewer/],
     [
@@ -203,13 +199,17 @@ describe("every error says what to do", () => {
       () => chat(user([{ type: "text" }])),
       /^messages\[0\]\.content\[0\] needs a text\.$/,
     ],
-    ["an image part without one", () => chat(user([{ type: "image_url" }])), /needs an image_url with a data: URL/],
+    [
+      "an image part without an image",
+      () => chat(user([{ type: "image_url" }])),
+      /needs an image_url with a data: URL/,
+    ],
     [
       "a workspace that is not allowed",
-      () => chat(user("x"), { ...json, "x-openclaw-workspace": `${world.claude.workspace}/../claude/x` }),
+      () => chat(user("x"), { "x-openclaw-workspace": `${world.claude.workspace}/../claude/x` }),
       /SYNTHESIS_ALLOWED_ROOTS/,
     ],
-    ["a format that is none", () => chat({ ...user("x"), user: undefined, response_format: 5 }), /json_schema/],
+    ["an unknown response format", () => chat({ ...user("x"), user: undefined, response_format: 5 }), /json_schema/],
   ];
   test.each(cases)("%s", async (_what, send, says) => {
     const { error } = (await (await send()).json()) as { error: { message: string } };
@@ -217,12 +217,12 @@ describe("every error says what to do", () => {
   });
 });
 
-test("a wrong method is told the right one", async () => {
+test("a response to a wrong method names the right ones", async () => {
   expect((await request("/chat/completions")).headers.get("allow")).toBe("POST");
   expect((await request("/models/opus", { method: "PUT" })).headers.get("allow")).toBe("GET");
 });
 
-test("a browser's preflight gets no leave", async () => {
+test("rejects the preflight request of a browser", async () => {
   const response = await request("/v1/chat/completions", {
     method: "OPTIONS",
     key: null,
@@ -232,7 +232,7 @@ test("a browser's preflight gets no leave", async () => {
   expect([...response.headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual([]);
 });
 
-test("health needs no key and says nothing private", async () => {
+test("/health needs no key and says nothing private", async () => {
   const response = await request("/health", { key: null });
   expect(await response.json()).toEqual({
     ok: true,
@@ -243,31 +243,31 @@ test("health needs no key and says nothing private", async () => {
   });
 });
 
-test("ready needs no key; without a claude it is not", async () => {
+test("/ready needs no key, and is 503 without Claude Code", async () => {
   const ready = await request("/ready", { key: null });
   expect([ready.status, await ready.json()]).toEqual([200, { ready: true }]);
-  await using without = await createWorld({ standIn: true, env: { SYNTHESIS_CLAUDE_BIN: "/no/such/claude" } });
-  const refused = await fetch(`${without.server.url}/ready`);
-  expect([refused.status, await refused.json()]).toEqual([503, { ready: false, reason: "claude_not_found" }]);
-  expect([refused.headers.get("retry-after"), refused.headers.get("x-should-retry")]).toEqual([null, "false"]);
+  await using withoutClaude = await createWorld({ standIn: true, env: { SYNTHESIS_CLAUDE_BIN: "/no/such/claude" } });
+  const unavailable = await fetch(`${withoutClaude.server.url}/ready`);
+  expect([unavailable.status, await unavailable.json()]).toEqual([503, { ready: false, reason: "claude_not_found" }]);
+  expect([unavailable.headers.get("retry-after"), unavailable.headers.get("x-should-retry")]).toEqual([null, "false"]);
 });
 
-test("no page of another site or another port gets an answer, not even of health", async () => {
+test("rejects every request of a page of another site or port, even to /health", async () => {
   for (const path of ["/health", "/ready", "/v1/models", "/health/"]) {
     for (const site of ["cross-site", "same-site"]) {
       const response = await request(path, { headers: { "sec-fetch-site": site } });
       const { error } = (await response.json()) as { error: { code: string } };
       expect([path, site, response.status, error.code]).toEqual([path, site, 403, "origin_not_allowed"]);
     }
-    // Typed into the address line, and from a program.
+    // A browser sends these for an address that the user typed, and for a page of our own.
     for (const site of ["none", "same-origin"]) {
       expect((await request(path, { headers: { "sec-fetch-site": site } })).status).toBe(200);
     }
   }
 });
 
-test("every answer says that it is not for other sites, and of what type it is", async () => {
-  const answers = [
+test("every response forbids embedding by other sites and guessing its type", async () => {
+  const responses = [
     await request("/health", { key: null }),
     await request("/health", { method: "HEAD", key: null }),
     await request("/ready", { key: null }),
@@ -282,7 +282,7 @@ test("every answer says that it is not for other sites, and of what type it is",
     await chat(user("hello")),
     await chat({ ...user("hello"), stream: true }),
   ];
-  for (const response of answers) {
+  for (const response of responses) {
     const { headers } = response;
     expect([
       response.url,
@@ -294,19 +294,19 @@ test("every answer says that it is not for other sites, and of what type it is",
   }
 });
 
-test("a NUL in a folder's name is refused as any other folder that is not allowed", async () => {
+test("a workspace with a NUL character is not allowed", async () => {
   for (const name of [
     "%00",
     "/a%00b",
     `${encodeURI(world.claude.workspace)}/%00`,
     `${encodeURI(world.claude.workspace)}%00/x`,
   ]) {
-    const response = await chat(user("x"), { ...json, "x-openclaw-workspace": name });
+    const response = await chat(user("x"), { "x-openclaw-workspace": name });
     const { error } = (await response.json()) as { error: { code: string; message: string } };
     expect([name, response.status, error.code]).toEqual([name, 400, "workspace_not_allowed"]);
     expect(error.message).not.toContain("\0");
   }
-  // A folder that is only guessed is passed over.
+  // OpenClaw's system prompt only suggests a workspace, so an invalid one is ignored.
   const system = `<!-- openclaw:attempt:STABLE -->\n## Workspace\nWorking directory: /a\0b\n`;
   const response = await chat({
     user: "guess",
@@ -319,18 +319,18 @@ test("a NUL in a folder's name is refused as any other folder that is not allowe
   await response.text();
 });
 
-test("both addresses of the chat answer, under localhost too", async () => {
+test("a chat works at both of its addresses, and on localhost", async () => {
   for (const path of ["/chat/completions", "/v1/chat/completions"]) {
     const response = await fetch(`${world.server.url.replace("127.0.0.1", "localhost")}${path}`, {
       method: "POST",
-      headers: { ...json, authorization: `Bearer ${world.server.key}` },
+      headers: { ...JSON_TYPE, authorization: `Bearer ${world.server.key}` },
       body: JSON.stringify(user("hello")),
     });
     expect(await response.json()).toMatchObject({ choices: [{ message: { content: "You said: hello" } }] });
   }
 });
 
-test("what is new is every user message behind the last answer", async () => {
+test("the new input is all user messages after the last answer", async () => {
   const response = await chat({
     messages: [
       { role: "user", content: "old" },
@@ -344,7 +344,7 @@ test("what is new is every user message behind the last answer", async () => {
   expect(choices[0]?.message.content).toMatch(/^You said: <context>.*User: old.*<\/context>\n\none\n\ntwo$/s);
 });
 
-test("nobody else on the network can reach it", async () => {
+test("other machines cannot connect to the server", async () => {
   const port = Number(new URL(world.server.url).port);
   const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
   for (const { address } of addresses.filter(({ internal, family }) => !internal && family === "IPv4")) {
@@ -355,7 +355,7 @@ test("nobody else on the network can reach it", async () => {
   }
 });
 
-test("unknown settings end the start with a hint", async () => {
+test("an unknown setting ends the start with a suggestion", async () => {
   const child = Bun.spawn([...PROGRAM], {
     env: { ...world.claude.env, SYNTHESIS_HOME: `${world.claude.base}/other`, SYNTHESIS_BRIGE_PORT: "1" },
     stderr: "pipe",
@@ -364,7 +364,7 @@ test("unknown settings end the start with a hint", async () => {
   expect(await child.stderr.text()).toContain("Did you mean SYNTHESIS_BRIDGE_PORT?");
 });
 
-test("a port that is taken ends the start with a way out", async () => {
+test("a port that is taken ends the start, and the error names it", async () => {
   const port = new URL(world.server.url).port;
   const child = Bun.spawn([...PROGRAM, "serve", "--bridge-port", port, "--home", `${world.claude.base}/other`], {
     env: world.claude.env,
