@@ -1,4 +1,4 @@
-/** The turn's reducer: whose hooks count, and how a turn ends, in any order of events. */
+/** The turn's reducer: which hooks belong to the turn, and how the turn ends, in any order of events. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { RequestError } from "../../src/core/errors.ts";
@@ -33,7 +33,7 @@ function runIn(mode: ReplyMode, ...events: TurnEvent[]): [TurnState, TurnOutput[
   }
   return [state, outputs];
 }
-/** What a client would see: the text, and how it ended. */
+/** What the client receives: the text, `■` for the end, `✗` and the code for an error. */
 function seen(outputs: readonly TurnOutput[]): string {
   return outputs
     .map((output) => {
@@ -44,26 +44,26 @@ function seen(outputs: readonly TurnOutput[]): string {
     .join("");
 }
 
-const left: TurnEvent = { type: "interrupt", error: null };
-const late: TurnEvent = { type: "interrupt", error: new RequestError("turn_timeout", "late") };
+const disconnected: TurnEvent = { type: "interrupt", error: null };
+const timedOut: TurnEvent = { type: "interrupt", error: new RequestError("turn_timeout", "late") };
 const idle: TurnEvent = { type: "idle" };
-const gone: TurnEvent = { type: "fail", error: new RequestError("claude_exited", "gone") };
-/** What becomes of claude: ⎋ for the key that stops it, ✓ when it is free. */
+const exited: TurnEvent = { type: "fail", error: new RequestError("claude_exited", "gone") };
+/** What Claude is told: ⎋ for the Escape that stops it, ✓ when it is free for the next turn. */
 const done = (outputs: readonly TurnOutput[]): string =>
   outputs.map(({ type }) => (type === "interrupt" ? "⎋" : type === "free" ? "✓" : "")).join("");
 
 const call = (id: string): TurnEvent => ({ type: "call", call: { id, name: "t", arguments: "{}" } });
-const gathered: TurnEvent = { type: "calls_collected", isParallel: true };
-const one: TurnEvent = { type: "calls_collected", isParallel: false };
+const collected: TurnEvent = { type: "calls_collected", isParallel: true };
+const collectedOne: TurnEvent = { type: "calls_collected", isParallel: false };
 const results = (given: [id: string, text: string][]) =>
   new Map(given.map(([id, text]) => [id, { content: [{ type: "text" as const, text }], isError: false }]));
 const resume = (...given: [id: string, text: string][]): TurnEvent => ({ type: "resume", results: results(given) });
-const giveUp = (...given: [id: string, text: string][]): TurnEvent => ({
+const abandon = (...given: [id: string, text: string][]): TurnEvent => ({
   type: "abandon",
   results: results(given),
   why: "why",
 });
-/** All that happens: text, `(calls)`, `call=result` or `call✗`, ⎋, and the end. */
+/** All outputs in order: the text, `(calls)`, `call=result` or `call✗`, ⎋, and the end. */
 function story(outputs: readonly TurnOutput[]): string {
   return outputs
     .map((output) => {
@@ -79,48 +79,60 @@ function story(outputs: readonly TurnOutput[]): string {
 describe("a turn that is interrupted", () => {
   const cases: [what: string, events: TurnEvent[], seen: string, done: string, phase: TurnState["phase"]][] = [
     [
-      "while it runs: one key, free when claude's record shows it",
-      [prompt("p", "mine"), left, idle],
+      "while it runs presses Escape once, and frees Claude when it is idle",
+      [prompt("p", "mine"), disconnected, idle],
       "",
       "⎋✓",
       "interrupted",
     ],
-    ["before its receipt: the key waits for it", [left, prompt("p", "mine"), idle], "", "⎋✓", "interrupted"],
-    ["before its receipt, and claude is idle: nothing yet", [left, idle], "", "", "interrupting"],
-    ["with its process", [prompt("p", "mine"), left, gone], "", "⎋✓", "interrupted"],
     [
-      "shows no more text",
-      [prompt("p", "mine"), left, display("p", "a", 0, "hi", true), idle],
+      "before its receipt presses Escape after the receipt",
+      [disconnected, prompt("p", "mine"), idle],
       "",
       "⎋✓",
       "interrupted",
     ],
-    ["and is done all the same: Stop wins", [prompt("p", "mine"), left, stop("p", "hi")], "", "⎋✓", "done"],
+    ["before its receipt does not end while Claude may still receive it", [disconnected, idle], "", "", "interrupting"],
+    ["ends with its process", [prompt("p", "mine"), disconnected, exited], "", "⎋✓", "interrupted"],
     [
-      "because it takes too long: the client is told at once",
-      [prompt("p", "mine"), late, idle],
+      "sends no more text",
+      [prompt("p", "mine"), disconnected, display("p", "a", 0, "hi", true), idle],
+      "",
+      "⎋✓",
+      "interrupted",
+    ],
+    ["is done when Stop arrives first", [prompt("p", "mine"), disconnected, stop("p", "hi")], "", "⎋✓", "done"],
+    [
+      "by a deadline sends the error at once",
+      [prompt("p", "mine"), timedOut, idle],
       "✗turn_timeout",
       "⎋✓",
       "interrupted",
     ],
-    ["twice: one key", [prompt("p", "mine"), late, left, idle], "✗turn_timeout", "⎋✓", "interrupted"],
     [
-      "too late: it is over",
-      [prompt("p", "mine"), display("p", "a", 0, "hi", true), stop("p", "hi"), left],
+      "twice presses Escape once",
+      [prompt("p", "mine"), timedOut, disconnected, idle],
+      "✗turn_timeout",
+      "⎋✓",
+      "interrupted",
+    ],
+    [
+      "after its end is not interrupted",
+      [prompt("p", "mine"), display("p", "a", 0, "hi", true), stop("p", "hi"), disconnected],
       "hi■",
       "✓",
       "done",
     ],
     [
-      "while its last text is on its way: too late",
-      [prompt("p", "mine"), stop("p", "hi"), left, transcript("hi")],
+      "while it settles is not interrupted",
+      [prompt("p", "mine"), stop("p", "hi"), disconnected, transcript("hi")],
       "hi■",
       "✓",
       "done",
     ],
     [
-      "whose receipt is found in claude's record",
-      [left, { type: "receipt", promptId: "p" }, stop("p")],
+      "presses Escape when the transcript shows its receipt",
+      [disconnected, { type: "receipt", promptId: "p" }, stop("p")],
       "",
       "⎋✓",
       "done",
@@ -134,15 +146,19 @@ describe("a turn that is interrupted", () => {
 
 describe("a turn", () => {
   const cases: [what: string, events: TurnEvent[], seen: string][] = [
-    ["streams and ends", [prompt("p", "mine"), display("p", "a", 0, "hi", true), stop("p", "hi")], "hi■"],
-    ["waits for a piece behind Stop", [prompt("p", "mine"), stop("p", "hi"), display("p", "a", 0, "hi", true)], "hi■"],
+    ["streams its text and ends", [prompt("p", "mine"), display("p", "a", 0, "hi", true), stop("p", "hi")], "hi■"],
     [
-      "takes from the transcript what never came",
+      "waits for a delta that arrives after Stop",
+      [prompt("p", "mine"), stop("p", "hi"), display("p", "a", 0, "hi", true)],
+      "hi■",
+    ],
+    [
+      "completes its text from the transcript",
       [prompt("p", "mine"), display("p", "a", 0, "h"), stop("p", "hi"), transcript("hi")],
       "hi■",
     ],
     [
-      "says nothing again that came after all",
+      "ignores a delta that arrives after the transcript",
       [prompt("p", "mine"), stop("p", "hi"), transcript("hi"), display("p", "a", 0, "hi", true)],
       "hi■",
     ],
@@ -151,14 +167,14 @@ describe("a turn", () => {
       [prompt("p", "mine"), stop("p", "hi"), { type: "transcript", texts: null, usage: null }],
       "hi■",
     ],
-    ["is never empty", [prompt("p", "mine"), stop("p")], "(no answer)■"],
+    ["sends a placeholder when Claude wrote nothing", [prompt("p", "mine"), stop("p")], "(no answer)■"],
     [
-      "takes hooks that overtook their prompt",
+      "accepts hooks that overtook the receipt",
       [display("p", "a", 0, "hi", true), prompt("p", "mine"), stop("p", "hi")],
       "hi■",
     ],
     [
-      "takes all hooks of a slow turn whose receipt was lost",
+      "accepts all hooks of a slow turn whose receipt was lost",
       [
         display("p", "a", 0, "one", true, 0),
         display("p", "b", 0, "two", true, 9_000),
@@ -169,7 +185,7 @@ describe("a turn", () => {
       "one\n\ntwo■",
     ],
     [
-      "forgets hooks whose prompt did not come within a minute",
+      "drops hooks whose receipt does not arrive within a minute",
       [
         display("p", "a", 0, "old", true, 0),
         display("p", "b", 0, "hi", true, 60_000),
@@ -179,20 +195,20 @@ describe("a turn", () => {
       "hi■",
     ],
     [
-      "leaves out what belongs to another prompt",
+      "ignores hooks of other prompts",
       [
         prompt("q", "other"),
-        display("q", "x", 0, "foreign", true),
+        display("q", "x", 0, "external", true),
         prompt("p", "mine"),
-        display("q", "x", 1, "foreign", true),
-        stop("q", "foreign"),
+        display("q", "x", 1, "external", true),
+        stop("q", "external"),
         display("p", "a", 0, "hi", true),
         stop("p", "hi"),
       ],
       "hi■",
     ],
     [
-      "is told of a failure after its text",
+      "sends the error of a failed model request after its text",
       [
         prompt("p", "mine"),
         display("p", "a", 0, "half"),
@@ -204,12 +220,12 @@ describe("a turn", () => {
       "half✗rate_limited",
     ],
     [
-      "fails when its process does",
+      "fails when its process exits",
       [prompt("p", "mine"), { type: "fail", error: new RequestError("claude_exited", "gone") }, stop("p", "hi")],
       "✗claude_exited",
     ],
     [
-      "has a note between the messages",
+      "sends a note between the messages",
       [prompt("p", "mine"), { type: "note", text: "[a note]" }, display("p", "a", 0, "no", true), stop("p", "no")],
       "[a note]\n\nno■",
     ],
@@ -218,12 +234,12 @@ describe("a turn", () => {
     expect(seen(run(...events)[1])).toBe(expected);
   });
 
-  test("gives the transcript's figures after its end", () => {
+  test("sends the token usage after its end", () => {
     const [, outputs] = run(prompt("p", "mine"), display("p", "a", 0, "hi", true), stop("p", "hi"), transcript("hi"));
     expect(outputs.map(({ type }) => type)).toEqual(["received", "text", "free", "finish", "read_transcript", "usage"]);
   });
 
-  test("counts it when the transcript tells another story", () => {
+  test("reports a transcript that differs from the text sent", () => {
     const [, outputs] = run(prompt("p", "mine"), display("p", "a", 0, "hi"), stop("p", "ho"), transcript("ho"));
     expect(outputs.map(({ type }) => type)).toContain("diverged");
     expect(seen(outputs)).toBe("hi■");
@@ -234,51 +250,57 @@ describe("a turn in tool mode", () => {
   const reply = (content: string, final = true): TurnEvent => ({ type: "reply", content, final });
   const receipt: TurnEvent = { type: "receipt", promptId: "p" };
   const cases: [what: string, events: TurnEvent[], seen: string, done: string, phase: TurnState["phase"]][] = [
-    ["ends for the client with a final reply", [prompt("p", "mine"), reply("hi")], "hi■", "", "answered"],
+    ["ends the answer with the final reply", [prompt("p", "mine"), reply("hi")], "hi■", "", "answered"],
     [
-      "ends for claude with Stop",
+      "frees Claude with Stop",
       [prompt("p", "mine"), reply("hi"), stop("p", "bye"), transcript("bye")],
       "hi■",
       "✓",
       "done",
     ],
     [
-      "shows replies on the way",
+      "sends replies that are not final",
       [prompt("p", "mine"), reply("on it", false), reply("hi")],
       "on it\n\nhi■",
       "",
       "answered",
     ],
     [
-      "shows nothing else",
+      "sends none of Claude's own text",
       [prompt("p", "mine"), display("p", "a", 0, "aside", true), reply("hi")],
       "hi■",
       "",
       "answered",
     ],
-    ["shows no second answer", [prompt("p", "mine"), reply("hi"), reply("again")], "hi■", "", "answered"],
-    ["falls back to the last message", [prompt("p", "mine"), stop("p", "last")], "last■", "✓", "done"],
+    ["ignores a second final reply", [prompt("p", "mine"), reply("hi"), reply("again")], "hi■", "", "answered"],
+    ["sends the last message when there is no reply", [prompt("p", "mine"), stop("p", "last")], "last■", "✓", "done"],
     [
-      "falls back after replies on the way, too",
+      "sends the last message when there is no final reply",
       [prompt("p", "mine"), reply("on it", false), stop("p", "last")],
       "on it\n\nlast■",
       "✓",
       "done",
     ],
-    ["is never empty", [prompt("p", "mine"), stop("p")], "(no answer)■", "✓", "done"],
-    ["needs no hook: a reply is a receipt", [reply("hi"), idle], "hi■", "✓", "done"],
-    ["needs no hook: claude's record has its end", [receipt, idle, transcript("first", "last")], "last■", "✓", "done"],
+    ["sends a placeholder when Claude wrote nothing", [prompt("p", "mine"), stop("p")], "(no answer)■", "✓", "done"],
+    ["needs no hook when a reply proves the receipt", [reply("hi"), idle], "hi■", "✓", "done"],
     [
-      "needs no hook, and takes them if they come",
+      "needs no hook when the transcript has its text",
+      [receipt, idle, transcript("first", "last")],
+      "last■",
+      "✓",
+      "done",
+    ],
+    [
+      "accepts a Stop that arrives after Claude was idle",
       [receipt, idle, stop("p", "last"), transcript("last")],
       "last■",
       "✓",
       "done",
     ],
-    ["keeps its answer when its process ends", [prompt("p", "mine"), reply("hi"), gone], "hi■", "✓", "done"],
+    ["keeps its answer when its process exits", [prompt("p", "mine"), reply("hi"), exited], "hi■", "✓", "done"],
     [
-      "can be interrupted behind its answer",
-      [prompt("p", "mine"), reply("hi"), late, idle],
+      "can be interrupted after its answer",
+      [prompt("p", "mine"), reply("hi"), timedOut, idle],
       "hi■",
       "⎋✓",
       "interrupted",
@@ -289,7 +311,7 @@ describe("a turn in tool mode", () => {
     expect([seen(outputs), done(outputs), state.phase]).toEqual([expectedSeen, expectedDone, phase]);
   });
 
-  test("is received once: with its hook, or with a reply or a call when that comes late or never", () => {
+  test("is received once, by its hook or by a reply or call that comes first", () => {
     const received = (...events: TurnEvent[]) => runIn("tool", ...events)[1].filter(({ type }) => type === "received");
     expect(received(prompt("p", "mine"), reply("hi"))).toEqual([{ type: "received", promptId: "p" }]);
     expect(received(reply("on it", false), reply("hi"))).toEqual([{ type: "received", promptId: null }]);
@@ -298,39 +320,34 @@ describe("a turn in tool mode", () => {
   });
 });
 
-describe("a turn whose claude calls the client's tools", () => {
+describe("a turn with calls of the client's tools", () => {
   const PREFIX = "mcp__plugin_synthesis_chat__";
   const used = (name: "PreToolUse" | "PostToolUse", id: string): TurnEvent =>
     hook({ ...common("p"), hook_event_name: name, tool_name: `${PREFIX}t`, tool_use_id: id });
   const cases: [what: string, events: TurnEvent[], seen: string, phase: TurnState["phase"]][] = [
-    ["parks when its calls are together", [call("a"), call("b"), gathered], "(a,b)", "parked"],
-    ["gives them out one by one, if the client wants it so", [call("a"), call("b"), one], "(a)", "parked"],
-    ["takes a call that comes twice once", [call("a"), call("a"), gathered], "(a)", "parked"],
+    ["parks with all calls of a message", [call("a"), call("b"), collected], "(a,b)", "parked"],
+    ["sends the calls one by one to a client that wants that", [call("a"), call("b"), collectedOne], "(a)", "parked"],
+    ["ignores a call that arrives twice", [call("a"), call("a"), collected], "(a)", "parked"],
+    ["sends the text before the calls", [display("p", "m", 0, "hm", true), call("a"), collected], "hm(a)", "parked"],
+    ["continues with the results", [call("a"), collected, resume(["a", "A"])], "(a)a=A", "running"],
     [
-      "says the text before the calls before them",
-      [display("p", "m", 0, "hm", true), call("a"), gathered],
-      "hm(a)",
-      "parked",
-    ],
-    ["goes on with the results", [call("a"), gathered, resume(["a", "A"])], "(a)a=A", "running"],
-    [
-      "tells claude which results are missing",
-      [call("a"), call("b"), gathered, resume(["b", "B"])],
+      "gives Claude an error for a missing result",
+      [call("a"), call("b"), collected, resume(["b", "B"])],
       "(a,b)a✗b=B",
       "running",
     ],
     [
-      "keeps what is said meanwhile for the next answer",
-      [call("a"), gathered, display("p", "m", 0, "late", true), resume(["a", "A"])],
+      "holds text for the next answer while it is parked",
+      [call("a"), collected, display("p", "m", 0, "late", true), resume(["a", "A"])],
       "(a)a=Alate",
       "running",
     ],
     [
-      "says what comes behind the results without a gap before it",
+      "starts the next answer without a blank line",
       [
         display("p", "m", 0, "one", true),
         call("a"),
-        gathered,
+        collected,
         resume(["a", "A"]),
         used("PostToolUse", "a"),
         display("p", "n", 0, "two", true),
@@ -340,11 +357,11 @@ describe("a turn whose claude calls the client's tools", () => {
       "done",
     ],
     [
-      "takes what never came from the transcript, without a gap as well",
+      "completes the next answer from the transcript without a blank line",
       [
         display("p", "m", 0, "one", true),
         call("a"),
-        gathered,
+        collected,
         resume(["a", "A"]),
         used("PostToolUse", "a"),
         stop("p", "two"),
@@ -354,40 +371,50 @@ describe("a turn whose claude calls the client's tools", () => {
       "done",
     ],
     [
-      "is never empty behind results",
-      [call("a"), gathered, resume(["a", "A"]), stop("p")],
+      "sends a placeholder when Claude wrote nothing after the results",
+      [call("a"), collected, resume(["a", "A"]), stop("p")],
       "(a)a=A(no answer)■",
       "done",
     ],
     [
-      "has further rounds, with calls that came while the client was away",
-      [call("a"), gathered, call("b"), resume(["a", "A"]), gathered, resume(["b", "B"])],
+      "sends a call that arrived while it was parked with the next answer",
+      [call("a"), collected, call("b"), resume(["a", "A"]), collected, resume(["b", "B"])],
       "(a)a=A(b)b=B",
       "running",
     ],
-    ["puts out no call that is over", [call("a"), { type: "call_cancelled", id: "a" }, gathered], "", "running"],
-    ["has no calls when its client has left", [call("a"), left, gathered], "⎋", "interrupting"],
-    ["answers a call that comes behind its end", [stop("p"), transcript(), call("a")], "(no answer)■a✗", "done"],
-    ["answers a call that comes while it is interrupted", [left, call("a")], "⎋a✗", "interrupting"],
-    ["ends in silence when somebody else has stopped claude", [call("a"), gathered, idle], "(a)", "interrupted"],
-    ["ends in silence when claude does not wait", [call("a"), gathered, stop("p", "x")], "(a)", "done"],
-    ["fails with its process", [call("a"), gathered, gone], "(a)✗claude_exited", "failed"],
-    ["goes on once only", [call("a"), gathered, resume(["a", "A"]), resume(["a", "B"])], "(a)a=A", "running"],
+    ["does not send a cancelled call", [call("a"), { type: "call_cancelled", id: "a" }, collected], "", "running"],
     [
-      "that is given up is stopped when claude has the results",
-      [call("a"), call("b"), gathered, giveUp(["a", "A"]), used("PostToolUse", "a"), used("PostToolUse", "b"), idle],
+      "does not send calls after its client has disconnected",
+      [call("a"), disconnected, collected],
+      "⎋",
+      "interrupting",
+    ],
+    ["answers a call after its end with an error", [stop("p"), transcript(), call("a")], "(no answer)■a✗", "done"],
+    ["answers a call with an error while it is interrupted", [disconnected, call("a")], "⎋a✗", "interrupting"],
+    ["ends without text when Claude was stopped at its terminal", [call("a"), collected, idle], "(a)", "interrupted"],
+    [
+      "ends without text when Claude does not wait for the result",
+      [call("a"), collected, stop("p", "x")],
+      "(a)",
+      "done",
+    ],
+    ["fails when its process exits while it is parked", [call("a"), collected, exited], "(a)✗claude_exited", "failed"],
+    ["ignores a second resume", [call("a"), collected, resume(["a", "A"]), resume(["a", "B"])], "(a)a=A", "running"],
+    [
+      "is stopped after Claude has recorded the results with which it was abandoned",
+      [call("a"), call("b"), collected, abandon(["a", "A"]), used("PostToolUse", "a"), used("PostToolUse", "b"), idle],
       "(a,b)a=Ab✗⎋",
       "interrupted",
     ],
     [
-      "that is given up is stopped when claude does not say that it has them",
-      [call("a"), gathered, giveUp(), { type: "closing_timeout" }, { type: "closing_timeout" }, idle],
+      "is stopped in time when Claude does not record the results with which it was abandoned",
+      [call("a"), collected, abandon(), { type: "closing_timeout" }, { type: "closing_timeout" }, idle],
       "(a)a✗⎋",
       "interrupted",
     ],
     [
-      "that is given up says no more, though claude is faster",
-      [call("a"), gathered, giveUp(), display("p", "m", 0, "x", true), stop("p", "x"), { type: "closing_timeout" }],
+      "sends no more text after it was abandoned, even if Stop arrives first",
+      [call("a"), collected, abandon(), display("p", "m", 0, "x", true), stop("p", "x"), { type: "closing_timeout" }],
       "(a)a✗",
       "done",
     ],
@@ -397,20 +424,20 @@ describe("a turn whose claude calls the client's tools", () => {
     expect([story(outputs), state.phase]).toEqual([expected, phase]);
   });
 
-  test("knows which calls are on their way", () => {
+  test("lists the calls that a hook has announced and that have not arrived", () => {
     const announced = (...events: TurnEvent[]) => run(prompt("p", "mine"), ...events)[0].announced;
     expect(announced(used("PreToolUse", "a"), used("PreToolUse", "b"), call("a"))).toEqual(["b"]);
     expect(announced(used("PreToolUse", "a"), used("PostToolUse", "a"))).toEqual([]);
     expect(announced(call("a"), used("PreToolUse", "a"))).toEqual([]);
   });
 
-  test("without hooks has the message when it calls (tool mode)", () => {
-    const [state, outputs] = runIn("tool", call("a"), gathered, { type: "reply", content: "hi", final: true });
+  test("counts a call as the receipt in tool mode", () => {
+    const [state, outputs] = runIn("tool", call("a"), collected, { type: "reply", content: "hi", final: true });
     expect([story(outputs), state.phase, state.received]).toEqual(["(a)", "parked", true]);
     expect(story(reduceTurn(state, resume(["a", "A"]))[1])).toBe("a=Ahi");
   });
 
-  test("property: in whatever order, one end, no text twice, no call put out or answered twice, none left without answer", () => {
+  test("property: any order of events gives one end, sends no text or call twice, and answers each call once", () => {
     const ids = ["a", "b", "c"];
     const anyEvent = fc.oneof(
       fc
@@ -422,28 +449,38 @@ describe("a turn whose claude calls the client's tools", () => {
             used("PostToolUse", id),
             { type: "call_cancelled", id },
             resume([id, "R"]),
-            giveUp([id, "R"]),
+            abandon([id, "R"]),
           ),
         ),
       fc
         .tuple(fc.constantFrom("m", "n"), fc.nat(2), fc.boolean())
         .map(([m, i, final]) => display("p", m, i, `${m}${i} `, final)),
-      fc.constantFrom<TurnEvent>(gathered, one, left, late, idle, gone, stop("p", "x"), transcript("x"), {
-        type: "closing_timeout",
-      }),
-      // A question, and the verdict with which the turn goes on, or none.
-      fc.constantFrom<TurnEvent>({ type: "ask_client", text: "May I?" }, resume(), giveUp()),
+      fc.constantFrom<TurnEvent>(
+        collected,
+        collectedOne,
+        disconnected,
+        timedOut,
+        idle,
+        exited,
+        stop("p", "x"),
+        transcript("x"),
+        {
+          type: "closing_timeout",
+        },
+      ),
+      // A question, and a reply that continues the turn or abandons it.
+      fc.constantFrom<TurnEvent>({ type: "ask_client", text: "May I?" }, resume(), abandon()),
     );
     const replies = fc.boolean().map((final): TurnEvent => ({ type: "reply", content: "r", final }));
     const disorder = fc.array(fc.oneof({ weight: 5, arbitrary: anyEvent }, replies), { maxLength: 20 });
-    const beginning = fc.constantFrom<TurnEvent[]>([], [call("a"), gathered], [call("a"), gathered, giveUp()]);
+    const beginning = fc.constantFrom<TurnEvent[]>([], [call("a"), collected], [call("a"), collected, abandon()]);
     const mode = fc.constantFrom<ReplyMode>("live", "tool");
     fc.assert(
       fc.property(mode, beginning, disorder, fc.nat(20), (mode, begun, more, receivedAt) => {
-        // claude takes the message before it does anything with it, but its hook may come late.
+        // Claude receives the message before it acts on it, but in tool mode its hook may arrive late.
         const events = [...begun, ...more].toSpliced(mode === "tool" ? receivedAt : 0, 0, prompt("p", "mine"));
         const seenCalls = new Set<string>();
-        // claude gives each call an id of its own.
+        // Claude gives each call its own id.
         const distinct = events.filter((event) => {
           if (event.type !== "call") return true;
           const isNew = !seenCalls.has(event.call.id);
@@ -451,21 +488,21 @@ describe("a turn whose claude calls the client's tools", () => {
           return isNew;
         });
         const [state, outputs] = runIn(mode, ...distinct);
-        const told = story(outputs);
+        const whole = story(outputs);
         const ends = outputs.filter(({ type }) => type === "finish" || type === "error");
         expect(ends.length).toBeLessThanOrEqual(1);
         expect(outputs.filter(({ type }) => type === "received").length).toBeLessThanOrEqual(1);
         expect(done(outputs)).toMatch(/^⎋?✓?$/);
-        // An answer that has ended with a question or calls has no other end, and none is put to nobody.
+        // Each answer ends once: with its text, a question, or calls.
         const openings = distinct.filter(({ type }) => type === "resume").length + 1;
-        const endings = outputs.filter(({ type }) => ["finish", "calls", "parked"].includes(type));
+        const endings = outputs.filter(({ type }) => ["finish", "calls", "question_asked"].includes(type));
         expect(endings.length).toBeLessThanOrEqual(openings);
-        for (const text of told.match(/[mn]\d /g) ?? []) expect(told.split(text)).toHaveLength(2);
+        for (const text of whole.match(/[mn]\d /g) ?? []) expect(whole.split(text)).toHaveLength(2);
         const out = outputs.flatMap((output) => (output.type === "calls" ? output.calls.map(({ id }) => id) : []));
         const answered = outputs.flatMap((output) => (output.type === "result" ? [output.id] : []));
         expect(new Set(out).size).toBe(out.length);
         expect(new Set(answered).size).toBe(answered.length);
-        // The client is not asked for what has its answer already.
+        // The client does not receive a call that has its result already.
         for (const id of out) {
           const asked = outputs.findIndex(
             (output) => output.type === "calls" && output.calls.some((one) => one.id === id),
@@ -473,7 +510,7 @@ describe("a turn whose claude calls the client's tools", () => {
           const given = outputs.findIndex((output) => output.type === "result" && output.id === id);
           expect(given === -1 || given > asked).toBe(true);
         }
-        // While a client waits or is waited for, every call that is not answered or over is still known.
+        // While the turn runs or is parked, it keeps every call that has no result and was not ended.
         const over = distinct.flatMap((event) => {
           if (event.type === "call_cancelled") return [event.id];
           return event.type === "hook" && event.hook.hook_event_name === "PostToolUse"
@@ -490,9 +527,9 @@ describe("a turn whose claude calls the client's tools", () => {
 });
 
 /**
- * A claude's turn of several messages with a tool's run between two of them. claude waits for the tool's
- * hook to be answered, so by then at least one piece of the message before it has come, and none of the
- * message behind it; everything else may come at any time and twice.
+ * A turn of several messages, with a tool use between two of them. Claude waits until the tool's hook is answered, so
+ * by then at least one delta of the message before it has arrived, and none of the message after it. Everything else
+ * may arrive at any time, and twice.
  */
 const turnInDisorder = fc
   .array(fc.array(fc.constantFrom("ab\n", "c", "\n", "de"), { minLength: 1, maxLength: 4 }), {
@@ -516,21 +553,21 @@ const turnInDisorder = fc
         ...(last ? [] : [fc.constant({ when: m + 1, event: tool })]),
       ];
     });
-    const foreign = [prompt("q", "other"), display("q", "x", 0, "FOREIGN", true), stop("q", "FOREIGN")];
+    const external = [prompt("q", "other"), display("q", "x", 0, "EXTERNAL", true), stop("q", "EXTERNAL")];
     return fc
       .tuple(
         timed(prompt("p", "mine"), 0, end),
         timed(stop("p", texts.at(-1)?.trim()), all.length - 1, end),
         ...events,
-        ...foreign.map((event) => timed(event, 0, end)),
+        ...external.map((event) => timed(event, 0, end)),
       )
       .map((all) => ({ texts, events: all.sort((one, other) => one.when - other.when).map(({ event }) => event) }));
   });
 
-test("property: whatever overtakes what, the client gets each message once, in order, and one end", () => {
+test("property: in any order of arrival the client receives each message once, in order, and one end", () => {
   fc.assert(
     fc.property(turnInDisorder, ({ texts, events }) => {
-      // The session reads the transcript at Stop.
+      // The runner reads the transcript at Stop.
       const [state, outputs] = run(...events, transcript(...texts));
       const gap = (text: string) => (text === "" || text.endsWith("\n\n") ? "" : text.endsWith("\n") ? "\n" : "\n\n");
       expect(seen(outputs)).toBe(`${texts.reduce((text, one) => text + gap(text) + one, "")}■`);
@@ -540,7 +577,7 @@ test("property: whatever overtakes what, the client gets each message once, in o
   );
 });
 
-test("property: any events at all end at most once, and nothing follows the end", () => {
+test("property: any events end the turn at most once, and nothing follows the end", () => {
   const anyEvent = fc.oneof(
     fc.constantFrom("p", "q").chain((id) =>
       fc.oneof(
@@ -553,7 +590,7 @@ test("property: any events at all end at most once, and nothing follows the end"
       ),
     ),
     fc.constantFrom<TurnEvent>(transcript("x"), { type: "transcript", texts: null, usage: null }),
-    fc.constantFrom<TurnEvent>(left, late, idle, gone, { type: "receipt", promptId: "p" }),
+    fc.constantFrom<TurnEvent>(disconnected, timedOut, idle, exited, { type: "receipt", promptId: "p" }),
   );
   const replies = fc.record({ type: fc.constant("reply" as const), content: fc.constant("r"), final: fc.boolean() });
   const mode = fc.constantFrom<ReplyMode>("live", "tool");
@@ -562,13 +599,13 @@ test("property: any events at all end at most once, and nothing follows the end"
       const [state, outputs] = runIn(mode, ...events);
       const shown = seen(outputs);
       expect(outputs.filter(({ type }) => type === "received").length).toBeLessThanOrEqual(1);
-      // claude is told to stop at most once, and let go exactly once, when the turn is over or settles.
+      // Claude is told to stop at most once, and is free exactly once: when the turn settles or ends.
       expect(done(outputs)).toMatch(/^⎋?✓?$/);
       expect(done(outputs).includes("✓")).toBe(["settling", "done", "failed", "interrupted"].includes(state.phase));
       expect(shown.match(/[■✗]/g)?.length ?? 0).toBeLessThanOrEqual(1);
       expect(shown).toMatch(/^[^■✗]*(■|✗\w+)?$/);
       for (const one of shown.match(/[pq][ab]\d /g) ?? []) expect(shown.split(one)).toHaveLength(2);
-      // Only one prompt is ours: text of both never mixes.
+      // Only one of the prompts is the turn's, so the texts of both never mix.
       expect(/p[ab]\d/.test(shown) && /q[ab]\d/.test(shown)).toBe(false);
     }),
     { numRuns: 2000 },
@@ -582,29 +619,29 @@ describe("a Stop that another hook may overrule", () => {
   });
   const begun = [prompt("p", "mine"), display("p", "a", 0, "one", true), overruled("one")];
 
-  test("ends the turn when claude is idle", () => {
+  test("ends the turn when Claude is idle", () => {
     expect(seen(run(...begun)[1])).toBe("one");
     expect(seen(run(...begun, idle)[1])).toBe("one■");
     expect(done(run(...begun, idle)[1])).toBe("✓");
   });
 
-  test("ends it when claude takes up another prompt, or its process ends", () => {
+  test("ends the turn when Claude starts on another prompt, or its process exits", () => {
     expect(seen(run(...begun, prompt("q", "other"))[1])).toBe("one■");
-    expect(seen(run(...begun, gone)[1])).toBe("one■");
+    expect(seen(run(...begun, exited)[1])).toBe("one■");
   });
 
-  test("is none when claude goes on: all of it is one answer, a blank line between", () => {
+  test("does not end the turn when Claude continues, and both texts are one answer", () => {
     const more = [display("p", "b", 0, "two", true), overruled("two"), idle];
     expect(seen(run(...begun, ...more)[1])).toBe("one\n\ntwo■");
     expect(done(run(...begun, ...more)[1])).toBe("✓");
   });
 
-  test("does not keep the client's leaving from ending the turn", () => {
-    expect(done(run(...begun, left)[1])).toBe("⎋");
-    expect(done(run(...begun, left, idle)[1])).toBe("⎋✓");
+  test("does not keep the turn alive when the client disconnects", () => {
+    expect(done(run(...begun, disconnected)[1])).toBe("⎋");
+    expect(done(run(...begun, disconnected, idle)[1])).toBe("⎋✓");
   });
 
-  test("is waited for after the final reply, too", () => {
+  test("is also awaited after the final reply", () => {
     const reply: TurnEvent = { type: "reply", content: "said", final: true };
     const [, outputs] = runIn("tool", prompt("p", "mine"), reply, overruled("x"));
     expect([seen(outputs), done(outputs)]).toEqual(["said■", ""]);
@@ -613,13 +650,13 @@ describe("a Stop that another hook may overrule", () => {
   });
 });
 
-describe("a message that a hook of the user's refuses", () => {
-  test.each([true, false])("has the reason for its answer; claude has it: %p", (isKept) => {
+describe("a message that a user's hook refuses", () => {
+  test.each([true, false])("is answered with the hook's reason; Claude keeps the message: %p", (isKept) => {
     const [state, outputs] = run(prompt("p", "mine"), { type: "refused", reason: " No. ", isKept });
     expect([seen(outputs), done(outputs), state.phase, state.received]).toEqual(["No.■", "✓", "done", isKept]);
   });
 
-  test("is none any more when the turn is over", () => {
+  test("is not answered again after the end of the turn", () => {
     expect(seen(run(prompt("p", "mine"), stop("p"), { type: "refused", reason: "No.", isKept: true })[1])).toBe(
       "(no answer)■",
     );
@@ -635,19 +672,19 @@ describe("a model request that fails", () => {
     now: 0,
   });
 
-  test("ends the turn when claude's record is read, or cannot be", () => {
+  test("ends the turn when its record is read, or cannot be read", () => {
     expect(seen(run(prompt("p", "mine"), failed("server_error"))[1])).toBe("");
     expect(seen(run(prompt("p", "mine"), failed("server_error"), recorded("overloaded", []))[1])).toBe("✗overloaded");
     const unread: TurnEvent = { type: "failure", record: null, now: 0 };
     expect(seen(run(prompt("p", "mine"), failed("billing_error"), unread)[1])).toBe("✗billing_error");
   });
 
-  test("is a subagent's, and then claude says what comes of it", () => {
+  test("does not end the turn when it is a subagent's", () => {
     const events = [prompt("p", "mine"), failed("server_error", { agent_id: "a" }), display("p", "a", 0, "hi", true)];
     expect(seen(run(...events, stop("p", "hi"))[1])).toBe("hi■");
   });
 
-  test("has cut the answer, which is completed", () => {
+  test("ends the answer at a length limit, with the recorded text", () => {
     const begun = [prompt("p", "mine"), display("p", "a", 0, "one"), failed("max_output_tokens")];
     const [, outputs] = run(...begun, recorded("max_output_tokens", ["one two"]));
     expect(seen(outputs)).toBe("one two■");

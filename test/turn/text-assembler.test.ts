@@ -1,4 +1,4 @@
-/** The answer put together from pieces, in any order of arrival. */
+/** The text of an answer, assembled from deltas in any order of arrival. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import {
@@ -15,18 +15,18 @@ import {
   join,
 } from "../../src/turn/text-assembler.ts";
 
-const piece = (message: string, index: number, text: string, final = false): Delta => ({ message, index, text, final });
+const delta = (message: string, index: number, text: string, final = false): Delta => ({ message, index, text, final });
 
-/** Feeds pieces, and says of each message that waits whether it continues the one before; what went out at each step. */
-function feed(pieces: readonly Delta[], isSeam = false): [Answer, string[]] {
+/** Appends the deltas, and decides for each message that waits how it starts. @returns also what each step released */
+function feed(deltas: readonly Delta[], isContinuation = false): [Answer, string[]] {
   let answer = emptyAnswer;
   const out: string[] = [];
-  for (const one of pieces) {
+  for (const one of deltas) {
     let text: string;
     [answer, text] = appendDelta(answer, one);
     while (awaitsJoin(answer)) {
       let more: string;
-      [answer, more] = join(answer, isSeam);
+      [answer, more] = join(answer, isContinuation);
       text += more;
     }
     out.push(text);
@@ -34,65 +34,65 @@ function feed(pieces: readonly Delta[], isSeam = false): [Answer, string[]] {
   return [answer, out];
 }
 
-describe("pieces go out", () => {
-  const cases: [what: string, pieces: Delta[], out: string[]][] = [
-    ["as they come", [piece("a", 0, "one\n"), piece("a", 1, "two", true)], ["one\n", "two"]],
-    ["in index order", [piece("a", 1, "two", true), piece("a", 0, "one\n")], ["", "one\ntwo"]],
-    ["once", [piece("a", 0, "one"), piece("a", 0, "one"), piece("a", 2, "x"), piece("a", 2, "x")], ["one", "", "", ""]],
+describe("an answer releases", () => {
+  const cases: [what: string, deltas: Delta[], out: string[]][] = [
+    ["deltas as they arrive", [delta("a", 0, "one\n"), delta("a", 1, "two", true)], ["one\n", "two"]],
+    ["deltas in the order of their indexes", [delta("a", 1, "two", true), delta("a", 0, "one\n")], ["", "one\ntwo"]],
     [
-      "with a blank line between messages",
-      [piece("a", 0, "one", true), piece("b", 0, "two", true)],
-      ["one", "\n\ntwo"],
+      "each delta once",
+      [delta("a", 0, "one"), delta("a", 0, "one"), delta("a", 2, "x"), delta("a", 2, "x")],
+      ["one", "", "", ""],
     ],
+    ["a blank line between two messages", [delta("a", 0, "one", true), delta("b", 0, "two", true)], ["one", "\n\ntwo"]],
     [
-      "with one blank line, whatever the message ends with",
-      [piece("a", 0, "one\n", true), piece("b", 0, "two\n\n", true), piece("c", 0, "three", true)],
+      "one blank line, however the message before it ends",
+      [delta("a", 0, "one\n", true), delta("b", 0, "two\n\n", true), delta("c", 0, "three", true)],
       ["one\n", "\ntwo\n\n", "three"],
     ],
     [
-      "no later message before an earlier one is complete",
-      [piece("a", 0, "one"), piece("b", 0, "two", true), piece("a", 1, "!", true)],
+      "no message before the one before it is complete",
+      [delta("a", 0, "one"), delta("b", 0, "two", true), delta("a", 1, "!", true)],
       ["one", "", "!\n\ntwo"],
     ],
     [
-      "with nothing for a message without text",
-      [piece("a", 0, "", true), piece("b", 0, "two", true), piece("c", 0, "", true)],
+      "nothing for a message without text",
+      [delta("a", 0, "", true), delta("b", 0, "two", true), delta("c", 0, "", true)],
       ["", "two", ""],
     ],
   ];
-  test.each(cases)("%s", (_what, pieces, out) => {
-    expect(feed(pieces)[1]).toEqual(out);
+  test.each(cases)("%s", (_what, deltas, out) => {
+    expect(feed(deltas)[1]).toEqual(out);
   });
 
-  test("notes stand in paragraphs of their own and are not claude's text", () => {
-    const [begun, first] = appendDelta(emptyAnswer, piece("a", 0, "one", true));
+  test("a note as a paragraph that is not part of Claude's text", () => {
+    const [begun, first] = appendDelta(emptyAnswer, delta("a", 0, "one", true));
     const [noted, note] = addNote(begun, "[note]");
-    const [answer, second] = appendDelta(noted, piece("b", 0, "two", true));
+    const [answer, second] = appendDelta(noted, delta("b", 0, "two", true));
     expect([first, note, second]).toEqual(["one", "\n\n[note]", "\n\ntwo"]);
     expect(answer.text).toBe("one\n\ntwo");
   });
 });
 
-describe("a message that the model was cut in", () => {
+describe("a message in which the model was cut off", () => {
   const cases: [what: string, first: string, second: string, whole: string][] = [
     ["in a word", "a uni", "corn\n", "a unicorn\n"],
-    ["behind a space", "one ", "two", "one two"],
-    ["behind a line", "- one\n", "- two", "- one\n- two"],
-    ["behind a blank line", "one\n\n", "two", "one\n\ntwo"],
+    ["after a space", "one ", "two", "one two"],
+    ["after a line", "- one\n", "- two", "- one\n- two"],
+    ["after a blank line", "one\n\n", "two", "one\n\ntwo"],
     ["in a code fence", "```js\nconst a = 1;\ncon", "st b = 2;\n```", "```js\nconst a = 1;\nconst b = 2;\n```"],
     ["in a table's row", "| a | b |\n|---|---|\n| 1 ", "| 2 |\n", "| a | b |\n|---|---|\n| 1 | 2 |\n"],
     ["before a space", "one", " two", "one two"],
   ];
-  test.each(cases)("goes on with nothing in between: %s", (_what, first, second, whole) => {
-    const [answer, out] = feed([piece("a", 0, first, true), piece("b", 0, second, true)], true);
+  test.each(cases)("is continued without a blank line: %s", (_what, first, second, whole) => {
+    const [answer, out] = feed([delta("a", 0, first, true), delta("b", 0, second, true)], true);
     expect(out.join("")).toBe(whole);
     expect(isWhole(answer, second.trim())).toBe(true);
     expect(completeAnswer(answer, [whole], second.trim()).slice(1)).toEqual(["", false]);
   });
 
-  test("waits until it is known", () => {
-    const [first] = appendDelta(emptyAnswer, piece("a", 0, "uni", true));
-    const [second, held] = appendDelta(first, piece("b", 0, "corn", true));
+  test("holds the next message until the transcript shows how it starts", () => {
+    const [first] = appendDelta(emptyAnswer, delta("a", 0, "uni", true));
+    const [second, held] = appendDelta(first, delta("b", 0, "corn", true));
     expect([held, awaitsJoin(second), isWhole(second, "corn"), isWhole(second, undefined)]).toEqual([
       "",
       true,
@@ -108,30 +108,35 @@ describe("a message that the model was cut in", () => {
     ["a tool", afterTool],
     ["a stop", afterStop],
     ["a note", (answer: Answer) => addNote(answer, "[note]")[0]],
-  ] as const)("is not asked about behind %s", (_what, between) => {
-    const [first] = appendDelta(emptyAnswer, piece("a", 0, "one", true));
-    expect(appendDelta(between(first), piece("b", 0, "two", true))[1]).toBe("\n\ntwo");
+  ] as const)("does not hold the next message after %s", (_what, between) => {
+    const [first] = appendDelta(emptyAnswer, delta("a", 0, "one", true));
+    expect(appendDelta(between(first), delta("b", 0, "two", true))[1]).toBe("\n\ntwo");
   });
 });
 
-describe("at Stop the answer is whole", () => {
-  const whole = feed([piece("a", 0, "one", true), piece("b", 0, "two\n", true)])[0];
+describe("an answer at Stop", () => {
+  const whole = feed([delta("a", 0, "one", true), delta("b", 0, "two\n", true)])[0];
   const cases: [what: string, answer: Answer, last: string | undefined, expected: boolean][] = [
-    ["when its end is claude's last text", whole, "two", true],
-    ["when its end holds claude's last text", feed([piece("a", 0, "okLine two\n", true)])[0], "Line two", true],
-    ["when claude ended in silence", whole, undefined, true],
-    ["not while a message is open", feed([piece("a", 0, "one")])[0], "one", false],
-    ["not while claude's last text is missing", whole, "three", false],
-    ["not when nothing came", emptyAnswer, "one", false],
-    ["not when a tool ran since: the same text again is another message", afterTool(whole), "two", false],
+    ["is whole when it ends with Claude's last text", whole, "two", true],
+    [
+      "is whole when its last message ends with Claude's last text",
+      feed([delta("a", 0, "okLine two\n", true)])[0],
+      "Line two",
+      true,
+    ],
+    ["is whole when Claude ended without a text", whole, undefined, true],
+    ["is not whole while a message lacks deltas", feed([delta("a", 0, "one")])[0], "one", false],
+    ["is not whole while Claude's last text is missing", whole, "three", false],
+    ["is not whole before its first delta", emptyAnswer, "one", false],
+    ["is not whole when a tool ran after a text that equals the last one", afterTool(whole), "two", false],
   ];
   test.each(cases)("%s", (_what, answer, last, expected) => {
     expect(isWhole(answer, last)).toBe(expected);
   });
 });
 
-describe("the transcript completes it", () => {
-  const open = appendDelta(afterTool(feed([piece("a", 0, "one\n")])[0]), piece("b", 0, "two", true))[0];
+describe("completing an answer", () => {
+  const open = appendDelta(afterTool(feed([delta("a", 0, "one\n")])[0]), delta("b", 0, "two", true))[0];
   const cases: [
     what: string,
     answer: Answer,
@@ -140,20 +145,41 @@ describe("the transcript completes it", () => {
     out: string,
     diverged: boolean,
   ][] = [
-    ["with a gap in an earlier message", open, ["one\nand a half", "two"], "two", "and a half\n\ntwo", false],
-    ["with all of it", emptyAnswer, ["one", "two"], "two", "one\n\ntwo", false],
-    ["not when it tells another story", open, ["eins", "zwei"], "zwei", "", true],
-    ["without it: with what we hold", open, null, "two", "\ntwo", false],
-    ["without it: with the rest of the last text", feed([piece("a", 0, "one\n")])[0], null, "one\ntwo", "two", false],
-    ["without it: with the last text", feed([piece("a", 0, "one", true)])[0], null, "two", "\n\ntwo", false],
-    ["without it: with nothing", feed([piece("a", 0, "one", true)])[0], null, undefined, "", false],
+    ["fills a gap in an earlier message", open, ["one\nand a half", "two"], "two", "and a half\n\ntwo", false],
+    ["releases a whole answer that no hook brought", emptyAnswer, ["one", "two"], "two", "one\n\ntwo", false],
+    ["releases nothing when the transcript differs from the released text", open, ["eins", "zwei"], "zwei", "", true],
+    ["without a transcript releases the held deltas", open, null, "two", "\ntwo", false],
+    [
+      "without a transcript releases the rest of the last text",
+      feed([delta("a", 0, "one\n")])[0],
+      null,
+      "one\ntwo",
+      "two",
+      false,
+    ],
+    [
+      "without a transcript releases a last text that no hook brought",
+      feed([delta("a", 0, "one", true)])[0],
+      null,
+      "two",
+      "\n\ntwo",
+      false,
+    ],
+    [
+      "without a transcript and a last text releases nothing",
+      feed([delta("a", 0, "one", true)])[0],
+      null,
+      undefined,
+      "",
+      false,
+    ],
   ];
   test.each(cases)("%s", (_what, answer, texts, last, out, diverged) => {
     expect(completeAnswer(answer, texts, last).slice(1)).toEqual([out, diverged]);
   });
 });
 
-/** Messages cut into pieces. */
+/** Messages as lists of deltas. */
 const messages = fc.array(
   fc.array(fc.string({ unit: fc.constantFrom("a", "b", "\n", " ", "é", "🙂"), maxLength: 6 }), {
     minLength: 1,
@@ -163,21 +189,21 @@ const messages = fc.array(
 );
 const cut = (all: string[][]): Delta[] =>
   all.flatMap((texts, message) =>
-    texts.map((text, index) => piece(`m${message}`, index, text, index === texts.length - 1)),
+    texts.map((text, index) => delta(`m${message}`, index, text, index === texts.length - 1)),
   );
 
-test("property: in any order of arrival, doubled, every piece goes out exactly once", () => {
+test("property: deltas that arrive twice and in any order are released exactly once", () => {
   fc.assert(
     fc.property(
       messages.chain((all) => {
-        const pieces = cut(all);
+        const deltas = cut(all);
         return fc.tuple(
           fc.constant(all),
-          fc.shuffledSubarray([...pieces, ...pieces], { minLength: pieces.length * 2 }),
+          fc.shuffledSubarray([...deltas, ...deltas], { minLength: deltas.length * 2 }),
         );
       }),
-      ([all, pieces]) => {
-        const [answer, out] = feed(pieces);
+      ([all, deltas]) => {
+        const [answer, out] = feed(deltas);
         const order = answer.messages.map(({ id }) => all[Number(id?.slice(1))]?.join("") ?? "");
         const expected = order.filter((text) => text !== "").reduce((text, next) => text + blankLine(text) + next, "");
         expect(out.join("")).toBe(expected);

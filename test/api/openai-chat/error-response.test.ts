@@ -29,3 +29,21 @@ describe("an error says whether a retry helps", () => {
     for (const [name, value] of Object.entries(headers)) expect(errorResponse(error).headers.get(name)).toBe(value);
   });
 });
+
+describe("an error after tools have run", () => {
+  test.each([
+    ["rate_limited", 400],
+    ["claude_failed", 400],
+    ["turn_timeout", 400],
+    ["context_length_exceeded", 400],
+    ["model_not_found", 404],
+  ] as const)("has a status that no client retries: %s", async (code, status) => {
+    const response = errorResponse(new RequestError(code, "It failed.", { retryAfter: 60 }).afterWork());
+    const { error } = (await response.json()) as { error: { code: string; message: string } };
+    expect([response.status, error.code]).toEqual([status, code]);
+    const isChanged = code !== "context_length_exceeded" && code !== "model_not_found";
+    expect(response.headers.get("x-should-retry")).toBe(isChanged ? "false" : null);
+    expect(response.headers.has("retry-after")).toBe(!isChanged);
+    expect(error.message.includes("have already run")).toBe(isChanged);
+  });
+});
