@@ -1,9 +1,9 @@
 /** How a conversation gets a process that is free for a turn: the running one, a prewarmed one, or a new one. */
 import { beforeEach, describe, expect, test } from "bun:test";
-import { BootFailure } from "../../src/claude/interactive/boot-failure.ts";
-import { launchHash } from "../../src/claude/interactive/launch-hash.ts";
-import type { LaunchSpec } from "../../src/claude/interactive/launch-spec.ts";
+import { BootFailure } from "../../src/claude/boot-failure.ts";
 import type { ClaudeProcess, ProcessOwner } from "../../src/claude/interactive/process.ts";
+import { launchHash } from "../../src/claude/launch-hash.ts";
+import type { LaunchSpec } from "../../src/claude/launch-spec.ts";
 import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
 import { DeliveredTurns } from "../../src/conversation/delivered-turns.ts";
