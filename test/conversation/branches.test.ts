@@ -1,4 +1,4 @@
-/** In which branch of a conversation a request goes on. */
+/** Which branch of a conversation a request belongs to. */
 import { describe, expect, test } from "bun:test";
 import { type Branch, chooseBranch } from "../../src/conversation/branches.ts";
 import { answerFingerprint, messageFingerprint } from "../../src/intake/fingerprint.ts";
@@ -21,14 +21,14 @@ const branch = (
   key: string,
   model: string,
   turns: [user: string, answer: string | null][],
-  asking: string[] = [],
+  pending: string[] = [],
 ): Branch => ({
   key,
   model,
-  pendingFingerprints: asking.map((one) => [messageFingerprint(one)]),
+  pendingFingerprints: pending.map((one) => [messageFingerprint(one)]),
   delivered: () => turns.map(([user, answer]) => turn(user, answer)),
 });
-/** `messages` take turns, the user's first. */
+/** @param messages of the user and the assistant in turn */
 const request = (model: string, messages: string[], sendsHistory = false) => ({
   model,
   sendsHistory,
@@ -41,12 +41,22 @@ describe("a request", () => {
   const main = branch("main", "a", [["one", "1"]]);
   const side = branch("side", "b", [["one", "1b"]]);
   const cases: [what: string, branches: Branch[], asked: ReturnType<typeof request>, key: string | null][] = [
-    ["of the same model goes on", [main], request("a", ["one", "1", "two"]), "main"],
-    ["of the same model that undoes all goes on", [main], request("a", ["two"]), "main"],
-    ["of another model that holds the answer goes on", [main], request("b", ["one", "1", "two"]), "main"],
-    ["of another model with another answer begins a branch", [main], request("b", ["one", "x", "two"]), null],
+    ["of the same model stays in the conversation", [main], request("a", ["one", "1", "two"]), "main"],
+    ["of the same model that removes everything stays in the conversation", [main], request("a", ["two"]), "main"],
     [
-      "of another model that lacks the last answer begins a branch",
+      "of another model whose history has the last answer stays in the conversation",
+      [main],
+      request("b", ["one", "1", "two"]),
+      "main",
+    ],
+    [
+      "of another model whose history has another answer begins a branch",
+      [main],
+      request("b", ["one", "x", "two"]),
+      null,
+    ],
+    [
+      "of another model whose history lacks the last answer begins a branch",
       [
         branch("main", "a", [
           ["one", "1"],
@@ -57,31 +67,46 @@ describe("a request", () => {
       null,
     ],
     [
-      "of another model begins a branch while the first is still asked",
+      "of another model begins a branch while the first model still answers",
       [branch("main", "a", [["one", "1"]], ["two"])],
       request("b", ["one", "1", "two"]),
       null,
     ],
-    ["of another model with the same first words begins a branch", [main], request("b", ["one"]), null],
+    ["of another model with the same first message begins a branch", [main], request("b", ["one"]), null],
     [
-      "of another model with the words that the first is just asked begins a branch",
+      "of another model with the message that the first model is answering begins a branch",
       [branch("main", "a", [], ["one"])],
       request("b", ["one"]),
       null,
     ],
-    ["of another model from a client that sends no history goes on", [main], request("b", ["two"]), "main"],
-    ["of another model from one that always sends it begins a branch", [main], request("b", ["two"], true), null],
-    ["finds its model's branch", [main, side], request("b", ["one", "1b", "two"]), "side"],
-    ["finds it also when its history is another's", [main, side], request("b", ["one", "1", "two"]), "side"],
+    ["of another model without history stays, when the client sends none", [main], request("b", ["two"]), "main"],
     [
-      "finds among two of its model the one with its answer",
+      "of another model without history begins a branch, when the client always sends it",
+      [main],
+      request("b", ["two"], true),
+      null,
+    ],
+    ["goes to its model's branch", [main, side], request("b", ["one", "1b", "two"]), "side"],
+    [
+      "goes to its model's branch even when its history is another branch's",
+      [main, side],
+      request("b", ["one", "1", "two"]),
+      "side",
+    ],
+    [
+      "goes to the one of two branches of its model that has its last answer",
       [branch("main", "b", [["one", "1"]]), side],
       request("b", ["one", "1b", "two"]),
       "side",
     ],
-    ["of a third model goes on where its history ends", [main, side], request("c", ["one", "1b", "two"]), "side"],
     [
-      "is compared by the user's words where the answer is not known",
+      "of a third model stays in the branch that its history ends with",
+      [main, side],
+      request("c", ["one", "1b", "two"]),
+      "side",
+    ],
+    [
+      "is compared by the user's message when the client's answer is not known",
       [branch("main", "a", [["one", null]])],
       request("b", ["one", "1", "two"]),
       "main",

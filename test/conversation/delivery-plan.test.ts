@@ -13,8 +13,8 @@ import { readInput } from "../../src/intake/input.ts";
 import type { DeliveredTurn } from "../../src/turn/delivered-turn.ts";
 import { parsedRequest } from "../support/parsed-request.ts";
 
-/** `u:` the user's, `a:` the assistant's, `t:` a tool's result. */
-function question(messages: string[], more: Partial<DeliveryRequest> = {}): DeliveryRequest {
+/** A request with these messages. `u:` marks a user message, `a:` an assistant message, `t:` a tool result. */
+function request(messages: string[], more: Partial<DeliveryRequest> = {}): DeliveryRequest {
   const parsed = messages.map((one): ChatMessage => {
     const content = one.slice(2);
     if (one.startsWith("t:")) return { role: "tool", tool_call_id: "c", content };
@@ -23,7 +23,7 @@ function question(messages: string[], more: Partial<DeliveryRequest> = {}): Deli
   const input = readInput(parsedRequest({ messages: parsed }));
   return { input, traceId: null, volatile: "", fromOpenClaw: false, sendsHistory: false, ...more };
 }
-/** A turn that brought these messages; `answer` is what the client has of it, if that is known. */
+/** A turn that delivered these messages. @param more `answer` is the answer as the client has it, if that is known */
 const turn = (users: string[], more: Partial<DeliveredTurn> & { answer?: string } = {}): DeliveredTurn => {
   const { answer, ...rest } = more;
   return {
@@ -52,139 +52,163 @@ const plan = (before: DeliveredTurn[], asked: DeliveryRequest, isFresh = false, 
     isTruncated: false,
     sentText: (id) => sent[id] ?? null,
   });
-/** Why the conversation differs from what Claude knows, and what of it is told. */
+/** Why the conversation differs from what Claude knows, and what is delivered because of it. */
 const pastOf = ({ past }: ReturnType<typeof plan>) =>
   past && [past.why, "history" in past ? past.history.map((one) => one.text) : past.count];
 
-describe("what is told", () => {
+describe("a request delivers", () => {
   const cases: [
     what: string,
     before: DeliveredTurn[],
     messages: string[],
-    tells: string[],
+    delivered: string[],
     past: null | [why: string, what: unknown],
   ][] = [
-    ["a first message", [], ["u:one"], ["one"], null],
-    ["a second, without its history", [turn(["one"])], ["u:two"], ["two"], null],
-    ["a second, with its history", [turn(["one"])], ["u:one", "a:1", "u:two"], ["two"], null],
-    ["the same words again, after an answer", [turn(["one"])], ["u:one", "a:1", "u:one"], ["one"], null],
-    ["one whose answer never came", [turn(["one"], unanswered)], ["u:one"], [], null],
-    ["another behind it", [turn(["one"], unanswered)], ["u:one", "u:two"], ["two"], null],
-    ["another instead of it", [turn(["one"], unanswered)], ["u:two"], ["two"], null],
-    ["another behind one whose answer the client has missed", [turn(["one"])], ["u:one", "u:two"], ["two"], null],
+    ["the first message", [], ["u:one"], ["one"], null],
+    ["a second message, from a client that sends no history", [turn(["one"])], ["u:two"], ["two"], null],
     [
-      "words that are like the last ones, behind these",
+      "only the second message, from a client that sends the history",
+      [turn(["one"])],
+      ["u:one", "a:1", "u:two"],
+      ["two"],
+      null,
+    ],
+    ["the same message again, after its answer", [turn(["one"])], ["u:one", "a:1", "u:one"], ["one"], null],
+    ["nothing, when Claude has the message and has not answered it", [turn(["one"], unanswered)], ["u:one"], [], null],
+    ["only the message after an unanswered one", [turn(["one"], unanswered)], ["u:one", "u:two"], ["two"], null],
+    ["the message that replaces an unanswered one", [turn(["one"], unanswered)], ["u:two"], ["two"], null],
+    [
+      "only the message after one whose answer the client did not receive",
+      [turn(["one"])],
+      ["u:one", "u:two"],
+      ["two"],
+      null,
+    ],
+    [
+      "a message that repeats the last one, and the one after it",
       [turn(["yes"])],
       ["u:yes", "a:1", "u:yes", "u:two"],
       ["yes", "two"],
       null,
     ],
     [
-      "two whose answers never came",
+      "only the message after two unanswered ones",
       [turn(["one"], unanswered), turn(["two"], unanswered)],
       ["u:one", "u:two", "u:three"],
       ["three"],
       null,
     ],
     [
-      "history that was trimmed at its beginning",
+      "only the new message, when the client has trimmed the beginning of the history",
       [turn(["one"]), turn(["two"])],
       ["u:two", "a:2", "u:three"],
       ["three"],
       null,
     ],
     [
-      "a history from elsewhere",
+      "exchanges that the client had with another model",
       [turn(["one"])],
       ["u:one", "a:1", "u:other", "a:x", "u:two"],
       ["two"],
       ["changed", ["other", "x"]],
     ],
     [
-      "an edited message",
+      "the conversation from an edited message on",
       [turn(["one"]), turn(["two"])],
       ["u:one", "a:1", "u:TWO", "a:2", "u:three"],
       ["three"],
       ["changed", ["TWO", "2"]],
     ],
-    ["an edited first message", [turn(["one"])], ["u:ONE", "a:1", "u:two"], ["two"], ["changed", ["ONE", "1"]]],
     [
-      "a message asked again after its answer",
+      "the whole conversation, when its first message was edited",
+      [turn(["one"])],
+      ["u:ONE", "a:1", "u:two"],
+      ["two"],
+      ["changed", ["ONE", "1"]],
+    ],
+    [
+      "a message again, when the client removed its answer",
       [turn(["one"]), turn(["two"])],
       ["u:one", "a:1", "u:two"],
       ["two"],
       ["taken back", 1],
     ],
     [
-      "a way back",
+      "the fact that the client removed two exchanges",
       [turn(["one"]), turn(["two"]), turn(["three"])],
       ["u:one", "a:1", "u:four"],
       ["four"],
       ["taken back", 2],
     ],
     [
-      "a stopped turn that the client has dropped",
+      "nothing about a stopped turn that the client dropped",
       [turn(["one"]), turn(["two"], unanswered)],
       ["u:one", "a:1", "u:three"],
       ["three"],
       null,
     ],
   ];
-  test.each(cases)("%s", (_what, before, messages, tells, past) => {
-    const delivery = plan(before, question(messages), before.length === 0);
-    expect(delivery.messages.map(({ text }) => text)).toEqual(tells);
+  test.each(cases)("%s", (_what, before, messages, delivered, past) => {
+    const delivery = plan(before, request(messages), before.length === 0);
+    expect(delivery.messages.map(({ text }) => text)).toEqual(delivered);
     expect(pastOf(delivery)).toEqual(past as ReturnType<typeof pastOf>);
   });
 
-  test("older history than is remembered is not told", () => {
-    const asked = question(["u:one", "a:1", "u:two", "a:2", "u:three"]);
+  test("no history that is older than the remembered turns", () => {
+    const asked = request(["u:one", "a:1", "u:two", "a:2", "u:three"]);
     const before = [turn(["two"])];
     const delivered = deliveredExchanges(before);
     const options = { isFresh: false, delivered, isTruncated: true, sentText: () => null };
     expect(planDelivery(before, asked, options).past).toBeNull();
   });
 
-  test("a new Claude session is told all that was said, once", () => {
-    const first = plan([], question(["u:one", "a:1", "u:two"]), true);
+  test("the whole history to a new Claude session, once", () => {
+    const first = plan([], request(["u:one", "a:1", "u:two"]), true);
     expect(pastOf(first)).toEqual(["new", ["one", "1"]]);
     const before = [turn(["two"], { history: first.history })];
-    expect(plan(before, question(["u:one", "a:1", "u:two", "a:2", "u:three"])).past).toBeNull();
+    expect(plan(before, request(["u:one", "a:1", "u:two", "a:2", "u:three"])).past).toBeNull();
   });
 
-  test("a session whose deliveries were not noted is sent only what is new", () => {
-    const delivery = plan([], question(["u:one", "a:1", "u:two"]));
+  test("only the new message to a session whose deliveries were not recorded", () => {
+    const delivery = plan([], request(["u:one", "a:1", "u:two"]));
     expect(delivery.past).toBeNull();
     expect(delivery.history.map(({ users }) => users)).toEqual([[messageFingerprint("one")]]);
   });
 
   const lost = { answered: false, truncation: "lost" } as const;
-  const truncated: [what: string, before: DeliveredTurn[], messages: string[], isFresh: boolean, tells: boolean][] = [
-    ["the last answer was lost", [turn(["one"], lost)], ["u:two"], false, true],
-    ["the lost one is asked for again", [turn(["one"], lost)], ["u:one"], false, true],
+  const truncated: [what: string, before: DeliveredTurn[], messages: string[], isFresh: boolean, isTold: boolean][] = [
+    ["is reported when the last answer was lost", [turn(["one"], lost)], ["u:two"], false, true],
+    ["is reported when the client repeats the message", [turn(["one"], lost)], ["u:one"], false, true],
     [
-      "the last answer ended with an error",
+      "is reported when the last answer ended with an error",
       [turn(["one"], { ...unanswered, truncation: "failed" })],
       ["u:one", "a:1", "u:two"],
       false,
       true,
     ],
-    ["there was an answer since", [turn(["one"], lost), turn(["two"])], ["u:three"], false, false],
-    ["the last turn was stopped", [turn(["one"], unanswered)], ["u:two"], false, false],
-    ["the Claude session is new", [turn(["one"], lost)], ["u:two"], true, false],
-    ["results show that it arrived", [turn(["one"], lost)], ["u:one", "a:1", "t:done"], false, false],
+    ["is not reported when there was an answer since", [turn(["one"], lost), turn(["two"])], ["u:three"], false, false],
+    ["is not reported when the user stopped the last turn", [turn(["one"], unanswered)], ["u:two"], false, false],
+    ["is not reported to a new Claude session", [turn(["one"], lost)], ["u:two"], true, false],
+    [
+      "is not reported when tool results show that it arrived",
+      [turn(["one"], lost)],
+      ["u:one", "a:1", "t:done"],
+      false,
+      false,
+    ],
   ];
-  test.each(truncated)("a truncated answer, when %s", (_what, before, messages, isFresh, tells) => {
-    expect(plan(before, question(messages), isFresh).isLastAnswerTruncated).toBe(tells);
+  test.each(truncated)("a truncated answer %s", (_what, before, messages, isFresh, isTold) => {
+    expect(plan(before, request(messages), isFresh).isLastAnswerTruncated).toBe(isTold);
   });
 
-  test("what OpenClaw has dropped from its history was not taken back", () => {
+  test("nothing about messages that OpenClaw dropped from its history", () => {
     const before = [turn(["one"]), turn(["heartbeat"])];
-    expect(plan(before, question(["u:one", "a:1", "u:two"], { fromOpenClaw: true })).past).toBeNull();
+    expect(plan(before, request(["u:one", "a:1", "u:two"], { fromOpenClaw: true })).past).toBeNull();
   });
 
-  test("the volatile part of a prompt is sent when it changes", () => {
+  test("the volatile part of the system prompt when it changes", () => {
     const volatile = (before: DeliveredTurn[], text: string) =>
-      plan(before, question(["u:x"], { volatile: text })).volatile;
+      plan(before, request(["u:x"], { volatile: text })).volatile;
     expect(volatile([turn(["one"])], "")).toBeNull();
     expect(volatile([turn(["one"])], "monday")).toEqual({ text: "monday", fingerprint: messageFingerprint("monday") });
     const known = [turn(["one"], { volatile: messageFingerprint("monday") }), turn(["two"])];
@@ -193,12 +217,12 @@ describe("what is told", () => {
   });
 });
 
-/** A client's requests one after the other, each with the answer it got; what each of them told of the past. */
+/** Delivers a client's requests one after the other, each with the answer that it received. @returns what each delivered */
 function conversation(...rounds: [messages: string[], answer: string | null][]) {
   const turns: DeliveredTurn[] = [];
   const sent: Record<string, string> = {};
   return rounds.map(([messages, answer], at) => {
-    const asked = question(messages);
+    const asked = request(messages);
     const delivery = plan(turns, asked, at === 0, sent);
     for (const [index, one] of turns.entries()) {
       const exchanges = one.exchanges.map((exchange) => ({
@@ -222,6 +246,7 @@ function conversation(...rounds: [messages: string[], answer: string | null][]) 
     return { past: pastOf(delivery), sent: delivery.messages.map(({ text }) => text) };
   });
 }
+/** Three exchanges, as a client builds them up. */
 const three: [string[], string][] = [
   [["u:one"], "1"],
   [["u:one", "a:1", "u:two"], "2"],
@@ -229,15 +254,15 @@ const three: [string[], string][] = [
 ];
 const all = ["u:one", "a:1", "u:two", "a:2", "u:three", "a:3"];
 
-describe("a history that was changed", () => {
+describe("a history", () => {
   const changed: [what: string, then: string[], past: [why: string, what: unknown] | null][] = [
-    ["back to the first message, in other words", ["u:ONE"], ["taken back", 3]],
-    ["back to the first message, in the same words", ["u:one"], ["taken back", 3]],
-    ["back to the start, with something else", ["u:else"], ["taken back", 3]],
-    ["without one pair in the middle", ["u:one", "a:1", "u:three", "a:3", "u:four"], ["changed", ["three", "3"]]],
-    ["without the last pair", ["u:one", "a:1", "u:two", "a:2", "u:four"], ["taken back", 1]],
-    ["without the last two pairs", ["u:one", "a:1", "u:four"], ["taken back", 2]],
-    ["without the first pair, as clients trim it", ["u:two", "a:2", "u:three", "a:3", "u:four"], null],
+    ["cut back to an edited first message", ["u:ONE"], ["taken back", 3]],
+    ["cut back to the first message", ["u:one"], ["taken back", 3]],
+    ["cut back to another first message", ["u:else"], ["taken back", 3]],
+    ["without an exchange in the middle", ["u:one", "a:1", "u:three", "a:3", "u:four"], ["changed", ["three", "3"]]],
+    ["without the last exchange", ["u:one", "a:1", "u:two", "a:2", "u:four"], ["taken back", 1]],
+    ["without the last two exchanges", ["u:one", "a:1", "u:four"], ["taken back", 2]],
+    ["trimmed by its first exchange", ["u:two", "a:2", "u:three", "a:3", "u:four"], null],
     ["with another last answer", [...all.slice(0, 5), "a:THREE", "u:four"], ["changed", ["three", "THREE"]]],
     [
       "with another answer in the middle",
@@ -255,36 +280,36 @@ describe("a history that was changed", () => {
       ["changed", ["TWO", "2", "three", "3"]],
     ],
     [
-      "with a pair more in the middle",
+      "with one more exchange in the middle",
       ["u:one", "a:1", "u:more", "a:m", "u:two", "a:2", "u:three", "a:3", "u:four"],
       ["changed", ["more", "m", "two", "2", "three", "3"]],
     ],
-    ["with a pair more at its end", [...all, "u:more", "a:m", "u:four"], ["changed", ["more", "m"]]],
+    ["with one more exchange at the end", [...all, "u:more", "a:m", "u:four"], ["changed", ["more", "m"]]],
     [
-      "with a pair more at its beginning",
+      "with one more exchange at the beginning",
       ["u:zero", "a:0", ...all, "u:four"],
       ["changed", ["zero", "0", "one", "1", "two", "2", "three", "3"]],
     ],
-    ["trimmed, and then changed", ["u:two", "a:2", "u:THREE", "a:3+", "u:four"], ["changed", ["THREE", "3+"]]],
+    ["trimmed and then edited", ["u:two", "a:2", "u:THREE", "a:3+", "u:four"], ["changed", ["THREE", "3+"]]],
     ["of another conversation", ["u:x", "a:y", "u:four"], ["changed", ["x", "y"]]],
     ["with other white space in an answer", [...all.slice(0, 5), "a: 3\n\n", "u:four"], null],
     ["with its reasoning shown in an answer", [...all.slice(0, 5), "a:<think>Bash\n</think>\n3", "u:four"], null],
-    ["as it is", [...all, "u:four"], null],
+    ["that is unchanged", [...all, "u:four"], null],
   ];
-  test.each(changed)("%s, is told once", (_what, then, past) => {
+  test.each(changed)("%s is compared once, and its change is delivered once", (_what, then, past) => {
     const [, , , fourth, fifth] = conversation(...three, [then, "4"], [[...then, "a:4", "u:five"], "5"]);
     expect([fourth?.past as unknown, fourth?.sent]).toEqual([past, [then.at(-1)?.slice(2)]]);
     expect(fifth).toEqual({ past: null, sent: ["five"] });
   });
 
-  test("counts again when the client goes back to it", () => {
+  test("is delivered again each time the client switches between its versions", () => {
     const one = ["u:one", "a:1"];
     const rounds = conversation(
       [["u:one"], "1"],
       [[...one, "u:two"], "2"],
-      // Edited, and answered anew.
+      // The second message is edited and answered again.
       [[...one, "u:TWO"], "2+"],
-      // Back on the first branch, then on the second, then on the first.
+      // Back to the first version, then the second, then the first again.
       [[...one, "u:two", "a:2", "u:three"], "3"],
       [[...one, "u:TWO", "a:2+", "u:four"], "4"],
       [[...one, "u:two", "a:2", "u:three", "a:3", "u:five"], "5"],
@@ -300,13 +325,13 @@ describe("a history that was changed", () => {
   });
 
   const go = "u:continue";
-  const pairs: [what: string, history: string[], past: unknown][] = [
-    ["the first of two", ["u:one", "a:1", go, "a:3"], ["changed", ["continue", "3"]]],
-    ["the second of two", ["u:one", "a:1", go, "a:2"], ["taken back", 1]],
-    ["none", ["u:one", "a:1", go, "a:2", go, "a:3"], null],
+  const removed: [what: string, history: string[], past: unknown][] = [
+    ["the first", ["u:one", "a:1", go, "a:3"], ["changed", ["continue", "3"]]],
+    ["the second", ["u:one", "a:1", go, "a:2"], ["taken back", 1]],
+    ["neither", ["u:one", "a:1", go, "a:2", go, "a:3"], null],
     ["both", ["u:one", "a:1"], ["taken back", 2]],
   ];
-  test.each(pairs)("by pairs of the same words: without %s", (_what, history, past) => {
+  test.each(removed)("with two exchanges of the same words, of which the client removed %s", (_what, history, past) => {
     const rounds = conversation(
       [["u:one"], "1"],
       [["u:one", "a:1", go], "2"],
@@ -316,7 +341,7 @@ describe("a history that was changed", () => {
     expect(rounds[3]?.past as unknown).toEqual(past);
   });
 
-  test("is not told of by a client that sends no history", () => {
+  test("that the client does not send has not changed", () => {
     const rounds = conversation([["u:one"], "1"], [["u:two"], "2"], [["u:two"], "2"], [["u:three"], "3"]);
     expect(rounds.map(({ past, sent }) => [past, sent])).toEqual([
       [null, ["one"]],
@@ -326,7 +351,7 @@ describe("a history that was changed", () => {
     ]);
   });
 
-  test("an answer that the client has stopped is its own to keep, to cut or to drop", () => {
+  test("may keep, cut or drop an answer that the user stopped", () => {
     for (const kept of [["u:two", "a:half"], ["u:two", "a:"], [], ["u:two"]]) {
       const rounds = conversation(
         [["u:one"], "1"],
@@ -341,7 +366,7 @@ describe("a history that was changed", () => {
     }
   });
 
-  test("results that are sent again continue the exchange of their calls", () => {
+  test("with tool results that are sent again continues the exchange of their calls", () => {
     const calls = ["u:one", "a:", "t:done"];
     const rounds = conversation(
       [["u:one"], "1"],
@@ -357,7 +382,7 @@ describe("a history that was changed", () => {
     ]);
   });
 
-  test("an answer that the client has missed is not taken back with what it sends again", () => {
+  test("without an answer that the client did not receive has not changed", () => {
     const rounds = conversation(
       [["u:one"], "1"],
       [["u:one", "u:two"], "2"],
@@ -371,21 +396,21 @@ describe("a history that was changed", () => {
   });
 });
 
-describe("a message that its client's program has rewritten", () => {
+describe("a message that the client's program rewrites", () => {
   const wrapped = (query: string) =>
     `### Task:\nAnswer from the notes.\n\n<notes>\nnote 1\nnote 2\n</notes>\n\n<query>${query}</query>`;
-  const rewritten: [what: string, sent: (words: string) => string[], kept: (words: string) => string[]][] = [
-    ["was wrapped in what was looked up for it", (words) => [`u:${wrapped(words)}`], (words) => [`u:${words}`]],
-    ["had its time in front", (words) => [`u:[2026-11-26 10:00] ${words}`], (words) => [`u:${words}`]],
-    ["gets its time in front", (words) => [`u:${words}`], (words) => [`u:2026-11-26T10:00:00Z ${words}`]],
-    ["has other line ends", (words) => [`u:${words}\r\nmore`], (words) => [`u:${words}\nmore`]],
-    ["has decomposed accents", (words) => [`u:${words} \u00e9`], (words) => [`u:${words} e\u0301`]],
-    ["had a note behind it", (words) => [`u:${words}\n\n[Be brief.]`], (words) => [`u:${words}`]],
-    ["had a note in front of it", (words) => [`u:Be brief. ${words}`], (words) => [`u:${words}`]],
-    ["had a note as a message behind it", (words) => [`u:${words}`, "u:[Be brief.]"], (words) => [`u:${words}`]],
+  const rewritten: [what: string, sent: (text: string) => string[], kept: (text: string) => string[]][] = [
+    ["by wrapping it in text that it looked up", (text) => [`u:${wrapped(text)}`], (text) => [`u:${text}`]],
+    ["by sending the time in front of it", (text) => [`u:[2026-11-26 10:00] ${text}`], (text) => [`u:${text}`]],
+    ["by keeping the time in front of it", (text) => [`u:${text}`], (text) => [`u:2026-11-26T10:00:00Z ${text}`]],
+    ["by keeping other line ends", (text) => [`u:${text}\r\nmore`], (text) => [`u:${text}\nmore`]],
+    ["by decomposing its accents", (text) => [`u:${text} \u00e9`], (text) => [`u:${text} e\u0301`]],
+    ["by sending a note after it", (text) => [`u:${text}\n\n[Be brief.]`], (text) => [`u:${text}`]],
+    ["by sending a note in front of it", (text) => [`u:Be brief. ${text}`], (text) => [`u:${text}`]],
+    ["by sending a note as a second message", (text) => [`u:${text}`, "u:[Be brief.]"], (text) => [`u:${text}`]],
   ];
-  test.each(rewritten)("since it %s, was not edited", (_what, sent, kept) => {
-    const ends = (words: string) => sent(words).map((one) => one.slice(2));
+  test.each(rewritten)("%s was not edited by the user", (_what, sent, kept) => {
+    const textsOf = (text: string) => sent(text).map((one) => one.slice(2));
     const rounds = conversation(
       [sent("one"), "1"],
       [[...kept("one"), "a:1", ...sent("two")], "2"],
@@ -393,25 +418,25 @@ describe("a message that its client's program has rewritten", () => {
       [[...kept("one"), "a:1", ...kept("two"), "a:2", ...kept("two"), "a:3", ...sent("four")], "4"],
     );
     expect(rounds).toEqual([
-      { past: null, sent: ends("one") },
-      { past: null, sent: ends("two") },
-      { past: null, sent: ends("two") },
-      { past: null, sent: ends("four") },
+      { past: null, sent: textsOf("one") },
+      { past: null, sent: textsOf("two") },
+      { past: null, sent: textsOf("two") },
+      { past: null, sent: textsOf("four") },
     ]);
   });
 
-  test("was edited when its answer is another one, too", () => {
+  test("was edited by the user when its answer differs, too", () => {
     const rounds = conversation([[`u:${wrapped("one")}`], "1"], [["u:one", "a:1+", "u:two"], "2"]);
     expect(rounds[1]?.past).toEqual(["changed", ["one", "1+"]]);
   });
 
-  test("was edited when it says what was never sent", () => {
+  test("was edited by the user when its text was never sent", () => {
     const rounds = conversation([[`u:${wrapped("one")}`], "1"], [["u:other", "a:1", "u:two"], "2"]);
     expect(rounds[1]?.past).toEqual(["changed", ["other", "1"]]);
   });
 });
 
-describe("an answer given before", () => {
+describe("the answer of an earlier turn", () => {
   const before = [
     turn(["one"], { traceId: "t1" }),
     turn(["two"], { traceId: "t2", ...unanswered }),
@@ -419,22 +444,22 @@ describe("an answer given before", () => {
     turn(["four"], { traceId: "t4", ...unanswered, truncation: "failed" }),
   ];
   const cases: [what: string, messages: string[], traceId: string | null, answer: string | null][] = [
-    ["is given to the same run again", ["u:one"], "t1", "one"],
-    ["not to another run", ["u:one"], "t9", null],
-    ["may be there when the server was killed", ["u:three"], "t3", "three"],
-    ["is not when an error ended it", ["u:four"], "t4", null],
-    ["not without a trace", ["u:one"], null, null],
-    ["not for other words", ["u:other"], "t1", null],
-    ["not for more words", ["u:one", "u:other"], "t1", null],
-    ["not to a run that brings a tool's result", ["u:one", "a:1", "t:done"], "t1", null],
-    ["not when there was none", ["u:two"], "t2", null],
+    ["is found for a retry of the same run", ["u:one"], "t1", "one"],
+    ["is not found for another run", ["u:one"], "t9", null],
+    ["may exist when the server was killed during it", ["u:three"], "t3", "three"],
+    ["is not found when an error ended it", ["u:four"], "t4", null],
+    ["is not found for a request without a trace id", ["u:one"], null, null],
+    ["is not found for another message", ["u:other"], "t1", null],
+    ["is not found for more messages", ["u:one", "u:other"], "t1", null],
+    ["is not found for a request with tool results", ["u:one", "a:1", "t:done"], "t1", null],
+    ["is not found when Claude did not answer", ["u:two"], "t2", null],
   ];
   test.each(cases)("%s", (_what, messages, traceId, answer) => {
-    expect(findAnsweredTurn(before, question(messages, { traceId }))).toBe(answer);
+    expect(findAnsweredTurn(before, request(messages, { traceId }))).toBe(answer);
   });
 });
 
-describe("a reset", () => {
+describe("an OpenClaw request is a reset", () => {
   const openclaw = { fromOpenClaw: true };
   const one = [turn(["one"])];
   const cases: [
@@ -443,17 +468,17 @@ describe("a reset", () => {
     asked: DeliveryRequest,
     before: number | null,
     now: number | null,
-    is: boolean,
+    isReset: boolean,
   ][] = [
-    ["nothing of what was said", one, question(["u:two"], openclaw), null, null, true],
-    ["with a higher number", one, question(["u:one"], openclaw), 1, 2, true],
-    ["not with the same number", one, question(["u:two"], openclaw), 1, 1, false],
-    ["not with a history", one, question(["u:one", "a:1", "u:two"], openclaw), 1, 2, false],
-    ["not from another client", one, question(["u:two"]), null, null, false],
-    ["not before an answer", [turn(["one"], unanswered)], question(["u:two"], openclaw), null, null, false],
-    ["not when known words come again", one, question(["u:one"], openclaw), null, null, false],
+    ["when it has only new messages", one, request(["u:two"], openclaw), null, null, true],
+    ["when the session's generation is higher", one, request(["u:one"], openclaw), 1, 2, true],
+    ["not when the generation is the same", one, request(["u:two"], openclaw), 1, 1, false],
+    ["not when it has a history", one, request(["u:one", "a:1", "u:two"], openclaw), 1, 2, false],
+    ["not when another client sent it", one, request(["u:two"]), null, null, false],
+    ["not before Claude has answered", [turn(["one"], unanswered)], request(["u:two"], openclaw), null, null, false],
+    ["not when it repeats a message", one, request(["u:one"], openclaw), null, null, false],
   ];
-  test.each(cases)("%s", (_what, before, asked, from, to, is) => {
-    expect(isReset(before, asked, { before: from, now: to })).toBe(is);
+  test.each(cases)("%s", (_what, before, asked, from, to, expected) => {
+    expect(isReset(before, asked, { before: from, now: to })).toBe(expected);
   });
 });

@@ -1,4 +1,4 @@
-/** What Claude has not received yet of a turn that is sent again. */
+/** Which part of a message that OpenClaw sends again Claude has not received. */
 import { describe, expect, test } from "bun:test";
 import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
 import { inputText } from "../../src/conversation/input-text.ts";
@@ -18,21 +18,21 @@ const rest = (messages: readonly ChatMessage[], delivered: readonly string[]) =>
 const aborted = [user(stamp("hello")), user(ABORTED), user(CONTINUE)];
 const quoted = [user(stamp(`${QUEUED}\na\n\nb\n\nc`))];
 
-describe("what is left", () => {
+describe("the undelivered part", () => {
   const cases: [what: string, messages: ChatMessage[], delivered: string[], left: string][] = [
-    ["of text that was not delivered", [user(stamp("hello"))], [], stamp("hello")],
-    ["of text that was delivered", [user(stamp("hello", 3))], [stamp("hello")], ""],
-    ["of the same text and more", [user("hello"), user("more")], ["hello"], "more"],
-    ["of an aborted turn that was delivered: the request to go on", aborted, ["hello"], CONTINUE],
-    ["of an aborted turn that was not delivered: its text alone", aborted, [], stamp("hello")],
-    ["of a quotation that was not delivered", quoted, [], stamp("a\n\nb\n\nc")],
-    ["of a quotation that was delivered", quoted, ["a"], stamp("b\n\nc")],
-    ["of a longer quotation that was delivered", quoted, ["a\n\nb", "a"], stamp("c")],
-    ["of two that were delivered one by one", quoted, ["a", "b"], stamp("c")],
-    ["of a quotation that was delivered whole", quoted, ["a\n\nb\n\nc"], ""],
-    ["of a quotation in a quotation", [user(`${QUEUED}\na\n\n${QUEUED}\nb\n\nc`)], ["a", "b"], "c"],
+    ["of an undelivered text is the whole text", [user(stamp("hello"))], [], stamp("hello")],
+    ["of a delivered text is empty", [user(stamp("hello", 3))], [stamp("hello")], ""],
+    ["of a delivered text and another is the other", [user("hello"), user("more")], ["hello"], "more"],
+    ["of an aborted turn that was delivered is the request to continue", aborted, ["hello"], CONTINUE],
+    ["of an aborted turn that was not delivered is its text", aborted, [], stamp("hello")],
+    ["of an undelivered quotation is the whole quotation", quoted, [], stamp("a\n\nb\n\nc")],
+    ["of a quotation whose beginning was delivered is the rest", quoted, ["a"], stamp("b\n\nc")],
+    ["of a quotation of which more was delivered is the rest", quoted, ["a\n\nb", "a"], stamp("c")],
+    ["of a quotation delivered in two parts is the rest", quoted, ["a", "b"], stamp("c")],
+    ["of a quotation that was delivered whole is empty", quoted, ["a\n\nb\n\nc"], ""],
+    ["of nested quotations is the innermost new text", [user(`${QUEUED}\na\n\n${QUEUED}\nb\n\nc`)], ["a", "b"], "c"],
     [
-      "of results: all of them",
+      "of tool results is all of them",
       [user("do it"), assistant("", ["c1", "exec"]), toolResult("c1", "done"), user("hello")],
       ["hello"],
       "[exec returned]\ndone",
