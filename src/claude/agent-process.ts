@@ -20,7 +20,7 @@ export type ClaudeEvent =
   /** The process's `status` may have changed. */
   | { readonly type: "status" }
   /** A model request was made, answered, or has failed. */
-  | { readonly type: "api"; readonly sign: ApiActivity }
+  | { readonly type: "api"; readonly activity: ApiActivity }
   | { readonly type: "exit"; readonly exit: Exit };
 
 export type PermissionHook = HookBody & { hook_event_name: "PermissionRequest" };

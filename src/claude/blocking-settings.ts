@@ -1,6 +1,6 @@
 /**
  * Settings that stop Claude Code from working with synthesis and that `--settings` cannot override, because a denial
- * always wins. Claude Code reports none of them, so the user is told which setting it is.
+ * always wins. Claude Code reports none of them, so our errors name the setting.
  */
 import { RequestError } from "../core/errors.ts";
 import { PLUGIN_NAME, SERVER_NAME, TOOL_PREFIX } from "../plugin/manifest.ts";

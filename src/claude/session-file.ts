@@ -1,7 +1,7 @@
 /**
- * claude's own word on itself: `<config>/sessions/<pid>.json`, which it keeps while it runs. It says whether
- * claude works, and which session it has open: claude does not mind two processes on one session, though both
- * write into its transcript. (Only these files are read: beside them lie keys that are none of our business.)
+ * The file that every running `claude` keeps about itself: `<config>/sessions/<pid>.json`. It says whether Claude works,
+ * and which Claude session the process has open. Claude Code allows two processes on one session, although both write
+ * into its transcript, so synthesis checks that itself. No other file of the folder is read.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,68 +10,68 @@ import { isRunning } from "../core/is-running.ts";
 import { parseJson } from "../core/json-gate.ts";
 import { readSmallFile } from "../core/regular-file.ts";
 import { type Watch, watchChanges } from "../core/watch-file.ts";
-import { configFolder } from "./config-folder.ts";
+import { sessionsFolder } from "./config-folder.ts";
 
-/** One that has been killed, or is told to end, gets a moment to be gone: so many looks, so many ms apart. */
-const LOOKS = 10;
-const LOOK_AGAIN_MS = 100;
+/** How often, and at which interval in ms, to check whether another process that has the session open exits. */
+const RIVAL_CHECKS = 10;
+const RIVAL_CHECK_MS = 100;
 
 export interface SessionStatus {
   readonly status: string;
-  /** When it became that, Unix time in ms. */
+  /** When the process got this status, Unix time in ms. */
   readonly since: number;
 }
 
-const session = z.looseObject({
+const sessionSchema = z.looseObject({
   pid: z.number(),
   sessionId: z.string(),
   /** Unix time in ms. */
   startedAt: z.number(),
-  /** On Linux the start time that /proc has of the process, in clock ticks. */
+  /** On Linux, the start time of the process as in `/proc`, in clock ticks. */
   procStart: z.string().optional(),
-  /** Not there before claude is ready. */
+  /** Missing before the process is ready. */
   status: z.string().optional(),
   statusUpdatedAt: z.number().optional(),
 });
-type SessionFile = z.infer<typeof session>;
+type SessionFile = z.infer<typeof sessionSchema>;
 
-/** One claude of ours, and what it is told. */
+/** One of our processes, and what to call when something changes. */
 export interface SessionListener {
   readonly pid: number;
   readonly claudeSession: string;
-  /** Its own file may have changed. */
+  /** The process's own file may have changed. */
   onChange(): void;
-  /** Another claude has opened its session. */
+  /** Another process has opened the same Claude session. */
   onRival(pid: number): void;
 }
 
-/** The folder of all session files, watched once for all claudes. */
+/** The folder of all session files. It is watched once for all processes. */
 export class SessionFolder {
   readonly #folder: string;
   readonly #listeners = new Map<string, SessionListener>();
   #watch: Watch | undefined;
 
   constructor(env: Record<string, string | undefined>) {
-    this.#folder = join(configFolder(env), "sessions");
+    this.#folder = sessionsFolder(env);
   }
 
-  /** Whether the claude with this process id works, as it says; null when it says nothing that can be read. */
+  /** The status of the process with this id; null when it has no readable file or no status yet. */
   read(pid: number): SessionStatus | null {
     const file = this.#parse(`${pid}.json`);
     if (file?.status === undefined || file.statusUpdatedAt === undefined) return null;
     return { status: file.status, since: file.statusUpdatedAt };
   }
 
-  /** The process id of another claude that has this session open; null when none has, or it is just ending. */
-  async rival(claudeSession: string): Promise<number | null> {
-    for (let looks = 0; ; looks += 1) {
-      const pid = this.#holder(claudeSession);
-      if (pid === null || looks === LOOKS) return pid;
-      await Bun.sleep(LOOK_AGAIN_MS);
+  /** The id of a process that has this Claude session open; null when there is none, or it exits within a second. */
+  async findRival(claudeSession: string): Promise<number | null> {
+    for (let checks = 0; ; checks += 1) {
+      const pid = this.#holderOf(claudeSession);
+      if (pid === null || checks === RIVAL_CHECKS) return pid;
+      await Bun.sleep(RIVAL_CHECK_MS);
     }
   }
 
-  #holder(claudeSession: string): number | null {
+  #holderOf(claudeSession: string): number | null {
     for (const name of this.#names()) {
       const file = this.#parse(name);
       if (file?.sessionId === claudeSession && isAlive(file)) return file.pid;
@@ -79,12 +79,12 @@ export class SessionFolder {
     return null;
   }
 
-  /** Tells a listener what it should know, until the function it gives is called. */
+  /** Adds a listener. @returns removes it again */
   watch(listener: SessionListener): () => void {
-    // Made by the first claude that ever runs.
+    // The first Claude Code process of this user creates the folder.
     if (!this.#watch && existsSync(this.#folder)) {
       this.#watch = watchChanges(this.#folder, (name) => {
-        for (const one of name === null ? this.#names() : [name]) this.#look(one);
+        for (const one of name === null ? this.#names() : [name]) this.#notify(one);
       });
     }
     const name = `${listener.pid}.json`;
@@ -100,7 +100,7 @@ export class SessionFolder {
     return existsSync(this.#folder) ? readdirSync(this.#folder).filter((name) => /^\d+\.json$/.test(name)) : [];
   }
 
-  #look(name: string): void {
+  #notify(name: string): void {
     const own = this.#listeners.get(name);
     if (own) own.onChange();
     else if (/^\d+\.json$/.test(name)) {
@@ -114,38 +114,38 @@ export class SessionFolder {
 
   #parse(name: string): SessionFile | null {
     try {
-      return session.parse(parseJson(readSmallFile(join(this.#folder, name))));
+      return sessionSchema.parse(parseJson(readSmallFile(join(this.#folder, name))));
     } catch {
-      // Not there, half written, or no regular file: the next change announces itself.
+      // The file is missing, half written or not a regular file. The next change calls the listeners again.
       return null;
     }
   }
 }
 
-/** A claude that was killed leaves its file behind, and its process id may have become another program's. */
+/** Whether the process still runs: a killed `claude` leaves its file behind, and its id may belong to another program. */
 function isAlive({ pid, procStart, startedAt }: SessionFile): boolean {
   if (!isRunning(pid)) return false;
-  return process.platform === "linux" ? hasStarted(pid, procStart) : wasThere(pid, startedAt);
+  return process.platform === "linux" ? isSameProcess(pid, procStart) : isAsOldAs(pid, startedAt);
 }
 
-function hasStarted(pid: number, procStart: string | undefined): boolean {
+function isSameProcess(pid: number, procStart: string | undefined): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The second field is the program's name in brackets, which may hold anything; the 22nd is the start time.
+    // The second field is the program's name in brackets and may contain anything. The 22nd field is the start time.
     const [state = "", ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return !/[ZX]/.test(state) && (procStart === undefined || procStart === fields[18]);
   } catch {
-    // Gone in the meantime.
+    // The process has exited.
     return false;
   }
 }
 
-/** Elsewhere `ps` says to the second when a process began: one that is younger than the file is another one. */
-function wasThere(pid: number, startedAt: number): boolean {
+/** Without `/proc`, `ps` gives the start time in seconds. A process that is younger than the file is another one. */
+function isAsOldAs(pid: number, startedAt: number): boolean {
   const { stdout } = Bun.spawnSync(["ps", "-o", "stat=,lstart=", "-p", `${pid}`], {
     env: { ...process.env, LC_ALL: "C" },
   });
-  const [state = "", ...words] = stdout.toString().trim().split(/\s+/);
-  const began = Date.parse(words.join(" "));
-  return !state.startsWith("Z") && (Number.isNaN(began) || began <= startedAt + 2_000);
+  const [state = "", ...startTime] = stdout.toString().trim().split(/\s+/);
+  const started = Date.parse(startTime.join(" "));
+  return !state.startsWith("Z") && (Number.isNaN(started) || started <= startedAt + 2_000);
 }

@@ -1,17 +1,17 @@
-/** What claude does with a tool, or asks to do, for a person. */
+/** Describes a tool use of Claude to a person: on one line, in full for a permission prompt, and its content. */
 import { createHash } from "node:crypto";
 import { visibleLine } from "../core/visible-text.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
 interface KnownTool {
-  /** The field of its input that says most. */
-  readonly telling: string;
-  /** What it writes or passes on: a text of many lines. Null when the input does not have it as it should. */
+  /** The input field that says most about the tool use. */
+  readonly mainField: string;
+  /** The text that the tool writes or passes on; null when the input does not have the expected fields. */
   readonly content?: (fields: Fields) => string | null;
-  /** The fields that `content` holds. */
+  /** The fields that `content` covers. */
   readonly inContent?: readonly string[];
-  /** Fields that no decision depends on. */
+  /** Fields that do not matter for a decision. */
   readonly unimportant?: readonly string[];
 }
 
@@ -20,62 +20,63 @@ const field =
   (fields: Fields): string | null =>
     typeof fields[name] === "string" ? fields[name] : null;
 
-const agent: KnownTool = { telling: "description", content: field("prompt"), inContent: ["prompt"] };
+const agent: KnownTool = { mainField: "description", content: field("prompt"), inContent: ["prompt"] };
 
 const TOOLS: Readonly<Record<string, KnownTool>> = {
-  Bash: { telling: "command", unimportant: ["description", "timeout"] },
-  Read: { telling: "file_path", unimportant: ["offset", "limit", "pages"] },
-  Edit: { telling: "file_path", content: editDiff, inContent: ["old_string", "new_string"] },
-  MultiEdit: { telling: "file_path", content: editsDiff, inContent: ["edits"] },
-  Write: { telling: "file_path", content: field("content"), inContent: ["content"] },
-  NotebookEdit: { telling: "notebook_path", content: field("new_source"), inContent: ["new_source"] },
-  Glob: { telling: "pattern" },
-  Grep: { telling: "pattern" },
-  WebFetch: { telling: "url", content: field("prompt"), inContent: ["prompt"] },
-  WebSearch: { telling: "query" },
+  Bash: { mainField: "command", unimportant: ["description", "timeout"] },
+  Read: { mainField: "file_path", unimportant: ["offset", "limit", "pages"] },
+  Edit: { mainField: "file_path", content: editDiff, inContent: ["old_string", "new_string"] },
+  MultiEdit: { mainField: "file_path", content: editsDiff, inContent: ["edits"] },
+  Write: { mainField: "file_path", content: field("content"), inContent: ["content"] },
+  NotebookEdit: { mainField: "notebook_path", content: field("new_source"), inContent: ["new_source"] },
+  Glob: { mainField: "pattern" },
+  Grep: { mainField: "pattern" },
+  WebFetch: { mainField: "url", content: field("prompt"), inContent: ["prompt"] },
+  WebSearch: { mainField: "query" },
   Agent: agent,
   Task: agent,
 };
 
-/** In characters. */
-const AT_A_GLANCE = 200;
-/** So much of an input is looked at for it. A secret that is cut off here stands behind what is shown. */
-const READ_AT_A_GLANCE = 10_000;
-const IN_FULL = 1_500;
-/** Enough for a glance, however much of it is white space. */
-const LOOKED_AT = 2_000;
+/** Length of a short description, in characters. */
+const SHORT_LENGTH = 200;
+/** How much of an input is searched for secrets for a short description: a secret beyond this would not be shown. */
+const SHORT_SEARCHED = 10_000;
+/** How much of it is put on one line. It is more than is shown, because white space becomes shorter. */
+const SHORT_CONSIDERED = 2_000;
+/** Length of the line for a permission prompt, in characters. */
+const FULL_LENGTH = 1_500;
 
-/** Takes out of a text what must not be shown. */
+/** Removes secrets from a text. */
 type Hide = (text: string) => string;
 
-/** What a tool is to write or to pass on. */
+/** What a tool writes or passes on. */
 export interface ToolContent {
-  /** All of it, without secrets; it may hold characters that cannot be seen. */
+  /** The whole text without secrets. It may contain invisible characters. */
   readonly text: string;
-  /** Of the text as the tool gets it, secrets included. */
+  /** Size of the text as the tool gets it, secrets included. */
   readonly bytes: number;
-  /** The first 16 hexadecimal digits. */
+  /** The first 16 hexadecimal digits of the hash of the text as the tool gets it. */
   readonly sha256: string;
 }
 
-/** As `Bash: git push`, on one line; only the tool's name when its input says nothing short. */
+/** A short description on one line, such as `Bash: git push`; only the tool's name when the input has no text. */
 export function describeToolUse(tool: string, input: unknown, hide: Hide): string {
   const fields = fieldsOf(input);
-  const told =
-    fields[knownTool(tool)?.telling ?? ""] ?? Object.values(fields).find((value) => typeof value === "string");
-  const whole = typeof told === "string" ? told.trimStart() : "";
-  const text = onOneLine(hide(whole.slice(0, READ_AT_A_GLANCE)).slice(0, LOOKED_AT));
-  const start = startOf(text, AT_A_GLANCE);
-  return named(tool, "", start.length < text.length || whole.length > LOOKED_AT ? `${start}…` : text);
+  const main =
+    fields[knownTool(tool)?.mainField ?? ""] ?? Object.values(fields).find((value) => typeof value === "string");
+  const whole = typeof main === "string" ? main.trimStart() : "";
+  const text = onOneLine(hide(whole.slice(0, SHORT_SEARCHED)).slice(0, SHORT_CONSIDERED));
+  const start = startOf(text, SHORT_LENGTH);
+  return withName(tool, "", start.length < text.length || whole.length > SHORT_CONSIDERED ? `${start}…` : text);
 }
 
 /**
- * The same for somebody who is to allow it: what is left out is said, and of a tool we do not know all is shown. What
- * the tool is to write or to pass on is in `toolContent`.
+ * The line for a permission prompt. It says how much it leaves out, and shows the whole input of an unknown tool. What
+ * the tool writes or passes on is in `toolContent`.
  */
 export const spellOutToolUse = (tool: string, input: unknown, hide: Hide): string => spellOut(tool, input, hide).line;
 
-/** What decides about a tool's use and is not on its line; null when the line has it all. */
+/** What matters for a decision and is not on the line; null when the line is complete. */
 export function toolContent(tool: string, input: unknown, hide: Hide): ToolContent | null {
   const fields = fieldsOf(input);
   const text = contentOf(tool, fields, spellOut(tool, input, hide).cut);
@@ -84,37 +85,39 @@ export function toolContent(tool: string, input: unknown, hide: Hide): ToolConte
   return { text: hide(text), bytes: Buffer.byteLength(text), sha256 };
 }
 
-/** @param cut what the line does not have whole: the telling field, or more than that */
-function contentOf(tool: string, fields: Fields, cut: "telling" | "more" | null): string | null {
-  const { telling = "", content, inContent = [] } = knownTool(tool) ?? {};
+/** @param cut what the line shows only in part: the main field, or more than that; null when the line is complete */
+function contentOf(tool: string, fields: Fields, cut: Cut): string | null {
+  const { mainField = "", content, inContent = [] } = knownTool(tool) ?? {};
   const own = content?.(fields) ?? null;
   const isMissing = own === null && inContent.some((name) => name in fields);
   if (cut === null && !isMissing) return own;
-  const told = fields[telling];
-  return cut === "telling" && !content && typeof told === "string" ? told : JSON.stringify(fields, null, 2);
+  const main = fields[mainField];
+  return cut === "main" && !content && typeof main === "string" ? main : JSON.stringify(fields, null, 2);
 }
 
-function spellOut(tool: string, input: unknown, hide: Hide): { line: string; cut: "telling" | "more" | null } {
+type Cut = "main" | "more" | null;
+
+function spellOut(tool: string, input: unknown, hide: Hide): { line: string; cut: Cut } {
   const fields = fieldsOf(input);
   const known = knownTool(tool);
-  const told = fields[known?.telling ?? ""];
-  if (!known || typeof told !== "string") {
-    const { shown, isWhole } = middleOut(onOneLine(hide(JSON.stringify(fields))), IN_FULL);
-    return { line: named(tool, "", shown), cut: isWhole ? null : "more" };
+  const main = fields[known?.mainField ?? ""];
+  if (!known || typeof main !== "string") {
+    const { shown, isWhole } = cutMiddle(onOneLine(hide(JSON.stringify(fields))), FULL_LENGTH);
+    return { line: withName(tool, "", shown), cut: isWhole ? null : "more" };
   }
-  const apart = [known.telling, ...(known.inContent ?? []), ...(known.unimportant ?? [])];
-  // In front, where a long text does not hide it: a command outside the sandbox, an edit of every occurrence.
+  const elsewhere = [known.mainField, ...(known.inContent ?? []), ...(known.unimportant ?? [])];
+  // These come first, so that a long text does not hide, for example, that a command runs outside the sandbox.
   const others = Object.entries(fields)
-    .filter(([name, value]) => !apart.includes(name) && value !== false && value !== null && value !== undefined)
+    .filter(([name, value]) => !elsewhere.includes(name) && value !== false && value !== null && value !== undefined)
     .map(([name, value]) => `${name}: ${hide(JSON.stringify(value))}`);
-  const about = middleOut(onOneLine(others.join(", ")), IN_FULL);
-  const text = middleOut(onOneLine(hide(told)), IN_FULL);
-  const cut = about.isWhole ? (text.isWhole ? null : "telling") : "more";
-  return { line: named(tool, about.shown, text.shown), cut };
+  const options = cutMiddle(onOneLine(others.join(", ")), FULL_LENGTH);
+  const text = cutMiddle(onOneLine(hide(main)), FULL_LENGTH);
+  const cut = options.isWhole ? (text.isWhole ? null : "main") : "more";
+  return { line: withName(tool, options.shown, text.shown), cut };
 }
 
-/** A line of at most about `most` characters, as it can be seen. What matters may stand at either end. */
-function middleOut(line: string, most: number): { shown: string; isWhole: boolean } {
+/** A line of at most about `most` visible characters. The middle is left out, because either end may matter. */
+function cutMiddle(line: string, most: number): { shown: string; isWhole: boolean } {
   const all = startOf(line, most);
   if (all.length === line.length) return { shown: visibleLine(line), isWhole: true };
   const [start, end] = [startOf(line, most / 2), endOf(line, most / 2)];
@@ -125,14 +128,14 @@ function middleOut(line: string, most: number): { shown: string; isWhole: boolea
   };
 }
 
-/** As much of the beginning as takes at most `most` characters when it is shown. */
+/** The longest beginning of a text that takes at most `most` characters when it is shown. */
 export function startOf(text: string, most: number, show = visibleLine): string {
   let length = Math.min(text.length, most);
   for (;;) {
     const start = text.slice(0, length).replace(/[\ud800-\udbff]$/, length < text.length ? "" : "$&");
     const over = show(start).length - most;
     if (over <= 0) return start;
-    // One character takes nine at most.
+    // One character takes at most nine when it is shown by its code point.
     length = Math.min(start.length - Math.ceil(over / 9), start.length - 1);
   }
 }
@@ -151,12 +154,12 @@ const knownTool = (tool: string): KnownTool | undefined => (Object.hasOwn(TOOLS,
 
 const fieldsOf = (input: unknown): Fields => (typeof input === "object" && input !== null ? (input as Fields) : {});
 
-function named(tool: string, about: string, text: string): string {
-  const name = visibleLine(startOf(tool, AT_A_GLANCE)) + (about === "" ? "" : ` (${about})`);
+function withName(tool: string, options: string, text: string): string {
+  const name = visibleLine(startOf(tool, SHORT_LENGTH)) + (options === "" ? "" : ` (${options})`);
   return text === "" ? name : `${name}: ${visibleLine(text)}`;
 }
 
-/** A line end is shown, since a shell does not pass over it; other white space that can be seen is one blank. */
+/** The text on one line. A line end becomes `⏎`, because it matters to a shell; other white space becomes one space. */
 const onOneLine = (text: string): string =>
   text
     .replaceAll("\r\n", "\n")
@@ -177,7 +180,7 @@ function editsDiff({ edits }: Fields): string | null {
   return all.every((text) => text !== null) ? all.join("\n\n") : null;
 }
 
-/** The lines that go, with `-`, and those that come, with `+`, between the lines that both begin and end with. */
+/** Removed lines with `-` and added lines with `+`, between the lines that both texts begin and end with. */
 function diff(before: string, after: string): string {
   const [old, young] = [before.split("\n"), after.split("\n")];
   const shorter = Math.min(old.length, young.length);

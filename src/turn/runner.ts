@@ -243,7 +243,7 @@ export class TurnRunner {
         this.#parts.idleWatch.check();
         break;
       case "api":
-        this.#parts.modelRetries.note(event.sign, this.#phase === "running" && !this.#deps.process.hasOwnRetries);
+        this.#parts.modelRetries.note(event.activity, this.#phase === "running" && !this.#deps.process.hasOwnRetries);
         break;
       case "connection":
         if (event.open) this.#receipt.sendAfterReconnect();

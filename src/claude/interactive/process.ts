@@ -157,7 +157,7 @@ export class ClaudeProcess {
       isConnected: () => this.connected,
       press: (key) => this.#child.write(key),
       onReady: () => this.#noteReady(),
-      onApi: (sign) => this.#emit({ type: "api", sign }),
+      onApi: (activity) => this.#emit({ type: "api", activity }),
       onFailure: (failure) => {
         this.#whenReady.reject(failure);
         void this.stop();

@@ -46,7 +46,7 @@ export function createLauncher({
       const folder = join(paths.run, crypto.randomUUID());
       return new ClaudeProcess(spec, owner, { ...options, port: port(), folder, deny, sessionFolder, clock, spawn });
     },
-    findRival: (claudeSession) => sessionFolder.rival(claudeSession),
+    findRival: (claudeSession) => sessionFolder.findRival(claudeSession),
     close: () => sessionFolder.close(),
   };
 }
