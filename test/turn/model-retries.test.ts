@@ -2,9 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { receivedTurn } from "./harness.ts";
 
-const requested = { type: "api", sign: { what: "requested" } } as const;
-const answered = { type: "api", sign: { what: "answered" } } as const;
-const failed = { type: "api", sign: { what: "failed", status: 429, message: "slow down" } } as const;
+const requested = { type: "api", activity: { what: "requested" } } as const;
+const answered = { type: "api", activity: { what: "answered" } } as const;
+const failed = { type: "api", activity: { what: "failed", status: 429, message: "slow down" } } as const;
 
 describe("a turn whose model request fails", () => {
   test("ends with the model's error when no attempt succeeds in time", async () => {
