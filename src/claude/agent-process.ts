@@ -2,12 +2,18 @@
 import type { ToolCall } from "../core/tools.ts";
 import type { ReplyFrame } from "../wire/frames.ts";
 import type { HookBody } from "../wire/hooks.ts";
-import type { ApiActivity } from "./interactive/debug-log.ts";
 
 export interface Exit {
   readonly code: number | null;
   readonly signal: string | null;
 }
+
+/**
+ * The progress of a model request of the conversation. After `failed`, Claude Code waits and makes the request again.
+ */
+export type ApiActivity =
+  | { readonly what: "requested" | "answered" }
+  | { readonly what: "failed"; readonly status: number | null; readonly message: string };
 
 export type ClaudeEvent =
   | { readonly type: "hook"; readonly hook: HookBody }

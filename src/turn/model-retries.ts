@@ -3,7 +3,7 @@
  * `retry-after` header it may wait for hours before the next attempt.
  */
 
-import type { ApiActivity } from "../claude/interactive/debug-log.ts";
+import type { ApiActivity } from "../claude/agent-process.ts";
 import { failureFromHook } from "../claude/model-failure.ts";
 import type { Clock } from "../core/clock.ts";
 import { RequestError } from "../core/errors.ts";

@@ -1,5 +1,5 @@
 /** Launch specs for tests of processes and of the pool. */
-import type { LaunchChoice, LaunchSpec } from "../../src/claude/interactive/launch-spec.ts";
+import type { LaunchChoice, LaunchSpec } from "../../src/claude/launch-spec.ts";
 import type { OfferedTool, ToolCatalogue } from "../../src/core/tools.ts";
 
 export const offeredTool = (name: string, description = ""): OfferedTool => ({

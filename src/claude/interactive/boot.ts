@@ -5,9 +5,10 @@
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { ApiActivity } from "../agent-process.ts";
 import { type BlockingSetting, describeBlockingSetting } from "../blocking-settings.ts";
 import { BootFailure } from "../boot-failure.ts";
-import { type ApiActivity, type ChannelRefusal, type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
+import { type ChannelRefusal, type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
 import { adviseOnDialog, type Consent, saysNotLoggedIn, showsDialog } from "./dialogs.ts";
 import { createScreen, lastLines, type Screen, wholeText } from "./screen.ts";
 

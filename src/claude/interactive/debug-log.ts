@@ -6,6 +6,7 @@ import { closeSync, fstatSync, ftruncateSync, readSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import { openRegularFile } from "../../core/regular-file.ts";
 import { watchChanges } from "../../core/watch-file.ts";
+import type { ApiActivity } from "../agent-process.ts";
 
 const log = getLogger(["synthesis", "process"]);
 
@@ -19,13 +20,6 @@ export type ChannelState =
   | { readonly registered: true }
   /** `text` is Claude Code's own reason. */
   | { readonly registered: false; readonly refusal: ChannelRefusal; readonly text: string };
-
-/**
- * The progress of a model request of the conversation. After `failed`, Claude Code waits and makes the request again.
- */
-export type ApiActivity =
-  | { readonly what: "requested" | "answered" }
-  | { readonly what: "failed"; readonly status: number | null; readonly message: string };
 
 export interface DebugLog {
   /** Reads what is new, in case a change was not reported. */

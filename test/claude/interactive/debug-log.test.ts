@@ -1,6 +1,7 @@
 /** What claude's debug log says of model requests. */
 import { expect, test } from "bun:test";
-import { type ApiActivity, readApiActivity } from "../../../src/claude/interactive/debug-log.ts";
+import type { ApiActivity } from "../../../src/claude/agent-process.ts";
+import { readApiActivity } from "../../../src/claude/interactive/debug-log.ts";
 
 const cases: [line: string, sign: ApiActivity | null][] = [
   ["[DEBUG] [API REQUEST] /v1/messages source=repl_main_thread", { what: "requested" }],

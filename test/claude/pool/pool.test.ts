@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { LaunchSpec } from "../../../src/claude/interactive/launch-spec.ts";
 import type { ClaudeProcess, ProcessOwner, ProcessState } from "../../../src/claude/interactive/process.ts";
+import type { LaunchSpec } from "../../../src/claude/launch-spec.ts";
 import { createPool } from "../../../src/claude/pool/pool.ts";
 import { pathsFor } from "../../../src/config/paths.ts";
 import type { Config } from "../../../src/config/schema.ts";
