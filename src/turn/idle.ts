@@ -13,7 +13,7 @@ const log = getLogger(["synthesis", "turn"]);
 
 /** How long an idle Claude's `Stop` hook is waited for. */
 const LOST_STOP_MS = 3_000;
-/** When the wall clock and the monotonic clock have drifted apart by more, somebody has set the wall clock. */
+/** When the wall clock and the monotonic clock have drifted apart by more, the wall clock was set. */
 const CLOCK_SET_MS = 1_000;
 
 /** A moment at which Claude worked on the turn, or was about to. A status from before it means nothing. */
@@ -30,6 +30,7 @@ export class IdleWatch {
   readonly #turn: TurnContext;
   readonly #transcript: TranscriptSync;
   #lastWork: WorkMoment;
+  #isCheckingRefusal = false;
   #cancel = () => {};
 
   constructor(turn: TurnContext, transcript: TranscriptSync) {
@@ -84,16 +85,19 @@ export class IdleWatch {
     if (this.#isDone) this.#turn.dispatch({ type: "idle" });
   }
 
-  /** Claude was idle before it did anything: a hook may have refused the message, or the turn's hooks are lost. */
+  /** Claude became idle before it wrote anything: a hook has refused the message, or the turn's hooks are lost. */
   async #checkRefusal(): Promise<void> {
+    if (this.#isCheckingRefusal) return;
+    this.#isCheckingRefusal = true;
     const refused = await this.#transcript.readRefusal();
-    if (refused === undefined) return;
+    this.#isCheckingRefusal = false;
     if (refused === null) {
       this.#endIfDone();
       return;
     }
-    log.info("a user's hook refused the message", { session: this.#turn.sessionKey, turn: this.#turn.id });
-    this.#turn.dispatch({ type: "refused", ...refused });
+    const { sessionKey, id, dispatch } = this.#turn;
+    log.info("a user's hook refused the message", { session: sessionKey, turn: id });
+    dispatch({ type: "refused", ...refused });
   }
 
   close(): void {

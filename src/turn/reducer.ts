@@ -3,7 +3,7 @@
  *
  * Every hook of Claude's names the prompt it belongs to. The prompt whose `UserPromptSubmit` hook begins with our
  * message's channel tag is this turn's, and that hook is the receipt. Hooks may overtake each other, so hooks that
- * arrive before the receipt are kept until it shows whose they are.
+ * arrive before the receipt are kept until it shows which of them belong to the turn.
  */
 
 import { failureFromHook } from "../claude/model-failure.ts";
@@ -167,7 +167,7 @@ function takeOwnHook(state: TurnState, hook: HookBody, mayContinue: boolean): St
 
 /** Claude has finished the turn. This wins over an interruption that is under way. */
 function takeStop(state: TurnState, { last_assistant_message: lastMessage, transcript_path: path }: StopHook): Step {
-  // A parked turn has no client to send text to: a person at the terminal has told Claude not to wait.
+  // A parked turn that stops was ended by a person at the terminal. It has no client to send text to.
   const silent = state.silent || state.phase === "parked";
   const stopped: TurnState = { ...state, phase: "settling", silent, lastMessage, pendingStop: null };
   const free: TurnOutput[] = state.phase === "settling" ? [] : [{ type: "free" }];

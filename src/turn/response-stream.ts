@@ -1,6 +1,7 @@
 /** The response to one client request: a turn writes its parts, and the HTTP route reads and sends them. */
 
 import { setImmediate } from "node:timers/promises";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { RequestError, unexpected } from "../core/errors.ts";
 import type { ToolCall } from "../core/tools.ts";
 import type { Usage } from "../core/usage.ts";
@@ -40,6 +41,7 @@ export class ResponseStream {
   /** The client disconnected before the end, so it may have less than `text`. */
   isTruncated = false;
 
+  readonly #clock: Clock;
   readonly #opening = Promise.withResolvers<void>();
   readonly #disconnection = new AbortController();
   #preface = "";
@@ -47,7 +49,8 @@ export class ResponseStream {
   #more = Promise.withResolvers<void>();
   #closed = false;
 
-  constructor() {
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
     this.opened = this.#opening.promise;
     this.opened.catch(() => {});
   }
@@ -93,10 +96,9 @@ export class ResponseStream {
 
   /** Opens the response after `ms` at the latest, so that its client receives heartbeats. */
   openAfter(ms: number): void {
-    const timer = setTimeout(() => this.open(), ms);
-    const end = () => clearTimeout(timer);
-    this.#opening.promise.then(end, end);
-    this.disconnected.addEventListener("abort", end);
+    const cancel = this.#clock.after(ms, () => this.open());
+    this.#opening.promise.then(cancel, cancel);
+    this.disconnected.addEventListener("abort", cancel);
   }
 
   /** Adds a text of ours that is sent before the answer. It does not begin the answer, so an error can still set the status. */

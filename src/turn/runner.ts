@@ -1,6 +1,6 @@
 /**
- * Runs one turn: feeds what Claude and the client do to the reducer, and performs the reducer's outputs. The parts of a
- * turn that wait for something (receipt, deadlines, idle Claude, transcript) feed their events through it as well.
+ * Runs one turn. It sends the message, takes what Claude and the client do, decides what happens when a deadline
+ * expires, and feeds all of it as events to the turn's loop.
  */
 
 import { getLogger } from "@logtape/logtape";
@@ -30,7 +30,7 @@ import { TurnUsage } from "./usage.ts";
 
 const log = getLogger(["synthesis", "turn"]);
 
-/** The tool with which Claude answers in tool mode. Its use is no work that a client has to be told of. */
+/** The tool with which Claude answers in tool mode. It does nothing else, so a request that used it may be retried. */
 const REPLY = `${TOOL_PREFIX}${REPLY_TOOL.name}`;
 
 export interface TurnRunnerDeps extends TranscriptSource {
@@ -161,30 +161,32 @@ export class TurnRunner {
   async start(): Promise<boolean> {
     const { response, sessionKey, claudeSession, traceId, process, message } = this.#deps;
     const { text, attachments: _attachments, isContinuation: _isContinuation, ...delivery } = message;
-    this.#parts.deadlines.start();
+    const { answers, deadlines, idleWatch, stored } = this.#parts;
+    deadlines.start();
     // A message that could not be stored must not be sent: after a restart nothing would be known of it.
-    await this.#parts.stored.sending({ claudeSession, traceId, ...delivery });
+    await stored.sending({ claudeSession, traceId, ...delivery });
     if (!this.#receipt.send()) {
-      this.#parts.stored.ended("failed", "message_not_received", null);
+      stored.ended("failed", "message_not_received", null);
       return false;
     }
-    this.#parts.idleWatch.noteWork();
+    idleWatch.noteWork();
     log.info("message sent", { session: sessionKey, turn: this.id, pid: process.pid, characters: text.length });
     response.isSent = true;
-    this.#parts.deadlines.arm();
-    this.#parts.answers.watchClient();
+    deadlines.arm();
+    answers.watchClient();
     return true;
   }
 
   /** Continues the parked turn with the client's results. What Claude writes from now on goes to `response`. */
   resume(response: ResponseStream, results: ToolResults): void {
+    const { answers, deadlines } = this.#parts;
     log.info("results received", { session: this.#deps.sessionKey, turn: this.id, results: results.size });
-    this.#parts.deadlines.unpark();
+    deadlines.unpark();
     // Claude has waited for the client, so its silence does not count.
     this.#deps.process.noteOutput();
-    this.#parts.answers.begin(response);
+    answers.begin(response);
     this.#loop.dispatch({ type: "resume", results });
-    this.#parts.answers.watchClient();
+    answers.watchClient();
   }
 
   /** Continues the parked turn after a reply to its question. @param fingerprints of the messages with the reply */

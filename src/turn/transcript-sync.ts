@@ -1,6 +1,6 @@
 /**
- * Reads Claude's transcript for one turn: what the hooks do not say, or what they said and was lost. A transcript that
- * cannot be read is logged, and the turn continues with what the hooks have brought.
+ * Reads Claude's transcript for one turn: what no hook reports, and what a lost hook reported. A transcript that cannot
+ * be read is logged, and the turn continues with what its hooks have reported.
  */
 
 import { getLogger } from "@logtape/logtape";
@@ -52,7 +52,6 @@ export class TranscriptSync {
   #changed = Promise.withResolvers<void>();
   #isCollectingCalls = false;
   #isReadingJoin = false;
-  #isReadingRefusal = false;
 
   constructor(turn: TurnContext, source: TranscriptSource) {
     this.#turn = turn;
@@ -95,13 +94,9 @@ export class TranscriptSync {
     dispatch({ type: "failure", record, now: clock.wallTime() });
   }
 
-  /** Whether a hook of the user's has refused the message; undefined while an earlier call of this still reads. */
-  async readRefusal(): Promise<RefusedPrompt | null | undefined> {
-    if (this.#isReadingRefusal) return undefined;
-    this.#isReadingRefusal = true;
-    const refused = await this.#readWithin(this.#named, RECORD_REFUSAL_MS, readRefusedPrompt);
-    this.#isReadingRefusal = false;
-    return refused;
+  /** The refusal of the message by a user's hook; null when none is recorded in time. */
+  readRefusal(): Promise<RefusedPrompt | null> {
+    return this.#readWithin(this.#named, RECORD_REFUSAL_MS, readRefusedPrompt);
   }
 
   /**

@@ -1,8 +1,8 @@
 /** Which tool calls of a model message the client gets together, and how long the missing ones are waited for. */
 import { expect, test } from "bun:test";
-import { systemClock } from "../../src/core/clock.ts";
 import { collectCallBatch } from "../../src/turn/call-batch.ts";
 import { newTurn, type TurnState } from "../../src/turn/turn-state.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 const running = (calls: readonly string[], announced: readonly string[] = []): TurnState => ({
   ...newTurn("m", "live"),
@@ -11,35 +11,48 @@ const running = (calls: readonly string[], announced: readonly string[] = []): T
   announced,
 });
 
+interface Batch {
+  /** Calls that a hook has announced. */
+  readonly announced?: readonly string[];
+  /** Calls in the recorded message; null while it is not recorded. */
+  readonly together: readonly string[] | null;
+  readonly secondAfterMs: number;
+}
+
 /** Collects a batch whose first call is there at once and whose second call arrives later. @returns the calls in it */
-async function collect(announced: readonly string[], together: readonly string[] | null, secondAfterMs: number) {
+async function collect({ announced = [], together, secondAfterMs }: Batch) {
+  const clock = new ManualClock();
   let state = running(["a"], announced);
   let arrived = Promise.withResolvers<void>();
-  const timer = setTimeout(() => {
+  clock.after(secondAfterMs, () => {
     state = running(["a", "b"]);
     arrived.resolve();
-  }, secondAfterMs);
+  });
   const next = () => {
     arrived = Promise.withResolvers();
     return arrived.promise;
   };
-  await collectCallBatch(() => state, next, together, systemClock);
-  clearTimeout(timer);
-  return state.calls.map(({ id }) => id);
+  const batch = collectCallBatch(() => state, next, together, clock).then(() => state.calls.map(({ id }) => id));
+  await clock.pass(60_000);
+  return batch;
 }
 
 test("waits for a recorded call that a busy machine delays", async () => {
-  expect(await collect([], ["a", "b"], 800)).toEqual(["a", "b"]);
+  expect(await collect({ together: ["a", "b"], secondAfterMs: 800 })).toEqual(["a", "b"]);
 });
 
 test("waits for an announced call that a busy machine delays", async () => {
-  expect(await collect(["b"], null, 800)).toEqual(["a", "b"]);
+  expect(await collect({ announced: ["b"], together: null, secondAfterMs: 800 })).toEqual(["a", "b"]);
 });
 
 test("ends soon when no call is known to be missing", async () => {
-  expect(await collect([], null, 1_500)).toEqual(["a"]);
+  expect(await collect({ together: null, secondAfterMs: 1_500 })).toEqual(["a"]);
 });
 
 test("ends without a recorded call that never arrives", async () => {
-  expect(await collect([], ["a", "b"], 60_000)).toEqual(["a"]);
+  expect(await collect({ together: ["a", "b"], secondAfterMs: 50_000 })).toEqual(["a"]);
+});
+
+test("ends at once when all recorded calls have arrived", async () => {
+  expect(await collect({ together: ["a"], secondAfterMs: 1 })).toEqual(["a"]);
 });
