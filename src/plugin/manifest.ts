@@ -1,6 +1,6 @@
 /**
- * The Claude Code plugin that every claude of ours loads: an MCP server with a channel, which is this
- * same program as `synthesis channel`, and hooks that post to the server.
+ * The plugin that every Claude Code process of the server loads: an MCP server with a channel, which is this program as
+ * `synthesis channel`, and hooks that post to the server.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -9,15 +9,15 @@ import { HOOK_NAMES } from "../wire/hooks.ts";
 
 export const PLUGIN_NAME = "synthesis";
 export const SERVER_NAME = "chat";
-/** What Claude Code puts before the names of our MCP tools. */
+/** Claude Code puts this in front of the names of the MCP server's tools. */
 export const TOOL_PREFIX = `mcp__plugin_${PLUGIN_NAME}_${SERVER_NAME}__`;
 
-/** A permission is waited for as long as this, in s; the server answers before. */
+/** How long Claude Code waits for the answer to a permission hook, in s. The server answers before that. */
 const PERMISSION_HOOK_S = 24 * 60 * 60;
 
 /**
- * Variables by which a workspace's settings could have Bun run code of theirs inside our plugin. An empty value does
- * not switch all of them off, so they are removed.
+ * Variables with which the settings of a workspace could make Bun run other code inside the plugin. They are removed from
+ * its environment, because an empty value does not turn all of them off.
  */
 const BUN_VARIABLES = ["BUN_OPTIONS", "BUN_INSPECT", "BUN_INSPECT_PRELOAD", "BUN_BE_BUN"];
 
@@ -34,16 +34,16 @@ export interface PluginLink {
 }
 
 /**
- * Writes the plugin of one process for `--plugin-dir`. The tokens stand in its files and not in the environment, which
- * every program that Claude starts would inherit.
- * @param folder made with mode 0700; nobody else may write in the one that holds it
+ * Writes the plugin of one process for `--plugin-dir`. The tokens are in its files and not in the environment, because
+ * every program that Claude starts would inherit the environment.
+ * @param folder created with mode 0700; no other user may write to its parent
  * @param program how this program is started again: its executable and first arguments
  */
 export function writePlugin(folder: string, link: PluginLink, program: readonly string[]): void {
   writeJson(join(folder, ".claude-plugin/plugin.json"), {
     name: PLUGIN_NAME,
     version,
-    description: "Connects this claude to the synthesis server that started it.",
+    description: "Connects this Claude Code process to the synthesis server that started it.",
     mcpServers: {
       [SERVER_NAME]: {
         command: "/usr/bin/env",
@@ -52,8 +52,8 @@ export function writePlugin(folder: string, link: PluginLink, program: readonly 
           SYNTHESIS_BRIDGE_URL: `ws://127.0.0.1:${link.port}/bridge`,
           SYNTHESIS_BRIDGE_TOKEN: link.bridgeToken,
           SYNTHESIS_CLAUDE_SESSION: link.claudeSession,
-          // Named here because Claude Code can be set to pass on only the variables that the manifest names. Not its
-          // value: Claude Code would expand a `${…}` in it, and clients choose it.
+          // Listed because Claude Code can be configured to pass on only the variables in the manifest. The value is a
+          // reference, because clients choose the session key, and Claude Code would expand a `${…}` in it.
           SYNTHESIS_OPENCLAW_SESSION: `\${SYNTHESIS_OPENCLAW_SESSION}`,
         },
       },

@@ -1,4 +1,4 @@
-/** The reply tool, with which claude answers in tool mode. */
+/** The reply tool, with which Claude answers in tool mode. */
 import { z } from "zod";
 
 export const REPLY_TOOL = {

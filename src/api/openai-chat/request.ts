@@ -49,7 +49,6 @@ const functionChoice = z.union(
 
 /** The efforts of OpenAI's API, and `max` of Claude Code's. */
 const REASONING_EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
-export type ReasoningEffort = (typeof REASONING_EFFORTS)[number];
 
 export const chatRequest = z.looseObject({
   model: z.string().nullish(),
