@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClaudeHome } from "../support/claude-home.ts";
 import { startMockAnthropic } from "../support/mock-anthropic.ts";
+import { createPauseFile, RECORD_PAUSES } from "../support/pauses.ts";
 import { descendants, withCommand } from "../support/processes.ts";
 import { PROGRAM, REAL_CLAUDE, startServer } from "../support/server.ts";
 import { standInClaude } from "../support/world.ts";
@@ -251,16 +252,14 @@ console.log(`| \`claude -p\` per request | ${median(print).toFixed(0)} |`);
 console.log("\n| memory | MB |\n|---|---|");
 for (const row of memory) console.log(row);
 
-const program = [process.execPath, "--preload", join(import.meta.dir, "../support/event-loop.ts"), ...PROGRAM.slice(1)];
+const pauseFile = createPauseFile(join(home.base, "pauses.txt"));
 const stopped = await startServer(
-  { ...home.env, SYNTHESIS_HOME: join(home.base, "pauses"), SYNTHESIS_CLAUDE_BIN: claude },
-  program,
+  { ...home.env, ...pauseFile.env, SYNTHESIS_HOME: join(home.base, "pauses"), SYNTHESIS_CLAUDE_BIN: claude },
+  [process.execPath, ...RECORD_PAUSES, ...PROGRAM.slice(1)],
 );
-let pauseReports = 0;
 const longestPause = async (): Promise<number> => {
-  pauseReports += 1;
-  process.kill(stopped.pid, "SIGUSR2");
-  return Number(/: (\S+) ms/.exec(await stopped.logged(new RegExp(`pause ${pauseReports}: `)))?.[1]);
+  for (let request = 0; request < 2; request += 1) await fetch(`${stopped.url}/health`);
+  return pauseFile.longest();
 };
 await ask(stopped, "worst", "hello");
 await longestPause();

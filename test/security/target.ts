@@ -1,6 +1,7 @@
 /** The server under attack, with a stand-in claude, and what the checks measure of it. */
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createPauseFile, type PauseFile, RECORD_PAUSES } from "../support/pauses.ts";
 import { descendants, descriptors, withCommand } from "../support/processes.ts";
 import { PROGRAM, startServer, type TestServer } from "../support/server.ts";
 import { ask } from "../support/sse.ts";
@@ -57,21 +58,16 @@ export interface Target extends AsyncDisposable {
 export async function openTarget(env: Record<string, string> = {}): Promise<Target> {
   const root = join(import.meta.dir, "../..");
   const [bun = "", ...program] = PROGRAM;
-  const preloads = ["watch-loop", "count-timers"].flatMap((name) => [
-    "--preload",
-    join(root, `test/support/${name}.ts`),
-  ]);
-  const command = [bun, ...preloads, ...program];
-  let pauses = "";
+  const command = [bun, ...RECORD_PAUSES, "--preload", join(root, "test/support/count-timers.ts"), ...program];
+  let pauses: PauseFile | undefined;
   let standIns = "";
   let oneShotScript = "";
   const world = await createWorld({
     standIn: true,
     program: command,
     prepare: (claude) => {
-      pauses = join(claude.base, "pauses");
+      pauses = createPauseFile(join(claude.base, "pauses"));
       standIns = join(claude.base, "stand-ins");
-      writeFileSync(pauses, "");
       writeFileSync(standIns, "");
       oneShotScript = join(claude.base, "print.sh");
       writeFileSync(oneShotScript, "exit 1\n");
@@ -83,7 +79,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
       claude.env.PATH = `${claude.base}/path:${claude.env.PATH}`;
       mkdirSync(join(claude.base, "path"));
       symlinkSync(join(claude.base, "either"), join(claude.base, "path/claude"));
-      claude.env.WATCH_LOOP = pauses;
+      Object.assign(claude.env, pauses.env);
       claude.env.STAND_IN_ENV = standIns;
     },
     env: {
@@ -97,7 +93,6 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
   });
   let { server } = world;
   let earlierLogs = "";
-  let seenPauses = 0;
   let counted = 0;
   let ended: number | null = null;
   const watch = (one: TestServer) =>
@@ -177,13 +172,10 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
       return secrets;
     },
     longestPause: async () => {
-      // The watch's timer is overdue after a pause: it has run when the server answers for the second time.
+      // The recorder's timer is overdue after a pause, and has run when the server answers for the second time.
       await health();
       await health();
-      const lines = readFileSync(pauses, "utf8").trim().split("\n").filter(Boolean);
-      const longest = Math.max(0, ...lines.slice(seenPauses).map(Number));
-      seenPauses = lines.length;
-      return longest;
+      return pauses?.longest() ?? 0;
     },
     usage: async () => {
       counted += 1;

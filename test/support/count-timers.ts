@@ -1,4 +1,9 @@
-/** Loaded before a server under test: on SIGUSR2 it writes to stderr how many timers are running. */
+/**
+ * A preload for a server under test. On SIGUSR2 it collects garbage and writes to stderr how many timers are active, how
+ * much memory the process has, and how many objects are on the JavaScript heap.
+ */
+import { heapStats } from "bun:jsc";
+
 const running = new Set<unknown>();
 const { setTimeout: timeout, setInterval: interval, clearTimeout: clear } = globalThis;
 
@@ -24,5 +29,6 @@ let count = 0;
 process.on("SIGUSR2", () => {
   Bun.gc(true);
   count += 1;
-  console.error(`count ${count}: ${running.size} timers, ${Math.round(process.memoryUsage().rss / 1024 / 1024)} MB`);
+  const memory = Math.round(process.memoryUsage().rss / 1024 / 1024);
+  console.error(`count ${count}: ${running.size} timers, ${memory} MB, ${heapStats().objectCount} objects`);
 });
