@@ -3,7 +3,7 @@
  * answer a permission prompt; requests that do so join the turn, all others wait in the queue.
  */
 
-import type { ClaudeProcess } from "../claude/interactive/process.ts";
+import type { OfferedTools } from "../claude/offered-tools.ts";
 import { isRetry, type RequestFingerprint, requestFingerprint } from "../intake/request-retry.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
@@ -20,10 +20,10 @@ const USER_MOVED_ON = "The user sent another message instead.";
 
 interface RunningTurnDeps {
   readonly runner: TurnRunner;
-  readonly process: ClaudeProcess;
+  readonly tools: Pick<OfferedTools, "offer">;
   /** The request that the turn began with. */
   readonly request: TurnRequest;
-  readonly prompts: PermissionPrompts;
+  readonly prompts: Pick<PermissionPrompts, "chatPrompt" | "closeChatPrompt">;
   readonly permissions: Pick<PermissionBroker, "answer">;
   readonly saveFile: SaveFile;
   /** Takes a request whose turn ended while it was about to join. */
@@ -129,7 +129,7 @@ export class RunningTurn {
   async #resume(turn: QueuedTurn, results: ToolResults): Promise<void> {
     const { request, response } = turn;
     this.#isResuming = true;
-    await this.#deps.process.tools.offer(request.offer.catalogue);
+    await this.#deps.tools.offer(request.offer.catalogue);
     this.#isResuming = false;
     if (this.runner.awaitedCalls) {
       this.#lastRequest = requestFingerprint(request);

@@ -102,7 +102,7 @@ export class ConversationTurns {
     }
     this.#running = new RunningTurn({
       runner,
-      process,
+      tools: process.tools,
       request,
       prompts: this.#prompts,
       permissions,
