@@ -1,5 +1,5 @@
 #!/usr/bin/env bun
-/** The program: `synthesis serve` by default; `channel` runs inside each claude, `sweep` after a killed server. */
+/** The entry point of the program and of the compiled binary: one command of `cli/`, by default `serve`. */
 import { Command } from "commander";
 import { closest, distance } from "fastest-levenshtein";
 import { version } from "../package.json";
@@ -12,7 +12,7 @@ const program = new Command("synthesis")
   .description("Real, long-lived Claude Code processes behind an OpenAI-compatible API")
   .version(version);
 
-// The plugin runs once per claude: it must not load the server, nor the server the plugin.
+// Only the needed commands are loaded: `channel` runs in every agent process and must start fast.
 if (process.argv[2] === "channel") {
   const { channelCommand } = await import("./cli/channel.ts");
   program.addCommand(channelCommand());
@@ -35,22 +35,22 @@ if (process.argv[2] === "channel") {
 }
 
 try {
-  refuseUnknown(process.argv[2]);
+  rejectUnknownCommand(process.argv[2]);
   await program.parseAsync();
 } catch (error) {
-  const obstacle = describePathProblem(error);
-  if (!obstacle && !(error instanceof ConfigError || error instanceof Failure)) throw error;
-  console.error(visibleText(obstacle ? `${obstacle.what} ${obstacle.advice}` : (error as Error).message));
-  // Not just the exit code: what has been opened so far would keep the process alive.
+  const problem = describePathProblem(error);
+  if (!problem && !(error instanceof ConfigError || error instanceof Failure)) throw error;
+  console.error(visibleText(problem ? `${problem.what} ${problem.advice}` : (error as Error).message));
+  // Setting `process.exitCode` would not be enough: open files and timers would keep the process running.
   process.exit(error instanceof Failure ? 1 : 2);
 }
 
-/** A word that is no command would be one argument too many of the default command's. */
-function refuseUnknown(word: string | undefined): void {
+/** Commander would take an unknown command for an argument of the default command, and report that. */
+function rejectUnknownCommand(name: string | undefined): void {
   const names = program.commands.map((command) => command.name());
-  if (word === undefined || word.startsWith("-") || [...names, "help"].includes(word)) return;
-  const nearest = closest(word, names);
+  if (name === undefined || name.startsWith("-") || [...names, "help"].includes(name)) return;
+  const nearest = closest(name, names);
   const advice =
-    distance(word, nearest) <= word.length / 3 ? `Did you mean ${nearest}?` : `There are: ${names.join(", ")}.`;
-  throw new Failure(`There is no command ${word}. ${advice}`);
+    distance(name, nearest) <= name.length / 3 ? `Did you mean ${nearest}?` : `The commands are: ${names.join(", ")}.`;
+  throw new Failure(`There is no command ${name}. ${advice}`);
 }

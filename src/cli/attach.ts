@@ -1,120 +1,92 @@
-/** `synthesis attach`: claude's terminal in one's own, to look at. Nothing typed here reaches claude. */
+/** `synthesis attach`: shows the terminal of a session's Claude Code, live. Nothing that the user types reaches it. */
 import { Command } from "commander";
 import { visibleLine } from "../core/visible-text.ts";
 import { screenEvent } from "../wire/screen.ts";
 import { Failure } from "./failure.ts";
+import { enterFullScreen, leaveFullScreen } from "./full-screen.ts";
 import { runningServer } from "./running-server.ts";
 import { homeOption } from "./settings.ts";
 import { clip } from "./table.ts";
 import { createTerminalView, type TerminalView } from "./terminal-view.ts";
 
 /** Ctrl-] */
-const LEAVE = 0x1d;
-
-const ENTER_SCREEN = "\x1b[?1049h\x1b[?25l\x1b[2J";
-const LEAVE_SCREEN = "\x1b[0m\x1b[?25h\x1b[?1049l";
+const EXIT_KEY = 0x1d;
 
 export const attachCommand = () =>
   new Command("attach")
-    .description("look at a session's claude, live and read-only; Ctrl-] leaves")
-    .argument("<session>", "its key, or a beginning or end of it that no other has")
+    .description("show the terminal of a session's Claude Code, live and read-only")
+    .argument("<session>", "the session's key, or its beginning or end")
     .addOption(homeOption())
     .action(async (name: string, { home }: { home?: string }) => {
-      const { stdin, stdout } = process;
-      if (!stdin.isTTY || !stdout.isTTY) {
-        throw new Failure("attach draws on a terminal, and this is none. `synthesis sessions show` tells in words.");
+      if (!process.stdin.isTTY || !process.stdout.isTTY) {
+        throw new Failure("attach needs a terminal. Use `synthesis sessions show` instead.");
       }
       const server = runningServer(home);
       const key = await server.keyOf(name);
-      const leaving = new AbortController();
-      const screen = await server.screen(key, leaving.signal);
+      const exit = new AbortController();
+      const screen = await server.screen(key, exit.signal);
 
-      takeTerminal(() => leaving.abort());
-      const view = createView(` Ctrl-] leaves; nothing else does anything. ${visibleLine(key)} `);
+      enterFullScreen((bytes) => {
+        if (bytes.includes(EXIT_KEY)) exit.abort();
+      });
+      const display = createDisplay(` Ctrl-] exits; the view is read-only. ${visibleLine(key)} `);
       try {
-        const why = await view.follow(screen);
-        restoreTerminal();
-        console.log(why);
+        const reason = await display.show(screen);
+        leaveFullScreen();
+        console.log(reason);
       } catch (error) {
-        restoreTerminal();
-        if (!leaving.signal.aborted) throw new Failure(`The server shows no more: ${(error as Error).message}`);
+        leaveFullScreen();
+        if (!exit.signal.aborted) {
+          throw new Failure(`The connection to the server was lost: ${(error as Error).message}`);
+        }
       }
       process.exit();
     });
 
-let taken = false;
-
-/** The terminal is ours until the process ends, however it does. */
-function takeTerminal(leave: () => void): void {
-  const { stdin, stdout } = process;
-  process.on("exit", restoreTerminal);
-  for (const [signal, code] of [
-    ["SIGINT", 130],
-    ["SIGTERM", 143],
-    ["SIGHUP", 129],
-  ] as const) {
-    process.on(signal, () => process.exit(code));
-  }
-  taken = true;
-  stdin.setRawMode(true);
-  stdin.on("data", (bytes: Buffer) => {
-    if (bytes.includes(LEAVE)) leave();
-  });
-  stdout.write(ENTER_SCREEN);
-}
-
-function restoreTerminal(): void {
-  if (!taken) return;
-  taken = false;
-  process.stdout.write(LEAVE_SCREEN);
-  process.stdin.setRawMode(false);
-}
-
-/** @param footer stands in the last line */
-function createView(footer: string) {
+/** Draws a session's screen on this terminal. @param footer the text of the last line */
+function createDisplay(footer: string) {
   const { stdout } = process;
-  let picture: TerminalView | undefined;
-  let painted: string[] = [];
+  let view: TerminalView | undefined;
+  let drawn: string[] = [];
 
   /** Writes the lines that have changed. */
-  const paint = () => {
+  const draw = () => {
     const { columns, rows } = stdout;
-    const lines = [...(picture?.lines(columns, rows - 1) ?? []), `\x1b[7m${clip(footer, columns)}\x1b[0m`];
+    const lines = [...(view?.lines(columns, rows - 1) ?? []), `\x1b[7m${clip(footer, columns)}\x1b[0m`];
     const changed = lines.flatMap((line, row) => {
-      if (line === painted[row]) return [];
-      // Erased before and not after: behind a line that fills the row, the cursor still stands on its last column.
+      if (line === drawn[row]) return [];
+      // The row is erased first. After a line that fills it, the cursor is still in the last column, and would erase it.
       return [`\x1b[${row + 1};1H\x1b[2K${line}`];
     });
-    painted = lines;
+    drawn = lines;
     if (changed.length > 0) stdout.write(changed.join(""));
   };
   stdout.on("resize", () => {
-    painted = [];
+    drawn = [];
     stdout.write("\x1b[2J");
-    paint();
+    draw();
   });
 
   return {
-    /** Draws what comes, to its end. @returns what to tell about the end */
-    follow: async (screen: Response): Promise<string> => {
-      for await (const data of eventsOf(screen)) {
+    /** Draws until the stream of events ends. @returns why it has ended */
+    show: async (screen: Response): Promise<string> => {
+      for await (const data of eventData(screen)) {
         const event = screenEvent.parse(JSON.parse(data));
-        if (event.type === "end") return "This session's claude has ended.";
+        if (event.type === "end") return "The session's Claude Code has exited.";
         if (event.type === "size") {
-          picture = createTerminalView(event);
-          paint();
+          view = createTerminalView(event);
         } else {
-          await picture?.draw(Buffer.from(event.bytes, "base64"));
-          paint();
+          await view?.write(Buffer.from(event.bytes, "base64"));
         }
+        draw();
       }
-      return "The server has ended.";
+      return "The server has stopped.";
     },
   };
 }
 
-/** The data of the events of an answer, as they come. */
-async function* eventsOf(response: Response): AsyncGenerator<string> {
+/** The data of each server-sent event in a response. */
+async function* eventData(response: Response): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const bytes of response.body as ReadableStream<Uint8Array>) {

@@ -1,8 +1,8 @@
-/** `synthesis channel`: the plugin inside a claude. Claude Code starts it; people do not. */
+/** `synthesis channel`: the MCP server of our plugin. Claude Code starts it; users do not. */
 import { Command } from "commander";
 import { runChannel } from "../plugin/channel.ts";
 
 export const channelCommand = () =>
   new Command("channel")
-    .description("the plugin inside a claude (started by Claude Code)")
+    .description("the MCP server in an agent process (started by Claude Code)")
     .action(() => runChannel(process.env));

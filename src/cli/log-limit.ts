@@ -1,11 +1,11 @@
 /**
- * Keeps a log readable, and its disk free, when the same thing happens thousands of times: a plugin that sends bad
- * frames, hooks that do not fit, a client that fails in a loop.
+ * Limits repeated messages, so that a plugin that sends invalid frames, or a client that fails in a loop, does not fill
+ * the log.
  */
 import type { LogRecord, Sink } from "@logtape/logtape";
 
-/** So many alike are written in one window; the others are counted. */
-const MOST_ALIKE = 20;
+/** How many messages of one kind are written in a window. Further ones are counted. */
+const MAX_PER_WINDOW = 20;
 const WINDOW_MS = 60_000;
 
 interface Kind {
@@ -14,10 +14,9 @@ interface Kind {
 }
 
 /**
- * Limits warnings and errors that are alike: the same message, before its values are filled in, about the same process.
- * At the end of a window one line says how many were left out.
- * @param windowMs how long a window is
- * @returns the sink, and what writes down now how many were left out
+ * Limits warnings and errors of one kind: with the same message template and the same process id. At the end of a window
+ * one line says how many were suppressed.
+ * @returns the limited sink, and a function that ends the window at once
  */
 export function limitRepeats(sink: Sink, windowMs = WINDOW_MS): { readonly sink: Sink; readonly flush: () => void } {
   const kinds = new Map<string, Kind>();
@@ -26,7 +25,8 @@ export function limitRepeats(sink: Sink, windowMs = WINDOW_MS): { readonly sink:
   function flush(): void {
     clearTimeout(window);
     window = undefined;
-    for (const { first, count } of kinds.values()) if (count > MOST_ALIKE) sink(leftOut(first, count - MOST_ALIKE));
+    for (const { first, count } of kinds.values())
+      if (count > MAX_PER_WINDOW) sink(suppressed(first, count - MAX_PER_WINDOW));
     kinds.clear();
   }
 
@@ -39,24 +39,24 @@ export function limitRepeats(sink: Sink, windowMs = WINDOW_MS): { readonly sink:
       const kind = kinds.get(key) ?? { first: record, count: 0 };
       kinds.set(key, kind);
       kind.count += 1;
-      if (kind.count <= MOST_ALIKE) sink(record);
+      if (kind.count <= MAX_PER_WINDOW) sink(record);
       if (window !== undefined) return;
       window = setTimeout(flush, windowMs);
-      // A server that ends does not wait for it.
+      // The timer must not keep a server running that has stopped.
       window.unref();
     },
   };
 }
 
-function leftOut({ category, level, rawMessage, properties }: LogRecord, count: number): LogRecord {
+function suppressed({ category, level, rawMessage, properties }: LogRecord, count: number): LogRecord {
   const text = typeof rawMessage === "string" ? rawMessage : rawMessage.join("");
   const { pid, session } = properties;
   return {
     category,
     level,
     timestamp: Date.now(),
-    rawMessage: "{count} more lines were left out: {like}",
-    message: ["", count, " more lines were left out: ", text, ""],
+    rawMessage: "{count} more messages were suppressed: {like}",
+    message: ["", count, " more messages were suppressed: ", text, ""],
     properties: {
       count,
       like: text,

@@ -1,7 +1,7 @@
-/** `synthesis permissions`: what claude asks before it does it, and the answers. */
+/** `synthesis permissions`: lists, shows and answers the permission prompts of the running server. */
 import { Command } from "commander";
 import { visibleLine } from "../core/visible-text.ts";
-import type { PermissionPromptDetails } from "../wire/permissions.ts";
+import type { PermissionList, PermissionPromptDetails } from "../wire/permissions.ts";
 import { print, printJson } from "./print.ts";
 import { runningServer } from "./running-server.ts";
 import { homeOption } from "./settings.ts";
@@ -14,41 +14,41 @@ interface Options {
 }
 
 export function permissionsCommand(): Command {
-  const command = new Command("permissions").description("show what claude asks, and answer it");
+  const command = new Command("permissions").description("show Claude's permission prompts, and answer them");
   const add = (usage: string, description: string) =>
     command.command(usage).description(description).addOption(homeOption());
 
-  add("list", "the questions that wait, and the latest that were answered")
+  add("list", "list the prompts that wait for a verdict, and the latest ones with their verdicts")
     .option("--json", "print JSON")
     .action(async ({ home, json }: Options) => {
       const found = await runningServer(home).permissions();
       if (json) printJson(found);
-      else print(asTables(found));
+      else print(tables(found));
     });
-  add("show <id>", "all that a question is about")
+  add("show <id>", "show everything that a prompt is about")
     .option("--json", "print JSON")
     .action(async (id: string, { home, json }: Options) => {
       const found = await runningServer(home).permission(id);
       if (json) printJson(found);
-      else print(inFull(found));
+      else print(details(found));
     });
-  add("allow <id>", "let claude do it, this once")
+  add("allow <id>", "allow it once")
     .option(
       "--rule <rule>",
-      "and all that this rule of claude's allows, as Bash(git push *), in this session until it is reset",
+      "also allow everything that this rule of Claude Code matches, such as Bash(git push *), until the session is reset",
     )
     .action(async (id: string, { home, rule }: Options) => {
       await runningServer(home).answer(id, { behavior: "allow", rule });
       print(`${id}: allowed`);
     });
-  add("deny <id>", "do not let it").action(async (id: string, { home }: Options) => {
+  add("deny <id>", "deny it").action(async (id: string, { home }: Options) => {
     await runningServer(home).answer(id, { behavior: "deny" });
     print(`${id}: denied`);
   });
   return command;
 }
 
-function inFull({ session, sender, asked_at, description, content }: PermissionPromptDetails): string {
+function details({ session, sender, asked_at, description, content }: PermissionPromptDetails): string {
   const about = [
     `Session:  ${visibleLine(session)}`,
     ...(sender === null ? [] : [`Sender:   ${visibleLine(sender)}`]),
@@ -59,11 +59,11 @@ function inFull({ session, sender, asked_at, description, content }: PermissionP
   return [...about, `${content.bytes} bytes, SHA-256 ${content.sha256}…:`, "", content.text].join("\n");
 }
 
-function asTables({ data, latest }: Awaited<ReturnType<ReturnType<typeof runningServer>["permissions"]>>): string {
+function tables({ data, latest }: Pick<PermissionList, "data" | "latest">): string {
   const waiting = data.map(({ id, session, description, asked_at }) => [id, time(asked_at), session, description]);
   const past = latest.map((one) => [
     time(one.asked_at),
-    one.verdict ?? "waits",
+    one.verdict ?? "waiting",
     one.way ?? "",
     one.decided_by ?? "",
     one.session,
@@ -71,8 +71,8 @@ function asTables({ data, latest }: Awaited<ReturnType<ReturnType<typeof running
   ]);
   return [
     waiting.length === 0
-      ? "Nothing waits for an answer."
+      ? "No permission prompt waits for a verdict."
       : table(["ID", "SINCE", "SESSION", "CLAUDE ASKS TO USE"], waiting),
-    ...(past.length === 0 ? [] : [table(["LATEST", "VERDICT", "BY WAY OF", "WHO", "SESSION", "TOOL"], past)]),
+    ...(past.length === 0 ? [] : [table(["LATEST", "VERDICT", "VIA", "DECIDED BY", "SESSION", "TOOL"], past)]),
   ].join("\n\n");
 }

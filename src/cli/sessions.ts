@@ -1,4 +1,4 @@
-/** `synthesis sessions`: what conversations the running server has, and what may be done to them. */
+/** `synthesis sessions`: lists, shows, interrupts, resets and removes the sessions of the running server. */
 import { Command } from "commander";
 import { visibleLine } from "../core/visible-text.ts";
 import type { SessionDetails } from "../wire/sessions.ts";
@@ -14,7 +14,9 @@ interface Options {
 }
 
 export function sessionsCommand(): Command {
-  const command = new Command("sessions").description("show the running server's conversations, and end or reset them");
+  const command = new Command("sessions").description(
+    "show, interrupt, reset and remove the running server's sessions",
+  );
   const add = (usage: string, description: string) =>
     command.command(usage).description(description).addOption(homeOption());
   const change = (
@@ -22,7 +24,7 @@ export function sessionsCommand(): Command {
     description: string,
     [method, path, done]: readonly ["POST" | "DELETE", (options: Options) => string, string],
   ) =>
-    add(`${usage} <session>`, `${description}; a session's key may be shortened to its beginning or end`).action(
+    add(`${usage} <session>`, `${description}; instead of the session's key, its beginning or end is enough`).action(
       async (name: string, options: Options) => {
         const server = runningServer(options.home);
         const key = await server.keyOf(name);
@@ -31,38 +33,38 @@ export function sessionsCommand(): Command {
       },
     );
 
-  add("list", "all sessions, the one used last first")
+  add("list", "list all sessions, the one used last first")
     .option("--json", "print JSON")
     .action(async ({ home, json }: Options) => {
       const server = runningServer(home);
       if (json) printJson(await server.sessions());
-      else print(await asTable(server));
+      else print(await listTable(server));
     });
-  add("show <session>", "one session, its last turns and its past claude sessions")
+  add("show <session>", "show a session, its last turns and its past Claude sessions")
     .option("--json", "print JSON")
     .action(async (name: string, { home, json }: Options) => {
       const server = runningServer(home);
       const session = await server.session(await server.keyOf(name));
       if (json) printJson(session);
-      else print(inFull(session));
+      else print(details(session));
     });
-  change("interrupt", "end the turn that runs", ["POST", () => "/interrupt", "interrupted"]);
-  change("reset", "end the turn and the process; the next message begins a new claude session", [
+  change("interrupt", "interrupt the running turn", ["POST", () => "/interrupt", "interrupted"]);
+  change("reset", "stop the turn and the agent process; the next message starts a new Claude session", [
     "POST",
     () => "/reset",
-    "reset; the next message begins anew",
+    "reset; the next message starts a new Claude session",
   ]);
-  change("rm", "end the turn and the process, and forget the session", [
+  change("rm", "stop the turn and the agent process, and remove the session", [
     "DELETE",
     ({ transcript }) => (transcript ? "?transcript=1" : ""),
-    "deleted",
-  ]).option("--transcript", "also remove Claude Code's own record of it, for good");
+    "removed",
+  ]).option("--transcript", "also delete Claude Code's transcripts of the session");
   return command;
 }
 
-async function asTable(server: RunningServer): Promise<string> {
+async function listTable(server: RunningServer): Promise<string> {
   const sessions = await server.sessions();
-  if (sessions.length === 0) return "There are no sessions yet. A client's first message begins one.";
+  if (sessions.length === 0) return "There are no sessions yet. A client's first message starts one.";
   return table(
     ["SESSION", "STATE", "WAITING", "TURNS", "LAST ACTIVE", "PID", "WORKSPACE"],
     sessions.map(({ key, state, waiting, turns, last_active_at, pid, workspace }) => [
@@ -77,7 +79,7 @@ async function asTable(server: RunningServer): Promise<string> {
   );
 }
 
-function inFull({ last_turns, past_sessions, created_at, last_active_at, ...facts }: SessionDetails): string {
+function details({ last_turns, past_sessions, created_at, last_active_at, ...facts }: SessionDetails): string {
   const about = [
     ...Object.entries(facts).flatMap(([name, value]) => (value === null ? [] : [[name.replace("_", " "), `${value}`]])),
     ["created", time(created_at)],

@@ -1,4 +1,4 @@
-/** The settings as options of a command. */
+/** Options that several commands have. */
 import { type Command, Option } from "commander";
 import { flagName } from "../config/load.ts";
 import { isInternal, type Setting, settings } from "../config/schema.ts";

@@ -1,9 +1,9 @@
-/** Text for people at a terminal: rows as columns, times, what fits in. */
+/** Formats text for a terminal: tables, times, and lines of a limited width. */
 import { visibleLine } from "../core/visible-text.ts";
 
-/** @returns a line for the titles and each row, the columns two blanks apart */
+/** A table with a line for the titles and for each row. Two spaces separate the columns. */
 export function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
-  // A line end in a cell would look like another row.
+  // A line break in a cell would look like another row.
   const all = [titles, ...rows.map((row) => row.map(visibleLine))];
   const widths = titles.map((_title, at) => Math.max(...all.map((row) => Bun.stringWidth(row[at] ?? ""))));
   const cell = (text: string, at: number) => text + " ".repeat((widths[at] ?? 0) - Bun.stringWidth(text));
@@ -16,11 +16,11 @@ export function time(ms: number): string {
   return local.toISOString().slice(0, 19).replace("T", " ");
 }
 
-/** `1.2 s`; a dash for what is not known. */
+/** A duration such as `1.2 s`; a dash when its end is not known. @param from in ms @param to in ms */
 export const seconds = (from: number, to: number | null): string =>
   to === null ? "–" : `${((to - from) / 1000).toFixed(1)} s`;
 
-/** As much of a text as fits into so many columns. */
+/** The beginning of a text that fits into so many columns. */
 export function clip(text: string, columns: number): string {
   let clipped = "";
   for (const character of text) {

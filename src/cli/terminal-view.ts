@@ -1,20 +1,21 @@
 /**
- * claude's terminal as a picture that fits into another one. What claude writes is drawn here first: its cursor
- * moves count on a terminal of its own size, and its questions and commands to the terminal are for no other.
+ * Shows the terminal of a Claude Code in another terminal, which may be smaller. The output is first drawn in a headless
+ * terminal of the original size, because its cursor movements depend on the size, and because its queries and commands
+ * must not reach the other terminal.
  */
 import { type IBufferCell, Terminal } from "@xterm/headless";
 
 export interface TerminalView {
-  /** Draws what claude has written; resolves when that is done. */
-  draw(bytes: Uint8Array): Promise<void>;
+  /** Draws output of Claude Code. Resolves when it is drawn. */
+  write(bytes: Uint8Array): Promise<void>;
   /**
-   * What is to be seen in so many columns and rows, a line per row with its colours. When not all of it fits in,
-   * the right side is missing, and the upper rows: claude writes below.
+   * The part of the screen that fits into so many columns and rows: one string per row, with its colours. The right side
+   * and the upper rows are cut off, because Claude Code writes at the bottom.
    */
   lines(columns: number, rows: number): string[];
 }
 
-/** @param size of claude's terminal */
+/** @param size of the original terminal */
 export function createTerminalView(size: { readonly columns: number; readonly rows: number }): TerminalView {
   const terminal = new Terminal({ cols: size.columns, rows: size.rows, scrollback: 0, allowProposedApi: true });
   const lineAt = (row: number, columns: number): string => {
@@ -23,18 +24,18 @@ export function createTerminalView(size: { readonly columns: number; readonly ro
     let style = "";
     for (let column = 0; line && column < Math.min(columns, size.columns); column += 1) {
       const cell = line.getCell(column);
-      // The right half of a wide character is no cell of its own; a left half alone does not fit in.
+      // The right half of a wide character is an empty cell. A wide character that fits only by half is cut off.
       if (!cell || cell.getWidth() === 0) continue;
       if (column + cell.getWidth() > columns) break;
-      const wanted = styleOf(cell);
-      if (wanted !== style) text += `\x1b[0${wanted}m`;
-      style = wanted;
+      const cellStyle = styleOf(cell);
+      if (cellStyle !== style) text += `\x1b[0${cellStyle}m`;
+      style = cellStyle;
       text += cell.getChars() || " ";
     }
     return style === "" ? text.trimEnd() : `${text}\x1b[0m`;
   };
   return {
-    draw: (bytes) => new Promise((drawn) => terminal.write(bytes, drawn)),
+    write: (bytes) => new Promise((resolve) => terminal.write(bytes, resolve)),
     lines: (columns, rows) => {
       const all = Array.from({ length: size.rows }, (_, row) => lineAt(row, columns));
       const used = all.findLastIndex((line) => line !== "") + 1;
@@ -44,7 +45,7 @@ export function createTerminalView(size: { readonly columns: number; readonly ro
   };
 }
 
-/** A cell's colours and attributes, as they stand behind the 0 of an SGR sequence. */
+/** The attributes and colours of a cell, as the parameters of an SGR sequence after its leading 0. */
 function styleOf(cell: IBufferCell): string {
   const attributes: [number, number][] = [
     [cell.isBold(), 1],

@@ -1,13 +1,13 @@
-/** How this program is started again. */
+/** The command that starts this program again. */
 import { join } from "node:path";
 
 /**
- * In the current folder, which may be a workspace, Bun runs the `preload` of a `bunfig.toml`, reads `.env` files, and
- * follows the `paths` of a `tsconfig.json`. The binary is built without them.
+ * The current folder may be a workspace, in which other people can write. There Bun would run the `preload` of a
+ * `bunfig.toml`, read `.env` files and follow the `paths` of a `tsconfig.json`. The compiled binary does not.
  */
 const IGNORE_CURRENT_FOLDER = ["--config=/dev/null", "--no-env-file", "--tsconfig-override=/dev/null"];
 
-/** Its executable and first arguments, as a binary or from its source. */
+/** The executable and its first arguments, for the compiled binary or for the source. */
 export const thisProgram = (): string[] =>
   Bun.isStandaloneExecutable
     ? [process.execPath]

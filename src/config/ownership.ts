@@ -1,4 +1,4 @@
-/** Checks who owns the files of the state folder: whoever can write a file may have put something harmful into it. */
+/** Checks that no other user can write the files of the state folder, which decide what the server does. */
 import { type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { formatMode, type PathProblem } from "./path-problem.ts";

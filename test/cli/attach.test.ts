@@ -1,4 +1,4 @@
-/** `synthesis attach` in a terminal: what is seen, that nothing typed goes anywhere, and that the terminal is given back. */
+/** `synthesis attach` in a terminal: what it shows, that it passes no input on, and that it restores the terminal. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import { at, control } from "../support/control.ts";
@@ -16,10 +16,10 @@ afterEach(() => world[Symbol.asyncDispose]());
 
 const say = async (content: string) =>
   (await world.server.post(ask(content, { user: "me", stream: false }))).json() as Promise<object>;
-const LEAVE = "\x1d";
+const EXIT_KEY = "\x1d";
 
-/** The terminal is as it was: the usual screen, a cursor, lines and echo. */
-async function givenBack(terminal: TestTerminal): Promise<void> {
+/** Expects the normal screen, the cursor, line editing and echo to be back. */
+async function expectRestored(terminal: TestTerminal): Promise<void> {
   const shown = await terminal.shows(/icanon/);
   await terminal.exited;
   expect(shown).not.toMatch(/-icanon|-echo\b/);
@@ -32,56 +32,56 @@ async function givenBack(terminal: TestTerminal): Promise<void> {
   }
 }
 
-test("shows claude's screen with its colours, live, and which key leaves; that key leaves, and claude stays", async () => {
+test("shows the live screen in colour until the exit key is pressed, and passes no key on", async () => {
   const terminal = openTerminal(world, ["attach", "user:me"]);
   const shown = await terminal.shows(/stand-in in red, 120 columns/);
-  expect(shown.split("\n").at(-1)).toStartWith(" Ctrl-] leaves");
+  expect(shown.split("\n").at(-1)).toStartWith(" Ctrl-] exits");
   expect(terminal.written()).toContain("\x1b[0;38;5;1min red");
   await say("draw 3");
   await terminal.shows(/drawn 2/);
-  // To the stand-in an Escape would be an interruption, to claude a Ctrl-C.
+  // An Escape would interrupt the stand-in, and a Ctrl-C the real Claude Code.
   terminal.type("typed\r\x1b\x03");
-  terminal.type(LEAVE);
+  terminal.type(EXIT_KEY);
   expect(await terminal.shows(/code \d/)).toContain("code 0");
-  await givenBack(terminal);
+  await expectRestored(terminal);
   await world.server.logged(/screen viewer disconnected.*"viewers":0/);
   const response = await world.server.post(ask("still there?", { user: "me", stream: false }));
   expect(response.headers.get("x-synthesis-process")).toBe("warm");
 });
 
-test("in a small terminal the lower left of it is shown, and nothing wraps", async () => {
+test("shows the lower left part of the screen in a small terminal", async () => {
   const terminal = openTerminal(world, ["attach", "me"], 40, 10);
   await terminal.shows(/120 columns/);
   await say("draw 30");
   const lines = (await terminal.shows(/drawn 29/)).split("\n");
   expect(lines).toEqual([
     ...Array.from({ length: 9 }, (_, row) => `drawn ${21 + row}${".".repeat(32)}`),
-    " Ctrl-] leaves; nothing else does anything. user:me".slice(0, 40),
+    " Ctrl-] exits; the view is read-only. user:me".slice(0, 40),
   ]);
   terminal.resize(24, 4);
-  const smaller = await terminal.shows(/drawn 29\.+\n Ctrl-\] leaves; nothing$/);
+  const smaller = await terminal.shows(/drawn 29\.+\n Ctrl-\] exits; the view$/);
   expect(smaller.split("\n").slice(0, 3)).toEqual([27, 28, 29].map((line) => `drawn ${line}${".".repeat(16)}`));
   terminal.resize(120, 42);
-  await terminal.shows(/Ctrl-\] leaves; nothing else/);
-  terminal.type(LEAVE);
-  await givenBack(terminal);
+  await terminal.shows(/Ctrl-\] exits; the view is read-only/);
+  terminal.type(EXIT_KEY);
+  await expectRestored(terminal);
 });
 
-test("leaves when its claude ends, and when the server does", async () => {
-  for (const [end, said] of [
-    [() => control(world, `${at("user:me")}/reset`, { method: "POST" }), /claude has ended\.[\s\S]*code 0/],
-    [() => world.server.stop("SIGKILL"), /shows no more[\s\S]*code 1/],
+test("exits when the agent process exits, and when the server does", async () => {
+  for (const [end, message] of [
+    [() => control(world, `${at("user:me")}/reset`, { method: "POST" }), /Claude Code has exited\.[\s\S]*code 0/],
+    [() => world.server.stop("SIGKILL"), /connection to the server was lost[\s\S]*code 1/],
   ] as const) {
     await say("hello");
     const terminal = openTerminal(world, ["attach", "user:me"]);
     await terminal.shows(/120 columns/);
     void end();
-    await terminal.shows(said);
-    await givenBack(terminal);
+    await terminal.shows(message);
+    await expectRestored(terminal);
   }
 });
 
-test("gives the terminal back when it is ended", async () => {
+test("restores the terminal when a signal ends it", async () => {
   for (const [signal, code] of [
     ["SIGTERM", 143],
     ["SIGINT", 130],
@@ -90,11 +90,11 @@ test("gives the terminal back when it is ended", async () => {
     await terminal.shows(/120 columns/);
     process.kill(terminal.pid(), signal);
     await terminal.shows(new RegExp(`code ${code}`));
-    await givenBack(terminal);
+    await expectRestored(terminal);
   }
 });
 
-test("refuses without a terminal, without a process, and without such a session", async () => {
+test("fails without a terminal, without an agent process, and without a matching session", async () => {
   const attach = async (name: string) => {
     const child = Bun.spawn([...PROGRAM, "attach", name], {
       env: { ...world.claude.env, SYNTHESIS_HOME: join(world.claude.base, "state") },
@@ -103,8 +103,8 @@ test("refuses without a terminal, without a process, and without such a session"
     });
     return [await child.exited, await child.stderr.text()];
   };
-  expect(await attach("user:me")).toEqual([1, expect.stringContaining("draws on a terminal")]);
+  expect(await attach("user:me")).toEqual([1, expect.stringContaining("attach needs a terminal")]);
   await control(world, `${at("user:me")}/reset`, { method: "POST" });
-  await openTerminal(world, ["attach", "user:me"]).shows(/No claude runs for this session[\s\S]*code 1/);
-  await openTerminal(world, ["attach", "nobody"]).shows(/There is no session nobody[\s\S]*code 1/);
+  await openTerminal(world, ["attach", "user:me"]).shows(/runs for this session[\s\S]*code 1/);
+  await openTerminal(world, ["attach", "unknown"]).shows(/There is no session unknown[\s\S]*code 1/);
 });

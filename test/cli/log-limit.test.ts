@@ -1,4 +1,4 @@
-/** Repeated warnings and errors are counted, not written. */
+/** The limit of repeated warnings and errors in the log. */
 import { expect, test } from "bun:test";
 import type { LogRecord } from "@logtape/logtape";
 import { limitRepeats } from "../../src/cli/log-limit.ts";
@@ -17,7 +17,7 @@ function limited() {
   return { written, ...limitRepeats((one) => written.push(one)) };
 }
 
-test("of a thousand warnings alike twenty are written, and how many were left out", () => {
+test("writes twenty of a thousand equal warnings, and the number of the others", () => {
   const { written, sink, flush } = limited();
   for (let at = 0; at < 1_000; at += 1)
     sink(record("warning", "frame ignored: {problem}", { pid: 7, problem: `${at}` }));
@@ -30,7 +30,7 @@ test("of a thousand warnings alike twenty are written, and how many were left ou
   expect(written).toHaveLength(21);
 });
 
-test("another process, another message and another level are counted apart", () => {
+test("counts each process, message and level separately", () => {
   const { written, sink } = limited();
   for (let at = 0; at < 30; at += 1) sink(record("warning", "a", { pid: 1 }));
   sink(record("warning", "a", { pid: 2 }));
@@ -39,14 +39,14 @@ test("another process, another message and another level are counted apart", () 
   expect(written).toHaveLength(23);
 });
 
-test("what is no warning is always written", () => {
+test("writes every message below the level of a warning", () => {
   const { written, sink } = limited();
   for (let at = 0; at < 100; at += 1) sink(record("info", "message sent"));
   for (let at = 0; at < 100; at += 1) sink(record("debug", "hello"));
   expect(written).toHaveLength(200);
 });
 
-test("after a window the same may be written again, and a few alike leave no line behind", () => {
+test("starts to count again after each window", () => {
   const { written, sink, flush } = limited();
   for (let at = 0; at < 20; at += 1) sink(record("error", "a"));
   flush();
@@ -55,7 +55,7 @@ test("after a window the same may be written again, and a few alike leave no lin
   expect(written).toHaveLength(21);
 });
 
-test("the end of a window is noticed by itself", async () => {
+test("ends a window when its time is over", async () => {
   const noted = Promise.withResolvers<LogRecord>();
   const { sink } = limitRepeats((one) => {
     if (one.properties.count) noted.resolve(one);

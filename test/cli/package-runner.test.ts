@@ -1,4 +1,4 @@
-/** A server that a package runner started ends with it, and no other server does. */
+/** A server that a package runner started stops when the runner exits. Other servers keep running. */
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
@@ -9,9 +9,9 @@ import { createClaudeHome } from "../support/claude-home.ts";
 import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { standInClaude } from "../support/world.ts";
 
-const ran = { npm_lifecycle_event: "start", npm_package_name: name };
+const startedByNpm = { npm_lifecycle_event: "start", npm_package_name: name };
 
-/** The server is 100, and each next process is the parent of the one before it. */
+/** A table in which the server has the pid 100, and each command belongs to the parent of the process before it. */
 function tableOf(...commands: string[]): ProcessTable {
   const pids = [100, ...commands.map((_command, index) => 99 - index)];
   return {
@@ -20,32 +20,42 @@ function tableOf(...commands: string[]): ProcessTable {
   };
 }
 
-describe("the processes that are watched", () => {
+describe("watches", () => {
   const cases: [what: string, env: Record<string, string>, above: string[], watched: number[]][] = [
     [
       "npx, its shell and bun, but not the user's shell",
-      ran,
+      startedByNpm,
       ["bun run start", "sh -c 'bun' run start", "npm exec bun@1.4.5 run start", "-zsh"],
       [99, 98, 97],
     ],
-    ["npx whose shell gave way to bun", ran, ["bun run start", "npm exec bun@1.4.5 run start", "bash"], [99, 98]],
+    [
+      "npx whose shell gave way to bun",
+      startedByNpm,
+      ["bun run start", "npm exec bun@1.4.5 run start", "bash"],
+      [99, 98],
+    ],
     [
       "npx as a script of node",
-      ran,
+      startedByNpm,
       ["/home/me/bun run start", "/bin/sh -c bun run start", "node /usr/bin/npx -y bun@1.4.5 run start"],
       [99, 98, 97],
     ],
-    ["npm and its shell", ran, ["sh -c bun src/main.ts", "npm start", "/lib/systemd/systemd --user"], [99, 98]],
-    ["bun alone", ran, ["bun run start", "-bash", "tmux: server"], [99]],
     [
-      "not a shell that starts a server and leaves",
-      ran,
+      "npm and its shell",
+      startedByNpm,
+      ["sh -c bun src/main.ts", "npm start", "/lib/systemd/systemd --user"],
+      [99, 98],
+    ],
+    ["bun alone", startedByNpm, ["bun run start", "-bash", "tmux: server"], [99]],
+    [
+      "bun, but not a shell that starts a server and exits",
+      startedByNpm,
       ["bun run start", "bash -c nohup bun run start &", "sshd: me"],
       [99],
     ],
     [
-      "not what starts npx and leaves",
-      ran,
+      "npx, but not the program that starts npx and exits",
+      startedByNpm,
       [
         "bun run start",
         "sh -c 'bun' run start",
@@ -55,10 +65,20 @@ describe("the processes that are watched", () => {
       ],
       [99, 98, 97],
     ],
-    ["nothing for a server whose parent has ended", ran, [], []],
+    ["nothing when the parent has exited", startedByNpm, [], []],
     ["nothing without a package runner", {}, ["-bash"], []],
-    ["nothing in the terminal of a program that npm started", { ...ran, npm_package_name: "editor" }, ["-bash"], []],
-    ["nothing for a server that another script starts", { ...ran, npm_lifecycle_event: "deploy" }, ["sh -c x"], []],
+    [
+      "nothing in the terminal of a program that npm started",
+      { ...startedByNpm, npm_package_name: "editor" },
+      ["-bash"],
+      [],
+    ],
+    [
+      "nothing for a server that another script starts",
+      { ...startedByNpm, npm_lifecycle_event: "deploy" },
+      ["sh -c x"],
+      [],
+    ],
   ];
   test.each(cases)("%s", (_what, env, above, watched) => {
     const links = packageRunner(100, env, tableOf(...above));
@@ -68,13 +88,14 @@ describe("the processes that are watched", () => {
 });
 
 test.each(["SIGTERM", "SIGKILL"] as const)(
-  "%s to `npx -y bun@1.4.5 run start` ends the server and its claudes",
+  "%s to `npx -y bun@1.4.5 run start` stops the server and its agent processes",
   async (signal) => {
     const { NODE_EXTRA_CA_CERTS } = process.env;
     const key = "key-of-this-test-only";
     const root = join(import.meta.dir, "../..");
     const home = createClaudeHome({ api: "http://127.0.0.1:9" });
-    // As in our own package.json, but for the installation, which would take this one's development dependencies.
+    // The same start script as in our package.json, without the installation before it, which would remove our
+    // development dependencies.
     const project = join(home.base, "project");
     mkdirSync(project);
     const start = `bun '${join(root, "src/main.ts")}'`;
@@ -83,7 +104,7 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
       cwd: project,
       env: {
         ...home.env,
-        // Bun is fetched the first time only, the way that the user of this machine fetches packages.
+        // npx downloads Bun only once, with the npm configuration of this user.
         npm_config_cache: join(root, "node_modules/.cache/npm"),
         npm_config_userconfig: join(userInfo().homedir, ".npmrc"),
         ...(NODE_EXTRA_CA_CERTS ? { NODE_EXTRA_CA_CERTS } : {}),
@@ -97,7 +118,7 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
       stdout: "pipe",
       stderr: "ignore",
     });
-    const url = await listensAt(npx.stdout);
+    const url = await listeningAddress(npx.stdout);
     const answer = await fetch(`${url}/v1/chat/completions`, {
       method: "POST",
       headers: { "content-type": "application/json", "x-api-key": key },
@@ -106,7 +127,7 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
     expect(answer.status).toBe(200);
     const pids = descendants(npx.pid);
     expect(withCommand(pids, /main\.ts$/)).toHaveLength(1);
-    // While it is started a fork of the server may show the same command line.
+    // While a process starts, it may still have the command line of the server, so that the number is not exact.
     expect(withCommand(pids, /stand-in-claude/)).not.toHaveLength(0);
     npx.kill(signal);
     await waitForExit(pids);
@@ -115,7 +136,7 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
   120_000,
 );
 
-async function listensAt(stdout: ReadableStream<Uint8Array>): Promise<string> {
+async function listeningAddress(stdout: ReadableStream<Uint8Array>): Promise<string> {
   const decoder = new TextDecoder();
   let printed = "";
   for await (const bytes of stdout) {

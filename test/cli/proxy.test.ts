@@ -1,4 +1,4 @@
-/** A proxy that the user has set sees no request of ours to our own server, nor a key. */
+/** Requests of this program to its own server do not go through the user's proxy, which would see the keys. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { createClaudeHome } from "../support/claude-home.ts";
@@ -40,38 +40,41 @@ async function run(args: string[], env: Record<string, string>) {
   return { out, err };
 }
 
-test.each(variables)("of the commands, with %s", async (_what, proxied) => {
+test.each(variables)("no request of the commands goes through the proxy, with %s", async (_what, proxied) => {
   const env = { ...world.serverEnv, ...proxied };
   const session = "user:me";
   expect((await run(["sessions", "list"], env)).out).toContain(session);
   expect((await run(["sessions", "show", session], env)).out).toContain(session);
   expect((await run(["permissions", "list"], env)).err).toBe("");
   expect((await run(["doctor"], env)).out).toContain("✓ running configuration: ");
-  // Another synthesis has the port: its health is asked.
+  // With another state folder the doctor finds the port in use, and requests the health of its server.
   const port = new URL(world.server.url).port;
   const elsewhere = { ...env, SYNTHESIS_HOME: join(world.claude.base, "other"), SYNTHESIS_BRIDGE_PORT: port };
   expect((await run(["doctor"], elsewhere)).out).toContain("✗ port: another synthesis");
   expect(seen).toEqual([]);
 });
 
-test.each(variables)("of the live check, of Claude's hooks and of its plugin, with %s", async (_what, proxied) => {
-  const mock = startMockAnthropic();
-  mock.on(/one word/, function* () {
-    yield text("ready");
-  });
-  const claude = createClaudeHome({ api: mock.url });
-  const { out, err } = await run(["doctor", "--live"], {
-    ...claude.env,
-    SYNTHESIS_HOME: join(claude.base, "state"),
-    SYNTHESIS_WORKSPACE: claude.workspace,
-    SYNTHESIS_CLAUDE_BIN: REAL_CLAUDE,
-    SYNTHESIS_BRIDGE_PORT: "0",
-    ...proxied,
-  });
-  await mock.stop();
-  claude.remove();
-  expect(out, err).toContain("a real claude answered");
-  // Claude's own requests may go there. These include its look at whether its API answers, which is on 127.0.0.1 here.
-  const ours = seen.filter((request) => request.includes("127.0.0.1") && !request.includes("/api/hello"));
-  expect(ours).toEqual([]);
-});
+test.each(variables)(
+  "no request of the smoke test, its hooks and its plugin goes through the proxy, with %s",
+  async (_what, proxied) => {
+    const mock = startMockAnthropic();
+    mock.on(/one word/, function* () {
+      yield text("ready");
+    });
+    const claude = createClaudeHome({ api: mock.url });
+    const { out, err } = await run(["doctor", "--live"], {
+      ...claude.env,
+      SYNTHESIS_HOME: join(claude.base, "state"),
+      SYNTHESIS_WORKSPACE: claude.workspace,
+      SYNTHESIS_CLAUDE_BIN: REAL_CLAUDE,
+      SYNTHESIS_BRIDGE_PORT: "0",
+      ...proxied,
+    });
+    await mock.stop();
+    claude.remove();
+    expect(out, err).toContain("a real claude answered");
+    // Claude Code's own requests may go through it, such as the one that checks its API, which is on 127.0.0.1 here.
+    const ours = seen.filter((request) => request.includes("127.0.0.1") && !request.includes("/api/hello"));
+    expect(ours).toEqual([]);
+  },
+);

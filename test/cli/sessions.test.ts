@@ -1,4 +1,4 @@
-/** `synthesis sessions` beside a running server, and without one. */
+/** `synthesis sessions` with and without a running server. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -30,7 +30,7 @@ async function sessions(...args: string[]) {
   return { out, err, code };
 }
 
-test("list: a line for each, the one used last first; as JSON for programs", async () => {
+test("list prints every session, the one used last first, as a table or as JSON", async () => {
   const { out, code } = await sessions("list");
   const lines = out.trimEnd().split("\n");
   expect(lines.map((line) => line.split(/ {2,}/).slice(0, 4))).toEqual([
@@ -42,7 +42,7 @@ test("list: a line for each, the one used last first; as JSON for programs", asy
   expect(JSON.parse((await sessions("list", "--json")).out)).toMatchObject([{ key: "user:two" }, { key: "user:one" }]);
 });
 
-test("show: one in full, named by an end of its key; no word that was said", async () => {
+test("show prints a session that is named by the end of its key, and no message of it", async () => {
   const { out } = await sessions("show", "one");
   for (const line of [/^key: +user:one$/m, /^state: +idle$/m, /^LAST TURNS.*$\n.* done /m]) expect(out).toMatch(line);
   const json = await sessions("show", "user:o", "--json");
@@ -50,23 +50,23 @@ test("show: one in full, named by an end of its key; no word that was said", asy
   expect(out + json.out).not.toContain("secret");
 });
 
-test("a name that is none, or that of several, is told", async () => {
+test("reports a name that matches no session, or several", async () => {
   expect(await sessions("show", "three")).toMatchObject({ code: 1, err: expect.stringContaining("no session three") });
   expect(await sessions("rm", "user")).toEqual({
     code: 1,
     out: "",
-    err: expect.stringMatching(/any of these.*\n {2}user:two\n {2}user:one\n/),
+    err: expect.stringMatching(/More than one session.*\n {2}user:two\n {2}user:one\n/),
   });
 });
 
-test("interrupt, reset and rm do it", async () => {
+test("interrupt, reset and rm change a session", async () => {
   const stopped = world.server.post(ask("hang", { user: "one" }));
   while (!(await sessions("list")).out.match(/user:one.*busy/)) await Bun.sleep(20);
   expect(await sessions("interrupt", "one")).toMatchObject({ code: 0, out: "user:one: interrupted\n" });
   expect(await (await stopped).json()).toMatchObject({ error: { code: "turn_interrupted" } });
   expect(await sessions("interrupt", "one")).toMatchObject({
     code: 1,
-    err: "Nothing runs in this session, and so there is nothing to interrupt.\n",
+    err: expect.stringContaining("nothing to interrupt"),
   });
   expect(await say("hello", "one")).toBe("warm");
   expect(await sessions("reset", "one")).toMatchObject({ code: 0, out: expect.stringContaining("reset") });
@@ -74,14 +74,14 @@ test("interrupt, reset and rm do it", async () => {
   expect((await sessions("show", "one")).out).toContain("PAST CLAUDE SESSIONS");
   const transcripts = () => readdirSync(join(world.claude.home, ".claude/projects/stand-in")).length;
   expect(transcripts()).toBe(3);
-  expect(await sessions("rm", "two")).toMatchObject({ code: 0, out: "user:two: deleted\n" });
+  expect(await sessions("rm", "two")).toMatchObject({ code: 0, out: "user:two: removed\n" });
   expect(transcripts()).toBe(3);
   expect(await sessions("rm", "one", "--transcript")).toMatchObject({ code: 0 });
   expect(transcripts()).toBe(1);
   expect((await sessions("list")).out).toContain("no sessions yet");
 });
 
-test("without a server it says so, and what to do", async () => {
+test("says what to do when no server runs", async () => {
   await world.server.stop("SIGKILL");
   for (const home of [[], ["--home", join(world.claude.base, "nowhere")]]) {
     const { err, code } = await sessions("list", ...home);
@@ -89,7 +89,7 @@ test("without a server it says so, and what to do", async () => {
   }
 });
 
-test("a message of the server's cannot steer the terminal", async () => {
+test("an error message from the server cannot control the terminal", async () => {
   const { err, code } = await sessions("show", "\x1b]0;x\x07\r\u202eno");
   expect([err, code]).toEqual([
     "There is no session ⟨U+001B⟩]0;x⟨U+0007⟩⟨U+000D⟩⟨U+202E⟩no. `synthesis sessions list` shows all sessions.\n",

@@ -1,4 +1,4 @@
-/** A start that cannot be: `serve` and `doctor` say the same, in plain words, and with an exit code. */
+/** Problems that keep a server from starting: `serve` and `doctor` both report them, and set their exit codes. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
@@ -23,7 +23,7 @@ beforeEach(() => {
   base = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-test-")));
   mkdirSync(join(base, "state"), { mode: 0o700 });
   writeFileSync(join(base, "file"), "");
-  symlinkSync(join(base, "gone"), join(base, "link"));
+  symlinkSync(join(base, "missing"), join(base, "link"));
   symlinkSync(join(base, "loop"), join(base, "loop"));
   env = {
     PATH: "/usr/bin:/bin",
@@ -49,24 +49,24 @@ const OTHERS_WRITE = /can be written by other users/;
 const FOREIGN = /belongs to another user/;
 const OTHER_USER = 12_345;
 
-/** Puts a file with a plausible content into the state folder. */
+/** Writes a file with valid content into the state folder. */
 const put = (name: string) =>
   writeFileSync(join(base, "state", name), { "config.json": "{}", "synthesis.db": "" }[name] ?? "k".repeat(32), {
     mode: 0o600,
   });
 
-/** @param broken makes the state; gives what the environment has besides */
-const cases: [what: string, broken: () => Record<string, string> | undefined, check: string, said: RegExp][] = [
+/** `prepare` causes the problem, and may return variables for the environment. */
+const cases: [what: string, prepare: () => Record<string, string> | undefined, check: string, message: RegExp][] = [
   ["a workspace that is a file", () => ({ SYNTHESIS_WORKSPACE: join(base, "file") }), "workspace", NEEDS_FOLDER],
   ["a workspace below a file", () => ({ SYNTHESIS_WORKSPACE: join(base, "file/a/b") }), "workspace", NEEDS_FOLDER],
   [
-    "a workspace with too long a name",
+    "a workspace whose path is too long",
     () => ({ SYNTHESIS_WORKSPACE: join(base, "x".repeat(300)) }),
     "workspace",
     /is too long/,
   ],
-  ["a workspace that is a dead link", () => ({ SYNTHESIS_WORKSPACE: join(base, "link") }), "workspace", BROKEN_LINK],
-  // Root may write there, says access, but cannot.
+  ["a workspace that is a broken link", () => ({ SYNTHESIS_WORKSPACE: join(base, "link") }), "workspace", BROKEN_LINK],
+  // access(2) says that root may write there, but it cannot.
   ...(process.platform === "linux"
     ? [
         [
@@ -79,14 +79,24 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
     : []),
   ["a state folder that is a file", () => ({ SYNTHESIS_HOME: join(base, "file") }), "state folder", NEEDS_FOLDER],
   ["a state folder below a file", () => ({ SYNTHESIS_HOME: join(base, "file/a") }), "state folder", NEEDS_FOLDER],
-  ["a workspace below a dead link", () => ({ SYNTHESIS_WORKSPACE: join(base, "link/a") }), "workspace", BROKEN_LINK],
-  ["a workspace behind a loop", () => ({ SYNTHESIS_WORKSPACE: join(base, "loop/a") }), "workspace", BROKEN_LINK],
-  ["a state folder behind a loop", () => ({ SYNTHESIS_HOME: join(base, "loop/a/b") }), "state folder", BROKEN_LINK],
-  ["a state folder that is a dead link", () => ({ SYNTHESIS_HOME: join(base, "link") }), "state folder", BROKEN_LINK],
+  ["a workspace below a broken link", () => ({ SYNTHESIS_WORKSPACE: join(base, "link/a") }), "workspace", BROKEN_LINK],
+  [
+    "a workspace behind a link to itself",
+    () => ({ SYNTHESIS_WORKSPACE: join(base, "loop/a") }),
+    "workspace",
+    BROKEN_LINK,
+  ],
+  [
+    "a state folder behind a link to itself",
+    () => ({ SYNTHESIS_HOME: join(base, "loop/a/b") }),
+    "state folder",
+    BROKEN_LINK,
+  ],
+  ["a state folder that is a broken link", () => ({ SYNTHESIS_HOME: join(base, "link") }), "state folder", BROKEN_LINK],
   ...["chat.key", "control.key", "synthesis.db", "server.lock", "config.json"].map(
     (name) =>
       [
-        `${name} a folder`,
+        `${name} that is a folder`,
         () => {
           mkdirSync(join(base, "state", name));
           return undefined;
@@ -98,7 +108,7 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
   ...["run", "nowhere", "images"].map(
     (name) =>
       [
-        `${name} a file`,
+        `${name} that is a file`,
         () => {
           writeFileSync(join(base, "state", name), "");
           return undefined;
@@ -110,9 +120,9 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
   ...["chat.key", "run", "server.lock"].map(
     (name) =>
       [
-        `${name} a dead link`,
+        `${name} that is a broken link`,
         () => {
-          symlinkSync(join(base, "gone"), join(base, "state", name));
+          symlinkSync(join(base, "missing"), join(base, "state", name));
           return undefined;
         },
         "state folder",
@@ -140,7 +150,7 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
         ...["chat.key", "control.key", "synthesis.db", "config.json"].map(
           (name) =>
             [
-              `${name} of another user`,
+              `${name} that belongs to another user`,
               () => {
                 put(name);
                 chownSync(join(base, "state", name), OTHER_USER, OTHER_USER);
@@ -151,7 +161,7 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
             ] satisfies (typeof cases)[number],
         ),
         [
-          "a state folder of another user",
+          "a state folder that belongs to another user",
           () => {
             chownSync(join(base, "state"), OTHER_USER, OTHER_USER);
             return undefined;
@@ -163,12 +173,12 @@ const cases: [what: string, broken: () => Record<string, string> | undefined, ch
     : []),
 ];
 
-describe.each(cases)("%s", (_what, broken, check, said) => {
-  test("is told by serve and by doctor", async () => {
-    const more = broken();
+describe.each(cases)("%s", (_what, prepare, check, message) => {
+  test("is reported by serve and by doctor", async () => {
+    const more = prepare();
     const serve = await run(["serve"], more);
-    expect([serve.code, serve.out, serve.err]).toEqual([2, "", expect.stringMatching(said)]);
-    // One or two lines for people, nothing of the source.
+    expect([serve.code, serve.out, serve.err]).toEqual([2, "", expect.stringMatching(message)]);
+    // One or two lines for people, and no stack trace.
     expect(serve.err.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
     const doctor = await run(["doctor", "--json"], more);
     const { ok, checks } = JSON.parse(doctor.out) as { ok: boolean; checks: Omit<Check, "id">[] };
@@ -176,15 +186,15 @@ describe.each(cases)("%s", (_what, broken, check, said) => {
     expect(checks.filter(({ name }) => name === check)).toContainEqual({
       name: check,
       result: "failed",
-      found: expect.stringMatching(said),
+      found: expect.stringMatching(message),
       advice: expect.any(String),
     });
-    // What is wrong with one thing hides no other.
+    // One problem does not hide the other checks.
     if (check !== "configuration") expect(checks.map(({ name }) => name)).toContain("claude");
   });
 });
 
-test("a port that is taken is told, and leaves no word of a server that never was", async () => {
+test("a port that is in use is reported, and no other command finds a running server afterwards", async () => {
   const other = await startServer({ ...env, SYNTHESIS_HOME: join(base, "other") });
   const SYNTHESIS_BRIDGE_PORT = new URL(other.url).port;
   expect(await run(["serve"], { SYNTHESIS_BRIDGE_PORT })).toMatchObject({
@@ -196,7 +206,7 @@ test("a port that is taken is told, and leaves no word of a server that never wa
   await other.stop();
 });
 
-test("a lock's holder that is long gone is no server, whoever has its pid now", async () => {
+test("a lock file whose server has exited names no running server, even when its pid is used again", async () => {
   const first = await startServer(env);
   await first.stop();
   writeFileSync(join(base, "state/server.lock.json"), JSON.stringify({ pid: process.pid, port: 1 }));
@@ -204,7 +214,7 @@ test("a lock's holder that is long gone is no server, whoever has its pid now", 
   expect(await run(["sessions", "list"])).toMatchObject({ code: 1, err: expect.stringContaining("No server runs in") });
 });
 
-test("what others can read of ours is closed at the start", async () => {
+test("a start takes the permissions of other users away", async () => {
   const first = await startServer(env);
   await first.stop();
   const mode = (path: string) => statSync(path).mode & 0o777;
@@ -216,7 +226,7 @@ test("what others can read of ours is closed at the start", async () => {
   await second.stop();
 });
 
-test("a program in the current folder is not taken for another, whatever PATH says", async () => {
+test("relative entries of PATH are ignored, so that no program in the current folder is started", async () => {
   for (const name of ["claude", "ps", "openclaw"]) {
     writeFileSync(join(base, name), `#!/bin/sh\ntouch ${base}/ran\n`, { mode: 0o755 });
   }
@@ -231,7 +241,7 @@ test("a program in the current folder is not taken for another, whatever PATH sa
   expect(existsSync(join(base, "ran"))).toBe(false);
 });
 
-test("the command that the error names mends a key that others can write", async () => {
+test("the command in the error message repairs a key that other users can write", async () => {
   put("chat.key");
   chmodSync(join(base, "state/chat.key"), 0o666);
   const { err } = await run(["serve"]);
@@ -243,30 +253,33 @@ test("the command that the error names mends a key that others can write", async
 });
 
 // Only root can give files away.
-test.if(process.getuid?.() === 0)("a state folder on a mounted volume works when its owner is allowed", async () => {
-  for (const name of ["chat.key", "config.json"]) put(name);
-  for (const path of ["", "chat.key", "config.json"]) {
-    chownSync(join(base, "state", path), OTHER_USER, OTHER_USER);
-  }
-  const server = await startServer({ ...env, SYNTHESIS_ALLOW_FOREIGN_HOME: "true" });
-  expect(server.key).toBe("k".repeat(32));
-  await server.stop();
-  // The volume's owner is trusted with it, and no third user.
-  chownSync(join(base, "state/config.json"), OTHER_USER + 1, OTHER_USER);
-  const serve = await run(["serve"], { SYNTHESIS_ALLOW_FOREIGN_HOME: "true" });
-  expect([serve.code, serve.err]).toEqual([2, expect.stringMatching(FOREIGN)]);
-});
+test.if(process.getuid?.() === 0)(
+  "a state folder on a mounted volume works when another owner is allowed",
+  async () => {
+    for (const name of ["chat.key", "config.json"]) put(name);
+    for (const path of ["", "chat.key", "config.json"]) {
+      chownSync(join(base, "state", path), OTHER_USER, OTHER_USER);
+    }
+    const server = await startServer({ ...env, SYNTHESIS_ALLOW_FOREIGN_HOME: "true" });
+    expect(server.key).toBe("k".repeat(32));
+    await server.stop();
+    // The owner of the volume is trusted, but no third user.
+    chownSync(join(base, "state/config.json"), OTHER_USER + 1, OTHER_USER);
+    const serve = await run(["serve"], { SYNTHESIS_ALLOW_FOREIGN_HOME: "true" });
+    expect([serve.code, serve.err]).toEqual([2, expect.stringMatching(FOREIGN)]);
+  },
+);
 
-test("a claude that hangs, with a program of its own that holds its output, keeps nobody waiting for good", async () => {
+test("doctor gives up on a Claude Code that does not answer, even when its child holds its output open", async () => {
   const hangs = join(base, "hangs");
   writeFileSync(hangs, "#!/bin/sh\nsleep 1000\n", { mode: 0o755 });
   expect((await run(["doctor"], { SYNTHESIS_CLAUDE_BIN: hangs })).out).toContain("does not answer");
 });
 
-test("a word that is no command is told, with the likely one or all", async () => {
+test("an unknown command is reported with the most similar command, or with all of them", async () => {
   expect(await run(["serv"])).toMatchObject({ code: 1, err: "There is no command serv. Did you mean serve?\n" });
   expect(await run(["frobnicate"])).toMatchObject({
     code: 1,
-    err: expect.stringMatching(/^There is no command frobnicate\. There are: .*doctor.*serve/),
+    err: expect.stringMatching(/^There is no command frobnicate\. The commands are: .*doctor.*serve/),
   });
 });

@@ -1,8 +1,8 @@
-/** Tables at a terminal. */
+/** Tables for a terminal. */
 import { expect, test } from "bun:test";
 import { table } from "../../src/cli/table.ts";
 
-test("a cell cannot leave its row or steer the terminal, and the columns stay in line", () => {
+test("control characters in a cell are shown, and the columns stay aligned", () => {
   expect(
     table(
       ["A", "B"],
