@@ -221,7 +221,7 @@ export class ProcessLease implements ProcessOwner {
       await next.ready;
     } catch (error) {
       // The next message starts a process again, and its client receives the error if that fails, too.
-      log.warning("claude not restarted: {error}", { session: this.#identity.key, error });
+      log.warning("process not restarted: {error}", { session: this.#identity.key, error });
     }
   }
 }
