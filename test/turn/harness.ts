@@ -108,6 +108,10 @@ function client(response = new ResponseStream()) {
   })();
   return {
     response,
+    /** The token usage that was sent last. */
+    get usage() {
+      return parts.findLast((part) => part.type === "usage")?.usage;
+    },
     /** The text, and how the answer ended: `■`, `(ids of the calls)`, or `✗code`. */
     get received(): string {
       return parts
