@@ -1,22 +1,28 @@
-/** Everything that a running Claude Code process reports, as one type. */
+/**
+ * An agent process: a running Claude Code that works for one conversation, however it is run. Everything it reports
+ * reaches its owner as one stream of events.
+ */
 import type { ToolCall } from "../core/tools.ts";
 import type { ReplyFrame } from "../wire/frames.ts";
-import type { HookBody } from "../wire/hooks.ts";
+import type { HookBody, Verdict } from "../wire/hooks.ts";
+import type { LaunchSpec } from "./launch-spec.ts";
+import type { OfferedTools } from "./offered-tools.ts";
+import type { SessionStatus } from "./session-file.ts";
 
 export interface Exit {
   readonly code: number | null;
   readonly signal: string | null;
 }
 
-/**
- * The progress of a model request of the conversation. After `failed`, Claude Code waits and makes the request again.
- */
+/** A model request: it was made, answered, or has failed. After a failure Claude Code waits, and repeats it. */
 export type ApiActivity =
   | { readonly what: "requested" | "answered" }
   | { readonly what: "failed"; readonly status: number | null; readonly message: string };
 
 export type ClaudeEvent =
+  /** What a hook of Claude Code reports, or stream-json in its place. */
   | { readonly type: "hook"; readonly hook: HookBody }
+  /** The process can take messages, or has lost its connection. */
   | { readonly type: "connection"; readonly open: boolean }
   | { readonly type: "reply"; readonly frame: ReplyFrame }
   /** Claude calls one of the client's tools. `tools.answer` gives it the result. */
@@ -25,8 +31,119 @@ export type ClaudeEvent =
   | { readonly type: "call_cancelled"; readonly id: string }
   /** The process's `status` may have changed. */
   | { readonly type: "status" }
-  /** A model request was made, answered, or has failed. */
   | { readonly type: "api"; readonly activity: ApiActivity }
   | { readonly type: "exit"; readonly exit: Exit };
 
 export type PermissionHook = HookBody & { hook_event_name: "PermissionRequest" };
+
+export type ProcessState = "starting" | "ready" | "draining" | "exited";
+
+/** Somebody who watches what a process shows, for `synthesis attach`. */
+export interface Viewer {
+  /** Receives the bytes for a terminal. */
+  draw(bytes: Uint8Array): void;
+  /** The process has exited. */
+  end(): void;
+}
+
+/** The conversation that a process works for. */
+export interface ProcessOwner {
+  /** Whether the process has work to do. The pool stops only processes that have none. */
+  isBusy(): boolean;
+  /** Receives everything that happens in the process, in the order of arrival. */
+  onEvent(process: AgentProcess, event: ClaudeEvent): void;
+  /** Decides a permission prompt. @param signal aborted when Claude no longer waits for the verdict */
+  onPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict>;
+  /** The idle process exceeds its memory limit, so the owner should restart it. */
+  onOversized(process: AgentProcess): void;
+}
+
+/** The owner of a prewarmed process until a conversation adopts it. */
+export const NO_OWNER: ProcessOwner = {
+  isBusy: () => false,
+  onEvent: () => {},
+  onPermission: async () => ({ behavior: "deny", message: "No conversation owns this process yet.", rule: null }),
+  onOversized: () => {},
+};
+
+/**
+ * How Claude Code is run. `interactive`: in a terminal, with a channel and hooks. `stream`: over stdin and stdout with
+ * stream-json.
+ */
+export const ENGINES = ["interactive", "stream"] as const;
+export type Engine = (typeof ENGINES)[number];
+
+export interface AgentProcess {
+  readonly engine: Engine;
+  readonly spec: LaunchSpec;
+  readonly pid: number;
+  readonly state: ProcessState;
+  /** Whether its owner has work for it. */
+  readonly isBusy: boolean;
+  /** Resolves when messages can be sent. Rejects with a `BootFailure` when that will never be possible. */
+  readonly ready: Promise<void>;
+  readonly exited: Promise<Exit>;
+  /** The client's tools that Claude has been offered. */
+  readonly tools: OfferedTools;
+  /** Messages can be sent to it now. */
+  readonly connected: boolean;
+  /** Messages can be sent to it now or soon. */
+  readonly isUsable: boolean;
+  /** It has received a message since it was started. */
+  readonly hasWorked: boolean;
+  /** Another `claude` has opened the session too. This process does not know what the other one added to the transcript. */
+  readonly isShared: boolean;
+  /** Whether Claude Code works, as it says itself; null when it does not say. */
+  readonly status: SessionStatus | null;
+  /** Increases whenever `status` may have changed, also if it turns out to be the same. */
+  readonly statusRevision: number;
+  /**
+   * When it last produced any output, in ms of the monotonic clock. The current time while a permission prompt waits for
+   * a person.
+   */
+  readonly lastOutputAt: number;
+  /** When the process was last used, in ms of the monotonic clock. */
+  readonly lastUsedAt: number;
+  /** The user has set how often Claude Code retries a failed model request. */
+  readonly hasOwnRetries: boolean;
+  /** A Stop hook of the user's may keep Claude working after a `Stop`. */
+  readonly mayContinueAfterStop: boolean;
+  /** How to start the process that replaces this one. */
+  readonly successor: LaunchSpec;
+  /** Memory of the process and everything it has started, in bytes, as last measured; null before the first time. */
+  memory: number | null;
+  /** How many Stop hooks ran at the end of the last turn, ours included; null before the first turn has ended. */
+  stopHooks: number | null;
+  /** Whether messages can be sent. Waits for a connection that is being restored. */
+  isConnected(): Promise<boolean>;
+  /** Counts as output, for example because a client has brought what Claude waited for. */
+  noteOutput(): void;
+  /** What the client loses because of how the process was started, in sentences. Each is returned once. */
+  takeNotes(): readonly string[];
+  /** Gives a prewarmed process to a conversation. */
+  assignTo(sessionKey: string, owner: ProcessOwner): void;
+  /**
+   * Sends a message.
+   * @param messageId a uuid
+   * @param attachments attributes of the message's channel tag that name its files
+   * @param again Claude never received the message
+   * @returns false when it cannot be sent
+   */
+  send(
+    messageId: string,
+    chatId: string,
+    content: string,
+    attachments: Readonly<Record<string, string>>,
+    again?: boolean,
+  ): boolean;
+  /** Interrupts Claude. */
+  interrupt(): void;
+  /** Shows the process to a viewer. @returns removes the viewer, and tells how many viewers remain */
+  show(viewer: Viewer): () => number;
+  /** The pool measured that this idle process exceeds its memory limit. */
+  reportOversized(): void;
+  /** Stops the process, later by force. Resolves when it has exited. */
+  stop(): Promise<Exit>;
+  /** Kills the process at once. */
+  kill(): void;
+}

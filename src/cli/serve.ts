@@ -93,6 +93,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       running,
       keys,
       pool,
+      tokens: launcher.tokens,
       conversations,
       oneShots,
       sessions,

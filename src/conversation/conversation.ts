@@ -3,7 +3,7 @@
  * messages that it receives together.
  */
 import { getLogger } from "@logtape/logtape";
-import type { ClaudeProcess } from "../claude/interactive/process.ts";
+import type { AgentProcess } from "../claude/agent-process.ts";
 import type { Pool } from "../claude/pool/pool.ts";
 import { RequestError } from "../core/errors.ts";
 import { type Identity, isEphemeral } from "../intake/identity.ts";
@@ -125,7 +125,7 @@ export class Conversation {
   }
 
   /** The process, in whatever state it is; null when none runs. */
-  get process(): ClaudeProcess | null {
+  get process(): AgentProcess | null {
     return this.#lease.process;
   }
 

@@ -5,9 +5,8 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import type { ClaudeEvent, PermissionHook } from "../claude/agent-process.ts";
+import type { AgentProcess, ClaudeEvent, PermissionHook, ProcessOwner } from "../claude/agent-process.ts";
 import { BootFailure } from "../claude/boot-failure.ts";
-import type { ClaudeProcess, ProcessOwner } from "../claude/interactive/process.ts";
 import { launchHash } from "../claude/launch-hash.ts";
 import type { Pool } from "../claude/pool/pool.ts";
 import type { Config } from "../config/schema.ts";
@@ -32,7 +31,7 @@ export interface LeaseHolder {
   isServing(): boolean;
   /** Whether a channel message with this id was sent by one of the conversation's turns. */
   isOwnMessage(messageId: string | null): boolean;
-  onEvent(process: ClaudeProcess, event: ClaudeEvent): void;
+  onEvent(process: AgentProcess, event: ClaudeEvent): void;
   onPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict>;
   /** Runs a change of the process between two turns. */
   betweenTurns(change: () => Promise<void>): void;
@@ -47,7 +46,7 @@ interface LeaseDeps {
 
 /** A process that is free for a turn. */
 export interface LeasedProcess {
-  readonly process: ClaudeProcess;
+  readonly process: AgentProcess;
   readonly origin: ProcessOrigin;
   readonly claudeSession: string;
   /** What the client should know about the process, in sentences. */
@@ -59,7 +58,7 @@ export class ProcessLease implements ProcessOwner {
   readonly #deps: LeaseDeps;
   readonly #holder: LeaseHolder;
   readonly #externalPrompts: ExternalPrompts;
-  #process: ClaudeProcess | null = null;
+  #process: AgentProcess | null = null;
 
   constructor(identity: Identity, deps: LeaseDeps, holder: LeaseHolder) {
     this.#identity = identity;
@@ -72,7 +71,7 @@ export class ProcessLease implements ProcessOwner {
   }
 
   /** The process, in whatever state it is; null when none runs. */
-  get process(): ClaudeProcess | null {
+  get process(): AgentProcess | null {
     return this.#process;
   }
 
@@ -101,7 +100,7 @@ export class ProcessLease implements ProcessOwner {
   }
 
   /** Whether the process can take the next message as it is: same session and launch options, connected, and idle. */
-  async #isFreeFor(process: ClaudeProcess, session: SessionRow, signal: AbortSignal): Promise<boolean> {
+  async #isFreeFor(process: AgentProcess, session: SessionRow, signal: AbortSignal): Promise<boolean> {
     const isSuitable =
       process.state === "ready" &&
       process.spec.claudeSession === session.claudeSession &&
@@ -183,11 +182,11 @@ export class ProcessLease implements ProcessOwner {
   /** Interrupts an external prompt. False when Claude works on none. */
   interruptExternalPrompt(): boolean {
     if (!this.#externalPrompts.isAny || this.#process?.status?.status !== "busy") return false;
-    this.#process.pressEscape();
+    this.#process.interrupt();
     return true;
   }
 
-  onEvent(process: ClaudeProcess, event: ClaudeEvent): void {
+  onEvent(process: AgentProcess, event: ClaudeEvent): void {
     if (event.type === "hook") {
       this.#externalPrompts.handleHook(event.hook, (messageId) => this.#holder.isOwnMessage(messageId));
     } else if (event.type === "status") {
@@ -204,12 +203,12 @@ export class ProcessLease implements ProcessOwner {
     return this.#holder.onPermission(hook, signal);
   }
 
-  onOversized(process: ClaudeProcess): void {
+  onOversized(process: AgentProcess): void {
     this.#holder.betweenTurns(() => this.#restart(process));
   }
 
   /** Restarts an idle process to free memory, so that the next message need not wait for it. */
-  async #restart(process: ClaudeProcess): Promise<void> {
+  async #restart(process: AgentProcess): Promise<void> {
     if (this.#process !== process || process.state !== "ready") return;
     await process.stop();
     const { pool, config, record } = this.#deps;

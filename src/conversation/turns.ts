@@ -2,8 +2,7 @@
  * The turns of one conversation: starts them, hands them what their process does, and keeps those whose events have not
  * all come yet.
  */
-import type { ClaudeEvent, PermissionHook } from "../claude/agent-process.ts";
-import type { ClaudeProcess } from "../claude/interactive/process.ts";
+import type { AgentProcess, ClaudeEvent, PermissionHook } from "../claude/agent-process.ts";
 import type { Config } from "../config/schema.ts";
 import { RequestError } from "../core/errors.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
@@ -133,7 +132,7 @@ export class ConversationTurns {
   }
 
   /** Hands an event of the process to the turns that it may concern. */
-  handleEvent(process: ClaudeProcess, event: ClaudeEvent): void {
+  handleEvent(process: AgentProcess, event: ClaudeEvent): void {
     if (event.type !== "call") {
       for (const runner of this.#unfinished) runner.handle(event);
       return;

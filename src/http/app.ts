@@ -4,6 +4,7 @@ import { type Context, type Handler, Hono, type MiddlewareHandler } from "hono";
 import { METHODS } from "hono/router";
 import { getPath } from "hono/utils/url";
 import { errorResponse } from "../api/openai-chat/error-response.ts";
+import type { ProcessTokens } from "../claude/interactive/process-tokens.ts";
 import type { Pool } from "../claude/pool/pool.ts";
 import type { RunningConfig } from "../config/running-config.ts";
 import type { Config } from "../config/schema.ts";
@@ -35,6 +36,8 @@ export interface AppDeps {
   readonly running: RunningConfig;
   readonly keys: { readonly chat: string; readonly control: string };
   readonly pool: Pool;
+  /** Which interactive process a plugin or a hook belongs to. */
+  readonly tokens: ProcessTokens;
   readonly conversations: ConversationRegistry;
   readonly sessions: SessionStore;
   /** An empty folder, created when it is needed. */

@@ -52,7 +52,7 @@ const listener = (port: number, servers: readonly Server<BridgeData>[]): Listene
   stop: async () => void (await Promise.all(servers.map((server) => server.stop()))),
 });
 
-function serve({ config, pool }: AppDeps, app: Hono<Env>, hostname: string, port: number): Server<BridgeData> {
+function serve({ config, tokens }: AppDeps, app: Hono<Env>, hostname: string, port: number): Server<BridgeData> {
   let guard: Guard | undefined;
   return Bun.serve<BridgeData>({
     hostname,
@@ -68,9 +68,9 @@ function serve({ config, pool }: AppDeps, app: Hono<Env>, hostname: string, port
           throw new RequestError("invalid_request", `The request has no path. ${ADDRESSES}`);
         }
         const { pathname } = new URL(request.url);
-        if (pathname === "/bridge") return upgradeBridge(request, server, pool);
+        if (pathname === "/bridge") return upgradeBridge(request, server, tokens);
         if (pathname === "/hooks" && request.method === "POST") {
-          return withSafeHeaders(await receiveHook(request, server, pool));
+          return withSafeHeaders(await receiveHook(request, server, tokens));
         }
         // For HEAD, Bun sends the status and the headers of this response, and cancels a stream.
         const asGet = request.method === "HEAD" ? new Request(request, { method: "GET" }) : request;

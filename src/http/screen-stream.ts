@@ -1,6 +1,6 @@
 /** Streams Claude Code's terminal to a viewer, for `GET /v1/sessions/{key}/screen`. A viewer cannot send input. */
 import { getLogger } from "@logtape/logtape";
-import type { ClaudeProcess } from "../claude/interactive/process.ts";
+import type { AgentProcess } from "../claude/agent-process.ts";
 import { COLUMNS, ROWS } from "../claude/interactive/screen.ts";
 import type { ScreenEvent } from "../wire/screen.ts";
 
@@ -13,7 +13,7 @@ const MAX_UNREAD_BYTES = 1024 * 1024;
  * A response that shows the terminal until the process exits or the viewer disconnects.
  * @param onEnd is called when the process has exited, before the stream is closed
  */
-export function screenStream(process: ClaudeProcess, onEnd: () => void): Response {
+export function screenStream(process: AgentProcess, onEnd: () => void): Response {
   const encoder = new TextEncoder();
   const fields = { session: process.spec.sessionKey, pid: process.pid };
   let disconnect = () => {};

@@ -65,6 +65,6 @@ export class Interruption {
   #press(): void {
     this.#keysPressed += 1;
     this.#pressedAt = this.#turn.clock.now();
-    this.#turn.process.pressEscape();
+    this.#turn.process.interrupt();
   }
 }

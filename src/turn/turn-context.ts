@@ -1,6 +1,6 @@
 /** What the parts of a running turn share: which turn it is, who works on it, and how they change its state. */
 
-import type { ClaudeProcess } from "../claude/interactive/process.ts";
+import type { AgentProcess } from "../claude/agent-process.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import type { TurnEvent, TurnState } from "./turn-state.ts";
@@ -8,7 +8,7 @@ import type { TurnEvent, TurnState } from "./turn-state.ts";
 /** What a turn uses of its agent process. */
 export interface TurnProcess
   extends Pick<
-    ClaudeProcess,
+    AgentProcess,
     | "pid"
     | "state"
     | "status"
@@ -19,11 +19,11 @@ export interface TurnProcess
     | "mayContinueAfterStop"
     | "noteOutput"
     | "send"
-    | "pressEscape"
+    | "interrupt"
     | "stop"
     | "kill"
   > {
-  readonly tools: Pick<ClaudeProcess["tools"], "answer">;
+  readonly tools: Pick<AgentProcess["tools"], "answer">;
 }
 
 export interface TurnContext {

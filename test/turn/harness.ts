@@ -56,7 +56,7 @@ class FakeProcess implements TurnProcess {
     return this.isConnected;
   }
 
-  pressEscape(): void {
+  interrupt(): void {
     this.actions.push("escape");
   }
 

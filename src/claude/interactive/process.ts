@@ -9,7 +9,15 @@ import type { Clock } from "../../core/clock.ts";
 import { RequestError } from "../../core/errors.ts";
 import { newToken } from "../../core/tokens.ts";
 import type { HookBody, Verdict } from "../../wire/hooks.ts";
-import type { ClaudeEvent, Exit, PermissionHook } from "../agent-process.ts";
+import type {
+  AgentProcess,
+  ClaudeEvent,
+  Exit,
+  PermissionHook,
+  ProcessOwner,
+  ProcessState,
+  Viewer,
+} from "../agent-process.ts";
 import { findBlockingSettings, pluginBlocked } from "../blocking-settings.ts";
 import { BootFailure } from "../boot-failure.ts";
 import { setsRetries } from "../environment.ts";
@@ -25,7 +33,7 @@ import { saysSessionNotFound } from "./dialogs.ts";
 import { type LaunchContext, prepareLaunch } from "./launch.ts";
 import { PluginBridge } from "./plugin-bridge.ts";
 import type { PtyProcess, SpawnPty } from "./pty.ts";
-import { type Viewer, Viewers } from "./viewers.ts";
+import { Viewers } from "./viewers.ts";
 
 const log = getLogger(["synthesis", "process"]);
 
@@ -36,28 +44,6 @@ const KILL_AFTER_MS = 5_000;
  * Claude Code only waits for its telemetry, which may not get through.
  */
 const KILL_ENDED_AFTER_MS = 2_500;
-
-export type ProcessState = "starting" | "ready" | "draining" | "exited";
-
-/** The conversation that a process works for. */
-export interface ProcessOwner {
-  /** Whether the process has work to do. The pool stops only processes that have none. */
-  isBusy(): boolean;
-  /** Receives everything that happens in the process, in the order of arrival. */
-  onEvent(process: ClaudeProcess, event: ClaudeEvent): void;
-  /** Decides a permission prompt. @param signal aborted when Claude no longer waits for the verdict */
-  onPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict>;
-  /** The idle process exceeds its memory limit, so the owner should restart it. */
-  onOversized(process: ClaudeProcess): void;
-}
-
-/** The owner of a prewarmed process until a conversation adopts it. */
-export const NO_OWNER: ProcessOwner = {
-  isBusy: () => false,
-  onEvent: () => {},
-  onPermission: async () => ({ behavior: "deny", message: "No conversation owns this process yet.", rule: null }),
-  onOversized: () => {},
-};
 
 /** A user who sets one of these variables wants no plugins. synthesis reports that and does not override it. */
 const PLUGINS_OFF = ["CLAUDE_CODE_SAFE_MODE", "CLAUDE_CODE_SKIP_PLUGIN_MCP_SERVERS"];
@@ -71,7 +57,8 @@ export interface ProcessContext extends Omit<LaunchContext, "bridgeToken" | "hoo
   readonly spawn: SpawnPty;
 }
 
-export class ClaudeProcess {
+export class InteractiveProcess implements AgentProcess {
+  readonly engine = "interactive";
   readonly bridgeToken = newToken();
   readonly hookToken = newToken();
   /** Resolves when messages can be sent. Rejects with a `BootFailure` when that will never be possible. */
@@ -332,7 +319,7 @@ export class ClaudeProcess {
   }
 
   /** Interrupts Claude. At an idle prompt, two of these keys open a menu that holds back messages. */
-  pressEscape(): void {
+  interrupt(): void {
     if (this.#state === "ready") this.#child.write("\x1b");
   }
 

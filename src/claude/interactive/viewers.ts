@@ -1,5 +1,6 @@
 /** The people who watch a process's terminal. */
 import type { Clock } from "../../core/clock.ts";
+import type { Viewer } from "../agent-process.ts";
 import { COLUMNS, ROWS } from "./screen.ts";
 
 /**
@@ -7,13 +8,6 @@ import { COLUMNS, ROWS } from "./screen.ts";
  * changes came at once while it is busy, it would draw nothing.
  */
 const RESIZED_MS = 300;
-
-export interface Viewer {
-  /** Receives what the process writes on its terminal. */
-  draw(bytes: Uint8Array): void;
-  /** The process has exited. */
-  end(): void;
-}
 
 export class Viewers {
   readonly #viewers = new Set<Viewer>();

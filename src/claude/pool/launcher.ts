@@ -3,8 +3,10 @@ import { join } from "node:path";
 import type { Paths } from "../../config/paths.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
+import type { AgentProcess, ProcessOwner } from "../agent-process.ts";
 import { denyRules } from "../deny-rules.ts";
-import { ClaudeProcess, type ProcessOwner } from "../interactive/process.ts";
+import { InteractiveProcess } from "../interactive/process.ts";
+import { ProcessTokens } from "../interactive/process-tokens.ts";
 import { type SpawnPty, spawnInPty } from "../interactive/pty.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
 import type { ManagedSettings } from "../managed-settings.ts";
@@ -12,7 +14,9 @@ import { SessionFolder } from "../session-file.ts";
 
 export interface Launcher {
   /** @throws RequestError when the process cannot be started at all */
-  start(spec: LaunchSpec, owner: ProcessOwner): ClaudeProcess;
+  start(spec: LaunchSpec, owner: ProcessOwner): AgentProcess;
+  /** The interactive processes by their tokens. */
+  readonly tokens: ProcessTokens;
   /** The process id of another `claude` that has this Claude session open; null when there is none. */
   findRival(claudeSession: string): Promise<number | null>;
   /** The server stops: nothing is watched any more. */
@@ -41,11 +45,16 @@ export function createLauncher({
 }: LauncherOptions): Launcher {
   const deny = denyRules(paths);
   const sessionFolder = new SessionFolder(options.env);
+  const tokens = new ProcessTokens();
   return {
     start: (spec, owner) => {
       const folder = join(paths.run, crypto.randomUUID());
-      return new ClaudeProcess(spec, owner, { ...options, port: port(), folder, deny, sessionFolder, clock, spawn });
+      const context = { ...options, port: port(), folder, deny, sessionFolder, clock, spawn };
+      const process = new InteractiveProcess(spec, owner, context);
+      tokens.add(process);
+      return process;
     },
+    tokens,
     findRival: (claudeSession) => sessionFolder.findRival(claudeSession),
     close: () => sessionFolder.close(),
   };

@@ -7,8 +7,7 @@ import type { Config } from "../../config/schema.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { RequestError, shuttingDown } from "../../core/errors.ts";
 import { MEGABYTE } from "../../core/machine.ts";
-import { digest } from "../../core/tokens.ts";
-import { type ClaudeProcess, NO_OWNER, type ProcessOwner } from "../interactive/process.ts";
+import { type AgentProcess, NO_OWNER, type ProcessOwner } from "../agent-process.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
 import type { Launcher } from "./launcher.ts";
 import { measureTrees } from "./memory.ts";
@@ -31,17 +30,15 @@ export interface Pool {
    * @param signal ends the wait for a slot
    * @throws RequestError when the process cannot be started, or another `claude` has the Claude session open
    */
-  start(spec: LaunchSpec, owner: ProcessOwner, signal: AbortSignal): Promise<ClaudeProcess>;
+  start(spec: LaunchSpec, owner: ProcessOwner, signal: AbortSignal): Promise<AgentProcess>;
   /** Gives a prewarmed process, which has its own Claude session, to a new conversation; null when none is suitable. */
-  adopt(spec: LaunchSpec, owner: ProcessOwner): ClaudeProcess | null;
+  adopt(spec: LaunchSpec, owner: ProcessOwner): AgentProcess | null;
   /** Says which processes the next conversations will probably need, most probable first. */
   expect(specs: readonly PrewarmSpec[]): void;
   /** A conversation's process has become idle, so it may be stopped for a caller that waits. */
   noteIdle(): void;
   /** A process could be started at once, possibly in place of an idle one. */
   readonly hasRoom: boolean;
-  byBridgeToken(token: string | null): ClaudeProcess | undefined;
-  byHookToken(token: string | null): ClaudeProcess | undefined;
   /** How many processes run. */
   readonly size: number;
   /** How many of them have a connected plugin. */
@@ -61,12 +58,9 @@ export interface PoolOptions {
 }
 
 export function createPool({ config, launcher, clock = systemClock, measure = measureTrees }: PoolOptions): Pool {
-  const processes = new Set<ClaudeProcess>();
-  /** By the digests of their tokens. */
-  const byBridge = new Map<string, ClaudeProcess>();
-  const byHook = new Map<string, ClaudeProcess>();
+  const processes = new Set<AgentProcess>();
   const slots = createProcessSlots(config, processes, makeRoom);
-  const prewarmed = new PrewarmedProcesses<ClaudeProcess>(config);
+  const prewarmed = new PrewarmedProcesses<AgentProcess>(config);
   let stopping = false;
   const sweepMs = Math.min(MAX_SWEEP_MS, config.idleKillMs / 2);
   let cancelSweep = clock.after(sweepMs, sweep);
@@ -110,7 +104,7 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
     slots.admit();
   }
 
-  function stopIdle(process: ClaudeProcess, why: string): void {
+  function stopIdle(process: AgentProcess, why: string): void {
     log.info("idle claude stopped {why}", { session: process.spec.sessionKey, pid: process.pid, why });
     prewarmed.delete(process);
     void process.stop();
@@ -145,21 +139,17 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
   }
 
   /** Starts a process in a slot that has been acquired. The slot is released when the process exits. */
-  function launch(spec: LaunchSpec, owner: ProcessOwner): ClaudeProcess {
+  function launch(spec: LaunchSpec, owner: ProcessOwner): AgentProcess {
     try {
       if (stopping) throw shuttingDown();
       const process = launcher.start(spec, owner);
       processes.add(process);
-      byBridge.set(digest(process.bridgeToken), process);
-      byHook.set(digest(process.hookToken), process);
       const release = () => {
         processes.delete(process);
         // We did not stop it: it failed to start or was killed. No similar process is prewarmed until a conversation
         // has started one.
         if (prewarmed.has(process)) prewarmed.forget(process.spec);
         prewarmed.delete(process);
-        byBridge.delete(digest(process.bridgeToken));
-        byHook.delete(digest(process.hookToken));
         releaseSlot();
       };
       process.exited.then(release, release);
@@ -231,8 +221,6 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
     get hasRoom() {
       return slots.areFree || (slots.waiting === 0 && idle().length > 0);
     },
-    byBridgeToken: (token) => findByToken(byBridge, token),
-    byHookToken: (token) => findByToken(byHook, token),
     get size() {
       return processes.size;
     },
@@ -258,6 +246,3 @@ const sessionInUse = (pid: number) =>
       "would damage the transcript. Close the other one and send the message again.",
     { retryAfter: 30 },
   );
-
-const findByToken = (processes: ReadonlyMap<string, ClaudeProcess>, token: string | null): ClaudeProcess | undefined =>
-  token === null ? undefined : processes.get(digest(token));

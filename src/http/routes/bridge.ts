@@ -2,8 +2,8 @@
 import { getLogger } from "@logtape/logtape";
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import { Connection } from "../../claude/interactive/connection.ts";
-import type { ClaudeProcess } from "../../claude/interactive/process.ts";
-import type { Pool } from "../../claude/pool/pool.ts";
+import type { InteractiveProcess } from "../../claude/interactive/process.ts";
+import type { ProcessTokens } from "../../claude/interactive/process-tokens.ts";
 import { RequestError } from "../../core/errors.ts";
 import { bearer } from "../../core/tokens.ts";
 import { CLOSE, MAX_FRAME_BYTES } from "../../wire/frames.ts";
@@ -12,13 +12,13 @@ const log = getLogger(["synthesis", "bridge"]);
 
 export interface BridgeData {
   /** The process whose token the request had; null if the token is unknown. */
-  readonly process: ClaudeProcess | null;
+  readonly process: InteractiveProcess | null;
   connection: Connection | null;
 }
 
 /** Upgrades a request for `/bridge` to a WebSocket. @throws RequestError if it is a plain HTTP request */
-export function upgradeBridge(request: Request, server: Server<BridgeData>, pool: Pool): undefined {
-  const process = pool.byBridgeToken(bearer(request.headers.get("authorization"))) ?? null;
+export function upgradeBridge(request: Request, server: Server<BridgeData>, tokens: ProcessTokens): undefined {
+  const process = tokens.byBridgeToken(bearer(request.headers.get("authorization"))) ?? null;
   if (server.upgrade(request, { data: { process, connection: null } })) return undefined;
   throw new RequestError(
     "invalid_request",

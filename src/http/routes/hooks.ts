@@ -4,7 +4,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { Server } from "bun";
-import type { Pool } from "../../claude/pool/pool.ts";
+import type { ProcessTokens } from "../../claude/interactive/process-tokens.ts";
 import { RequestError } from "../../core/errors.ts";
 import { JSON_BOUNDS, type JsonBounds } from "../../core/json-gate.ts";
 import { MEGABYTE } from "../../core/machine.ts";
@@ -29,8 +29,12 @@ const BODY_BOUNDS: JsonBounds = { ...JSON_BOUNDS, stringBytes: BODY_LIMIT.maxByt
 const MAX_FIELDS_LOGGED = 5;
 
 /** Receives one hook. @throws RequestError if the token belongs to no process, or the body is not JSON */
-export async function receiveHook(request: Request, server: Server<BridgeData>, pool: Pool): Promise<Response> {
-  const process = pool.byHookToken(bearer(request.headers.get("authorization")));
+export async function receiveHook(
+  request: Request,
+  server: Server<BridgeData>,
+  tokens: ProcessTokens,
+): Promise<Response> {
+  const process = tokens.byHookToken(bearer(request.headers.get("authorization")));
   if (!process) {
     throw new RequestError(
       "invalid_api_key",
