@@ -1,7 +1,7 @@
 /** How a conversation gets a process that is free for a turn: the running one, a prewarmed one, or a new one. */
 import { beforeEach, describe, expect, test } from "bun:test";
+import type { AgentProcess, ProcessOwner } from "../../src/claude/agent-process.ts";
 import { BootFailure } from "../../src/claude/boot-failure.ts";
-import type { ClaudeProcess, ProcessOwner } from "../../src/claude/interactive/process.ts";
 import { launchHash } from "../../src/claude/launch-hash.ts";
 import type { LaunchSpec } from "../../src/claude/launch-spec.ts";
 import { pathsFor } from "../../src/config/paths.ts";
@@ -30,8 +30,8 @@ class FakeProcess {
     readonly spec: LaunchSpec,
     readonly owner: ProcessOwner,
   ) {}
-  get asProcess(): ClaudeProcess {
-    return this as unknown as ClaudeProcess;
+  get asProcess(): AgentProcess {
+    return this as unknown as AgentProcess;
   }
   get successor(): LaunchSpec {
     return { ...this.spec, resume: true };
