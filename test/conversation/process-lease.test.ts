@@ -38,7 +38,7 @@ class FakeProcess {
   }
   takeNotes = () => launchNotes;
   isConnected = async () => this.connected;
-  pressEscape() {
+  interrupt() {
     this.escapes += 1;
   }
   async stop() {

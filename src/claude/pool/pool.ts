@@ -51,7 +51,7 @@ export interface Pool {
 
 export interface PoolOptions {
   readonly config: Config;
-  readonly launcher: Launcher;
+  readonly launcher: Pick<Launcher, "start" | "findRival" | "close">;
   readonly clock?: Clock;
   /** Measures the memory of processes and their descendants, in bytes by process id. */
   readonly measure?: typeof measureTrees;

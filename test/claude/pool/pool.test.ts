@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { ClaudeProcess, ProcessOwner, ProcessState } from "../../../src/claude/interactive/process.ts";
+import type { AgentProcess, ProcessOwner, ProcessState } from "../../../src/claude/agent-process.ts";
 import type { LaunchSpec } from "../../../src/claude/launch-spec.ts";
 import { createPool } from "../../../src/claude/pool/pool.ts";
 import { pathsFor } from "../../../src/config/paths.ts";
@@ -93,7 +93,7 @@ function createTestPool(settings: Partial<Config> = {}) {
       if (startError) throw startError;
       const process = new FakeProcess(spec, owner, clock.now());
       started.push(process);
-      return process as unknown as ClaudeProcess;
+      return process as unknown as AgentProcess;
     },
     findRival: async (claudeSession: string) => rivals.get(claudeSession) ?? null,
     close: () => {},
@@ -124,20 +124,6 @@ function createTestPool(settings: Partial<Config> = {}) {
 const keys = (processes: readonly FakeProcess[]) => processes.map(({ spec }) => spec.sessionKey);
 
 describe("start", () => {
-  test("finds the process by its tokens until it has exited", async () => {
-    const { pool, startReady, clock } = createTestPool();
-    const process = await startReady("a");
-    expect(pool.byBridgeToken(process.bridgeToken)).toBe(process as never);
-    expect(pool.byHookToken(process.hookToken)).toBe(process as never);
-    expect(pool.byHookToken(process.bridgeToken)).toBeUndefined();
-    expect(pool.byHookToken(null)).toBeUndefined();
-
-    process.exit();
-    await clock.pass(0);
-    expect(pool.byBridgeToken(process.bridgeToken)).toBeUndefined();
-    expect(pool.size).toBe(0);
-  });
-
   test("stops the process that has been idle longest, and starts the next one when it has exited", async () => {
     const { pool, startReady, started, clock } = createTestPool({ maxProcesses: 2 });
     const [first, second] = [await startReady("first"), await startReady("second")];
