@@ -12,9 +12,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ClaudeEvent, Exit, PermissionHook } from "../../../src/claude/agent-process.ts";
+import { NO_OWNER, type ProcessOwner } from "../../../src/claude/agent-process.ts";
 import { BootFailure } from "../../../src/claude/boot-failure.ts";
 import { Connection } from "../../../src/claude/interactive/connection.ts";
-import { type ClaudeProcess, NO_OWNER, type ProcessOwner } from "../../../src/claude/interactive/process.ts";
+import type { InteractiveProcess } from "../../../src/claude/interactive/process.ts";
 import type { PtyOptions, SpawnPty } from "../../../src/claude/interactive/pty.ts";
 import type { LaunchSpec } from "../../../src/claude/launch-spec.ts";
 import { createLauncher } from "../../../src/claude/pool/launcher.ts";
@@ -93,7 +94,7 @@ function startProcess({ spec = {}, settings = {}, env = {}, owner = NO_OWNER, sp
     clock,
     spawn,
   });
-  const process = launcher.start({ ...launchSpec({ choice: { workspace } }), ...spec }, owner);
+  const process = launcher.start({ ...launchSpec({ choice: { workspace } }), ...spec }, owner) as InteractiveProcess;
   const terminal = pty as unknown as FakePty;
   const logFile = terminal.argv[terminal.argv.indexOf("--debug-file") + 1] as string;
   open.push(() => terminal.exit());
@@ -126,7 +127,7 @@ function startProcess({ spec = {}, settings = {}, env = {}, owner = NO_OWNER, sp
   };
 }
 
-const failureOf = (process: ClaudeProcess): Promise<BootFailure> =>
+const failureOf = (process: InteractiveProcess): Promise<BootFailure> =>
   process.ready.then(
     () => {
       throw new Error("The process became ready.");
