@@ -1,6 +1,6 @@
 /**
- * Nothing that runs over what a client, Claude or a plugin sends may take quadratic time: one such message would stop
- * every conversation. Each function gets the worst text for it, and then one of twice the length.
+ * No function that reads data from a client, from Claude Code or from a plugin may take quadratic time: one hostile
+ * message would stop every conversation. Each function gets its worst input, and then one of twice the length.
  */
 import { expect, test } from "bun:test";
 import { readPart } from "../src/api/openai-chat/content-parts.ts";
@@ -67,15 +67,21 @@ const ABORTED = "\n<turn_aborted>\nThe previous turn was interrupted. x</turn_ab
 const STABLE = "<!-- openclaw:attempt:STABLE -->";
 const STABLE_END = "<!-- /openclaw:attempt:STABLE -->";
 
-/** What is done with a text of this length, or with so many entries as make one. */
+/** Functions that are called with a text of `length` characters, or with a list of about that size. */
 const work: [what: string, run: (length: number) => unknown][] = [
-  ["blanks in a command", (n) => describeToolUse("Bash", { command: `a${" ".repeat(n)}b` }, show)],
-  ["blanks in a command that is spelled out", (n) => spellOutToolUse("Bash", { command: `a${" ".repeat(n)}b` }, show)],
-  ["line ends in a command", (n) => spellOutToolUse("Bash", { command: `a${filled(n, "\n \t\u2028")}b` }, show)],
+  ["white space in a command", (n) => describeToolUse("Bash", { command: `a${" ".repeat(n)}b` }, show)],
+  [
+    "white space in a command that is shown in full",
+    (n) => spellOutToolUse("Bash", { command: `a${" ".repeat(n)}b` }, show),
+  ],
+  [
+    "line ends in a command that is shown in full",
+    (n) => spellOutToolUse("Bash", { command: `a${filled(n, "\n \t\u2028")}b` }, show),
+  ],
   ["line ends behind a fence", (n) => unfenced(`\`\`\`\n${"\n".repeat(n)}x`)],
-  ["blanks behind a fence", (n) => unfenced(`\`\`\`${filled(n, "\n ")}x`)],
+  ["white space behind a fence", (n) => unfenced(`\`\`\`${filled(n, "\n ")}x`)],
   ["fences in a fence", (n) => unfenced(`\`\`\`\n${filled(n, "\n```x")}`)],
-  ["blanks in base64", (n) => decodeBase64(`A${" ".repeat(n)}!`, 20 * MEGABYTE)],
+  ["white space in base64", (n) => decodeBase64(`A${" ".repeat(n)}!`, 20 * MEGABYTE)],
   ["a data URL without an end", (n) => base64In(`data:${filled(n, ";base64")}`)],
   ["a file's address", (n) => readPart({ type: "file", file: { file_data: `a:${filled(n, "base64")}` } }, "")],
   ["alternating marks", (n) => messageFingerprint(`e${filled(n, "\u0301\u0323")}`)],
@@ -92,7 +98,7 @@ const work: [what: string, run: (length: number) => unknown][] = [
     (n) => undelivered([quoting(filled(n, "a\n\n"))], (fingerprint) => fingerprint === messageFingerprint("a")),
   ],
   ["aborted turns", (n) => splitMessage(`${filled(n, ABORTED, "  ")}x`)],
-  ["blanks behind an aborted turn", (n) => saysAborted(`${ABORTED}${" ".repeat(n)}x`)],
+  ["white space behind an aborted turn", (n) => saysAborted(`${ABORTED}${" ".repeat(n)}x`)],
   ["Runtime lines", (n) => splitRuntimeLine(user(`${filled(n, "\n\nRuntime: agent=x")}\n`))],
   [
     "fields of a Runtime line",
@@ -100,8 +106,8 @@ const work: [what: string, run: (length: number) => unknown][] = [
   ],
   ["ends of a system prompt's section", (n) => splitSystemPrompt(STABLE + filled(n, STABLE_END, " "))],
   ["a context message with many ends", (n) => contextIn(user(filled(n, "\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>")))],
-  ["context headings", (n) => parseUserMessage(filled(n, "a ⟦openclaw:ctx⟧\n```json\n{}\n```\n"))],
-  ["a verdict of blanks", (n) => readVerdict(input([quoting(`yes${" ".repeat(n)}!`)]) as never, "s", VERDICT)],
+  ["context blocks", (n) => parseUserMessage(filled(n, "a ⟦openclaw:ctx⟧\n```json\n{}\n```\n"))],
+  ["white space in a verdict", (n) => readVerdict(input([quoting(`yes${" ".repeat(n)}!`)]) as never, "s", VERDICT)],
   ["the attributes of a channel tag", (n) => channelMessageId(`<channel ${filled(n, "message_id=")}`)],
   [
     "a side request's template",
@@ -141,7 +147,7 @@ const work: [what: string, run: (length: number) => unknown][] = [
       ),
   ],
   [
-    "tools with one spelling",
+    "tools whose names become the same",
     (n) =>
       catalogueOf(
         count(n, (at) => ({ name: `${String.fromCodePoint(0x4e00 + at)}`, description: "", parameters: null })),
@@ -153,7 +159,7 @@ const work: [what: string, run: (length: number) => unknown][] = [
     (n) => matchHistory([exchange(["y"])], [rewritten(n)], { isTruncated: false, sentText: () => "x".repeat(n) }),
   ],
   [
-    "a request beside many exchanges",
+    "a request to a conversation of many exchanges",
     (n) =>
       chooseBranch([branch(n)], {
         input: { exchanges: [], newFingerprints: count(n, (at) => `${at}`) },
@@ -162,7 +168,7 @@ const work: [what: string, run: (length: number) => unknown][] = [
       } as never),
   ],
   [
-    "pieces of a text that come too early",
+    "parts of a text that arrive too early",
     (n) =>
       count(n, (at) => at).reduce<Answer>(
         (answer, at) => appendDelta(answer, { message: "m", index: at + 1, final: false, text: "a" })[0],
@@ -172,7 +178,7 @@ const work: [what: string, run: (length: number) => unknown][] = [
 ];
 
 const VERDICT = { pending: { id: "k7m2", sender: "s" }, isDirect: true } as Parameters<typeof readVerdict>[2];
-/** As many entries as make a text of this length. */
+/** A list with one entry for every 128 characters of a text of this length. */
 const count = <T>(length: number, item: (at: number) => T): T[] =>
   Array.from({ length: length / 128 }, (_, at) => item(at));
 const namedTool = (prefix: string) => (at: number) => ({ type: "function", function: { name: `${prefix}${at}` } });
@@ -208,7 +214,7 @@ function rewritten(length: number): ClientExchange {
   return Object.assign(one, { isOpen: true });
 }
 
-/** In ms, of the fastest of three runs: other programs only make it slower. */
+/** The time of the fastest of three runs, in ms: other programs can only make a run slower. */
 function timeOf(run: () => unknown): number {
   return Math.min(
     ...Array.from({ length: 3 }, () => {
@@ -219,22 +225,22 @@ function timeOf(run: () => unknown): number {
   );
 }
 
-// A quadratic function takes four times as long for twice as much, a linear one twice. What takes less than a few
-// milliseconds says nothing: noise would decide.
+/** Times below this are noise. */
 const NOISE_MS = 5;
-const MOST = 3.2;
+/** For twice the input, a quadratic function takes four times as long, a linear one twice. */
+const MAX_GROWTH = 3.2;
 
-test.each(work)("%s take no more than twice the time when there are twice as many", (_what, run) => {
+test.each(work)("takes linear time: %s", (_what, run) => {
   run(1024);
-  // A quadratic one shows here, and is not asked for a megabyte: that would take hours.
-  expect(growth(run, 16 * 1024)).toBeLessThan(MOST);
-  expect(growth(run, MEGABYTE / 2)).toBeLessThan(MOST);
+  // A small input first: a quadratic function fails here, and is not called with a megabyte, which would take hours.
+  expect(growth(run, 16 * 1024)).toBeLessThan(MAX_GROWTH);
+  expect(growth(run, MEGABYTE / 2)).toBeLessThan(MAX_GROWTH);
 });
 
 function growth(run: (length: number) => unknown, length: number): number {
-  // Measured again when it looks bad: a busy machine disturbs one measurement, and not three.
+  // Measured up to three times: a busy machine may disturb one measurement.
   let least = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < 3 && least >= MOST; round += 1) {
+  for (let round = 0; round < 3 && least >= MAX_GROWTH; round += 1) {
     const once = timeOf(() => run(length));
     const twice = timeOf(() => run(length * 2));
     least = Math.min(least, twice / Math.max(once, NOISE_MS));

@@ -1,4 +1,4 @@
-/** By what messages and answers are recognised, whatever clients do to them on the way. */
+/** Fingerprints recognise messages and answers although clients change them slightly. */
 import { describe, expect, test } from "bun:test";
 import { answerFingerprint, messageFingerprint, textFingerprint } from "../../src/intake/fingerprint.ts";
 import { withoutTimestamp } from "../../src/intake/timestamp.ts";
@@ -10,7 +10,7 @@ describe("a message's fingerprint", () => {
     ["line ends", "a\nb", "a\r\nb"],
     ["composed accents", "caf\u00e9", "cafe\u0301"],
     ["outer white space", "a", " a\n"],
-    ["the time of writing", "a", "[Thu 2026-11-26 22:40 UTC] a"],
+    ["a timestamp in front", "a", "[Thu 2026-11-26 22:40 UTC] a"],
   ];
   test.each(same)("does not depend on %s", (_what, one, other) => {
     expect(messageFingerprint(one)).toBe(messageFingerprint(other));
@@ -22,7 +22,7 @@ describe("a message's fingerprint", () => {
   ])("depends on %s", (_what, one, other) => {
     expect(messageFingerprint(one)).not.toBe(messageFingerprint(other));
   });
-  test("with images is another one, of the same text", () => {
+  test("depends on images, but its text part does not", () => {
     expect(messageFingerprint("a", [image])).not.toBe(messageFingerprint("a"));
     expect(textFingerprint(messageFingerprint("a", [image]))).toBe(messageFingerprint("a"));
   });
@@ -32,19 +32,19 @@ describe("an answer's fingerprint", () => {
   const same: [what: string, one: string, other: string][] = [
     ["white space", "a\n\nb", "a b\n"],
     ["a block of reasoning", "ab", 'a<details type="reasoning" done="true">\n<summary>x</summary>\n</details>\nb'],
-    ["thoughts", "ab", "<think>c</think>ab"],
+    ["a <think> block", "ab", "<think>c</think>ab"],
   ];
   test.each(same)("does not depend on %s", (_what, one, other) => {
     expect(answerFingerprint(one)).toBe(answerFingerprint(other));
   });
-  test("depends on the text, and is empty without one", () => {
+  test("depends on the text, and is empty without text", () => {
     expect(answerFingerprint("a")).not.toBe(answerFingerprint("b"));
     expect(answerFingerprint(" \n")).toBe("");
     expect(answerFingerprint("<think>open")).not.toBe("");
   });
 });
 
-describe("a time of writing", () => {
+describe("a timestamp", () => {
   test.each([
     "[2026-11-26 08:00] hello",
     "[Thu 2026-11-26 22:40 UTC] hello",
@@ -58,7 +58,7 @@ describe("a time of writing", () => {
     "2026-11-26 08:00:00 - hello",
     "2026-11-26T08:00:00.123+01:00: hello",
     "Thu, 26 Nov 2026 08:15:00 GMT hello",
-  ])("is left out: %s", (text) => {
+  ])("is removed: %s", (text) => {
     expect(withoutTimestamp(text)).toBe("hello");
   });
   test.each([
@@ -68,7 +68,7 @@ describe("a time of writing", () => {
     "[1] hello",
     "[2026-11-26 08:00]",
     "At [08:15] it rang",
-  ])("is not taken for one: %s", (text) => {
+  ])("is not found in: %s", (text) => {
     expect(withoutTimestamp(text)).toBe(text);
   });
 });

@@ -1,4 +1,4 @@
-/** What is new in a request, and what was said before. */
+/** The new messages of a request, and its history. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
@@ -32,72 +32,76 @@ const readSent = (messages: readonly ChatMessage[], options?: OpenClawOptions) =
   const { request, headers } = agentRequest(messages, options);
   return readInput(parseRequest(request, headers));
 };
-/** In short: words as they are, results as `callId=text`. */
+/** Messages in short: the text of a user's, and `callId=text` for a result. */
 const short = (messages: readonly NewMessage[]) =>
   messages.map((message) => (message.role === "user" ? message.text : `${message.callId}=${message.text}`));
 
-const said = (history: Input["history"]) => history.map(({ role, text }) => ({ role, text }));
+const rolesAndTexts = (history: Input["history"]) => history.map(({ role, text }) => ({ role, text }));
 
-describe("what is new for any client", () => {
-  const cases: [what: string, messages: ChatMessage[], words: string[]][] = [
-    ["is the first message", [system, user("one")], ["one"]],
-    ["is what follows the last answer", [user("old"), assistant("answer"), user("one"), user("two")], ["one", "two"]],
-    ["may be in parts", [user([text("one"), text("two")])], ["one\ntwo"]],
-    ["may come from an older API", [user([{ type: "input_text", text: "one" }])], ["one"]],
-    ["has no blanks", [user(" \n"), user("one"), user([])], ["one"]],
+describe("the new messages of any client", () => {
+  const cases: [what: string, messages: ChatMessage[], texts: string[]][] = [
+    ["are the first message", [system, user("one")], ["one"]],
+    [
+      "are all messages behind the last answer",
+      [user("old"), assistant("answer"), user("one"), user("two")],
+      ["one", "two"],
+    ],
+    ["may have parts", [user([text("one"), text("two")])], ["one\ntwo"]],
+    ["may have parts of the Responses API", [user([{ type: "input_text", text: "one" }])], ["one"]],
+    ["are without empty ones", [user(" \n"), user("one"), user([])], ["one"]],
     [
       "may be results",
       [user("do it"), assistant("", ["c1", "exec"], ["c2", "read"]), toolResult("c1", "done"), toolResult("c2", "")],
       ["c1=done", "c2="],
     ],
     [
-      "keeps its order",
+      "keep their order",
       [user("do it"), assistant("", ["c1", "exec"]), user("wait"), toolResult("c1", "done"), user("well?")],
       ["wait", "c1=done", "well?"],
     ],
-    ["may answer a call that is not named", [{ role: "tool", content: "done" }], ["=done"]],
-    ["is not a system message behind the answer", [assistant("answer"), user("one"), system], ["one"]],
+    ["may be a result without an id", [{ role: "tool", content: "done" }], ["=done"]],
+    ["are without system messages", [assistant("answer"), user("one"), system], ["one"]],
   ];
-  test.each(cases)("%s", (_what, messages, words) => {
-    expect(short(readPlain(messages).messages)).toEqual(words);
+  test.each(cases)("%s", (_what, messages, texts) => {
+    expect(short(readPlain(messages).messages)).toEqual(texts);
   });
 
-  test("knows the tool that was called", () => {
+  test("name the tool of a result", () => {
     const { messages } = readPlain([user("do it"), assistant("", ["c1", "exec"]), toolResult("c1", "done")]);
     expect(messages).toMatchObject([{ role: "tool", callId: "c1", name: "exec" }]);
     expect(inputText(messages)).toBe("[exec returned]\ndone");
   });
 
-  test("says who of several people speaks", () => {
+  test("name the person, in a chat of several", () => {
     const { messages } = readPlain([
       { ...user("hello"), name: "Ada" },
       { ...user("hi"), name: " Bob\nB. " },
       user("x"),
     ]);
     expect(inputText(messages)).toBe("Ada: hello\n\nBob B.: hi\n\nx");
-    // The name is no part of the words by which a message is known again.
+    // The fingerprint does not depend on the name.
     expect(readPlain([{ ...user("hello"), name: "Ada" }]).newFingerprints).toEqual(
       readPlain([user("hello")]).newFingerprints as string[],
     );
   });
 
-  test("is one text, a blank line between two", () => {
+  test("are one text for Claude, with a blank line between two", () => {
     expect(inputText(readPlain([user("one"), toolResult("c9", "done"), user("two")]).messages)).toBe(
       "one\n\n[a tool returned]\ndone\n\ntwo",
     );
   });
 
-  test("is not what another client says in OpenClaw's words", () => {
-    const words = `${QUEUED}\none\n\ntwo`;
-    expect(readPlain([user(words), user(ABORTED)])).toMatchObject({
-      messages: [{ kind: "own", text: words }, { text: ABORTED }],
+  test("are not read as OpenClaw's when they look like it", () => {
+    const quotation = `${QUEUED}\none\n\ntwo`;
+    expect(readPlain([user(quotation), user(ABORTED)])).toMatchObject({
+      messages: [{ kind: "own", text: quotation }, { text: ABORTED }],
       aborted: false,
     });
   });
 });
 
 describe("images", () => {
-  test("are kept with their message", () => {
+  test("are decoded with their message", () => {
     const { messages } = readPlain([
       user([text("look"), image(PNG)]),
       user([{ type: "input_image", image_url: PNG }]),
@@ -112,14 +116,14 @@ describe("images", () => {
   });
 
   const refused: [what: string, part: { type: string }, param: string][] = [
-    ["an address", image("https://example.com/a.png"), "messages[1].content[1].image_url.url"],
-    ["a file", image("file:///etc/passwd"), "messages[1].content[1].image_url.url"],
-    ["no image at all", { type: "image_url" }, "messages[1].content[1]"],
-    ["sound", { type: "input_audio" }, "messages[1].content[1]"],
-    ["a file without bytes", { type: "file" }, "messages[1].content[1]"],
-    ["text without text", { type: "text" }, "messages[1].content[1]"],
+    ["one that must be fetched", image("https://example.com/a.png"), "messages[1].content[1].image_url.url"],
+    ["one in a file of the server", image("file:///etc/passwd"), "messages[1].content[1].image_url.url"],
+    ["an image part without a URL", { type: "image_url" }, "messages[1].content[1]"],
+    ["audio", { type: "input_audio" }, "messages[1].content[1]"],
+    ["a file part without data", { type: "file" }, "messages[1].content[1]"],
+    ["a text part without text", { type: "text" }, "messages[1].content[1]"],
   ];
-  test.each(refused)("are refused: %s", (_what, part, param) => {
+  test.each(refused)("refuses a new message with %s, and accepts it in the history", (_what, part, param) => {
     const messages = [system, user([text("look"), part])];
     try {
       readPlain(messages);
@@ -128,7 +132,7 @@ describe("images", () => {
       expect(error).toBeInstanceOf(RequestError);
       expect(error).toMatchObject({ code: "invalid_request", param });
     }
-    // What was said before is not asked to be understood.
+    // In the history it is not refused.
     expect(readPlain([...messages, assistant("I see"), user("well?")]).messages).toHaveLength(1);
   });
 });
@@ -136,56 +140,66 @@ describe("images", () => {
 describe("a tool's result", () => {
   const result = (...content: { type: string }[]) =>
     readPlain([user("look"), assistant("", ["c1", "t"]), { role: "tool", tool_call_id: "c1", content }]).messages[0];
-  const cases: [what: string, part: { type: string }, told: RegExp][] = [
-    ["an address", image("https://example.com/a.png"), /image, https:\/\/example\.com\/a\.png: .*data: URL/],
-    ["no picture", image("data:image/png;base64,AAAA"), /image, of bytes: Only PNG/],
-    ["no image at all", { type: "image_url" }, /image_url\]$/],
-    ["sound", { type: "input_audio" }, /input_audio\]$/],
+  const cases: [what: string, part: { type: string }, note: RegExp][] = [
+    [
+      "an image that must be fetched",
+      image("https://example.com/a.png"),
+      /image, https:\/\/example\.com\/a\.png: .*data: URL/,
+    ],
+    ["an image in an unknown format", image("data:image/png;base64,AAAA"), /image, of bytes: Only PNG/],
+    ["an image part without a URL", { type: "image_url" }, /image_url\]$/],
+    ["audio", { type: "input_audio" }, /input_audio\]$/],
   ];
-  test.each(cases)("is never refused; of what claude cannot be given it is told: %s", (_what, part, told) => {
+  test.each(cases)("is never refused, and its text names what is missing: %s", (_what, part, note) => {
     const input = result(text("seen"), part, image(PNG));
     expect(input).toMatchObject({ role: "tool", images: [{ mimeType: "image/png" }] });
     expect(input?.text).toMatch(/^seen\n\[Here was something/);
-    expect(input?.text).toMatch(told);
+    expect(input?.text).toMatch(note);
   });
 
-  test("may hold nothing", () => expect(result()).toMatchObject({ text: "", images: [] }));
+  test("may be empty", () => expect(result()).toMatchObject({ text: "", images: [] }));
 });
 
-describe("a request without new words of a user", () => {
+describe("a request that no message states", () => {
   const cases: [
     what: string,
     messages: ChatMessage[],
     implied: Input["implied"],
-    words: string[],
+    texts: string[],
     history: string[],
   ][] = [
-    ["asks to continue an answer", [user("one"), assistant("ans")], { kind: "continue", prefill: "ans" }, ["one"], []],
+    ["continues an answer", [user("one"), assistant("ans")], { kind: "continue", prefill: "ans" }, ["one"], []],
     [
-      "asks to continue a later answer",
+      "continues a later answer",
       [user("one"), assistant("two"), user("three"), assistant("fo")],
       { kind: "continue", prefill: "fo" },
       ["three"],
       ["one", "two"],
     ],
     [
-      "asks to continue the last of two answers",
+      "continues the last of two answers",
       [user("one"), assistant("two"), { role: "assistant", content: [text("thr"), text("ee")] }],
       { kind: "continue", prefill: "thr\nee" },
       [],
       ["one", "two"],
     ],
-    ["asks to continue a greeting", [system, assistant("Hel")], { kind: "continue", prefill: "Hel" }, [], []],
-    ["has an empty answer in the place of the next", [user("one"), assistant(" ")], null, ["one"], []],
+    ["continues a greeting", [system, assistant("Hel")], { kind: "continue", prefill: "Hel" }, [], []],
+    ["is not implied by an empty placeholder for the answer", [user("one"), assistant(" ")], null, ["one"], []],
     [
-      "ends with calls that have no results",
+      "continues an answer whose calls have no results",
       [user("one"), assistant("two", ["c1", "look"])],
       { kind: "continue", prefill: "" },
       [],
       ["one", "two\n[called look]"],
     ],
-    ["asks to begin", [system], { kind: "begin" }, [], []],
-    ["asks to begin, twice", [system, { role: "developer", content: null }], { kind: "begin" }, [], []],
+    ["begins the conversation", [system], { kind: "begin" }, [], []],
+    [
+      "begins the conversation with an empty developer message",
+      [system, { role: "developer", content: null }],
+      { kind: "begin" },
+      [],
+      [],
+    ],
     ...[" \n ", "", null, [], [text("")], [text(""), text(" \t")]].map(
       (content) =>
         [
@@ -196,27 +210,27 @@ describe("a request without new words of a user", () => {
           ["one", "two"],
         ] satisfies (typeof cases)[number],
     ),
-    ["is empty at the start", [user("")], { kind: "empty" }, [], []],
-    ["has an empty message beside others", [user(""), user("one"), user(" ")], null, ["one"], []],
+    ["is empty in the first message", [user("")], { kind: "empty" }, [], []],
+    ["is not implied by an empty message beside others", [user(""), user("one"), user(" ")], null, ["one"], []],
   ];
-  test.each(cases)("%s", (_what, messages, implied, words, history) => {
+  test.each(cases)("%s", (_what, messages, implied, texts, history) => {
     const input = readPlain(messages);
     expect(input.implied).toEqual(implied);
-    expect(short(input.messages)).toEqual(words);
+    expect(short(input.messages)).toEqual(texts);
     expect(input.history.map(({ text }) => text)).toEqual(history);
   });
 
   const fromOpenClaw: [what: string, messages: ChatMessage[]][] = [
-    ["an answer", [user("one"), assistant("answer")]],
-    ["blanks", [user("one"), assistant("two"), user(" \n "), user([text("")])]],
+    ["it ends with an answer", [user("one"), assistant("answer")]],
+    ["it ends with empty messages", [user("one"), assistant("two"), user(" \n "), user([text("")])]],
   ];
-  test.each(fromOpenClaw)("is refused when OpenClaw sends it: %s", (_what, messages) => {
+  test.each(fromOpenClaw)("is refused from OpenClaw when %s", (_what, messages) => {
     expect(() => readSent(messages)).toThrow(expect.objectContaining({ code: "invalid_request", param: "messages" }));
   });
 });
 
-describe("what is new for OpenClaw", () => {
-  test("is the user's, without carrier and Runtime line", () => {
+describe("the new messages of OpenClaw", () => {
+  test("are without context messages and the Runtime line", () => {
     const input = readSent([user(stamp("hello")), carrier("Events: none")]);
     expect(input).toMatchObject({
       messages: [{ kind: "own", text: stamp("hello") }],
@@ -228,30 +242,35 @@ describe("what is new for OpenClaw", () => {
     });
   });
 
-  test("loses a Runtime line that is a part", () => {
+  test("are without a Runtime line that is a part", () => {
     const input = readSent([user([text(stamp("look")), image(PNG)])], { runtimeLine: "part" });
     expect(input.messages).toMatchObject([{ text: stamp("look"), images: [{ mimeType: "image/png" }] }]);
   });
 
-  const cases: [what: string, messages: ChatMessage[], words: string[], context: string[]][] = [
-    ["in a later turn", [user("a"), assistant("b"), user("c"), carrier("now")], ["c"], ["now"]],
-    ["when it is steered", [user("a"), assistant("b"), carrier("now"), user("c")], ["c"], ["now"]],
+  const cases: [what: string, messages: ChatMessage[], texts: string[], context: string[]][] = [
+    ["are read in a later turn", [user("a"), assistant("b"), user("c"), carrier("now")], ["c"], ["now"]],
+    ["are read behind a context message", [user("a"), assistant("b"), carrier("now"), user("c")], ["c"], ["now"]],
     [
-      "after a tool",
+      "are read with the results of tools",
       [user("a"), assistant("", ["c1", "exec"]), toolResult("c1", "done"), carrier("now")],
       ["c1=done"],
       ["now"],
     ],
-    ["without carriers of the past", [user("a"), carrier("then"), assistant("b"), user("c")], ["c"], []],
-    ["in two carriers", [user("c"), carrier("one"), carrier("two")], ["c"], ["one", "two"]],
+    [
+      "do not include context messages of earlier turns",
+      [user("a"), carrier("then"), assistant("b"), user("c")],
+      ["c"],
+      [],
+    ],
+    ["may come with two context messages", [user("c"), carrier("one"), carrier("two")], ["c"], ["one", "two"]],
   ];
-  test.each(cases)("%s", (_what, messages, words, context) => {
+  test.each(cases)("%s", (_what, messages, texts, context) => {
     const input = readSent(messages);
-    expect(short(input.messages)).toEqual(words);
+    expect(short(input.messages)).toEqual(texts);
     expect(input.context).toEqual(context);
   });
 
-  test("is what was meant when a turn is told again", () => {
+  test("are split when OpenClaw repeats a turn", () => {
     const again = readSent([user(stamp("hello")), user([text(ABORTED)]), carrier(), user(stamp(CONTINUE, 1))]);
     expect(again).toMatchObject({
       messages: [
@@ -267,7 +286,7 @@ describe("what is new for OpenClaw", () => {
     });
   });
 
-  test("is not the summary of what came before", () => {
+  test("do not include the summary of earlier messages", () => {
     const summary = "The conversation history before this point was compacted into the following summary:\n\nx";
     const input = readSent([user(summary), user("c"), carrier()]);
     expect(input).toMatchObject({
@@ -279,19 +298,19 @@ describe("what is new for OpenClaw", () => {
     });
   });
 
-  test("property: the user's words survive", () => {
+  test("property: contain the person's text unchanged", () => {
     const noise = fc.string({
       unit: fc.constantFrom("a", "\n", " ", "Runtime: agent=x", "<turn_aborted>", QUEUED, "<<<BEGIN", "[Sun "),
       maxLength: 12,
     });
     fc.assert(
       fc.property(noise, fc.constantFrom("text" as const, "part" as const), fc.boolean(), (one, runtimeLine, later) => {
-        const words = stamp(`x${one}x`);
+        const text = stamp(`x${one}x`);
         const before = later ? [user("a"), assistant("b")] : [];
-        const input = readSent([...before, user(words), carrier()], { runtimeLine });
-        expect(short(input.messages)).toEqual([words]);
-        const past = readSent([...before, user(words), assistant("b"), user("c")], { runtimeLine });
-        expect(said(past.history)).toContainEqual({ role: "user", text: words });
+        const input = readSent([...before, user(text), carrier()], { runtimeLine });
+        expect(short(input.messages)).toEqual([text]);
+        const past = readSent([...before, user(text), assistant("b"), user("c")], { runtimeLine });
+        expect(rolesAndTexts(past.history)).toContainEqual({ role: "user", text });
       }),
       { numRuns: 1000 },
     );
@@ -299,7 +318,7 @@ describe("what is new for OpenClaw", () => {
 });
 
 describe("the history", () => {
-  test("is all that was said before", () => {
+  test("has all messages before the new ones", () => {
     const input = readSent([
       user([text(stamp("do it")), image(PNG)]),
       carrier("then"),
@@ -312,7 +331,7 @@ describe("the history", () => {
       assistant("ready"),
       user("thanks"),
     ]);
-    expect(said(input.history)).toEqual([
+    expect(rolesAndTexts(input.history)).toEqual([
       { role: "user", text: `${stamp("do it")}\n[image]` },
       { role: "assistant", text: "I will\n[called exec]\n[called read]" },
       { role: "tool", text: "done" },
@@ -323,7 +342,7 @@ describe("the history", () => {
     expect(short(input.messages)).toEqual(["thanks"]);
   });
 
-  test("names its speakers and the tools of its results", () => {
+  test("names the people and the tools", () => {
     const { history } = readPlain([
       { ...user("hello"), name: "Ada" },
       { ...assistant("", ["c1", "look"]), name: "Bot" },
@@ -337,7 +356,7 @@ describe("the history", () => {
     );
   });
 
-  test("may hold calls of any shape", () => {
+  test("ignores calls in an unknown shape", () => {
     const odd = { role: "assistant", content: null, tool_calls: [{ id: 7 }, "x", null, { function: { name: 7 } }] };
     expect(readInput(parsedRequest({ messages: [odd, user("one")] })).history).toEqual([]);
   });
@@ -354,12 +373,12 @@ describe("a fingerprint", () => {
     expect(third.historyFingerprints).toEqual([...first.newFingerprints, ...second.newFingerprints]);
   });
 
-  test("does not know the time", () => {
+  test("does not depend on the timestamp", () => {
     expect(fingerprintsOf(user(stamp("hello", 1)))).toEqual([...fingerprintsOf(user(stamp("hello", 2)))]);
     expect(fingerprintsOf(user(stamp("hello", 1)))).toEqual([...fingerprintsOf(user("hello"))]);
   });
 
-  test("is another for other words and other images", () => {
+  test("is different for another text and for other images", () => {
     const fingerprints = [
       ...fingerprintsOf(user("hello")),
       ...fingerprintsOf(user("hello!")),

@@ -1,4 +1,4 @@
-/** A request as the turns of a dialogue: every message in its place, whatever a client may send. */
+/** Reading a one-shot: its messages as the turns of a dialogue, and the format of its answer. */
 import { describe, expect, test } from "bun:test";
 import { RequestError } from "../../src/core/errors.ts";
 import { readOneShotRequest } from "../../src/intake/one-shot-request.ts";
@@ -9,26 +9,26 @@ const user = (content: unknown) => ({ role: "user", content });
 const assistant = (content: unknown) => ({ role: "assistant", content });
 /** One transparent pixel. */
 const PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
-/** `u` and `a` with the texts of their blocks. */
+/** Turns in short: `u` or `a`, and the texts of their blocks. */
 const shape = (messages: object[]) =>
   read(messages).turns.map(
     ({ role, content }) =>
       `${role[0]}: ${content.map((block) => (block.type === "text" ? block.text : `<${block.type}>`)).join(" + ")}`,
   );
 
-describe("turns", () => {
+describe("the turns of", () => {
   const cases: [what: string, messages: object[], shape: string[]][] = [
     ["one message", [user("one")], ["u: one"]],
     ["user and assistant", [user("one"), assistant("two"), user("three")], ["u: one", "a: two", "u: three"]],
-    ["several of one role are one turn", [user("one"), user("two")], ["u: one + two"]],
-    ["blank ones are none", [user("one"), assistant(" \n"), user([]), user("two")], ["u: one + two"]],
+    ["several messages of one role are one turn", [user("one"), user("two")], ["u: one + two"]],
+    ["empty messages are left out", [user("one"), assistant(" \n"), user([]), user("two")], ["u: one + two"]],
     [
-      "one that begins with the assistant",
+      "a dialogue that begins with the assistant get a message in front",
       [assistant("one"), user("two")],
       ["u: (The conversation begins with your words.)", "a: one", "u: two"],
     ],
     [
-      "a tool's call and result",
+      "a tool's call and result are texts",
       [
         user("one"),
         { ...assistant("two"), tool_calls: [{ id: "x", function: { name: "ls", arguments: "{}" } }] },
@@ -37,25 +37,29 @@ describe("turns", () => {
       ["u: one", "a: two + [called ls with {}]", "u: [result of ls]\nthree"],
     ],
     [
-      "an answer that is begun",
+      "a request with a prefill end with a request to continue",
       [user("one"), assistant("tw")],
       ["u: one", "a: tw", expect.stringMatching(/^u: Your last message is not finished\. Continue it from exactly/)],
     ],
-    ["an empty answer in the place of the next", [user("one"), assistant(null)], ["u: one"]],
+    ["a request with an empty placeholder for the answer", [user("one"), assistant(null)], ["u: one"]],
     [
-      "only a system prompt",
+      "a request with only a system prompt",
       [{ role: "system", content: "one" }],
       ["u: (There is no message yet. Begin the conversation, as your instructions say.)"],
     ],
     ["an empty message", [user([{ type: "text", text: "" }])], ["u: (The message was empty.)"]],
-    ["an empty message and a place for the answer", [user(null), assistant("")], ["u: (The message was empty.)"]],
     [
-      "an empty message later",
+      "an empty message with a placeholder for the answer",
+      [user(null), assistant("")],
+      ["u: (The message was empty.)"],
+    ],
+    [
+      "a dialogue with an empty message at the end",
       [user("one"), assistant("two"), user(" ")],
       ["u: one", "a: two", "u: (The message was empty.)"],
     ],
     [
-      "several people, a refusal, calls of older APIs",
+      "several people, a refusal, and calls of older APIs",
       [
         { ...user("one"), name: "Ada" },
         { ...assistant(null), refusal: "No." },
@@ -76,7 +80,7 @@ describe("turns", () => {
       ],
     ],
     [
-      "an image that a tool returned, in its result",
+      "a result with an image that the tool returned",
       [
         user("one"),
         { ...assistant(null), tool_calls: [{ id: "x", function: { name: "shot", arguments: "{}" } }] },
@@ -89,7 +93,7 @@ describe("turns", () => {
       ["u: one", "a: [called shot with {}]", "u: [result of shot]\n(see attached image) + <image>"],
     ],
     [
-      "files",
+      "a message with files",
       [
         user([
           { type: "file", file: { filename: "a.pdf", file_data: `data:application/pdf;base64,${btoa("%PDF-1.7 x")}` } },
@@ -100,9 +104,9 @@ describe("turns", () => {
       ],
       ['u: <document> + one + <file name="b.csv">\nx,y\n</file> + <image>'],
     ],
-    ["a result of nobody knows what", [{ role: "tool", content: "one" }], ["u: [result of a tool]\none"]],
+    ["a result of an unknown tool", [{ role: "tool", content: "one" }], ["u: [result of a tool]\none"]],
     [
-      "images as data URLs",
+      "a message with images",
       [
         user([
           { type: "image_url", image_url: `data:image/png;base64,${PNG}` },
@@ -120,30 +124,30 @@ describe("turns", () => {
 
   const refused: [what: string, messages: object[], param: string][] = [
     [
-      "an image from elsewhere",
+      "an image that must be fetched",
       [user([{ type: "image_url", image_url: { url: "http://x/y.png" } }])],
       "messages[0].content[0].image_url.url",
     ],
     [
-      "an image that is none",
+      "an image in an unknown format",
       [user([{ type: "image_url", image_url: "data:image/png;base64,aGVsbG8gdGhlcmU=" }])],
       "messages[0].content[0].image_url",
     ],
-    ["a sound", [user("one"), user([{ type: "input_audio" }])], "messages[1].content[0]"],
+    ["audio", [user("one"), user([{ type: "input_audio" }])], "messages[1].content[0]"],
   ];
-  test.each(refused)("%s is refused", (_what, messages, param) => {
+  test.each(refused)("refuses %s", (_what, messages, param) => {
     const attempt = () => read(messages);
     expect(attempt).toThrow(RequestError);
     expect(attempt).toThrow(expect.objectContaining({ code: "invalid_request", param }));
   });
 });
 
-test("an image is of the type that its bytes show, whatever it is said to be", () => {
+test("an image has the type that its bytes show, not the declared one", () => {
   const [turn] = read([user([{ type: "image_url", image_url: { url: `data:image/jpeg;base64,${PNG}` } }])]).turns;
   expect(turn?.content).toEqual([{ type: "image", source: { type: "base64", media_type: "image/png", data: PNG } }]);
 });
 
-test("the system prompt is all that system and developer say", () => {
+test("the system prompt is the text of all system and developer messages", () => {
   const { system } = read([{ role: "system", content: "one" }, user("x"), { role: "developer", content: "two" }]);
   expect(system).toBe("one\n\ntwo");
 });
@@ -151,7 +155,7 @@ test("the system prompt is all that system and developer say", () => {
 describe("an answer's format", () => {
   const format = (response_format: object) => read([user("x")], { response_format });
 
-  test("is text, or JSON that is asked for in words", () => {
+  test("is text, or JSON that the system prompt asks for", () => {
     expect(read([user("x")]).format).toEqual({ type: "text" });
     expect(format({ type: "text" }).format).toEqual({ type: "text" });
     const object = format({ type: "json_object" });
@@ -159,16 +163,16 @@ describe("an answer's format", () => {
     expect(object.system).toContain("JSON object");
   });
 
-  test("is a schema that claude holds to, where its root is an object", () => {
+  test("has a schema that Claude Code enforces, if its root is an object", () => {
     const schema = { type: "object", properties: {} };
-    const held = format({ type: "json_schema", json_schema: { name: "x", schema } });
-    expect([held.format, held.system]).toEqual([{ type: "json", schema }, ""]);
+    const enforced = format({ type: "json_schema", json_schema: { name: "x", schema } });
+    expect([enforced.format, enforced.system]).toEqual([{ type: "json", schema }, ""]);
     const list = format({ type: "json_schema", json_schema: { name: "x", schema: { type: "array" } } });
     expect(list.format).toEqual({ type: "json", schema: null });
     expect(list.system).toContain('{"type":"array"}');
   });
 
-  test("is refused when it is none", () => {
+  test("is refused when it has an unknown form", () => {
     expect(() => format({ type: 7 })).toThrow(
       expect.objectContaining({ code: "invalid_request", param: "response_format" }),
     );

@@ -1,4 +1,4 @@
-/** Which request is another one sent again, because its answer was lost. */
+/** Which requests are retries: another request sent again, because its answer was lost. */
 import { describe, expect, test } from "bun:test";
 import { type ChatMessage, type ChatRequest, chatRequest } from "../../src/api/openai-chat/request.ts";
 import { pathsFor } from "../../src/config/paths.ts";
@@ -54,33 +54,33 @@ const called = assistant("Let me see.", ["call1", "a"], ["call2", "a"]);
 const results = [toolResult("call1", "one"), toolResult("call2", "two")];
 const before = [user("hi"), assistant("hello")];
 
-describe("of any client", () => {
+describe("a request of any client", () => {
   const same: [what: string, first: ChatMessage[], again: ChatMessage[]][] = [
     ["the same message", [user("go")], [user("go")]],
-    ["behind the same history", [...before, user("go")], [...before, user("go")]],
-    ["several messages", [user("a"), user("b")], [user("a"), user("b")]],
-    ["an image", [image("AAAA")], [image("AAAA")]],
-    ["results, which belong to earlier calls", [user("go"), called, ...results], [user("go"), called, ...results]],
+    ["the same message behind the same history", [...before, user("go")], [...before, user("go")]],
+    ["the same messages", [user("a"), user("b")], [user("a"), user("b")]],
+    ["the same image", [image("AAAA")], [image("AAAA")]],
+    ["the same results of earlier calls", [user("go"), called, ...results], [user("go"), called, ...results]],
     [
-      "results with ids as OpenClaw writes them",
+      "the same result, with its id as OpenClaw writes it",
       [user("go"), called, toolResult("call_1", "x")],
       [user("go"), called, toolResult("call1", "x")],
     ],
   ];
-  test.each(same)("a retry: %s", (_what, first, again) => {
+  test.each(same)("is a retry with %s", (_what, first, again) => {
     expect(isRetry(plain(again), requestFingerprint(plain(first)))).toBe(true);
     expect(isRetry(plain(again, { trace: null }), requestFingerprint(plain(first, { trace: "other" })))).toBe(true);
   });
 
   const other: [what: string, first: ChatMessage[], again: ChatMessage[]][] = [
-    ["other words", [user("go")], [user("stop")]],
-    ["the same words and more", [user("go")], [user("go"), user("now")]],
-    ["less of it", [user("a"), user("b")], [user("b")]],
+    ["another text", [user("go")], [user("stop")]],
+    ["a further message", [user("go")], [user("go"), user("now")]],
+    ["fewer messages", [user("a"), user("b")], [user("b")]],
     ["another order", [user("a"), user("b")], [user("b"), user("a")]],
-    ["the same words behind the answer", [user("go")], [user("go"), called, user("go")]],
-    ["the same words behind an answer without text", [user("go")], [user("go"), assistant(""), user("go")]],
-    ["the same words behind another history", [...before, user("go")], [user("hi"), assistant("hey"), user("go")]],
-    ["the same words in a chat that was cleared", [...before, user("go")], [user("go")]],
+    ["the same text behind the answer", [user("go")], [user("go"), called, user("go")]],
+    ["the same text behind an answer without text", [user("go")], [user("go"), assistant(""), user("go")]],
+    ["the same text behind another history", [...before, user("go")], [user("hi"), assistant("hey"), user("go")]],
+    ["the same text in a chat that was cleared", [...before, user("go")], [user("go")]],
     ["another image", [image("AAAA")], [image("BBBB")]],
     ["results for the calls", [user("go")], [user("go"), called, ...results]],
     [
@@ -94,17 +94,21 @@ describe("of any client", () => {
       [user("go"), called, toolResult("call1", "one"), toolResult("call3", "two")],
     ],
     [
-      "results that say they failed",
+      "results with an error mark",
       [user("go"), called, ...results],
       [user("go"), called, toolResult("call1", "one"), { ...toolResult("call2", "two"), is_error: true }],
     ],
-    ["results and words", [user("go"), called, ...results], [user("go"), called, ...results, user("quick")]],
+    [
+      "the same results and a further message",
+      [user("go"), called, ...results],
+      [user("go"), called, ...results, user("quick")],
+    ],
   ];
-  test.each(other)("no retry: %s", (_what, first, again) => {
+  test.each(other)("is not a retry with %s", (_what, first, again) => {
     expect(isRetry(plain(again), requestFingerprint(plain(first)))).toBe(false);
   });
 
-  test("no retry: from another sender, of another model, or with other tools", () => {
+  test("is not a retry from another sender, to another model, or with other tools", () => {
     const first = requestFingerprint(plain([user("go")]));
     expect(isRetry(plain([user("go")], { sender: "bob" }), first)).toBe(false);
     expect(isRetry(plain([user("go")], { model: "opus" }), first)).toBe(false);
@@ -112,39 +116,47 @@ describe("of any client", () => {
   });
 });
 
-describe("of OpenClaw", () => {
+describe("a request of OpenClaw's", () => {
   const go = [...before, user(stamp("go")), carrier()];
   const round = [...before, user(stamp("go")), called, ...results, carrier()];
   const same: [what: string, first: ChatMessage[], again: ChatMessage[]][] = [
-    ["with another time and another context", go, [...before, user(stamp("go", 3)), carrier("Subagents: one")]],
-    ["told to go on", go, [...before, user(stamp("go")), user(ABORTED), carrier(), user(stamp(CONTINUE, 1))]],
-    ["told to go on in the same message", go, [...before, user(stamp(`go\n\n${ABORTED}\n\n${CONTINUE}`)), carrier()]],
-    ["told to go on behind results", round, [...round, user(ABORTED), user(CONTINUE)]],
-    ["quoted, and told to go on", go, [...before, user(stamp(`${QUEUED}\ngo\n\n${CONTINUE}`))]],
-    ["quoted before the same words", go, [...before, user(stamp(`${QUEUED}\ngo\n\ngo`))]],
-    ["quoted twice", go, [...before, user(stamp(`${QUEUED}\n${QUEUED}\ngo\n\ngo\n\n${CONTINUE}`))]],
+    [
+      "has another timestamp and another context message",
+      go,
+      [...before, user(stamp("go", 3)), carrier("Subagents: one")],
+    ],
+    ["asks to continue", go, [...before, user(stamp("go")), user(ABORTED), carrier(), user(stamp(CONTINUE, 1))]],
+    [
+      "asks to continue in the same message",
+      go,
+      [...before, user(stamp(`go\n\n${ABORTED}\n\n${CONTINUE}`)), carrier()],
+    ],
+    ["asks to continue behind results", round, [...round, user(ABORTED), user(CONTINUE)]],
+    ["quotes the message and asks to continue", go, [...before, user(stamp(`${QUEUED}\ngo\n\n${CONTINUE}`))]],
+    ["quotes the message before the same text", go, [...before, user(stamp(`${QUEUED}\ngo\n\ngo`))]],
+    ["quotes the message twice", go, [...before, user(stamp(`${QUEUED}\n${QUEUED}\ngo\n\ngo\n\n${CONTINUE}`))]],
   ];
-  test.each(same)("a retry: %s", (_what, first, again) => {
+  test.each(same)("is a retry when it %s", (_what, first, again) => {
     expect(isRetry(openclaw(again), requestFingerprint(openclaw(first)))).toBe(true);
   });
 
   const other: [what: string, first: ChatMessage[], again: ChatMessage[], more: More][] = [
-    ["quoted before new words", go, [...before, user(stamp(`${QUEUED}\ngo\n\nwell?`))], {}],
+    ["quotes the message before a new text", go, [...before, user(stamp(`${QUEUED}\ngo\n\nwell?`))], {}],
     [
-      "quoted before the same words in another run",
+      "quotes the message before the same text in another run",
       go,
       [...before, user(stamp(`${QUEUED}\ngo\n\ngo`))],
       { trace: "u" },
     ],
-    ["told to go on with something else", go, [...before, user(stamp("stop")), user(ABORTED), user(CONTINUE)], {}],
-    ["told to go on behind an answer", go, [...before, user(stamp("go")), called, user(CONTINUE)], {}],
-    ["only told to go on", go, [...before, user(CONTINUE)], {}],
+    ["asks to continue another message", go, [...before, user(stamp("stop")), user(ABORTED), user(CONTINUE)], {}],
+    ["asks to continue behind an answer", go, [...before, user(stamp("go")), called, user(CONTINUE)], {}],
+    ["only asks to continue", go, [...before, user(CONTINUE)], {}],
   ];
-  test.each(other)("no retry: %s", (_what, first, again, more) => {
+  test.each(other)("is not a retry when it %s", (_what, first, again, more) => {
     expect(isRetry(openclaw(again, more), requestFingerprint(openclaw(first)))).toBe(false);
   });
 
-  test("a message of many quotations takes no time", () => {
+  test("is compared in linear time when it has many quotations", () => {
     const first = requestFingerprint(openclaw([user("a")]));
     expect(isRetry(openclaw([user(`${QUEUED}\n${"a\n\n".repeat(300_000)}b`)]), first)).toBe(false);
   });

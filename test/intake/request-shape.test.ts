@@ -1,4 +1,4 @@
-/** A side request of unknown wording is told from a turn by all its differences together, never by one of them. */
+/** Recognising a side request in an unknown form by all its differences from a turn, never by one of them. */
 import { describe, expect, test } from "bun:test";
 import { looksLikeSideRequest, shapeOf } from "../../src/intake/request-shape.ts";
 import { agentTurn, openWebUiRetrieval } from "../support/front-ends.ts";
@@ -12,32 +12,47 @@ const NAMER = system("You name chats. Answer with the name.");
 const OPENING = "Please prune the roses module";
 const LONG = `${"Please prune the roses module, file by file. ".repeat(20)}Begin with red ones.`;
 
-/** Whether a request is aside from a conversation whose newest turn was `turn`. */
+/** Whether a request is a side request about a conversation whose newest turn was `turn`. */
 const isSideRequest = (turn: object, body: object, isBusy = false) =>
   looksLikeSideRequest(shapeOf(parsedRequest(turn)), parsedRequest(body), isBusy);
 
-describe("aside from a conversation is", () => {
+describe("takes for a side request", () => {
   const cases: [what: string, turn: Message[], messages: Message[], isBusy: boolean][] = [
-    ["an instruction and its first message", [user(OPENING)], [NAMER, user("Name this:"), user(OPENING)], false],
-    ["the same while its turn runs", [user(OPENING)], [NAMER, user("Name this:"), user(OPENING)], true],
-    ["a short message, too", [user("hi")], [NAMER, user("Name this:"), user("hi")], false],
+    ["an instruction and the first message", [user(OPENING)], [NAMER, user("Name this:"), user(OPENING)], false],
     [
-      "an instruction and its newest message",
+      "an instruction and the first message, while its turn runs",
+      [user(OPENING)],
+      [NAMER, user("Name this:"), user(OPENING)],
+      true,
+    ],
+    ["an instruction and a short first message", [user("hi")], [NAMER, user("Name this:"), user("hi")], false],
+    [
+      "an instruction and the newest message",
       [user("x"), assistant("y"), user(OPENING)],
       [NAMER, user("Name:"), user(OPENING)],
       false,
     ],
-    ["its first message alone, while its turn runs", [user(OPENING)], [NAMER, user(OPENING)], true],
+    ["the first message alone, while its turn runs", [user(OPENING)], [NAMER, user(OPENING)], true],
     [
-      "a quotation of its first message",
+      "a quotation of the first message",
       [user(OPENING)],
       [NAMER, user(`Chat:\nUser: ${OPENING}\nModel: Done.`)],
       false,
     ],
-    ["a quotation that is cut off", [user(LONG)], [NAMER, user(`Chat:\nUser: ${LONG.slice(0, 300)}…`)], false],
-    ["a message in parts", [user([{ type: "text", text: OPENING }])], [NAMER, user("Name:"), user(OPENING)], false],
     [
-      "one with a developer message",
+      "a quotation of the beginning of the first message",
+      [user(LONG)],
+      [NAMER, user(`Chat:\nUser: ${LONG.slice(0, 300)}…`)],
+      false,
+    ],
+    [
+      "a message that has parts in the turn",
+      [user([{ type: "text", text: OPENING }])],
+      [NAMER, user("Name:"), user(OPENING)],
+      false,
+    ],
+    [
+      "a request with a developer message",
       [user(OPENING)],
       [{ ...NAMER, role: "developer" }, user("Name:"), user(OPENING)],
       false,
@@ -49,16 +64,16 @@ describe("aside from a conversation is", () => {
   });
 });
 
-test("an instruction and its first message are aside from it for a smaller model, too", () => {
+test("takes an instruction and the first message for a side request when the model is another one", () => {
   const messages = [NAMER, user("Name this:"), user(OPENING)];
   expect(isSideRequest(agentTurn([user(OPENING)]), { model: "haiku", messages })).toBe(true);
 });
 
-describe("a turn remains", () => {
+describe("does not take for a side request", () => {
   const turn = agentTurn([user(OPENING)]);
   const prompt = turn.messages[0] as Message;
   const cases: [what: string, turn: object, body: object, isBusy?: boolean][] = [
-    ["a request with the tools", turn, { ...turn, messages: [NAMER, user("Name:"), user(OPENING)] }],
+    ["a request with the same tools", turn, { ...turn, messages: [NAMER, user("Name:"), user(OPENING)] }],
     [
       "a request with other tools",
       turn,
@@ -82,7 +97,7 @@ describe("a turn remains", () => {
       { messages: [NAMER, user(OPENING), user("And the oaks?")] },
     ],
     [
-      "a result",
+      "a tool's result",
       turn,
       {
         messages: [
@@ -105,19 +120,19 @@ describe("a turn remains", () => {
       true,
     ],
     [
-      "the message with what was found for it",
+      "the message with retrieved documents",
       turn,
       { messages: [NAMER, user(openWebUiRetrieval(OPENING, "In winter."))] },
     ],
     ["the message alone, to a second model", turn, { model: "haiku", messages: [NAMER, user(OPENING)] }, true],
     [
-      "the message with what was found for it, to a second model",
+      "the message with retrieved documents, to a second model",
       turn,
       { model: "haiku", messages: [NAMER, user(openWebUiRetrieval(OPENING, "In winter."))] },
       true,
     ],
     [
-      "the message behind one that was not answered, to a second model",
+      "the message behind an unanswered one, to a second model",
       agentTurn([user("Hello?"), user(OPENING)]),
       { model: "haiku", messages: [NAMER, user("Hello?"), user(OPENING)] },
       true,

@@ -1,4 +1,4 @@
-/** One-shots that fail between the request and the process: none may be left behind, and none may count as running. */
+/** One-shots whose process fails to start or to answer: no process may survive, and no slot may stay taken. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,17 +24,17 @@ const ANSWER = [
   { type: "result", is_error: false, usage: USAGE },
 ].map((line) => JSON.stringify(line));
 
-/** One-shots of which one may run, by a program that notes its pid and then does as it is told. */
-function oneShots(does: string): OneShotQueue {
+/** A queue with one slot. Its `claude` is a shell script that records its pid and then runs `script`. */
+function queueWith(script: string): OneShotQueue {
   const claude = join(base, `claude-${crypto.randomUUID()}`);
-  writeFileSync(claude, `#!/bin/sh\necho $$ >> '${pids}'\n${does}\n`, { mode: 0o755 });
+  writeFileSync(claude, `#!/bin/sh\necho $$ >> '${pids}'\n${script}\n`, { mode: 0o755 });
   rmSync(pids, { force: true });
   const paths = pathsFor(join(base, "home"));
   const config = { ...defaults(paths), claudeBin: claude, maxOneShots: 1, maxQueue: 10 };
   return createOneShotQueue({ config, paths, env: { PATH: process.env.PATH, HOME: base } });
 }
 
-const question = (schema: Record<string, unknown> | null = null): OneShotRequest => ({
+const request = (schema: Record<string, unknown> | null = null): OneShotRequest => ({
   system: "",
   turns: [{ role: "user", content: [{ type: "text", text: "hello" }] }],
   prefill: null,
@@ -43,12 +43,12 @@ const question = (schema: Record<string, unknown> | null = null): OneShotRequest
   effort: null,
 });
 
-/** What a client gets: the text, or the code of the error. */
-async function outcome(reply: ResponseStream): Promise<string> {
+/** What the client gets: the text, or the code of the error. */
+async function outcome(response: ResponseStream): Promise<string> {
   let text = "";
   try {
-    await reply.opened;
-    for await (const parts of reply.parts()) {
+    await response.opened;
+    for await (const parts of response.parts()) {
       for (const part of parts) {
         if (part.type === "text") text += part.text;
         if (part.type === "error") return part.error.code;
@@ -63,45 +63,45 @@ async function outcome(reply: ResponseStream): Promise<string> {
 const started = () => (existsSync(pids) ? readFileSync(pids, "utf8").trim().split("\n").map(Number) : []);
 const folders = () => (existsSync(join(base, "home/run")) ? readdirSync(join(base, "home/run")) : []);
 
-test("a request that cannot be written down starts no process, and the next one is answered", async () => {
-  const shots = oneShots(`cat > /dev/null\nprintf '%s\\n' '${ANSWER.join("' '")}'`);
+test("starts no process for a request that cannot be serialised, and answers the next one", async () => {
+  const queue = queueWith(`cat > /dev/null\nprintf '%s\\n' '${ANSWER.join("' '")}'`);
   const deep = {
     toJSON: () => {
-      // As JSON.stringify itself does for a value that is nested too deep.
+      // JSON.stringify throws this for a value that is nested too deeply.
       throw new RangeError("Maximum call stack size exceeded.");
     },
   };
-  // More of them than may run: none of them may keep its slot.
+  // More requests than there are slots: each must free its slot.
   for (const schema of [deep, { a: 1n }, { a: [deep] }]) {
-    expect(await outcome(shots.submit(question(schema)))).toBe("internal_error");
+    expect(await outcome(queue.submit(request(schema)))).toBe("internal_error");
   }
   expect(started()).toEqual([]);
-  expect(await outcome(shots.submit(question()))).toBe("fine");
-  await shots.drain(0);
+  expect(await outcome(queue.submit(request()))).toBe("fine");
+  await queue.drain(0);
   expect(folders()).toEqual([]);
 });
 
-test("a process that answers with nothing that is understood is ended, and the next request is answered", async () => {
+test("ends a process whose output is not understood, and answers the next request", async () => {
   const bombs = ["[".repeat(50_000), `{"type":"result","a":${"1".repeat(50_000)}}`];
-  const shots = oneShots(
+  const queue = queueWith(
     `cat > /dev/null\nif [ $(wc -l < '${pids}') -gt 2 ]; then printf '%s\\n' '${ANSWER.join("' '")}'; else cat '${join(base, "bomb")}'; fi`,
   );
   for (const bomb of bombs) {
     writeFileSync(join(base, "bomb"), `${bomb}\n`);
-    expect(await outcome(shots.submit(question()))).toBe("claude_exited");
+    expect(await outcome(queue.submit(request()))).toBe("claude_exited");
   }
-  expect(await outcome(shots.submit(question()))).toBe("fine");
-  await shots.drain(0);
+  expect(await outcome(queue.submit(request()))).toBe("fine");
+  await queue.drain(0);
   expect(started().filter(isRunning)).toEqual([]);
 });
 
-test("an answer of many megabytes on one line is read in linear time", async () => {
+test("reads an answer of many megabytes on one line in linear time", async () => {
   const long = "x".repeat(8 * 1024 * 1024);
   writeFileSync(
     join(base, "long"),
     `${JSON.stringify({ type: "assistant", message: { id: "m", content: [{ type: "text", text: long }] } })}\n${ANSWER[1]}\n`,
   );
-  const shots = oneShots(`cat > /dev/null\ncat '${join(base, "long")}'`);
-  expect((await outcome(shots.submit(question()))).length).toBe(long.length);
-  await shots.drain(0);
+  const queue = queueWith(`cat > /dev/null\ncat '${join(base, "long")}'`);
+  expect((await outcome(queue.submit(request()))).length).toBe(long.length);
+  await queue.drain(0);
 });

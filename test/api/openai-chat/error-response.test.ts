@@ -1,10 +1,9 @@
 /** The headers that tell a client's library whether to send a request again after an error. */
-
 import { describe, expect, test } from "bun:test";
 import { errorHeaders, errorResponse } from "../../../src/api/openai-chat/error-response.ts";
 import { type ErrorCode, RequestError } from "../../../src/core/errors.ts";
 
-describe("an error says whether a retry helps", () => {
+describe("the headers of an error say whether a retry helps", () => {
   const cases: [code: ErrorCode, retryAfter: number | undefined, headers: Record<string, string>][] = [
     ["claude_not_logged_in", undefined, { "x-should-retry": "false" }],
     ["claude_not_logged_in", 60, { "x-should-retry": "false" }],
@@ -23,14 +22,14 @@ describe("an error says whether a retry helps", () => {
     ["invalid_request", undefined, {}],
     ["invalid_api_key", undefined, { "www-authenticate": "Bearer" }],
   ];
-  test.each(cases)("%s, after %p s", (code, retryAfter, headers) => {
+  test.each(cases)("%s with a retryAfter of %p", (code, retryAfter, headers) => {
     const error = new RequestError(code, "It failed.", { retryAfter });
     expect(errorHeaders(error)).toEqual(headers);
     for (const [name, value] of Object.entries(headers)) expect(errorResponse(error).headers.get(name)).toBe(value);
   });
 });
 
-describe("an error after tools have run", () => {
+describe("the error of a request for which tools have run", () => {
   test.each([
     ["rate_limited", 400],
     ["claude_failed", 400],

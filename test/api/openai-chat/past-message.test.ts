@@ -1,4 +1,4 @@
-/** What past messages say, in the many shapes in which clients send them. */
+/** Reading past messages in the many shapes in which clients send them. */
 import { describe, expect, test } from "bun:test";
 import { pastCalls, resultNames, textOf } from "../../../src/api/openai-chat/past-message.ts";
 import { type ChatMessage, chatRequest } from "../../../src/api/openai-chat/request.ts";
@@ -6,11 +6,11 @@ import { type ChatMessage, chatRequest } from "../../../src/api/openai-chat/requ
 const parsed = (...messages: object[]) => chatRequest.parse({ messages }).messages;
 const assistant = (fields: object) => parsed({ role: "assistant", ...fields })[0] as ChatMessage;
 
-describe("what was said", () => {
-  const cases: [what: string, fields: object, said: string][] = [
-    ["a text", { content: "one" }, "one"],
+describe("the text of a message is", () => {
+  const cases: [what: string, fields: object, text: string][] = [
+    ["its content", { content: "one" }, "one"],
     [
-      "parts",
+      "the text of its parts",
       {
         content: [
           { type: "text", text: "one" },
@@ -19,21 +19,25 @@ describe("what was said", () => {
       },
       "one\ntwo",
     ],
-    ["a refusal", { content: null, refusal: "I cannot." }, "I cannot."],
-    ["a refusal as a part", { content: [{ type: "refusal", refusal: "I cannot." }] }, "I cannot."],
-    ["a text and a refusal", { content: "Well.", refusal: "No." }, "Well.\nNo."],
-    ["a spoken answer", { content: null, audio: { id: "a1", transcript: "Hello there" } }, "Hello there"],
-    ["no thoughts", { content: "one", reasoning_content: "hmm" }, "one"],
-    ["nothing of another shape", { content: null, refusal: { a: 1 }, audio: "x" }, ""],
+    ["its refusal", { content: null, refusal: "I cannot." }, "I cannot."],
+    ["the refusal in a part", { content: [{ type: "refusal", refusal: "I cannot." }] }, "I cannot."],
+    ["its content and its refusal", { content: "Well.", refusal: "No." }, "Well.\nNo."],
+    ["the transcript of its audio", { content: null, audio: { id: "a1", transcript: "Hello there" } }, "Hello there"],
+    ["not its reasoning", { content: "one", reasoning_content: "hmm" }, "one"],
+    ["empty when its fields have another shape", { content: null, refusal: { a: 1 }, audio: "x" }, ""],
   ];
-  test.each(cases)("%s", (_what, fields, said) => expect(textOf(assistant(fields))).toBe(said));
+  test.each(cases)("%s", (_what, fields, text) => expect(textOf(assistant(fields))).toBe(text));
 });
 
-describe("calls", () => {
+describe("calls are read", () => {
   const cases: [what: string, fields: object, texts: string[]][] = [
-    ["with JSON text", { tool_calls: [{ id: "a", function: { name: "ls", arguments: '{"a":1}' } }] }, ['ls {"a":1}']],
     [
-      "with an object, as Ollama's clients send it",
+      "with arguments as JSON",
+      { tool_calls: [{ id: "a", function: { name: "ls", arguments: '{"a":1}' } }] },
+      ['ls {"a":1}'],
+    ],
+    [
+      "with arguments as an object, as Ollama's clients send them",
       { tool_calls: [{ function: { name: "ls", arguments: { a: [1, "é"] } } }] },
       ['ls {"a":[1,"é"]}'],
     ],
@@ -44,14 +48,14 @@ describe("calls", () => {
       ["run ls -l"],
     ],
     ["of the older API", { function_call: { name: "ls", arguments: "{}" } }, ["ls {}"]],
-    ["of any other shape", { tool_calls: [null, 7, { function: {} }, { id: 3 }], function_call: "auto" }, []],
-    ["in a list that is none", { tool_calls: { a: 1 } }, []],
+    ["but not of any other shape", { tool_calls: [null, 7, { function: {} }, { id: 3 }], function_call: "auto" }, []],
+    ["but not from a value that is not a list", { tool_calls: { a: 1 } }, []],
   ];
   test.each(cases)("%s", (_what, fields, texts) =>
     expect(pastCalls(assistant(fields)).map(({ name, arguments: given }) => `${name} ${given}`)).toEqual(texts),
   );
 
-  test("with arguments that are too long for a history are cut, and it is said", () => {
+  test("with long arguments cut, and the number of missing characters", () => {
     const given = JSON.stringify({ content: "x".repeat(10_000) });
     const [call] = pastCalls(assistant({ tool_calls: [{ function: { name: "write", arguments: given } }] }));
     expect(call?.arguments.length).toBeLessThan(4_100);
@@ -59,25 +63,29 @@ describe("calls", () => {
   });
 });
 
-describe("a result is named", () => {
+describe("a result gets its tool's name", () => {
   const call = (...named: [id: string | null, name: string][]) => ({
     role: "assistant",
     tool_calls: named.map(([id, name]) => ({ ...(id === null ? {} : { id }), function: { name } })),
   });
   const cases: [what: string, messages: object[], names: (string | undefined)[]][] = [
     [
-      "by its call",
+      "from its call",
       [call(["a", "ls"], ["b", "cat"]), { role: "tool", tool_call_id: "b" }, { role: "tool", tool_call_id: "a" }],
       ["cat", "ls"],
     ],
-    ["by an id that was rewritten", [call(["call_1", "ls"]), { role: "tool", tool_call_id: "call1" }], ["ls"]],
     [
-      "by the last call with its id",
+      "from its call, when the client has rewritten the id",
+      [call(["call_1", "ls"]), { role: "tool", tool_call_id: "call1" }],
+      ["ls"],
+    ],
+    [
+      "from the last call with its id",
       [call(["0", "ls"]), { role: "tool", tool_call_id: "0" }, call(["0", "cat"]), { role: "tool", tool_call_id: "0" }],
       ["ls", "cat"],
     ],
     [
-      "by itself",
+      "from itself",
       [
         { role: "tool", tool_call_id: "x", name: "ls" },
         { role: "tool", tool_name: "cat" },
@@ -86,11 +94,11 @@ describe("a result is named", () => {
       ["ls", "cat", "f"],
     ],
     [
-      "by its place, without id and name",
+      "from the order of the calls, when it has neither id nor name",
       [call([null, "ls"], [null, "cat"]), { role: "tool" }, { role: "tool" }, { role: "tool" }],
       ["ls", "cat", undefined],
     ],
-    ["not at all", [{ role: "tool", tool_call_id: "x" }], [undefined]],
+    ["only if the request says it", [{ role: "tool", tool_call_id: "x" }], [undefined]],
   ];
   test.each(cases)("%s", (_what, messages, names) => {
     const all = parsed(...messages);

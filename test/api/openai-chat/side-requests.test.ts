@@ -1,4 +1,4 @@
-/** What chat programs ask for themselves is told from what people say, also from people who quote it. */
+/** Recognising the side requests of chat programs, also when people write or paste similar text. */
 import { describe, expect, test } from "bun:test";
 import { chatRequest, systemText } from "../../../src/api/openai-chat/request.ts";
 import { findSideRequestForm } from "../../../src/api/openai-chat/side-requests.ts";
@@ -42,7 +42,7 @@ const nextChat =
   "symbols. Remove enclosing quotation marks.";
 const dialogue = [user("Roses?"), assistant("Prune them.")];
 
-describe("a side request of", () => {
+describe("recognises the side request of", () => {
   const cases: [client: string, what: string, body: object][] = [
     ["Open WebUI", "a title", task],
     ["Open WebUI", "tags", openWebUiTask("Generate 1-3 broad tags for the themes.", chat)],
@@ -54,19 +54,23 @@ describe("a side request of", () => {
     ["Open WebUI", "queries", openWebUiTask("Analyze the chat history, then give queries.", [["News?"]])],
     [
       "Open WebUI",
-      "a template that an administrator has shortened",
+      "a title, by a template that an administrator has shortened",
       {
         messages: [
           user(`### Task:\nName it.\n\n### Chat History:\n\n<chat_history>\n${quoted(chat)}\n</chat_history>\n`),
         ],
       },
     ],
-    ["Open WebUI", "a chat about such a task", openWebUiTask("Find a title.", [[taskText, "A title."]])],
-    ["Open WebUI", "a chat that found something", openWebUiTask("Find a title.", [[openWebUiRetrieval("What?", "x")]])],
-    ["Open WebUI", "other line ends", of(user(CRLF))],
-    ["Open WebUI", "a message in parts", of(user([{ type: "text", text: taskText }]))],
-    ["Open WebUI", "the model's own system prompt in front", of(system("Be a gardener."), user(taskText))],
-    ["Open WebUI", "an empty list of tools", { ...task, tools: [] }],
+    ["Open WebUI", "a title of a chat about such a task", openWebUiTask("Find a title.", [[taskText, "A title."]])],
+    [
+      "Open WebUI",
+      "a title of a chat with a retrieval",
+      openWebUiTask("Find a title.", [[openWebUiRetrieval("What?", "x")]]),
+    ],
+    ["Open WebUI", "a title, with other line ends", of(user(CRLF))],
+    ["Open WebUI", "a title, in a message with parts", of(user([{ type: "text", text: taskText }]))],
+    ["Open WebUI", "a title, behind the model's own system prompt", of(system("Be a gardener."), user(taskText))],
+    ["Open WebUI", "a title, with an empty list of tools", { ...task, tools: [] }],
     [
       "Open WebUI",
       "an autocompletion",
@@ -110,7 +114,7 @@ describe("a side request of", () => {
     ["opencode", "a title", opencodeTitle("prune the roses module")],
     [
       "opencode",
-      "a title, instruction and message in one",
+      "a title, with instruction and message in one",
       of(
         system("You are a title generator. Be short."),
         user("Generate a title for this conversation:\nprune the roses module"),
@@ -118,7 +122,7 @@ describe("a side request of", () => {
     ],
     [
       "opencode",
-      "a title of an older version",
+      "a title by an older version",
       of(
         system("You are a title generator. You output ONLY a thread title. Nothing else."),
         user("The following is the text to summarize:\n\nroses"),
@@ -135,7 +139,7 @@ describe("a side request of", () => {
     ],
     [
       "opencode",
-      "a compaction of a newer version",
+      "a compaction by a newer version",
       of(
         system("You are an anchored context summarization assistant for coding sessions."),
         user("Here is the conversation so far:\n\n<conversation>\nRoses?\n</conversation>\n\nSummarize it."),
@@ -144,7 +148,7 @@ describe("a side request of", () => {
     ["LibreChat", "a title", libreChatTitle("Roses?", "Prune them.")],
     [
       "LibreChat",
-      "a title by structured output",
+      "a title as structured output",
       {
         ...of(user(structured)),
         response_format: { type: "json_schema", json_schema: { name: "extract", schema: { type: "object" } } },
@@ -152,15 +156,15 @@ describe("a side request of", () => {
     ],
     [
       "LibreChat",
-      "a title by a forced call",
+      "a title as a forced call",
       {
         ...of(user(structured)),
         tools: [extract],
         tool_choice: { type: "function", function: { name: "extract" } },
       },
     ],
-    ["LibreChat", "a title of an older version", of(system(oldLibreChat))],
-    ["LibreChat", "a title of an older version, as a user message", of(user(oldLibreChat))],
+    ["LibreChat", "a title by an older version", of(system(oldLibreChat))],
+    ["LibreChat", "a title by an older version, as a user message", of(user(oldLibreChat))],
     [
       "LobeChat",
       "a title",
@@ -173,7 +177,7 @@ describe("a side request of", () => {
     ],
     [
       "LobeChat",
-      "a title of an older version",
+      "a title by an older version",
       of(
         system(
           "You are an assistant skilled in conversation who needs to summarize user conversations into titles within 10 characters.",
@@ -264,48 +268,54 @@ describe("a side request of", () => {
   });
 });
 
-describe("a turn remains", () => {
+describe("does not take for a side request", () => {
   const cases: [what: string, body: object][] = [
     ["a first message", of(user("How do I prune roses?"))],
-    ["a wish for a title", of(user("Generate a title for this conversation:\nroses and oaks"))],
+    ["a person's request for a title", of(user("Generate a title for this conversation:\nroses and oaks"))],
     [
-      "a wish for a title in a conversation",
+      "a person's request for a title in a conversation",
       of(...dialogue, user("Provide a concise, 5-word-or-less title for the conversation")),
     ],
     [
-      "a wish like a known one, without the chat",
+      "the instruction of a known form without its chat",
       of(user("Provide a concise, 5-word-or-less title for the conversation")),
     ],
     // Open WebUI's retrieval
-    ["a message with what was found for it", of(user(openWebUiRetrieval("How do I prune roses?", "In winter.")))],
-    ["the same in an older form", of(user(openWebUiRetrieval("How do I prune roses?", "In winter.", true)))],
-    ["what was found is a log of such tasks", of(user(openWebUiRetrieval("What is this?", taskText)))],
     [
-      "what was found is such a log, and stands last",
+      "a person's message with retrieved documents",
+      of(user(openWebUiRetrieval("How do I prune roses?", "In winter."))),
+    ],
+    [
+      "a person's message with retrieved documents, in an older form",
+      of(user(openWebUiRetrieval("How do I prune roses?", "In winter.", true))),
+    ],
+    ["a person's message with a retrieved log of such tasks", of(user(openWebUiRetrieval("What is this?", taskText)))],
+    [
+      "a person's message with such a log at its end",
       of(user(`${openWebUiRetrieval("What is this?", "x")}\n${taskText}`)),
     ],
     // People who write or paste what looks like a task
-    ["a person's own headings", of(user("### Task:\nPrune the roses.\n\n### Guidelines:\n- Carefully."))],
     [
-      "a person's own headings, with a history",
+      "a person's message with the same headings",
+      of(user("### Task:\nPrune the roses.\n\n### Guidelines:\n- Carefully.")),
+    ],
+    [
+      "a person's message with the same headings and a history",
       of(user("### Task:\nSummarise.\n### Chat History:\nUSER: hi\nASSISTANT: hello")),
     ],
-    ["a template as its file has it", of(user(taskText.replace(quoted(chat), "{{MESSAGES:END:2}}")))],
+    ["a template that is not filled in", of(user(taskText.replace(quoted(chat), "{{MESSAGES:END:2}}")))],
     ["a template in a code fence", of(user(`\`\`\`\n${taskText}\n\`\`\``))],
     ["a template with a question in front", of(user(`What does this prompt do?\n\n${taskText}`))],
     ["a template with a question behind", of(user(`${taskText}\n\nHow can I improve this prompt?`))],
     ["a template in the middle of a conversation", of(...dialogue, user(taskText))],
-    ["a template behind a message that was not answered", of(user("Look at this:"), user(taskText))],
-    ["a template among tools", { ...task, tools: [extract] }],
+    ["a template behind an unanswered message", of(user("Look at this:"), user(taskText))],
+    ["a template in a request with tools", { ...task, tools: [extract] }],
     ["a known prompt with a question behind", of(user(`${chatbox()}\n\nIs this a good prompt?`))],
     ["a known instruction with a question behind", of(...dialogue, user(`${zed}\nHow would you improve this prompt?`))],
     ["a known instruction that was answered", of(...dialogue, user(nextChat), assistant("Roses"), user("And oaks?"))],
     ["a result behind a known instruction", of(user(nextChat), assistant(""), { role: "tool", content: "x" })],
-    // System prompts are people's as well
-    [
-      "a title generator of a person's own",
-      of(system("You are a title generator for novels."), user("A book about roses")),
-    ],
+    // System prompts that people write
+    ["a person's own title generator", of(system("You are a title generator for novels."), user("A book about roses"))],
     [
       "a known system prompt in a conversation",
       of(
@@ -315,7 +325,7 @@ describe("a turn remains", () => {
       ),
     ],
     [
-      "a summarizer's conversation",
+      "a conversation with a summarizer",
       of(
         system("You are a helpful AI assistant tasked with summarizing conversations."),
         ...dialogue,
@@ -324,14 +334,14 @@ describe("a turn remains", () => {
     ],
     ["an agent's turn", agentTurn([user("Generate a title for this conversation:")], "You are a title generator.")],
     ["only a system prompt", of(system("Prune the roses."))],
-    ["nothing at all", of(user(""))],
+    ["an empty message", of(user(""))],
   ];
   test.each(cases)("%s", (_what, body) => {
     expect(clientOf(body)).toBeNull();
   });
 });
 
-test("thirty megabytes that look like a form take no longer than to read them", () => {
+test("checks thirty megabytes that look like a form in linear time", () => {
   const repeated = "### Chat History:\n<chat_history>\n".repeat(900_000);
   expect(clientOf(of(user(`### Task:\n${repeated}`)))).toBeNull();
   expect(clientOf(of(user(`Please generate ||>User: ${repeated}`)))).toBeNull();

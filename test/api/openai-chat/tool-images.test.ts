@@ -1,4 +1,4 @@
-/** Images that tools return, in the user messages of many clients: which are the tools', and to which result they go. */
+/** Images that tools return: which user messages contain them, and which result they belong to. */
 import { describe, expect, test } from "bun:test";
 import { type ChatMessage, chatRequest, messageText } from "../../../src/api/openai-chat/request.ts";
 import { withToolImages } from "../../../src/api/openai-chat/tool-images.ts";
@@ -28,11 +28,15 @@ const short = (messages: object[]) =>
 const namesIn = ({ content }: ChatMessage): readonly string[] =>
   Array.isArray(content) ? content.flatMap((part) => /base64,(\w+)/.exec(JSON.stringify(part))?.[1] ?? []) : [];
 
-describe("images go into the result", () => {
+describe("moves into the results the images", () => {
   const cases: [what: string, messages: object[], results: string[]][] = [
-    ["of OpenClaw, one", [tool("call_1", "(see attached image)"), user(OPENCLAW(1, "browser"), image("A"))], ["A"]],
     [
-      "of OpenClaw, by their numbers",
+      "of one result of OpenClaw's",
+      [tool("call_1", "(see attached image)"), user(OPENCLAW(1, "browser"), image("A"))],
+      ["A"],
+    ],
+    [
+      "of OpenClaw, by the number of the result",
       [
         tool("call_1"),
         tool("call_2"),
@@ -42,24 +46,28 @@ describe("images go into the result", () => {
       ["A B", "", "C"],
     ],
     [
-      "of OpenClaw, without a tool's name",
+      "of OpenClaw, when the heading does not name the tool",
       [tool("x"), tool("y"), user(text("Image(s) from tool result #2:"), image("A"))],
       ["", "A"],
     ],
     [
-      "by the tool's name, where the number is another's",
+      "of OpenClaw, by the tool's name when the number is another tool's",
       [tool("call_1"), tool("call_2"), user(OPENCLAW(1, "camera"), image("A"), OPENCLAW(7, "browser"), image("B"))],
       ["B", "A"],
     ],
-    ["by a number, where the name is shortened", [tool("call_1"), user(OPENCLAW(1, "brow"), image("A"))], ["A"]],
     [
-      "the last, where number and name are unknown",
+      "of OpenClaw, by the number when the name is shortened",
+      [tool("call_1"), user(OPENCLAW(1, "brow"), image("A"))],
+      ["A"],
+    ],
+    [
+      "of OpenClaw, into the last result when number and name are unknown",
       [tool("call_1"), tool("call_2"), user(OPENCLAW(9, "radar"), image("A"))],
       ["", "A"],
     ],
     ["of pi", [tool("a", "(see attached image)"), user(PI, image("A"))], ["A"]],
     [
-      "of pi, one for each that says so",
+      "of pi, one for each result that announces one",
       [
         tool("a", "(see attached image)"),
         tool("b", "no"),
@@ -68,7 +76,11 @@ describe("images go into the result", () => {
       ],
       ["A", "", "B"],
     ],
-    ["of pi, into the last", [tool("a", "one"), tool("b", "two"), user(PI, image("A"), image("B"))], ["", "A B"]],
+    [
+      "of pi, into the last result when none announces one",
+      [tool("a", "one"), tool("b", "two"), user(PI, image("A"), image("B"))],
+      ["", "A B"],
+    ],
     ["of OpenCode", [tool("a"), user(text("Attached media from tool result:"), image("A"))], ["A"]],
     [
       "of Crush, in several messages",
@@ -96,7 +108,7 @@ describe("images go into the result", () => {
       ["A", "B"],
     ],
     [
-      "by the call",
+      "of agents that name the call",
       [
         tool("call_1"),
         tool("call-2"),
@@ -104,20 +116,24 @@ describe("images go into the result", () => {
       ],
       ["A", "B"],
     ],
-    ["of agents that name nothing", [tool("a"), user(text("Screenshot from the tool call above:"), image("A"))], ["A"]],
+    ["of agents that name no call", [tool("a"), user(text("Screenshot from the tool call above:"), image("A"))], ["A"]],
     ["of Pydantic AI", [tool("a", "See file 1f2"), tool("b"), user(text("This is file 1f2:"), image("A"))], ["A", ""]],
     [
-      "of LibreChat, with the text that follows as well",
+      "of LibreChat, with their text",
       [
         tool("a", "Tool response is included in the next message as a Human message"),
         user(text("It worked."), image("A")),
       ],
       ["A"],
     ],
-    ["of an older API", [{ role: "function", name: "f", content: "x" }, user(PI, image("A"))], ["A"]],
-    ["as a file", [tool("a"), user(PI, { type: "file", file: { file_data: "data:application/pdf;base64,A" } })], ["A"]],
-    ["beside blanks", [tool("a"), user(PI, text(" "), image("A"))], ["A"]],
-    ["behind a system message", [tool("a"), { role: "system", content: "x" }, user(PI, image("A"))], ["A"]],
+    ["of a function of the older API", [{ role: "function", name: "f", content: "x" }, user(PI, image("A"))], ["A"]],
+    [
+      "of pi, as a file",
+      [tool("a"), user(PI, { type: "file", file: { file_data: "data:application/pdf;base64,A" } })],
+      ["A"],
+    ],
+    ["of pi, beside a blank text", [tool("a"), user(PI, text(" "), image("A"))], ["A"]],
+    ["of pi, behind a system message", [tool("a"), { role: "system", content: "x" }, user(PI, image("A"))], ["A"]],
   ];
   test.each(cases)("%s", (_what, messages, results) => {
     const all = short([user(text("look")), calls("browser", "camera", "radio"), ...messages, user(text("and then?"))]);
@@ -130,33 +146,39 @@ describe("images go into the result", () => {
           .join(" "),
       ),
     ).toEqual(results);
-    // Nothing of it is left as a person's words.
+    // The user message with the images is removed.
     expect(all.filter((line) => line.startsWith("user"))).toEqual(["user look", "user and then?"]);
   });
 });
 
-describe("a person speaks", () => {
+describe("keeps as a person's message", () => {
   const cases: [what: string, messages: object[]][] = [
-    ["with words beside the heading", [tool("a"), user(PI, image("A"), text("What is this?"))]],
+    ["an image with the heading and another text", [tool("a"), user(PI, image("A"), text("What is this?"))]],
     [
-      "with words around the heading",
+      "an image with a text that contains the heading",
       [tool("a"), user(text("Image(s) from tool result #1 (x): is this right?"), image("A"))],
     ],
-    ["with an image alone", [tool("a", "done"), user(image("A"))]],
-    ["with an image and no result before it", [user(PI, image("A"))]],
-    ["after an answer", [tool("a", "(see attached image)"), { role: "assistant", content: "x" }, user(image("A"))]],
-    ["after other words", [tool("a", "(see attached image)"), user(text("wait")), user(PI, image("A"))]],
-    ["with the heading alone", [tool("a"), user(PI)]],
-    ["with the heading as plain text", [tool("a"), { role: "user", content: PI.text }]],
-    ["with words that name a file", [tool("a"), user(text("This is file a.pdf:"), image("A"))]],
-    ["under a name", [tool("a"), { ...user(PI, image("A")), name: "Ada" }]],
+    ["an image alone, when no result announces one", [tool("a", "done"), user(image("A"))]],
+    ["an image with the heading, without a result before it", [user(PI, image("A"))]],
+    [
+      "an image behind an answer",
+      [tool("a", "(see attached image)"), { role: "assistant", content: "x" }, user(image("A"))],
+    ],
+    [
+      "an image with the heading, behind another message",
+      [tool("a", "(see attached image)"), user(text("wait")), user(PI, image("A"))],
+    ],
+    ["the heading alone", [tool("a"), user(PI)]],
+    ["the heading as a plain string", [tool("a"), { role: "user", content: PI.text }]],
+    ["an image with the name of an unknown file", [tool("a"), user(text("This is file a.pdf:"), image("A"))]],
+    ["an image with the heading, from a person with a name", [tool("a"), { ...user(PI, image("A")), name: "Ada" }]],
   ];
   test.each(cases)("%s", (_what, messages) => {
     expect(short(messages)).toHaveLength(messages.length);
   });
 });
 
-test("each message keeps its place in the request", () => {
+test("keeps the index of each message in the request", () => {
   const messages = [user(text("look")), calls("a"), tool("call_1"), user(PI, image("A")), user(text("well?"))];
   expect(withToolImages(chatRequest.parse({ messages }).messages).map(({ index }) => index)).toEqual([0, 1, 2, 4]);
 });

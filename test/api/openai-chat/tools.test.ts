@@ -22,13 +22,17 @@ const listed = (...names: string[]) => names.map((name) => ({ type: "function", 
 
 describe("names", () => {
   const cases: [what: string, names: string[], offered: (string | RegExp)[]][] = [
-    ["stay", ["get_weather", "a-B9"], ["get_weather", "a-B9"]],
-    ["are spelled in letters, digits, _ and -", ["a.b c/ü"], ["a_b_c__"]],
-    ["that become the same are told apart", ["a.b", "a b"], ["a_b", /^a_b_[0-9a-f]{6}$/]],
-    ["that can stay have the better right, wherever they stand", ["a.b", "a_b"], [/^a_b_[0-9a-f]{6}$/, "a_b"]],
-    ["too long are cut and told apart", ["n".repeat(21), "n".repeat(22)], [/^n{13}_[0-9a-f]{6}$/, /^n{13}_\w{6}$/]],
-    ["that are ours are changed", ["reply"], [/^reply_[0-9a-f]{6}$/]],
-    ["said twice are one tool", ["a", "a"], ["a"]],
+    ["stay when Claude Code accepts them", ["get_weather", "a-B9"], ["get_weather", "a-B9"]],
+    ["get an underscore for every other character", ["a.b c/ü"], ["a_b_c__"]],
+    ["get a hash when two become the same", ["a.b", "a b"], ["a_b", /^a_b_[0-9a-f]{6}$/]],
+    ["stay even when an earlier one becomes the same", ["a.b", "a_b"], [/^a_b_[0-9a-f]{6}$/, "a_b"]],
+    [
+      "are cut and get a hash when they are too long",
+      ["n".repeat(21), "n".repeat(22)],
+      [/^n{13}_[0-9a-f]{6}$/, /^n{13}_\w{6}$/],
+    ],
+    ["get a hash when they are reserved", ["reply"], [/^reply_[0-9a-f]{6}$/]],
+    ["of two equal tools are one", ["a", "a"], ["a"]],
   ];
   test.each(cases)("%s", (_what, names, offered) => {
     const catalogue = offer(...names.map((name) => named(name)));
@@ -37,7 +41,7 @@ describe("names", () => {
   });
   const exactly = (name: string | RegExp) => (typeof name === "string" ? new RegExp(`^${name}$`) : name);
 
-  test("property: each is one that claude takes, no two are the same, and each leads back", () => {
+  test("property: are valid, different from each other, and keep the client's name", () => {
     const name = fc.oneof(fc.string({ minLength: 1, maxLength: 40 }), fc.constantFrom("a.b", "a_b", "a b", "reply"));
     fc.assert(
       fc.property(fc.uniqueArray(name, { maxLength: 20 }), (names) => {
@@ -62,25 +66,29 @@ describe("schemas", () => {
   });
   const whole = { type: "object", properties: { x: { oneOf: [{}, { $ref: "#/$defs/d" }] } }, $defs: { d: {} }, z: 1 };
   const cases: [what: string, schema: Record<string, unknown> | null, offered: Record<string, unknown>][] = [
-    ["of an object stay", whole, whole],
-    ["that are not there become an empty object's", null, { type: "object", properties: {} }],
-    ["without a type become an object's", { properties: { x: {} } }, { type: "object", properties: { x: {} } }],
-    ["that are empty become an object's", {}, { type: "object" }],
-    ["of another type are wrapped", { type: "array", items: {} }, wrapped({ type: "array", items: {} })],
-    ["of several types are wrapped", { type: ["object", "null"] }, wrapped({ type: ["object", "null"] })],
-    ["with a choice at the top are wrapped", { type: "object", anyOf: [{}] }, wrapped({ type: "object", anyOf: [{}] })],
+    ["stay when they are of an object", whole, whole],
+    ["become an empty object's when there is none", null, { type: "object", properties: {} }],
+    ["become an object's when they have no type", { properties: { x: {} } }, { type: "object", properties: { x: {} } }],
+    ["become an object's when they are empty", {}, { type: "object" }],
+    ["are wrapped when they are of another type", { type: "array", items: {} }, wrapped({ type: "array", items: {} })],
+    ["are wrapped when they have several types", { type: ["object", "null"] }, wrapped({ type: ["object", "null"] })],
     [
-      "with a property that is no schema object are wrapped",
+      "are wrapped when their root is a choice",
+      { type: "object", anyOf: [{}] },
+      wrapped({ type: "object", anyOf: [{}] }),
+    ],
+    [
+      "are wrapped when a property is not an object",
       { type: "object", properties: { x: true } },
       wrapped({ type: "object", properties: { x: true } }),
     ],
     [
-      "with a key that the API does not take are wrapped",
+      "are wrapped when a property has a name that the API does not accept",
       { type: "object", properties: { "filter[id]": {} } },
       wrapped({ type: "object", properties: { "filter[id]": {} } }),
     ],
     [
-      "take their definitions along when they are wrapped",
+      "keep their definitions at the root when they are wrapped",
       { oneOf: [{ $ref: "#/$defs/d" }, { $ref: "#/oneOf/0" }, { $ref: "#" }], $defs: { d: { type: "string" } } },
       wrapped(
         { oneOf: [{ $ref: "#/$defs/d" }, { $ref: "#/properties/input/oneOf/0" }, { $ref: "#/properties/input" }] },
@@ -92,7 +100,7 @@ describe("schemas", () => {
     expect(only(schema).definition.inputSchema).toEqual(offered);
   });
 
-  test("that stay are the very same", () => {
+  test("stay the same to the letter when they are not wrapped", () => {
     expect(JSON.stringify(only(whole).definition.inputSchema)).toBe(JSON.stringify(whole));
   });
 });
@@ -114,18 +122,18 @@ describe("tool_choice", () => {
     const asked = request({ tools, tool_choice });
     const offered = toolsOf(asked);
     expect(offered.map(({ name }) => name)).toEqual(names);
-    const told = choiceNote(asked, catalogueOf(offered, limits));
-    if (note) expect(told).toMatch(note);
-    else expect(told).toBeNull();
+    const sentence = choiceNote(asked, catalogueOf(offered, limits));
+    if (note) expect(sentence).toMatch(note);
+    else expect(sentence).toBeNull();
   });
 
-  test("that is none of these is refused", () => {
+  test("is refused when it has another value", () => {
     expect(chatRequest.safeParse({ messages: [{ role: "user", content: "x" }], tool_choice: "perhaps" }).success).toBe(
       false,
     );
   });
 });
 
-test("what is no function is not offered", () => {
+test("offers only functions", () => {
   expect(toolsOf(request({ tools: [{ type: "custom", custom: { name: "c" } }, ...listed("a")] }))).toHaveLength(1);
 });

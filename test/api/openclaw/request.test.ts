@@ -1,4 +1,4 @@
-/** Whose request it is, and whether it belongs to a conversation. */
+/** Recognising a request of OpenClaw's, and its side requests. */
 import { describe, expect, test } from "bun:test";
 import { chatRequest, systemText } from "../../../src/api/openai-chat/request.ts";
 import { readOpenClaw } from "../../../src/api/openclaw/request.ts";
@@ -12,57 +12,73 @@ const plain = (messages: unknown, headers: Record<string, string> = {}, tools: r
 });
 const internal = (run: string) => `agent:main:internal-session-effects:${run}`;
 
-describe("is OpenClaw's", () => {
-  const cases: [what: string, sent: Sent, yes: boolean][] = [
+describe("a request is OpenClaw's", () => {
+  const cases: [what: string, sent: Sent, isOpenClaw: boolean][] = [
     ["by its system prompt", agentRequest(hello), true],
-    ["by a header of its plugin", plain([user("hello")], { "X-OpenClaw-Turn-Id": "1" }), true],
-    ["by what only it asks", utilityRequest("Generate a concise session title.", "hello"), true],
+    ["by a header of our plugin", plain([user("hello")], { "X-OpenClaw-Turn-Id": "1" }), true],
+    ["by a system prompt that only OpenClaw sends", utilityRequest("Generate a concise session title.", "hello"), true],
     ["not by its user agent", plain([user("hello")]), false],
-    ["not by a marker further on", plain([{ role: "system", content: `Hi. ${systemPrompt()}` }, user("x")]), false],
-    ["not by what a user quotes", plain([user(systemPrompt())]), false],
+    [
+      "not by a marker that is not at the beginning",
+      plain([{ role: "system", content: `Hi. ${systemPrompt()}` }, user("x")]),
+      false,
+    ],
+    ["not by a marker in a user message", plain([user(systemPrompt())]), false],
   ];
-  test.each(cases)("%s", (_what, sent, yes) => {
-    expect(read(sent) !== null).toBe(yes);
+  test.each(cases)("%s", (_what, sent, isOpenClaw) => {
+    expect(read(sent) !== null).toBe(isOpenClaw);
   });
 });
 
 describe("the Runtime line", () => {
-  test("and the folder are read", () => {
+  test("is read, and so is the working directory", () => {
     expect(read(agentRequest(hello, { workspace: "/srv/work" }))).toMatchObject({
       side: null,
       runtime: { agent: "main", session: "agent:main:main", repo: "/srv/work" },
       workingDirectory: "/srv/work",
     });
   });
-  test("is no one's who has not OpenClaw's system prompt", () => {
+  test("is ignored without OpenClaw's system prompt", () => {
     const { request } = agentRequest(hello);
     const messages = request.messages.filter(({ role }) => role === "user");
     expect(read(plain(messages, { "x-openclaw-run-id": "1" }))?.runtime).toBeNull();
   });
-  test("is only looked for in the first user message", () => {
+  test("is ignored in later user messages", () => {
     const second = agentRequest([user("mine")]).request.messages.at(-1);
     expect(read(agentRequest([user("hello"), second ?? user("")], { runtimeLine: "none" }))?.runtime).toBeNull();
   });
 });
 
-describe("the kind of request", () => {
+describe("the side request is", () => {
   const flush = [...hello, user(stamp("Pre-compaction memory flush. Write down what lasts.")), carrier()];
   const cases: [what: string, sent: Sent, side: object | null][] = [
-    ["a turn", agentRequest(hello), null],
-    ["a turn of a subagent", agentRequest(hello, { session: "agent:main:subagent:1" }), null],
-    ["a heartbeat", agentRequest([user("Follow the heartbeat monitor scratch context when provided.")]), null],
-    ["a subagent's end", agentRequest([user("A background task completed. Use its result.")]), null],
-    ["a user who asks about flushes", agentRequest([user(stamp("Pre-compaction memory flush: what is it?"))]), null],
-    ["a client that wants a title", plain([{ role: "system", content: "Make a title." }, user("hello")]), null],
+    ["none, for a turn", agentRequest(hello), null],
+    ["none, for a turn of a subagent", agentRequest(hello, { session: "agent:main:subagent:1" }), null],
     [
-      "an agent with tools that makes titles",
+      "none, for a heartbeat",
+      agentRequest([user("Follow the heartbeat monitor scratch context when provided.")]),
+      null,
+    ],
+    ["none, for the report of a subagent", agentRequest([user("A background task completed. Use its result.")]), null],
+    [
+      "none, for a person who asks about memory flushes",
+      agentRequest([user(stamp("Pre-compaction memory flush: what is it?"))]),
+      null,
+    ],
+    [
+      "none, for another client that wants a title",
+      plain([{ role: "system", content: "Make a title." }, user("hello")]),
+      null,
+    ],
+    [
+      "none, for an agent with tools that makes titles",
       plain([{ role: "system", content: "Generate a concise session title." }, user("hello")], {}, [
         { type: "function" },
       ]),
       null,
     ],
     [
-      "an agent told to make titles",
+      "none, for an agent that is told to make titles",
       plain([{ role: "system", content: "Be kind. Generate a concise session title." }, user("hello")]),
       null,
     ],
@@ -78,7 +94,7 @@ describe("the kind of request", () => {
       { kind: "compaction", needsTools: false },
     ],
     [
-      "what else it completes",
+      "any other completion that our plugin marks",
       utilityRequest("Describe the sticker.", "hello", { "x-openclaw-kind": "simple-completion" }),
       { kind: "other", needsTools: false },
     ],
@@ -93,12 +109,12 @@ describe("the kind of request", () => {
       { kind: "memory-flush", needsTools: true },
     ],
     [
-      "a memory flush of a hidden session, named by a header",
+      "a memory flush of a hidden session that a header names",
       agentRequest(flush, { headers: { "x-openclaw-session-key": internal("incognito-3f-1") } }),
       { kind: "memory-flush", needsTools: true },
     ],
     [
-      "a memory flush, when our plugin names the conversation for whose sake it is asked",
+      "a memory flush, when our plugin names the conversation that it is about",
       agentRequest(flush, { session: internal("3f-1"), headers: { "x-openclaw-session-key": "agent:main:main" } }),
       { kind: "memory-flush", needsTools: true, session: internal("3f-1") },
     ],

@@ -1,4 +1,4 @@
-/** What the user wrote, in whatever words OpenClaw tells it again. */
+/** The person's own text in the messages with which OpenClaw repeats a turn. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { isCompactionSummary } from "../../../src/api/openclaw/compaction.ts";
@@ -8,34 +8,38 @@ import { ABORTED, CONTINUE, QUEUED, stamp } from "../../support/openclaw.ts";
 const LATER = "[Earlier unanswered user message. Address it with the current input.]";
 const own = (text: string): MessageSegment => ({ kind: "own", text });
 const quoting = (text: string): MessageSegment => ({ kind: "quoting", text });
-const goOn = (text: string): MessageSegment => ({ kind: "continue", text });
+const continuing = (text: string): MessageSegment => ({ kind: "continue", text });
 
-describe("is read as", () => {
-  const cases: [what: string, text: string, wordings: MessageSegment[]][] = [
-    ["words", stamp("hello"), [own(stamp("hello"))]],
+describe("splits", () => {
+  const cases: [what: string, text: string, segments: MessageSegment[]][] = [
+    ["a person's message", stamp("hello"), [own(stamp("hello"))]],
     ["a quotation", `${QUEUED}\nhello\n\nare you there?`, [quoting("hello\n\nare you there?")]],
-    ["a quotation of today", stamp(`${QUEUED}\nhello\n\nwell?`), [quoting(stamp("hello\n\nwell?"))]],
-    ["a quotation of a later version", `${LATER}\nhello\n\nwell?`, [quoting("hello\n\nwell?")]],
+    ["a quotation with a timestamp", stamp(`${QUEUED}\nhello\n\nwell?`), [quoting(stamp("hello\n\nwell?"))]],
+    ["a quotation by a later version of OpenClaw", `${LATER}\nhello\n\nwell?`, [quoting("hello\n\nwell?")]],
     ["a quotation in a quotation", `${QUEUED}\n${QUEUED}\na\n\nb\n\nc`, [quoting("a\n\nb\n\nc")]],
     [
-      "a quotation, asked to go on",
+      "a quotation and a request to continue",
       stamp(`${QUEUED}\nhello\n\n${CONTINUE}`),
-      [quoting(stamp("hello")), goOn(CONTINUE)],
+      [quoting(stamp("hello")), continuing(CONTINUE)],
     ],
-    ["an end", ABORTED, []],
-    ["a request to go on", CONTINUE, [goOn(CONTINUE)]],
-    ["a request of today", stamp(CONTINUE), [goOn(stamp(CONTINUE))]],
-    ["words, an end, a request", `hello\n\n${ABORTED}\n\n${CONTINUE}`, [own("hello"), goOn(CONTINUE)]],
-    ["words and an end", `hello\n\n${ABORTED}`, [own("hello\n")]],
-    ["an end and a request", `${ABORTED}\n${stamp(CONTINUE)}`, [goOn(stamp(CONTINUE))]],
-    ["an end and words", `${ABORTED}\n\nhello`, [own("hello")]],
-    ["words about a note", `What is this? ${QUEUED}\nhello`, [own(`What is this? ${QUEUED}\nhello`)]],
-    ["words about an end", `What is\n${ABORTED}\nin my log?`, [own(`What is\n${ABORTED}\nin my log?`)]],
-    ["words like a request", "Continue the current task", [own("Continue the current task")]],
+    ["a note that the turn was aborted", ABORTED, []],
+    ["a request to continue", CONTINUE, [continuing(CONTINUE)]],
+    ["a request to continue with a timestamp", stamp(CONTINUE), [continuing(stamp(CONTINUE))]],
+    [
+      "a message, a note and a request to continue",
+      `hello\n\n${ABORTED}\n\n${CONTINUE}`,
+      [own("hello"), continuing(CONTINUE)],
+    ],
+    ["a message and a note", `hello\n\n${ABORTED}`, [own("hello\n")]],
+    ["a note and a request to continue", `${ABORTED}\n${stamp(CONTINUE)}`, [continuing(stamp(CONTINUE))]],
+    ["a note and a message", `${ABORTED}\n\nhello`, [own("hello")]],
+    ["a message about a quotation", `What is this? ${QUEUED}\nhello`, [own(`What is this? ${QUEUED}\nhello`)]],
+    ["a message about a note", `What is\n${ABORTED}\nin my log?`, [own(`What is\n${ABORTED}\nin my log?`)]],
+    ["a message like a request to continue", "Continue the current task", [own("Continue the current task")]],
   ];
-  test.each(cases)("%s", (_what, text, wordings) => {
-    expect(splitMessage(text).map(({ kind, text: words }) => [kind, words.trim()])).toEqual(
-      wordings.map(({ kind, text: words }) => [kind, words.trim()]),
+  test.each(cases)("%s", (_what, text, segments) => {
+    expect(splitMessage(text).map((segment) => [segment.kind, segment.text.trim()])).toEqual(
+      segments.map((segment) => [segment.kind, segment.text.trim()]),
     );
   });
 });
@@ -50,7 +54,7 @@ test.each([
   expect(saysAborted(text)).toBe(aborted);
 });
 
-test("property: words without a note are not touched", () => {
+test("property: a message without a note stays the same", () => {
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom("a", "\n", "[", "]", stamp(""), "<turn_aborted>") }), (noise) => {
       const words = `x${noise}x`;
@@ -60,19 +64,19 @@ test("property: words without a note are not touched", () => {
   );
 });
 
-test("property: one of the ways to part a quotation is the right one", () => {
+test("property: one of the ways to split a quotation is the right one", () => {
   const words = fc.string({ unit: fc.constantFrom("a", "b", "\n", " "), minLength: 1 }).map((text) => `x${text}x`);
   fc.assert(
     fc.property(words, words, fc.nat(59), (earlier, now, minute) => {
-      const [wording] = splitMessage(stamp(`${QUEUED}\n${earlier}\n\n${now}`, minute));
-      expect(wording?.kind).toBe("quoting");
-      expect(quotations(wording?.text ?? "")).toContainEqual({ earlier, now: stamp(now, minute) });
+      const [segment] = splitMessage(stamp(`${QUEUED}\n${earlier}\n\n${now}`, minute));
+      expect(segment?.kind).toBe("quoting");
+      expect(quotations(segment?.text ?? "")).toContainEqual({ earlier, now: stamp(now, minute) });
     }),
     { numRuns: 1000 },
   );
 });
 
-test("the longest quotation comes first, and there is an end to them", () => {
+test("the longest quotation comes first, and their number is limited", () => {
   expect(quotations("a\n\nb\n\nc")).toEqual([
     { earlier: "a\n\nb", now: "c" },
     { earlier: "a", now: "b\n\nc" },

@@ -1,4 +1,4 @@
-/** In which chats nobody else reads along. */
+/** Which chats have only one person in them. */
 import { expect, test } from "bun:test";
 import { isDirectChat } from "../../../src/api/openclaw/session-key.ts";
 
@@ -13,4 +13,4 @@ const cases: [key: string, isDirect: boolean][] = [
   ["agent:main:something-new:7", false],
   ["a key of another program", false],
 ];
-test.each(cases)("%s: %p", (key, isDirect) => expect(isDirectChat(key)).toBe(isDirect));
+test.each(cases)("%s is a direct chat: %p", (key, isDirect) => expect(isDirectChat(key)).toBe(isDirect));
