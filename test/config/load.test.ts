@@ -1,4 +1,4 @@
-/** The configuration: which layer wins, and what is said about mistakes. */
+/** Loading the configuration: which source wins, and how mistakes are reported. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
@@ -21,18 +21,18 @@ const load = (file: string | object, env: Record<string, string> = {}, flags: ob
 };
 
 describe("a setting", () => {
-  test("comes from the default, the file, the environment, the command line, the later the stronger", () => {
+  test("comes from the defaults, the file, the environment or the command line, and the last one wins", () => {
     expect(load({}).bridgePort).toBe(18990);
     expect(load({ bridgePort: 1 }).bridgePort).toBe(1);
     expect(load({ bridgePort: 1 }, { SYNTHESIS_BRIDGE_PORT: "2" }).bridgePort).toBe(2);
     expect(load({ bridgePort: 1 }, { SYNTHESIS_BRIDGE_PORT: "2" }, { bridgePort: "3" }).bridgePort).toBe(3);
   });
 
-  test("may be commented in the file", () => {
+  test("may have a comment in the file", () => {
     expect(load('{\n  // mine\n  "bridgePort": 5,\n}').bridgePort).toBe(5);
   });
 
-  test("may be a list, written as such or in one line", () => {
+  test("may be a list, as JSON or as text", () => {
     expect(load({ allowedTools: ["Read", "Bash(git log:*)"] }).allowedTools).toEqual(["Read", "Bash(git log:*)"]);
     expect(load({}, { SYNTHESIS_ALLOWED_TOOLS: "Read, Bash(git log:*) Edit" }).allowedTools).toEqual([
       "Read",
@@ -42,11 +42,11 @@ describe("a setting", () => {
     expect(load({}, { SYNTHESIS_ALLOWED_ROOTS: "/a:/b" }).allowedRoots).toEqual(["/a", "/b"]);
   });
 
-  test("left empty in the environment is not set", () => {
+  test("is not set by an empty variable", () => {
     expect(load({}, { SYNTHESIS_BRIDGE_PORT: "" }).bridgePort).toBe(18990);
   });
 
-  test("that is a path may begin with ~, which no shell expands within quotes", () => {
+  test("that is a path may begin with ~", () => {
     expect(load({ workspace: "~/w", claudeBin: "~/bin/claude" })).toMatchObject({
       workspace: join(homedir(), "w"),
       claudeBin: join(homedir(), "bin/claude"),
@@ -60,15 +60,15 @@ describe("a setting", () => {
     expect(pathsFor("~/state").home).toBe(join(homedir(), "state"));
   });
 
-  test("allows the workspace when no roots are given", () => {
+  test("without allowed roots allows the workspace", () => {
     expect(load({ workspace: "/w" }).allowedRoots).toEqual(["/w"]);
   });
 });
 
-describe("a mistake is told with its place and a way out", () => {
+describe("reports the source and the name of", () => {
   const cases: [what: string, load: () => unknown, message: RegExp][] = [
     [
-      "an unknown name in the file",
+      "an unknown setting in the file",
       () => load({ bridgePrt: 1 }),
       /bridgePrt in .*config\.json is not a setting.*Did you mean bridgePort\?/,
     ],
@@ -78,48 +78,60 @@ describe("a mistake is told with its place and a way out", () => {
       /SYNTHESIS_BRIDGE_PROT.*Did you mean SYNTHESIS_BRIDGE_PORT\?/,
     ],
     [
-      "a variable's name in the file",
+      "a variable name in the file",
       () => load({ SYNTHESIS_IDLE_KILL_MS: 1 }),
       /SYNTHESIS_IDLE_KILL_MS in .*config\.json is not a setting.*Did you mean idleKillMs\?/,
     ],
-    ["a variable like no other", () => load({}, { SYNTHESIS_FOO: "1" }), /SYNTHESIS_FOO .*of synthesis\.$/],
     [
-      "a word for a number",
+      "an unknown variable that resembles no setting",
+      () => load({}, { SYNTHESIS_FOO: "1" }),
+      /SYNTHESIS_FOO .*of synthesis\.$/,
+    ],
+    [
+      "text for a number",
       () => load({}, { SYNTHESIS_IDLE_KILL_MS: "abc" }),
       /SYNTHESIS_IDLE_KILL_MS in the environment: expected a whole number of milliseconds from 1 to \d+, not "abc"$/,
     ],
-    ["half a number", () => load({ bridgePort: 1.5 }), /expected a whole number from 0 to 65535, not 1\.5$/],
-    ["a number too large", () => load({ spares: 17 }), /expected a whole number from 0 to 16, not 17$/],
     [
-      "neither yes nor no",
+      "a fraction for a whole number",
+      () => load({ bridgePort: 1.5 }),
+      /expected a whole number from 0 to 65535, not 1\.5$/,
+    ],
+    ["a number that is too large", () => load({ spares: 17 }), /expected a whole number from 0 to 16, not 17$/],
+    [
+      "text for true or false",
       () => load({}, { SYNTHESIS_USE_API_KEY: "perhaps" }),
       /expected true or false, not "perhaps"$/,
     ],
     [
-      "a word that is not offered",
+      "a value that is not one of several",
       () => load({ reply: "loud" }),
       /reply in .*: expected one of live, tool, not "loud"$/,
     ],
-    ["a number for a list", () => load({ allowedRoots: 5 }), /allowedRoots in .*: expected a list of texts, not 5$/],
+    ["a number for a list", () => load({ allowedRoots: 5 }), /allowedRoots in .*: expected a list, not 5$/],
     [
       "an agent without a path",
       () => load({ agents: { ops: { workspace: 5 } } }),
       /agents\[ops\.workspace\].*a path, not 5$/,
     ],
     [
-      "a key too short, which is not shown",
+      "a key that is too short, without quoting it",
       () => load({ apiKey: "secret" }),
-      /expected a text of at least 16 characters$/,
+      /expected text of at least 16 characters$/,
     ],
-    ["a name like no other", () => load({ zzzzzzzzzzz: 1 }), /not a setting of synthesis\.$/],
+    ["an unknown setting that resembles no other", () => load({ zzzzzzzzzzz: 1 }), /not a setting of synthesis\.$/],
     [
-      "a value of the wrong kind",
+      "an invalid variable",
       () => load({}, { SYNTHESIS_BRIDGE_PORT: "many" }),
       /SYNTHESIS_BRIDGE_PORT in the environment/,
     ],
-    ["a value out of range", () => load({}, {}, { bridgePort: "70000" }), /--bridge-port in the command line/],
-    ["a value not in the list", () => load({ permissionMode: "yolo" }), /permissionMode in .*config\.json/],
-    ["a file that is no JSON", () => load("{"), /config\.json is not valid JSON/],
+    [
+      "an invalid option of the command line",
+      () => load({}, {}, { bridgePort: "70000" }),
+      /--bridge-port in the command line/,
+    ],
+    ["an invalid value in the file", () => load({ permissionMode: "yolo" }), /permissionMode in .*config\.json/],
+    ["a file that is not valid JSON", () => load("{"), /config\.json is not valid JSON/],
   ];
   test.each(cases)("%s", (_what, run, message) => {
     expect(run).toThrow(ConfigError);
@@ -127,14 +139,14 @@ describe("a mistake is told with its place and a way out", () => {
   });
 });
 
-test("what a claude's shell has in its environment is no mistake", () => {
+test("accepts the variables in the shell of an agent process", () => {
   expect(load({}, { SYNTHESIS_BRIDGE_TOKEN: "x", SYNTHESIS_HOOK_TOKEN: "x", SYNTHESIS_HOME: "/x" }).bridgePort).toBe(
     18990,
   );
 });
 
 describe("the chat key", () => {
-  test("is made once, for its owner only", () => {
+  test("is created once, for its owner only", () => {
     const file = join(home, "fresh/chat.key");
     const key = loadChatKey(file);
     expect(key).toMatch(/^sk-synthesis-[\w-]{32}$/);
@@ -142,7 +154,7 @@ describe("the chat key", () => {
     expect(loadChatKey(file)).toBe(key);
   });
 
-  test("is taken away from others", () => {
+  test("is made unreadable for other users", () => {
     const file = join(home, "open.key");
     const key = loadChatKey(file);
     chmodSync(file, 0o644);
@@ -156,7 +168,7 @@ describe("the chat key", () => {
     expect(() => loadChatKey(file)).toThrow("contains no key");
   });
 
-  test("is not the control key, nor looks like it", () => {
+  test("has another prefix than the control key", () => {
     const file = join(home, "control.key");
     expect(loadControlKey(file)).toMatch(/^control-synthesis-[\w-]{32}$/);
     expect(statSync(file).mode & 0o777).toBe(0o600);

@@ -1,4 +1,4 @@
-/** Nobody else can read the state folder, and nobody's folder is taken from them. */
+/** Starting a server takes the permissions of other users on the state folder away, unless all users share the folder. */
 import { expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,11 +7,11 @@ import { pathsFor } from "../../src/config/paths.ts";
 import { prepareStateFolder } from "../../src/config/state-folder.ts";
 
 test.each([
-  ["open to all", 0o777, 0o700],
+  ["open to all users", 0o777, 0o700],
   ["open to a group", 0o750, 0o700],
   ["closed", 0o700, 0o700],
-  ["everybody's, like /tmp", 0o1777, 0o1777],
-])("a folder that is %s", (_what, before, after) => {
+  ["shared by all users, like /tmp", 0o1777, 0o1777],
+])("a state folder that is %s", (_what, before, after) => {
   const folder = mkdtempSync(join(tmpdir(), "synthesis-state-"));
   chmodSync(folder, before);
   prepareStateFolder(pathsFor(folder));
