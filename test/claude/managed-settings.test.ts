@@ -1,4 +1,3 @@
-/** Whether the machine's administrator lets our channel in. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,16 +12,16 @@ afterAll(() => rmSync(base, { recursive: true }));
 
 const ours = { marketplace: "inline", plugin: "synthesis" };
 const cases: [what: string, files: Record<string, unknown>, allowed: boolean][] = [
-  ["nothing is managed", {}, false],
-  ["it lists us", { "managed-settings.json": { channelsEnabled: true, allowedChannelPlugins: [ours] } }, true],
+  ["not without managed settings", {}, false],
+  ["if it is in the list", { "managed-settings.json": { channelsEnabled: true, allowedChannelPlugins: [ours] } }, true],
   [
-    "it lists others",
+    "not if only others are in the list",
     { "managed-settings.json": { channelsEnabled: true, allowedChannelPlugins: [{ ...ours, plugin: "x" }] } },
     false,
   ],
-  ["channels are off", { "managed-settings.json": { allowedChannelPlugins: [ours] } }, false],
+  ["not while channels are not enabled", { "managed-settings.json": { allowedChannelPlugins: [ours] } }, false],
   [
-    "drop-ins are merged",
+    "if a drop-in file enables channels",
     {
       "managed-settings.json": { allowedChannelPlugins: [ours] },
       "managed-settings.d/10.json": { channelsEnabled: true },
@@ -30,17 +29,17 @@ const cases: [what: string, files: Record<string, unknown>, allowed: boolean][] 
     true,
   ],
   [
-    "a later drop-in switches channels off",
+    "not if a later drop-in file disables channels",
     {
       "managed-settings.d/10.json": { channelsEnabled: true, allowedChannelPlugins: [ours] },
       "managed-settings.d/20.json": { channelsEnabled: false },
     },
     false,
   ],
-  ["hooks are the administrator's only", { "managed-settings.json": { allowManagedHooksOnly: true } }, false],
-  ["a file is broken", { "managed-settings.json": "{" }, false],
+  ["not if only managed hooks are allowed", { "managed-settings.json": { allowManagedHooksOnly: true } }, false],
+  ["not if the file is not valid JSON", { "managed-settings.json": "{" }, false],
 ];
-test.each(cases)("%s", (what, files, allowed) => {
+test.each(cases)("the channel is allowed: %s", (what, files, allowed) => {
   const folder = join(base, what);
   mkdirSync(join(folder, "managed-settings.d"), { recursive: true });
   for (const [name, content] of Object.entries(files)) {
@@ -49,6 +48,6 @@ test.each(cases)("%s", (what, files, allowed) => {
   const managed = readManagedSettings("synthesis", folder);
   expect(managed).toMatchObject({
     channelAllowed: allowed,
-    hooksForbidden: what === "hooks are the administrator's only",
+    hooksForbidden: what === "not if only managed hooks are allowed",
   });
 });

@@ -1,4 +1,3 @@
-/** A folder whose path is changed between the check and the start. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
   chmodSync,
@@ -26,12 +25,12 @@ afterEach(() => rmSync(base, { recursive: true }));
 
 const startedIn = (cwd: string): string => Bun.spawnSync(["/bin/pwd", "-P"], { cwd }).stdout.toString().trim();
 
-test("starts a process in the folder, and leaves nothing open", () => {
+test("a process starts in the folder, and no descriptor stays open", () => {
   for (let index = 0; index < 2_000; index += 1) withOpenFolder(folder, (cwd) => cwd);
   expect(withOpenFolder(folder, startedIn)).toBe(folder);
 });
 
-test.if(process.platform === "linux")("starts it there although the path leads elsewhere by then", () => {
+test.if(process.platform === "linux")("a process starts in the folder even if its path leads elsewhere by then", () => {
   const started = withOpenFolder(folder, (cwd) => {
     renameSync(folder, join(base, "moved"));
     symlinkSync(join(base, "secret"), folder);
@@ -40,7 +39,7 @@ test.if(process.platform === "linux")("starts it there although the path leads e
   expect(started).toBe(join(base, "moved"));
 });
 
-describe("refuses a path that has become", () => {
+describe("a path is refused that has become", () => {
   const swaps: [what: string, swap: () => void][] = [
     [
       "a link",
@@ -66,11 +65,11 @@ describe("refuses a path that has become", () => {
   ];
   test.each(swaps)("%s", (_what, swap) => {
     swap();
-    expect(() => withOpenFolder(folder, startedIn)).toThrow("has changed since it was checked");
+    expect(() => withOpenFolder(folder, startedIn)).toThrow(expect.objectContaining({ code: "workspace_not_allowed" }));
   });
 });
 
-test("takes a folder that may be entered and not read", () => {
+test("a folder that may be entered but not read is accepted", () => {
   chmodSync(folder, 0o311);
   expect(withOpenFolder(folder, startedIn)).toBe(folder);
 });

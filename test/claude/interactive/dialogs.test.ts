@@ -1,4 +1,3 @@
-/** Which key brings each of claude's dialogs nearer to the answer we want. */
 import { describe, expect, test } from "bun:test";
 import { adviseOnDialog, type Consent, saysNotLoggedIn, showsDialog } from "../../../src/claude/interactive/dialogs.ts";
 
@@ -48,7 +47,7 @@ const bypass = `
     2. Yes, I accept`;
 
 const rule = "─".repeat(120);
-/** Options as claude draws them, with the cursor on one of them. */
+/** Options as Claude Code draws them, with the cursor on one of them. */
 const options = (lines: string[], cursor: number) =>
   lines.map((line, index) => `  ${index === cursor ? "❯" : " "} ${line}`).join("\n");
 const imports = (cursor: number, more = "") => `${rule}
@@ -145,60 +144,69 @@ const DOWN = "\x1b[B";
 const ESCAPE = "\x1b";
 const consent: Consent = { trusted: true, useApiKey: false, restrictingFiles: [] };
 
-describe("the next key", () => {
+describe("adviseOnDialog", () => {
   const cases: [what: string, screen: string, consent: Consent, key: string][] = [
-    ["moves to the folder's trust", trust("no"), consent, DOWN],
-    ["confirms it only there", trust("yes"), consent, ENTER],
-    ["refuses an API key", apiKey("no"), consent, ENTER],
-    ["moves back to refuse it", apiKey("yes"), consent, DOWN],
-    ["moves to the API key if it may be used", apiKey("no"), { ...consent, useApiKey: true }, UP],
-    ["uses it only there", apiKey("yes"), { ...consent, useApiKey: true }, ENTER],
-    ["takes the development channel", channels, consent, ENTER],
-    ["goes on without a project's server", server, consent, ENTER],
-    ["rejects a project's servers", servers, consent, ESCAPE],
-    ["moves to accept the mode that was asked for", bypass, consent, DOWN],
-    ["leaves external imports out", imports(0), consent, ENTER],
-    ["moves back from allowing them", imports(1), consent, UP],
-    ["moves on from mending settings with claude", settingsError(0), consent, DOWN],
-    ["moves on from leaving over settings", settingsError(1), consent, DOWN],
-    ["goes on without settings only there", settingsError(2), consent, ENTER],
+    ["moves to the answer that trusts the folder", trust("no"), consent, DOWN],
+    ["confirms when the cursor is on it", trust("yes"), consent, ENTER],
+    ["confirms the answer that refuses an API key", apiKey("no"), consent, ENTER],
+    ["moves up to refuse an API key", apiKey("yes"), consent, DOWN],
     [
-      "goes on without settings where another file forbids something",
+      "moves to the answer that accepts the API key if it may be used",
+      apiKey("no"),
+      { ...consent, useApiKey: true },
+      UP,
+    ],
+    ["confirms when the cursor is on that answer", apiKey("yes"), { ...consent, useApiKey: true }, ENTER],
+    ["accepts the development channel", channels, consent, ENTER],
+    ["continues without an MCP server of the project", server, consent, ENTER],
+    ["rejects several MCP servers of the project", servers, consent, ESCAPE],
+    ["moves to accept the configured permission mode", bypass, consent, DOWN],
+    ["disables external imports", imports(0), consent, ENTER],
+    ["moves up from the answer that allows external imports", imports(1), consent, UP],
+    ["moves down from the answer that fixes settings with Claude", settingsError(0), consent, DOWN],
+    ["moves down from the answer that exits to fix settings", settingsError(1), consent, DOWN],
+    ["continues without the settings when the cursor is on that answer", settingsError(2), consent, ENTER],
+    [
+      "continues without the settings if only another file restricts Claude",
       settingsError(2),
       { ...consent, restrictingFiles: ["/work/.claude/settings.json"] },
       ENTER,
     ],
-    ["goes on past a warning about settings", settingsWarning, consent, ENTER],
-    ["keeps auto mode off", autoMode, consent, DOWN],
-    ["keeps the browser out", browser, consent, DOWN],
-    ["starts without an experiment", codeMode, consent, UP],
-    ["resumes the whole session", resumed, consent, DOWN],
-    ["resumes the conversation and starts no other", resumedQuota, consent, UP],
-    ["keeps the conversation's model", newerModel, consent, ENTER],
-    ["waits while the options are not painted yet", channels.split("❯")[0] ?? "", consent, ""],
+    ["continues after a warning about settings", settingsWarning, consent, ENTER],
+    ["declines auto mode", autoMode, consent, DOWN],
+    ["declines browser tools", browser, consent, DOWN],
+    ["declines an experiment", codeMode, consent, UP],
+    ["resumes the full session", resumed, consent, DOWN],
+    ["resumes the conversation instead of starting a new one", resumedQuota, consent, UP],
+    ["keeps the model of the session", newerModel, consent, ENTER],
+    ["waits while the options are not painted", channels.split("❯")[0] ?? "", consent, ""],
   ];
   test.each(cases)("%s", (_what, screen, given, key) => {
     expect(adviseOnDialog(screen, given)).toMatchObject({ key });
   });
 });
 
-describe("is not pressed", () => {
+describe("adviseOnDialog gives no key", () => {
   const cases: [what: string, screen: string, advice: unknown][] = [
     ["for a folder that only a client named", trust("no"), { dialog: "folder trust", refuse: expect.any(String) }],
     [
-      "on a claude that was never set up",
+      "for a Claude Code that was never set up",
       " Let's get started.\n ❯ 1. Dark mode",
       { dialog: "onboarding", refuse: expect.any(String) },
     ],
-    ["over a damaged configuration", configurationError, { dialog: "configuration error", refuse: expect.any(String) }],
-    ["over an organization's settings", managed, { dialog: "managed settings", refuse: expect.any(String) }],
-    ["over terms that have changed", terms, { dialog: "terms", refuse: expect.any(String) }],
     [
-      "over a session of another account",
+      "for a damaged configuration file",
+      configurationError,
+      { dialog: "configuration error", refuse: expect.any(String) },
+    ],
+    ["for settings of an organization", managed, { dialog: "managed settings", refuse: expect.any(String) }],
+    ["for changed terms", terms, { dialog: "terms", refuse: expect.any(String) }],
+    [
+      "for a session of another account",
       otherAccount,
       { dialog: "session of another account", refuse: expect.any(String) },
     ],
-    ["on the prompt", "❯ \n  ⏸ manual mode on · ? for shortcuts", null],
+    ["at the prompt", "❯ \n  ⏸ manual mode on · ? for shortcuts", null],
     ["on an empty screen", "", null],
   ];
   test.each(cases)("%s", (_what, screen, advice) => {
@@ -208,7 +216,7 @@ describe("is not pressed", () => {
   });
 });
 
-test("a settings file that forbids something is not left out", () => {
+test("adviseOnDialog refuses to continue without a settings file that restricts Claude", () => {
   const long = `/home/me/${"projects/".repeat(14)}.claude/settings.json`;
   const wrapped = `${long.slice(0, 116)}\n  ${long.slice(116)}`;
   for (const [named, restricting] of [
@@ -220,18 +228,22 @@ test("a settings file that forbids something is not left out", () => {
   }
 });
 
-describe("what an answer costs is said", () => {
+describe("the note of an answer names", () => {
   const cases: [what: string, screen: string, note: string | undefined][] = [
     [
-      "the imports, by name",
+      "the imports that are ignored",
       imports(0),
       expect.stringContaining("(/home/me/shared/rules.md, /home/me/shared/more rules.md)"),
     ],
-    ["those that the screen does not name", imports(1, hidden), expect.stringContaining("more rules.md, and 6 more)")],
+    [
+      "how many imports the screen leaves out",
+      imports(1, hidden),
+      expect.stringContaining("more rules.md, and 6 more)"),
+    ],
     ["the settings file", settingsError(2), expect.stringContaining(`(${file})`)],
-    ["the file with values that do not fit", settingsWarning, expect.stringContaining(`(${file})`)],
-    ["nothing where nothing is lost", browser, undefined],
-    ["nothing where a person has agreed", trust("yes"), undefined],
+    ["the file with invalid values", settingsWarning, expect.stringContaining(`(${file})`)],
+    ["nothing if the client loses nothing", browser, undefined],
+    ["nothing if the configuration asked for it", trust("yes"), undefined],
   ];
   test.each(cases)("%s", (_what, screen, note) => {
     const advice = adviseOnDialog(screen, consent);
@@ -239,7 +251,7 @@ describe("what an answer costs is said", () => {
   });
 });
 
-describe("what was said in the conversation is not a dialog", () => {
+describe("the text of a resumed conversation", () => {
   const said = [
     trust("no"),
     apiKey("no"),
@@ -259,29 +271,29 @@ describe("what was said in the conversation is not a dialog", () => {
     "Not logged in · run /login",
   ];
   const screen = `${said.join("\n")}\n${rule}\n❯ \n${rule}\n  ⏸ manual mode on · ? for shortcuts`;
-  test("no key is pressed", () => {
+  test("is not mistaken for a dialog", () => {
     expect(adviseOnDialog(screen, consent)).toBeNull();
     expect(showsDialog(screen)).toBe(false);
     expect(saysNotLoggedIn(screen)).toBe(false);
   });
-  test("the footer below the input counts", () => {
+  test("does not hide the footer below the input", () => {
     expect(saysNotLoggedIn(`${screen}       Not logged in · run /login`)).toBe(true);
   });
 });
 
-describe("an unknown dialog is known to be one", () => {
+describe("showsDialog recognizes", () => {
   const input = `${rule}\n❯ \n${rule}\n  ⏸ manual mode on · ? for shortcuts`;
   const cases: [what: string, screen: string, isDialog: boolean][] = [
-    ["options", `${rule}\n  Something new\n\n  ❯ 1. Yes\n    2. No`, true],
-    ["a hint on keys", "  Something new\n\n  Enter to confirm · Esc to cancel", true],
+    ["a dialog with options", `${rule}\n  Something new\n\n  ❯ 1. Yes\n    2. No`, true],
+    ["a dialog with a hint about keys", "  Something new\n\n  Enter to confirm · Esc to cancel", true],
     ["a question", "Which one do you want?", true],
-    ["a dialog below what was said", `${settingsError(0)}\n${rule}\n  New\n  ❯ a\n    b`, true],
-    ["the prompt", input, false],
-    ["the prompt with a note in it", `${rule}\n❯ Try "fix the bug?"\n${rule}\n  ? for shortcuts`, false],
-    ["the prompt with two lines in it", `${rule}\n❯ one\n  two?\n${rule}\n  ? for shortcuts`, false],
-    ["a question that was put in the conversation", `Shall I go on?\n ❯ 1. Yes\n${input}`, false],
-    ["a start that has shown its name", " ▐▛███▛█   Claude Code v2.1.330\n▝▜██████▀  Opus 5.5", false],
-    ["nothing", "", false],
+    ["a dialog below a conversation", `${settingsError(0)}\n${rule}\n  New\n  ❯ a\n    b`, true],
+    ["no dialog at the prompt", input, false],
+    ["no dialog in a suggestion at the prompt", `${rule}\n❯ Try "fix the bug?"\n${rule}\n  ? for shortcuts`, false],
+    ["no dialog in a prompt of two lines", `${rule}\n❯ one\n  two?\n${rule}\n  ? for shortcuts`, false],
+    ["no dialog in a question of the conversation", `Shall I go on?\n ❯ 1. Yes\n${input}`, false],
+    ["no dialog in the banner of a starting process", " ▐▛███▛█   Claude Code v2.1.330\n▝▜██████▀  Opus 5.5", false],
+    ["no dialog on an empty screen", "", false],
   ];
   test.each(cases)("%s", (_what, screen, isDialog) => {
     expect(showsDialog(screen)).toBe(isDialog);

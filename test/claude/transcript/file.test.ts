@@ -1,4 +1,3 @@
-/** Transcripts are read from regular files below Claude's projects folder, and of these only so much. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -70,8 +69,8 @@ describe("a path that a hook names", () => {
   });
 });
 
-describe("what is no regular file below the projects folder is refused", () => {
-  const put: [what: string, put: () => void][] = [
+describe("anything but a regular file below the projects folder is refused", () => {
+  const cases: [what: string, plant: () => void][] = [
     ["a FIFO", () => fifo(transcript)],
     ["a folder", () => mkdirSync(transcript)],
     [
@@ -99,8 +98,8 @@ describe("what is no regular file below the projects folder is refused", () => {
       },
     ],
   ];
-  test.each(put)("%s", async (_what, put) => {
-    put();
+  test.each(cases)("%s", async (_what, plant) => {
+    plant();
     const readings = [
       readTurn(transcript, "mine", 0),
       readModelCalls(transcript, "mine", 0, null, 0),
@@ -117,14 +116,14 @@ describe("what is no regular file below the projects folder is refused", () => {
       ).toBe("refused");
   });
 
-  test("a file that is not there is no fault", async () => {
+  test("a missing file is not an error", async () => {
     expect(await readRows(transcript, 0)).toBeNull();
     expect(await recordedTurns(transcript)).toEqual(new Set());
   });
 });
 
 describe("a large transcript", () => {
-  test("is read past a gigabyte of nothing", async () => {
+  test("of more than a gigabyte is not read in full", async () => {
     write(transcript, prompt("old"), answer("m0", "before"), end);
     truncateSync(transcript, 1.5 * 1024 ** 3);
     expect(await recordedTurns(transcript)).toEqual(new Set());
@@ -132,7 +131,7 @@ describe("a large transcript", () => {
     expect((await readTurn(transcript, "mine", 0))?.texts).toEqual(["text"]);
   });
 
-  test("leaves out long tool results and rows that no program of ours needs, and keeps long answers", async () => {
+  test("loses its long tool results and keeps its long prompts and answers", async () => {
     const long = "a".repeat(300_000);
     const rows = [prompt("mine", long), result(200_000), result(9 * 1024 * 1024), answer("m1", long), end];
     write(transcript, ...rows);
@@ -141,14 +140,14 @@ describe("a large transcript", () => {
     expect((await sentTexts(transcript)).get("mine")).toContain(long);
   });
 
-  test("keeps the newest rows when there are too many", async () => {
+  test("keeps its newest rows when there are too many", async () => {
     const many = Array.from({ length: 40 }, (_, at) => answer(`m${at}`, "b".repeat(1_000_000)));
     write(transcript, prompt("old"), ...many, end, prompt("mine"), answer("last", "new"), end);
     expect((await readTurn(transcript, "mine", 0))?.texts).toEqual(["new"]);
     expect(await recordedTurns(transcript)).toEqual(new Set(["old", "mine"]));
   });
 
-  test("lets the server do other work meanwhile", async () => {
+  test("lets the server do other work while it is read", async () => {
     write(transcript, ...Array.from({ length: 20 }, () => result(1_000_000)));
     let turns = 0;
     const count = () => {
@@ -160,14 +159,14 @@ describe("a large transcript", () => {
     expect(turns).toBe(5);
   });
 
-  test("is the same in pieces that part its rows anywhere", async () => {
+  test("is read correctly when chunks end inside rows and characters", async () => {
     const texts = Array.from({ length: 90 }, (_, at) => "ä€😀".repeat(5_000 + at));
     write(transcript, prompt("mine"), ...texts.map((text, at) => answer(`m${at}`, text)), end);
     expect((await readTurn(transcript, "mine", 0))?.texts).toEqual(texts);
   });
 });
 
-test("a subagent's file is read with the same care, whatever lies beside it", async () => {
+test("the calls of a sub-agent are read, and an unreadable file beside them is skipped", async () => {
   write(transcript, prompt("mine"), answer("m1", "text"), end);
   const folder = join(projects, "folder/session/subagents");
   mkdirSync(folder, { recursive: true });
@@ -177,7 +176,6 @@ test("a subagent's file is read with the same care, whatever lies beside it", as
     answer("s", "y"),
   );
   expect((await readTurn(transcript, "mine", 0))?.calls).toHaveLength(2);
-  // One that cannot be read costs its own figures only.
   fifo(join(folder, "agent-b.jsonl"));
   expect((await readTurn(transcript, "mine", 0))?.calls).toHaveLength(2);
 });

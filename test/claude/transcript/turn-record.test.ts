@@ -1,4 +1,3 @@
-/** A turn's exact texts and figures, read from claude's transcript. */
 import { describe, expect, test } from "bun:test";
 import {
   findCalls,
@@ -21,17 +20,17 @@ const block = (id: string, content: object, more: object = {}) => ({
   message: { id, content: [content], usage },
   ...more,
 });
-const words = (text: string) => ({ type: "text", text });
+const textBlock = (text: string) => ({ type: "text", text });
 const end = { type: "system", subtype: "turn_duration" };
 const lines = (...rows: object[]) => rows.map((row) => JSON.stringify(row)).join("\n");
 
-describe("calls of a client's tools", () => {
+describe("findCalls", () => {
   const call = (id: string, name = "mcp__plugin_synthesis_chat__t") => ({ type: "tool_use", id, name });
   const jsonl = lines(
     prompt("before"),
     block("m0", call("old")),
     prompt("mine"),
-    block("m1", words("hm")),
+    block("m1", textBlock("hm")),
     block("m1", call("a")),
     block("m1", call("x", "Bash")),
     block("m1", call("b")),
@@ -43,30 +42,30 @@ describe("calls of a client's tools", () => {
     ["c", ["c"]],
     ["x", null],
     ["old", null],
-    ["nobody", null],
+    ["unknown", null],
   ];
-  test.each(cases)("%s stands with those of its message", (id, ids) => {
+  test.each(cases)("finds the calls of the client's tools in the message of call %s", (id, ids) => {
     expect(findCalls(jsonl, "mine", id)).toEqual(ids);
   });
 });
 
-describe("a turn", () => {
-  test("is the texts behind its prompt, and its messages' figures once each", () => {
+describe("findTurn", () => {
+  test("finds the texts after the prompt, and counts the usage of each message once", () => {
     const jsonl = lines(
       prompt("before"),
-      block("m0", words("old")),
+      block("m0", textBlock("old")),
       end,
       prompt("mine"),
       { type: "attachment", attachment: {} },
       block("m1", { type: "thinking", thinking: "secret" }),
-      block("m1", words("ok")),
+      block("m1", textBlock("ok")),
       block("m1", { type: "tool_use", name: "Bash" }),
       { type: "user", message: { content: [{ type: "tool_result", content: "x" }] } },
-      block("m2", words("a")),
-      block("m2", words("b")),
+      block("m2", textBlock("a")),
+      block("m2", textBlock("b")),
       end,
       prompt("after"),
-      block("m3", words("new")),
+      block("m3", textBlock("new")),
     );
     const record = findTurn(jsonl, "mine");
     expect(record?.texts).toEqual(["ok", "ab"]);
@@ -74,28 +73,28 @@ describe("a turn", () => {
   });
 
   const incomplete: [what: string, jsonl: string][] = [
-    ["is not there", lines(prompt("other"), block("m", words("x")), end)],
-    ["has no end yet", lines(prompt("mine"), block("m", words("x")))],
-    ["has its end half written", `${lines(prompt("mine"), block("m", words("x")))}\n{"type":"system","subty`],
-    ["has only the end of another", lines(end, prompt("mine"), block("m", words("x")))],
+    ["has no prompt", lines(prompt("other"), block("m", textBlock("x")), end)],
+    ["has no end row yet", lines(prompt("mine"), block("m", textBlock("x")))],
+    ["has a half-written end row", `${lines(prompt("mine"), block("m", textBlock("x")))}\n{"type":"system","subty`],
+    ["has only the end row of another turn", lines(end, prompt("mine"), block("m", textBlock("x")))],
   ];
-  test.each(incomplete)("is waited for when it %s", (_what, jsonl) => {
+  test.each(incomplete)("finds nothing while the transcript %s", (_what, jsonl) => {
     expect(findTurn(jsonl, "mine")).toBeNull();
   });
 
-  test("does not count sub-agents' rows or claude's own error messages", () => {
+  test("leaves out the texts of sub-agents and Claude Code's error messages", () => {
     const jsonl = lines(
       prompt("mine"),
-      block("side", words("aside"), { isSidechain: true }),
-      block("error", words("API Error"), { isApiErrorMessage: true }),
-      block("m", words("x")),
+      block("side", textBlock("aside"), { isSidechain: true }),
+      block("error", textBlock("API Error"), { isApiErrorMessage: true }),
+      block("m", textBlock("x")),
       end,
     );
     expect(findTurn(jsonl, "mine")?.texts).toEqual(["x"]);
   });
 });
 
-describe("the tokens", () => {
+describe("the tokens of an answer", () => {
   const tool = (id: string, name = "Bash") => ({ type: "tool_use", id, name, input: {} });
   const reply = (final?: boolean) => ({
     type: "tool_use",
@@ -103,7 +102,7 @@ describe("the tokens", () => {
     name: "mcp__plugin_synthesis_chat__reply",
     input: { content: "x", ...(final === undefined ? {} : { final }) },
   });
-  /** A row of a call with this number: its input is 100 times that, of which 10 times that is cached. */
+  /** A row of the call with this number. Its input is 100 times the number, of which 10 times the number is cached. */
   const call = (number: number, content: object, output = number, more: object = {}) => ({
     type: "assistant",
     message: {
@@ -113,120 +112,135 @@ describe("the tokens", () => {
     },
     ...more,
   });
-  const error = { ...call(0, words("API Error")), isApiErrorMessage: true };
-  const synthetic = { type: "assistant", message: { ...call(0, words("No response")).message, model: "<synthetic>" } };
+  const error = { ...call(0, textBlock("API Error")), isApiErrorMessage: true };
+  const synthetic = {
+    type: "assistant",
+    message: { ...call(0, textBlock("No response")).message, model: "<synthetic>" },
+  };
   const interrupted = { type: "user", message: { content: [{ type: "text", text: "[Request interrupted by user]" }] } };
   const of = (number: number, output: number) => ({ input: 100 * number, cached: 10 * number, output });
 
   const cases: [what: string, rows: object[], after: string | null, end: string | null, answer: object | null][] = [
     [
-      "of an answer are its last call's input and all its output",
-      [call(1, tool("a")), call(2, tool("b")), call(3, words("x")), end],
+      "are the input of its last call and the output of all its calls",
+      [call(1, tool("a")), call(2, tool("b")), call(3, textBlock("x")), end],
       null,
       null,
       of(3, 6),
     ],
-    ["of a message are in its last row", [call(1, words("x"), 1), call(1, words("y"), 7), end], null, null, of(1, 7)],
     [
-      "of a subagent do not fill the context",
-      [call(1, tool("a")), call(9, words("x"), 9, { isSidechain: true }), end],
+      "are taken from the last row of a message",
+      [call(1, textBlock("x"), 1), call(1, textBlock("y"), 7), end],
+      null,
+      null,
+      of(1, 7),
+    ],
+    [
+      "do not include calls of a sub-agent",
+      [call(1, tool("a")), call(9, textBlock("x"), 9, { isSidechain: true }), end],
       null,
       null,
       of(1, 1),
     ],
-    ["of a failed request are none", [call(1, tool("a")), error], null, null, of(1, 1)],
-    ["of a message of claude's own are none", [call(1, words("x")), synthetic, end], null, null, of(1, 1)],
+    ["do not include a failed request", [call(1, tool("a")), error], null, null, of(1, 1)],
+    ["do not include a message of Claude Code itself", [call(1, textBlock("x")), synthetic, end], null, null, of(1, 1)],
     [
-      "of an interrupted turn are those so far",
-      [call(1, tool("a")), call(2, words("x"), 1), interrupted],
+      "are counted up to an interruption",
+      [call(1, tool("a")), call(2, textBlock("x"), 1), interrupted],
       null,
       null,
       of(2, 2),
     ],
     [
-      "of an answer end with the tool use it ends with",
-      [call(1, tool("a")), call(2, tool("b")), call(3, words("x"))],
+      "are counted up to the tool use that ends it",
+      [call(1, tool("a")), call(2, tool("b")), call(3, textBlock("x"))],
       null,
       "b",
       of(2, 3),
     ],
     [
-      "of the next answer begin behind it",
-      [call(1, tool("a")), call(2, tool("b")), call(3, words("x")), end],
+      "are counted from after the tool use that ended the previous answer",
+      [call(1, tool("a")), call(2, tool("b")), call(3, textBlock("x")), end],
       "b",
       null,
       of(3, 3),
     ],
-    ["of an answer between two", [call(1, tool("a")), call(2, tool("b")), call(3, tool("c"))], "a", "c", of(3, 5)],
     [
-      "of an answer with calls of a message that was answered before",
+      "are counted between two tool uses",
+      [call(1, tool("a")), call(2, tool("b")), call(3, tool("c"))],
+      "a",
+      "c",
+      of(3, 5),
+    ],
+    [
+      "have no new output if its calls are in a message that an earlier answer counted",
       [call(1, tool("a")), call(1, tool("b"))],
       "a",
       "b",
       of(1, 0),
     ],
+    ["are unknown after an unknown tool use", [call(1, tool("a")), call(2, textBlock("x")), end], "z", null, null],
     [
-      "of an answer behind an unknown tool use cannot be told",
-      [call(1, tool("a")), call(2, words("x")), end],
-      "z",
-      null,
-      null,
-    ],
-    [
-      "of an answer end with its final reply",
-      [call(1, reply(false)), call(2, reply()), call(3, words("x"))],
+      "are counted up to its final reply",
+      [call(1, reply(false)), call(2, reply()), call(3, textBlock("x"))],
       null,
       "final reply",
       of(2, 3),
     ],
     [
-      "of an answer end with a reply that says it is final",
-      [call(1, reply(true)), call(2, words("x"))],
+      "are counted up to a reply that is marked as final",
+      [call(1, reply(true)), call(2, textBlock("x"))],
       null,
       "final reply",
       of(1, 1),
     ],
   ];
   test.each(cases)("%s", (_what, rows, after, last, answer) => {
-    const calls = findModelCalls(lines(prompt("mine"), ...rows, prompt("next"), call(5, words("new"))), "mine", last);
+    const calls = findModelCalls(
+      lines(prompt("mine"), ...rows, prompt("next"), call(5, textBlock("new"))),
+      "mine",
+      last,
+    );
     expect(answerUsage(calls ?? [], { after, end: last })).toEqual(answer as never);
   });
 
   const missing: [what: string, rows: object[], end: string | null][] = [
-    ["the tool use that ends the answer is not there", [call(1, tool("a"))], "b"],
-    ["the end of the turn is not there", [call(1, words("x"))], null],
-    ["only a reply on the way is there", [call(1, reply(false))], "final reply"],
-    ["nothing is there", [], null],
+    ["the tool use that ends the answer is missing", [call(1, tool("a"))], "b"],
+    ["the end of the turn is missing", [call(1, textBlock("x"))], null],
+    ["there is only a partial reply", [call(1, reply(false))], "final reply"],
+    ["there is no row yet", [], null],
   ];
-  test.each(missing)("are waited for while %s", (_what, rows, last) => {
+  test.each(missing)("are unknown while %s", (_what, rows, last) => {
     expect(findModelCalls(lines(prompt("mine"), ...rows), "mine", last)).toBeNull();
   });
 
-  test("in all are the sum of every call, subagents' included; none are not zero", () => {
-    const rows = [call(1, tool("a")), call(2, words("x"), 2, { isSidechain: true }), error, call(3, words("x")), end];
+  test("of a whole turn are the sum of all calls, sub-agents included, and null if there are no calls", () => {
+    const rows = [
+      call(1, tool("a")),
+      call(2, textBlock("x"), 2, { isSidechain: true }),
+      error,
+      call(3, textBlock("x")),
+      end,
+    ];
     expect(totalUsage(findTurn(lines(prompt("mine"), ...rows), "mine")?.calls ?? [])).toEqual(of(6, 6));
     expect(totalUsage([])).toBeNull();
     expect(answerUsage([], { after: null, end: null })).toBeNull();
   });
 });
 
-describe("an interruption", () => {
+describe("findInterruption", () => {
   const mark = (text: string) => ({ type: "user", message: { content: [{ type: "text", text }] } });
   const cases: [what: string, jsonl: string, found: true | null][] = [
-    ["is recorded behind the turn's prompt", lines(prompt("mine"), mark("[Request interrupted by user]")), true],
-    ["may name a tool", lines(prompt("mine"), mark("[Request interrupted by user for tool use]")), true],
+    ["finds the row after the turn's prompt", lines(prompt("mine"), mark("[Request interrupted by user]")), true],
     [
-      "of an earlier turn does not count",
-      lines(prompt("old"), mark("[Request interrupted by user]"), prompt("mine")),
-      null,
+      "finds a row that mentions a tool",
+      lines(prompt("mine"), mark("[Request interrupted by user for tool use]")),
+      true,
     ],
+    ["ignores an earlier turn", lines(prompt("old"), mark("[Request interrupted by user]"), prompt("mine")), null],
+    ["ignores a later turn", lines(prompt("mine"), prompt("new"), mark("[Request interrupted by user]")), null],
     [
-      "of a later turn does not count",
-      lines(prompt("mine"), prompt("new"), mark("[Request interrupted by user]")),
-      null,
-    ],
-    [
-      "is not what a tool or the user says",
+      "ignores the same text from a tool or from the user",
       lines(
         prompt("mine"),
         { type: "user", message: { content: [{ type: "tool_result", content: "[Request interrupted by user]" }] } },
@@ -240,45 +254,66 @@ describe("an interruption", () => {
   });
 });
 
-describe("where the model was cut", () => {
+describe("findSeam", () => {
   const said = (id: string, text: string, stop_reason: string | null = "end_turn") => ({
     type: "assistant",
     message: {
       id,
       stop_reason,
-      content: [words(text)],
+      content: [textBlock(text)],
       usage: { input_tokens: 1, output_tokens: 1 },
     },
   });
-  const goOn = { type: "user", message: { content: "Output token limit hit. Resume directly." } };
-  const again = { type: "user", message: { content: "The cut fell inside a tool call. Make the call again." } };
+  const continuation = { type: "user", message: { content: "Output token limit hit. Resume directly." } };
+  const retryOfCall = { type: "user", message: { content: "The cut fell inside a tool call. Make the call again." } };
   const toolResult = { type: "user", message: { content: [{ type: "tool_result", content: "x" }] } };
 
   const cases: [what: string, rows: object[], shown: string, isSeam: boolean | null][] = [
-    ["by the output limit", [said("a", "uni", "max_tokens"), goOn], "uni", true],
-    ["by the context's end", [said("a", "uni", "model_context_window_exceeded"), goOn], "uni", true],
-    ["in a pause", [said("a", "uni", "pause_turn"), said("b", "corn")], "uni", true],
-    ["inside a tool's call", [said("a", "Look:", "max_tokens"), again], "Look:", false],
-    ["by a refusal", [said("a", "uni", "refusal"), goOn], "uni", false],
-    ["by nothing: a tool", [said("a", "Look:", "tool_use"), toolResult], "Look:", false],
-    ["in the stream, and asked again", [said("a", "It begins, and ends")], "It begins,", true],
-    ["twice", [said("a", "u", "max_tokens"), goOn, said("b", "ni", "max_tokens"), goOn], "uni", true],
-    ["not recorded", [], "uni", null],
-    ["not recorded whole", [said("a", "uni", "max_tokens")], "uni", null],
-    ["elsewhere than shown", [said("a", "one two"), said("b", "three")], "zero", false],
+    ["finds a text that was cut at the output limit", [said("a", "uni", "max_tokens"), continuation], "uni", true],
+    [
+      "finds a text that was cut at the end of the context",
+      [said("a", "uni", "model_context_window_exceeded"), continuation],
+      "uni",
+      true,
+    ],
+    ["finds a text that was cut by a pause", [said("a", "uni", "pause_turn"), said("b", "corn")], "uni", true],
+    ["finds no cut text if a tool call was cut", [said("a", "Look:", "max_tokens"), retryOfCall], "Look:", false],
+    ["finds no cut text before a refusal", [said("a", "uni", "refusal"), continuation], "uni", false],
+    ["finds no cut text before a tool use", [said("a", "Look:", "tool_use"), toolResult], "Look:", false],
+    [
+      "finds a text whose stream broke off and that was requested again",
+      [said("a", "It begins, and ends")],
+      "It begins,",
+      true,
+    ],
+    [
+      "finds a text that was cut twice",
+      [said("a", "u", "max_tokens"), continuation, said("b", "ni", "max_tokens"), continuation],
+      "uni",
+      true,
+    ],
+    ["knows nothing while no text is recorded", [], "uni", null],
+    ["knows nothing while the reason is not complete", [said("a", "uni", "max_tokens")], "uni", null],
+    ["finds no cut text if another text was shown", [said("a", "one two"), said("b", "three")], "zero", false],
   ];
   test.each(cases)("%s", (_what, rows, shown, isSeam) => {
     const found = findSeam(lines(prompt("mine"), ...rows), "mine", shown);
     expect(found?.isSeam ?? null).toBe(isSeam);
   });
 
-  test("both parts are one text of the turn", () => {
-    const rows = [said("a", "uni", "max_tokens"), goOn, said("b", "corn", "tool_use"), toolResult, said("c", "ok")];
+  test("findTurn joins a text that was cut with its continuation", () => {
+    const rows = [
+      said("a", "uni", "max_tokens"),
+      continuation,
+      said("b", "corn", "tool_use"),
+      toolResult,
+      said("c", "ok"),
+    ];
     expect(findTurn(lines(prompt("mine"), ...rows, end), "mine")?.texts).toEqual(["unicorn", "ok"]);
   });
 });
 
-test("a message that a hook has refused is found, whether claude keeps it or not", () => {
+test("findRefusedPrompt finds a message that a hook rejected, whether Claude keeps it or not", () => {
   const refusal = (reason: string, promptKept: boolean, content: string) => ({
     type: "system",
     subtype: "informational",
@@ -292,18 +327,18 @@ test("a message that a hook has refused is found, whether claude keeps it or not
     reason: "no",
     isKept: true,
   });
-  expect(findRefusedPrompt(lines(prompt("mine"), block("m", words("ok")), end), "mine")).toBeNull();
+  expect(findRefusedPrompt(lines(prompt("mine"), block("m", textBlock("ok")), end), "mine")).toBeNull();
 });
 
-test("a failed turn has its failure and what was said before it", () => {
-  const failed = block("e", words("API Error: 529 Overloaded"), {
+test("findFailure finds the failure of a turn and the texts before it", () => {
+  const failed = block("e", textBlock("API Error: 529 Overloaded"), {
     isApiErrorMessage: true,
     error: "server_error",
     apiErrorStatus: 529,
   });
-  expect(findFailure(lines(prompt("mine"), block("m", words("half")), failed), "mine")).toMatchObject({
+  expect(findFailure(lines(prompt("mine"), block("m", textBlock("half")), failed), "mine")).toMatchObject({
     texts: ["half"],
     failure: { kind: "server_error", status: 529 },
   });
-  expect(findFailure(lines(prompt("mine"), block("m", words("half"))), "mine")).toBeNull();
+  expect(findFailure(lines(prompt("mine"), block("m", textBlock("half"))), "mine")).toBeNull();
 });
