@@ -1,4 +1,4 @@
-/** A client whose user edits, undoes and branches: what Claude is told of it, with the stand-in as Claude. */
+/** What Claude is sent when the client's user edits, undoes or branches a chat. The stand-in repeats what it is sent. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type OpenAI from "openai";
@@ -22,7 +22,7 @@ interface Options {
   readonly headers?: Record<string, string>;
 }
 
-/** The answer, which says what Claude was sent, and how the request found its Claude. */
+/** Sends the messages. @returns the answer, which repeats what Claude was sent, the session key and the process origin */
 async function say(name: string, messages: Message[], { model, server = world.server, headers = {} }: Options = {}) {
   const named = "x-chat-id" in headers ? { user: undefined } : { user: name };
   const response = await server.post(
@@ -34,45 +34,46 @@ async function say(name: string, messages: Message[], { model, server = world.se
   return {
     answer,
     session: decodeURI(response.headers.get("x-synthesis-session") ?? ""),
-    found: response.headers.get("x-synthesis-process"),
+    origin: response.headers.get("x-synthesis-process"),
   };
 }
 
-/** One chat window: its messages, and a way to ask that keeps the answer. */
+/** A chat window, which keeps its messages and the answers. */
 function chat(name: string, options: Options = {}) {
   const messages: Message[] = [];
   return {
     messages,
-    say: async (words: string, more: Options = {}) => {
-      messages.push(user(words));
-      const said = await say(name, messages, { ...options, ...more });
-      messages.push(assistant(said.answer));
-      return said;
+    say: async (text: string, more: Options = {}) => {
+      messages.push(user(text));
+      const result = await say(name, messages, { ...options, ...more });
+      messages.push(assistant(result.answer));
+      return result;
     },
   };
 }
-const said = (words: string, ...context: string[]) =>
-  `You said: ${context.length > 0 ? `<context>\n${context.join("\n\n")}\n</context>\n\n` : ""}${words}`;
+/** The answer to a message that Claude was sent with this context. */
+const said = (text: string, ...context: string[]) =>
+  `You said: ${context.length > 0 ? `<context>\n${context.join("\n\n")}\n</context>\n\n` : ""}${text}`;
 const takenBack = (count: number) =>
   count === 1
     ? "The person has taken back their last message; it and your answer to it no longer count."
     : `The person has taken back their last ${count} messages; they and your answers to them no longer count.`;
 
-describe("a chat of three turns", () => {
+describe("after three turns", () => {
   async function three(name: string, options: Options = {}) {
     const window = chat(name, options);
     for (const words of ["one", "two", "three"]) expect((await window.say(words)).answer).toBe(said(words));
     return window;
   }
 
-  test("that is begun anew with other words: the earlier ones no longer count", async () => {
+  test("a chat that starts again with another message takes the earlier ones back", async () => {
     await three("anew");
     const again = chat("anew");
     expect((await again.say("ONE")).answer).toBe(said("ONE", takenBack(3)));
     expect((await again.say("more")).answer).toBe(said("more"));
   });
 
-  test("without a pair in the middle: what remains is told", async () => {
+  test("a chat without its second exchange is repeated from there", async () => {
     const { messages } = await three("pair");
     messages.splice(2, 2);
     const { answer } = await say("pair", [...messages, user("four")]);
@@ -81,7 +82,7 @@ describe("a chat of three turns", () => {
     expect(answer).not.toContain("User: two");
   });
 
-  test("with an answer replaced: the new one is told, once, also after a restart", async () => {
+  test("a replaced answer is sent once, even after a restart", async () => {
     await using other = await createWorld({ standIn: true });
     const window = await three("replaced", { server: other.server });
     window.messages[3] = assistant("Something else.");
@@ -92,17 +93,17 @@ describe("a chat of three turns", () => {
     await server.stop();
   });
 
-  test("of a program that names its chats by a header: the first message can be edited, too", async () => {
+  test("the first message can be edited if a header names the chat", async () => {
     const headers = { "x-chat-id": "7" };
     await chat("", { headers }).say("one");
     expect((await chat("", { headers }).say("ONE")).answer).toBe(said("ONE", takenBack(1)));
   });
 });
 
-describe("a program that sends more than it keeps", () => {
+describe("a client that adds text to its messages and does not keep it", () => {
   const wrap = (words: string) => `### Task:\nUse the notes.\n<notes>\na note\n</notes>\n<query>${words}</query>`;
 
-  test("edits nothing: also not in the eyes of a server that was restarted in between", async () => {
+  test("has not edited the chat, even for a server that was restarted in between", async () => {
     await using other = await createWorld({ standIn: true });
     const kept: Message[] = [];
     let { server } = other;
@@ -116,7 +117,7 @@ describe("a program that sends more than it keeps", () => {
     await server.stop();
   });
 
-  test("has its note delivered with every message", async () => {
+  test("gets its note delivered with every message", async () => {
     const kept: Message[] = [];
     for (const words of ["one", "two", "three"]) {
       const { answer } = await say("note", [...kept, user(words), user("[Be brief.]")]);
@@ -137,7 +138,7 @@ describe("two models in one chat", () => {
   }
   const [first, second] = ["opus", "haiku"] as const;
 
-  test("asked side by side have a Claude session each, and hear nothing of each other", async () => {
+  test("have a Claude session each when they are asked in parallel, and receive only their own answers", async () => {
     const windows = [chat("side", { model: first }), chat("side", { model: second })];
     for (const words of ["one", "two", "three"]) {
       const answers = await Promise.all(windows.map((window) => window.say(words)));
@@ -149,7 +150,7 @@ describe("two models in one chat", () => {
     ]);
   });
 
-  test("asked side by side later: the second begins with what was said so far", async () => {
+  test("share the history up to the turn from which they are asked in parallel", async () => {
     const window = chat("later", { model: first });
     await window.say("one");
     const before = [...window.messages];
@@ -158,19 +159,19 @@ describe("two models in one chat", () => {
     expect(answer).toBe(
       said("two", "What was said in this chat before you came:\n\nUser: one\n\nAssistant: You said: one"),
     );
-    // The first one has not noticed.
+    // Nothing has changed for the first model.
     expect((await window.say("three")).answer).toBe(said("three"));
   });
 
-  test("one after the other go on in the same Claude session", async () => {
+  test("use the same Claude session when they are asked one after the other", async () => {
     const window = chat("change", { model: first });
     await window.say("one");
     const changed = await window.say("two", { model: second });
-    expect(changed).toEqual({ answer: said("two"), session: "user:change", found: "resumed" });
-    expect((await window.say("three", { model: second })).found).toBe("warm");
+    expect(changed).toEqual({ answer: said("two"), session: "user:change", origin: "resumed" });
+    expect((await window.say("three", { model: second })).origin).toBe("warm");
   });
 
-  test("are forgotten together", async () => {
+  test("are deleted together", async () => {
     const windows = [chat("both", { model: first }), chat("both", { model: second })];
     await Promise.all(windows.map((window) => window.say("one")));
     const authorization = `Bearer ${await controlKey()}`;
@@ -179,7 +180,7 @@ describe("two models in one chat", () => {
     expect((await sessionKeys()).filter((key) => key.endsWith("user:both"))).toEqual([]);
   });
 
-  test("a client cannot name a model's branch", async () => {
+  test("have branches that a client cannot name", async () => {
     const headers = { "x-openclaw-session-key": "model:haiku:user:side" };
     expect((await say("", [user("one")], { headers })).session).toBe("key:model:haiku:user:side");
   });

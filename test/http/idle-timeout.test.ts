@@ -1,13 +1,13 @@
-/** A connection that is quiet behind its answer is closed; while an answer is awaited it is not. */
+/** An idle connection is closed after its response, but not while a turn runs. */
 import { expect, test } from "bun:test";
 import { connect } from "node:net";
 import { createWorld } from "../support/world.ts";
 
-test("connections are closed when they are quiet behind an answer, also behind that of a chat", async () => {
+test("idle connections are closed after any response, that of a chat included", async () => {
   await using world = await createWorld({ standIn: true });
   const { host, port } = new URL(world.server.url);
-  /** Sends a request, keeps its connection, and resolves with the answer when the server has closed it. */
-  const closed = (path: string, body: object | null) => {
+  /** Sends a request and keeps its connection. Resolves with the response when the server has closed it. */
+  const responseUntilClose = (path: string, body: object | null) => {
     const { promise, resolve } = Promise.withResolvers<string>();
     const socket = connect(Number(port), "127.0.0.1");
     let answer = "";
@@ -30,15 +30,15 @@ test("connections are closed when they are quiet behind an answer, also behind t
     return promise;
   };
   const chat = (more: object) => ({ user: "me", messages: [{ role: "user", content: "hello" }], ...more });
-  const answers = await Promise.all([
-    closed("/health", null),
-    closed("/v1/chat/completions", chat({})),
-    closed("/v1/chat/completions", chat({ stream: true, user: "you" })),
-    closed("/v1/chat/completions", chat({ user: undefined, messages: [] })),
-    closed("/v1/chat/completions", chat({ model: "none" })),
-    closed("/v1/nothing", null),
+  const responses = await Promise.all([
+    responseUntilClose("/health", null),
+    responseUntilClose("/v1/chat/completions", chat({})),
+    responseUntilClose("/v1/chat/completions", chat({ stream: true, user: "you" })),
+    responseUntilClose("/v1/chat/completions", chat({ user: undefined, messages: [] })),
+    responseUntilClose("/v1/chat/completions", chat({ model: "none" })),
+    responseUntilClose("/v1/nothing", null),
   ]);
-  expect(answers.map((answer) => /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1])).toEqual([
+  expect(responses.map((response) => /^HTTP\/1\.1 (\d+)/.exec(response)?.[1])).toEqual([
     "200",
     "200",
     "200",
@@ -46,11 +46,11 @@ test("connections are closed when they are quiet behind an answer, also behind t
     "404",
     "404",
   ]);
-  expect(answers[1]).toContain("You said: hello");
-  expect(answers[2]).toContain("[DONE]");
+  expect(responses[1]).toContain("You said: hello");
+  expect(responses[2]).toContain("[DONE]");
 }, 60_000);
 
-test("a turn that is quiet for longer than that keeps its connection, however its request was sent", async () => {
+test("a turn that is quiet for longer than the timeout keeps its connection, for chunked requests, too", async () => {
   await using world = await createWorld({ standIn: true, env: { SYNTHESIS_SSE_HEARTBEAT_MS: "60000" } });
   const body = JSON.stringify({ user: "me", messages: [{ role: "user", content: "hang 13000" }] });
   const send = (content: string | ReadableStream, user: string) =>
@@ -65,7 +65,7 @@ test("a turn that is quiet for longer than that keeps its connection, however it
       controller.close();
     },
   });
-  const answers = await Promise.all([send(body, "one"), send(chunked, "two")]);
-  expect(answers.map(({ status }) => status)).toEqual([200, 200]);
-  for (const answer of answers) expect(await answer.text()).toContain("finish_reason");
+  const responses = await Promise.all([send(body, "one"), send(chunked, "two")]);
+  expect(responses.map(({ status }) => status)).toEqual([200, 200]);
+  for (const response of responses) expect(await response.text()).toContain("finish_reason");
 }, 60_000);

@@ -1,9 +1,9 @@
-/** Many conversations at once, with stand-ins: every client gets its own answer, whole and once. */
+/** Many conversations at the same time: each client gets its own answers, complete and once. */
 import { expect, test } from "bun:test";
 import { ask, texts } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
-test("16 conversations at once, several turns each, and not a line in the wrong place", async () => {
+test("16 parallel conversations of several turns get every line of their own answers", async () => {
   await using world = await createWorld({ standIn: true, env: { SYNTHESIS_MAX_PROCESSES: "16" } });
   const turns = 5;
   const lines = 50;
@@ -20,7 +20,7 @@ test("16 conversations at once, several turns each, and not a line in the wrong 
   expect(health).toMatchObject({ processes: 16, conns: 16 });
 });
 
-test("one process more than allowed: the one idle longest makes room, and its conversation comes back", async () => {
+test("the process that is idle longest makes room for a new one, and its conversation resumes later", async () => {
   await using world = await createWorld({ standIn: true, env: { SYNTHESIS_MAX_PROCESSES: "2" } });
   const say = async (user: string) => {
     const response = await world.server.post(ask("hello", { user }));
@@ -31,7 +31,7 @@ test("one process more than allowed: the one idle longest makes room, and its co
   expect([await say("b"), await say("a"), await say("c")]).toEqual(["warm", "resumed", "resumed"]);
 });
 
-test("a turn whose process ends is told so, and the next one resumes", async () => {
+test("a turn whose process exits ends with an error, and the next one resumes", async () => {
   await using world = await createWorld({ standIn: true });
   const first = await world.server.post(ask("hello", { stream: false }));
   expect(first.status).toBe(200);
@@ -44,7 +44,7 @@ test("a turn whose process ends is told so, and the next one resumes", async () 
   expect(third.headers.get("x-synthesis-process")).toBe("resumed");
 });
 
-test("a message that claude took and died of is not told again when it is asked again", async () => {
+test("a repeated message is not delivered again if Claude Code received it before it exited", async () => {
   await using world = await createWorld({ standIn: true });
   const say = () => world.server.post(ask("exit later", { stream: false }));
   expect((await say()).status).toBe(502);

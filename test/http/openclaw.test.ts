@@ -1,4 +1,4 @@
-/** OpenClaw's requests at the door: whose conversation they reach, and what of them claude is told. */
+/** OpenClaw's requests: which conversation they reach, and what Claude is sent of them. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
@@ -28,8 +28,8 @@ function post(messages: readonly ChatMessage[], options: OpenClawOptions, stream
 interface Answer {
   readonly session: string | null;
   readonly process: string | null;
-  /** What claude was told: the stand-in repeats it. */
-  readonly told: string | undefined;
+  /** What Claude was sent. The stand-in repeats it. */
+  readonly sent: string | undefined;
 }
 
 async function ask(messages: readonly ChatMessage[], options: OpenClawOptions): Promise<Answer> {
@@ -38,142 +38,144 @@ async function ask(messages: readonly ChatMessage[], options: OpenClawOptions): 
   return {
     session: response.headers.get("x-synthesis-session"),
     process: response.headers.get("x-synthesis-process"),
-    told: body.choices[0]?.message.content.replace(/^You said: /, ""),
+    sent: body.choices[0]?.message.content.replace(/^You said: /, ""),
   };
 }
 
-/** A message as claude is told it: first what its program wants known, then the words. */
-const told = (words: string, ...context: string[]) =>
-  context.length === 0 ? words : `<context>\n${context.join("\n\n")}\n</context>\n\n${words}`;
+/** A message as Claude is sent it: the context, then the text. */
+const withContext = (text: string, ...context: string[]) =>
+  context.length === 0 ? text : `<context>\n${context.join("\n\n")}\n</context>\n\n${text}`;
 const DATE = "## Temporal Context\nCurrent date: 2026-11-22";
 const CARRIED = "Subagents: none";
-/** The traces of runs: a run's requests all bear the same. */
+/** The header of a new run. All requests of a run have the same trace id. */
 const run = (): Record<string, string> => ({
   traceparent: `00-${crypto.randomUUID().replaceAll("-", "")}-b7ad6b7169203331-01`,
 });
 
-test("a session without headers is known by its Runtime line, of which claude sees nothing", async () => {
+test("a session without headers is identified by its Runtime line, which Claude does not see", async () => {
   const session = "agent:ops:main";
   const hello = user(stamp("hello"));
   const first = await ask([hello, carrier()], { session, headers: run() });
-  expect(first).toEqual({ session, process: "cold", told: told(stamp("hello"), DATE, CARRIED) });
-  // What claude knows by now is not told again; and the date has not changed.
+  expect(first).toEqual({ session, process: "cold", sent: withContext(stamp("hello"), DATE, CARRIED) });
+  // Claude has the first message already, and the date has not changed.
   const more = [hello, assistant("hi"), carrier(), user(stamp("more", 1))];
   const second = await ask(more, { session, runtimeLine: "part", headers: run() });
-  expect(second).toEqual({ session, process: "warm", told: told(stamp("more", 1), CARRIED) });
+  expect(second).toEqual({ session, process: "warm", sent: withContext(stamp("more", 1), CARRIED) });
   const later = [...more, assistant("yes"), user("and now?")];
   const third = await ask(later, { session, date: "2026-11-23", headers: run() });
-  expect(third.told).toBe(told("and now?", DATE.replace("22", "23")));
+  expect(third.sent).toBe(withContext("and now?", DATE.replace("22", "23")));
 });
 
-test("results of tools that nobody waits for are no error", async () => {
+test("results of tool calls that do not exist are a message, not an error", async () => {
   const session = "agent:ops:tools";
   const before = "What was said in this chat before you came:\n\nUser: do it\n\nAssistant: [called exec]";
   const messages = [user("do it"), assistant("", ["c1", "exec"]), toolResult("c1", "done"), carrier()];
   const answer = await ask(messages, { session, headers: run() });
-  expect(answer.told).toBe(told("[exec returned]\ndone", before, DATE, CARRIED));
+  expect(answer.sent).toBe(withContext("[exec returned]\ndone", before, DATE, CARRIED));
 });
 
-describe("what was said", () => {
-  test("before synthesis came, or with another model in between, is told once", async () => {
+describe("the history", () => {
+  test("of turns with other models is delivered once", async () => {
     const session = "agent:main:moved";
     const before = [user("one"), assistant("1")];
     const first = await ask([...before, user("two")], { session, headers: run() });
-    expect(first.told).toBe(
-      told("two", "What was said in this chat before you came:\n\nUser: one\n\nAssistant: 1", DATE),
+    expect(first.sent).toBe(
+      withContext("two", "What was said in this chat before you came:\n\nUser: one\n\nAssistant: 1", DATE),
     );
     const elsewhere = [...before, user("two"), assistant("2"), user("three"), assistant("3")];
     const second = await ask([...elsewhere, user("four")], { session, headers: run() });
-    expect(second.told).toBe(
-      told(
+    expect(second.sent).toBe(
+      withContext(
         "four",
         "This chat has been edited, or went on without you. From there on it reads:\n\nUser: three\n\nAssistant: 3",
       ),
     );
     const third = await ask([...elsewhere, user("four"), assistant("4"), user("five")], { session, headers: run() });
-    expect(third.told).toBe("five");
+    expect(third.sent).toBe("five");
   });
 
-  test("is not missed where OpenClaw has left out a heartbeat", async () => {
+  test("is not repeated when OpenClaw leaves out a heartbeat", async () => {
     const session = "agent:main:heart";
     await ask([user("one")], { session, headers: run() });
     await ask([user("one"), assistant("1"), user("heartbeat")], { session, headers: run() });
     const answer = await ask([user("one"), assistant("1"), user("two")], { session, headers: run() });
-    expect(answer.told).toBe("two");
+    expect(answer.sent).toBe("two");
   });
 
-  test("is forgotten with a reset, and kept when OpenClaw compacts", async () => {
+  test("is dropped after a reset, and kept when OpenClaw compacts it", async () => {
     const session = "agent:main:anew";
     const summary = "The conversation history before this point was compacted into the following summary:\n\nhi";
     const generations = [0, 1, 2].map((generation) => ({ session, generation }));
     await ask([user("one")], { ...generations[0], headers: run() });
     const compacted = [user(summary), user("one"), assistant("1"), user("two")];
     const kept = await ask(compacted, { ...generations[1], headers: run() });
-    expect(kept).toEqual({ session, process: "warm", told: "two" });
+    expect(kept).toEqual({ session, process: "warm", sent: "two" });
     const anew = await ask([user("one")], { ...generations[2], headers: run() });
-    expect(anew).toEqual({ session, process: "cold", told: told("one", DATE) });
+    expect(anew).toEqual({ session, process: "cold", sent: withContext("one", DATE) });
   });
 
-  test("takes its images with it when it is forgotten", async () => {
+  test("has its images removed when it is dropped", async () => {
     const session = "agent:main:images";
     const png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
-    const picture = user([
+    const withImage = user([
       { type: "text", text: "look" },
       { type: "image_url", image_url: { url: `data:image/png;base64,${png}` } },
     ]);
     const images = () => [...new Bun.Glob("images/*/*").scanSync({ cwd: join(world.claude.base, "state") })];
-    await ask([picture], { session, generation: 0, headers: run() });
+    await ask([withImage], { session, generation: 0, headers: run() });
     expect(images()).toHaveLength(1);
-    await ask([picture, assistant("nice"), user("more")], { session, generation: 0, headers: run() });
+    await ask([withImage, assistant("nice"), user("more")], { session, generation: 0, headers: run() });
     expect(images()).toHaveLength(1);
     await ask([user("anew")], { session, generation: 1, headers: run() });
     expect(images()).toEqual([]);
   });
 
-  test("is forgotten with a reset where OpenClaw does not number its sessions", async () => {
+  test("is dropped after a reset if OpenClaw does not number its sessions", async () => {
     const session = "agent:main:unnumbered";
     await ask([user("one")], { session, headers: run() });
     expect((await ask([user("two")], { session, headers: run() })).process).toBe("cold");
   });
 });
 
-describe("a turn that is told again", () => {
-  /** A turn that claude has begun and whose client has left. */
-  async function leave(words: string, options: OpenClawOptions) {
-    const leaving = new AbortController();
-    const response = post([user(words)], options, true, leaving.signal).catch(() => "left");
+describe("a repeated turn", () => {
+  /** Runs a turn that Claude has started to work on when its client disconnects. */
+  async function abandonTurn(text: string, options: OpenClawOptions) {
+    const client = new AbortController();
+    const response = post([user(text)], options, true, client.signal).catch(() => "aborted");
     await world.server.logged(new RegExp(`message sent.*${options.session}`));
-    leaving.abort();
+    client.abort();
     await response;
     await world.server.logged(new RegExp(`"turn .*interrupted.*${options.session}`));
   }
 
-  test("is not told twice: claude has the words, and is asked to go on", async () => {
+  test("is not delivered again: Claude is asked to answer the message it has", async () => {
     const options = { session: "agent:main:again", headers: run() };
-    await leave("hang", options);
+    await abandonTurn("hang", options);
     const answer = await ask([user("hang"), carrier()], options);
-    expect(answer.told).toBe(told("(My last message is still without an answer. Please answer it now.)", CARRIED));
+    expect(answer.sent).toBe(
+      withContext("(My last message is still without an answer. Please answer it now.)", CARRIED),
+    );
   });
 
-  test("is not told twice when OpenClaw quotes it in the next", async () => {
+  test("is not delivered again when OpenClaw quotes it in the next message", async () => {
     const session = "agent:main:quoted";
-    await leave("hang", { session, headers: run() });
+    await abandonTurn("hang", { session, headers: run() });
     const note = "[Queued user message from a previous active turn; preserved as context only]";
     const answer = await ask([user(`${note}\nhang\n\nand this?`)], { session, headers: run() });
-    expect(answer.told).toBe("and this?");
+    expect(answer.sent).toBe("and this?");
   });
 
-  test("is answered from claude's record when it was answered, and no work is done twice", async () => {
+  test("that was answered gets the same answer from the transcript", async () => {
     const options = { session: "agent:main:lost-answer", headers: run() };
     const first = await ask([user("one")], options);
     expect(await ask([user("one")], options)).toEqual({ ...first, process: "warm" });
-    // Another run may well say the same again.
+    // The same message in another run is a new message.
     const history = [user("one"), assistant("1")];
-    expect((await ask([...history, user("one")], { ...options, headers: run() })).told).toBe("one");
+    expect((await ask([...history, user("one")], { ...options, headers: run() })).sent).toBe("one");
   });
 });
 
-test("a failure in mid-turn is told as text, since OpenClaw would do the turn again after an error", async () => {
+test("a failure during a turn is sent as text, since OpenClaw repeats the turn after an error", async () => {
   const response = await post([user("exit")], { session: "agent:main:exit", headers: run() }, true);
   const all = await Array.fromAsync(events(response));
   expect(JSON.stringify(all)).toMatch(/\[synthesis: Claude Code exited/);
@@ -181,22 +183,22 @@ test("a failure in mid-turn is told as text, since OpenClaw would do the turn ag
   expect(all.every((event) => event === "[DONE]" || !("error" in event))).toBe(true);
 });
 
-test("a failure before claude has the message is an error: nothing was done", async () => {
-  await using dead = await createWorld({ standIn: true, env: { SYNTHESIS_CLAUDE_BIN: "/nowhere/claude" } });
+test("a failure before Claude has the message is an error", async () => {
+  await using withoutClaude = await createWorld({ standIn: true, env: { SYNTHESIS_CLAUDE_BIN: "/nowhere/claude" } });
   const { request, headers } = agentRequest([user("hello")], { session: "agent:main:main" });
-  const response = await dead.server.post(request, Object.fromEntries(headers));
+  const response = await withoutClaude.server.post(request, Object.fromEntries(headers));
   expect([response.status, await response.json()]).toMatchObject([503, { error: { code: "claude_not_found" } }]);
 });
 
-test("a session known by its affinity alone is the one that bore it last", async () => {
+test("an affinity id alone identifies the session that used it last", async () => {
   const session = "agent:main:alias";
   await ask([user("one")], { session, generation: 4, headers: run() });
-  const again = { generation: 4, runtimeLine: "none", headers: run() } as const;
-  const answer = await ask([user("one"), assistant("1"), user("two")], again);
-  expect([answer.session, answer.told]).toEqual([session, "two"]);
+  const byAffinity = { generation: 4, runtimeLine: "none", headers: run() } as const;
+  const answer = await ask([user("one"), assistant("1"), user("two")], byAffinity);
+  expect([answer.session, answer.sent]).toEqual([session, "two"]);
 });
 
-test("a stream carries nothing but chunks", async () => {
+test("a stream holds only chunks and [DONE]", async () => {
   const stream = events(await post([user("hello")], { session: "agent:main:stream", headers: run() }, true));
   expect(await next(stream)).toMatchObject({ choices: [{ delta: { role: "assistant" } }] });
   expect((await Array.fromAsync(stream)).at(-1)).toBe("[DONE]");

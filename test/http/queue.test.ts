@@ -1,35 +1,35 @@
-/** Too many messages for too few processes: who waits, who is turned away, and who is served first. */
+/** More messages than processes: which of them wait, which are rejected, and in which order they are served. */
 import { expect, test } from "bun:test";
 import { ask, events, next, postUntilSent, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
-const whole = (content: string, user: string) => ask(content, { user, stream: false });
+const unstreamed = (content: string, user: string) => ask(content, { user, stream: false });
 const code = async (response: Response) => ((await response.json()) as { error: { code: string } }).error.code;
 
-/** Takes a process for a turn that ends when its client leaves. */
+/** Occupies a process with a turn that ends when its client disconnects. @returns the disconnection */
 async function occupy(world: World, user: string) {
-  const leaving = new AbortController();
-  const { response } = await postUntilSent(world.server, ask("hang", { user }), `user:${user}`, leaving.signal);
+  const client = new AbortController();
+  const { response } = await postUntilSent(world.server, ask("hang", { user }), `user:${user}`, client.signal);
   return () => {
-    leaving.abort();
-    // Held on to until now: an answer that nobody holds is collected, and its client leaves by itself.
+    client.abort();
+    // This keeps the response alive. Otherwise the garbage collector would abort its request early.
     return response.catch(() => {});
   };
 }
 
-test("all busy: the next ones wait, those too many are told when to come back, at once", async () => {
+test("when all processes are busy, messages wait up to the limit, and the next one gets a 429 with Retry-After", async () => {
   await using world = await createWorld({
     standIn: true,
     env: { SYNTHESIS_MAX_PROCESSES: "1", SYNTHESIS_MAX_QUEUE: "2" },
   });
   const free = await occupy(world, "busy");
-  const waiting = ["a", "b"].map((user) => world.server.post(whole("hello", user)));
-  let refused: Response;
-  // The two are on their way; the third request that arrives is the one too many.
-  do refused = await world.server.post(whole("hello", "c"), {}, AbortSignal.timeout(5_000));
-  while (refused.status === 200);
-  expect([refused.status, await code(refused)]).toEqual([429, "queue_full"]);
-  expect(Number(refused.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
+  const waiting = ["a", "b"].map((user) => world.server.post(unstreamed("hello", user)));
+  let rejected: Response;
+  // The two may not have arrived yet. The third request that arrives is rejected.
+  do rejected = await world.server.post(unstreamed("hello", "c"), {}, AbortSignal.timeout(5_000));
+  while (rejected.status === 200);
+  expect([rejected.status, await code(rejected)]).toEqual([429, "queue_full"]);
+  expect(Number(rejected.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
   const ready = async () => {
     const response = await fetch(`${world.server.url}/ready`);
     return [response.status, await response.json()];
@@ -40,23 +40,23 @@ test("all busy: the next ones wait, those too many are told when to come back, a
   expect(await ready()).toEqual([200, { ready: true }]);
 });
 
-test("one conversation cannot fill the queue: 16 wait in it, the next is turned away", async () => {
+test("16 messages can wait in one conversation, and the next one is rejected", async () => {
   await using world = await createWorld({ standIn: true });
   const free = await occupy(world, "me");
   const waiting = Array.from({ length: 16 }, () => world.server.post(ask("hello", { user: "me" })));
-  let refused: Response;
-  // They are on their way; the seventeenth that arrives is the one too many.
-  do refused = await world.server.post(whole("hello", "me"), {}, AbortSignal.timeout(5_000));
-  while (refused.status === 200);
-  expect([refused.status, await code(refused)]).toEqual([429, "queue_full"]);
-  // Another conversation is not concerned.
-  expect((await world.server.post(whole("hello", "you"))).status).toBe(200);
+  let rejected: Response;
+  // They may not have arrived yet. The seventeenth request that arrives is rejected.
+  do rejected = await world.server.post(unstreamed("hello", "me"), {}, AbortSignal.timeout(5_000));
+  while (rejected.status === 200);
+  expect([rejected.status, await code(rejected)]).toEqual([429, "queue_full"]);
+  // Another conversation still accepts messages.
+  expect((await world.server.post(unstreamed("hello", "you"))).status).toBe(200);
   free();
   for (const response of await Promise.all(waiting))
     expect((await Array.fromAsync(texts(response))).join("")).toBe("You said: hello");
 });
 
-test("a conversation with much to say gives its place to those who wait", async () => {
+test("a conversation with many messages releases its process slot to others that wait", async () => {
   await using world = await createWorld({ standIn: true, env: { SYNTHESIS_MAX_PROCESSES: "1" } });
   const free = await occupy(world, "greedy");
   const order: string[] = [];
@@ -67,7 +67,7 @@ test("a conversation with much to say gives its place to those who wait", async 
   const greedy: Promise<void>[] = [];
   for (const turn of [1, 2, 3])
     greedy.push(note(`greedy ${turn}`, world.server.post(ask(`${turn}`, { user: "greedy" }))));
-  const patient = note("patient", world.server.post(whole("hello", "patient")));
+  const patient = note("patient", world.server.post(unstreamed("hello", "patient")));
   await world.server.logged(/turn waits for a process slot/);
   free();
   await Promise.all([...greedy, patient]);
@@ -75,17 +75,17 @@ test("a conversation with much to say gives its place to those who wait", async 
   expect(order.filter((name) => name.startsWith("greedy"))).toEqual(["greedy 1", "greedy 2", "greedy 3"]);
 });
 
-test("a message that is not taken is sent once more, and claude is restarted when that does not help", async () => {
+test("a message without a receipt is sent once more, and then its process is restarted", async () => {
   await using world = await createWorld({ standIn: true, env: { SYNTHESIS_RECEIPT_TIMEOUT_MS: "200" } });
-  const once = await world.server.post(whole("deaf once", "me"));
+  const once = await world.server.post(unstreamed("deaf once", "me"));
   expect(await once.json()).toMatchObject({ choices: [{ message: { content: "You said: deaf once" } }] });
-  const never = await world.server.post(whole("deaf", "me"));
+  const never = await world.server.post(unstreamed("deaf", "me"));
   expect([never.status, await code(never)]).toEqual([503, "message_not_received"]);
-  const after = await world.server.post(whole("hello", "me"));
+  const after = await world.server.post(unstreamed("hello", "me"));
   expect([after.status, after.headers.get("x-synthesis-process")]).toEqual([200, "resumed"]);
 });
 
-test("one who waits gets the stream with the first heartbeat", async () => {
+test("a client that waits for a process gets heartbeats", async () => {
   await using world = await createWorld({
     standIn: true,
     env: { SYNTHESIS_MAX_PROCESSES: "1", SYNTHESIS_SSE_HEARTBEAT_MS: "50" },
@@ -100,12 +100,12 @@ test("one who waits gets the stream with the first heartbeat", async () => {
   expect(JSON.stringify(await Array.fromAsync(stream))).toContain("You said: hello");
 });
 
-test("a turn that takes too long, and one without a sign of life, are ended; the next one works", async () => {
+test("a turn that takes too long or makes no progress times out, and the next one works", async () => {
   for (const setting of ["SYNTHESIS_TURN_TIMEOUT_MS", "SYNTHESIS_PROGRESS_TIMEOUT_MS"]) {
     await using world = await createWorld({ standIn: true, env: { [setting]: "300" } });
-    const late = await world.server.post(whole("hang", "me"));
+    const late = await world.server.post(unstreamed("hang", "me"));
     expect([late.status, await code(late)]).toEqual([504, "turn_timeout"]);
-    const after = await world.server.post(whole("hello", "me"));
+    const after = await world.server.post(unstreamed("hello", "me"));
     expect([after.status, after.headers.get("x-synthesis-process")]).toEqual([200, "warm"]);
   }
 });

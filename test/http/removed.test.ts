@@ -1,4 +1,4 @@
-/** What somebody removes while the server runs costs one claude at most, and never the server. */
+/** Files that are deleted while the server runs affect one process at most. */
 import { expect, test } from "bun:test";
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -6,9 +6,9 @@ import { ask, texts } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
 test.each([
-  ["the folders of the claudes that run", "state/run"],
-  ["claude's own session files", "home/.claude/sessions"],
-])("%s", async (_what, folder) => {
+  ["the run folders of the processes", "state/run"],
+  ["Claude Code's session files", "home/.claude/sessions"],
+])("the server works on without %s", async (_what, folder) => {
   await using world = await createWorld({ standIn: true });
   const say = async (content: string, user: string) =>
     (await Array.fromAsync(texts(await world.server.post(ask(content, { user }))))).join("");

@@ -1,4 +1,4 @@
-/** A request that is sent again because its answer, which ended with calls, was lost. */
+/** A client repeats a request, because it has lost the answer with tool calls. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { assistant, toolResult } from "../support/openclaw.ts";
 import { ask, events } from "../support/sse.ts";
@@ -24,9 +24,9 @@ async function send(body: object, headers: Record<string, string> = {}): Promise
   if (!message) throw new Error(JSON.stringify(parsed));
   return { content: message.content, calls: message.tool_calls ?? [] };
 }
-const asks = (words: string) => ({ user: "me", ...TOOLS, messages: [{ role: "user", content: words }] });
-/** What brings results for an answer's calls. */
-const bring = (asked: { messages: object[] }, { calls }: Answer, result: string) => ({
+const request = (text: string) => ({ user: "me", ...TOOLS, messages: [{ role: "user", content: text }] });
+/** The request that holds the results of an answer's calls. */
+const withResults = (asked: { messages: object[] }, { calls }: Answer, result: string) => ({
   ...asked,
   messages: [
     ...asked.messages,
@@ -34,15 +34,15 @@ const bring = (asked: { messages: object[] }, { calls }: Answer, result: string)
     ...calls.map(({ id }) => toolResult(id, result)),
   ],
 });
-const sent = () => world.server.log().match(/"message sent"/g)?.length;
+const sentMessages = () => world.server.log().match(/"message sent"/g)?.length;
 
-test("gets the same calls again, whole and streamed, also past a full queue; results come once", async () => {
-  const first = await send(asks("call 2"));
+test("a repeated request gets the same calls, streamed or not, even when the queue is full", async () => {
+  const first = await send(request("call 2"));
   expect(first.calls).toHaveLength(2);
   const other = send(ask("hello", { user: "you" }));
   await world.server.logged(/turn waits for a process slot/);
-  expect(await send(asks("call 2"))).toEqual(first);
-  const response = await world.server.post({ ...asks("call 2"), stream: true });
+  expect(await send(request("call 2"))).toEqual(first);
+  const response = await world.server.post({ ...request("call 2"), stream: true });
   expect([response.status, response.headers.get("x-synthesis-process")]).toEqual([200, "warm"]);
   const all = await Array.fromAsync(events(response));
   expect(all.slice(-3)).toMatchObject([
@@ -50,7 +50,7 @@ test("gets the same calls again, whole and streamed, also past a full queue; res
     { choices: [{ finish_reason: "tool_calls" }] },
     "[DONE]",
   ]);
-  expect(await send(bring(asks("call 2"), first, "R"))).toEqual({ content: "You said: R|R", calls: [] });
+  expect(await send(withResults(request("call 2"), first, "R"))).toEqual({ content: "You said: R|R", calls: [] });
   expect((await other).content).toBe("You said: hello");
-  expect(sent()).toBe(2);
+  expect(sentMessages()).toBe(2);
 });

@@ -1,4 +1,4 @@
-/** A session's terminal over HTTP: all of it first, then what is drawn; viewers come and go, and hold nobody up. */
+/** The terminal of a session over HTTP. Viewers do not disturb the conversation or each other. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { createScreen, type Screen } from "../../src/claude/interactive/screen.ts";
@@ -18,10 +18,10 @@ const say = async (content: string) =>
   (await world.server.post(ask(content, { user: "me", stream: false }))).json() as Promise<object>;
 const path = `${at("user:me")}/screen`;
 
-/** Looks at the session's terminal. */
-async function look() {
-  const leaving = new AbortController();
-  const response = await control(world, path, { signal: leaving.signal });
+/** Connects a viewer to the terminal of the session. */
+async function connectViewer() {
+  const client = new AbortController();
+  const response = await control(world, path, { signal: client.signal });
   const stream = (events(response) as AsyncGenerator<unknown>)[Symbol.asyncIterator]();
   const screen: Screen = createScreen();
   const read = async () => {
@@ -32,50 +32,50 @@ async function look() {
   return {
     response,
     first,
-    /** Draws what comes until a line of it matches; gives all that is to be seen. */
+    /** Draws output until the screen matches. @returns the text on the screen */
     until: async (match: RegExp): Promise<string> => {
       while (!match.test(screen.text())) {
         const event = await read();
         if (event?.type !== "output") throw new Error(`the screen ended before ${match}`);
-        // Drawn a little later, in order.
+        // The terminal draws asynchronously.
         await new Promise<void>((drawn) => screen.write(Buffer.from(event.bytes, "base64"), drawn));
       }
       return screen.text();
     },
-    /** The last event there is. */
+    /** Reads to the end. @returns the last event */
     last: async () => {
       let event = await read();
       for (let more: typeof event = event; more; more = await read()) event = more;
       return event;
     },
-    leave: () => leaving.abort(),
+    disconnect: () => client.abort(),
   };
 }
 
-test("it begins with all that is drawn, in claude's own size, and goes on with what claude draws", async () => {
-  const viewer = await look();
+test("a viewer gets the size, then the whole screen, then new output", async () => {
+  const viewer = await connectViewer();
   expect(viewer.response.headers.get("content-type")).toBe("text/event-stream");
   expect(viewer.first).toEqual({ type: "size", columns: 120, rows: 40 });
   expect(await viewer.until(/120 columns/)).toStartWith("stand-in in red");
   await say("draw 3");
   expect(await viewer.until(/drawn 2/)).toContain("drawn 0");
-  viewer.leave();
+  viewer.disconnect();
 });
 
-test("any number may look; one that leaves takes nobody's picture away, and leaves nothing behind", async () => {
-  const viewers = await Promise.all([look(), look(), look()]);
+test("several viewers can watch, and the others continue when one disconnects", async () => {
+  const viewers = await Promise.all([connectViewer(), connectViewer(), connectViewer()]);
   await Promise.all(viewers.map((viewer) => viewer.until(/120 columns/)));
-  viewers[0]?.leave();
+  viewers[0]?.disconnect();
   await world.server.logged(/screen viewer disconnected.*"viewers":2/);
   await say("draw 3");
   for (const viewer of viewers.slice(1)) await viewer.until(/drawn 2/);
-  for (const viewer of viewers) viewer.leave();
+  for (const viewer of viewers) viewer.disconnect();
   await world.server.logged(/screen viewer disconnected.*"viewers":0/);
   expect(await say("after")).toMatchObject({ choices: [{ message: { content: "You said: after" } }] });
 });
 
-test("it ends with its claude", async () => {
-  const viewer = await look();
+test("the stream ends when the process exits", async () => {
+  const viewer = await connectViewer();
   await viewer.until(/120 columns/);
   const last = viewer.last();
   await control(world, `${at("user:me")}/reset`, { method: "POST" });
@@ -83,7 +83,7 @@ test("it ends with its claude", async () => {
   await world.server.logged(/screen viewer disconnected.*"viewers":0/);
 });
 
-test("one who does not read is dropped; the turn goes on, and others may look", async () => {
+test("a viewer that does not read is disconnected, and the turn continues", async () => {
   const { host, port } = new URL(world.server.url);
   const idler = connect(Number(port), "127.0.0.1");
   const closed = new Promise((resolve) => idler.on("close", resolve));
@@ -95,15 +95,15 @@ test("one who does not read is dropped; the turn goes on, and others may look", 
   expect(await say("draw 150000")).toMatchObject({ choices: [{ message: { content: "You said: draw 150000" } }] });
   await world.server.logged(/screen viewer reads too slowly/);
   await world.server.logged(/screen viewer disconnected.*"viewers":0/);
-  // What lies in the sockets it still gets, and then the end.
+  // It still gets what is in the socket buffers, and then the end.
   idler.resume();
   await closed;
-  const viewer = await look();
+  const viewer = await connectViewer();
   await viewer.until(/120 columns/);
-  viewer.leave();
+  viewer.disconnect();
 });
 
-test("HEAD has its headers, and leaves no viewer behind", async () => {
+test("HEAD gets the headers, and its viewer is removed", async () => {
   const response = await control(world, path, { method: "HEAD" });
   expect([response.status, response.headers.get("content-type"), response.headers.get("cache-control")]).toEqual([
     200,

@@ -1,4 +1,4 @@
-/** The sessions' doors: who may use them, what they show, and what they do to a conversation. */
+/** `/v1/sessions`: what the control API shows, and what it does to a conversation. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -22,35 +22,35 @@ const say = async (content: string, user = "me") => {
   const text = (await Array.fromAsync(texts(response))).join("");
   return { text, process: response.headers.get("x-synthesis-process") };
 };
-/** A turn that runs until it is ended; resolves when claude has it. */
+/** Starts a turn that runs until it is interrupted. Resolves when Claude has the message. */
 const hang = async (user = "me") => {
   return postUntilSent(world.server, ask("hang", { user }), `user:${user}`);
 };
 const code = async (response: Response) => [response.status, (await json(response)).error];
 const error = (code: string) => expect.objectContaining({ code, message: expect.stringMatching(/./) });
-/** An answer that was ended before it began. */
+/** The response to a request whose turn was interrupted before any text. */
 const INTERRUPTED = [400, error("turn_interrupted")];
 
 describe("the control key", () => {
-  test("is made for its owner alone, and is another than the chat key", () => {
+  test("is readable for its owner only, and differs from the chat key", () => {
     expect(statSync(join(world.claude.base, "state/control.key")).mode & 0o777).toBe(0o600);
     expect(controlKey(world)).not.toBe(world.server.key);
     expect(world.server.log()).not.toContain(controlKey(world));
   });
 
-  test("opens the sessions, which the chat key does not; and nothing else, which the chat key does", async () => {
+  test("opens the sessions, but no chats, and the chat key does not open the sessions", async () => {
     await say("hello");
     for (const path of ["", at("user:me"), `${at("user:me")}/screen`, "/nothing/at/all"]) {
-      const refused = await control(path, "GET", world.server.key);
-      expect(await code(refused)).toEqual([401, error("invalid_api_key")]);
+      const rejected = await control(path, "GET", world.server.key);
+      expect(await code(rejected)).toEqual([401, error("invalid_api_key")]);
     }
     for (const [path, method] of [
       [at("user:me"), "DELETE"],
       [`${at("user:me")}/reset`, "POST"],
       [`${at("user:me")}/interrupt`, "POST"],
     ] as const) {
-      const refused = await control(path, method, world.server.key);
-      expect((await json(refused)).error).toMatchObject({ message: expect.stringContaining("control.key") });
+      const rejected = await control(path, method, world.server.key);
+      expect((await json(rejected)).error).toMatchObject({ message: expect.stringContaining("control.key") });
     }
     const chat = await world.server.post(ask("hello"), { authorization: `Bearer ${controlKey(world)}` });
     expect((await json(chat)).error).toMatchObject({
@@ -61,14 +61,14 @@ describe("the control key", () => {
   });
 });
 
-test("errors: no such session, a wrong method with the right one, nothing behind it", async () => {
+test("rejects unknown sessions, wrong methods, unknown addresses and invalid queries", async () => {
   await say("hello");
   for (const [path, method] of [
-    ["/nobody", "GET"],
-    ["/nobody", "DELETE"],
-    ["/nobody/reset", "POST"],
-    ["/nobody/interrupt", "POST"],
-    ["/nobody/screen", "GET"],
+    ["/unknown", "GET"],
+    ["/unknown", "DELETE"],
+    ["/unknown/reset", "POST"],
+    ["/unknown/interrupt", "POST"],
+    ["/unknown/screen", "GET"],
   ] as const) {
     expect(await code(await control(path, method))).toEqual([404, error("session_not_found")]);
   }
@@ -90,8 +90,8 @@ test("errors: no such session, a wrong method with the right one, nothing behind
   ]);
 });
 
-describe("what is shown", () => {
-  test("of all, the last one first; of one its turns too, and no word that was said", async () => {
+describe("the control API shows", () => {
+  test("all sessions, the most recent first, and the turns of one, without message texts", async () => {
     await say("a secret", "one");
     await say("another secret", "two");
     const list = await json(await control(""));
@@ -120,7 +120,7 @@ describe("what is shown", () => {
     expect(JSON.stringify([list, one])).not.toContain("secret");
   });
 
-  test("whether it works, and how many wait", async () => {
+  test("whether a session is busy, and how many requests wait in it", async () => {
     const { response } = await hang();
     const waiting = world.server.post(ask("hello", { user: "me" }));
     while ((await json(await control(at("user:me")))).waiting !== 1) await Bun.sleep(10);
@@ -131,7 +131,7 @@ describe("what is shown", () => {
     expect(await json(await control(at("user:me")))).toMatchObject({ state: "idle", waiting: 0 });
   });
 
-  test("under a key of any characters, also after a restart: then without a process", async () => {
+  test("a session under a key of any characters, and after a restart without a process", async () => {
     const key = "agent:main/ü %2F?#&+%";
     await (await world.server.post(ask("hello"), { "x-openclaw-session-key": "agent:main/x %2F?#&+%" })).text();
     await say("hello", key);
@@ -148,14 +148,14 @@ describe("what is shown", () => {
 });
 
 describe("interrupt", () => {
-  test("ends the turn, tells its client, and keeps claude for the next message", async () => {
+  test("ends the turn with an error, and keeps the process for the next message", async () => {
     const { response } = await hang();
     expect((await control(`${at("user:me")}/interrupt`, "POST")).status).toBe(200);
     expect(await code(await response)).toEqual(INTERRUPTED);
     expect(await say("hello")).toEqual({ text: "You said: hello", process: "warm" });
   });
 
-  test("ends what only waits for a place; what comes after it is served", async () => {
+  test("ends a turn that waits for a process slot, and the next one is answered", async () => {
     await using full = await createWorld({ standIn: true, env: { SYNTHESIS_MAX_PROCESSES: "1" } });
     const busy = new AbortController();
     const held = await postUntilSent(full.server, ask("hang", { user: "other" }), "user:other", busy.signal);
@@ -165,17 +165,17 @@ describe("interrupt", () => {
     expect((await askControl(full, `${at("user:me")}/interrupt`, { method: "POST" })).status).toBe(200);
     expect(await code(await waiting)).toEqual([400, error("turn_interrupted")]);
     busy.abort();
-    await held.response.catch(() => "its client has left");
+    await held.response.catch(() => "aborted");
     const after = await full.server.post(ask("hello", { user: "me", stream: false }));
     expect([after.status, after.headers.get("x-synthesis-process")]).toEqual([200, "cold"]);
   });
 
-  test("is refused when nothing runs", async () => {
+  test("is rejected when no turn runs", async () => {
     await say("hello");
     expect(await code(await control(`${at("user:me")}/interrupt`, "POST"))).toEqual([409, error("not_running")]);
   });
 
-  test("is not taken by the official client for a fault to try again after", async () => {
+  test("does not make the official client repeat the request", async () => {
     const turn = world.server.openai.withOptions({ maxRetries: 2 }).chat.completions.create({
       ...ask("hang", { user: "me" }),
       stream: false,
@@ -191,7 +191,7 @@ describe("interrupt", () => {
 describe("reset", () => {
   const reset = () => control(`${at("user:me")}/reset`, "POST");
 
-  test("begins a new claude session with the next message, and keeps the old one as history", async () => {
+  test("gives the next message a new Claude session, and lists the old one as a past session", async () => {
     await say("hello");
     const before = await json(await control(at("user:me")));
     expect(await json(await reset())).toMatchObject({ state: "cold", pid: null, turns: 0 });
@@ -207,14 +207,14 @@ describe("reset", () => {
     ]);
   });
 
-  test("ends what runs and what waits, and serves what comes after it in the new session", async () => {
+  test("ends the running turn and those that wait, and later messages get the new session", async () => {
     const running = await hang();
     const waiting = world.server.post(ask("waits", { user: "me" }));
     while ((await json(await control(at("user:me")))).waiting !== 1) await Bun.sleep(10);
     const done = reset();
     expect(await code(await running.response)).toEqual(INTERRUPTED);
     expect(await code(await waiting)).toEqual(INTERRUPTED);
-    // The old claude is still ending, perhaps.
+    // The old process may not have exited yet.
     const [answer] = await Promise.all([say("hello"), done]);
     expect(answer).toEqual({ text: "You said: hello", process: "cold" });
     const { claude_session, past_sessions } = await json(await control(at("user:me")));
@@ -222,7 +222,7 @@ describe("reset", () => {
     expect(claude_session).not.toBe((past_sessions as { claude_session: string }[])[0]?.claude_session);
   });
 
-  test("many of them at once, with messages between, leave one claude and no message unanswered", async () => {
+  test("twelve resets and messages in parallel leave one process, and every message gets a response", async () => {
     await say("hello");
     const answers = await Promise.all(
       Array.from({ length: 12 }, async (_, turn) => {
@@ -235,10 +235,10 @@ describe("reset", () => {
     for (const answer of answers) expect([200, "turn_interrupted"]).toContain(answer as never);
     expect((await say("last")).text).toBe("You said: last");
     const { pid } = await json(await control(at("user:me")));
-    expect(descendants(world.server.pid).filter((one) => one !== pid)).toEqual(guards());
+    expect(descendants(world.server.pid).filter((one) => one !== pid)).toEqual(watchdogs());
   });
 
-  test("of one that is only a row in the store", async () => {
+  test("works for a session without a process after a restart", async () => {
     await say("hello");
     await world.server.stop();
     const again = await startServer({
@@ -254,9 +254,9 @@ describe("reset", () => {
   });
 });
 
-/** What the server runs besides its claudes. */
-const guards = () => descendants(world.server.pid).filter((pid) => !claudes().includes(pid));
-const claudes = () =>
+/** What the server runs besides Claude Code. */
+const watchdogs = () => descendants(world.server.pid).filter((pid) => !agentProcesses().includes(pid));
+const agentProcesses = () =>
   [...world.server.log().matchAll(/"message":"claude started".*?"pid":(\d+)/g)].map(([, pid]) => Number(pid));
 
 describe("delete", () => {
@@ -270,7 +270,7 @@ describe("delete", () => {
     await (await world.server.post({ messages: [{ role: "user", content }], user: "me" })).text();
   };
 
-  test("ends the process and forgets the session, its turns and its images, but not claude's own record", async () => {
+  test("stops the process and removes the session, its turns and its images, but not the transcript", async () => {
     await talk();
     await control(`${at("user:me")}/reset`, "POST");
     await talk();
@@ -287,7 +287,7 @@ describe("delete", () => {
     expect(await json(await control(at("user:me")))).toMatchObject({ turns: 1, past_sessions: [] });
   });
 
-  test("waits for a claude that says nothing, and not as long for one that has ended its session and stays", async () => {
+  test("waits for a process that does not exit, and less long if it has ended its session", async () => {
     await say("stay", "silent");
     await say("stay ended", "ended");
     const order: string[] = [];
@@ -299,7 +299,7 @@ describe("delete", () => {
     expect(order).toEqual(["ended", "silent"]);
   });
 
-  test("removes claude's records, too, when it is told to", async () => {
+  test("removes the transcripts, too, with ?transcript=1", async () => {
     await say("hello");
     await control(`${at("user:me")}/reset`, "POST");
     await say("hello");
@@ -308,7 +308,7 @@ describe("delete", () => {
     expect(transcripts()).toHaveLength(1);
   });
 
-  test("ends a turn that runs; what comes meanwhile begins a new session", async () => {
+  test("ends a running turn, and a message that arrives meanwhile starts a new session", async () => {
     const running = await hang();
     const deleted = control(at("user:me"), "DELETE");
     expect(await code(await running.response)).toEqual(INTERRUPTED);

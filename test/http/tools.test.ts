@@ -1,4 +1,4 @@
-/** Client tools and the queue: who may pass whom, what waits for how long, and which tools are offered. */
+/** The client's tools: how results pass the queue, how long a turn waits for them, and which tools are offered. */
 import { expect, test } from "bun:test";
 import { agentRequest, assistant, carrier, toolResult, user } from "../support/openclaw.ts";
 import { ask, events, next, texts } from "../support/sse.ts";
@@ -21,7 +21,7 @@ async function send(world: World, body: object, headers: Record<string, string> 
   return { content: message.content, calls: message.tool_calls ?? [] };
 }
 const call = (world: World, name: string, count = 1) => send(world, ask(`call ${count}`, { user: name, ...TOOLS }));
-const bring = (name: string, calls: Answer["calls"], ...results: string[]) => ({
+const withResults = (name: string, calls: Answer["calls"], ...results: string[]) => ({
   user: name,
   ...TOOLS,
   messages: [
@@ -31,7 +31,7 @@ const bring = (name: string, calls: Answer["calls"], ...results: string[]) => ({
   ],
 });
 
-test("results pass a queue that is full, and a turn that waits for them keeps its process", async () => {
+test("results pass a full queue, and a turn that waits for them keeps its process", async () => {
   await using world = await createWorld({
     standIn: true,
     env: { SYNTHESIS_MAX_PROCESSES: "1", SYNTHESIS_MAX_QUEUE: "1" },
@@ -42,66 +42,68 @@ test("results pass a queue that is full, and a turn that waits for them keeps it
     ["lookup", '{"index":1}'],
     ["lookup", '{"index":2}'],
   ]);
-  const waits = send(world, ask("hello", { user: "you" }));
+  const waiting = send(world, ask("hello", { user: "you" }));
   await world.server.logged(/turn waits for a process slot/);
-  const refused = await world.server.post(ask("hello", { user: "they" }));
-  expect(refused.status).toBe(429);
-  expect(await send(world, bring("me", calls, "A", "B", "C"))).toEqual({ content: "You said: A|B|C", calls: [] });
-  expect((await waits).content).toBe("You said: hello");
+  const rejected = await world.server.post(ask("hello", { user: "they" }));
+  expect(rejected.status).toBe(429);
+  expect(await send(world, withResults("me", calls, "A", "B", "C"))).toEqual({ content: "You said: A|B|C", calls: [] });
+  expect((await waiting).content).toBe("You said: hello");
 });
 
-test("a client that takes one call at a time gets one at a time", async () => {
+test("a client that disables parallel tool calls gets one call at a time", async () => {
   await using world = await createWorld({ standIn: true });
   const first = await send(world, ask("call 2", { user: "me", ...TOOLS, parallel_tool_calls: false }));
   expect(first.calls).toHaveLength(1);
-  const second = await send(world, bring("me", first.calls, "A"));
+  const second = await send(world, withResults("me", first.calls, "A"));
   expect(second.calls).toHaveLength(1);
-  expect((await send(world, bring("me", second.calls, "B"))).content).toBe("You said: A|B");
+  expect((await send(world, withResults("me", second.calls, "B"))).content).toBe("You said: A|B");
 });
 
-test("the time in which the client is waited for does not count as claude's", async () => {
+test("the time that the client takes for its tools does not count for the deadlines of a turn", async () => {
   await using world = await createWorld({
     standIn: true,
     env: { SYNTHESIS_TURN_TIMEOUT_MS: "1500", SYNTHESIS_PROGRESS_TIMEOUT_MS: "1500" },
   });
   const { calls } = await call(world, "me");
-  // Begun later, and over its time: so is the one that waits.
+  // This turn starts later and times out. The one that waits for results would have timed out, too.
   const late = await world.server.post(ask("hang", { user: "you", stream: false }));
   expect(late.status).toBe(504);
-  expect((await send(world, bring("me", calls, "A"))).content).toBe("You said: A");
+  expect((await send(world, withResults("me", calls, "A"))).content).toBe("You said: A");
 });
 
-test("a message that comes instead ends the wait, and is answered", async () => {
+test("a message instead of results ends the wait, and is answered", async () => {
   await using world = await createWorld({ standIn: true });
   const { calls } = await call(world, "me", 2);
   expect((await send(world, ask("never mind", { user: "me", ...TOOLS }))).content).toBe("You said: never mind");
-  // The calls are over: what is brought for them is a message like any other.
-  expect((await send(world, bring("me", calls, "A", "B"))).content).toEndWith(
+  // The calls have ended, so their results are an ordinary message.
+  expect((await send(world, withResults("me", calls, "A", "B"))).content).toEndWith(
     "[lookup returned]\nA\n\n[lookup returned]\nB",
   );
 });
 
-test("a message that comes instead is not stopped by the key that was for the turn before it", async () => {
+test("a message instead of results is not interrupted by the Escape key for the turn before it", async () => {
   await using world = await createWorld({ standIn: true });
   await send(world, ask("call 2 late", { user: "me", ...TOOLS }));
   const instead = await send(world, ask("hang 1000", { user: "me", ...TOOLS }));
   expect(instead.content).toBe("You said: hang 1000");
 });
 
-test("a client that leaves before it has its calls stops claude", async () => {
+test("Claude is interrupted when a client disconnects before it has its calls", async () => {
   await using world = await createWorld({ standIn: true });
   const { calls } = await call(world, "me");
-  const leaving = new AbortController();
-  const resumed = events(await world.server.post({ ...bring("me", calls, "A"), stream: true }, {}, leaving.signal));
+  const client = new AbortController();
+  const resumed = events(
+    await world.server.post({ ...withResults("me", calls, "A"), stream: true }, {}, client.signal),
+  );
   await next(resumed);
   await resumed.return(undefined);
-  leaving.abort();
+  client.abort();
   expect((await send(world, ask("still there", { user: "me" }))).content).toEndWith("still there");
 });
 
-test("OpenClaw's results come with a carrier, and its own file and shell tools are not offered", async () => {
+test("OpenClaw sends a context message with its results, and its file and shell tools are not offered", async () => {
   await using world = await createWorld({ standIn: true });
-  /** @param run each has a trace of its own */
+  /** @param run each run has its own trace id */
   const post = (messages: Parameters<typeof agentRequest>[0], run = 1) => {
     const traceparent = `00-${String(run).padStart(32, "0")}-b7ad6b7169203331-01`;
     const { request, headers } = agentRequest(messages, {
@@ -116,7 +118,7 @@ test("OpenClaw's results come with a carrier, and its own file and shell tools a
   const id = calls[0]?.id ?? "";
   const answer = await post([asked, assistant("", [id, "message"]), toolResult(id, "sent"), carrier()]);
   expect(answer.content).toBe("You said: sent");
-  // What has changed since is told with the result.
+  // A change of the context is delivered with the result.
   const again = user("call 1");
   const history = [asked, assistant("done"), again];
   const second = (await post([...history, carrier()], 2)).calls[0]?.id ?? "";
@@ -130,7 +132,7 @@ const settings: [setting: string, tools: string[], called: string[]][] = [
   ["look* message", ["other", "lookup"], ["lookup"]],
   ["message", ["lookup"], []],
 ];
-test.each(settings)("with SYNTHESIS_CLIENT_TOOLS=%s", async (setting, tools, called) => {
+test.each(settings)("SYNTHESIS_CLIENT_TOOLS=%s selects the offered tools", async (setting, tools, called) => {
   await using world = await createWorld({ standIn: true, env: { SYNTHESIS_CLIENT_TOOLS: setting } });
   const { request, headers } = agentRequest([user("call 1")], { tools });
   const { calls, content } = await send(world, request, Object.fromEntries(headers));
@@ -138,7 +140,7 @@ test.each(settings)("with SYNTHESIS_CLIENT_TOOLS=%s", async (setting, tools, cal
   if (called.length === 0) expect(content).toBe("You said: ✗The tool none is no longer offered.");
 });
 
-test("a stream ends with the calls, says so, and has their tokens", async () => {
+test("a stream ends with the calls, their finish reason and their token counts", async () => {
   await using world = await createWorld({ standIn: true });
   const response = await world.server.post(
     ask("call 2", { user: "me", ...TOOLS, stream_options: { include_usage: true } }),
@@ -153,7 +155,7 @@ test("a stream ends with the calls, says so, and has their tokens", async () => 
   await Array.fromAsync(texts(await world.server.post(ask("hello", { user: "me" }))));
 });
 
-test("tokens that claude records too late are left out of an answer, and are not the next one's", async () => {
+test("token counts that the transcript gets too late are missing in the answer, and not counted in the next one", async () => {
   await using world = await createWorld({ standIn: true });
   const post = async (body: object) =>
     (await (await world.server.post({ ...body, stream: false })).json()) as {
@@ -163,6 +165,6 @@ test("tokens that claude records too late are left out of an answer, and are not
   const asked = await post(ask("call 1 unrecorded", { user: "me", ...TOOLS }));
   const calls = asked.choices[0]?.message.tool_calls ?? [];
   expect([calls.length, "usage" in asked]).toEqual([1, false]);
-  const answer = await post(bring("me", calls, "A"));
+  const answer = await post(withResults("me", calls, "A"));
   expect(answer.usage).toMatchObject({ prompt_tokens: 4, completion_tokens: 1 });
 });
