@@ -11,7 +11,7 @@ export function launchHash(choice: LaunchChoice, config: Config): string {
     choice.model,
     choice.effort ?? effort,
     systemPrompt(choice, config),
-    choice.answersOnly,
+    choice.isOneShot,
     config.systemPrompt,
     permissionMode,
     allowedTools,

@@ -29,5 +29,5 @@ export interface LaunchChoice {
   /** The stable part of the client's system prompt; null when there is none. */
   readonly systemPrompt: string | null;
   /** For a one-shot: Claude gets no tools, and the client's system prompt replaces Claude Code's own. */
-  readonly answersOnly: boolean;
+  readonly isOneShot: boolean;
 }

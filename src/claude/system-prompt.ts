@@ -20,7 +20,7 @@ Your working directory is ${workspace}.
 `;
 
 /** The client's system prompt and ours. Ours comes last, so that nothing in the client's text can follow it. */
-export const systemPrompt = ({ workspace, systemPrompt, answersOnly }: LaunchChoice, config: Config): string =>
-  [config.systemPrompt === "ignore" && !answersOnly ? null : systemPrompt, channelPrompt(workspace, config.reply)]
+export const systemPrompt = ({ workspace, systemPrompt, isOneShot }: LaunchChoice, config: Config): string =>
+  [config.systemPrompt === "ignore" && !isOneShot ? null : systemPrompt, channelPrompt(workspace, config.reply)]
     .filter((part) => part !== null)
     .join("\n\n");

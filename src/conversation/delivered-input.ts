@@ -2,8 +2,9 @@
  * A request to continue an answer repeats the user's message that the answer belongs to. When Claude has received that
  * message already, it counts as history, and only the request to continue is new.
  */
-import { ClientExchange, type DeliveredExchange } from "../intake/exchange.ts";
+import { ClientExchange } from "../intake/exchange.ts";
 import type { Input, PastMessage } from "../intake/input.ts";
+import type { DeliveredExchange } from "./delivered-exchange.ts";
 import { sameTexts } from "./history-match.ts";
 import { inputText } from "./input-text.ts";
 

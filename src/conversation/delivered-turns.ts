@@ -2,10 +2,11 @@
  * What the Claude session of a conversation has received: its turns, and the exchanges that they add up to. The next
  * delivery is planned from it.
  */
-import type { DeliveredExchange } from "../intake/exchange.ts";
+
 import type { Exchange, TurnRow } from "../store/schema.ts";
 import { MAX_DELIVERED_TURNS } from "../store/turns.ts";
 import { type DeliveredTurn, truncationOf } from "../turn/delivered-turn.ts";
+import type { DeliveredExchange } from "./delivered-exchange.ts";
 import { addExchanges, type DeliveryPlan, deliveredExchanges } from "./delivery-plan.ts";
 
 export class DeliveredTurns {

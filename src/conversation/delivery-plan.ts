@@ -5,13 +5,13 @@
  * Pure: the plan follows from the delivered turns and the request.
  */
 
-import type { DeliveredExchange } from "../intake/exchange.ts";
 import { messageFingerprint, textFingerprint } from "../intake/fingerprint.ts";
 import type { Input, PastMessage } from "../intake/input.ts";
 import type { NewMessage } from "../intake/new-message.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { Exchange } from "../store/schema.ts";
 import type { DeliveredTurn } from "../turn/delivered-turn.ts";
+import type { DeliveredExchange } from "./delivered-exchange.ts";
 import { type MatchOptions, matchHistory } from "./history-match.ts";
 import { undelivered } from "./undelivered.ts";
 

@@ -5,9 +5,10 @@
  * Pure, and linear in the length of both lists.
  */
 
-import type { ClientExchange, DeliveredExchange } from "../intake/exchange.ts";
+import type { ClientExchange } from "../intake/exchange.ts";
 import { textFingerprint } from "../intake/fingerprint.ts";
 import type { Exchange } from "../store/schema.ts";
+import type { DeliveredExchange } from "./delivered-exchange.ts";
 
 export interface HistoryMatch {
   /** How many of the delivered exchanges match. The client's history does not have those after them. */

@@ -12,7 +12,7 @@ export const launchChoice = ({ source, workspace, model, effort, systemPrompt }:
   model,
   effort,
   systemPrompt,
-  answersOnly: source === "one-shot",
+  isOneShot: source === "one-shot",
 });
 
 /** The launch options that new conversations are likely to need: those of the conversations that were used last. */

@@ -100,7 +100,7 @@ export class ConversationRecord {
       effort,
       // Some clients do not send their system prompt with every request, so a request without one keeps the last.
       systemPrompt: systemPrompt === "" ? (known?.systemPrompt ?? null) : systemPrompt,
-      answersOnly: this.#identity.source === "one-shot",
+      isOneShot: this.#identity.source === "one-shot",
     };
   }
 

@@ -1,19 +1,9 @@
 /**
- * A conversation as a list of exchanges: the messages of a user, and the assistant's answer to them. In this form the
- * client's history is compared with what Claude has been sent.
+ * The client's history as a list of exchanges: the messages of a user, and the assistant's answer to them. In this form
+ * it is compared with what Claude has been sent.
  */
 import type { Exchange } from "../store/schema.ts";
 import { answerFingerprint, plainText } from "./fingerprint.ts";
-
-/** An exchange that Claude has received. */
-export interface DeliveredExchange extends Exchange {
-  /** The turn that delivered it. */
-  readonly turn: string;
-  /** Claude has answered it. The client may keep, drop or repeat a message that was never answered. */
-  readonly answered: boolean;
-  /** The exchange as it is recorded with that turn. */
-  readonly noted: Exchange;
-}
 
 /** An exchange in the history of a request. */
 export class ClientExchange {

@@ -21,6 +21,6 @@ export const launchSpec = ({
   trusted: true,
   tools: catalogueOf(),
   rules: [],
-  choice: { workspace: "/w", model: null, effort: null, systemPrompt: null, answersOnly: false, ...choice },
+  choice: { workspace: "/w", model: null, effort: null, systemPrompt: null, isOneShot: false, ...choice },
   ...spec,
 });

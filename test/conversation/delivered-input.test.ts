@@ -1,7 +1,7 @@
 /** Which of the user's messages counts as delivered when the client has begun the answer to it. */
 import { describe, expect, test } from "bun:test";
+import type { DeliveredExchange } from "../../src/conversation/delivered-exchange.ts";
 import { withDeliveredAsHistory } from "../../src/conversation/delivered-input.ts";
-import type { DeliveredExchange } from "../../src/intake/exchange.ts";
 import { readInput } from "../../src/intake/input.ts";
 import { parsedRequest } from "../support/parsed-request.ts";
 

@@ -129,7 +129,7 @@ function launchArguments(
   config: Config,
   files: LaunchFiles,
 ): readonly string[] {
-  const replacesPrompt = config.systemPrompt === "replace" || spec.choice.answersOnly;
+  const replacesPrompt = config.systemPrompt === "replace" || spec.choice.isOneShot;
   // Without hooks a permission prompt would never reach the server. In this mode Claude Code denies instead of asking.
   const deniesInsteadOfAsking = managed.hooksForbidden && config.permissionMode !== "bypassPermissions";
   return [
@@ -153,7 +153,7 @@ function launchArguments(
     "off",
     replacesPrompt ? "--system-prompt-file" : "--append-system-prompt-file",
     files.systemPrompt,
-    ...(spec.choice.answersOnly ? ["--tools", ""] : []),
+    ...(spec.choice.isOneShot ? ["--tools", ""] : []),
     "--settings",
     files.settings,
     "--debug-file",

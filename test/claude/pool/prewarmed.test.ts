@@ -30,7 +30,7 @@ describe("take", () => {
     ["refuses a trusted folder for a request that must not trust it", specOf(), specOf({}, [], false), false],
     ["gives a process that was offered fewer tools", specOf({}, ["a"]), specOf({}, ["a", "b"]), true],
     ["refuses a process that was offered a tool too many", specOf({}, ["a", "b"]), specOf({}, ["a"]), false],
-    ["refuses a process for one-shots", specOf({ answersOnly: true }), specOf(), false],
+    ["refuses a process for one-shots", specOf({ isOneShot: true }), specOf(), false],
   ])("%s", (_name, spec, wanted, isTaken) => {
     const process = processOf(spec);
 

@@ -1,0 +1,12 @@
+/** The conversation as Claude knows it: a list of the exchanges that it has received. */
+import type { Exchange } from "../store/schema.ts";
+
+/** An exchange that Claude has received. */
+export interface DeliveredExchange extends Exchange {
+  /** The turn that delivered it. */
+  readonly turn: string;
+  /** Claude has answered it. The client may keep, drop or repeat a message that was never answered. */
+  readonly answered: boolean;
+  /** The exchange as it is recorded with that turn. */
+  readonly noted: Exchange;
+}
