@@ -54,9 +54,9 @@ export class Conversation {
   #isWorking = false;
   /** The request that is being served, from its place at the head of the queue until Claude is free again. */
   #serving: QueuedTurn | null = null;
-  /** When Claude was sent its message, in ms of `performance.now()`; null before. */
+  /** When the message of that request was sent to Claude, in ms of `performance.now()`; null before. */
   #sentAt: number | null = null;
-  /** Of the newest request. Side requests are recognised by it. */
+  /** The shape of the newest request, by which side requests are recognised. Null before the first one. */
   #shape: RequestShape | null = null;
   /** Why requests are refused; null while they are accepted. */
   #refusal: RequestError | null = null;
@@ -165,11 +165,11 @@ export class Conversation {
   refuse(error: RequestError): void {
     this.#refusal = error;
     if (this.#running?.runner.awaitedCalls) this.#running.runner.interrupt(error);
-    this.refuseWaiting(error);
+    this.#failWaiting(error);
   }
 
-  /** Fails the requests that Claude has not been sent. */
-  refuseWaiting(error: RequestError): void {
+  /** Fails the requests whose message has not been sent to Claude. */
+  #failWaiting(error: RequestError): void {
     for (const { response } of this.#queue.clear()) response.fail(error);
     if (this.#serving && !this.#running) {
       this.interrupt(error);
@@ -203,7 +203,7 @@ export class Conversation {
         reject(cause);
       }
     });
-    this.refuseWaiting(error);
+    this.#failWaiting(error);
     this.interrupt(error);
     void this.#lease.stop();
     void this.#work();

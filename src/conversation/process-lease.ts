@@ -33,7 +33,7 @@ export interface LeaseHolder {
   isOwnMessage(messageId: string | null): boolean;
   onEvent(process: AgentProcess, event: ClaudeEvent): void;
   onPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict>;
-  /** Runs a change of the process between two turns. */
+  /** Runs a change of the process when no turn runs, before the next request is served. */
   betweenTurns(change: () => Promise<void>): void;
 }
 

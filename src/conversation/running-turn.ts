@@ -33,7 +33,7 @@ interface RunningTurnDeps {
 export class RunningTurn {
   readonly runner: TurnRunner;
   readonly #deps: RunningTurnDeps;
-  /** Of the request whose answer the client received last, or receives now. */
+  /** The request whose answer the client received last, or receives now. */
   #lastRequest: RequestFingerprint;
   /** The client's context as Claude has it, so that it is not sent with each round of results. */
   #context: string;
@@ -57,8 +57,9 @@ export class RunningTurn {
   }
 
   /**
-   * Lets a request join the turn. Any other request ends a parked turn: the user does not want to wait for it.
-   * @returns what has to queue: null when the request has joined
+   * Lets a request join the turn if the turn waits for it. Any other request ends a parked turn, because the user no
+   * longer wants its answer.
+   * @returns what has to queue; null when the request has joined
    */
   join(turn: QueuedTurn): QueuedTurn | null {
     if (this.isRetry(turn.request)) {
