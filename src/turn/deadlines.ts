@@ -4,7 +4,7 @@
  */
 
 import { RequestError } from "../core/errors.ts";
-import { PRESS_AGAIN_MS } from "./interruption.ts";
+import { REPEAT_MS } from "./interruption.ts";
 import type { TurnContext } from "./turn-context.ts";
 import { awaitsReceipt, type TurnState } from "./turn-state.ts";
 
@@ -93,7 +93,7 @@ export class Deadlines {
       case "closing":
         return CLOSING_MS;
       case "interruption":
-        return PRESS_AGAIN_MS;
+        return REPEAT_MS;
     }
   }
 

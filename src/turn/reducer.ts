@@ -381,7 +381,7 @@ function interrupt(state: TurnState, error: RequestError | null): Step {
     announced: [],
     pendingStop: null,
   };
-  // Without a receipt Claude may be at its prompt, where Escape must not arrive: `receive` interrupts later.
+  // Without a receipt Claude may be at its prompt, where an interrupt must not arrive. `receive` interrupts it later.
   return [next, state.phase === "sent" ? errors : [...errors, { type: "interrupt" }]];
 }
 

@@ -183,10 +183,10 @@ export class TurnLoop {
     if (this.#state.phase !== "failed") response.close();
   }
 
-  /** Lets the next turn start. An Escape that Claude has not read yet would stop that turn, so it is waited for. */
+  /** Lets the next turn start, but not while Claude may still read an interrupt, which would stop that turn. */
   #setIdle(): void {
     const { phase } = this.#state;
-    const unreadMs = this.#parts.interruption.unreadKeyMs(phase === "settling" || phase === "done");
+    const unreadMs = this.#parts.interruption.unreadMs(phase === "settling" || phase === "done");
     if (unreadMs > 0) this.#turn.clock.after(unreadMs, this.#idle.resolve);
     else this.#idle.resolve();
   }

@@ -10,7 +10,7 @@ describe("a turn that runs", () => {
     const { clock, client, process } = await receivedTurn({ config: { progressTimeoutMs: 5 * MINUTE } });
     await clock.pass(5 * MINUTE);
     expect(client.received).toBe("✗turn_timeout");
-    expect(process.actions[0]).toBe("escape");
+    expect(process.actions[0]).toBe("interrupt");
   });
 
   test("continues while Claude shows output", async () => {
@@ -46,7 +46,7 @@ describe("a turn that is parked on a tool call", () => {
   test("stops a Claude that does not record the error", async () => {
     const { clock, process } = await parkedTurn({ config });
     await clock.pass(5 * MINUTE + SECOND);
-    expect(process.actions).toEqual(["escape"]);
+    expect(process.actions).toEqual(["interrupt"]);
   });
 
   test("does not count the wait for its client as work", async () => {

@@ -34,7 +34,7 @@ class FakeProcess implements TurnProcess {
   /** One entry for each time the message was sent: whether it was marked as sent again. */
   readonly sent: { readonly again: boolean }[] = [];
   /** What was done to Claude, in order. */
-  readonly actions: ("escape" | "stop" | "kill")[] = [];
+  readonly actions: ("interrupt" | "stop" | "kill")[] = [];
   readonly results = new Map<string, ToolResult>();
   readonly tools = {
     answer: (id: string, content: ToolResult["content"], isError: boolean) =>
@@ -57,7 +57,7 @@ class FakeProcess implements TurnProcess {
   }
 
   interrupt(): void {
-    this.actions.push("escape");
+    this.actions.push("interrupt");
   }
 
   stop() {

@@ -3,26 +3,26 @@ import { describe, expect, test } from "bun:test";
 import { receivedTurn } from "./harness.ts";
 
 describe("a Claude that is interrupted", () => {
-  test("gets a second Escape while it still works", async () => {
+  test("is interrupted again while it still works", async () => {
     const { clock, process, runner, changeStatus } = await receivedTurn();
     changeStatus("busy");
     runner.interrupt(null);
     await clock.pass(1_500);
-    expect(process.actions).toEqual(["escape", "escape"]);
+    expect(process.actions).toEqual(["interrupt", "interrupt"]);
   });
 
-  test("gets no second Escape while its status is unknown, since at its prompt that opens a menu", async () => {
+  test("is not interrupted again while its status is unknown, since at its prompt that opens a menu", async () => {
     const { clock, process, runner } = await receivedTurn();
     runner.interrupt(null);
     await clock.pass(4_500);
-    expect(process.actions).toEqual(["escape"]);
+    expect(process.actions).toEqual(["interrupt"]);
   });
 
   test("is killed when it does not stop", async () => {
     const { clock, process, runner } = await receivedTurn();
     runner.interrupt(null);
     await clock.pass(6_000);
-    expect(process.actions).toEqual(["escape", "kill"]);
+    expect(process.actions).toEqual(["interrupt", "kill"]);
   });
 
   test("wins when it finishes first", async () => {
@@ -32,11 +32,11 @@ describe("a Claude that is interrupted", () => {
     stop("hi");
     await runner.finished;
     expect(row).toMatchObject({ state: "done" });
-    expect(process.actions).toEqual(["escape"]);
+    expect(process.actions).toEqual(["interrupt"]);
   });
 });
 
-test("the next turn starts only after a key that Claude has not read can no longer stop it", async () => {
+test("the next turn starts only when an interrupt that Claude reads late can no longer stop it", async () => {
   const { clock, runner, show, stop } = await receivedTurn();
   let isIdle = false;
   void runner.idle.then(() => {

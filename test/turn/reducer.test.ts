@@ -48,7 +48,7 @@ const disconnected: TurnEvent = { type: "interrupt", error: null };
 const timedOut: TurnEvent = { type: "interrupt", error: new RequestError("turn_timeout", "late") };
 const idle: TurnEvent = { type: "idle" };
 const exited: TurnEvent = { type: "fail", error: new RequestError("claude_exited", "gone") };
-/** What Claude is told: ⎋ for the Escape that stops it, ✓ when it is free for the next turn. */
+/** What Claude is told: ⎋ for the interrupt, ✓ when it is free for the next turn. */
 const done = (outputs: readonly TurnOutput[]): string =>
   outputs.map(({ type }) => (type === "interrupt" ? "⎋" : type === "free" ? "✓" : "")).join("");
 
@@ -79,14 +79,14 @@ function story(outputs: readonly TurnOutput[]): string {
 describe("a turn that is interrupted", () => {
   const cases: [what: string, events: TurnEvent[], seen: string, done: string, phase: TurnState["phase"]][] = [
     [
-      "while it runs presses Escape once, and frees Claude when it is idle",
+      "while it runs interrupts Claude once, and frees Claude when it is idle",
       [prompt("p", "mine"), disconnected, idle],
       "",
       "⎋✓",
       "interrupted",
     ],
     [
-      "before its receipt presses Escape after the receipt",
+      "before its receipt interrupts Claude after the receipt",
       [disconnected, prompt("p", "mine"), idle],
       "",
       "⎋✓",
@@ -110,7 +110,7 @@ describe("a turn that is interrupted", () => {
       "interrupted",
     ],
     [
-      "twice presses Escape once",
+      "twice interrupts Claude once",
       [prompt("p", "mine"), timedOut, disconnected, idle],
       "✗turn_timeout",
       "⎋✓",
@@ -131,7 +131,7 @@ describe("a turn that is interrupted", () => {
       "done",
     ],
     [
-      "presses Escape when the transcript shows its receipt",
+      "interrupts Claude when the transcript shows its receipt",
       [disconnected, { type: "receipt", promptId: "p" }, stop("p")],
       "",
       "⎋✓",

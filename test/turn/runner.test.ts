@@ -35,18 +35,18 @@ describe("does not send the message", () => {
 });
 
 describe("a client that disconnects", () => {
-  test("before the receipt: Escape is pressed only when Claude has the message", async () => {
+  test("before the receipt: Claude is interrupted only when it has the message", async () => {
     const { client, process, receive } = await startTurn();
     client.response.disconnect();
     expect(process.actions).toEqual([]);
     receive();
-    expect(process.actions).toEqual(["escape"]);
+    expect(process.actions).toEqual(["interrupt"]);
   });
 
-  test("after the receipt: Escape is pressed, and the turn ends when Claude is idle", async () => {
+  test("after the receipt: Claude is interrupted, and the turn ends when it is idle", async () => {
     const { client, clock, process, row, runner, changeStatus, settle } = await receivedTurn();
     client.response.disconnect();
-    expect(process.actions).toEqual(["escape"]);
+    expect(process.actions).toEqual(["interrupt"]);
     await clock.pass(1_000);
     changeStatus("idle");
     await clock.pass(500);
@@ -99,7 +99,7 @@ describe("a turn that is parked on a tool call", () => {
     expect(process.results.get("a")?.isError).toBe(true);
     expect(process.actions).toEqual([]);
     endCall("a");
-    expect(process.actions).toEqual(["escape"]);
+    expect(process.actions).toEqual(["interrupt"]);
   });
 
   test("holds Claude's text until the client's next request", async () => {
