@@ -1,4 +1,4 @@
-/** Files that Claude may have replaced by something else. */
+/** Files that Claude may have replaced with something else. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   appendFileSync,
@@ -33,7 +33,7 @@ const codeOf = (read: () => unknown): string | undefined => {
 };
 const fifo = () => void Bun.spawnSync(["mkfifo", file]);
 
-test("only a regular file of a small size is read; a link only where people may have one", () => {
+test("reads only small regular files, and follows links only on request", () => {
   expect(codeOf(() => readSmallFile(file))).toBe("ENOENT");
   fifo();
   expect(codeOf(() => readSmallFile(file))).toBe("EINVAL");
@@ -47,7 +47,7 @@ test("only a regular file of a small size is read; a link only where people may 
   expect(codeOf(() => readSmallFile(folder))).toBe("EINVAL");
 });
 
-test("settings of a workspace that cannot be read may hold a restriction", () => {
+test("workspace settings that cannot be read count as restrictions", () => {
   mkdirSync(join(folder, ".claude"));
   Bun.spawnSync(["mkfifo", join(folder, ".claude/settings.json")]);
   expect(restrictingFiles(folder, { CLAUDE_CONFIG_DIR: join(folder, "none") })).toEqual([
@@ -55,7 +55,7 @@ test("settings of a workspace that cannot be read may hold a restriction", () =>
   ]);
 });
 
-test("a debug log that is replaced by a FIFO stops nothing; one that grows is emptied", () => {
+test("a debug log that becomes a FIFO does not block, and one that grows is truncated", () => {
   writeFileSync(file, "");
   const states: ChannelState[] = [];
   const log = watchDebugLog(
