@@ -1,5 +1,5 @@
-/** Tool mode: the answer is what claude sends with the reply tool, with hooks and without. */
-import { afterEach, describe, expect, test } from "bun:test";
+/** On the real claude in tool mode: the answer is what claude sends with the reply tool, with and without hooks. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ModelRequest, text, thinking, toolUse } from "../support/mock-anthropic.ts";
@@ -8,10 +8,8 @@ import { ask, next, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 const REPLY = "mcp__plugin_synthesis_chat__reply";
-let world: World;
-afterEach(() => world[Symbol.asyncDispose]());
 
-/** A claude whose administrator allows no hooks but his own: our settings are undone behind our back. */
+/** A claude whose administrator allows only managed hooks: it changes the settings that the server starts it with. */
 function withoutHooks(base: string): string {
   const path = join(base, "claude-without-hooks");
   const script = `#!/bin/sh
@@ -23,25 +21,26 @@ exec '${REAL_CLAUDE}' "$@"
 }
 
 describe.each([{ hooks: true }, { hooks: false }])("with hooks: $hooks", ({ hooks }) => {
-  const begin = async () => {
+  let world: World;
+  beforeAll(async () => {
     world = await createWorld({
       prepare: ({ base, env }) => {
         if (!hooks) env.SYNTHESIS_CLAUDE_BIN = withoutHooks(base);
       },
-      // Without hooks the receipt is found in claude's record.
+      // Without hooks the receipt is found in claude's transcript after this timeout.
       env: { SYNTHESIS_REPLY: "tool", SYNTHESIS_RECEIPT_TIMEOUT_MS: hooks ? "10000" : "1500" },
     });
-  };
+  });
+  afterAll(() => world[Symbol.asyncDispose]());
   const whole = async (content: string) => {
     const response = await world.server.post(ask(content, { stream: false }));
     const body = (await response.json()) as { choices: { message: { content: string } }[] };
     return [body.choices[0]?.message.content, response.headers.get("x-synthesis-process")];
   };
 
-  test("a final reply is the answer, at once; what else claude writes is not", async () => {
-    await begin();
+  test("the final reply is the answer while claude still works, and other text is left out", async () => {
     const gate = Promise.withResolvers<void>();
-    world.mock.on(/question/, async function* ({ toolResults }: ModelRequest) {
+    world.mock.on(/a question/, async function* ({ toolResults }: ModelRequest) {
       if (toolResults.length === 0) {
         yield thinking("hm");
         yield text("not for the person");
@@ -51,55 +50,43 @@ describe.each([{ hooks: true }, { hooks: false }])("with hooks: $hooks", ({ hook
         yield text("not for the person either");
       }
     });
-    // The answer is there while claude still works.
-    expect(await whole("question one")).toEqual(["the answer", "cold"]);
-    const second = whole("question two");
+    expect(await whole("a question")).toEqual(["the answer", "cold"]);
+    const { body, shown } = await world.mock.request(/a question/);
+    expect(shown).toContain("sees only what you send with the reply tool");
+    expect(body.tools?.map(({ name }) => name)).toContain(REPLY);
+    const second = whole("a question for the second time");
     gate.resolve();
     expect(await second).toEqual(["the answer", "warm"]);
   });
 
-  test("replies on the way come at once, in paragraphs of their own", async () => {
-    await begin();
+  test("replies that are not final arrive at once, each as a paragraph", async () => {
     const gate = Promise.withResolvers<void>();
-    world.mock.on(/question/, async function* ({ toolResults, shown }: ModelRequest) {
-      if (toolResults.length === 0) yield toolUse(REPLY, { content: "working on it", final: false });
-      else if (!shown.includes("the last word")) {
+    let calls = 0;
+    world.mock.on(/long work/, async function* () {
+      calls += 1;
+      if (calls === 1) yield toolUse(REPLY, { content: "working on it", final: false });
+      else if (calls === 2) {
         await gate.promise;
         yield toolUse(REPLY, { content: "the last word" });
       } else yield text("done");
     });
-    const answer = texts(await world.server.post(ask("question")));
+    const answer = texts(await world.server.post(ask("long work")));
     expect(await next(answer)).toBe("working on it");
     gate.resolve();
     expect(await Array.fromAsync(answer)).toEqual(["\n\nthe last word"]);
   });
 
-  test("without any reply claude's last message is the answer", async () => {
-    await begin();
-    world.mock.on(/question/, function* ({ toolResults }: ModelRequest) {
+  test("claude's last message is the answer when it sends no reply", async () => {
+    world.mock.on(/no reply/, function* ({ toolResults }: ModelRequest) {
       if (toolResults.length === 0) {
         yield text("first");
         yield toolUse("Bash", { command: "true", description: "Nothing" });
       } else yield text("I forgot the tool.");
     });
-    expect(await whole("question")).toEqual(["I forgot the tool.", "cold"]);
-    world.mock.on(/other/, function* ({ toolResults }: ModelRequest) {
-      if (toolResults.length === 0) yield toolUse(REPLY, { content: "remembered" });
+    expect(await whole("no reply")).toEqual(["I forgot the tool.", "warm"]);
+    world.mock.on(/with a reply/, function* ({ toolResults }: ModelRequest) {
+      yield toolResults.length === 0 ? toolUse(REPLY, { content: "remembered" }) : text("done");
     });
-    expect((await whole("other"))[0]).toBe("remembered");
+    expect((await whole("with a reply"))[0]).toBe("remembered");
   });
-});
-
-test("claude is told how to answer, and has the tool in this mode only", async () => {
-  world = await createWorld({ env: { SYNTHESIS_REPLY: "tool" } });
-  await (await world.server.post(ask("hello", { stream: false }))).text();
-  const request = world.mock.requests.at(-1);
-  expect(request?.shown).toContain("sees only what you send with the reply tool");
-  expect(request?.body.tools?.map(({ name }) => name)).toContain(REPLY);
-});
-
-test("in live mode it is not offered", async () => {
-  world = await createWorld();
-  await (await world.server.post(ask("hello", { stream: false }))).text();
-  expect(world.mock.requests.at(-1)?.body.tools?.map(({ name }) => name)).not.toContain(REPLY);
 });

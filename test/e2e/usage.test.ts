@@ -1,4 +1,4 @@
-/** The tokens that an answer reports and a conversation has taken, on the real claude. */
+/** On the real claude: the tokens in the usage of an answer, and in the sums of a conversation. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { at, control } from "../support/control.ts";
@@ -16,7 +16,7 @@ afterAll(() => world[Symbol.asyncDispose]());
 
 const OURS = "mcp__plugin_synthesis_chat__";
 const TOOLS = { tools: ["a", "b"].map((name) => ({ type: "function", function: { name } })) };
-/** What a call costs with this input, read from the cache, and output. */
+/** The usage of a model call. */
 const cost = (input: number, cached: number, output: number): Step =>
   usage({
     input_tokens: input,
@@ -25,7 +25,7 @@ const cost = (input: number, cached: number, output: number): Step =>
     output_tokens: output,
   });
 const bash = (): Step => toolUse("Bash", { command: "true" });
-/** The model makes the first of these calls, then the next one each time it is asked; the last one again and again. */
+/** The steps of each model call for this message; the last ones repeat. */
 const script = (match: RegExp, ...calls: Step[][]) => {
   let made = 0;
   world.mock.on(match, function* () {
@@ -37,7 +37,7 @@ interface Body {
   readonly choices: { finish_reason: string; message: { tool_calls?: { id: string }[] } }[];
   readonly usage?: object;
 }
-/** A request's answer: how it ended, the ids of its calls, and its tokens. */
+/** Sends a request. @returns its finish reason, the ids of its tool calls, and its usage */
 async function send(body: object, stream = false, server = world.server, headers = {}) {
   if (!stream) {
     const response = await server.post({ ...body, stream }, headers);
@@ -72,53 +72,51 @@ const sums = (input: number, cached: number, output: number) => ({
   tokens_out: output,
 });
 
-describe.each([{ stream: true }, { stream: false }])("with stream: $stream", ({ stream }) => {
-  test("an answer's prompt tokens are what its last model call was shown; all its output counts", async () => {
-    const name = `seven-${stream}`;
-    const calls = Array.from({ length: 7 }, (_, at) => [cost(100 + at, 50 + at, 3), bash()]);
-    script(new RegExp(name), ...calls, [cost(300, 250, 5), text("done")]);
-    expect(await send(ask(name, { user: name }), stream)).toEqual({
-      finish: "stop",
-      ids: [],
-      usage: tokens(550, 250, 26),
-    });
-    script(/short/, [cost(20, 560, 2), text("ok")]);
-    expect((await send(ask("short", { user: name }), stream)).usage).toEqual(tokens(580, 560, 2));
-    // Seven calls of 150 and more, and two more.
-    expect(await session(`user:${name}`)).toMatchObject({
-      ...sums(7 * 150 + 2 * 21 + 550 + 580, 7 * 50 + 21 + 250 + 560, 28),
-      last_turns: [sums(7 * 150 + 2 * 21 + 550, 7 * 50 + 21 + 250, 26), sums(580, 560, 2)],
-    });
+test("an answer has the input of its last model call and the output of all its calls", async () => {
+  const name = "seven";
+  const calls = Array.from({ length: 7 }, (_, at) => [cost(100 + at, 50 + at, 3), bash()]);
+  script(new RegExp(name), ...calls, [cost(300, 250, 5), text("done")]);
+  expect(await send(ask(name, { user: name }), true)).toEqual({
+    finish: "stop",
+    ids: [],
+    usage: tokens(550, 250, 26),
   });
-
-  test("an answer that ends with calls has its own, and the next one does not count them again", async () => {
-    const name = `rounds-${stream}`;
-    script(
-      new RegExp(name),
-      [cost(10, 90, 7), bash()],
-      [cost(20, 100, 11), text("Let me look."), toolUse(`${OURS}a`, {}), toolUse(`${OURS}b`, {})],
-      [cost(30, 120, 13), toolUse(`${OURS}a`, {})],
-      [cost(40, 150, 17), bash()],
-      [cost(50, 190, 19), text("done")],
-    );
-    const messages = [user(name)];
-    const round = async () => {
-      const answer = await send({ user: name, messages, ...TOOLS }, stream);
-      messages.push(assistant("", ...answer.ids.map((id) => [id, "a"] as const)));
-      messages.push(...answer.ids.map((id) => toolResult(id, "result")));
-      return [answer.finish, answer.ids.length, answer.usage];
-    };
-    expect(await round()).toEqual(["tool_calls", 2, tokens(120, 100, 18)]);
-    // While the client works, the store has what it took so far.
-    expect((await session(`user:${name}`)).last_turns).toMatchObject([sums(100 + 120, 190, 18)]);
-    expect(await round()).toEqual(["tool_calls", 1, tokens(150, 120, 13)]);
-    expect(await round()).toEqual(["stop", 0, tokens(240, 190, 36)]);
-    const total = sums(100 + 120 + 150 + 190 + 240, 90 + 100 + 120 + 150 + 190, 67);
-    expect(await session(`user:${name}`)).toMatchObject({ ...total, last_turns: [total] });
+  script(/short/, [cost(20, 560, 2), text("ok")]);
+  expect((await send(ask("short", { user: name }), true)).usage).toEqual(tokens(580, 560, 2));
+  // Seven calls of 150 and more, and two more.
+  expect(await session(`user:${name}`)).toMatchObject({
+    ...sums(7 * 150 + 2 * 21 + 550 + 580, 7 * 50 + 21 + 250 + 560, 28),
+    last_turns: [sums(7 * 150 + 2 * 21 + 550, 7 * 50 + 21 + 250, 26), sums(580, 560, 2)],
   });
 });
 
-test("calls that go out one by one have those of the message they stand in; its output counts once", async () => {
+test("an answer that ends with tool calls has its own usage, which the next answer does not repeat", async () => {
+  const name = "rounds";
+  script(
+    new RegExp(name),
+    [cost(10, 90, 7), bash()],
+    [cost(20, 100, 11), text("Let me look."), toolUse(`${OURS}a`, {}), toolUse(`${OURS}b`, {})],
+    [cost(30, 120, 13), toolUse(`${OURS}a`, {})],
+    [cost(40, 150, 17), bash()],
+    [cost(50, 190, 19), text("done")],
+  );
+  const messages = [user(name)];
+  const round = async () => {
+    const answer = await send({ user: name, messages, ...TOOLS });
+    messages.push(assistant("", ...answer.ids.map((id) => [id, "a"] as const)));
+    messages.push(...answer.ids.map((id) => toolResult(id, "result")));
+    return [answer.finish, answer.ids.length, answer.usage];
+  };
+  expect(await round()).toEqual(["tool_calls", 2, tokens(120, 100, 18)]);
+  // The store has the tokens so far while the client runs the tools.
+  expect((await session(`user:${name}`)).last_turns).toMatchObject([sums(100 + 120, 190, 18)]);
+  expect(await round()).toEqual(["tool_calls", 1, tokens(150, 120, 13)]);
+  expect(await round()).toEqual(["stop", 0, tokens(240, 190, 36)]);
+  const total = sums(100 + 120 + 150 + 190 + 240, 90 + 100 + 120 + 150 + 190, 67);
+  expect(await session(`user:${name}`)).toMatchObject({ ...total, last_turns: [total] });
+});
+
+test("the first of several answers for one model message has its usage", async () => {
   script(/singly/, [cost(10, 0, 7), toolUse(`${OURS}a`, {}), toolUse(`${OURS}b`, {})], [cost(20, 10, 3), text("done")]);
   const body = { user: "singly", parallel_tool_calls: false, ...TOOLS };
   const messages = [user("singly")];
@@ -131,14 +129,14 @@ test("calls that go out one by one have those of the message they stand in; its 
   expect(usages).toEqual([tokens(10, 0, 7), tokens(10, 0, 0), tokens(30, 10, 3)]);
 });
 
-test("a client that does not ask for them has its calls and the end of its stream all the same", async () => {
+test("a client that does not ask for usage gets none", async () => {
   script(/unasked/, [cost(10, 0, 7), toolUse(`${OURS}a`, {})]);
-  const all = await Array.fromAsync(events(await world.server.post(ask("unasked", { user: "unasked", ...TOOLS }))));
+  const all = await Array.fromAsync(events(await world.server.post(ask("unasked", { user: "singly", ...TOOLS }))));
   expect(all.slice(-2)).toMatchObject([{ choices: [{ finish_reason: "tool_calls" }] }, "[DONE]"]);
   expect(JSON.stringify(all)).not.toContain("usage");
 });
 
-test("an answer that ends with a question of claude's has its own", async () => {
+test("an answer that ends with a permission prompt has its own usage", async () => {
   const file = join(world.claude.workspace, "asked.txt");
   script(
     /ask me/,
@@ -161,7 +159,7 @@ describe("a subagent's tokens", () => {
       yield toolResults.length === 0 ? tool : text("seen");
     });
 
-  test("are in what the turn cost, not in the answer's", async () => {
+  test("count for the turn, not for the answer", async () => {
     script(/delegate/, [cost(10, 5, 7), agent("SUB ONE")], [cost(20, 15, 3), text("done")]);
     work(/SUB ONE/, bash());
     for (const _twice of [1, 2]) {
@@ -172,7 +170,7 @@ describe("a subagent's tokens", () => {
     expect((await session("user:sub")).last_turns).toMatchObject([each, each]);
   });
 
-  test("are in it also where the subagent calls the client's tool", async () => {
+  test("count for the turn when the subagent calls a tool of the client", async () => {
     script(/pass on/, [cost(10, 5, 7), agent("SUB TWO")], [cost(20, 15, 3), text("done")]);
     work(/SUB TWO/, toolUse(`${OURS}a`, {}));
     const body = { user: "subcall", ...TOOLS };
@@ -184,11 +182,11 @@ describe("a subagent's tokens", () => {
   });
 });
 
-describe("a turn that does not end well", () => {
+describe("a turn that fails", () => {
   const failing = () =>
     script(/will fail/, [cost(10, 5, 7), text("First."), bash()], [apiError(400, "invalid_request_error", "no")]);
 
-  test("is counted when it fails; OpenClaw, to which the error is text, gets its tokens", async () => {
+  test("counts, and has usage in the answer of OpenClaw, which gets the error as text", async () => {
     failing();
     const { request, headers } = agentRequest([user("will fail")], { session: "agent:main:fails" });
     const { stream_options: _options, ...body } = request;
@@ -197,7 +195,7 @@ describe("a turn that does not end well", () => {
     expect((await session("agent:main:fails")).last_turns).toMatchObject([{ state: "failed", ...sums(15, 5, 7) }]);
   });
 
-  test("is counted when its stream ends with the error", async () => {
+  test("counts when its stream ends with the error", async () => {
     failing();
     const body = ask("will fail", { user: "fails", stream_options: { include_usage: true } });
     const all = await Array.fromAsync(events(await world.server.post(body)));
@@ -206,7 +204,7 @@ describe("a turn that does not end well", () => {
     expect((await session("user:fails")).last_turns).toMatchObject([{ state: "failed", ...sums(15, 5, 7) }, {}]);
   });
 
-  test("is counted when its client leaves", async () => {
+  test("counts when its client disconnects", async () => {
     const reached = Promise.withResolvers<void>();
     const stop = Promise.withResolvers<void>();
     world.mock.on(/leave me/, async function* ({ toolResults }) {
@@ -229,7 +227,7 @@ describe("a turn that does not end well", () => {
     expect((await session("user:leaves")).last_turns).toMatchObject([{ state: "interrupted", tokens_in: 15 }, {}]);
   });
 
-  test("keeps what it took before its server was killed", async () => {
+  test("counts what it took before its server was killed", async () => {
     await using killed = await createWorld();
     killed.mock.on(/wait/, () => [cost(10, 5, 7), toolUse(`${OURS}a`, {})]);
     await send({ user: "killed", messages: [user("wait")], ...TOOLS }, false, killed.server);
@@ -245,7 +243,7 @@ describe("a turn that does not end well", () => {
   });
 });
 
-test("in tool mode an answer has the tokens up to its final reply, and the turn those of all", async () => {
+test("in tool mode an answer has the tokens up to its final reply, and the turn has all", async () => {
   await using mode = await createWorld({ env: { SYNTHESIS_REPLY: "tool" } });
   const gate = Promise.withResolvers<void>();
   let made = 0;
