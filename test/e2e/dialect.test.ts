@@ -1,4 +1,4 @@
-/** What other clients send, on the real claude: images of tools, begun answers, empty messages, old fields, files. */
+/** On the real claude: what particular clients send, such as images in tool results, begun answers, and files. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, statSync } from "node:fs";
 import { type ModelRequest, text, toolUse } from "../support/mock-anthropic.ts";
@@ -28,7 +28,7 @@ interface Choice {
   };
   readonly finish_reason: string;
 }
-/** One whole answer; `user` names the conversation, null for none. */
+/** Sends messages and gets one unstreamed answer. Without a `user` it is a one-shot. */
 const post = async (user: string | null, messages: object[], more: object = {}): Promise<Choice> => {
   const body = { model: "synthesis-claude-bridge", messages, ...(user === null ? {} : { user }), ...more };
   const response = await world.server.post(body);
@@ -37,27 +37,26 @@ const post = async (user: string | null, messages: object[], more: object = {}):
 };
 const content = async (...asked: Parameters<typeof post>) => (await post(...asked)).message.content;
 const ids = ({ message }: Choice) => (message.tool_calls ?? []).map(({ id }) => id);
-/** Model requests from now on. */
-const requestsSince = () => {
-  const before = world.mock.requests.length;
-  return () => world.mock.requests.slice(before);
-};
-const newest = () => world.mock.requests.at(-1) as ModelRequest;
-/** The tool results of a model request: by the text of each, how many images it holds. */
+/** The newest model request whose newest user message matches. Claude makes other model requests at any time. */
+const newest = (match: RegExp) => world.mock.requests.findLast(({ asked }) => match.test(asked)) as ModelRequest;
+/** How many model requests claude has made for this message. */
+const countRequests = (match: RegExp) => world.mock.requests.filter(({ asked }) => match.test(asked)).length;
+/** The text of each tool result in a model request, with a 🖼 for each image in it. */
 const resultsIn = ({ body }: ModelRequest) =>
   body.messages
     .flatMap(({ content }) => (typeof content === "string" ? [] : content))
     .filter(({ type }) => type === "tool_result")
     .map(({ content }) => {
       const blocks = (typeof content === "string" ? [part(content)] : content) as { type: string; text?: string }[];
-      // Claude keeps each image as a file, and says where.
+      // Claude saves each image as a file, and adds its path.
       const said = blocks.flatMap(({ text = "" }) => (/^$|^\[Image: source: /.test(text) ? [] : [text])).join("|");
       return `${said} ${"🖼".repeat(blocks.filter(({ type }) => type === "image").length)}`.trim();
-    })
-    .sort();
+    });
 
-describe("images that tools return", () => {
+describe("images of tool results", () => {
   const tools = [tool("browser"), tool("camera")];
+  /** All forms in one conversation. */
+  const history: object[] = [];
   const forms: [what: string, results: string[], images: object[], given: string[]][] = [
     [
       "OpenClaw",
@@ -66,7 +65,7 @@ describe("images that tools return", () => {
       ["(see attached image) 🖼", "done"],
     ],
     [
-      "OpenClaw, of both",
+      "OpenClaw, for both results",
       ["one", "two"],
       [
         say([
@@ -93,34 +92,36 @@ describe("images that tools return", () => {
     ],
   ];
   test.each(forms)(
-    "are in the results when they come as a user message of %s",
+    "are put into the results when they come in a user message (%s)",
     async (what, results, images, given) => {
-      const words = `look with ${what}`;
-      world.mock.on(new RegExp(`${words}\n`), function* ({ toolResults }) {
+      const question = `look with ${what}\n`;
+      world.mock.on(new RegExp(question), function* ({ toolResults }) {
         if (toolResults.length === 0) {
           yield toolUse(`${PREFIX}browser`, {});
           yield toolUse(`${PREFIX}camera`, {});
         } else yield text("I see.");
       });
-      const name = `images ${what}`;
-      const asked = await post(name, [say(words)], { tools });
-      expect(asked.finish_reason).toBe("tool_calls");
-      const calls = requestsSince();
-      const brought = results.map((content, at) => ({ role: "tool", tool_call_id: ids(asked)[at], content }));
-      const history = [say(words), answer(null, asked.message), ...brought, ...images];
-      expect(await content(name, history, { tools })).toBe("I see.");
-      // One model call, and nothing of it is a person's words.
-      expect(calls()).toHaveLength(1);
-      expect(resultsIn(newest())).toEqual(given);
-      expect(newest().shown).not.toContain("sent another message instead");
-      expect(await content(name, [...history, answer("I see."), say("and now?")], { tools })).toBe(
-        "You said: and now?",
-      );
-      expect(newest().shown).not.toContain("from tool result");
+      history.push(say(question.trim()));
+      const calling = await post("images", history, { tools });
+      expect([calling.finish_reason, ids(calling).length]).toEqual(["tool_calls", 2]);
+      const sent = results.map((content, at) => ({ role: "tool", tool_call_id: ids(calling)[at], content }));
+      history.push(answer(null, calling.message), ...sent, ...images);
+      expect(await content("images", history, { tools })).toBe("I see.");
+      // One request with the calls and one with the results: the images are no message of the user.
+      expect(countRequests(new RegExp(question))).toBe(2);
+      expect(
+        resultsIn(newest(new RegExp(question)))
+          .slice(-2)
+          .sort(),
+      ).toEqual(given);
+      history.push(answer("I see."), say(`and after ${what}?`));
+      expect(await content("images", history, { tools })).toBe(`You said: and after ${what}?`);
+      history.push(answer(`You said: and after ${what}?`));
+      expect(newest(/and after/).shown).not.toContain("from tool result");
     },
   );
 
-  test("reach a turn of OpenClaw's, whose call ids are rewritten, before its carrier", async () => {
+  test("are put into the results of OpenClaw, which rewrites call ids and adds a context message", async () => {
     world.mock.on(/look for OpenClaw/, function* ({ toolResults }) {
       if (toolResults.length === 0) yield toolUse(`${PREFIX}browser`, {});
       else yield text("I see.");
@@ -134,7 +135,6 @@ describe("images that tools return", () => {
     };
     const asked = await send({ role: "user", content: "look for OpenClaw" }, carrier("Events: none"));
     const id = ids(asked)[0]?.replace(/[^A-Za-z0-9]/g, "");
-    const calls = requestsSince();
     const said = await send(
       { role: "user", content: "look for OpenClaw" },
       {
@@ -147,13 +147,13 @@ describe("images that tools return", () => {
       carrier("Events: one"),
     );
     expect([said.message.content, said.finish_reason]).toEqual(["I see.", "stop"]);
-    expect(calls()).toHaveLength(1);
-    expect(resultsIn(newest())[0]).toContain("🖼");
+    expect(countRequests(/look for OpenClaw/)).toBe(2);
+    expect(resultsIn(newest(/look for OpenClaw/))[0]).toContain("🖼");
   });
 
-  test("go with the results of calls that are over, and are named in a history", async () => {
+  test("go with late results into a turn of their own, and are named in a history", async () => {
     const result = [
-      say("once"),
+      say("show my home"),
       answer(null, {
         tool_calls: [{ id: "call9", type: "function", function: { name: "browser", arguments: '{"at":"home"}' } }],
       }),
@@ -163,44 +163,45 @@ describe("images that tools return", () => {
     const said = await content("images over", result, { tools });
     expect(said).toContain("[browser returned]\n(see attached image)");
     expect(said).not.toContain("Attached");
-    expect(newest().asked).toMatch(/image_1="[^"]+\.png"/);
+    expect(newest(/browser returned/).asked).toMatch(/image_1="[^"]+\.png"/);
     await content("images past", [...result, answer("A home."), say("and now?")], { tools });
-    expect(newest().asked).toContain(
-      'User: once\n\nAssistant: [called browser with {"at":"home"}]\n\n[browser] Tool result: (see attached image)\n[image]\n\nAssistant: A home.',
+    expect(newest(/and now/).asked).toContain(
+      'User: show my home\n\nAssistant: [called browser with {"at":"home"}]\n\n[browser] Tool result: (see attached image)\n[image]\n\nAssistant: A home.',
     );
-    // Without a conversation the image itself is shown.
+    // A one-shot is shown the image itself.
     await content(null, result);
-    expect(JSON.stringify(newest().body.messages)).toContain('"media_type":"image/png"');
+    expect(JSON.stringify(world.mock.requests.at(-1)?.body.messages)).toContain('"media_type":"image/png"');
   });
 
-  test("are the person's when a person says something about them", async () => {
+  test("belong to the message when the user writes about them", async () => {
     world.mock.on(/look twice/, function* ({ toolResults }) {
       if (toolResults.length === 0) yield toolUse(`${PREFIX}browser`, {});
       else yield text("not this");
     });
-    const asked = await post("images person", [say("look twice")], { tools });
+    const asked = await post("images", [...history, say("look twice")], { tools });
     const messages = [
       say("look twice"),
       answer(null, asked.message),
       { role: "tool", tool_call_id: ids(asked)[0], content: "done" },
       say([part("Image(s) from tool result look odd, see mine:"), image]),
     ];
-    expect(await content("images person", messages, { tools })).toContain(
+    expect(await content("images", [...history, ...messages], { tools })).toContain(
       "You said: Image(s) from tool result look odd",
     );
   });
 });
 
 describe("an answer that the client has begun", () => {
-  test.each([["begun"], [null]])("is continued, and nothing of it is repeated (%p)", async (user) => {
+  test.each([["begun"], [null]])("is continued without a repetition (user %p)", async (user) => {
     world.mock.on(/Once upon a[\s\S]*Continue it|last message is not finished/, function* () {
       yield text(" time there was");
       yield text(" a fox.");
     });
     const messages = [say("Tell me a story."), answer("Once upon a")];
     expect(await content(user, messages)).toBe(" time there was a fox.");
-    expect(newest().shown).toContain("Once upon a");
-    expect(newest().shown).toContain("Continue it from exactly where it stops");
+    const { shown } = newest(/Once upon a|last message is not finished/);
+    expect(shown).toContain("Once upon a");
+    expect(shown).toContain("Continue it");
     world.mock.on(/Once upon a[\s\S]*Continue it|last message is not finished/, function* () {
       yield text("Once upon");
       yield text(" a hill.");
@@ -217,7 +218,7 @@ describe("an answer that the client has begun", () => {
     expect(streamed).toBe(" hill.");
   });
 
-  test("may be JSON", async () => {
+  test("can be JSON", async () => {
     world.mock.on(/last message is not finished/, function* ({ shown }) {
       yield text(shown.includes("again") ? '{"n": 2}' : "1}");
     });
@@ -226,22 +227,22 @@ describe("an answer that the client has begun", () => {
     expect(await content(null, [say("Give n again."), answer('{"n": ')], more)).toBe("2}");
   });
 
-  test("leaves its conversation as it was: the message is sent once, and what follows is no edit", async () => {
+  test("is not an edit of the conversation: claude is sent the message once", async () => {
     await content("begun later", [say("first of all")]);
     const history = [say("first of all"), answer("You said: first of all"), say("second thing")];
     await content("begun later", [...history, answer("The second")]);
-    expect(newest().asked).toContain("second thing");
+    expect(newest(/begun/).asked).toContain("second thing");
     await content("begun later", [...history, answer("The second thing is")]);
-    // Claude has the message: only the new state of its answer is sent.
-    expect(newest().asked).not.toContain("\nsecond thing");
+    // Claude has the message already, so it is sent only how far the answer is.
+    expect(newest(/The second thing is/).asked).not.toContain("\nsecond thing");
     await content("begun later", [...history, answer("The second thing is blue."), say("third thing")]);
-    expect(newest().asked).toMatch(/^<channel [^>]*>\nthird thing\n<\/channel>/);
-    expect(newest().shown.split("\nsecond thing")).toHaveLength(2);
+    expect(newest(/third thing/).asked).toMatch(/^<channel [^>]*>\nthird thing\n<\/channel>/);
+    expect(newest(/third thing/).shown.split("\nsecond thing")).toHaveLength(2);
   });
 });
 
-describe("a request without words", () => {
-  test.each([["quiet"], [null]])("asks to begin, or says that the message was empty (%p)", async (user) => {
+describe("a request without text", () => {
+  test.each([["quiet"], [null]])("asks claude to begin, or says that the message was empty (user %p)", async (user) => {
     const rules = { role: "system", content: "Greet people." };
     world.mock.on(/There is no message yet/, function* () {
       yield text("Hello!");
@@ -250,24 +251,24 @@ describe("a request without words", () => {
       yield text("Say something.");
     });
     expect(await content(user, [rules])).toBe("Hello!");
-    expect(newest().shown).toContain("Greet people.");
-    const empty = ["", null, [], " \n", [part("")]];
+    expect(newest(/There is no message yet/).shown).toContain("Greet people.");
+    const empty = user === null ? [""] : ["", null, [], " \n", [part("")]];
     const history: object[] = [rules, answer("Hello!")];
     for (const one of empty) {
       expect(await content(user, [...history, say(one)])).toBe("Say something.");
       history.push(say(one), answer("Say something."));
     }
     expect(await content(user, [...history, say("here I am")])).toBe("You said: here I am");
-    if (user !== null) expect(newest().asked).toMatch(/^<channel [^>]*>\nhere I am\n<\/channel>/);
+    if (user !== null) expect(newest(/here I am/).asked).toMatch(/^<channel [^>]*>\nhere I am\n<\/channel>/);
   });
 
-  test("is refused when it has no messages at all", async () => {
+  test("is refused when it has no messages", async () => {
     const response = await world.server.post({ model: "synthesis-claude-bridge", user: "none", messages: [] });
     expect(response.status).toBe(400);
   });
 });
 
-test("a history keeps who spoke, what was refused, and what tools were given", async () => {
+test("a history keeps the names of speakers, refusals, and the arguments of tools", async () => {
   const history = [
     say("find it", { name: "Ada" }),
     answer("", { tool_calls: [{ id: "1", function: { name: "find", arguments: { what: "it" } } }] }),
@@ -280,7 +281,7 @@ test("a history keeps who spoke, what was refused, and what tools were given", a
     say("ok", { name: "Ada" }),
   ];
   expect(await content("history", history)).toContain("Ada: ok");
-  expect(newest().asked).toContain(
+  expect(newest(/Ada: ok/).asked).toContain(
     [
       "[Ada] User: find it",
       'Assistant: [called find with {"what":"it"}]',
@@ -294,10 +295,10 @@ test("a history keeps who spoke, what was refused, and what tools were given", a
   );
 });
 
-describe("functions of the older API", () => {
+describe("functions of OpenAI's older API", () => {
   const functions = [{ name: "weather", description: "The weather", parameters: { type: "object", properties: {} } }];
 
-  test("are tools, called one by one in that API's form", async () => {
+  test("are tools, and called one by one in that form", async () => {
     world.mock.on(/what weather/, function* ({ toolResults }) {
       if (toolResults.length > 0) return yield text(`It is ${toolResults.map(({ content }) => content).join(", ")}.`);
       yield toolUse(`${PREFIX}weather`, { city: "Rome" });
@@ -326,14 +327,14 @@ describe("functions of the older API", () => {
     expect(last.message.content).toMatch(/^It is (warm, cold|cold, warm)\.$/);
   });
 
-  test("are streamed in that API's form, and not used when the request says so", async () => {
+  test("are streamed in that form, and not offered with function_call none", async () => {
     world.mock.on(/weather now/, function* ({ body }) {
       const isOffered = body.tools?.some(({ name }) => name === `${PREFIX}weather`);
       yield isOffered ? toolUse(`${PREFIX}weather`, {}) : text("none offered");
     });
     const runner = world.server.openai.chat.completions.stream({
       model: "synthesis-claude-bridge",
-      user: "functions streamed",
+      user: "streamed functions",
       messages: [{ role: "user", content: "weather now" }],
       functions,
     });
@@ -355,7 +356,7 @@ describe("files", () => {
     file: { filename: 'my "report".pdf', file_data: `data:application/pdf;base64,${PDF}` },
   };
 
-  test("are given to claude as files that it can read", async () => {
+  test("reach claude as paths that it can read", async () => {
     let paths: string[] = [];
     world.mock.on(/read both/, function* ({ asked, toolResults, body }) {
       paths = [...asked.matchAll(/file_\d="([^"]+)"/g)].map(([, path = ""]) => path);
@@ -368,30 +369,30 @@ describe("files", () => {
     expect(await content("files", [say([part("read both"), report, notes, image])])).toBe("true true");
     expect(paths.map((path) => path.split(".").at(-1))).toEqual(["pdf", "md"]);
     expect(paths.map((path) => statSync(path).mode & 0o777)).toEqual([0o600, 0o600]);
-    const tag = /^<channel [^\n]*>/.exec(newest().asked)?.[0];
+    const tag = /^<channel [^\n]*>/.exec(newest(/read both/).asked)?.[0];
     expect(tag).toContain('file_1_name="my _report_.pdf"');
     expect(tag).toContain('file_2_name="notes.md"');
     expect(tag).toContain("image_1=");
-    // A file alone is a message, too.
-    expect(await content("files alone", [say([report])])).toBe("You said: (See the file.)");
-    expect(await content("files alone", [say([report]), answer("You said: (See the file.)"), say("more")])).toBe(
+    // A message can be a file alone.
+    expect(await content("file alone", [say([report])])).toBe("You said: (See the file.)");
+    expect(await content("file alone", [say([report]), answer("You said: (See the file.)"), say("more")])).toBe(
       "You said: more",
     );
   });
 
-  test("are shown as they are without a conversation, and named in a history", async () => {
+  test("are shown to the model of a one-shot, and named in a history", async () => {
     await content(null, [say([part("sum up"), report, notes])]);
-    const [message] = newest().body.messages;
+    const [message] = world.mock.requests.at(-1)?.body.messages ?? [];
     expect(message?.content).toMatchObject([
       { text: "sum up" },
       { type: "document", title: "my _report_.pdf", source: { media_type: "application/pdf", data: PDF } },
       { text: '<file name="notes.md">\n# Plan\nfly\n</file>' },
     ]);
     await content("files past", [say([part("sum up"), report]), answer("It is short."), say("more")]);
-    expect(newest().asked).toContain("User: sum up\n[file my _report_.pdf]");
+    expect(newest(/more/).asked).toContain("User: sum up\n[file my _report_.pdf]");
   });
 
-  test("of a tool are in its result: text as text, a PDF as a file", async () => {
+  test("of a tool are in its result: a text as text, a PDF as a path", async () => {
     world.mock.on(/fetch them/, function* ({ toolResults }) {
       if (toolResults.length === 0) yield toolUse(`${PREFIX}fetch`, {});
       else yield text(toolResults[0]?.content ?? "");
@@ -400,11 +401,11 @@ describe("files", () => {
     const result = { role: "tool", tool_call_id: ids(asked)[0], content: [part("two files"), report, notes] };
     const said = await content("files of a tool", [say("fetch them"), answer(null, asked.message), result]);
     expect(said).toContain("two files\n[file notes.md]\n# Plan\nfly");
-    const path = /\[The file my _report_\.pdf is in (\S+\.pdf)\]/.exec(said ?? "")?.[1] ?? "";
+    const path = /my _report_\.pdf \D*?(\/\S+\.pdf)/.exec(said ?? "")?.[1] ?? "";
     expect(readFileSync(path).toString("base64")).toBe(PDF);
   });
 
-  test("are refused when their bytes are elsewhere", async () => {
+  test("are refused when the request does not have their content", async () => {
     for (const file of [{ file_id: "file-1" }, { file_data: "https://example.com/a.pdf" }]) {
       for (const user of ["files refused", undefined]) {
         const response = await world.server.post({ user, messages: [say([{ type: "file", file }])] });
