@@ -1,9 +1,9 @@
 /**
- * Errors that a request ends with. An error says what happened (`code`) and what to do (`message`). Which HTTP
- * status that is, the dialect decides in which the request was made (`api/openai-chat/error-response.ts`).
+ * The errors with which a request can end. An error has a code for programs and a message for people. The API of the
+ * client decides on the HTTP status (`api/openai-chat/error-response.ts`).
  */
 
-/** What happened. Clients, tests and the turns table know an error by this code; the message may change. */
+/** What happened. Clients, tests and the turns table identify an error by its code, since the message may change. */
 export type ErrorCode =
   // The request
   | "invalid_json"
@@ -18,7 +18,7 @@ export type ErrorCode =
   | "unknown_url"
   | "method_not_allowed"
   | "not_running"
-  // Who may ask
+  // Authorization
   | "invalid_api_key"
   | "host_not_allowed"
   | "origin_not_allowed"
@@ -49,7 +49,7 @@ interface ErrorOptions {
   readonly param?: string | null | undefined;
   /** Seconds after which the same request may succeed. */
   readonly retryAfter?: number | undefined;
-  /** Tools have run for this request: a client that sent it again by itself would run them twice. */
+  /** Tools have run for this request, so a client that repeats it would run them twice. */
   readonly workDone?: boolean | undefined;
 }
 
@@ -61,7 +61,7 @@ export class RequestError extends Error {
   /** Tools have run for this request. */
   readonly workDone: boolean;
 
-  /** @param message one or two sentences for the person who reads it: what happened and what to do */
+  /** @param message one or two sentences for people: what happened, and what to do */
   constructor(
     readonly code: ErrorCode,
     message: string,
@@ -73,22 +73,22 @@ export class RequestError extends Error {
     this.workDone = workDone;
   }
 
-  /** The same error of a request for which tools have run. */
+  /** The same error, for a request for which tools have run. */
   afterWork(): RequestError {
     const { code, message, param, retryAfter } = this;
     return new RequestError(code, message, { param, retryAfter, workDone: true });
   }
 }
 
-/** An error that no code foresaw. Its cause is in the log, or the caller writes it there. */
+/** The error for an unexpected exception. The caller logs the exception. */
 export const unexpected = () =>
   new RequestError(
     "internal_error",
-    "Something went wrong inside synthesis. The log has the cause; `synthesis serve` writes it to stderr.",
+    "An unexpected error occurred in synthesis. The log has the cause. `synthesis serve` writes the log to stderr.",
   );
 
-/** The error of every request that reaches a server while it shuts down. */
+/** The error for a request that arrives while the server shuts down. */
 export const shuttingDown = () =>
-  new RequestError("shutting_down", "synthesis is shutting down. Send the message again when it is back.", {
+  new RequestError("shutting_down", "synthesis is shutting down. Send the message again after it has restarted.", {
     retryAfter: 5,
   });

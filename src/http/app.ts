@@ -78,7 +78,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   );
 }
 
-/** Routes that anyone on this machine may ask. */
+/** Routes that need no key. */
 const withoutKey = (routes: Hono<Env>, notFound: Handler<Env>): Hono<Env> =>
   new Hono<Env>().route("/", routes).all("/", notFound);
 

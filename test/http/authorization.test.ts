@@ -115,6 +115,6 @@ describe("a key is", () => {
   });
 });
 
-test("a hook without a token is told the scheme", async () => {
+test("the error for a hook without a token names the authentication scheme", async () => {
   expect((await send("/hooks", "POST")).headers.get("www-authenticate")).toBe("Bearer");
 });

@@ -62,7 +62,7 @@ const takenBack = (count: number) =>
 describe("after three turns", () => {
   async function three(name: string, options: Options = {}) {
     const window = chat(name, options);
-    for (const words of ["one", "two", "three"]) expect((await window.say(words)).answer).toBe(said(words));
+    for (const text of ["one", "two", "three"]) expect((await window.say(text)).answer).toBe(said(text));
     return window;
   }
 
@@ -101,16 +101,16 @@ describe("after three turns", () => {
 });
 
 describe("a client that adds text to its messages and does not keep it", () => {
-  const wrap = (words: string) => `### Task:\nUse the notes.\n<notes>\na note\n</notes>\n<query>${words}</query>`;
+  const wrap = (text: string) => `### Task:\nUse the notes.\n<notes>\na note\n</notes>\n<query>${text}</query>`;
 
   test("has not edited the chat, even for a server that was restarted in between", async () => {
     await using other = await createWorld({ standIn: true });
     const kept: Message[] = [];
     let { server } = other;
-    for (const words of ["one", "two", "three"]) {
-      const { answer } = await say("rag", [...kept, user(wrap(words))], { server });
-      expect(answer).toBe(said(wrap(words)));
-      kept.push(user(words), assistant(answer));
+    for (const text of ["one", "two", "three"]) {
+      const { answer } = await say("rag", [...kept, user(wrap(text))], { server });
+      expect(answer).toBe(said(wrap(text)));
+      kept.push(user(text), assistant(answer));
       await server.stop();
       server = await startServer(other.serverEnv);
     }
@@ -119,10 +119,10 @@ describe("a client that adds text to its messages and does not keep it", () => {
 
   test("gets its note delivered with every message", async () => {
     const kept: Message[] = [];
-    for (const words of ["one", "two", "three"]) {
-      const { answer } = await say("note", [...kept, user(words), user("[Be brief.]")]);
-      expect(answer).toBe(said(`${words}\n\n[Be brief.]`));
-      kept.push(user(words), assistant(answer));
+    for (const text of ["one", "two", "three"]) {
+      const { answer } = await say("note", [...kept, user(text), user("[Be brief.]")]);
+      expect(answer).toBe(said(`${text}\n\n[Be brief.]`));
+      kept.push(user(text), assistant(answer));
     }
   });
 });
@@ -140,9 +140,9 @@ describe("two models in one chat", () => {
 
   test("have a Claude session each when they are asked in parallel, and receive only their own answers", async () => {
     const windows = [chat("side", { model: first }), chat("side", { model: second })];
-    for (const words of ["one", "two", "three"]) {
-      const answers = await Promise.all(windows.map((window) => window.say(words)));
-      expect(answers.map(({ answer }) => answer)).toEqual([said(words), said(words)]);
+    for (const text of ["one", "two", "three"]) {
+      const answers = await Promise.all(windows.map((window) => window.say(text)));
+      expect(answers.map(({ answer }) => answer)).toEqual([said(text), said(text)]);
     }
     expect((await sessionKeys()).filter((key) => key.endsWith("user:side")).sort()).toEqual([
       `model:${second}:user:side`,

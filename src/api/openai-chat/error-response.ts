@@ -1,17 +1,17 @@
 /**
- * An error as OpenAI's API sends it: `{"error": {message, type, param, code}}`, its HTTP status, and the headers that
- * tell a client's library whether to send the request again.
+ * Errors in the shape of OpenAI's API: the body `{"error": {message, type, param, code}}`, the HTTP status, and the
+ * headers from which a client library learns whether to repeat the request.
  *
- * 401, 402 and 403 are kept for the client's own key and origin. OpenClaw takes such a status for a bad key and
- * disables that key for a minute, for every conversation, so a fault of Claude's never uses them.
+ * Only an error of the client's own key or origin has the status 401, 402 or 403. OpenClaw takes such a status for an
+ * invalid key, and disables that key for a minute in all conversations.
  */
 import type { ErrorCode, RequestError } from "../../core/errors.ts";
 import type { ErrorBody } from "../../wire/errors.ts";
 import type { ErrorEvent } from "./extensions.ts";
 
 /**
- * What ends a 503. Waiting ends a full queue or an overload. Where only a person helps (no login, no program), a retry
- * delays the error and changes nothing. Where both are possible, the error has a `retryAfter` if waiting helps.
+ * What ends a 503. Waiting ends an overload. If only a person can help, for example by logging in, retries are useless
+ * and only delay the error. If both are possible, the error has a `retryAfter` when waiting helps.
  */
 type EndedBy = "waiting" | "a person" | "either";
 
@@ -25,11 +25,11 @@ const kinds: Record<ErrorCode, Kind> = {
   invalid_json: [400, "invalid_request_error"],
   invalid_request: [400, "invalid_request_error"],
   context_length_exceeded: [400, "invalid_request_error"],
-  // The account's owner has to act: no retry helps, and 402 would disable the client's key.
+  // Only the owner of the account can help, and a 402 would disable the client's key.
   billing_error: [400, "billing_error"],
   claude_account_blocked: [400, "permission_error"],
   workspace_not_allowed: [400, "invalid_request_error"],
-  // A person ended the turn. After a 409 or a 5xx the client's library would start it again.
+  // A person ended the turn. After a 409 or a 5xx, the client library would start it again.
   turn_interrupted: [400, "interrupted_error"],
   invalid_api_key: [401, "invalid_request_error"],
   host_not_allowed: [403, "permission_error"],
@@ -62,25 +62,25 @@ const kinds: Record<ErrorCode, Kind> = {
 /** Every code that an error can have. */
 export const ERROR_CODES = Object.keys(kinds) as readonly ErrorCode[];
 
-/** The `retry-after` of an error that waiting ends and that names no time, in seconds. */
+/** The `retry-after` in seconds if waiting helps, but the error has no time. */
 const DEFAULT_RETRY_AFTER = 30;
 
-const WORK_DONE = "Tools have already run for this request. Look at what was done before you send it again.";
+const WORK_DONE = "Tools have already run for this request. Check what they did before you send it again.";
 
-/** Whether OpenAI's libraries send a request again by themselves after this status. */
+/** Whether OpenAI's libraries repeat a request automatically after this status. */
 const isRetried = (status: Status): boolean => status === 409 || status === 429 || status >= 500;
 
-/** Whether the client's library must not send the request again by itself, although its status would make it do so. */
+/** Whether the client library must not repeat the request, although the status of the code would make it do so. */
 const isFinal = ({ code, workDone }: RequestError): boolean => workDone && isRetried(kinds[code][0]);
 
 /** The HTTP status of an error. */
 export const errorStatus = (error: RequestError): Status => (isFinal(error) ? 400 : kinds[error.code][0]);
 
-/** The sentences for the person who reads the error. */
+/** The message for people. */
 export const errorMessage = (error: RequestError): string =>
   isFinal(error) ? `${error.message} ${WORK_DONE}` : error.message;
 
-/** The error as the body of a response, or as the last event of a stream. */
+/** The body of an error response, or the last event of a stream. */
 export const errorBody = (error: RequestError): ErrorBody =>
   ({
     error: { message: errorMessage(error), type: kinds[error.code][1], param: error.param, code: error.code },
@@ -91,9 +91,9 @@ export function errorHeaders(error: RequestError): Record<string, string> {
   const [status, , endedBy] = kinds[error.code];
   const retryAfter = error.retryAfter ?? (endedBy === "waiting" ? DEFAULT_RETRY_AFTER : undefined);
   if (retryAfter !== undefined && endedBy !== "a person" && !isFinal(error)) return { "retry-after": `${retryAfter}` };
-  // The SDKs of OpenAI and Anthropic retry every 5xx unless this header says otherwise.
+  // The SDKs of OpenAI and Anthropic retry every 5xx unless this header forbids it.
   if (isFinal(error) || status === 503) return { "x-should-retry": "false" };
-  // RFC 9110 wants each 401 to name the scheme that it asks for.
+  // RFC 9110 requires a 401 to name the authentication scheme.
   return status === 401 ? { "www-authenticate": "Bearer" } : {};
 }
 

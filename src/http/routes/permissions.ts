@@ -1,4 +1,4 @@
-/** `/v1/permissions`: the permission prompts of all conversations, and verdicts from whoever holds the control key. */
+/** `/v1/permissions`: the permission prompts of all conversations, and verdicts through the control API. */
 import { Hono } from "hono";
 import { RequestError } from "../../core/errors.ts";
 import type { PendingPrompt, PermissionBroker } from "../../permissions/broker.ts";
