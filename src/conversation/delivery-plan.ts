@@ -46,7 +46,7 @@ export type Past =
   /** The client edited the conversation, or continued it with another model. `history` is everything after `since`. */
   | { readonly why: "changed"; readonly history: readonly PastMessage[]; readonly since: Since }
   /** The client removed this many of the user's last messages, with the answers to them. */
-  | { readonly why: "taken back"; readonly count: number };
+  | { readonly why: "removed"; readonly count: number };
 
 /** Up to which point Claude's conversation is the client's. */
 type Since =
@@ -192,7 +192,7 @@ function exactDelta(turns: readonly DeliveredTurn[], request: DeliveryRequest, o
   if (exchanges.length === 0 && !sendsHistory)
     return { ...messagesOnly(withoutFirst(input.messages, unanswered)), rewritten };
   const count = unmatched.slice(0, lastAnswered + 1).reduce((sum, { users }) => sum + users.length, 0);
-  return { ...messagesOnly(input.messages), past: { why: "taken back", count }, dropped: unmatched.length, rewritten };
+  return { ...messagesOnly(input.messages), past: { why: "removed", count }, dropped: unmatched.length, rewritten };
 }
 
 /** The messages without the first ones that were delivered before, in this order. */

@@ -53,7 +53,7 @@ function pastText(past: Past): string {
       return `What was said in this chat before you came:\n\n${historyText(past.history, MAX_HISTORY)}`;
     case "changed":
       return `${changeText(past.since)}\n\n${historyText(past.history, MAX_HISTORY)}`;
-    case "taken back":
+    case "removed":
       return past.count === 1
         ? "The person has taken back their last message; it and your answer to it no longer count."
         : `The person has taken back their last ${past.count} messages; they and your answers to them no longer count.`;

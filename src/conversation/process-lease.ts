@@ -140,9 +140,9 @@ export class ProcessLease implements ProcessOwner {
       tools: request.offer.catalogue,
       rules: this.#grantedRules,
     };
-    const spare = resume || spec.rules.length > 0 ? null : pool.adopt(spec, this);
-    if (spare) record.adopt(spare.spec.claudeSession);
-    const process = spare ?? (await pool.start(spec, this, signal));
+    const prewarmed = resume || spec.rules.length > 0 ? null : pool.adopt(spec, this);
+    if (prewarmed) record.adopt(prewarmed.spec.claudeSession);
+    const process = prewarmed ?? (await pool.start(spec, this, signal));
     this.#process = process;
     try {
       await process.ready;
@@ -158,7 +158,7 @@ export class ProcessLease implements ProcessOwner {
     }
     return {
       process,
-      origin: resume ? "resumed" : spare ? "spare" : "cold",
+      origin: resume ? "resumed" : prewarmed ? "spare" : "cold",
       claudeSession: process.spec.claudeSession,
       notices: [
         // A client that sends the history restores Claude's memory with it.

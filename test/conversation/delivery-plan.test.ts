@@ -131,14 +131,14 @@ describe("a request delivers", () => {
       [turn(["one"]), turn(["two"])],
       ["u:one", "a:1", "u:two"],
       ["two"],
-      ["taken back", 1],
+      ["removed", 1],
     ],
     [
       "the fact that the client removed two exchanges",
       [turn(["one"]), turn(["two"]), turn(["three"])],
       ["u:one", "a:1", "u:four"],
       ["four"],
-      ["taken back", 2],
+      ["removed", 2],
     ],
     [
       "nothing about a stopped turn that the client dropped",
@@ -256,12 +256,12 @@ const all = ["u:one", "a:1", "u:two", "a:2", "u:three", "a:3"];
 
 describe("a history", () => {
   const changed: [what: string, then: string[], past: [why: string, what: unknown] | null][] = [
-    ["cut back to an edited first message", ["u:ONE"], ["taken back", 3]],
-    ["cut back to the first message", ["u:one"], ["taken back", 3]],
-    ["cut back to another first message", ["u:else"], ["taken back", 3]],
+    ["cut back to an edited first message", ["u:ONE"], ["removed", 3]],
+    ["cut back to the first message", ["u:one"], ["removed", 3]],
+    ["cut back to another first message", ["u:else"], ["removed", 3]],
     ["without an exchange in the middle", ["u:one", "a:1", "u:three", "a:3", "u:four"], ["changed", ["three", "3"]]],
-    ["without the last exchange", ["u:one", "a:1", "u:two", "a:2", "u:four"], ["taken back", 1]],
-    ["without the last two exchanges", ["u:one", "a:1", "u:four"], ["taken back", 2]],
+    ["without the last exchange", ["u:one", "a:1", "u:two", "a:2", "u:four"], ["removed", 1]],
+    ["without the last two exchanges", ["u:one", "a:1", "u:four"], ["removed", 2]],
     ["trimmed by its first exchange", ["u:two", "a:2", "u:three", "a:3", "u:four"], null],
     ["with another last answer", [...all.slice(0, 5), "a:THREE", "u:four"], ["changed", ["three", "THREE"]]],
     [
@@ -317,7 +317,7 @@ describe("a history", () => {
     expect(rounds.map(({ past }) => past)).toEqual([
       null,
       null,
-      ["taken back", 1],
+      ["removed", 1],
       ["changed", ["two", "2"]],
       ["changed", ["TWO", "2+"]],
       ["changed", ["two", "2", "three", "3"]],
@@ -327,9 +327,9 @@ describe("a history", () => {
   const go = "u:continue";
   const removed: [what: string, history: string[], past: unknown][] = [
     ["the first", ["u:one", "a:1", go, "a:3"], ["changed", ["continue", "3"]]],
-    ["the second", ["u:one", "a:1", go, "a:2"], ["taken back", 1]],
+    ["the second", ["u:one", "a:1", go, "a:2"], ["removed", 1]],
     ["neither", ["u:one", "a:1", go, "a:2", go, "a:3"], null],
-    ["both", ["u:one", "a:1"], ["taken back", 2]],
+    ["both", ["u:one", "a:1"], ["removed", 2]],
   ];
   test.each(removed)("with two exchanges of the same words, of which the client removed %s", (_what, history, past) => {
     const rounds = conversation(

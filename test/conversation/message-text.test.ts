@@ -56,8 +56,8 @@ describe("the context block in front of the message", () => {
   });
 
   test("says how many messages the user removed", () => {
-    expect(contextOf({ past: { why: "taken back", count: 1 } })).toContain("their last message;");
-    expect(contextOf({ past: { why: "taken back", count: 3 } })).toContain("their last 3 messages;");
+    expect(contextOf({ past: { why: "removed", count: 1 } })).toContain("their last message;");
+    expect(contextOf({ past: { why: "removed", count: 3 } })).toContain("their last 3 messages;");
   });
 
   test("quotes the message after whose answer the conversation has changed", () => {
