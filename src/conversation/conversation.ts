@@ -5,6 +5,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { AgentProcess } from "../claude/agent-process.ts";
 import type { Pool } from "../claude/pool/pool.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { RequestError } from "../core/errors.ts";
 import { type Identity, isEphemeral } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
@@ -42,6 +43,7 @@ export interface ConversationListener {
 export class Conversation {
   readonly identity: Identity;
   readonly #deps: ConversationDeps;
+  readonly #clock: Clock;
   readonly #listener: ConversationListener;
   readonly #record: ConversationRecord;
   readonly #turns: ConversationTurns;
@@ -54,7 +56,7 @@ export class Conversation {
   #isWorking = false;
   /** The request that is being served, from its place at the head of the queue until Claude is free again. */
   #serving: QueuedTurn | null = null;
-  /** When the message of that request was sent to Claude, in ms of `performance.now()`; null before. */
+  /** When the message of that request was sent to Claude, on the monotonic clock; null before. */
   #sentAt: number | null = null;
   /** The shape of the newest request, by which side requests are recognised. Null before the first one. */
   #shape: RequestShape | null = null;
@@ -64,10 +66,12 @@ export class Conversation {
   constructor(identity: Identity, deps: ConversationDeps, listener: ConversationListener) {
     this.identity = identity;
     this.#deps = deps;
+    this.#clock = deps.clock ?? systemClock;
     this.#listener = listener;
     this.#record = new ConversationRecord(identity, deps);
     this.#turns = new ConversationTurns({
       ...deps,
+      clock: this.#clock,
       sessionKey: identity.key,
       record: this.#record,
       onParked: (turn) => this.#handleParked(turn),
@@ -75,7 +79,7 @@ export class Conversation {
     });
     this.#lease = new ProcessLease(
       identity,
-      { ...deps, record: this.#record },
+      { ...deps, clock: this.#clock, record: this.#record },
       {
         isServing: () => this.#serving !== null,
         isOwnMessage: (messageId) => this.#turns.isOwnMessage(messageId),
@@ -256,7 +260,7 @@ export class Conversation {
     }
     this.#serving = null;
     const clientError = error instanceof RequestError ? error : response.error;
-    const ms = this.#sentAt === null ? null : performance.now() - this.#sentAt;
+    const ms = this.#sentAt === null ? null : this.#clock.now() - this.#sentAt;
     this.#sentAt = null;
     if (clientError || ms !== null) this.#listener.onTurn(ms, clientError);
   }
@@ -273,7 +277,7 @@ export class Conversation {
     for (const notice of leased.notices) response.addPreface(`[synthesis: ${notice}]\n\n`);
     if (response.disconnected.aborted) return null;
     return this.#turns.run(turn, leased, () => {
-      this.#sentAt = performance.now();
+      this.#sentAt = this.#clock.now();
     });
   }
 

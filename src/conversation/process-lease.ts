@@ -10,6 +10,7 @@ import { BootFailure } from "../claude/boot-failure.ts";
 import { launchHash } from "../claude/launch-hash.ts";
 import type { Pool } from "../claude/pool/pool.ts";
 import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
 import { type Identity, isEphemeral } from "../intake/identity.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
@@ -41,6 +42,7 @@ interface LeaseDeps {
   readonly config: Config;
   readonly pool: Pick<Pool, "start" | "adopt" | "noteIdle" | "hasRoom">;
   readonly permissions: Pick<PermissionBroker, "grantedRules">;
+  readonly clock: Clock;
   readonly record: Pick<ConversationRecord, "transcript" | "renew" | "adopt" | "delivered" | "startedAt">;
 }
 
@@ -114,8 +116,9 @@ export class ProcessLease implements ProcessOwner {
   /** False when the prompts take longer than a turn may take, or the client disconnects. */
   async #waitForExternalPrompts(signal: AbortSignal): Promise<boolean> {
     if (!this.#externalPrompts.isAny) return true;
-    const timeout = AbortSignal.timeout(this.#deps.config.turnTimeoutMs);
-    return this.#externalPrompts.waitForEnd(AbortSignal.any([signal, timeout]));
+    return this.#withTimeout(this.#deps.config.turnTimeoutMs, (timeout) =>
+      this.#externalPrompts.waitForEnd(AbortSignal.any([signal, timeout])),
+    );
   }
 
   /** Starts a process, or adopts a prewarmed one. @param isMemoryLost an earlier attempt could not resume the session */
@@ -169,6 +172,17 @@ export class ProcessLease implements ProcessOwner {
     };
   }
 
+  /** Runs a task with a signal that is aborted after `ms`. */
+  async #withTimeout<T>(ms: number, task: (timeout: AbortSignal) => Promise<T>): Promise<T> {
+    const timeout = new AbortController();
+    const cancel = this.#deps.clock.after(ms, () => timeout.abort());
+    try {
+      return await task(timeout.signal);
+    } finally {
+      cancel();
+    }
+  }
+
   /** What users have allowed in this conversation beyond the configuration. */
   get #grantedRules(): readonly string[] {
     return this.#deps.permissions.grantedRules(this.#identity.key, this.#deps.record.startedAt);
@@ -215,7 +229,7 @@ export class ProcessLease implements ProcessOwner {
     if (!pool.hasRoom || (await record.transcript()) === null) return;
     try {
       const spec = { ...process.successor, rules: this.#grantedRules };
-      const next = await pool.start(spec, this, AbortSignal.timeout(config.readyTimeoutMs));
+      const next = await this.#withTimeout(config.readyTimeoutMs, (timeout) => pool.start(spec, this, timeout));
       this.#process = next;
       await next.ready;
     } catch (error) {

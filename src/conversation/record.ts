@@ -10,6 +10,7 @@ import type { LaunchChoice } from "../claude/launch-spec.ts";
 import { findTranscript, isTranscriptPath, removeTranscript } from "../claude/transcript/location.ts";
 import { recordedTurns, sentTexts } from "../claude/transcript/reader.ts";
 import type { Config } from "../config/schema.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import type { Identity } from "../intake/identity.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SessionRow } from "../store/schema.ts";
@@ -29,11 +30,13 @@ export interface RecordDeps {
   readonly turns: TurnStore;
   readonly attachments: AttachmentStore;
   readonly env: Record<string, string | undefined>;
+  readonly clock?: Clock;
 }
 
 export class ConversationRecord {
   readonly #identity: Identity;
   readonly #deps: RecordDeps;
+  readonly #clock: Clock;
   /** Null until it is loaded, and for a conversation that the store does not have. */
   #row: SessionRow | null = null;
   #delivered = new DeliveredTurns();
@@ -42,11 +45,12 @@ export class ConversationRecord {
   constructor(identity: Identity, deps: RecordDeps) {
     this.#identity = identity;
     this.#deps = deps;
+    this.#clock = deps.clock ?? systemClock;
   }
 
   /** When the conversation's Claude session began, in Unix ms. */
   get startedAt(): number {
-    return this.#row?.createdAt ?? Date.now();
+    return this.#row?.createdAt ?? this.#clock.wallTime();
   }
 
   /** What the Claude session has received. */
@@ -75,7 +79,7 @@ export class ConversationRecord {
       launchHash: hash,
       affinity: affinity?.id ?? known?.affinity ?? null,
       generation: affinity?.generation ?? known?.generation ?? null,
-      lastActiveAt: Date.now(),
+      lastActiveAt: this.#clock.wallTime(),
     };
     const changed =
       known?.launchHash !== hash || known.affinity !== row.affinity || known.generation !== row.generation;
@@ -107,7 +111,7 @@ export class ConversationRecord {
   #newSession() {
     const { key, source, agent, chat, branchOf = null } = this.#identity;
     const claudeSession = crypto.randomUUID();
-    return { key, source, agent, chat, branchOf, claudeSession, createdAt: Date.now(), turns: 0 };
+    return { key, source, agent, chat, branchOf, claudeSession, createdAt: this.#clock.wallTime(), turns: 0 };
   }
 
   /**
@@ -129,7 +133,7 @@ export class ConversationRecord {
   markAnswered(turn: string): void {
     const answered = this.#delivered.markAnswered(turn);
     if (!answered) return;
-    const now = Date.now();
+    const now = this.#clock.wallTime();
     const { exchanges } = answered;
     this.#deps.turns.markEnded(turn, { state: "done", at: now, firstTextAt: now, errorCode: null, exchanges });
   }
@@ -137,7 +141,7 @@ export class ConversationRecord {
   /** Continues the conversation in a new Claude session, which has received nothing. */
   renew(): SessionRow {
     const last = this.#row as SessionRow;
-    const next = { ...last, claudeSession: crypto.randomUUID(), createdAt: Date.now(), turns: 0 };
+    const next = { ...last, claudeSession: crypto.randomUUID(), createdAt: this.#clock.wallTime(), turns: 0 };
     this.#deps.sessions.replaceClaudeSession(last, next);
     this.#deps.attachments.remove(last.claudeSession);
     this.#forget();

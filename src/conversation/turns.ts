@@ -4,6 +4,7 @@
  */
 import type { AgentProcess, ClaudeEvent, PermissionHook } from "../claude/agent-process.ts";
 import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
 import { RequestError } from "../core/errors.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
@@ -29,6 +30,7 @@ interface TurnsDeps {
   readonly attachments: AttachmentStore;
   readonly permissions: PermissionBroker;
   readonly env: Record<string, string | undefined>;
+  readonly clock: Clock;
   readonly sessionKey: string;
   readonly record: ConversationRecord;
   /** The turn is parked: it waits for its client. */
@@ -66,7 +68,7 @@ export class ConversationTurns {
     { process, origin, claudeSession }: LeasedProcess,
     onSent: () => void,
   ): Promise<RequestError | null> {
-    const { config, turns, attachments, permissions, record, sessionKey, onParked, onLate } = this.#deps;
+    const { config, turns, attachments, permissions, clock, record, sessionKey, onParked, onLate } = this.#deps;
     await process.tools.offer(request.offer.catalogue);
     const transcriptAt = await record.transcriptSize();
     // The plugin's connection may have dropped. It reconnects, and no message has been sent yet.
@@ -77,6 +79,7 @@ export class ConversationTurns {
     const runner = new TurnRunner({
       config,
       turns,
+      clock,
       process,
       response,
       sessionKey,

@@ -13,6 +13,7 @@ import type { Identity } from "../../src/intake/identity.ts";
 import type { TurnRequest } from "../../src/intake/turn-request.ts";
 import type { SessionRow } from "../../src/store/schema.ts";
 import type { HookBody } from "../../src/wire/hooks.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 const config = defaults(pathsFor("/nowhere"));
 const never = new AbortController().signal;
@@ -112,6 +113,7 @@ let events: string[];
 let changes: (() => Promise<void>)[];
 /** What happens to the next process that starts, before it is ready. */
 let bootFailures: (Error | null)[];
+let clock: ManualClock;
 let lease: ProcessLease;
 
 beforeEach(() => {
@@ -126,6 +128,7 @@ beforeEach(() => {
   events = [];
   changes = [];
   bootFailures = [];
+  clock = new ManualClock();
   lease = create();
 });
 
@@ -161,6 +164,7 @@ function create(source: Identity["source"] = "user"): ProcessLease {
           return hasRoom;
         },
       },
+      clock,
       permissions: { grantedRules: () => rules },
       record,
     },
@@ -317,6 +321,20 @@ describe("an external prompt", () => {
     expect(isFree).toBe(false);
     newest().emitHook("Stop", "typed-1");
     expect(await leased).toMatchObject({ origin: "warm" });
+  });
+
+  test("that takes longer than a turn may take ends with the process", async () => {
+    await acquire();
+    const first = newest();
+    record.path = "/transcript";
+    first.emitHook("UserPromptSubmit", "typed-1");
+    const leased = acquire();
+    await clock.pass(config.turnTimeoutMs - 1);
+    expect(first.state).toBe("ready");
+    await clock.pass(1);
+    expect(await leased).toMatchObject({ origin: "resumed" });
+    expect(first.state).toBe("exited");
+    expect(clock.timers).toBe(0);
   });
 
   test("ends when Claude reports that it is idle, since no hook reports an interruption at the terminal", async () => {
