@@ -37,7 +37,7 @@ export const PLANTED: readonly Fault[] = [
     'if (delta.index < known.nextIndex || known.early.has(delta.index)) return [answer, ""];',
     "if (delta.index < known.nextIndex) return release({ ...answer, messages: answer.messages.with(at, { ...known, waiting: delta.text }) });",
   ],
-  ["a child process of claude outlives it", "claude/interactive/process.ts", "killMarked(markOf(folder));", ""],
+  ["a child process of claude outlives it", "claude/exit-cleanup.ts", "killMarked(markOf(folder));", ""],
   [
     "a turn that a killed server left unfinished stays open",
     "store/recovery.ts",

@@ -5,11 +5,13 @@
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { ApiActivity } from "../agent-process.ts";
+import type { ApiActivity, Exit } from "../agent-process.ts";
 import { type BlockingSetting, describeBlockingSetting } from "../blocking-settings.ts";
 import { BootFailure } from "../boot-failure.ts";
+import type { LaunchSpec } from "../launch-spec.ts";
+import { restrictingFiles } from "../restrictions.ts";
 import { type ChannelRefusal, type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
-import { adviseOnDialog, type Consent, saysNotLoggedIn, showsDialog } from "./dialogs.ts";
+import { adviseOnDialog, type Consent, saysNotLoggedIn, saysSessionNotFound, showsDialog } from "./dialogs.ts";
 import { createScreen, lastLines, type Screen, wholeText } from "./screen.ts";
 
 const log = getLogger(["synthesis", "process"]);
@@ -20,19 +22,20 @@ const LOOK_MS = 100;
 const PRESS_AGAIN_MS = 400;
 /** After this many seconds, a start that timed out may succeed. */
 const RETRY_SECONDS = 30;
+/** The same for a process that was killed while it started. */
+const RETRY_KILLED_SECONDS = 5;
+/** A user who sets one of these variables wants no plugins. synthesis reports that and does not override it. */
+const PLUGINS_OFF = ["CLAUDE_CODE_SAFE_MODE", "CLAUDE_CODE_SKIP_PLUGIN_MCP_SERVERS"];
 
 export interface BootDeps {
+  readonly spec: LaunchSpec;
   readonly config: Config;
+  /** The server's environment. */
+  readonly env: Record<string, string | undefined>;
   readonly clock: Clock;
   readonly debugFile: string;
-  readonly consent: Consent;
-  readonly workspace: string;
-  /** The environment variable that keeps Claude Code from loading plugins. */
-  readonly pluginsOffBy: string | undefined;
   /** Settings that `--settings` cannot override. */
   readonly blockingSettings: readonly BlockingSetting[];
-  /** The conversation needs tools from our plugin. */
-  readonly wantsTools: boolean;
   /** Names the process in the log. */
   logFields(): { session: string; pid: number };
   /** The plugin is connected. */
@@ -47,6 +50,7 @@ export interface BootDeps {
 
 export class Boot {
   readonly #deps: BootDeps;
+  readonly #consent: Consent;
   /** Null once the process is ready: nothing reads the screen after that, and drawing costs time and memory. */
   #screen: Screen | null = createScreen();
   readonly #debugLog: DebugLog;
@@ -61,6 +65,12 @@ export class Boot {
 
   constructor(deps: BootDeps) {
     this.#deps = deps;
+    const { spec, config, env } = deps;
+    this.#consent = {
+      trusted: spec.trusted,
+      useApiKey: config.useApiKey,
+      restrictingFiles: restrictingFiles(spec.choice.workspace, env),
+    };
     this.#debugLog = watchDebugLog(
       deps.debugFile,
       (state) => {
@@ -86,7 +96,8 @@ export class Boot {
   }
 
   #noteDeniedTools(): void {
-    const { wantsTools } = this.#deps;
+    const { spec, config } = this.#deps;
+    const wantsTools = spec.tools.size > 0 || config.reply === "tool";
     const denied = this.#blocking("tools");
     if (!wantsTools || denied.length === 0) return;
     this.#addNote(`Settings deny Claude the tools of the chat: ${denied.join(", ")}. Remove the rule to allow them.`);
@@ -106,8 +117,21 @@ export class Boot {
     this.#screen?.write(bytes);
   }
 
+  /** The failure of a process that exited before it was ready. */
+  failureAtExit({ code, signal }: Exit): BootFailure {
+    const screen = this.#lastLines;
+    const summary =
+      `Claude Code exited while it started (${signal ?? `exit code ${code}`}). Run \`synthesis doctor --live\`, or ` +
+      `\`claude\` once in ${this.#deps.spec.choice.workspace}, to find the cause.`;
+    const reason = saysSessionNotFound(screen) ? "session_not_found" : "exited";
+    return new BootFailure(reason, summary, {
+      screen,
+      retryAfter: signal === null ? undefined : RETRY_KILLED_SECONDS,
+    });
+  }
+
   /** The last lines on the screen, for people; empty when the screen is empty or the process is ready. */
-  get lastLines(): string {
+  get #lastLines(): string {
     return lastLines(this.#screen?.text() ?? "");
   }
 
@@ -139,14 +163,14 @@ export class Boot {
 
   #look(): void {
     if (this.#isOver) return;
-    const { isConnected, consent, onReady } = this.#deps;
+    const { isConnected, onReady } = this.#deps;
     if (this.#channel?.registered === false) {
       this.#fail(new BootFailure("channel_refused", this.#describeRefusal(this.#channel)));
       return;
     }
     const screen = this.#screen?.text() ?? "";
     if (!isConnected() || !this.#channel?.registered) {
-      const advice = adviseOnDialog(screen, consent);
+      const advice = adviseOnDialog(screen, this.#consent);
       if (advice && "refuse" in advice) this.#failAtDialog(advice.refuse);
       else if (advice && advice.key !== "") this.#press(advice.dialog, advice.key, advice.note);
     } else if (saysNotLoggedIn(screen)) {
@@ -178,23 +202,25 @@ export class Boot {
 
   /** The time is up. A retry can only help if no dialog waits for a person. */
   #failLate(): void {
-    const late = `Claude Code was not ready after ${this.#deps.config.readyTimeoutMs} ms`;
+    const { spec, config, env } = this.#deps;
+    const late = `Claude Code was not ready after ${config.readyTimeoutMs} ms`;
+    const pluginsOffBy = PLUGINS_OFF.find((name) => env[name]);
     const screen = this.#screen?.text() ?? "";
     // While we are still pressing keys in a dialog, the start is slow, and no person is needed.
-    const advice = adviseOnDialog(screen, this.#deps.consent);
+    const advice = adviseOnDialog(screen, this.#consent);
     const isBeingAnswered = advice !== null && "key" in advice && advice.key !== "";
     if (showsDialog(screen) && !isBeingAnswered) {
       this.#failAtDialog(
-        `${late}: it asks something that only you can answer. Run \`claude\` once in ${this.#deps.workspace} and answer it there.`,
+        `${late}: it asks something that only you can answer. Run \`claude\` once in ${spec.choice.workspace} and answer it there.`,
       );
-    } else if (this.#deps.pluginsOffBy !== undefined) {
-      const summary = `${late}: ${this.#deps.pluginsOffBy} turns its plugins off. Unset it and restart synthesis.`;
+    } else if (pluginsOffBy !== undefined) {
+      const summary = `${late}: ${pluginsOffBy} turns its plugins off. Unset it and restart synthesis.`;
       this.#fail(new BootFailure("plugins_disabled", summary));
     } else {
       const summary =
         `${late}. Run \`synthesis doctor --live\` to see which step takes so long, or raise ` +
         "SYNTHESIS_READY_TIMEOUT_MS.";
-      this.#fail(new BootFailure("timeout", summary, { screen: this.lastLines, retryAfter: RETRY_SECONDS }));
+      this.#fail(new BootFailure("timeout", summary, { screen: this.#lastLines, retryAfter: RETRY_SECONDS }));
     }
   }
 
