@@ -2,7 +2,7 @@
 import { z } from "zod";
 
 /** A permission prompt that waits for its verdict. */
-export const permissionPrompt = z.object({
+const permissionPrompt = z.object({
   id: z.string(),
   /** The key of the session in which Claude asks. */
   session: z.string(),

@@ -18,7 +18,7 @@ export interface HttpWorld extends World {
 }
 
 /** A WebSocket to `/bridge`. */
-export interface BridgePeer {
+interface BridgePeer {
   readonly opened: Promise<void>;
   /** Resolves with the close code. */
   readonly closed: Promise<number>;
