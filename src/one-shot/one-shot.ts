@@ -3,6 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import { setsRetries } from "../claude/environment.ts";
 import { failureFromHook, type ModelFailure } from "../claude/model-failure.ts";
 import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
 import { RequestError, unexpected } from "../core/errors.ts";
 import { isJson } from "../core/json-gate.ts";
 import type { OneShotRequest } from "../intake/one-shot-request.ts";
@@ -11,17 +12,13 @@ import type { ResponseStream } from "../turn/response-stream.ts";
 import { NO_ANSWER } from "../turn/turn-state.ts";
 import { AnswerText } from "./answer-text.ts";
 import { unfenced } from "./code-fence.ts";
-import { type OneShotExit, type OneShotProcess, startOneShotProcess } from "./process.ts";
+import { type OneShotContext, type OneShotExit, type OneShotProcess, startOneShotProcess } from "./process.ts";
 import type { StreamJsonEvent } from "./stream-json.ts";
 
 const log = getLogger(["synthesis", "one-shot"]);
 
-interface OneShotContext {
-  readonly config: Config;
-  /** A folder for the process alone; created by it and removed after its exit. */
-  readonly folder: string;
-  readonly env: Record<string, string | undefined>;
-}
+/** How the process is started; a test passes a function of its own. */
+type StartProcess = typeof startOneShotProcess;
 
 export class OneShot {
   /** Resolves when the process has exited. Never rejects, since a one-shot that failed must free its slot. */
@@ -30,26 +27,34 @@ export class OneShot {
   readonly #request: OneShotRequest;
   readonly #response: ResponseStream;
   readonly #config: Config;
-  readonly #startedAt = performance.now();
+  readonly #clock: Clock;
+  readonly #startedAt: number;
   readonly #answer = new AnswerText();
   /** The user has set the number of retries, so it is not limited here. */
   readonly #hasOwnRetries: boolean;
   #process: OneShotProcess | null = null;
-  #deadline: Timer | undefined;
-  /** When the first request to the model failed, in ms of `performance.now()`. */
+  #cancelDeadline = () => {};
+  /** When the first request to the model failed, on the monotonic clock. */
   #failedAt: number | null = null;
   #failure: ModelFailure | null = null;
   /** The client has its answer or its error, or has disconnected. */
   #isAnswered = false;
 
-  constructor(request: OneShotRequest, response: ResponseStream, { config, folder, env }: OneShotContext) {
+  constructor(
+    request: OneShotRequest,
+    response: ResponseStream,
+    context: OneShotContext,
+    startProcess: StartProcess = startOneShotProcess,
+  ) {
     this.#request = request;
     this.#response = response;
-    this.#config = config;
-    this.#hasOwnRetries = setsRetries(env);
+    this.#config = context.config;
+    this.#clock = context.clock;
+    this.#startedAt = this.#clock.now();
+    this.#hasOwnRetries = setsRetries(context.env);
     response.processOrigin = "cold";
     try {
-      this.#process = startOneShotProcess(request, folder, config, env, (event) => this.#take(event));
+      this.#process = startProcess(request, context, (event) => this.#take(event));
     } catch (error) {
       if (!(error instanceof RequestError)) log.error("one-shot not started: {error}", { oneShot: response.id, error });
       response.fail(error);
@@ -63,7 +68,7 @@ export class OneShot {
         log.error("end of a one-shot failed: {error}", { oneShot: response.id, pid, error });
         this.#fail(unexpected());
       })
-      .finally(() => clearTimeout(this.#deadline));
+      .finally(() => this.#cancelDeadline());
     try {
       log.info("one-shot started", { oneShot: response.id, pid, turns: request.turns.length });
       response.disconnected.addEventListener("abort", () => this.abort(null));
@@ -116,9 +121,10 @@ export class OneShot {
 
   /** Claude Code retries for minutes. The client waits only for a few seconds, and then gets the error. */
   #takeRetry({ failure, delayMs }: StreamJsonEvent & { type: "retry" }): void {
-    this.#failedAt ??= performance.now();
-    if (this.#hasOwnRetries || performance.now() - this.#failedAt + delayMs <= MODEL_RETRY_MS) return;
-    this.#failure = { ...failure, resetsAt: (Date.now() + delayMs) / 1000 };
+    const now = this.#clock.now();
+    this.#failedAt ??= now;
+    if (this.#hasOwnRetries || now - this.#failedAt + delayMs <= MODEL_RETRY_MS) return;
+    this.#failure = { ...failure, resetsAt: (this.#clock.wallTime() + delayMs) / 1000 };
     this.#endWithFailure("");
     this.#process?.stop();
   }
@@ -126,7 +132,7 @@ export class OneShot {
   /** The request to the model has failed for good. @param message Claude Code's text about the failure */
   #endWithFailure(message: string): void {
     const failure = this.#failure ?? failureFromHook("unknown", message);
-    const outcome = outcomeOf({ ...failure, message: failure.message || message }, Date.now());
+    const outcome = outcomeOf({ ...failure, message: failure.message || message }, this.#clock.wallTime());
     if (outcome instanceof RequestError) {
       this.#fail(outcome);
       return;
@@ -179,7 +185,7 @@ export class OneShot {
     );
     const { id: oneShot, disconnected, error } = this.#response;
     const state = disconnected.aborted ? "left" : (error?.code ?? "done");
-    const ms = Math.round(performance.now() - this.#startedAt);
+    const ms = Math.round(this.#clock.now() - this.#startedAt);
     log.info("one-shot ended: {state}", { state, oneShot, pid, how, ms });
   }
 
@@ -197,7 +203,7 @@ export class OneShot {
   #armDeadline(): void {
     const { readyTimeoutMs, turnTimeoutMs, progressTimeoutMs } = this.#config;
     const { lastOutputAt } = this.#process as OneShotProcess;
-    const now = performance.now();
+    const now = this.#clock.now();
     const untilSilent =
       lastOutputAt === null ? this.#startedAt + readyTimeoutMs - now : lastOutputAt + progressTimeoutMs - now;
     const untilTimeout = this.#startedAt + turnTimeoutMs - now;
@@ -205,7 +211,7 @@ export class OneShot {
       const message = `Claude Code did not finish within ${turnTimeoutMs} ms and was stopped. Ask for less, or raise SYNTHESIS_TURN_TIMEOUT_MS.`;
       this.abort(new RequestError("turn_timeout", message));
     } else if (untilSilent > 0) {
-      this.#deadline = setTimeout(() => this.#armDeadline(), Math.min(untilSilent, untilTimeout));
+      this.#cancelDeadline = this.#clock.after(Math.min(untilSilent, untilTimeout), () => this.#armDeadline());
     } else if (lastOutputAt === null) {
       const message = `Claude Code was not ready after ${readyTimeoutMs} ms. Send the request again, or raise SYNTHESIS_READY_TIMEOUT_MS.`;
       this.abort(new RequestError("claude_not_ready", message, { retryAfter: 30 }));

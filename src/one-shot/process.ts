@@ -8,6 +8,7 @@ import { requireExecutable } from "../claude/executable.ts";
 import { killGroup } from "../claude/process-mark.ts";
 import { spawnFailed } from "../claude/start-errors.ts";
 import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
 import type { OneShotRequest } from "../intake/one-shot-request.ts";
 import { inputSteps, prepareLaunch } from "./launch.ts";
 import { parseEvent, type StreamJsonEvent } from "./stream-json.ts";
@@ -26,11 +27,20 @@ export interface OneShotExit {
   readonly stderr: string;
 }
 
+export interface OneShotContext {
+  readonly config: Config;
+  /** A folder for this process alone. It is created for the process and removed after its exit. */
+  readonly folder: string;
+  /** The server's environment. */
+  readonly env: Record<string, string | undefined>;
+  readonly clock: Clock;
+}
+
 export interface OneShotProcess {
   readonly pid: number;
   /** Resolves when the process has exited and its folder is removed. */
   readonly exited: Promise<OneShotExit>;
-  /** When the process last wrote to stdout, in ms of `performance.now()`; null before its first output. */
+  /** When the process last wrote to stdout, on the monotonic clock; null before its first output. */
   readonly lastOutputAt: number | null;
   /** Sends SIGTERM, and SIGKILL if the process does not exit. */
   stop(): void;
@@ -40,15 +50,12 @@ export interface OneShotProcess {
 
 /**
  * Starts a process that answers `request`.
- * @param folder created for the process and removed after its exit
  * @param onEvent takes every event of the answer
  * @throws RequestError (`claude_not_found`, `claude_not_ready`) when the process cannot be started
  */
 export function startOneShotProcess(
   request: OneShotRequest,
-  folder: string,
-  config: Config,
-  parentEnv: Record<string, string | undefined>,
+  { config, folder, env: parentEnv, clock }: OneShotContext,
   onEvent: (event: StreamJsonEvent) => void,
 ): OneShotProcess {
   const claude = requireExecutable(config, parentEnv);
@@ -66,12 +73,12 @@ export function startOneShotProcess(
   }
 
   let lastOutputAt: number | null = null;
-  let stopTimer: Timer | undefined;
+  let cancelStop: (() => void) | undefined;
   const stop = () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill("SIGTERM");
-    clearTimeout(stopTimer);
-    stopTimer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
+    cancelStop?.();
+    cancelStop = clock.after(STOP_TIMEOUT_MS, () => child.kill("SIGKILL"));
   };
 
   const writeNextStep = async () => {
@@ -90,10 +97,10 @@ export function startOneShotProcess(
       return;
     }
     onEvent(event);
-    if (event.type === "result") stopTimer ??= setTimeout(stop, STOP_TIMEOUT_MS);
+    if (event.type === "result") cancelStop ??= clock.after(STOP_TIMEOUT_MS, stop);
   };
   const output = readLines(child.stdout, (line) => {
-    lastOutputAt = performance.now();
+    lastOutputAt = clock.now();
     take(parseEvent(line));
   }).catch((error) => {
     // A process whose output is not read any more blocks on a full pipe and cannot exit.
@@ -105,7 +112,7 @@ export function startOneShotProcess(
 
   const exited = (async (): Promise<OneShotExit> => {
     await child.exited;
-    clearTimeout(stopTimer);
+    cancelStop?.();
     // First of all, since a program that the process has started would keep the pipes open.
     killGroup(child.pid);
     await output;

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { RequestError, shuttingDown } from "../core/errors.ts";
 import { TypicalDuration } from "../core/typical-duration.ts";
 import type { OneShotRequest } from "../intake/one-shot-request.ts";
@@ -30,9 +31,10 @@ export interface OneShotDeps {
   readonly config: Config;
   readonly paths: Paths;
   readonly env: Record<string, string | undefined>;
+  readonly clock?: Clock;
 }
 
-export function createOneShotQueue({ config, paths, env }: OneShotDeps): OneShotQueue {
+export function createOneShotQueue({ config, paths, env, clock = systemClock }: OneShotDeps): OneShotQueue {
   const waiting: { readonly request: OneShotRequest; readonly response: ResponseStream }[] = [];
   const running = new Set<OneShot>();
   const answerDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
@@ -53,13 +55,13 @@ export function createOneShotQueue({ config, paths, env }: OneShotDeps): OneShot
     while (running.size < config.maxOneShots) {
       const next = waiting.shift();
       if (!next) return;
-      const startedAt = performance.now();
+      const startedAt = clock.now();
       const folder = join(paths.run, crypto.randomUUID());
-      const oneShot = new OneShot(next.request, next.response, { config, folder, env });
+      const oneShot = new OneShot(next.request, next.response, { config, folder, env, clock });
       running.add(oneShot);
       void oneShot.finished.then(() => {
         running.delete(oneShot);
-        answerDuration.add(performance.now() - startedAt);
+        answerDuration.add(clock.now() - startedAt);
         startNext();
       });
     }
@@ -86,11 +88,11 @@ export function createOneShotQueue({ config, paths, env }: OneShotDeps): OneShot
     drain: async (drainMs) => {
       isDraining = true;
       for (const { response } of waiting.splice(0)) response.fail(shuttingDown());
-      const timer = setTimeout(() => {
+      const cancel = clock.after(drainMs, () => {
         for (const oneShot of running) oneShot.abort(shuttingDown());
-      }, drainMs);
+      });
       await Promise.all([...running].map(({ finished }) => finished));
-      clearTimeout(timer);
+      cancel();
     },
     killAll: () => {
       for (const oneShot of running) oneShot.kill();
