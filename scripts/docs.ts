@@ -4,9 +4,9 @@
  */
 import { join } from "node:path";
 import { z } from "zod";
-import { environmentName } from "../src/config/load.ts";
 import { pathsFor } from "../src/config/paths.ts";
 import { defaults, isInternal, type Setting, settings } from "../src/config/schema.ts";
+import { environmentName } from "../src/config/setting-names.ts";
 
 export const CONFIGURATION_PAGE = join(import.meta.dir, "../docs/configuration.md");
 

@@ -12,7 +12,7 @@ const program = new Command("synthesis")
   .description("Real, long-lived Claude Code processes behind an OpenAI-compatible API")
   .version(version);
 
-// Only the needed commands are loaded: `channel` runs in every agent process and must start fast.
+// `channel` runs in every agent process. It starts faster, and takes less memory, without the code of the server.
 if (process.argv[2] === "channel") {
   const { channelCommand } = await import("./cli/channel.ts");
   program.addCommand(channelCommand());
@@ -45,7 +45,7 @@ try {
   process.exit(error instanceof Failure ? 1 : 2);
 }
 
-/** Commander would take an unknown command for an argument of the default command, and report that. */
+/** Commander would report an unknown command as one argument too many for `serve`. */
 function rejectUnknownCommand(name: string | undefined): void {
   const names = program.commands.map((command) => command.name());
   if (name === undefined || name.startsWith("-") || [...names, "help"].includes(name)) return;

@@ -3,10 +3,10 @@ import { Command } from "commander";
 import { visibleLine } from "../core/visible-text.ts";
 import { screenEvent } from "../wire/screen.ts";
 import { Failure } from "./failure.ts";
+import { clip } from "./format.ts";
 import { enterFullScreen, leaveFullScreen } from "./full-screen.ts";
+import { homeOption } from "./options.ts";
 import { runningServer } from "./running-server.ts";
-import { homeOption } from "./settings.ts";
-import { clip } from "./table.ts";
 import { createTerminalView, type TerminalView } from "./terminal-view.ts";
 
 /** Ctrl-] */

@@ -7,9 +7,9 @@ import { runChecks } from "../doctor/run-checks.ts";
 import { runSmokeTest } from "../doctor/smoke-test.ts";
 import { lockHolder } from "../store/lock.ts";
 import { Failure } from "./failure.ts";
+import { addSettings } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { runningServer } from "./running-server.ts";
-import { addSettings } from "./settings.ts";
 import { thisProgram } from "./this-program.ts";
 
 interface Options {

@@ -2,10 +2,10 @@
 import { Command } from "commander";
 import { visibleLine } from "../core/visible-text.ts";
 import type { PermissionList, PermissionPromptDetails } from "../wire/permissions.ts";
+import { table, time } from "./format.ts";
+import { homeOption } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { runningServer } from "./running-server.ts";
-import { homeOption } from "./settings.ts";
-import { table, time } from "./table.ts";
 
 interface Options {
   readonly home?: string;
@@ -32,7 +32,7 @@ export function permissionsCommand(): Command {
       if (json) printJson(found);
       else print(details(found));
     });
-  add("allow <id>", "allow it once")
+  add("allow <id>", "allow what the prompt asks for, once")
     .option(
       "--rule <rule>",
       "also allow everything that this rule of Claude Code matches, such as Bash(git push *), until the session is reset",
@@ -41,7 +41,7 @@ export function permissionsCommand(): Command {
       await runningServer(home).answer(id, { behavior: "allow", rule });
       print(`${id}: allowed`);
     });
-  add("deny <id>", "deny it").action(async (id: string, { home }: Options) => {
+  add("deny <id>", "deny what the prompt asks for").action(async (id: string, { home }: Options) => {
     await runningServer(home).answer(id, { behavior: "deny" });
     print(`${id}: denied`);
   });

@@ -1,6 +1,6 @@
 /**
- * `synthesis serve`, the composition root: it creates every part of the server, each after the parts that it needs,
- * and hands over to the signals that stop it.
+ * `synthesis serve`, the composition root: it creates every part of the server, each after the parts that it needs, and
+ * says what stops them. Read this file first.
  */
 import { getLogger } from "@logtape/logtape";
 import { Command } from "commander";
@@ -29,9 +29,9 @@ import { createRetention } from "../store/retention.ts";
 import { createSessionStore } from "../store/sessions.ts";
 import { createTurnStore } from "../store/turns.ts";
 import { configureLog } from "./log.ts";
+import { openPort } from "./open-port.ts";
+import { addSettings } from "./options.ts";
 import { packageRunner } from "./package-runner.ts";
-import { openPort } from "./port.ts";
-import { addSettings } from "./settings.ts";
 import { shutDownOnSignal } from "./shutdown.ts";
 import { printStartupReport } from "./startup-report.ts";
 import { lockStateFolder } from "./state-folder-lock.ts";
@@ -42,7 +42,7 @@ export const serveCommand = (): Command =>
 
 /** @param flags the settings given on the command line */
 async function serve({ home, ...flags }: { home?: string }): Promise<void> {
-  // First of all: a package runner that exits now can no longer be found among our ancestors.
+  // This comes first: a package runner that exits before it is looked up can no longer be found.
   const runner = packageRunner(process.pid, process.env);
   const { env } = process;
   const program = thisProgram();
@@ -64,7 +64,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
 
   // One server per state folder.
   const lock = await lockStateFolder(paths);
-  // Also when startup fails below: other commands must not find a server that does not run.
+  // This also happens when a later step fails, so that other commands find no server that does not run.
   process.on("exit", lock.release);
   killOrphans(paths.run);
 

@@ -1,11 +1,11 @@
 /** `synthesis sessions`: lists, shows, interrupts, resets and removes the sessions of the running server. */
 import { Command } from "commander";
 import { visibleLine } from "../core/visible-text.ts";
-import type { SessionDetails } from "../wire/sessions.ts";
+import type { Session, SessionDetails } from "../wire/sessions.ts";
+import { seconds, table, time } from "./format.ts";
+import { homeOption } from "./options.ts";
 import { print, printJson } from "./print.ts";
-import { type RunningServer, runningServer } from "./running-server.ts";
-import { homeOption } from "./settings.ts";
-import { seconds, table, time } from "./table.ts";
+import { runningServer } from "./running-server.ts";
 
 interface Options {
   readonly home?: string;
@@ -19,26 +19,13 @@ export function sessionsCommand(): Command {
   );
   const add = (usage: string, description: string) =>
     command.command(usage).description(description).addOption(homeOption());
-  const change = (
-    usage: string,
-    description: string,
-    [method, path, done]: readonly ["POST" | "DELETE", (options: Options) => string, string],
-  ) =>
-    add(`${usage} <session>`, `${description}; instead of the session's key, its beginning or end is enough`).action(
-      async (name: string, options: Options) => {
-        const server = runningServer(options.home);
-        const key = await server.keyOf(name);
-        await server.change(method, key, path(options));
-        print(`${visibleLine(key)}: ${done}`);
-      },
-    );
 
   add("list", "list all sessions, the one used last first")
     .option("--json", "print JSON")
     .action(async ({ home, json }: Options) => {
-      const server = runningServer(home);
-      if (json) printJson(await server.sessions());
-      else print(await listTable(server));
+      const sessions = await runningServer(home).sessions();
+      if (json) printJson(sessions);
+      else print(listTable(sessions));
     });
   add("show <session>", "show a session, its last turns and its past Claude sessions")
     .option("--json", "print JSON")
@@ -48,22 +35,43 @@ export function sessionsCommand(): Command {
       if (json) printJson(session);
       else print(details(session));
     });
-  change("interrupt", "interrupt the running turn", ["POST", () => "/interrupt", "interrupted"]);
-  change("reset", "stop the turn and the agent process; the next message starts a new Claude session", [
-    "POST",
-    () => "/reset",
-    "reset; the next message starts a new Claude session",
-  ]);
-  change("rm", "stop the turn and the agent process, and remove the session", [
-    "DELETE",
-    ({ transcript }) => (transcript ? "?transcript=1" : ""),
-    "removed",
-  ]).option("--transcript", "also delete Claude Code's transcripts of the session");
+
+  /** Adds a command that sends one request about a session, and prints `done`. */
+  const addChange = (name: string, description: string, { method, path, done }: Change) =>
+    add(`${name} <session>`, `${description}; instead of the session's key, its beginning or end is enough`).action(
+      async (session: string, options: Options) => {
+        const server = runningServer(options.home);
+        const key = await server.keyOf(session);
+        await server.change(method, key, path(options));
+        print(`${visibleLine(key)}: ${done}`);
+      },
+    );
+  addChange("interrupt", "interrupt the running turn", {
+    method: "POST",
+    path: () => "/interrupt",
+    done: "interrupted",
+  });
+  addChange("reset", "stop the turn and the agent process; the next message starts a new Claude session", {
+    method: "POST",
+    path: () => "/reset",
+    done: "reset; the next message starts a new Claude session",
+  });
+  addChange("rm", "stop the turn and the agent process, and remove the session", {
+    method: "DELETE",
+    path: ({ transcript }) => (transcript ? "?transcript=1" : ""),
+    done: "removed",
+  }).option("--transcript", "also delete Claude Code's transcripts of the session");
   return command;
 }
 
-async function listTable(server: RunningServer): Promise<string> {
-  const sessions = await server.sessions();
+interface Change {
+  readonly method: "POST" | "DELETE";
+  /** What follows the session's address. */
+  readonly path: (options: Options) => string;
+  readonly done: string;
+}
+
+function listTable(sessions: readonly Session[]): string {
   if (sessions.length === 0) return "There are no sessions yet. A client's first message starts one.";
   return table(
     ["SESSION", "STATE", "WAITING", "TURNS", "LAST ACTIVE", "PID", "WORKSPACE"],

@@ -1,7 +1,7 @@
 /** `synthesis setup claude`: writes managed settings with which Claude Code loads our channel without a dialog. */
 import { Command, Option } from "commander";
 import { MANAGED_SETTINGS_FOLDER } from "../claude/managed-settings.ts";
-import { dropIn, dropInFile, removeDropIn, writeDropIn } from "../setup/claude.ts";
+import { dropIn, dropInFile, removeDropIn, writeDropIn } from "../setup/claude-managed-settings.ts";
 import { print } from "./print.ts";
 
 interface Options {

@@ -6,7 +6,6 @@ import { loadChatKey } from "../config/keys.ts";
 import { loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { type Situation, type Step, stepsToAdd, stepsToRemove } from "../setup/openclaw.ts";
 import { MODEL_REF, PROVIDER, primaryModel, readOpenClawConfig } from "../setup/openclaw-config.ts";
 import { backUp } from "../setup/openclaw-files.ts";
 import {
@@ -17,12 +16,13 @@ import {
   openClawVersion,
 } from "../setup/openclaw-program.ts";
 import { readRecord } from "../setup/openclaw-record.ts";
+import { type Situation, type Step, stepsToAdd, stepsToRemove } from "../setup/openclaw-steps.ts";
 import { askThroughOpenClaw, isSynthesisRunning } from "../setup/openclaw-trial.ts";
 import { lockHolder } from "../store/lock.ts";
 import { confirm } from "./confirm.ts";
+import { addSettings } from "./options.ts";
 import { print } from "./print.ts";
 import { runningServer } from "./running-server.ts";
-import { addSettings } from "./settings.ts";
 
 interface Options {
   readonly home?: string;

@@ -7,16 +7,8 @@ import { ConfigError } from "./config-error.ts";
 import { ALLOW_FOREIGN_HOME, checkHomeOwner, checkWriters } from "./ownership.ts";
 import { checkPath } from "./path-problem.ts";
 import type { Paths } from "./paths.ts";
-import { type Config, defaults, type Layer, layer, type Setting, settings } from "./schema.ts";
-
-/** `idleKillMs` → `SYNTHESIS_IDLE_KILL_MS` */
-export const environmentName = (setting: string): string =>
-  `SYNTHESIS_${setting.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
-/** `idleKillMs` → `--idle-kill-ms` */
-export const flagName = (setting: string): string =>
-  `--${setting.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-
-const names = Object.keys(settings) as Setting[];
+import { type Config, defaults, type PartialConfig, partialConfig, type Setting } from "./schema.ts";
+import { environmentName, flagName, settingNames } from "./setting-names.ts";
 
 /**
  * `SYNTHESIS_*` variables that are not settings. The first two are about the state folder. The others are for the plugin
@@ -34,16 +26,16 @@ const otherVariables = new Set([
 ]);
 
 /**
- * @param flags the settings given on the command line, by their camel-case names
+ * @param flags the settings given on the command line, by their camel-case settingNames
  * @throws ConfigError for an unknown setting or an invalid value
  */
 export function loadConfig(paths: Paths, env: Record<string, string | undefined>, flags: object): Config {
-  // No layer contains undefined (see `readLayer`), so every setting has a value.
+  // No source contains undefined (see `parseSource`), so every setting has a value.
   const merged = {
     ...defaults(paths),
-    ...readLayer(paths.configFile, readConfigFile(paths.configFile), (name) => name),
-    ...readLayer("the environment", fromEnvironment(env), environmentName),
-    ...readLayer("the command line", flags, flagName),
+    ...parseSource(paths.configFile, readConfigFile(paths.configFile), (name) => name),
+    ...parseSource("the environment", fromEnvironment(env), environmentName),
+    ...parseSource("the command line", flags, flagName),
   } as Config;
   const workspace = resolve(merged.workspace);
   return {
@@ -65,7 +57,7 @@ function readConfigFile(file: string): unknown {
 }
 
 function fromEnvironment(env: Record<string, string | undefined>): Record<string, string> {
-  const known = new Map<string, Setting>(names.map((name) => [environmentName(name), name]));
+  const known = new Map<string, Setting>(settingNames.map((name) => [environmentName(name), name]));
   const values: Record<string, string> = {};
   for (const [variable, value] of Object.entries(env)) {
     if (!variable.startsWith("SYNTHESIS_") || otherVariables.has(variable) || value === undefined || value === "")
@@ -81,10 +73,10 @@ function fromEnvironment(env: Record<string, string | undefined>): Record<string
  * @param source where the values come from, for error messages
  * @param spell how a setting is written there
  */
-function readLayer(source: string, values: unknown, spell: (name: string) => string): Layer {
-  const result = layer.safeParse(values);
+function parseSource(source: string, values: unknown, spell: (name: string) => string): PartialConfig {
+  const result = partialConfig.safeParse(values);
   if (result.success) {
-    // A flag that was not given is undefined, and must not replace the value of an earlier layer.
+    // A flag that was not given is undefined, and must not replace the value of an earlier source.
     return Object.fromEntries(Object.entries(result.data).filter(([, value]) => value !== undefined));
   }
   throw new ConfigError(result.error.issues.map((issue) => explain(source, issue, spell)).join("\n"));
@@ -101,7 +93,7 @@ function explain(source: string, issue: z.core.$ZodIssue, spell: (name: string) 
 }
 
 function unknownSetting(source: string, name: string, spell: (name: string) => string): string {
-  const meant = names.find((one) => environmentName(one) === name) ?? mostSimilar(name, spell);
+  const meant = settingNames.find((one) => environmentName(one) === name) ?? mostSimilar(name, spell);
   return `${name} in ${source} is not a setting of synthesis.${meant ? ` Did you mean ${spell(meant)}?` : ""}`;
 }
 
@@ -110,8 +102,8 @@ function mostSimilar(name: string, spell: (name: string) => string): Setting | u
   const withoutPrefix = (spelling: string) => spelling.replace(/^SYNTHESIS_/, "");
   const nearest = closest(
     withoutPrefix(name),
-    names.map((one) => withoutPrefix(spell(one))),
+    settingNames.map((one) => withoutPrefix(spell(one))),
   );
   if (distance(withoutPrefix(name), nearest) > withoutPrefix(name).length / 3) return undefined;
-  return names.find((one) => withoutPrefix(spell(one)) === nearest);
+  return settingNames.find((one) => withoutPrefix(spell(one)) === nearest);
 }

@@ -144,9 +144,9 @@ export const settings = {
 
 const complete = z.strictObject(settings);
 /** The settings that one source (file, environment or command line) contains. */
-export const layer = complete.partial();
+export const partialConfig = complete.partial();
 
-export type Layer = z.infer<typeof layer>;
+export type PartialConfig = z.infer<typeof partialConfig>;
 /** The settings without a default. */
 type Optional = "apiKey" | "identityHeader";
 export type Config = Omit<z.infer<typeof complete>, Optional> & Partial<Pick<z.infer<typeof complete>, Optional>>;

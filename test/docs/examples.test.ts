@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { patchesToAdd, readOpenClawConfig } from "../../src/setup/openclaw-config.ts";
+import { readOpenClawConfig } from "../../src/setup/openclaw-config.ts";
+import { patchesToAdd } from "../../src/setup/openclaw-patches.ts";
 import { createWorld } from "../support/world.ts";
 
 const examples = join(import.meta.dir, "../../examples");

@@ -1,6 +1,6 @@
 /** Tables for a terminal. */
 import { expect, test } from "bun:test";
-import { table } from "../../src/cli/table.ts";
+import { table } from "../../src/cli/format.ts";
 
 test("control characters in a cell are shown, and the columns stay aligned", () => {
   expect(

@@ -1,6 +1,6 @@
 /** Why the server's port cannot be opened. */
 import { expect, test } from "bun:test";
-import { openPort } from "../../src/cli/port.ts";
+import { openPort } from "../../src/cli/open-port.ts";
 import { ConfigError } from "../../src/config/config-error.ts";
 
 const failWith = (code: string) => () => {

@@ -7,15 +7,8 @@ import { resolve } from "node:path";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { readAllowedRoots, writeAllowedRoots } from "./allowed-roots.ts";
-import {
-  MODEL_REF,
-  type OnDisk,
-  PROVIDER,
-  patchesToAdd,
-  patchesToRemove,
-  pluginState,
-  primaryModel,
-} from "./openclaw-config.ts";
+import { MODEL_REF, type OnDisk, PROVIDER, pluginState, primaryModel } from "./openclaw-config.ts";
+import { patchesToAdd, patchesToRemove } from "./openclaw-patches.ts";
 import { isPluginWritten, pluginVersion, writeOpenClawPlugin } from "./openclaw-plugin.ts";
 import type { OpenClawAgent, OpenClawProgram } from "./openclaw-program.ts";
 import { readRecord, type SetupRecord, writeRecord } from "./openclaw-record.ts";
