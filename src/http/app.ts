@@ -82,7 +82,10 @@ export function createApp(deps: AppDeps): Hono<Env> {
 const withoutKey = (routes: Hono<Env>, notFound: Handler<Env>): Hono<Env> =>
   new Hono<Env>().route("/", routes).all("/", notFound);
 
-/** Routes behind a key. All that these addresses answer, errors included, is behind it; so is reading the body. */
+/**
+ * Routes behind a key. Without it a request gets a 401, whatever its method and the rest of its path, and its body is
+ * not read.
+ */
 const withKey = (key: MiddlewareHandler, routes: Hono<Env>, notFound: Handler<Env>): Hono<Env> =>
   new Hono<Env>().use(key, rejectLargeBody, inflateBody(BODY_LIMIT)).route("/", routes).all("*", notFound);
 
@@ -91,7 +94,7 @@ const rejectLargeBody: MiddlewareHandler = (c, next) => {
   return next();
 };
 
-/** A handler may turn the idle timeout off. A stream restores it itself, when it ends. */
+/** Restores the idle timeout, which a handler may have disabled. A stream restores it itself when it ends. */
 const restoringIdleTimeout: MiddlewareHandler<Env> = async (c, next) => {
   await next();
   if (!c.res.headers.get("content-type")?.startsWith("text/event-stream")) restoreIdleTimeout(c);

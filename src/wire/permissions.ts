@@ -10,8 +10,8 @@ const permissionPrompt = z.object({
   tool: z.string(),
   /** What Claude wants to do, on one line. */
   description: z.string(),
-  /** The input of the tool. */
-  input: z.unknown(),
+  /** The input of the tool; absent if the tool has none. */
+  input: z.unknown().optional(),
   /** The sender of the message that Claude works on, if known. */
   sender: z.string().nullable(),
   asked_at: z.number(),
