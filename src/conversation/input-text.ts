@@ -1,6 +1,5 @@
 /** The new messages of a request as one text for Claude. */
-import { withSpeaker } from "../api/openai-chat/request.ts";
-import { labelledResult, quoteMarkup, quoteNames } from "../core/quoting.ts";
+import { labelledResult, quoteMarkup, quoteNames, withSpeaker } from "../core/quoting.ts";
 import type { NewMessage } from "../intake/new-message.ts";
 
 /**

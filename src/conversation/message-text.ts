@@ -1,7 +1,7 @@
 /** The text of a message as Claude reads it: a context block with what Claude should know, then the user's text. */
 
-import { type ImpliedRequest, impliedText } from "../api/openai-chat/implied-request.ts";
 import { quoteMarkup, quoteTags } from "../core/quoting.ts";
+import { type ImpliedRequest, impliedText } from "../intake/implied-request.ts";
 import type { DeliveryPlan, Past } from "./delivery-plan.ts";
 import { historyText } from "./history-text.ts";
 import { inputText } from "./input-text.ts";

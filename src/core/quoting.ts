@@ -62,3 +62,7 @@ export function labelledResult(label: string, name: string, text: string): strin
   const end = /\n[^\S\n]*\n/.test(text) ? `\n[end of what ${tool} returned]` : "";
   return `[${label.replace("%", tool)}]\n${quoteMarkup(text)}${end}`;
 }
+
+/** The text with the person's name in front, so that Claude can tell several people apart. */
+export const withSpeaker = (speaker: string | null, text: string): string =>
+  speaker === null || text.trim() === "" ? text : `${speaker}: ${text}`;

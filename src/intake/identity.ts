@@ -15,7 +15,7 @@ const AFFINITY_HEADERS = ["x-session-affinity", "session_id"] as const;
 const DEFAULT = "default";
 /** `<id>:<generation>` */
 const GENERATION = /^(.+):(\d{1,9})$/;
-/** The beginnings of the keys that are made here. A key of OpenClaw's that begins like one of them is prefixed. */
+/** The beginnings of the keys that are made here. An OpenClaw key that begins like one of them gets a prefix. */
 const OWN_KEY = /^(?:default$|(?:key|chat|affinity|header|agent-id|user|one-shot|model):)/;
 
 export interface Identity {
@@ -117,7 +117,7 @@ export const oneShotIdentity = (): Identity => ({
   affinity: null,
 });
 
-/** A session key of OpenClaw's as our key. It is the same whether a header or the Runtime line contains it. */
+/** The key of an OpenClaw session. It is the same whether a header or the Runtime line contains it. */
 const asKey = (session: string): string => (OWN_KEY.test(session) ? `key:${session}` : session);
 
 function readAffinity(

@@ -5,7 +5,6 @@
  */
 import { checkFileCount, checkImageCount } from "../api/openai-chat/attachments.ts";
 import { filesIn, imagesIn, refuseUnsupportedParts } from "../api/openai-chat/content-parts.ts";
-import { type ImpliedRequest, impliedRequest } from "../api/openai-chat/implied-request.ts";
 import { pastCalls, textOf } from "../api/openai-chat/past-message.ts";
 import { messageText, speakerOf } from "../api/openai-chat/request.ts";
 import { isCompactionSummary } from "../api/openclaw/compaction.ts";
@@ -14,6 +13,7 @@ import { RequestError } from "../core/errors.ts";
 import { labelName, quoteMarkup } from "../core/quoting.ts";
 import { ClientExchange } from "./exchange.ts";
 import { messageFingerprint } from "./fingerprint.ts";
+import { type ImpliedRequest, impliedRequest } from "./implied-request.ts";
 import { type NewMessage, readToolResult, readUserMessage, type UserText, userTexts } from "./new-message.ts";
 import type { ParsedMessage, ParsedRequest } from "./parsed-request.ts";
 
@@ -51,8 +51,8 @@ export interface Input {
 
 /**
  * Reads a request's new messages and its history.
- * @throws RequestError (`invalid_request`) for a new message that Claude cannot be given, and for a request of
- * OpenClaw's without anything new
+ * @throws RequestError (`invalid_request`) for a new message that Claude cannot be given, and for an OpenClaw
+ * request without anything new
  */
 export function readInput(request: ParsedRequest): Input {
   const isOpenClaw = request.openclaw !== null;
@@ -141,7 +141,7 @@ function addToExchanges(
   }
 }
 
-/** A message as it is given to a Claude that does not know it: its texts, with labels for all that is not text. */
+/** A message as it is given to a Claude session that does not know it: its texts, with labels for all that is not text. */
 function pastMessage({ message, role, parts, toolName }: ParsedMessage, texts: readonly UserText[]): PastMessage {
   const own = ownTexts(texts);
   const written = role === "user" ? own.map(({ text }) => text) : [textOf(message)];

@@ -18,7 +18,7 @@ export interface UserInput {
   readonly speaker: string | null;
   readonly images: readonly DecodedImage[];
   readonly files: readonly DecodedFile[];
-  /** The same for the same message, whenever it is sent. */
+  /** Recognises the message when the client sends it again. */
   readonly fingerprint: string;
 }
 
@@ -35,7 +35,7 @@ export interface ToolInput {
   readonly files: readonly DecodedFile[];
   /** The client says that the tool has failed. */
   readonly isError: boolean;
-  /** The same for the same text and images. */
+  /** Recognises the result when the client sends it again. */
   readonly fingerprint: string;
 }
 
@@ -45,7 +45,7 @@ export type NewMessage = UserInput | ToolInput;
 export type UserText = Pick<UserInput, "kind" | "text" | "fingerprint">;
 
 /**
- * The texts of a user message. A message of OpenClaw's may have two, when it has added a request of its own; a message
+ * The texts of a user message. One from OpenClaw may have two, if OpenClaw has added a request of its own. A message
  * without text and attachments has none.
  */
 export function userTexts({ message, parts }: ParsedMessage, isOpenClaw: boolean): readonly UserText[] {
@@ -77,8 +77,8 @@ export function readUserMessage(parsed: ParsedMessage, isOpenClaw: boolean): rea
 }
 
 /**
- * Reads a new result. It is never refused, since the tool has run and OpenClaw would end its run on an error: Claude is
- * told in words what it cannot be given.
+ * Reads a new result. A result is never refused, since its tool has run, and OpenClaw would end its run on an error. Its
+ * text names what Claude cannot be given.
  */
 export function readToolResult({ message, parts, toolName }: ParsedMessage): ToolInput {
   const images = imagesIn(parts).map((part) => ({ part, image: tryDecode(part, decodeImage) }));

@@ -1,18 +1,18 @@
 /**
- * A one-shot: a request that is answered from itself alone, outside any conversation. Its messages become the turns of
- * a dialogue, which Claude Code's print mode takes as its input.
+ * A one-shot: a request that is answered outside any conversation, from its own messages alone. They become the turns of
+ * a dialogue, which is the input of Claude Code's print mode.
  */
 import { z } from "zod";
 import { checkFileCount, decodeFile, decodeImage, tryDecode } from "../api/openai-chat/attachments.ts";
 import { filesIn, imagesIn, refuseUnsupportedParts, unsupportedTypes } from "../api/openai-chat/content-parts.ts";
-import { impliedRequest, impliedText } from "../api/openai-chat/implied-request.ts";
 import { pastCalls, textOf } from "../api/openai-chat/past-message.ts";
-import { type ChatRequest, messageText, speakerOf, withSpeaker } from "../api/openai-chat/request.ts";
+import { type ChatRequest, messageText, speakerOf } from "../api/openai-chat/request.ts";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Effort } from "../config/schema.ts";
 import { type DecodedFile, type DecodedImage, fileText } from "../core/attachments.ts";
 import { RequestError } from "../core/errors.ts";
-import { labelledResult, labelName, quoteFile, quoteMarkup, quoteTags } from "../core/quoting.ts";
+import { labelledResult, labelName, quoteFile, quoteMarkup, quoteTags, withSpeaker } from "../core/quoting.ts";
+import { impliedRequest, impliedText } from "./implied-request.ts";
 import type { ParsedMessage, ParsedRequest } from "./parsed-request.ts";
 
 /** A content block of Anthropic's API. */
@@ -135,7 +135,7 @@ const assistantBlocks = ({ message }: ParsedMessage): readonly Block[] =>
     ),
   ].map((text) => ({ type: "text", text }));
 
-/** A result is never refused, since its tool has run: Claude is told in words what it cannot be given. */
+/** A result is never refused, since its tool has run. Its text names what Claude cannot be given. */
 function resultBlocks({ message, parts, toolName }: ParsedMessage): readonly Block[] {
   const images = imagesIn(parts).map((part) => tryDecode(part, decodeImage));
   const files = filesIn(parts).map((part) => tryDecode(part, decodeFile));

@@ -1,15 +1,15 @@
 /**
- * A chat request, parsed once: the one value that identity, tools, workspace and input are read from. What is costly
- * or has rules of its own (the system prompt, the Runtime line, the parts of messages) is read here and nowhere else.
+ * A chat request, parsed once. Identity, tools, workspace and input are all read from this value: the system prompt, the
+ * Runtime line and the parts of the messages are split here and nowhere else.
  */
 import { type MessagePart, readParts } from "../api/openai-chat/content-parts.ts";
-import { splitPrefill } from "../api/openai-chat/implied-request.ts";
 import { functionsAsTools, usesFunctions } from "../api/openai-chat/legacy-functions.ts";
 import { type ChatMessage, type ChatRequest, systemText } from "../api/openai-chat/request.ts";
 import { withToolImages } from "../api/openai-chat/tool-images.ts";
 import { contextIn } from "../api/openclaw/context-message.ts";
 import { type OpenClawRequest, readOpenClaw } from "../api/openclaw/request.ts";
 import { type SystemPrompt, splitSystemPrompt } from "../api/openclaw/system-prompt.ts";
+import { splitPrefill } from "./implied-request.ts";
 
 /** A message that is neither a system nor a developer message. */
 export interface ParsedMessage {
@@ -21,7 +21,7 @@ export interface ParsedMessage {
   readonly parts: readonly MessagePart[];
   /** The tool that a result comes from; null when the request does not say, and for all other messages. */
   readonly toolName: string | null;
-  /** The content of a context message of OpenClaw's; null for every other message. */
+  /** The content of an OpenClaw context message; null for every other message. */
   readonly context: string | null;
 }
 

@@ -7,7 +7,7 @@ import { hasRetrievalTags } from "../api/openai-chat/side-requests.ts";
 import { messageFingerprint } from "./fingerprint.ts";
 import type { ParsedRequest } from "./parsed-request.ts";
 
-/** So much of a message is remembered, to recognise it in another request. In characters. */
+/** How much of a message is remembered, to recognise it in another request. In characters. */
 const EXCERPT_LENGTH = 200;
 /** A shorter text may be part of another one by chance. In characters. */
 const MIN_QUOTE_LENGTH = 12;

@@ -17,7 +17,7 @@ const log = getLogger(["synthesis", "one-shot"]);
 
 /** From SIGTERM to SIGKILL, and from the answer to SIGTERM for a process that does not exit by itself. */
 const STOP_TIMEOUT_MS = 5_000;
-/** So much of the end of stderr is reported. In characters. */
+/** How much of the end of stderr is reported. In characters. */
 const MAX_STDERR = 1_000;
 
 export interface OneShotExit {

@@ -15,7 +15,7 @@ import { SERVER_NAME } from "./manifest.ts";
 import { REPLY_TOOL, replyArguments } from "./reply-tool.ts";
 import { connectToServer } from "./server-connection.ts";
 
-/** So many message ids are remembered, to ignore a message that the server sends again after a reconnect. */
+/** How many message ids are remembered, to ignore a message that the server sends again after a reconnect. */
 const REMEMBERED_IDS = 16;
 /** Claude Code collects changes of the tool list for 16 ms before it takes them up. */
 const TAKE_UP_MS = 50;

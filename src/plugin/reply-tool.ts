@@ -10,7 +10,7 @@ export const REPLY_TOOL = {
       content: { type: "string", description: "The text." },
       final: {
         type: "boolean",
-        description: "False for a word on the way. True, or left out, for the end of your answer.",
+        description: "False for an interim message. True, or omitted, for the end of your answer.",
       },
     },
     required: ["content"],

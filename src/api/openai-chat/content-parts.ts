@@ -35,7 +35,7 @@ export type MessagePart =
 /** Longer type names are cut in errors. In characters. */
 const MAX_TYPE_LENGTH = 50;
 const MAX_NAME_LENGTH = 80;
-/** So many characters of base64 are enough to recognise an image. */
+/** Enough characters of base64 to recognise an image. */
 const HEAD_LENGTH = 64;
 
 const TEXT = new Set(["text", "input_text"]);

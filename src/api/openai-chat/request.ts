@@ -4,6 +4,7 @@
  * (`invalid-request.ts`).
  */
 import { z } from "zod";
+import { withSpeaker } from "../../core/quoting.ts";
 
 const part = z.looseObject({ type: z.string(), text: z.string().optional() });
 /** A field that is read only in past messages (`past-message.ts`). An unknown shape is ignored rather than refused. */
@@ -98,7 +99,3 @@ export function speakerOf({ name, role }: ChatMessage): string | null {
   const speaker = (name ?? "").slice(0, MAX_NAME_LENGTH).replace(/\s+/g, " ").trim();
   return speaker === "" || speaker.toLowerCase() === role ? null : speaker;
 }
-
-/** The text with the person's name in front, so that Claude can tell several people apart. */
-export const withSpeaker = (speaker: string | null, text: string): string =>
-  speaker === null || text.trim() === "" ? text : `${speaker}: ${text}`;

@@ -3,9 +3,8 @@
  * clients send such images in a user message behind the results. No person wrote that message, and it must not count
  * as a person's: it would end the turn that waits for the results.
  *
- * A user message is recognised as such when it stands right behind results and holds images or files, and as text
- * nothing but a known heading; or no text at all, when a result announces an image. With any other text it is a
- * person's message.
+ * A user message counts as the tools' when it follows results and holds images or files, and when its only text is a
+ * known heading. It may have no text at all when a result announces an image. With any other text it is a person's.
  */
 import { plainId } from "../../core/tools.ts";
 import { isText } from "./content-parts.ts";

@@ -15,7 +15,7 @@ export interface ClientTool {
 
 /** The property names that Anthropic's API accepts in a tool's schema. */
 const VALID_KEY = /^[A-Za-z0-9_.-]{1,64}$/;
-/** So many digits of a hash distinguish a name that had to be changed from another tool's. */
+/** How many digits of a hash distinguish a name that had to be changed from another tool's. */
 const HASH_LENGTH = 6;
 
 /** The tools of a request, without those that `tool_choice` rules out. */

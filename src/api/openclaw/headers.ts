@@ -18,7 +18,7 @@ export function headerText(headers: Headers, name: string): string | null {
   }
 }
 
-/** The value of a header of OpenClaw's, percent-decoded. A value that is not encoded stays the same. */
+/** The value of an OpenClaw header, percent-decoded. A value that is not encoded stays the same. */
 export function openClawHeader(headers: Headers, name: `x-openclaw-${string}`): string | null {
   const value = headerText(headers, name);
   if (!value?.includes("%")) return value;

@@ -1,4 +1,4 @@
-/** What a request of OpenClaw's says beyond OpenAI's API: in its headers, its system prompt and its Runtime line. */
+/** What OpenClaw adds to a request of OpenAI's API: in its headers, its system prompt and its Runtime line. */
 import { type ChatMessage, type ChatRequest, messageText } from "../openai-chat/request.ts";
 import { contextIn } from "./context-message.ts";
 import { openClawHeader } from "./headers.ts";
@@ -12,7 +12,7 @@ export const SESSION_KEY_HEADER = "x-openclaw-session-key";
 export interface OpenClawRequest {
   /** The system prompt is OpenClaw's, so OpenClaw itself sent the request, and not another client with its headers. */
   readonly isAttempt: boolean;
-  /** A periodic check of OpenClaw's on its agent: a turn of the conversation, with a system prompt of its own. */
+  /** OpenClaw checks on its agent periodically. Such a check is a turn of the conversation, with another system prompt. */
   readonly isHeartbeat: boolean;
   /** Null for a request that is part of a conversation. */
   readonly side: SideRequest | null;

@@ -24,7 +24,7 @@ const MAX_SPLITS = 100;
  */
 export const MAX_COMPARED = 1_000_000;
 
-/** A part of a user message of OpenClaw's. */
+/** A part of a user message that OpenClaw sends. */
 export interface MessageSegment {
   /**
    * - `own`: the person's text
@@ -35,7 +35,7 @@ export interface MessageSegment {
   readonly text: string;
 }
 
-/** Splits a user message of OpenClaw's into its segments, without the notes. A message that is only a note has none. */
+/** Splits a user message that OpenClaw sends into its segments, without the notes. A message that is only a note has none. */
 export function splitMessage(text: string): readonly MessageSegment[] {
   const both = ABORTED_THEN_CONTINUE.exec(text);
   if (both) {

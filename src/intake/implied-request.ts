@@ -2,9 +2,10 @@
  * Requests that no user message states. The last message is an assistant's (a prefill, or an answer to continue), there
  * are only system messages, or the user message is empty.
  */
-import { quoteTags } from "../../core/quoting.ts";
-import { pastCalls, textOf } from "./past-message.ts";
-import type { ChatMessage } from "./request.ts";
+
+import { pastCalls, textOf } from "../api/openai-chat/past-message.ts";
+import type { ChatMessage } from "../api/openai-chat/request.ts";
+import { quoteTags } from "../core/quoting.ts";
 
 export type ImpliedRequest =
   /** Continue the answer from exactly the end of `prefill`. Empty: continue the last message, whatever its end. */

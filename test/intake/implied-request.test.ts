@@ -1,8 +1,8 @@
-/** Requests that no message states. `test/intake/input.test.ts` has those of whole requests. */
+/** Requests that no message states. `input.test.ts` has those of whole requests. */
 import { describe, expect, test } from "bun:test";
-import { impliedText, splitPrefill } from "../../../src/api/openai-chat/implied-request.ts";
-import type { ChatMessage } from "../../../src/api/openai-chat/request.ts";
-import { assistant, user } from "../../support/openclaw.ts";
+import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
+import { impliedText, splitPrefill } from "../../src/intake/implied-request.ts";
+import { assistant, user } from "../support/openclaw.ts";
 
 const split = (...messages: ChatMessage[]) => {
   const { before, prefill } = splitPrefill(messages.map((message) => ({ message })));
