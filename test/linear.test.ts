@@ -59,7 +59,7 @@ const exchange = (users: readonly string[]) => ({
   answer: "x",
   turn: "t",
   answered: true,
-  noted: { users, answer: "x" },
+  recorded: { users, answer: "x" },
 });
 
 const QUEUED = "[Queued user message from a previous active turn; preserved]\n";

@@ -7,6 +7,6 @@ export interface DeliveredExchange extends Exchange {
   readonly turn: string;
   /** Claude has answered it. The client may keep, drop or repeat a message that was never answered. */
   readonly answered: boolean;
-  /** The exchange as it is recorded with that turn. */
-  readonly noted: Exchange;
+  /** The exchange as that turn records it. */
+  readonly recorded: Exchange;
 }

@@ -147,13 +147,13 @@ export function deliveredExchanges(turns: readonly DeliveredTurn[]): DeliveredEx
 export function addExchanges(all: DeliveredExchange[], delivered: DeliveredTurn): void {
   const { turn, dropped, history, exchanges, answered } = delivered;
   all.length = Math.max(0, all.length - dropped);
-  for (const noted of history) all.push({ ...noted, turn, answered: true, noted });
-  for (const [at, noted] of exchanges.entries()) {
+  for (const recorded of history) all.push({ ...recorded, turn, answered: true, recorded });
+  for (const [at, recorded] of exchanges.entries()) {
     const before = all.at(-1);
     // A turn without user messages brought tool results after their turn had ended. It continues the previous exchange.
-    if (noted.users.length === 0 && before) all.splice(-1, 1, { ...before, answer: null });
+    if (recorded.users.length === 0 && before) all.splice(-1, 1, { ...before, answer: null });
     // Exchanges before the last one ended with a permission prompt, which counts as an answer.
-    else all.push({ ...noted, turn, answered: answered || at < exchanges.length - 1, noted });
+    else all.push({ ...recorded, turn, answered: answered || at < exchanges.length - 1, recorded });
   }
 }
 

@@ -36,8 +36,8 @@ export function matchHistory(
   while (known < client.length) {
     const match = matchOne(delivered, kept, client[known] as ClientExchange, options.sentText);
     if (!match) break;
-    const noted = delivered[match.next - 1]?.noted;
-    if (match.users && noted) rewritten.set(noted, match.users);
+    const recorded = delivered[match.next - 1]?.recorded;
+    if (match.users && recorded) rewritten.set(recorded, match.users);
     kept = match.next;
     known += 1;
   }
@@ -55,9 +55,11 @@ function findStart(
   const answered = delivered.flatMap((exchange, index) => (exchange.answered ? [index] : []));
   const keys = answered.map((index) => keyOf(delivered[index]?.users ?? []));
   const clientKeys = client.map(({ users }) => keyOf(users));
+  // Where the client's history starts, if the client has dropped the exchanges before it.
   const trimmed = keys.length - overlap(clientKeys, keys);
   const at = trimmed < keys.length ? trimmed : keys.lastIndexOf(clientKeys[0] ?? "");
   if (at >= 0) return { kept: answered[at] ?? 0, known: 0 };
+  // Where the remembered exchanges start in the client's history, if the server has dropped the ones before them.
   const older = isTruncated ? clientKeys.indexOf(keys[0] ?? "") : -1;
   return older >= 0 ? { kept: answered[0] ?? 0, known: older } : { kept: 0, known: 0 };
 }
@@ -110,7 +112,7 @@ function matchOne(
   // A message that the user edits gets a new answer. When the answer is the same, the client's program changed the
   // message: it sent a note after the newest message, or text that it had looked up around it, and keeps neither.
   if (!isAnswer || !exchange.answer) return null;
-  // Each message is searched for in the text that was sent, so that many messages would take long.
+  // Each message is searched for in the whole text that was sent, which takes too long for many messages.
   if (rest.length > MAX_SEARCHES) return null;
   const sent = new Set(exchange.users.map(textFingerprint));
   const isPart = (fingerprint: string, text: string) =>

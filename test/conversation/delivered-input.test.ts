@@ -11,8 +11,8 @@ describe("the user's message before an answer that the client has begun", () => 
   const read = (...messages: object[]) => readInput(parsedRequest({ messages }));
   const delivered = (...turns: object[][]): DeliveredExchange[] =>
     turns.map((messages, at) => {
-      const noted = { users: read(...messages).newFingerprints, answer: null };
-      return { ...noted, turn: `${at}`, answered: true, noted };
+      const recorded = { users: read(...messages).newFingerprints, answer: null };
+      return { ...recorded, turn: `${at}`, answered: true, recorded };
     });
   const cases: [what: string, turns: object[][], messages: object[], isHistory: boolean][] = [
     [
