@@ -38,7 +38,7 @@ export type PermissionHook = HookBody & { hook_event_name: "PermissionRequest" }
 
 export type ProcessState = "starting" | "ready" | "draining" | "exited";
 
-/** Somebody who watches what a process shows, for `synthesis attach`. */
+/** A person who watches what a process shows, with `synthesis attach`. */
 export interface Viewer {
   /** Receives the bytes for a terminal. */
   draw(bytes: Uint8Array): void;
@@ -116,7 +116,7 @@ export interface AgentProcess {
   stopHooks: number | null;
   /** Whether messages can be sent. Waits for a connection that is being restored. */
   isConnected(): Promise<boolean>;
-  /** Counts as output, for example because a client has brought what Claude waited for. */
+  /** Counts as output, for example because a client has sent what Claude waited for. */
   noteOutput(): void;
   /** What the client loses because of how the process was started, in sentences. Each is returned once. */
   takeNotes(): readonly string[];

@@ -13,6 +13,8 @@ export interface ModelFailure {
   readonly status: number | null;
   /** The model refused to answer. */
   readonly isRefusal: boolean;
+  /** The conversation is too long for the model, or the request has too many bytes. */
+  readonly isTooLong: boolean;
   /** When the plan's usage limit resets, Unix time in s; null when that is unknown. */
   readonly resetsAt: number | null;
 }
@@ -45,7 +47,7 @@ export function readFailureRow(row: unknown): ModelFailure | null {
   if (!read.success) return null;
   const { error, message, apiErrorStatus, api_error_status, quotaLimits, api_error_params } = read.data;
   const text = message.content.map((block) => block.text ?? "").join("");
-  const known = failureFromHook(error, text);
+  const known = failureFromText(error, text);
   return {
     ...known,
     status: apiErrorStatus ?? api_error_status ?? known.status,
@@ -54,11 +56,12 @@ export function readFailureRow(row: unknown): ModelFailure | null {
   };
 }
 
-/** The failure as far as the kind and the text tell, for a `StopFailure` hook without a readable row. */
-export const failureFromHook = (kind: string, message = ""): ModelFailure => ({
+/** The failure as far as the kind and Claude Code's text tell, if there is no row of it. */
+export const failureFromText = (kind: string, message = ""): ModelFailure => ({
   kind,
   message,
   status: Number(/^(?:Please run \/login · )?API Error: (\d{3})\b/.exec(message)?.[1] ?? 0) || null,
   isRefusal: kind === "invalid_request" && /safeguards flagged this message|Usage Policy/.test(message),
+  isTooLong: /^(?:Prompt is too long|Request too large)/.test(message),
   resetsAt: null,
 });

@@ -1,7 +1,7 @@
 /** One one-shot that runs: passes what its process writes to the response, and watches its deadlines. */
 import { getLogger } from "@logtape/logtape";
 import { setsRetries } from "../claude/environment.ts";
-import { failureFromHook, type ModelFailure } from "../claude/model-failure.ts";
+import { failureFromText, type ModelFailure } from "../claude/model-failure.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import { RequestError, unexpected } from "../core/errors.ts";
@@ -131,7 +131,7 @@ export class OneShot {
 
   /** The request to the model has failed for good. @param message Claude Code's text about the failure */
   #endWithFailure(message: string): void {
-    const failure = this.#failure ?? failureFromHook("unknown", message);
+    const failure = this.#failure ?? failureFromText("unknown", message);
     const outcome = outcomeOf({ ...failure, message: failure.message || message }, this.#clock.wallTime());
     if (outcome instanceof RequestError) {
       this.#fail(outcome);

@@ -1,7 +1,7 @@
 /** The events of `claude --print --output-format stream-json`, as far as an answer depends on them. */
 
 import { z } from "zod";
-import { failureFromHook, type ModelFailure, readFailureRow } from "../claude/model-failure.ts";
+import { failureFromText, type ModelFailure, readFailureRow } from "../claude/model-failure.ts";
 import { parseJson } from "../core/json-gate.ts";
 import type { Usage } from "../core/usage.ts";
 
@@ -109,12 +109,12 @@ export function parseEvent(text: string): StreamJsonEvent {
     case "system":
       return {
         type: "retry",
-        failure: { ...failureFromHook(data.error), status: data.error_status ?? null },
+        failure: { ...failureFromText(data.error), status: data.error_status ?? null },
         delayMs: data.retry_delay_ms,
       };
     case "assistant":
       if (data.error !== undefined) {
-        return { type: "failure", failure: readFailureRow(data) ?? failureFromHook(data.error) };
+        return { type: "failure", failure: readFailureRow(data) ?? failureFromText(data.error) };
       }
       return {
         type: "text",

@@ -71,7 +71,7 @@ const ADVICE: Record<ModelErrorCode, { readonly advice: string; readonly fallbac
   claude_failed: { advice: "", fallback: "Claude Code could not answer. Send the message again." },
 };
 
-function codeOf({ kind, status, message }: ModelFailure): ModelErrorCode {
+function codeOf({ kind, status, isTooLong }: ModelFailure): ModelErrorCode {
   if (status === 529) return "overloaded";
   switch (kind) {
     case "rate_limit":
@@ -92,7 +92,7 @@ function codeOf({ kind, status, message }: ModelFailure): ModelErrorCode {
   }
   if (status === 402) return "billing_error";
   // A request with too many bytes is reported in the same way, and the remedy is the same.
-  if (status === 413 || /^(?:Prompt is too long|Request too large)/.test(message)) return "context_length_exceeded";
+  if (status === 413 || isTooLong) return "context_length_exceeded";
   if (status === 429) return "rate_limited";
   // A time-out or a conflict may be over at the next attempt.
   const isFinal = status !== null && status >= 400 && status < 500 && status !== 408 && status !== 409;

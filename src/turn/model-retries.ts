@@ -4,7 +4,7 @@
  */
 
 import type { ApiActivity } from "../claude/agent-process.ts";
-import { failureFromHook } from "../claude/model-failure.ts";
+import { failureFromText } from "../claude/model-failure.ts";
 import type { Clock } from "../core/clock.ts";
 import { RequestError } from "../core/errors.ts";
 import { MODEL_RETRY_MS, outcomeOf } from "./model-error.ts";
@@ -35,7 +35,7 @@ export class ModelRetries {
     if (!this.#isRequestOpen || !isLimited) return;
     const now = this.#clock.now();
     this.#failingSince ??= now;
-    const failure = { ...failureFromHook("unknown", activity.message), status: activity.status };
+    const failure = { ...failureFromText("unknown", activity.message), status: activity.status };
     this.#cancel = this.#clock.after(Math.max(this.#failingSince + MODEL_RETRY_MS - now, 0), () => {
       const outcome = outcomeOf(failure, this.#clock.wallTime());
       if (outcome instanceof RequestError) this.#onTimeout(outcome);

@@ -6,7 +6,7 @@
  * arrive before the receipt are kept until it shows which of them belong to the turn.
  */
 
-import { failureFromHook } from "../claude/model-failure.ts";
+import { failureFromText } from "../claude/model-failure.ts";
 import type { FailedTurn } from "../claude/transcript/turn-record.ts";
 import { RequestError } from "../core/errors.ts";
 import type { ToolCall } from "../core/tools.ts";
@@ -193,7 +193,7 @@ function refuse(state: TurnState, reason: string, isKept: boolean): Step {
 function takeFailure(state: TurnState, record: FailedTurn | null, now: number): Step {
   if (state.phase !== "failing" || !state.stopFailure) return [state, []];
   const { error, last_assistant_message: message } = state.stopFailure;
-  const outcome = outcomeOf(record?.failure ?? failureFromHook(error, message), now);
+  const outcome = outcomeOf(record?.failure ?? failureFromText(error, message), now);
   if (outcome instanceof RequestError) {
     return [{ ...state, phase: "failed", silent: true }, [{ type: "error", error: outcome }, { type: "free" }]];
   }

@@ -30,7 +30,14 @@ const result = (more: object = {}): StreamJsonEvent => ({
 });
 const tokens = (text: string, message = "m1"): StreamJsonEvent => ({ type: "tokens", message, text });
 const text = (value: string, message = "m1"): StreamJsonEvent => ({ type: "text", message, text: value });
-const failure = (kind: string) => ({ kind, message: "", status: null, isRefusal: false, resetsAt: null });
+const failure = (kind: string) => ({
+  kind,
+  message: "",
+  status: null,
+  isRefusal: false,
+  isTooLong: false,
+  resetsAt: null,
+});
 const retry = (delayMs: number): StreamJsonEvent => ({ type: "retry", failure: failure("overloaded"), delayMs });
 
 const config = {

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { errorHeaders, errorStatus } from "../../src/api/openai-chat/error-response.ts";
-import { failureFromHook, type ModelFailure } from "../../src/claude/model-failure.ts";
+import { failureFromText, type ModelFailure } from "../../src/claude/model-failure.ts";
 import { RequestError } from "../../src/core/errors.ts";
 import { outcomeOf } from "../../src/turn/model-error.ts";
 
@@ -13,7 +13,7 @@ const failure = (
   message = "",
   more: Partial<ModelFailure> = {},
 ): ModelFailure => ({
-  ...failureFromHook(kind, message),
+  ...failureFromText(kind, message),
   status,
   ...more,
 });
@@ -70,12 +70,12 @@ describe("the error or the end for", () => {
     ["a refusal", failure("invalid_request", null, "", { isRefusal: true }), "content_filter"],
     [
       "a refusal that only the message shows",
-      failureFromHook("invalid_request", "Opus's safeguards flagged this message"),
+      failureFromText("invalid_request", "Opus's safeguards flagged this message"),
       "content_filter",
     ],
     [
       "an overload that only the message shows",
-      failureFromHook("server_error", "API Error: 529 Overloaded."),
+      failureFromText("server_error", "API Error: 529 Overloaded."),
       [503, "overloaded", 30],
     ],
     ["a failure of an unknown kind", failure("brand_new", null), [502, "claude_failed", null]],

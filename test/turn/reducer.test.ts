@@ -668,7 +668,7 @@ describe("a model request that fails", () => {
     hook({ ...common("p"), hook_event_name: "StopFailure", error, ...more });
   const recorded = (kind: string, texts: string[], message = "It failed."): TurnEvent => ({
     type: "failure",
-    record: { texts, failure: { kind, message, status: null, isRefusal: false, resetsAt: null } },
+    record: { texts, failure: { kind, message, status: null, isRefusal: false, isTooLong: false, resetsAt: null } },
     now: 0,
   });
 
