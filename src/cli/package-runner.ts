@@ -41,24 +41,21 @@ export function packageRunner(
   // Package runners set both variables. In a terminal that another program's npm started, the second one has that
   // program's name.
   if (env.npm_lifecycle_event !== "start" || env.npm_package_name !== name) return [];
-  const links: ParentLink[] = [];
   const parent = table.parent(pid);
   if (parent === null || parent === 1) return [];
-  links.push({ child: pid, parent });
-  // `npm start` runs this program itself. `npx bun run start` runs a shell, which runs bun, which runs this program.
-  let top = parent;
-  const isRunner = (one: number) => RUNNER.test(table.command(one) ?? "");
-  while (!isRunner(top)) {
-    const next = table.parent(top);
-    if (next === null || next === 1) break;
-    const above = SHELL.test(table.command(next) ?? "") ? table.parent(next) : null;
-    if (isRunner(next)) links.push({ child: top, parent: next });
-    else if (above !== null && isRunner(above))
-      links.push({ child: top, parent: next }, { child: next, parent: above });
-    else break;
-    top = links.at(-1)?.parent ?? top;
-  }
-  return links;
+  const links = [{ child: pid, parent }];
+  const isRunner = (process: number) => RUNNER.test(table.command(process) ?? "");
+  // `npm start` runs this program itself.
+  if (isRunner(parent)) return links;
+
+  // `npx bun run start` runs bun, which runs this program. Some versions run bun through a shell.
+  const above = table.parent(parent);
+  if (above === null || above === 1) return links;
+  links.push({ child: parent, parent: above });
+  if (isRunner(above)) return links;
+  const aboveShell = SHELL.test(table.command(above) ?? "") ? table.parent(above) : null;
+  if (aboveShell !== null && isRunner(aboveShell)) return [...links, { child: above, parent: aboveShell }];
+  return links.slice(0, 1);
 }
 
 /** Calls `onExit` once, when one of the package runner's processes has exited. */

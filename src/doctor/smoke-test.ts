@@ -59,7 +59,7 @@ export async function runSmokeTest({ program, env, configFile, workspace, flags 
     step("answer_complete", "answer complete");
     const controlKey = readFileSync(pathsFor(home).controlKey, "utf8").trim();
     const spare = spareCheck(await agentProcessMemory(origin, controlKey), startMs);
-    return [...steps, spare, live.ok("a real claude answered")];
+    return [...steps, spare, live.ok("Claude Code answered")];
   } catch (error) {
     const advice = "Start `synthesis serve` with SYNTHESIS_LOG_LEVEL=debug and send a message. Its log says more.";
     return [...steps, live.failed("failed", (error as Error).message, advice)];

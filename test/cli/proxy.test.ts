@@ -72,7 +72,7 @@ test.each(variables)(
     });
     await mock.stop();
     claude.remove();
-    expect(out, err).toContain("a real claude answered");
+    expect(out, err).toContain("Claude Code answered");
     // Claude Code's own requests may go through it, such as the one that checks its API, which is on 127.0.0.1 here.
     const ours = seen.filter((request) => request.includes("127.0.0.1") && !request.includes("/api/hello"));
     expect(ours).toEqual([]);
