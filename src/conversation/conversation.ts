@@ -146,8 +146,8 @@ export class Conversation {
   }
 
   /**
-   * Whether a request that names this conversation is about it instead of a part of it, as a request for its title is.
-   * Side requests are recognised by an earlier turn, so this is false before the first one.
+   * Whether a request that names this conversation is a side request about it, such as a request for a title. It is
+   * compared with an earlier turn, so this is false before the first one.
    */
   isSideRequest(request: ParsedRequest): boolean {
     return this.#shape !== null && looksLikeSideRequest(this.#shape, request, this.#pending.length > 0);

@@ -110,7 +110,7 @@ function matchOne(
   const isAnswer = exchange.answer === null || client.isOpen || exchange.answer === client.answer;
   if (sameTexts(exchange.users, rest)) return isAnswer ? { next: next + 1 } : null;
   // A message that the user edits gets a new answer. When the answer is the same, the client's program changed the
-  // message: it sent a note after the newest message, or text that it had looked up around it, and keeps neither.
+  // message: it had added a note or a text that it looked up, and does not keep what it adds in its history.
   if (!isAnswer || !exchange.answer) return null;
   // Each message is searched for in the whole text that was sent, which takes too long for many messages.
   if (rest.length > MAX_SEARCHES) return null;

@@ -1,6 +1,6 @@
 /**
- * The turn that runs, and the requests that it waits for. A turn is parked while its client has to bring tool results or
- * answer a permission prompt; requests that do so join the turn, all others wait in the queue.
+ * The turn that runs, and the requests that it waits for. A turn is parked while it waits for its client to send tool
+ * results or to answer a permission prompt. Requests that do so join the turn. All others wait in the queue.
  */
 
 import type { OfferedTools } from "../claude/offered-tools.ts";

@@ -1,6 +1,6 @@
 /**
- * The turns of one conversation: starts them, hands them what their process does, and keeps those whose events have not
- * all come yet.
+ * The turns of one conversation: starts them, hands them what their process does, and keeps each one until all its
+ * events have arrived.
  */
 import type { AgentProcess, ClaudeEvent, PermissionHook } from "../claude/agent-process.ts";
 import type { Config } from "../config/schema.ts";
@@ -43,7 +43,7 @@ export class ConversationTurns {
   readonly #deps: TurnsDeps;
   readonly #prompts: PermissionPrompts;
   readonly #progress: ProgressFormatter;
-  /** The newest of them may still run. */
+  /** The turns whose events have not all arrived. The newest of them may still run. */
   readonly #unfinished = new Set<TurnRunner>();
   #running: RunningTurn | null = null;
 
@@ -124,7 +124,7 @@ export class ConversationTurns {
     return runner.error;
   }
 
-  /** Resolves when all events of all turns have come. */
+  /** Resolves when all events of all turns have arrived. */
   async finished(): Promise<void> {
     await Promise.all([...this.#unfinished].map(({ finished }) => finished));
   }

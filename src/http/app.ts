@@ -18,6 +18,7 @@ import type { SessionStore } from "../store/sessions.ts";
 import type { TurnStore } from "../store/turns.ts";
 import { canonicalPath } from "./addresses.ts";
 import { requireChatKey, requireControlKey } from "./authorization.ts";
+import { BODY_LIMIT } from "./body.ts";
 import { inflateBody } from "./encodings.ts";
 import type { Env } from "./env.ts";
 import { restoreIdleTimeout } from "./idle-timeout.ts";
@@ -27,7 +28,6 @@ import { healthRoutes, readinessRoutes } from "./routes/health.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { permissionRoutes } from "./routes/permissions.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
-import { BODY_LIMIT } from "./validation.ts";
 
 const log = getLogger(["synthesis", "http"]);
 

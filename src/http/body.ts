@@ -5,6 +5,7 @@
 import { setImmediate } from "node:timers/promises";
 import { RequestError } from "../core/errors.ts";
 import { JSON_BOUNDS, type JsonBounds, JsonGate, JsonRejected } from "../core/json-gate.ts";
+import { MEGABYTE } from "../core/machine.ts";
 
 /** Lets other requests run between two steps that are slow for a large body. */
 export const yieldIfLarge = ({ headers }: Request): Promise<void> | undefined =>
@@ -21,6 +22,18 @@ export interface BodyLimit {
   /** Creates the error for a larger body. */
   readonly tooLarge: () => RequestError;
 }
+
+const MAX_BODY_MB = 32;
+
+/** The limit of a client's request. Hooks have a larger one of their own. */
+export const BODY_LIMIT: BodyLimit = {
+  maxBytes: MAX_BODY_MB * MEGABYTE,
+  tooLarge: () =>
+    new RequestError(
+      "request_too_large",
+      `The request body is larger than ${MAX_BODY_MB} MB. Send fewer or smaller images, or less history.`,
+    ),
+};
 
 /**
  * Reads a body while it arrives, up to `maxBytes`.

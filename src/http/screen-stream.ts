@@ -6,7 +6,7 @@ import type { ScreenEvent } from "../wire/screen.ts";
 
 const log = getLogger(["synthesis", "screen"]);
 
-/** A viewer that has this much output still to read is disconnected. */
+/** A viewer with more unread output than this is disconnected. */
 const MAX_UNREAD_BYTES = 1024 * 1024;
 
 /**

@@ -4,19 +4,7 @@ import type { MiddlewareHandler, ValidationTargets } from "hono";
 import type { z } from "zod";
 import { describeIssue, invalidRequest } from "../api/openai-chat/invalid-request.ts";
 import { RequestError } from "../core/errors.ts";
-import { MEGABYTE } from "../core/machine.ts";
-import { type BodyLimit, parseBytes, readJson, yieldIfLarge } from "./body.ts";
-
-const MAX_BODY_MB = 32;
-
-export const BODY_LIMIT: BodyLimit = {
-  maxBytes: MAX_BODY_MB * MEGABYTE,
-  tooLarge: () =>
-    new RequestError(
-      "request_too_large",
-      `The request body is larger than ${MAX_BODY_MB} MB. Send fewer or smaller images, or less history.`,
-    ),
-};
+import { BODY_LIMIT, parseBytes, readJson, yieldIfLarge } from "./body.ts";
 
 /** Validates the query, or another part of a request that is not its body. @throws RequestError if it does not match */
 export const valid = <Target extends keyof ValidationTargets, Output, Input>(

@@ -1,6 +1,6 @@
 /**
- * The client's history as a list of exchanges: the messages of a user, and the assistant's answer to them. In this form
- * it is compared with what Claude has been sent.
+ * The client's history as a list of exchanges. An exchange is the messages of a user and the assistant's answer to them.
+ * In this form the history is compared with what Claude has been sent.
  */
 import type { Exchange } from "../store/schema.ts";
 import { answerFingerprint, plainText } from "./fingerprint.ts";
@@ -11,9 +11,9 @@ export class ClientExchange {
   readonly #userTexts: string[] = [];
   /** The index of its first message in the history, as Claude is given it. */
   readonly at: number;
-  /** An assistant message belongs to the exchange, if only with tool calls. */
+  /** The exchange has an assistant message, which may contain only tool calls. */
   isAnswered = false;
-  /** The request brings results for its tool calls, so the client has only the beginning of the answer. */
+  /** The request has the results of its tool calls, so the client has only the beginning of the answer. */
   isOpen = false;
   #answer = "";
   #answerFingerprint: string | null = null;

@@ -42,7 +42,7 @@ export const plainText = (text: string): string =>
 
 /** A longer text is compared without composing its accents, which takes 0.1 s for a million characters. */
 const MAX_COMPOSED_LENGTH = 100_000;
-/** No script puts so many marks on a letter. Unicode's own limit, in its Stream-Safe Text Format, is 30. */
+/** No script puts more than 30 marks on a letter, the limit of Unicode's Stream-Safe Text Format. */
 const MARK_RUN = /(\p{M}{31,})/u;
 
 /**

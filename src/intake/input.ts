@@ -1,7 +1,7 @@
 /**
- * The input that a request brings into its conversation. Every request of this API carries the whole conversation. New
- * are the user and tool messages behind the last assistant message; all before them is history, of which Claude knows
- * most or all. A prefill, which is an assistant message at the very end, does not count as the last assistant message.
+ * What is new in a request, and its history. Every request of this API carries the whole conversation. The user and tool
+ * messages after the last assistant message are new. All messages before them are history, of which Claude knows most or
+ * all. A prefill is an assistant message at the very end, and does not count as the last assistant message.
  */
 import { checkFileCount, checkImageCount } from "../api/openai-chat/attachments.ts";
 import { filesIn, imagesIn, refuseUnsupportedParts } from "../api/openai-chat/content-parts.ts";

@@ -24,7 +24,7 @@ export interface TurnRequest {
   readonly fromOpenClaw: boolean;
   /** The client is of a kind that always sends the whole history. */
   readonly sendsHistory: boolean;
-  /** The request is not worth a restart: a process that runs already keeps its launch options. */
+  /** A process that runs already keeps its launch options, because the request is not worth a restart. */
   readonly keepsLaunchOptions: boolean;
   readonly workspace: Workspace;
   /** Null for Claude's own default. */
@@ -59,7 +59,7 @@ export function readTurnRequest(
     traceId: traceOf(headers),
     volatile,
     fromOpenClaw: openclaw?.isAttempt === true,
-    // Chat programs and coding agents, which name their conversations by a header, always send the whole history.
+    // Chat programs and coding agents name their conversations by a header, and always send the whole history.
     sendsHistory: source === "header" || source === "affinity",
     keepsLaunchOptions: openclaw?.isHeartbeat === true,
     model: modelFor(body.model),
@@ -85,7 +85,7 @@ export function readOneShotTurnRequest(
   emptyFolder: string,
 ): [identity: Identity, turnRequest: TurnRequest] {
   const identity = oneShotIdentity();
-  // No later request could bring the results of a client's tool.
+  // The results of a client's tool would come with a later request, and a one-shot has none.
   const oneShotConfig: Config = { ...config, systemPrompt: "replace", clientTools: ["none"] };
   const turnRequest = readTurnRequest(request, identity, oneShotConfig);
   const offer = { ...turnRequest.offer, note: formatNote(readFormat(request.body)) };

@@ -8,7 +8,7 @@ import { answerFingerprint } from "../intake/fingerprint.ts";
 import type { Exchange } from "../store/schema.ts";
 import type { ResponsePart, ResponseStream } from "./response-stream.ts";
 
-/** Messages of the user's, and the answers to them. */
+/** Messages of the user, and the answers to them. */
 interface OpenExchange {
   /** Fingerprints of the user's messages. */
   readonly users: readonly string[];
@@ -25,7 +25,7 @@ interface EndedAnswer {
 export class TurnAnswers {
   #response: ResponseStream;
   readonly #exchanges: OpenExchange[];
-  /** The client's message continues an answer that it has begun itself, so its answer has text of the client's. */
+  /** The client has begun the answer itself, so the answer that it keeps includes text of its own. */
   readonly #isContinuation: boolean;
   readonly #onDisconnect: () => void;
   /** The answer with which the turn was parked; null while it is not parked. */
@@ -99,7 +99,7 @@ export class TurnAnswers {
     void closeWith(this.#response, usage);
   }
 
-  /** Sends the answer with which the turn was parked once more, to a client that has lost it. */
+  /** Sends the answer with which the turn was parked again, to a client that has lost it. */
   repeat(response: ResponseStream): void {
     if (this.#parkedAnswer === null) {
       response.close();

@@ -10,7 +10,7 @@ import { awaitsReceipt, type TurnState } from "./turn-state.ts";
 
 /**
  * - `receipt`: Claude has not received the message
- * - `status`: Claude has stopped, another hook may keep it working, and its status may change without a notice
+ * - `status`: Claude has stopped, but another hook may keep it working. Its status is read until it shows which
  * - `progress`: the turn's time is over, or Claude has shown no output for too long
  * - `client`: the client has not sent its next request to the parked turn
  * - `closing`: Claude has not recorded the results with which the turn was abandoned
@@ -55,7 +55,7 @@ export class Deadlines {
     return this.#turn.clock.now() - this.#startedAt;
   }
 
-  /** How long Claude may still work on the turn, in ms; not above 0 when the time is over. */
+  /** How long Claude may still work on the turn, in ms; 0 or less when the time is over. */
   get #remainingMs(): number {
     return this.#turn.config.turnTimeoutMs - (this.ageMs - this.#parkedMs);
   }
@@ -86,7 +86,7 @@ export class Deadlines {
       case "progress":
         return Math.max(Math.min(this.#remainingMs, config.progressTimeoutMs - this.#silentMs), 0);
       case "client": {
-        // The permission broker ends a question after its own deadline. This one comes after it.
+        // The permission broker denies a prompt when its time is over. This deadline comes later, so the broker acts first.
         const isQuestion = state().calls.every(({ isWithClient }) => !isWithClient);
         return isQuestion ? config.permissionTimeoutMs + CLOSING_MS : config.parkedToolTimeoutMs;
       }

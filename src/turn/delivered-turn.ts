@@ -40,9 +40,9 @@ export interface DeliveredTurn {
 }
 
 /**
- * How an error truncated the answer of its turn. It did not when the answer had not begun, and an interruption that
- * the client asked for is in Claude's own record.
- * @param code the error's
+ * How an error truncated the answer of its turn; null when the answer had not begun, and for an interruption, which
+ * Claude records itself.
+ * @param code of the error
  */
 export const truncationOf = (code: string | null, hasBegun: boolean): DeliveredTurn["truncation"] =>
   hasBegun && code !== null && code !== "turn_interrupted" ? "failed" : null;

@@ -12,7 +12,7 @@ const log = getLogger(["synthesis", "turn"]);
 const INTERRUPT_MS = 5_000;
 /** The interrupt is repeated when Claude still works after this time. */
 export const REPEAT_MS = 1_500;
-/** How long an interrupt may wait before Claude reads it. It stops whatever Claude works on by then. */
+/** How long an interrupt may wait before Claude reads it. It stops whatever Claude works on at that moment. */
 const UNREAD_MS = 500;
 
 export class Interruption {

@@ -10,7 +10,7 @@ export const MODEL_RETRY_MS = 8_000;
 const LIMIT_S = 60;
 const OVERLOAD_S = 30;
 
-/** The end of an answer that the model did not finish, and that is an answer all the same. */
+/** The end of an answer that the model did not finish. The client gets it as an answer, not as an error. */
 export interface CutAnswer {
   readonly reason: "length" | "content_filter";
   /** Claude Code's message about it, for people. */

@@ -284,7 +284,7 @@ function resume(state: TurnState, results: ToolResults): Step {
   return [{ ...state, phase: "running", calls, heldText: "", hasSentText: text.length > 0 }, [...given, ...text]];
 }
 
-/** Ends a parked turn. Claude is told to stop after it has recorded the results. */
+/** Ends a parked turn. Claude is interrupted after it has recorded the results. */
 function abandon(state: TurnState, results: ToolResults, why: string): Step {
   if (state.phase !== "parked") return [state, []];
   const given = state.calls.map(
@@ -303,13 +303,13 @@ function abandon(state: TurnState, results: ToolResults, why: string): Step {
   return [next, closingCalls.length > 0 ? given : [{ type: "interrupt" }]];
 }
 
-/** Tells Claude to stop although it has not recorded every result. */
+/** Interrupts Claude although it has not recorded every result. */
 function stopClosing(state: TurnState): Step {
   if (state.phase !== "interrupting" || state.closingCalls.length === 0) return [state, []];
   return [{ ...state, closingCalls: [] }, [{ type: "interrupt" }]];
 }
 
-/** Claude does nothing any more, and no `Stop` hook has said so: hooks may be forbidden, and a hook can be lost. */
+/** Claude has become idle without a `Stop` hook: hooks may be forbidden, or this one was lost. */
 function takeIdle(state: TurnState): Step {
   // A person at Claude's terminal may have ended the call or the question that the client was asked.
   if (state.phase === "parked") return endInterrupted({ ...state, silent: true });

@@ -15,7 +15,7 @@ import type { HookBody } from "../wire/hooks.ts";
 import { TurnAnswers } from "./answers.ts";
 import { type Deadline, Deadlines } from "./deadlines.ts";
 import { type DeliveredTurn, type TurnMessage, truncationOf } from "./delivered-turn.ts";
-import { IdleWatch } from "./idle.ts";
+import { IdleWatch } from "./idle-watch.ts";
 import { Interruption } from "./interruption.ts";
 import { ModelRetries } from "./model-retries.ts";
 import type { ProgressFormatter } from "./progress.ts";
@@ -303,7 +303,7 @@ export class TurnRunner {
         this.#parts.deadlines.arm();
         break;
       case "interruption":
-        // Claude has been idle for so long without a record of the interruption: there was nothing to record.
+        // Claude is idle and has recorded no interruption in this time, so there was nothing to interrupt.
         if (this.#parts.idleWatch.hasGoneIdle) this.#loop.dispatch({ type: "idle" });
         else if (this.#parts.interruption.insist()) this.#parts.deadlines.arm();
     }

@@ -34,7 +34,7 @@ export class StoredTurn {
     this.#turns.markReceived(this.#id, this.#sessionKey, this.#clock.wallTime(), promptId);
   }
 
-  /** Notes that the client has received text, which counts once. */
+  /** Notes that the client has received text. Only the first time counts. */
   noteText(): void {
     this.#firstTextAt ??= this.#clock.wallTime();
   }

@@ -105,7 +105,7 @@ export function addNote(answer: Answer, text: string): Step {
 export const afterTool = (answer: Answer): Answer =>
   answer.hasToolRun ? answer : { ...answer, hasToolRun: true, startsParagraph: true };
 
-/** Notes that Claude has stopped. If it works on all the same, its next text is a paragraph of its own. */
+/** Notes that Claude has stopped. If it continues nevertheless, its next text is a paragraph of its own. */
 export const afterStop = (answer: Answer): Answer => ({ ...answer, startsParagraph: true });
 
 /** Ends the client's answer. What follows is the client's next answer, so no blank line stands before it. */

@@ -70,7 +70,7 @@ export class TranscriptSync {
     if (awaitsJoin(state.answer) && !this.#isReadingJoin) void this.#readJoin();
   }
 
-  /** Claude's id of the prompt that brought the turn's message; null when Claude has not recorded it. */
+  /** Claude's id of the prompt that carried the turn's message; null when Claude has not recorded it. */
   findPrompt(): Promise<string | null> {
     return this.#read(null, (path, id, from) => findPrompt(path, id, from));
   }
@@ -89,7 +89,7 @@ export class TranscriptSync {
   async readFailure(named: string): Promise<void> {
     const { process, clock, dispatch } = this.#turn;
     const record = await this.#readWithin(named, RECORD_MS, readFailure);
-    // At a plan limit Claude shows a menu, behind which messages wait. Resumed with the next message, it does not.
+    // At a plan limit Claude Code shows a menu and takes no messages. The next message resumes it without the menu.
     if (record && isPlanLimit(record.failure)) void process.stop();
     dispatch({ type: "failure", record, now: clock.wallTime() });
   }
@@ -100,8 +100,8 @@ export class TranscriptSync {
   }
 
   /**
-   * Ends the turn when Claude has recorded its interruption, which is the last that it writes of a turn. Claude's
-   * status is idle before that, and a message sent in between is recorded before the interrupted tool's result.
+   * Ends the turn when Claude has recorded its interruption, which is the last thing that it writes of a turn. Its
+   * status becomes idle earlier, but a message sent in between is recorded before the interrupted tool's result.
    * @param signal ends the wait
    */
   async awaitInterruption(signal: AbortSignal): Promise<void> {
@@ -129,7 +129,7 @@ export class TranscriptSync {
     dispatch({ type: "calls_collected", isParallel: this.#source.isParallel });
   }
 
-  /** Reads whether the message that waits continues the text before it. Where that is unknown, it does not. */
+  /** Reads whether the message that waits continues the text before it. If that cannot be read, it does not. */
   async #readJoin(): Promise<void> {
     const { state, dispatch } = this.#turn;
     this.#isReadingJoin = true;

@@ -9,7 +9,7 @@ import { clientCallId, type ToolCall } from "../core/tools.ts";
 import type { Exchange } from "../store/schema.ts";
 import type { TurnAnswers } from "./answers.ts";
 import type { Deadlines } from "./deadlines.ts";
-import type { IdleWatch } from "./idle.ts";
+import type { IdleWatch } from "./idle-watch.ts";
 import type { Interruption } from "./interruption.ts";
 import type { ModelRetries } from "./model-retries.ts";
 import { reduceTurn } from "./reducer.ts";

@@ -11,11 +11,11 @@ import { type Answer, emptyAnswer } from "./text-assembler.ts";
 /**
  * - `sent`: the plugin has the message, and there is no receipt yet
  * - `running`: Claude works on it
- * - `parked`: the client's answer has ended with tool calls or a question, and Claude waits for the client's next request
+ * - `parked`: the client's answer ended with tool calls or a question, and Claude waits for the client's next request
  * - `answered`: the client has its answer, and Claude still works (tool mode)
  * - `settling`: Claude has stopped, and some of its text has not arrived yet
  * - `failing`: Claude's model request has failed, and Claude's record of the failure is awaited
- * - `interrupting`: Claude is being told to stop
+ * - `interrupting`: Claude must stop: its interrupt was sent, or waits for the receipt or for results to be recorded
  * - `done`, `failed`, `interrupted`: the turn has ended; only its token usage may follow
  */
 export type Phase =
@@ -64,9 +64,9 @@ export interface TurnState {
   readonly heldText: string;
   /** The turn was abandoned while it was parked. No client receives the end of its answer. */
   readonly isAbandoned: boolean;
-  /** Calls whose results Claude is still recording. After the last of them Claude is told to stop. */
+  /** Calls whose results Claude is still recording. Claude is interrupted when it has recorded the last one. */
   readonly closingCalls: readonly string[];
-  /** Hooks of prompts that are not known to be any turn's, oldest first. */
+  /** Hooks that arrived before the receipt, oldest first. The receipt shows which of them belong to this turn. */
   readonly unclaimed: readonly { readonly at: number; readonly hook: HookBody }[];
   /** `last_assistant_message` of the `Stop` hook. */
   readonly lastMessage: string | undefined;
@@ -107,7 +107,7 @@ export type TurnEvent =
   | { readonly type: "receipt"; readonly promptId: string }
   /** How the message that waits starts: it continues the text before it without a break, or is a paragraph of its own. */
   | { readonly type: "join"; readonly isContinuation: boolean }
-  /** A hook of the user's has refused the message. `isKept` says whether Claude has the message in its context even so. */
+  /** A hook of the user's has refused the message. `isKept` says whether Claude still has the message in its context. */
   | { readonly type: "refused"; readonly reason: string; readonly isKept: boolean }
   /** Claude's record of the failed model request, null when it could not be read. `now` is Unix time in ms. */
   | { readonly type: "failure"; readonly record: FailedTurn | null; readonly now: number }
@@ -141,7 +141,7 @@ export type TurnOutput =
   | { readonly type: "read_failure"; readonly path: string }
   /** Claude has sent a reply that no client waits for. */
   | { readonly type: "unsolicited" }
-  /** Tell Claude to stop. */
+  /** Interrupt Claude. */
   | { readonly type: "interrupt" }
   /** Claude has finished with this turn and is free for the next. */
   | { readonly type: "free" }

@@ -20,8 +20,8 @@ const log = getLogger(["synthesis", "pool"]);
 const MEASURE_MS = 5_000;
 /** A process is prewarmed only when no process and no turn has started for this long, in ms. */
 const QUIET_MS = 1_000;
-/** Between two searches for processes that have been idle for too long, in ms. */
-const MAX_SWEEP_MS = 60_000;
+/** Between two searches for processes that have been idle for too long, in ms, at most. */
+const MAX_IDLE_CHECK_MS = 60_000;
 
 export interface Pool {
   /**
@@ -62,13 +62,13 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
   const slots = createProcessSlots(config, processes, makeRoom);
   const prewarmed = new PrewarmedProcesses<AgentProcess>(config);
   let stopping = false;
-  const sweepMs = Math.min(MAX_SWEEP_MS, config.idleKillMs / 2);
-  let cancelSweep = clock.after(sweepMs, sweep);
+  const idleCheckMs = Math.min(MAX_IDLE_CHECK_MS, config.idleKillMs / 2);
+  let cancelIdleCheck = clock.after(idleCheckMs, stopLongIdle);
   let cancelMeasuring = clock.after(MEASURE_MS, measureAll);
   let cancelPrewarming = () => {};
 
   /** The idle processes in the order in which they are stopped: prewarmed ones first, then the longest idle. */
-  const idle = () =>
+  const evictable = () =>
     [...processes]
       .filter((process) => process.state === "ready" && !process.isBusy)
       .sort(
@@ -91,12 +91,12 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
   /** Stops idle processes until the rest fits into the memory budget, and reports processes that are too large. */
   function keepWithinMemory(): void {
     const staying = new Set([...processes].filter(({ state }) => state !== "draining"));
-    for (const process of idle()) {
+    for (const process of evictable()) {
       if (staying.size === 1 || !slots.exceedsBudget(staying)) break;
       staying.delete(process);
       stopIdle(process, "to save memory");
     }
-    for (const process of idle()) {
+    for (const process of evictable()) {
       if ((process.memory ?? 0) <= config.processMemoryMb * MEGABYTE || !process.hasWorked) continue;
       log.info("claude has grown too large", { session: process.spec.sessionKey, pid: process.pid });
       process.reportOversized();
@@ -111,9 +111,9 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
   }
 
   /** Stops processes that have been idle for `idleKillMs`. */
-  function sweep(): void {
-    cancelSweep = clock.after(sweepMs, sweep);
-    for (const process of idle()) {
+  function stopLongIdle(): void {
+    cancelIdleCheck = clock.after(idleCheckMs, stopLongIdle);
+    for (const process of evictable()) {
       if (clock.now() - process.lastUsedAt >= config.idleKillMs) stopIdle(process, "after its idle time");
     }
   }
@@ -121,14 +121,14 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
   /** Stops one idle process for each caller that waits, less those that are already stopping. */
   function makeRoom(): void {
     const draining = [...processes].filter((process) => process.state === "draining").length;
-    for (const process of idle().slice(0, Math.max(0, slots.waiting - draining))) {
+    for (const process of evictable().slice(0, Math.max(0, slots.waiting - draining))) {
       stopIdle(process, "to make room");
     }
   }
 
   function cancelTimers(): void {
     stopping = true;
-    cancelSweep();
+    cancelIdleCheck();
     cancelMeasuring();
     cancelPrewarming();
   }
@@ -219,7 +219,7 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
       planPrewarming();
     },
     get hasRoom() {
-      return slots.areFree || (slots.waiting === 0 && idle().length > 0);
+      return slots.areFree || (slots.waiting === 0 && evictable().length > 0);
     },
     get size() {
       return processes.size;

@@ -36,7 +36,7 @@ export interface ChatDeps {
 }
 
 export function chatRoutes({ config, conversations, oneShots, sessions, emptyFolder }: ChatDeps): Hono<Env> {
-  // checkSize bounds a request, so that reading it here does not block other requests for long.
+  // `checkSize` limits a request, so that reading it here does not block other requests for long.
   return new Hono<Env>().post("/", validJson(chatRequest, checkSize), async (c) => {
     const { headers, signal } = c.req.raw;
     const request = parseRequest(c.req.valid("json"), headers);
