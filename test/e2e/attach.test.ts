@@ -1,4 +1,4 @@
-/** `synthesis attach` to the real claude: what it draws is seen, and looking on changes nothing. */
+/** On the real claude: `synthesis attach` shows its screen and changes nothing. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { text } from "../support/mock-anthropic.ts";
 import { ask, next, texts } from "../support/sse.ts";
@@ -11,15 +11,15 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-test("a turn is seen while it runs; what is typed reaches nobody; after Ctrl-] the next turn is warm", async () => {
+test("shows a running turn, sends no key to claude, and leaves with Ctrl-]", async () => {
   const say = async (content: string) => {
     const response = await world.server.post(ask(content, { user: "me" }));
     return [(await Array.fromAsync(texts(response))).join(""), response.headers.get("x-synthesis-process")];
   };
-  await say("before anybody looks");
+  await say("before attach");
   const terminal = openTerminal(world, ["attach", "user:me"]);
-  // All of it, also what was drawn long before.
-  const first = await terminal.shows(/You said: before anybody looks[\s\S]*Ctrl-\] leaves/);
+  // The whole screen, with what was drawn before the command started.
+  const first = await terminal.shows(/You said: before attach[\s\S]*Ctrl-\]/);
   expect(first).toContain(world.claude.workspace);
 
   const gate = Promise.withResolvers<void>();
@@ -31,15 +31,15 @@ test("a turn is seen while it runs; what is typed reaches nobody; after Ctrl-] t
   const answer = texts(await world.server.post(ask("a poem", { user: "me" })));
   await next(answer);
   await terminal.shows(/The first line/);
-  // An Escape, or one of claude's own keys, would end the turn.
-  terminal.type("nobody reads this\r\x1b\x03");
+  // Escape and Ctrl-C would end the turn if they reached claude.
+  terminal.type("typed into the void\r\x1b\x03");
   gate.resolve();
   expect((await Array.fromAsync(answer)).join("")).toContain("The second line");
-  expect(await terminal.shows(/The second line/)).not.toContain("nobody reads this");
+  expect(await terminal.shows(/The second line/)).not.toContain("typed into the void");
 
   terminal.type("\x1d");
   expect(await terminal.shows(/icanon/)).toContain("code 0");
   await terminal.exited;
   expect(await say("after")).toEqual(["You said: after", "warm"]);
-  expect(world.mock.requests.some(({ shown }) => shown.includes("nobody reads this"))).toBe(false);
+  expect(world.mock.requests.some(({ shown }) => shown.includes("typed into the void"))).toBe(false);
 });

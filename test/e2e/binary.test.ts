@@ -1,9 +1,9 @@
-/** The one binary, alone in an empty folder: it serves, it is its own plugin, it loads nothing it finds there. */
+/** The compiled binary, alone in an empty folder: it serves turns, contains its plugins, and loads no other file. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ask, texts } from "../support/sse.ts";
+import { say } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -21,18 +21,14 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test("serves turns of the real claude, and resumes", async () => {
+test("answers with the real claude, and resumes a conversation", async () => {
   await using world = await createWorld({
     program: [join(folder, "empty/synthesis")],
     env: { SYNTHESIS_IDLE_KILL_MS: "300" },
   });
-  const say = async (content: string) => {
-    const response = await world.server.post(ask(content, { user: "me" }));
-    return [(await Array.fromAsync(texts(response))).join(""), response.headers.get("x-synthesis-process")];
-  };
-  expect(await say("one")).toEqual(["You said: one", "cold"]);
+  expect(await say(world.server, "one")).toEqual({ answer: "You said: one", origin: "cold" });
   await world.server.logged(/claude exited/);
-  expect(await say("two")).toEqual(["You said: two", "resumed"]);
+  expect(await say(world.server, "two")).toEqual({ answer: "You said: two", origin: "resumed" });
 });
 
 test("loads nothing from the folder it is started in", async () => {
@@ -51,7 +47,7 @@ test("loads nothing from the folder it is started in", async () => {
   expect(existsSync(join(trap, "ran"))).toBe(false);
 });
 
-test("brings OpenClaw its plugin", async () => {
+test("installs its plugin in OpenClaw", async () => {
   const script = join(import.meta.dir, "../support/stand-in-openclaw.ts");
   writeFileSync(join(folder, "openclaw"), `#!/bin/sh\nexec '${process.execPath}' '${script}' "$@"\n`, { mode: 0o755 });
   const state = join(folder, "setup");

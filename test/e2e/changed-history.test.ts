@@ -1,4 +1,4 @@
-/** What the real Claude's model is shown when a chat's user edits it, or asks two models side by side. */
+/** On the real claude: what the model is shown when a user edits a chat, or sends it to two models. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type OpenAI from "openai";
 import { text } from "../support/mock-anthropic.ts";
@@ -28,7 +28,7 @@ async function say(name: string, messages: Message[], model = "opus") {
 const assistant = (content: string): Message => ({ role: "assistant", content });
 const times = (shown: string, what: string) => shown.split(what).length - 1;
 
-test("what counts again after an edit was undone is told once", async () => {
+test("messages that an undone edit restores are shown once", async () => {
   const one = [user("question one"), assistant((await say("edit", [user("question one")])).answer)];
   const two = await say("edit", [...one, user("question two")]);
   const edited = await say("edit", [...one, user("question other")]);
@@ -41,7 +41,7 @@ test("what counts again after an edit was undone is told once", async () => {
   expect(times(fourth.shown, "from there on it reads:")).toBe(1);
 });
 
-test("words that were wrapped in what a program looked up for them were not edited", async () => {
+test("a message without the context that a program had wrapped it in is not an edit", async () => {
   const wrap = (words: string) => `### Task:\nAnswer with the context.\n<context>\nA fact.\n</context>\n\n${words}`;
   const first = await say("rag", [user(wrap("question one"))]);
   const kept = [user("question one"), assistant(first.answer)];
@@ -50,7 +50,7 @@ test("words that were wrapped in what a program looked up for them were not edit
   expect(times(shown, "A fact.")).toBe(2);
 });
 
-test("two models that are asked side by side hear nothing of each other", async () => {
+test("two models side by side are not shown each other's answers", async () => {
   const models = ["opus", "haiku"];
   const chats = models.map((): Message[] => []);
   for (const word of ["one", "two"]) {

@@ -1,10 +1,10 @@
-/** A permission asked and answered in the chat, on the real claude: by who asked, and by nobody else. */
+/** On the real claude: permission prompts in the chat, which only the sender of the message can answer. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { at, control } from "../support/control.ts";
 import { text, toolUse } from "../support/mock-anthropic.ts";
-import { ask, texts } from "../support/sse.ts";
+import { answerText, ask } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
@@ -22,74 +22,73 @@ afterAll(() => world[Symbol.asyncDispose]());
 
 const say = async (words: string, session: string, sender = "ann") => {
   const headers = { "x-openclaw-session-key": session, "x-openclaw-sender-id": sender };
-  const response = await world.server.post(ask(words), headers);
-  return (await Array.fromAsync(texts(response))).join("");
+  return answerText(await world.server.post(ask(words), headers));
 };
 const idIn = (question: string) => /"yes (\w+)"/.exec(question)?.[1] ?? "";
 const written = (file: string) => existsSync(join(world.claude.workspace, file));
 
-test("a yes in a direct chat lets the same turn go on", async () => {
-  const question = await say("write yes.txt", "agent:main:telegram:direct:yes");
+test("a yes in a direct chat continues the turn", async () => {
+  const question = await say("write yes.txt", "agent:main:telegram:direct:ann");
   expect(question).toMatch(/^Let me see\.\n\nMay I do this\? `Write: .*yes\.txt`\n.*Just "yes" or "no" will do/s);
   expect(written("yes.txt")).toBe(false);
-  expect(await say("yes", "agent:main:telegram:direct:yes")).toBe("done");
+  expect(await say("yes", "agent:main:telegram:direct:ann")).toBe("done");
   expect(written("yes.txt")).toBe(true);
-  // It is no message to claude, and the next is none of it.
-  const answer = await say("hello", "agent:main:telegram:direct:yes");
+  // The yes does not reach claude as a message.
+  const answer = await say("hello", "agent:main:telegram:direct:ann");
   expect(answer).toBe("You said: hello");
   const { shown } = await world.mock.request(/\nhello\n/);
   expect(shown).not.toContain("\nyes\n");
 });
 
-test("a no with its id, in a group; a bare one is no answer", async () => {
+test("a group needs the id in the answer", async () => {
   const group = "agent:main:telegram:group:7";
   const question = await say("write no.txt", group);
   expect(question).not.toContain("Just");
   expect(await say(`no ${idIn(question)}`, group)).toBe("refused");
   await say("write bare.txt", group);
-  // What is no answer is the next turn, and a no.
+  // A message that is no answer denies the prompt, and is the next turn.
   expect(await say("yes", group)).toBe("You said: yes");
   expect([written("no.txt"), written("bare.txt")]).toEqual([false, false]);
 });
 
-test("nobody else can say yes", async () => {
-  const question = await say("write mine.txt", "agent:main:telegram:direct:mine");
-  expect(await say(`yes ${idIn(question)}`, "agent:main:telegram:direct:mine", "bob")).toContain("You said: yes");
+test("a yes of another sender denies the prompt", async () => {
+  const question = await say("write mine.txt", "agent:main:telegram:direct:ann");
+  expect(await say(`yes ${idIn(question)}`, "agent:main:telegram:direct:ann", "bob")).toContain("You said: yes");
   expect(written("mine.txt")).toBe(false);
 });
 
-test("the question shows what would be written, and where all of it can be seen", async () => {
+test("a prompt shows the start of a file, and how to see all of it", async () => {
   const page = `# Title\n\`\`\`\n${"text \u200b\n".repeat(2_000)}`;
   world.mock.on(/fill the page/, function* ({ toolResults }) {
     const file_path = join(world.claude.workspace, "page.md");
     if (toolResults.length === 0) yield toolUse("Write", { file_path, content: page });
     else yield text(toolResults[0]?.isError ? "refused" : "done");
   });
-  const session = "agent:main:telegram:direct:page";
+  const session = "agent:main:telegram:direct:ann";
   const question = await say("fill the page", session);
   const sha = new Bun.CryptoHasher("sha256").update(page).digest("hex").slice(0, 16);
   expect(question).toMatch(/`Write: .*page\.md`\n````\n# Title\n```\ntext ⟨U\+200B⟩\n/);
-  expect(question).toContain(`it has ${Buffer.byteLength(page)} bytes, SHA-256 ${sha}…. \`synthesis permissions show`);
+  for (const part of [`${Buffer.byteLength(page)} bytes`, sha, "synthesis permissions show"]) {
+    expect(question).toContain(part);
+  }
   expect(question.length).toBeLessThan(3_600);
   expect(await say("yes", session)).toBe("done");
   expect(await Bun.file(join(world.claude.workspace, "page.md")).text()).toBe(page);
 });
 
-test("a refused change of a file that Claude Code protects says so", async () => {
+test("the refusal of a file that Claude Code protects is explained in the answer", async () => {
   const file = join(world.claude.workspace, ".git/hooks/pre-commit");
   world.mock.on(/change the hook/, function* ({ toolResults }) {
     if (toolResults.length === 0) yield toolUse("Bash", { command: `echo x > ${file}` });
     else yield text(toolResults[0]?.isError ? "refused" : "done");
   });
-  const response = await world.server.post(ask("change the hook", { user: "hook" }));
-  const answer = (await Array.fromAsync(texts(response))).join("");
-  expect(answer).toContain(
-    `[synthesis: Claude asked to use Bash: echo x > ${file}, and was refused. Bash is allowed, but`,
-  );
+  const answer = await answerText(await world.server.post(ask("change the hook")));
+  expect(answer).toStartWith("[synthesis: ");
+  expect(answer).toContain(`Bash: echo x > ${file}`);
   expect(answer).toEndWith("]\n\nrefused");
 });
 
-test("two questions come one after the other", async () => {
+test("two prompts of one turn come one after the other", async () => {
   const first = await say("write one.txt+two.txt", "agent:main:main");
   const second = await say(`yes ${idIn(first)}`, "agent:main:main");
   expect(second).toContain("two.txt");
@@ -97,28 +96,28 @@ test("two questions come one after the other", async () => {
   expect([written("one.txt"), written("two.txt")]).toEqual([true, false]);
 });
 
-test("a question is over when the turn is interrupted from outside; a yes that comes then is none", async () => {
-  const session = "agent:main:telegram:direct:stop";
+test("a prompt ends when its turn is interrupted, and a later yes does nothing", async () => {
+  const session = "agent:main:telegram:direct:ann";
   const question = await say("write stopped.txt", session);
   expect((await control(world, `${at(session)}/interrupt`, { method: "POST" })).status).toBe(200);
-  await world.server.logged(/permission .*deny.*gone.*direct:stop/);
+  await world.server.logged(/permission .*deny.*gone.*direct:ann/);
   expect(await say(`yes ${idIn(question)}`, session)).toStartWith("You said: yes");
   expect(written("stopped.txt")).toBe(false);
 });
 
-test("a question does not keep the server from ending", async () => {
+test("a prompt does not keep the server from shutting down", async () => {
   const ending = await createWorld({ env: { SYNTHESIS_DRAIN_MS: "60000" } });
   const file = join(ending.claude.workspace, "x");
   ending.mock.on(/write/, () => [toolUse("Write", { file_path: file, content: "x" })]);
   const headers = { "x-openclaw-session-key": "agent:main:main", "x-openclaw-sender-id": "ann" };
-  await Array.fromAsync(texts(await ending.server.post(ask("write"), headers)));
-  // Its own limit is far longer than this test may take.
+  await answerText(await ending.server.post(ask("write"), headers));
+  // The drain time is far longer than this test's timeout.
   expect(await ending.server.stop()).toBe(0);
   expect(existsSync(file)).toBe(false);
   await ending[Symbol.asyncDispose]();
 });
 
-test("no answer in time is a no; the chat goes on", async () => {
+test("a prompt without an answer in time is denied, and the next message is answered", async () => {
   await using hasty = await createWorld({ env: { SYNTHESIS_PERMISSION_TIMEOUT_MS: "300" } });
   hasty.mock.on(/write/, function* ({ toolResults }) {
     if (toolResults.length === 0)
@@ -126,16 +125,18 @@ test("no answer in time is a no; the chat goes on", async () => {
     else yield text("never mind");
   });
   const headers = { "x-openclaw-session-key": "agent:main:late", "x-openclaw-sender-id": "ann" };
-  const post = async (words: string) =>
-    (await Array.fromAsync(texts(await hasty.server.post(ask(words), headers)))).join("");
+  const post = async (words: string) => answerText(await hasty.server.post(ask(words), headers));
   expect(await post("write")).toContain("May I do this?");
   await hasty.server.logged(/permission .*deny.*timeout/);
   expect(await post("hello")).toBe("You said: hello");
   expect(existsSync(join(hasty.claude.workspace, "x"))).toBe(false);
 });
 
-test.each([[null], [""], [" "], ["an\u202en"]])("from %p, who is nobody known, nothing is asked", async (sender) => {
-  const headers = sender === null ? {} : { "x-openclaw-sender-id": encodeURIComponent(sender) };
-  const response = await world.server.post(ask("write unknown.txt", { user: "unknown" }), headers);
-  expect((await Array.fromAsync(texts(response))).join("")).toMatch(/was refused\.\]\n\nrefused$/);
-});
+test.each([[null], [""], [" "], ["an\u202en"]])(
+  "a message without a known sender (%p) causes no prompt",
+  async (sender) => {
+    const headers = sender === null ? {} : { "x-openclaw-sender-id": encodeURIComponent(sender) };
+    const answer = await answerText(await world.server.post(ask("write unknown.txt"), headers));
+    expect(answer).toMatch(/\[synthesis: .*\]\n\nrefused$/s);
+  },
+);

@@ -1,4 +1,4 @@
-/** Every field of a chat request that OpenAI documents, sent by its official client. */
+/** On the real claude: every documented field of a chat request, sent by OpenAI's own client. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type OpenAI from "openai";
 import { APIError } from "openai";
@@ -20,7 +20,7 @@ const ask = (content: string, more: Partial<Body> = {}, stream: Record<string, u
     ...stream,
   }) as Promise<OpenAI.ChatCompletion>;
 
-test("what does not apply to a claude is let through, and does no harm", async () => {
+test("accepts fields that do not apply to Claude Code", async () => {
   const fields: Partial<Body> = {
     frequency_penalty: 0.5,
     function_call: "none",
@@ -54,7 +54,7 @@ test("what does not apply to a claude is let through, and does no harm", async (
   expect(answer.choices[0]?.message.content).toBe("You said: all fields");
 });
 
-test("each kind of message and part is understood", async () => {
+test("understands every kind of message and part", async () => {
   const answer = await world.server.openai.chat.completions.create({
     model: "synthesis-claude-bridge",
     user: "kinds",
@@ -72,19 +72,19 @@ test("each kind of message and part is understood", async () => {
     ],
   });
   expect(answer.choices[0]?.message.content).toEndWith("[lookup returned]\nfound\n\ntwo");
-  const shown = world.mock.requests.at(-1)?.shown;
+  const { shown } = await world.mock.request(/lookup returned/);
   for (const words of ["Be developed.", "Be systematic.", "User: one", "[called lookup]"])
     expect(shown).toContain(words);
 });
 
 const refused: [what: string, more: object, status: number, param: string][] = [
-  ["several answers", { n: 2 }, 400, "n"],
-  ["an answer in sound", { modalities: ["audio"] }, 400, "modalities[0]"],
-  ["a model there is not", { model: "gpt-5" }, 404, "model"],
-  ["an effort there is not", { reasoning_effort: "huge" }, 400, "reasoning_effort"],
+  ["two answers", { n: 2 }, 400, "n"],
+  ["audio", { modalities: ["audio"] }, 400, "modalities[0]"],
+  ["an unknown model", { model: "gpt-5" }, 404, "model"],
+  ["an unknown effort", { reasoning_effort: "huge" }, 400, "reasoning_effort"],
 ];
-test.each(refused)("%s cannot be had, and it says so", async (_what, more, status, param) => {
+test.each(refused)("refuses %s, and names the field", async (_what, more, status, param) => {
   const failed = async () => ask("hello", more);
-  expect(failed()).rejects.toBeInstanceOf(APIError);
+  await expect(failed()).rejects.toBeInstanceOf(APIError);
   await failed().catch((error: APIError) => expect([error.status, error.param]).toEqual([status, param]));
 });

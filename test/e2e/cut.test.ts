@@ -1,4 +1,4 @@
-/** Answers that the model was cut in the middle of, and what it refuses, on the real claude. */
+/** On the real claude: answers that are cut at the token limit, and refusals of the model. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type OpenAI from "openai";
 import { type Step, stop, text, toolUse } from "../support/mock-anthropic.ts";
@@ -11,11 +11,12 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
+/** A one-shot. */
 const ALONE = { user: undefined };
-/** Of a request without a conversation the continuation is asked with Claude Code's own words. */
+/** Claude Code's own prompt for the rest of a cut one-shot. */
 const GO_ON = /Output token limit hit/;
 
-/** claude is given one list of steps for each model call of this message. */
+/** The steps of each model call for this message; the last ones repeat. */
 function calls(match: RegExp, ...all: Step[][]): void {
   let call = 0;
   world.mock.on(match, () => all[Math.min(call++, all.length - 1)] as Step[]);
@@ -38,18 +39,19 @@ const cuts: [what: string, reason: string, first: string, second: string][] = [
   ["behind a blank line", "model_context_window_exceeded", "One.\n\n", "Two."],
 ];
 describe("an answer whose text was cut", () => {
-  test.each(cuts)("%s (%s) goes on with nothing in between", async (what, reason, first, second) => {
+  test.each(cuts)("is continued without a gap: %s (%s)", async (what, reason, first, second) => {
     const match = new RegExp(`cut ${what}, ${reason}\\b`);
     const question = `cut ${what}, ${reason}`;
     calls(match, [text(first), stop(reason)], [text(second)], [text(first), stop(reason)], [text(second)]);
     expect(await streamed(question)).toBe(first + second);
-    expect(await whole(question, { user: "whole" })).toEqual([first + second, "stop"]);
+    expect(await whole(`unstreamed, ${question}`)).toEqual([first + second, "stop"]);
+    if (what !== "in a word" && what !== "in a table") return;
     calls(match, [text(first), stop(reason)]);
     calls(GO_ON, [text(second)]);
     expect(await streamed(question, ALONE)).toBe(first + second);
   });
 
-  test("and that claude does not complete ends with length", async () => {
+  test("ends with length when claude does not complete it", async () => {
     calls(/never ends/, [text("more and "), stop("max_tokens")]);
     const [content, reason] = await whole("never ends");
     expect([content, reason]).toEqual(["more and more and more and more and ", "length"]);
@@ -59,7 +61,7 @@ describe("an answer whose text was cut", () => {
   });
 });
 
-test("what claude says around a tool is parted by a blank line, also where no hook tells of the tool", async () => {
+test("a blank line separates the text before and after a tool that has no hooks", async () => {
   const steps: Step[][] = [[text("Before."), toolUse("NoSuchTool", { a: 1 })], [text("After.")]];
   calls(/an unknown tool/, ...steps, ...steps);
   expect(await streamed("an unknown tool")).toBe("Before.\n\nAfter.");
@@ -67,7 +69,7 @@ test("what claude says around a tool is parted by a blank line, also where no ho
 });
 
 describe("a refusal", () => {
-  test("is told in its words, and ends with content_filter", async () => {
+  test("is the answer, which ends with content_filter", async () => {
     calls(/refused at once|safety classifier/, [stop("refusal")]);
     const [content, reason] = await whole("refused at once");
     expect([content, reason]).toEqual([expect.stringContaining("safeguards flagged"), "content_filter"]);
@@ -77,14 +79,14 @@ describe("a refusal", () => {
     ]);
   });
 
-  test("in mid-sentence keeps what was said", async () => {
+  test("in mid-sentence keeps the text before it", async () => {
     calls(/refused later/, [text("I would "), stop("refusal")]);
     const [content, reason] = await whole("refused later");
     expect(content).toMatch(/^I would \n\nI would \n\n.*safeguards flagged/s);
     expect(reason).toBe("content_filter");
   });
 
-  test("ends OpenClaw's answers with stop, since the other reason would fail its run", async () => {
+  test("ends OpenClaw's answer with stop, since content_filter would fail its run", async () => {
     calls(/refused to OpenClaw/, [stop("refusal")]);
     const response = await world.server.post(ask("refused to OpenClaw", { stream: false }), {
       "x-openclaw-session-key": "agent:main:main",

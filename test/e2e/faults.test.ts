@@ -370,6 +370,6 @@ describe("the error of a claude that cannot answer", () => {
     expect([answer.status, error.code]).toEqual([503, "claude_not_ready"]);
     expect([answer.headers.get("retry-after"), answer.headers.get("x-should-retry")]).toEqual(["30", null]);
     expect(error.message).toContain("not ready after 500 ms");
-    expect(error.message).toContain("SYNTHESIS_READY_TIMEOUT_MS gives it more time");
+    expect(error.message).toContain("SYNTHESIS_READY_TIMEOUT_MS");
   });
 });

@@ -1,4 +1,4 @@
-/** OpenClaw's conversations on the real claude, over all that can happen to them: what the model is shown. */
+/** On the real claude: what the model is shown of an OpenClaw conversation, whatever happens to it. */
 import { expect, test } from "bun:test";
 import type OpenAI from "openai";
 import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
@@ -17,7 +17,7 @@ function openClaw(session: string) {
   const post = ({ request, headers }: Sent, server: TestServer) =>
     server.post({ ...request, stream: false }, Object.fromEntries(headers));
   return {
-    /** A turn; the answer becomes part of what OpenClaw remembers. */
+    /** Sends a message, and adds it and the answer to OpenClaw's history. */
     say: async (server: TestServer, words: string): Promise<string> => {
       const said = user(stamp(words, history.length));
       const traceparent = `00-${crypto.randomUUID().replaceAll("-", "")}-b7ad6b7169203331-01`;
@@ -29,7 +29,7 @@ function openClaw(session: string) {
       history = [...history, said, assistant(answer)];
       return answer;
     },
-    /** A side request, with the names of the conversation that it is about. */
+    /** Sends a side request with the keys of the conversation that it is about. */
     aside: async (server: TestServer, system: string): Promise<void> => {
       const names = { "x-openclaw-session-key": session, session_id: "7a3f2d54-61c5-4b0e-9f0a-3f4f6d5b8c11" };
       const { request, headers } = utilityRequest(system, "number 0.", names);
@@ -47,7 +47,7 @@ function openClaw(session: string) {
   };
 }
 
-test("ten turns with a reset, a compaction, a title and restarts: it is shown what it should know, once each", async () => {
+test("shows every message once, over a reset, a compaction, a title, and two restarts of the server", async () => {
   await using world = await createWorld();
   world.mock.on(/number (\d+)\./, function* ({ asked }) {
     yield text(`answer ${/number (\d+)\./.exec(asked)?.[1]}.`);
@@ -58,13 +58,13 @@ test("ten turns with a reset, a compaction, a title and restarts: it is shown wh
     server = await startServer(world.serverEnv);
   };
   const client = openClaw("agent:main:main");
-  /** How often the model is shown each of the numbers up to the newest, and each answer, the newest's not yet. */
+  /** How often the model is shown each message up to the newest, and each answer. */
   const shown = async (newest: number) => {
     const request = await world.mock.request(new RegExp(`<channel[\\s\\S]*number ${newest}\\.\\n</channel>`));
     const counted = (what: (number: number) => string) =>
       Array.from({ length: newest }, (_, at) => times(request.shown, what(at + 1)));
     expect(times(request.shown, "number 0.")).toBe(0);
-    // What may differ with every request has not, and is told once.
+    // The part of the system prompt that can change with each request is shown once, since it has not changed.
     expect(times(request.shown, "Current date: 2026-11-22")).toBe(1);
     return [counted((number) => `number ${number}.\n</channel>`), counted((number) => `answer ${number}.`)];
   };
@@ -100,7 +100,7 @@ test("ten turns with a reset, a compaction, a title and restarts: it is shown wh
   await server.stop();
 });
 
-test("a turn that failed is not shown twice when it is asked again, alone or with more", async () => {
+test("shows a failed message once when OpenClaw sends it again, alone or with another", async () => {
   await using world = await createWorld();
   let failing = true;
   world.mock.on(/difficult/, function* () {
@@ -117,13 +117,14 @@ test("a turn that failed is not shown twice when it is asked again, alone or wit
     failing = true;
     const { request, headers } = agentRequest([user(stamp(again)), carrier()], { session });
     const failed = await world.server.post({ ...request, stream: false }, Object.fromEntries(headers));
-    // OpenClaw would do the turn again after an error.
+    // OpenClaw repeats a turn that ends with an error, so the error is text.
     expect([failed.status, await failed.text()]).toEqual([200, expect.stringContaining("[synthesis: ")]);
     failing = false;
     const more = session === "agent:main:more" ? [user(stamp("and this?"))] : [];
     const next = agentRequest([user(stamp(again)), ...more, carrier()], { session });
     const response = await world.server.post({ ...next.request, stream: false }, Object.fromEntries(next.headers));
     expect(await response.text()).toContain("easy");
-    expect(times(world.mock.requests.at(-1)?.shown ?? "", again)).toBe(1);
+    const newest = world.mock.requests.findLast(({ asked }) => asked.includes("<channel"));
+    expect(times(newest?.shown ?? "", again)).toBe(1);
   }
 });

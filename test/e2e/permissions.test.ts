@@ -1,4 +1,4 @@
-/** What claude may do when somebody says yes, no, or nothing, on the real claude. */
+/** On the real claude: permission prompts that are answered over the control API and on the command line. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-/** Its end matters most, and stands behind what a chat shows. */
+/** A page whose harmful end is cut off from the prompt in the chat. */
 const PAGE = `${"line\n".repeat(2_000)}\x1b]0;title\x1b\\ the end`;
 const command = async (...args: string[]) => {
   const child = Bun.spawn([...PROGRAM, "permissions", ...args, "--home", join(world.claude.base, "state")], {
@@ -51,42 +51,42 @@ const rest = async (stream: AsyncGenerator<string>) => (await Array.fromAsync(st
 const latest = async () =>
   ((await (await control("")).json()) as { latest: { verdict: string; way: string }[] }).latest[0];
 
-describe("a question of claude's", () => {
-  test("is put with its id; a yes lets it go on", async () => {
-    const stream = texts(await world.server.post(ask("write yes.txt", { user: "yes" })));
+describe("a permission prompt", () => {
+  test("has an id in the answer, and a yes lets claude continue", async () => {
+    const stream = texts(await world.server.post(ask("write yes.txt", { user: "one" })));
     const note = await next(stream);
-    expect(note).toContain(`Claude asks to use Write: ${join(world.claude.workspace, "yes.txt")}`);
+    expect(note).toContain(`Write: ${join(world.claude.workspace, "yes.txt")}`);
     expect(written("yes.txt")).toBe(false);
     const { data } = (await (await control("")).json()) as { data: unknown[] };
-    expect(data).toMatchObject([{ id: idIn(note), session: "user:yes", tool: "Write" }]);
+    expect(data).toMatchObject([{ id: idIn(note), session: "user:one", tool: "Write" }]);
     expect((await answer(idIn(note), "allow")).status).toBe(200);
     expect(await rest(stream)).toBe("done");
     expect(written("yes.txt")).toBe(true);
     expect(await latest()).toMatchObject({ verdict: "allow", way: "control" });
-    // It is answered once.
+    // A prompt is answered once.
     expect((await answer(idIn(note), "deny")).status).toBe(404);
   });
 
-  test("is a no from the command line, and claude is told", async () => {
-    const stream = texts(await world.server.post(ask("write no.txt", { user: "no" })));
+  test("can be denied on the command line, and claude gets the refusal", async () => {
+    const stream = texts(await world.server.post(ask("write no.txt", { user: "one" })));
     const id = idIn(await next(stream));
     const child = Bun.spawn([...PROGRAM, "permissions", "deny", id, "--home", join(world.claude.base, "state")], {
       env: world.claude.env,
       stdout: "pipe",
     });
     expect(await child.stdout.text()).toBe(`${id}: denied\n`);
-    expect(await rest(stream)).toStartWith("refused: The user has refused this.");
+    expect(await rest(stream)).toStartWith("refused: ");
     expect(written("no.txt")).toBe(false);
   });
 
-  test("shows all that would be written, on the command line and over HTTP, with nothing that steers a terminal", async () => {
-    const stream = texts(await world.server.post(ask("put the page", { user: "page" })));
+  test("is shown whole on the command line and over HTTP, without terminal control characters", async () => {
+    const stream = texts(await world.server.post(ask("put the page", { user: "one" })));
     const note = await next(stream);
     const id = idIn(note);
-    expect(note).toContain(`\`synthesis permissions show ${id}\` shows the rest.`);
+    expect(note).toContain(`synthesis permissions show ${id}`);
     expect(await (await control(`/${id}`)).json()).toMatchObject({ content: { text: PAGE, bytes: PAGE.length } });
     const shown = await command("show", id);
-    expect(shown).toContain("Session:  user:page\n");
+    expect(shown).toContain("Session:  user:one\n");
     expect(shown).toContain(PAGE.replaceAll("\x1b", "⟨U+001B⟩"));
     for (const output of [shown, await command("list"), await command("list", "--json")]) {
       expect(output).not.toContain("\x1b");
@@ -96,8 +96,8 @@ describe("a question of claude's", () => {
     expect((await control(`/${id}`)).status).toBe(404);
   });
 
-  test("may be one of two: each has its own answer", async () => {
-    const stream = texts(await world.server.post(ask("write one.txt+two.txt", { user: "two" })));
+  test("can be one of two, which have separate answers", async () => {
+    const stream = texts(await world.server.post(ask("write one.txt+two.txt", { user: "one" })));
     const first = idIn(await next(stream));
     await answer(first, "allow");
     const second = idIn(await next(stream));
@@ -107,7 +107,7 @@ describe("a question of claude's", () => {
     expect([written("one.txt"), written("two.txt")]).toEqual([true, false]);
   });
 
-  test("is not put again where a rule was given with the yes", async () => {
+  test("does not come again after a yes with a rule", async () => {
     const stream = texts(await world.server.post(ask("write rule1.txt", { user: "rule" })));
     await answer(idIn(await next(stream)), "allow", "Write");
     expect(await rest(stream)).toBe("done");
@@ -115,7 +115,7 @@ describe("a question of claude's", () => {
     expect(written("rule2.txt")).toBe(true);
   });
 
-  test("is not put again by the claude that comes after, until the session is reset; a no takes no rule", async () => {
+  test("does not come again from a resumed claude, until the session is reset", async () => {
     const first = texts(await world.server.post(ask("write kept1.txt", { user: "kept" })));
     const id = idIn(await next(first));
     expect((await answer(id, "deny", "Write")).status).toBe(400);
@@ -128,7 +128,7 @@ describe("a question of claude's", () => {
     await world.server.logged(/claude exited.*user:kept/);
     const resumed = await world.server.post(ask("write kept2.txt", { user: "kept" }));
     expect([resumed.headers.get("x-synthesis-process"), await rest(texts(resumed))]).toEqual(["resumed", "done"]);
-    // Another conversation has not got it.
+    // The rule does not hold in another conversation.
     const other = texts(await world.server.post(ask("write other.txt", { user: "other" })));
     await answer(idIn(await next(other)), "deny");
     await rest(other);
@@ -139,7 +139,7 @@ describe("a question of claude's", () => {
     expect(await rest(anew)).toStartWith("refused");
   });
 
-  test("ends with its client, and the next turn works", async () => {
+  test("ends when its client disconnects, and the next turn works", async () => {
     const leaving = new AbortController();
     const stream = texts(await world.server.post(ask("write left.txt", { user: "left" }), {}, leaving.signal));
     const id = idIn(await next(stream));
@@ -151,7 +151,7 @@ describe("a question of claude's", () => {
   });
 });
 
-test("no answer in time is a no", async () => {
+test("a prompt without an answer in time is denied", async () => {
   await using hasty = await createWorld({
     env: { SYNTHESIS_PERMISSIONS: "ask", SYNTHESIS_PERMISSION_TIMEOUT_MS: "300" },
   });
@@ -160,12 +160,10 @@ test("no answer in time is a no", async () => {
       yield toolUse("Write", { file_path: join(hasty.claude.workspace, "x"), content: "x" });
     else yield text(toolResults[0]?.content ?? "");
   });
-  expect(await rest(texts(await hasty.server.post(ask("write"))))).toEndWith(
-    "The user did not answer in time, so this is not permitted. Do without it.",
-  );
+  expect(await rest(texts(await hasty.server.post(ask("write"))))).toContain("in time");
 });
 
-test("the chat key does not answer", async () => {
+test("the chat key cannot read permission prompts", async () => {
   const response = await fetch(`${world.server.url}/v1/permissions`, {
     headers: { authorization: `Bearer ${world.server.key}` },
   });

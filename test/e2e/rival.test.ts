@@ -1,10 +1,10 @@
-/** One claude per session, also when somebody opens it in a terminal, or another server has it. */
+/** On the real claude: a Claude session has one process, also when a person opens it in a terminal. */
 import { afterEach, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { control } from "../support/control.ts";
 import type { ModelRequest } from "../support/mock-anthropic.ts";
-import { descendants, withCommand } from "../support/processes.ts";
+import { claudesOf } from "../support/processes.ts";
 import { REAL_CLAUDE, startServer } from "../support/server.ts";
 import { ask, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -13,7 +13,7 @@ let world: World;
 afterEach(() => world[Symbol.asyncDispose]());
 
 const say = async (content: string, server = world.server) => {
-  // The figures come from claude's record: when they are there, so is it.
+  // The usage comes from the transcript, so the transcript is complete when the answer ends.
   const response = await server.post(ask(content, { stream_options: { include_usage: true } }));
   const found = response.headers.get("x-synthesis-process");
   return { found, answer: (await Array.fromAsync(texts(response))).join("") };
@@ -21,12 +21,12 @@ const say = async (content: string, server = world.server) => {
 const shownWith = (content: string) =>
   world.mock.requests.findLast(({ asked }) => asked.includes(`\n${content}\n`)) as ModelRequest;
 const refused = async (server = world.server) => {
-  const response = await server.post(ask("is anybody there?"));
+  const response = await server.post(ask("hello?"));
   const { error } = (await response.json()) as { error: { code: string; message: string } };
   return { status: response.status, retry: response.headers.get("retry-after"), ...error };
 };
 
-test("a session that is open in a terminal is left alone; afterwards the conversation goes on, and knows all", async () => {
+test("refuses turns while a session is open in a terminal, and resumes it afterwards", async () => {
   world = await createWorld();
   await say("one");
   const { data } = (await (await control(world, "")).json()) as { data: { claude_session: string }[] };
@@ -41,7 +41,7 @@ test("a session that is open in a terminal is left alone; afterwards the convers
   expect(first).toMatchObject({ status: 503, retry: "30", code: "session_in_use" });
   expect(first.message).toContain(`pid ${terminal.pid}`);
 
-  // So it is for a server that has never had it.
+  // A server that has never run this session finds it in use, too.
   await world.server.stop();
   const again = await startServer(world.serverEnv);
   expect(await refused(again)).toMatchObject({ status: 503, code: "session_in_use" });
@@ -53,11 +53,11 @@ test("a session that is open in a terminal is left alone; afterwards the convers
   await again.stop();
 });
 
-test("a claude that was killed does not lock its session, though its file stays and says that it runs", async () => {
+test("resumes the session of a killed claude, whose session file stays behind", async () => {
   world = await createWorld();
   await say("one");
   await say("two");
-  const [pid] = withCommand(descendants(world.server.pid), /bin\/claude\b/);
+  const [pid] = claudesOf(world.server.pid);
   process.kill(pid as number, "SIGKILL");
   await world.server.logged(/claude exited/);
   expect(existsSync(join(world.claude.home, `.claude/sessions/${pid}.json`))).toBe(true);

@@ -1,4 +1,4 @@
-/** Interrupt, reset and delete on the real claude, each in the middle of a turn. */
+/** On the real claude: interrupt, reset and delete a conversation during a turn. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { at, control } from "../support/control.ts";
 import { text } from "../support/mock-anthropic.ts";
@@ -20,7 +20,7 @@ const say = async (content: string) => {
   const response = await world.server.post(ask(content, { user: "me" }));
   return [(await Array.fromAsync(texts(response))).join(""), response.headers.get("x-synthesis-process")];
 };
-/** A turn that has begun to answer and will not end; and how it does. */
+/** Starts a turn that does not end by itself. `end` gives the last event of its answer. */
 const begin = async (content: string) => {
   const stream = events(await world.server.post(ask(content, { user: "me" })));
   while (!JSON.stringify(await next(stream)).includes("I begin"));
@@ -31,7 +31,7 @@ const session = async () => (await (await control(world, at("user:me"))).json())
 const transcripts = () =>
   Array.fromAsync(new Bun.Glob("*/*.jsonl").scan({ cwd: `${world.claude.home}/.claude/projects`, dot: true }));
 
-test("interrupt keeps claude and what it knows; reset keeps nothing but the record; delete not even that", async () => {
+test("interrupt keeps the process, reset starts a new Claude session, and delete removes the transcripts", async () => {
   await say("my first word");
   const first = await begin("go on forever");
   await control(world, `${at("user:me")}/interrupt`, { method: "POST" });
@@ -47,7 +47,7 @@ test("interrupt keeps claude and what it knows; reset keeps nothing but the reco
   expect((await reset).status).toBe(200);
   await waitForExit([pid]);
   expect((await world.mock.request(/my third word/)).shown).not.toContain("my first word");
-  // claude writes it down a moment after it has answered; without the old one it would never be two.
+  // Claude writes the new transcript a moment after its answer. The old one must still be there.
   while ((await transcripts()).length < 2) await Bun.sleep(20);
 
   const third = await begin("once more forever");

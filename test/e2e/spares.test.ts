@@ -1,79 +1,66 @@
-/** A claude that is booted ahead: the first message of a new conversation finds it, once, and it has seen nobody. */
+/** On the real claude: a prewarmed process, which takes the first message of one new conversation. */
 import { afterEach, expect, test } from "bun:test";
 import type { ModelRequest } from "../support/mock-anthropic.ts";
-import { descendants, withCommand } from "../support/processes.ts";
+import { claudesOf } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
-import { ask, texts } from "../support/sse.ts";
-import { createWorld, type World, type WorldOptions } from "../support/world.ts";
+import { say } from "../support/sse.ts";
+import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
 afterEach(() => world[Symbol.asyncDispose]());
-const begin = async (options: WorldOptions = {}) => {
-  world = await createWorld({ ...options, env: { SYNTHESIS_SPARES: "1", ...options.env } });
+const begin = async () => {
+  world = await createWorld({ env: { SYNTHESIS_SPARES: "1" } });
 };
-
-async function say(content: string, user: string, more: object = {}, server = world.server) {
-  const response = await server.post(ask(content, { user, ...more }));
-  const answer = (await Array.fromAsync(texts(response))).join("");
-  return { answer, found: response.headers.get("x-synthesis-process") };
-}
-const shownWith = (content: string) =>
+/** The model request of this message. */
+const requestWith = (content: string) =>
   world.mock.requests.findLast(({ asked }) => asked.includes(`\n${content}\n`)) as ModelRequest;
-const claudes = () => withCommand(descendants(world.server.pid), /bin\/claude\b/);
 
-/** The next spare that is ready and that was not given here before. */
+/** Waits for a prewarmed process that no earlier call has returned. */
 const seen: string[] = [];
-async function spare(server = world.server): Promise<string> {
+async function waitForSpare(server = world.server): Promise<void> {
   const others = seen.map((id) => `(?!${id})`).join("");
   const line = await server.logged(new RegExp(`claude ready.*"spare:${others}[\\w-]+"`));
-  const id = /"spare:([\w-]+)"/.exec(line)?.[1] as string;
-  seen.push(id);
-  return id;
+  seen.push(/"spare:([\w-]+)"/.exec(line)?.[1] as string);
 }
 
-test("it answers the next new conversation, which is remembered like any other; the server's restart boots one, too", async () => {
+/** One client tool, as a request has it. */
+const tools = (...names: string[]) =>
+  names.map((name) => ({
+    type: "function",
+    function: { name, description: "", parameters: { type: "object", properties: {} } },
+  }));
+
+test("takes a new conversation, which is resumed like any other; a restarted server starts one, too", async () => {
   await begin();
-  expect((await say("one", "a")).found).toBe("cold");
-  await spare();
-  expect(claudes()).toHaveLength(2);
-  expect(await say("uno", "b")).toEqual({ answer: "You said: uno", found: "spare" });
-  expect(shownWith("uno").shown).not.toContain("\none\n");
-  expect(await say("due", "b")).toEqual({ answer: "You said: due", found: "warm" });
-  await spare();
-  expect(claudes()).toHaveLength(3);
+  expect((await say(world.server, "one", { user: "a" })).origin).toBe("cold");
+  await waitForSpare();
+  expect(claudesOf(world.server.pid)).toHaveLength(2);
+  expect(await say(world.server, "uno", { user: "b" })).toEqual({ answer: "You said: uno", origin: "spare" });
+  expect(requestWith("uno").shown).not.toContain("\none\n");
+  expect(await say(world.server, "due", { user: "b" })).toEqual({ answer: "You said: due", origin: "warm" });
   await world.server.stop();
 
-  const again = await startServer(world.serverEnv);
-  await spare(again);
-  expect((await say("tre", "b", {}, again)).found).toBe("resumed");
-  expect(shownWith("tre").shown).toMatch(/\nuno\n[\s\S]*\ndue\n/);
-  expect((await say("ein", "c", {}, again)).found).toBe("spare");
-  expect(shownWith("ein").shown).not.toMatch(/\n(one|uno)\n/);
-  await again.stop();
+  const restarted = await startServer(world.serverEnv);
+  await waitForSpare(restarted);
+  expect((await say(restarted, "tre", { user: "b" })).origin).toBe("resumed");
+  expect(requestWith("tre").shown).toMatch(/\nuno\n[\s\S]*\ndue\n/);
+  await restarted.stop();
 });
 
-test("it is given away once, and only to a conversation that would be started like it", async () => {
+test("takes only a conversation with the same options, and offers the tools of its client", async () => {
   await begin();
-  await say("one", "a");
-  await spare();
-  expect((await say("other model", "b", { model: "haiku" })).found).toBe("cold");
-  const both = await Promise.all([say("uno", "c", { model: "haiku" }), say("due", "d", { model: "haiku" })]);
-  expect(both.map(({ answer }) => answer)).toEqual(["You said: uno", "You said: due"]);
-  expect(both.map(({ found }) => found).toSorted()).not.toEqual(["spare", "spare"]);
-});
-
-test("its model sees the tools that the conversation's client brings", async () => {
-  await begin();
-  const tools = (name: string) => [
-    { type: "function", function: { name, description: "", parameters: { type: "object", properties: {} } } },
-  ];
-  await say("one", "a", { tools: tools("first") });
-  await spare();
-  // One that offers what this client does not have would not do.
-  expect((await say("uno", "b", { tools: tools("second") })).found).toBe("cold");
-  await spare();
-  const more = [...tools("second"), ...tools("third")];
-  expect((await say("due", "c", { tools: more })).found).toBe("spare");
-  const offered = shownWith("due").body.tools?.filter(({ name }) => name.startsWith("mcp__")) ?? [];
-  expect(offered.map(({ name }) => name.split("__").at(-1)).toSorted()).toEqual(["second", "third"]);
+  await say(world.server, "one", { user: "a", tools: tools("first") });
+  await waitForSpare();
+  // The prewarmed process has a tool that this client does not have.
+  expect((await say(world.server, "uno", { user: "b", tools: tools("second") })).origin).toBe("cold");
+  await waitForSpare();
+  const more = { tools: tools("second", "third") };
+  // Two conversations begin at the same time: one of them gets the process.
+  const both = await Promise.all(["c", "d"].map((user) => say(world.server, `due ${user}`, { user, ...more })));
+  expect(both.map(({ answer }) => answer)).toEqual(["You said: due c", "You said: due d"]);
+  expect(both.map(({ origin }) => origin).toSorted()).toEqual(["cold", "spare"]);
+  for (const user of ["c", "d"]) {
+    const offered = requestWith(`due ${user}`).body.tools?.filter(({ name }) => name.startsWith("mcp__")) ?? [];
+    expect(offered.map(({ name }) => name.split("__").at(-1)).toSorted()).toEqual(["second", "third"]);
+  }
 });

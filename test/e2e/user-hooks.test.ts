@@ -1,12 +1,12 @@
-/** Hooks of the user's own, from claude's settings, that decide about a turn. */
+/** On the real claude: hooks in the user's settings that change how a turn goes. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text, toolUse } from "../support/mock-anthropic.ts";
-import { ask, texts } from "../support/sse.ts";
+import { answerText, ask } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
-/** Shell commands that are given as the users' hooks; each runs what its file says, while it is there. */
+/** Installs a shell command as hook for each event. It runs the script that `setHook` has given it. */
 function installHooks(home: string, folder: string, events: readonly string[]): void {
   const hooks = events.map((event) => {
     const command = join(home, `${event}.sh`);
@@ -18,19 +18,16 @@ function installHooks(home: string, folder: string, events: readonly string[]): 
   writeFileSync(join(folder, ".claude/settings.json"), JSON.stringify({ hooks: Object.fromEntries(hooks) }));
 }
 
-/** What the hook of an event does from now on. */
-const does = ({ claude }: World, event: string, script: string) => {
+/** Gives the hook of an event its script. */
+const setHook = ({ claude }: World, event: string, script: string) => {
   rmSync(join(claude.home, `${event}.sh.count`), { force: true });
   writeFileSync(join(claude.home, `${event}.now`), script);
 };
-const doesNothing = ({ claude }: World, event: string) => rmSync(join(claude.home, `${event}.now`), { force: true });
+const clearHook = ({ claude }: World, event: string) => rmSync(join(claude.home, `${event}.now`), { force: true });
 
-async function say({ server }: World, content: string, user = "me") {
-  const response = await server.post(ask(content, { user }));
-  return (await Array.fromAsync(texts(response))).join("");
-}
+const say = async ({ server }: World, content: string) => answerText(await server.post(ask(content)));
 
-/** Blocks `times` times, with stderr. */
+/** A script that blocks so many times, with its reason on stderr. */
 const blocks = (times: number) =>
   `n=$(cat "$0.count" 2>/dev/null || echo 0)
 if [ "$n" -lt ${times} ]; then echo $((n + 1)) > "$0.count"; sleep 0.2; echo "say more ($n)" >&2; exit 2; fi`;
@@ -46,7 +43,7 @@ for (const where of ["home", "workspace"] as const) {
     });
     afterAll(() => world[Symbol.asyncDispose]());
 
-    /** claude answers with these, one after the other. */
+    /** The model answers with these texts, one after the other. */
     function answers(match: RegExp, ...said: string[]) {
       let call = 0;
       world.mock.on(match, function* () {
@@ -54,16 +51,16 @@ for (const where of ["home", "workspace"] as const) {
       });
     }
 
-    test.each([1, 2])("that blocks %d times: claude's continuation belongs to the answer", async (times) => {
-      does(world, "Stop", blocks(times));
+    test.each([1, 2])("that blocks %d time(s) makes claude continue, and the answer has all of it", async (times) => {
+      setHook(world, "Stop", blocks(times));
       answers(new RegExp(`blocked ${times} times`), "One\ntwo", "Three.\n", "Four");
       const expected = ["One\ntwo", "Three.", "Four"].slice(0, times + 1).join("\n\n");
       expect((await say(world, `blocked ${times} times`)).trimEnd()).toBe(expected);
       expect(await say(world, "and then")).toBe("You said: and then");
     });
 
-    test("that blocks as JSON, and claude uses a tool before it goes on", async () => {
-      does(
+    test("that blocks with JSON makes claude continue with a tool", async () => {
+      setHook(
         world,
         "Stop",
         `[ -e "$0.done" ] || { touch "$0.done"; ${json({ decision: "block", reason: "Look first." })}; }`,
@@ -79,22 +76,22 @@ for (const where of ["home", "workspace"] as const) {
 
     test.each([
       ["lets claude stop", "exit 0"],
-      ["ends it", json({ continue: false, stopReason: "Enough." })],
+      ["stops claude", json({ continue: false, stopReason: "Enough." })],
       ["fails", "echo broken >&2; exit 1"],
     ])("that %s changes nothing", async (_what, script) => {
-      does(world, "Stop", script);
+      setHook(world, "Stop", script);
       expect(await say(world, "hello")).toBe("You said: hello");
       expect(await say(world, "again")).toBe("You said: again");
     });
   });
 }
 
-test("a Stop hook that blocks is heard in tool mode, too", async () => {
+test("a Stop hook that blocks makes claude continue in tool mode, too", async () => {
   await using world = await createWorld({
     env: { SYNTHESIS_REPLY: "tool" },
     prepare: ({ home }) => installHooks(home, home, ["Stop"]),
   });
-  does(world, "Stop", blocks(1));
+  setHook(world, "Stop", blocks(1));
   let call = 0;
   world.mock.on(/blocked/, function* () {
     call += 1;
@@ -119,29 +116,34 @@ for (const mode of ["live", "tool"]) {
 
     const refusals: [what: string, script: string, reason: string, isKept: boolean][] = [
       ["exits with 2", 'echo "Not today: reason one" >&2; exit 2', "Not today: reason one", false],
-      ["blocks as JSON", json({ decision: "block", reason: "Not today: reason two" }), "Not today: reason two", false],
-      ["ends claude", json({ continue: false, stopReason: "Not today: three" }), "Not today: three", true],
+      [
+        "blocks with JSON",
+        json({ decision: "block", reason: "Not today: reason two" }),
+        "Not today: reason two",
+        false,
+      ],
+      ["stops claude", json({ continue: false, stopReason: "Not today: three" }), "Not today: three", true],
       ["gives no reason", "exit 2", "", false],
     ];
     test.each(refusals)(
-      "that %s: its reason is the answer, and a retry is sent",
+      "that refuses a message and %s gives the answer its reason, and a retry is sent",
       async (what, script, reason, isKept) => {
-        does(world, "UserPromptSubmit", script);
-        const answer = await say(world, `refused: ${what}`, what);
+        setHook(world, "UserPromptSubmit", script);
+        const answer = await say(world, `refused: ${what}`);
         if (reason === "") expect(answer).not.toBe("");
         else expect(answer).toBe(reason);
         expect(answer).not.toContain("(no answer)");
-        doesNothing(world, "UserPromptSubmit");
-        expect(await say(world, `refused: ${what}`, what)).toBe(`You said: refused: ${what}`);
+        clearHook(world, "UserPromptSubmit");
+        expect(await say(world, `refused: ${what}`)).toBe(`You said: refused: ${what}`);
         const { shown } = await world.mock.request(new RegExp(`\nrefused: ${what}\n`));
         expect(shown.split(`\nrefused: ${what}\n`)).toHaveLength(isKept ? 3 : 2);
       },
     );
 
-    test("that fails does not keep claude from answering", async () => {
-      does(world, "UserPromptSubmit", "echo broken >&2; exit 1");
-      expect(await say(world, "hello", "broken")).toBe("You said: hello");
-      doesNothing(world, "UserPromptSubmit");
+    test("that fails changes nothing", async () => {
+      setHook(world, "UserPromptSubmit", "echo broken >&2; exit 1");
+      expect(await say(world, "hello")).toBe("You said: hello");
+      clearHook(world, "UserPromptSubmit");
     });
   });
 }
