@@ -1,4 +1,4 @@
-/** `synthesis sessions`: lists, shows, interrupts, resets and removes the sessions of the running server. */
+/** `synthesis sessions`: lists, shows, interrupts, resets and deletes the sessions of the running server. */
 import { Command } from "commander";
 import { visibleLine } from "../core/visible-text.ts";
 import type { Session, SessionDetails } from "../wire/sessions.ts";
@@ -15,7 +15,7 @@ interface Options {
 
 export function sessionsCommand(): Command {
   const command = new Command("sessions").description(
-    "show, interrupt, reset and remove the running server's sessions",
+    "show, interrupt, reset and delete the running server's sessions",
   );
   const add = (usage: string, description: string) =>
     command.command(usage).description(description).addOption(homeOption());
@@ -56,10 +56,10 @@ export function sessionsCommand(): Command {
     path: () => "/reset",
     done: "reset; the next message starts a new Claude session",
   });
-  addChange("rm", "stop the turn and the agent process, and remove the session", {
+  addChange("rm", "stop the turn and the agent process, and delete the session", {
     method: "DELETE",
     path: ({ transcript }) => (transcript ? "?transcript=1" : ""),
-    done: "removed",
+    done: "deleted",
   }).option("--transcript", "also delete Claude Code's transcripts of the session");
   return command;
 }

@@ -74,7 +74,7 @@ test("interrupt, reset and rm change a session", async () => {
   expect((await sessions("show", "one")).out).toContain("PAST CLAUDE SESSIONS");
   const transcripts = () => readdirSync(join(world.claude.home, ".claude/projects/stand-in")).length;
   expect(transcripts()).toBe(3);
-  expect(await sessions("rm", "two")).toMatchObject({ code: 0, out: "user:two: removed\n" });
+  expect(await sessions("rm", "two")).toMatchObject({ code: 0, out: "user:two: deleted\n" });
   expect(transcripts()).toBe(3);
   expect(await sessions("rm", "one", "--transcript")).toMatchObject({ code: 0 });
   expect(transcripts()).toBe(1);
