@@ -36,7 +36,7 @@ export interface TurnRequest {
   readonly sender: string | null;
   /** The chat has only one person in it. */
   readonly isDirect: boolean;
-  /** OpenClaw's own id of the session. */
+  /** OpenClaw's session id. */
   readonly affinity: Affinity | null;
   readonly shape: RequestShape;
 }

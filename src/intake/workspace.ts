@@ -53,8 +53,8 @@ export function allowedWorkspace(folder: string, config: Config): Workspace | nu
   if (folder.includes("\0")) return null;
   const roots = config.allowedRoots.map(realPath);
   const agentWorkspaces = Object.values(config.agents).map(({ workspace }) => realPath(workspace));
-  // The real path decides, before anything is created: a link below an allowed root may lead out of it. `..` is resolved
-  // first, because behind a name that does not exist a link would not be noticed.
+  // The check uses the real path, because a link below an allowed root may lead out of it. It comes before anything is
+  // created. `..` is resolved first: behind a folder that does not exist, a link would not be noticed.
   const path = realPath(resolve(folder));
   const named = [realPath(config.workspace), ...agentWorkspaces].includes(path);
   if (!named && !roots.some((root) => isWithin(path, root))) return null;

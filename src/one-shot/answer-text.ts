@@ -1,7 +1,7 @@
 /**
- * The text of a one-shot's answer. Claude Code reports it twice: token by token while the model writes, and again in
- * whole messages once they are complete. The tokens can go out at once; the messages are what the answer really is. They
- * differ when the connection to the model breaks in the middle of a message and Claude Code makes the request again.
+ * The text of a one-shot's answer. Claude Code reports it twice: token by token while the model writes, and again when a
+ * message is complete. Tokens are sent at once, but the complete messages are the answer. The two differ when the
+ * connection to the model breaks in the middle of a message and Claude Code makes the request again.
  */
 import { cutsText } from "../claude/stop-reason.ts";
 import { paragraphBreak } from "../turn/text-assembler.ts";
@@ -37,7 +37,7 @@ export class AnswerText {
     this.#stopReasons.set(message, reason);
   }
 
-  /** Claude Code has given up a message, and makes the request to the model again. */
+  /** Claude Code has abandoned a message, and makes the request to the model again. */
   abandon(message: string): void {
     this.#isAbandoned = this.sent !== "";
     this.#complete.delete(message);
@@ -67,7 +67,7 @@ export class AnswerText {
     return rest;
   }
 
-  /** A text of ours behind the answer. @returns what to send */
+  /** Adds a message of Claude Code's own as the last paragraph. @returns what to send */
   addParagraph(text: string): string {
     const paragraph = paragraphBreak(this.sent) + text;
     this.sent += paragraph;

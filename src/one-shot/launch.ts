@@ -1,4 +1,4 @@
-/** How a one-shot's process is launched: `claude --print` without tools, hooks, plugins and files of the user's. */
+/** How a one-shot's process is launched: `claude --print` without tools, and without the user's hooks, plugins and files. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { isApproved } from "../claude/api-key.ts";

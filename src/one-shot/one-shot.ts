@@ -1,4 +1,4 @@
-/** One one-shot that runs: passes what its process writes to the response, and watches its deadlines. */
+/** A running one-shot. It passes the output of its process to the response, and enforces the deadlines. */
 import { getLogger } from "@logtape/logtape";
 import { setsRetries } from "../claude/environment.ts";
 import { failureFromText, type ModelFailure } from "../claude/model-failure.ts";

@@ -19,7 +19,7 @@ export interface IndexedMessage {
   readonly toolName: string | null;
 }
 
-/** What a heading says about the result that its images belong to. A heading may say nothing about it. */
+/** What a heading says about the result that its images belong to. Some headings say nothing about it. */
 interface Heading {
   /** Counted from 1, over the results that follow one another. */
   readonly number?: number;
@@ -157,7 +157,7 @@ function readHeading(text: string): Heading | null {
   return { ...said, ...(number === undefined ? {} : { number: Number(number) }) };
 }
 
-/** By what a heading may say, the result that it means. */
+/** Indexes the results by everything that a heading may say about its result. */
 function indexOf(results: readonly Result[]) {
   const byCall = new Map<string, number>();
   const byTool = new Map<string, number>();

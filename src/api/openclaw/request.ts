@@ -26,7 +26,7 @@ export interface OpenClawRequest {
 /**
  * Reads what only OpenClaw sends.
  * @param system the text of the system and developer messages
- * @returns null for another client's request. The user agent does not tell: it is that of OpenAI's library.
+ * @returns null for another client's request. The user agent cannot tell them apart: both use OpenAI's library.
  */
 export function readOpenClaw(request: ChatRequest, headers: Headers, system: string): OpenClawRequest | null {
   const attempt = isAttempt(system);

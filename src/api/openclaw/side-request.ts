@@ -1,6 +1,6 @@
 /**
- * The requests that OpenClaw makes for itself: a title, a summary, a look at what should be remembered. Such a request
- * may name a conversation, and must still never reach that conversation's Claude.
+ * OpenClaw's side requests: for a title, for a summary, for what should be remembered. A side request may name a
+ * conversation, and must still never reach the process of that conversation.
  *
  * A heartbeat and the report of a finished subagent are not side requests: they are turns of the conversation.
  */
@@ -10,7 +10,7 @@ export interface SideRequest {
   readonly kind: "title" | "compaction" | "memory-flush" | "skill-review" | "other";
   /** The request is made for what its tools do, so it must get results for the calls of its tools. */
   readonly needsTools: boolean;
-  /** The session key of the request's own; null when it has none. */
+  /** The request's own session key; null when it has none. */
   readonly session: string | null;
 }
 
