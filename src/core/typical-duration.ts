@@ -2,7 +2,7 @@
 
 /** Each measurement counts one eighth, as in TCP's estimate of the round-trip time: single outliers change little. */
 const WEIGHT = 1 / 8;
-/** Longer than this no client is sent away, in seconds. */
+/** The longest time for which a client is asked to wait, in seconds. */
 const MAX_RETRY_AFTER_S = 600;
 
 /** The moving average of durations of one kind of work. */
