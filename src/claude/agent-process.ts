@@ -93,7 +93,7 @@ export interface AgentProcess {
   readonly hasWorked: boolean;
   /** Another `claude` has opened the session too. This process does not know what the other one added to the transcript. */
   readonly isShared: boolean;
-  /** Whether Claude Code works, as it says itself; null when it does not say. */
+  /** Whether Claude Code is busy or idle, by its session file; null when the file does not say. */
   readonly status: SessionStatus | null;
   /** Increases whenever `status` may have changed, also if it turns out to be the same. */
   readonly statusRevision: number;
@@ -138,7 +138,7 @@ export interface AgentProcess {
   ): boolean;
   /** Interrupts Claude. */
   interrupt(): void;
-  /** Shows the process to a viewer. @returns removes the viewer, and tells how many viewers remain */
+  /** Shows the process to a viewer. @returns a function that removes the viewer and returns how many are left */
   show(viewer: Viewer): () => number;
   /** The pool measured that this idle process exceeds its memory limit. */
   reportOversized(): void;

@@ -56,7 +56,7 @@ export function readFailureRow(row: unknown): ModelFailure | null {
   };
 }
 
-/** The failure as far as the kind and Claude Code's text tell, if there is no row of it. */
+/** The failure as its kind and Claude Code's text describe it, for a failure that has no row in the transcript. */
 export const failureFromText = (kind: string, message = ""): ModelFailure => ({
   kind,
   message,

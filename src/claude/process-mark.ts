@@ -24,7 +24,7 @@ export function killMarked(mark: string): void {
   }
 }
 
-/** Kills what remains of a process group: the plugin of a `claude` that exited, and after a crash its MCP servers. */
+/** Kills the rest of a process group: the plugin of a `claude` that exited, and after a crash its MCP servers. */
 export const killGroup = (leader: number): void => kill(-leader);
 
 function kill(pid: number): void {

@@ -55,7 +55,7 @@ function createDisplay(footer: string) {
     const lines = [...(view?.lines(columns, rows - 1) ?? []), `\x1b[7m${clip(footer, columns)}\x1b[0m`];
     const changed = lines.flatMap((line, row) => {
       if (line === drawn[row]) return [];
-      // The row is erased first. After a line that fills it, the cursor is still in the last column, and would erase it.
+      // The row is erased before it is drawn. After a full line the cursor stays in the last column and would erase it.
       return [`\x1b[${row + 1};1H\x1b[2K${line}`];
     });
     drawn = lines;

@@ -20,7 +20,7 @@ export function time(ms: number): string {
 export const seconds = (from: number, to: number | null): string =>
   to === null ? "–" : `${((to - from) / 1000).toFixed(1)} s`;
 
-/** The beginning of a text that fits into so many columns. */
+/** The beginning of a text, cut to this many columns. */
 export function clip(text: string, columns: number): string {
   let clipped = "";
   for (const character of text) {

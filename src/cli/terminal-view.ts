@@ -9,8 +9,8 @@ export interface TerminalView {
   /** Draws output of Claude Code. Resolves when it is drawn. */
   write(bytes: Uint8Array): Promise<void>;
   /**
-   * The part of the screen that fits into so many columns and rows: one string per row, with its colours. The right side
-   * and the upper rows are cut off, because Claude Code writes at the bottom.
+   * The part of the screen that fits into this many columns and rows: one string per row, with its colours. The right
+   * side and the upper rows are cut off, because Claude Code writes at the bottom.
    */
   lines(columns: number, rows: number): string[];
 }

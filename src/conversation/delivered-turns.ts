@@ -82,7 +82,7 @@ export class DeliveredTurns {
   }
 
   /**
-   * Gives `use` the texts in which turns were sent to Claude. The newest text is at hand; the others are read only when
+   * Gives `use` the texts in which turns were sent to Claude. The newest text is in memory; the others are read only when
    * `use` asks for one of them.
    * @param use pure, because it may run twice
    * @param readTexts reads the texts of all turns

@@ -1,6 +1,6 @@
 /**
  * Deletes conversations and records that have not been used for `keepDays`: at startup, then once a day, in small steps.
- * Claude Code deletes its own transcripts, by default after a third of that time.
+ * Claude Code deletes its own transcripts, by default after 30 days.
  */
 import { getLogger } from "@logtape/logtape";
 import { removeTranscript } from "../claude/transcript/location.ts";

@@ -46,7 +46,7 @@ export class PermissionPrompts {
     return this.#chatPrompt;
   }
 
-  /** Closes the prompt in the chat, because the client's next message has come. The caller decides it. */
+  /** Closes the prompt in the chat, because the client's next message has arrived. The caller decides it. */
   closeChatPrompt(): void {
     this.#chatPrompt = null;
   }

@@ -195,7 +195,7 @@ export class TurnRunner {
     this.resume(response, new Map());
   }
 
-  /** Sends the last answer of the parked turn once more. The turn stays parked. */
+  /** Sends the last answer of the parked turn again. The turn stays parked. */
   repeat(response: ResponseStream): void {
     log.info("answer sent again", { session: this.#deps.sessionKey, turn: this.id });
     this.#parts.answers.repeat(response);

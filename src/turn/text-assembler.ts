@@ -160,7 +160,7 @@ function completeFromTranscript(answer: Answer, texts: readonly string[]): reado
   return [{ ...closed, text: whole, tail: (answer.tail + released).slice(-2) }, released, false];
 }
 
-/** Releases the deltas at hand, gaps or not, and then what `lastMessage` has beyond them. */
+/** Releases the deltas that have arrived, gaps or not, and then what `lastMessage` has beyond them. */
 function completeFromStop(answer: Answer, lastMessage: string | undefined): Step {
   const [flushed, released] = release({ ...answer, messages: answer.messages.map(closeGaps) });
   const end = lastMessage?.trim() ?? "";

@@ -38,7 +38,7 @@ export function toolsOf({ tools, tool_choice: choice }: ChatRequest): readonly C
  * @returns null when the request leaves the choice to the model
  */
 export function choiceNote({ tools, tool_choice: choice }: ChatRequest, catalogue: ToolCatalogue): string | null {
-  // Tools that an earlier request brought may still be offered.
+  // Tools of an earlier request may still be offered.
   if (choice === "none")
     return tools?.length ? "This message must be answered without the chat program's tools." : null;
   if (catalogue.size === 0 || !choice || choice === "auto") return null;

@@ -1,6 +1,6 @@
 /**
  * The start of an interactive process, until messages can be sent: answers the dialogs on its screen, waits for its
- * channel and its plugin, and fails when they do not come in time.
+ * channel and its plugin, and fails when they are not ready in time.
  */
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config/schema.ts";

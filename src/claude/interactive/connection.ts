@@ -26,7 +26,7 @@ export interface Socket {
   terminate(): void;
 }
 
-/** The process that a connection belongs to, as far as the connection needs it. */
+/** The part of a process that its connection uses. */
 export interface ConnectionOwner {
   readonly pid: number;
   /** What the plugin offers Claude. */

@@ -33,7 +33,7 @@ export interface Launch {
   readonly debugFile: string;
 }
 
-/** Tools that open a dialog nobody can answer, start turns of their own, or leave the workspace. */
+/** Tools that open a dialog that no one can answer, start turns of their own, or leave the workspace. */
 const DISALLOWED_TOOLS = [
   "AskUserQuestion",
   "EnterPlanMode",

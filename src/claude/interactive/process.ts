@@ -356,7 +356,7 @@ export class InteractiveProcess implements AgentProcess {
     try {
       this.#emit({ type: "exit", exit });
     } catch (error) {
-      // The process slot must be released all the same.
+      // The process slot must be released although the owner failed.
       log.error("exit of claude could not be handled: {error}", { pid: this.pid, error });
     }
     return exit;

@@ -20,7 +20,7 @@ export class Viewers {
     this.#clock = clock;
   }
 
-  /** Adds a viewer. @returns removes it again, and tells how many viewers remain */
+  /** Adds a viewer. @returns a function that removes it and returns how many are left */
   add(viewer: Viewer): () => number {
     this.#viewers.add(viewer);
     return () => {

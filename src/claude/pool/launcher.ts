@@ -19,7 +19,7 @@ export interface Launcher {
   readonly tokens: ProcessTokens;
   /** The process id of another `claude` that has this Claude session open; null when there is none. */
   findRival(claudeSession: string): Promise<number | null>;
-  /** The server stops: nothing is watched any more. */
+  /** Stops watching the session files, because the server stops. */
   close(): void;
 }
 
