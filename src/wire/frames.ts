@@ -27,7 +27,7 @@ const hello = z.strictObject({
   type: z.literal("hello"),
   /** Absent in the first plugins, which use protocol 1. */
   protocol: z.number().int().min(1).default(1),
-  /** The process id of Claude Code, for the log. The token identifies the process. */
+  /** The process id of Claude Code, which names its session file. The token says which process the plugin belongs to. */
   pid: z.number().int(),
   openclaw_session: z.string(),
   claude_session: z.string(),
