@@ -34,8 +34,9 @@ async function claudeReport(config: Config): Promise<string> {
   const problem = [program, ...others, ...workspaceChecks(config)].find((check) => check?.result === "failed");
   if (!problem) return `Claude Code: ${program?.found}, ready to start`;
   const which = problem === program ? "" : `${program?.found}, `;
+  const found = problem.found.replace(/\.$/, "");
   return (
-    `Claude Code: ${which}NOT READY: ${problem.name}: ${problem.found}. ${problem.advice} ` +
+    `Claude Code: ${which}NOT READY: ${problem.name}: ${found}. ${problem.advice} ` +
     "`synthesis doctor` checks everything else."
   );
 }

@@ -13,7 +13,7 @@ export interface Check {
   readonly advice?: string;
 }
 
-interface Subject {
+export interface Subject {
   ok(found: string): Check;
   warning(finding: string, found: string, advice: string): Check;
   failed(finding: string, found: string, advice: string): Check;

@@ -5,7 +5,7 @@ import { loadConfig } from "../config/load.ts";
 import { describePathProblem } from "../config/path-problem.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { type Check, subject } from "./check.ts";
+import { type Check, type Subject, subject } from "./check.ts";
 import { claudeChecks } from "./claude.ts";
 import { blockingSettingsChecks } from "./claude-settings.ts";
 import { databaseChecks } from "./database.ts";
@@ -31,37 +31,37 @@ export async function runChecks(
   try {
     config = loadConfig(paths, env, flags);
   } catch (error) {
-    if (!(error instanceof ConfigError)) return [unexpectedError("configuration", "configuration", error)];
+    if (!(error instanceof ConfigError)) return [unexpectedError(configuration, error)];
     return [configuration.failed("invalid", error.message, "Correct it. Nothing else can be checked before.")];
   }
   const source = existsSync(paths.configFile) ? paths.configFile : "defaults and environment";
   const groups = [
     [configuration.ok(source)],
-    await guarded("claude", "claude", () => claudeChecks(config, env)),
-    await guarded("blocking_settings", "settings of workspaces", () => blockingSettingsChecks(config, env)),
-    await guarded("memory", "memory", () => [memoryCheck(config)]),
-    await guarded("workspace", "workspace", () => workspaceChecks(config)),
-    await guarded("state_folder", "state folder", () => stateFolderChecks(paths)),
-    await guarded("port", "port", async () => [await portCheck(paths, config)]),
-    await guarded("database", "database", () => databaseChecks(paths, config)),
-    await guarded("openclaw", "OpenClaw", () => openClawChecks(paths, config, env)),
+    await guarded(subject("claude"), () => claudeChecks(config, env)),
+    await guarded(subject("blocking_settings", "settings of workspaces"), () => blockingSettingsChecks(config, env)),
+    await guarded(subject("memory"), () => [memoryCheck(config)]),
+    await guarded(subject("workspace"), () => workspaceChecks(config)),
+    await guarded(subject("state_folder", "state folder"), () => stateFolderChecks(paths)),
+    await guarded(subject("port"), async () => [await portCheck(paths, config)]),
+    await guarded(subject("database"), () => databaseChecks(paths, config)),
+    await guarded(subject("openclaw", "OpenClaw"), () => openClawChecks(paths, config, env)),
   ];
   return groups.flat();
 }
 
-/** An error of one subject is reported as its failure, so that the other subjects are still checked. */
-async function guarded(id: string, name: string, checks: () => Check[] | Promise<Check[]>): Promise<Check[]> {
+/** An error in the checks of one subject is reported as its failure, so that the other subjects are still checked. */
+async function guarded(about: Subject, checks: () => Check[] | Promise<Check[]>): Promise<Check[]> {
   try {
     return await checks();
   } catch (error) {
-    return [unexpectedError(id, name, error)];
+    return [unexpectedError(about, error)];
   }
 }
 
-function unexpectedError(id: string, name: string, error: unknown): Check {
+function unexpectedError(about: Subject, error: unknown): Check {
   const { what, advice } = describePathProblem(error) ?? {
     what: `this could not be checked: ${error instanceof Error ? error.message : error}`,
     advice: "Report this line as a bug.",
   };
-  return subject(id, name).failed("unexpected_error", what, advice);
+  return about.failed("unexpected_error", what, advice);
 }
