@@ -28,8 +28,8 @@ export function setupClaudeCommand(): Command {
 
 const explanation = (folder: string) =>
   `At every start Claude Code asks whether it may load a development channel, and synthesis answers the
-dialog. With these managed settings it does not ask, and starts half a second sooner. They apply to
-every user of this machine, and only root can write them:
+dialog. With these managed settings it does not ask, and starts sooner. They apply to every user of
+this machine, and only root can write them:
 
   sudo synthesis setup claude --write     writes ${dropInFile(folder)}
   sudo synthesis setup claude --remove    removes it

@@ -15,7 +15,7 @@ export interface ClientTool {
 
 /** The property names that Anthropic's API accepts in a tool's schema. */
 const VALID_KEY = /^[A-Za-z0-9_.-]{1,64}$/;
-/** How many digits of a hash distinguish a name that had to be changed from another tool's. */
+/** A name that had to be changed ends with this many digits of a hash, so that it differs from other tools' names. */
 const HASH_LENGTH = 6;
 
 /** The tools of a request, without those that `tool_choice` rules out. */

@@ -1,6 +1,6 @@
 /**
  * Processes that are started before a conversation needs them. Each is started like one of the newest conversations,
- * because the next conversation will probably be like these. A prewarmed process is given away once.
+ * because the next conversation will probably be like these. A prewarmed process is given to one conversation only.
  */
 import type { Config } from "../../config/schema.ts";
 import type { ToolCatalogue } from "../../core/tools.ts";
@@ -61,7 +61,7 @@ export class PrewarmedProcesses<T extends PrewarmedProcess> {
     return { missing: missing[0] ?? null, surplus };
   }
 
-  /** A process may lack tools, which it can be offered later. With a tool too many, the model would call it in vain. */
+  /** A process may lack tools, because it can be offered more. It must have no other tool: the model might call it. */
   #isSuitable(process: PrewarmSpec, spec: PrewarmSpec): boolean {
     return (
       process.trusted === spec.trusted &&
