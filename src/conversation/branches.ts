@@ -37,9 +37,9 @@ export function chooseBranch(branches: readonly Branch[], request: ModelRequest)
   const [main] = branches;
   if (!main) return null;
   const last = request.input.exchanges.at(-1);
-  const same = branches.filter(({ model }) => model === request.model);
-  const [first] = same;
-  if (first) return same.length > 1 && last ? (same.find((branch) => endsWith(branch, last)) ?? first) : first;
+  const ofModel = branches.filter(({ model }) => model === request.model);
+  const [first] = ofModel;
+  if (first) return ofModel.length > 1 && last ? (ofModel.find((branch) => endsWith(branch, last)) ?? first) : first;
   if (last) return branches.find((branch) => branch.pendingFingerprints.length === 0 && endsWith(branch, last)) ?? null;
   // Without a history, a repeated message is for another model. A new one comes from a client that sends no history.
   return request.sendsHistory || hasReceived(main, request.input.newFingerprints) ? null : main;

@@ -32,8 +32,9 @@ export interface DeliveryPlan {
   readonly volatile: { readonly text: string; readonly fingerprint: string } | null;
   /** Fingerprints of the user's messages that Claude will answer. */
   readonly users: readonly string[];
-  /** As in `DeliveredTurn`. */
+  /** How many of the delivered exchanges no longer count. */
   readonly dropped: number;
+  /** Earlier exchanges that Claude knows from now on: this plan delivers them, or they are assumed to be known. */
   readonly history: readonly Exchange[];
   /** For exchanges that the client's history has rewritten: the fingerprints of its user messages now. */
   readonly rewritten: ReadonlyMap<Exchange, readonly string[]>;
@@ -48,14 +49,14 @@ export type Past =
   /** The client removed this many of the user's last messages, with the answers to them. */
   | { readonly why: "removed"; readonly count: number };
 
-/** Up to which point Claude's conversation is the client's. */
+/** The point up to which the client's conversation is the one that Claude knows. */
 type Since =
-  /** Up to the answer to this message of the user. */
+  /** The answer to this message of the user. */
   | { readonly answerTo: string }
-  /** Not at all. */
+  /** The start: no exchange matches. */
   | "start"
-  /** Unknown, because the client does not keep the whole history. */
-  | "somewhere";
+  /** An unknown point, because the client does not keep the whole history. */
+  | "unknown";
 
 /** The fingerprints of the user's messages in a turn. */
 const usersOf = ({ exchanges }: DeliveredTurn): readonly string[] => exchanges.flatMap(({ users }) => users);
@@ -167,7 +168,7 @@ function exactDelta(turns: readonly DeliveredTurn[], request: DeliveryRequest, o
   const change = exchanges[known];
   if (change) {
     const answerTo = exchanges[known - 1]?.userText(-1);
-    const since = answerTo ? { answerTo } : known + kept === 0 ? "start" : "somewhere";
+    const since = answerTo ? { answerTo } : known + kept === 0 ? "start" : "unknown";
     return {
       messages: input.messages,
       past: { why: "changed", history: history.slice(change.at), since },
@@ -230,7 +231,7 @@ function openClawDelta(turns: readonly DeliveredTurn[], input: Input): Delta {
   const history = input.history.slice(change);
   return {
     ...messagesOnly(messages),
-    past: { why: "changed", history, since: "somewhere" },
+    past: { why: "changed", history, since: "unknown" },
     history: [{ users: history.flatMap(({ fingerprints }) => fingerprints), answer: null }],
   };
 }

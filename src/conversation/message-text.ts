@@ -11,6 +11,7 @@ const MAX_HISTORY = 100_000;
 const ONLY_CONTEXT = "(I have said nothing new; see the context.)";
 /** Claude has the user's message already, and a message must not be empty. */
 const STILL_WAITING = "(My last message is still without an answer. Please answer it now.)";
+/** `core/quoting.ts` quotes lines of clients that begin like this one, or like those of `pastText`. */
 const ANSWER_TRUNCATED =
   "Your last answer broke off on its way: the person may have received only a part of it, or nothing.";
 const ONLY_IMAGES = "(See the image.)";
@@ -65,7 +66,7 @@ const MAX_QUOTE = 80;
 
 function changeText(since: (Past & { why: "changed" })["since"]): string {
   const changed = "This chat has been edited, or went on without you.";
-  if (since === "somewhere") return `${changed} From there on it reads:`;
+  if (since === "unknown") return `${changed} From there on it reads:`;
   if (since === "start") return `${changed} What you know of it no longer counts; it reads:`;
   // A quotation mark in the message would look like the end of the quotation.
   const line = since.answerTo.replace(/\s+/g, " ").replaceAll('"', "'");

@@ -16,14 +16,15 @@ export function undelivered(
   messages: readonly NewMessage[],
   isDelivered: (fingerprint: string) => boolean,
 ): readonly NewMessage[] {
-  let left = MAX_COMPARED;
+  // Comparing a text takes time in proportion to its length, so only so many characters are compared.
+  let budget = MAX_COMPARED;
   const undeliveredText = (whole: string): string => {
     let text = whole;
     while (text !== "" && !isDelivered(messageFingerprint(text))) {
-      const splits = quotations(text, left);
-      left -= splits.reduce((sum, { earlier }) => sum + earlier.length, text.length);
+      const splits = quotations(text, budget);
+      budget -= splits.reduce((sum, { earlier }) => sum + earlier.length, text.length);
       const split = splits.find(({ earlier }) => isDelivered(messageFingerprint(earlier)));
-      if (!split || left < 0) return text;
+      if (!split || budget < 0) return text;
       text = split.now;
     }
     return "";
