@@ -73,7 +73,7 @@ export interface PermissionBroker {
   ask(prompt: PermissionPrompt, onPending: (pending: PendingPrompt) => void, signal: AbortSignal): Promise<Verdict>;
   /** The use of a tool on one line, without secrets. */
   describe(tool: string, input: unknown): string;
-  /** Records a prompt that nobody can answer, and denies it. */
+  /** Records a prompt that no one can answer, and denies it. */
   refuse(prompt: PermissionPrompt): Verdict;
   /** The rules that were allowed in a conversation since then, in Claude Code's rule syntax. */
   grantedRules(session: string, since: number): readonly string[];

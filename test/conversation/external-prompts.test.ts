@@ -36,12 +36,12 @@ describe("an external prompt", () => {
     expect(prompts.isAny).toBe(true);
   });
 
-  test("goes on when a subagent stops", () => {
+  test("continues when a subagent stops", () => {
     handle(submit("p1"), hook("Stop", { agent_id: "a" }));
     expect(prompts.isAny).toBe(true);
   });
 
-  test("goes on when another prompt stops", () => {
+  test("continues when another prompt stops", () => {
     handle(submit("p1"), hook("Stop", { prompt_id: "p2" }));
     expect(prompts.isAny).toBe(true);
     expect(ends).toBe(0);
@@ -66,7 +66,7 @@ test("ends all prompts when Claude is idle, although no hook said so", () => {
 describe("waiting for the end", () => {
   const never = new AbortController().signal;
 
-  test("takes no time when there is no prompt", async () => {
+  test("ends at once when there is no prompt", async () => {
     expect(await prompts.waitForEnd(never)).toBe(true);
   });
 

@@ -263,7 +263,7 @@ describe("a running process", () => {
 });
 
 describe("a Claude session whose transcript is missing", () => {
-  test("is replaced by a new one, and the client is told that Claude has forgotten", async () => {
+  test("is replaced by a new one, and the client gets a notice that Claude has forgotten", async () => {
     record.delivered = new DeliveredTurns([deliveredTurn(true)]);
     const leased = await acquire();
     expect(leased).toMatchObject({ origin: "cold", claudeSession: "session-2" });

@@ -165,7 +165,7 @@ describe("a prompt without an answer is denied", () => {
   });
 });
 
-test("a refused prompt never waits, and is recorded as one that nobody could answer", () => {
+test("a refused prompt never waits, and is recorded as one that no one could answer", () => {
   const broker = create();
   expect(broker.refuse(prompt)).toMatchObject({ behavior: "deny", rule: null });
   expect(broker.pending).toEqual([]);

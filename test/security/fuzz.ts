@@ -16,9 +16,9 @@ export interface Amounts {
   readonly raw: number;
 }
 
-/** So many are under way at once. */
+/** How many inputs are under way at once. */
 const TOGETHER = 32;
-/** A check has at most so many inputs, so that a failure's are few. */
+/** How many inputs a check has at most, so that a failure points to few of them. */
 const PORTION = 5_000;
 
 type Send = (target: Target, from: number, to: number, input: (at: number) => Random) => Promise<void>;
@@ -181,7 +181,7 @@ const FRAMES: readonly object[] = [
   { type: "pong" },
 ];
 
-/** So many frames are sent between two pings. */
+/** How many frames are sent between two pings. */
 const VOLLEY = 250;
 
 async function frames(target: Target, from: number, to: number, input: (at: number) => Random): Promise<void> {

@@ -24,7 +24,7 @@ import { PATIENCE_MS, SAID } from "./target.ts";
 
 /** The uid of the user `nobody`. */
 const OTHER_UID = 65534;
-/** A server that has said nothing for so long waits for something in its folder. In ms. */
+/** A server that has printed nothing for this long waits for something in its folder. In ms. */
 const START_MS = 10_000;
 const IMAGE =
   "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";

@@ -132,10 +132,10 @@ export function rawInput(random: Random, port: number): RawInput {
   return { pieces: [bytes.subarray(0, cut), bytes.subarray(cut)], isQuiet: random.once(4) };
 }
 
-/** So long the answer to what is complete is waited for: what is not complete has none. In ms. */
+/** How long to wait for the answer to a complete request, in ms. An incomplete request gets none. */
 const ANSWER_MS = 5;
 
-/** Sends it on a connection of its own, and gives what came back. A server that answers nothing does no wrong. */
+/** Sends the pieces on a connection of their own. @returns what the server answered, which may be nothing */
 export function sendRaw(port: number, pieces: readonly Buffer[], isQuiet: boolean): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const socket = connect(port, "127.0.0.1");

@@ -16,7 +16,7 @@ export interface Form {
   /** The size of the bombs that are nearly as large as a request may be, in bytes; 0 leaves them out. */
   readonly largeBombs: number;
   readonly fuzz: Amounts;
-  /** Texts of this many characters, and so many messages, calls and tools. */
+  /** `size`: characters in a text. `count`: how many messages, calls and tools. */
   readonly slowWork: { readonly size: number; readonly count: number };
   readonly resources: { readonly frames: number; readonly connections: number };
   readonly realClaude: "none" | "usual" | "all";

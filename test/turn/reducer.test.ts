@@ -48,7 +48,7 @@ const disconnected: TurnEvent = { type: "interrupt", error: null };
 const timedOut: TurnEvent = { type: "interrupt", error: new RequestError("turn_timeout", "late") };
 const idle: TurnEvent = { type: "idle" };
 const exited: TurnEvent = { type: "fail", error: new RequestError("claude_exited", "gone") };
-/** What Claude is told: ⎋ for the interrupt, ✓ when it is free for the next turn. */
+/** What happens to Claude: ⎋ for the interrupt, ✓ when it is free for the next turn. */
 const done = (outputs: readonly TurnOutput[]): string =>
   outputs.map(({ type }) => (type === "interrupt" ? "⎋" : type === "free" ? "✓" : "")).join("");
 
@@ -599,7 +599,7 @@ test("property: any events end the turn at most once, and nothing follows the en
       const [state, outputs] = runIn(mode, ...events);
       const shown = seen(outputs);
       expect(outputs.filter(({ type }) => type === "received").length).toBeLessThanOrEqual(1);
-      // Claude is told to stop at most once, and is free exactly once: when the turn settles or ends.
+      // Claude is interrupted at most once, and becomes free exactly once: when the turn settles or ends.
       expect(done(outputs)).toMatch(/^⎋?✓?$/);
       expect(done(outputs).includes("✓")).toBe(["settling", "done", "failed", "interrupted"].includes(state.phase));
       expect(shown.match(/[■✗]/g)?.length ?? 0).toBeLessThanOrEqual(1);

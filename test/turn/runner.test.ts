@@ -1,4 +1,4 @@
-/** One turn, from its message to its end: what the client receives, what Claude is told, and what is stored. */
+/** One turn, from its message to its end: what the client receives, what Claude is sent, and what is stored. */
 import { describe, expect, test } from "bun:test";
 import { RequestError } from "../../src/core/errors.ts";
 import { createTurn, PROMPT, parkedTurn, receivedTurn, startTurn } from "./harness.ts";

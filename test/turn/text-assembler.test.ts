@@ -146,7 +146,7 @@ describe("completing an answer", () => {
     diverged: boolean,
   ][] = [
     ["fills a gap in an earlier message", open, ["one\nand a half", "two"], "two", "and a half\n\ntwo", false],
-    ["releases a whole answer that no hook brought", emptyAnswer, ["one", "two"], "two", "one\n\ntwo", false],
+    ["releases a whole answer that no hook carried", emptyAnswer, ["one", "two"], "two", "one\n\ntwo", false],
     ["releases nothing when the transcript differs from the released text", open, ["eins", "zwei"], "zwei", "", true],
     ["without a transcript releases the held deltas", open, null, "two", "\ntwo", false],
     [
@@ -158,7 +158,7 @@ describe("completing an answer", () => {
       false,
     ],
     [
-      "without a transcript releases a last text that no hook brought",
+      "without a transcript releases a last text that no hook carried",
       feed([delta("a", 0, "one", true)])[0],
       null,
       "two",

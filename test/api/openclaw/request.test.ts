@@ -78,7 +78,7 @@ describe("the side request is", () => {
       null,
     ],
     [
-      "none, for an agent that is told to make titles",
+      "none, for an agent whose own prompt asks it to make titles",
       plain([{ role: "system", content: "Be kind. Generate a concise session title." }, user("hello")]),
       null,
     ],

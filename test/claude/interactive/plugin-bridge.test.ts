@@ -87,7 +87,7 @@ describe("a plugin whose connection drops", () => {
     expect(clock.timers).toBe(0);
   });
 
-  test("is given up after its time to reconnect", async () => {
+  test("counts as disconnected when it does not reconnect in time", async () => {
     const { bridge, clock, connect } = createBridge();
     connect().drop();
     const isConnected = bridge.isConnected();
