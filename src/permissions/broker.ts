@@ -23,7 +23,7 @@ const MAX_INPUT = 4_000;
 export interface PermissionPrompt {
   /** The key of the conversation. */
   readonly session: string;
-  /** The id of the turn; null when Claude asks outside every turn of ours. */
+  /** The id of the turn; null when Claude asks outside of the conversation's turns. */
   readonly turn: string | null;
   readonly tool: string;
   readonly input: unknown;

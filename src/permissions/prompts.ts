@@ -53,7 +53,7 @@ export class PermissionPrompts {
 
   /**
    * Puts a prompt where it can be answered, and resolves with the verdict.
-   * @param turn undefined when Claude asks outside every turn of ours
+   * @param turn undefined when Claude asks outside of the conversation's turns
    * @param isDirect whether the chat has only one person in it at the time the prompt is shown
    * @param signal aborted when Claude no longer needs the verdict
    */
