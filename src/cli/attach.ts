@@ -5,7 +5,7 @@ import { screenEvent } from "../wire/screen.ts";
 import { Failure } from "./failure.ts";
 import { clip } from "./format.ts";
 import { enterFullScreen, leaveFullScreen } from "./full-screen.ts";
-import { homeOption } from "./options.ts";
+import { homeOption, sessionArgument } from "./options.ts";
 import { runningServer } from "./running-server.ts";
 import { createTerminalView, type TerminalView } from "./terminal-view.ts";
 
@@ -15,7 +15,7 @@ const EXIT_KEY = 0x1d;
 export const attachCommand = () =>
   new Command("attach")
     .description("show the terminal of a session's Claude Code, live and read-only")
-    .argument("<session>", "the session's key, or its beginning or end")
+    .addArgument(sessionArgument())
     .addOption(homeOption())
     .action(async (name: string, { home }: { home?: string }) => {
       if (!process.stdin.isTTY || !process.stdout.isTTY) {

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { visibleLine } from "../core/visible-text.ts";
 import type { Session, SessionDetails } from "../wire/sessions.ts";
 import { seconds, table, time } from "./format.ts";
-import { homeOption } from "./options.ts";
+import { homeOption, sessionArgument } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { runningServer } from "./running-server.ts";
 
@@ -17,8 +17,8 @@ export function sessionsCommand(): Command {
   const command = new Command("sessions").description(
     "show, interrupt, reset and delete the running server's sessions",
   );
-  const add = (usage: string, description: string) =>
-    command.command(usage).description(description).addOption(homeOption());
+  const add = (name: string, description: string) =>
+    command.command(name).description(description).addOption(homeOption());
 
   add("list", "list all sessions, the one used last first")
     .option("--json", "print JSON")
@@ -27,7 +27,8 @@ export function sessionsCommand(): Command {
       if (json) printJson(sessions);
       else print(listTable(sessions));
     });
-  add("show <session>", "show a session, its last turns and its past Claude sessions")
+  add("show", "show a session, its last turns and its past Claude sessions")
+    .addArgument(sessionArgument())
     .option("--json", "print JSON")
     .action(async (name: string, { home, json }: Options) => {
       const server = runningServer(home);
@@ -38,14 +39,14 @@ export function sessionsCommand(): Command {
 
   /** Adds a command that sends one request about a session, and prints `done`. */
   const addChange = (name: string, description: string, { method, path, done }: Change) =>
-    add(`${name} <session>`, `${description}; instead of the session's key, its beginning or end is enough`).action(
-      async (session: string, options: Options) => {
+    add(name, description)
+      .addArgument(sessionArgument())
+      .action(async (session: string, options: Options) => {
         const server = runningServer(options.home);
         const key = await server.keyOf(session);
         await server.change(method, key, path(options));
         print(`${visibleLine(key)}: ${done}`);
-      },
-    );
+      });
   addChange("interrupt", "interrupt the running turn", {
     method: "POST",
     path: () => "/interrupt",

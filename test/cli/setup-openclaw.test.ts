@@ -54,11 +54,11 @@ async function setup(...args: string[]): Promise<{ code: number; output: string 
   return { code: await child.exited, output: stdout + stderr };
 }
 
-const put = (config: object) => writeFileSync(file, JSON.stringify(config));
-const openClaw = () => Bun.JSON5.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+const writeOpenClawConfig = (config: object) => writeFileSync(file, JSON.stringify(config));
+const openClawConfig = () => Bun.JSON5.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
 const provider = () =>
-  (openClaw() as { models: { providers: { synthesis: Record<string, unknown> } } }).models.providers.synthesis;
-const own = () => readFileSync(join(state, "config.json"), "utf8");
+  (openClawConfig() as { models: { providers: { synthesis: Record<string, unknown> } } }).models.providers.synthesis;
+const ourConfig = () => readFileSync(join(state, "config.json"), "utf8");
 const backups = () => readdirSync(base).filter((name) => name.includes(".before-synthesis-"));
 
 /** A configuration of a user who does not know synthesis yet. */
@@ -74,12 +74,12 @@ const usersConfig = () => ({
 
 describe("with an OpenClaw that its user has configured", () => {
   test("adds the provider, the plugin and the workspaces, and changes nothing else", async () => {
-    put(usersConfig());
+    writeOpenClawConfig(usersConfig());
     const { code, output } = await setup("--yes");
     expect(code, output).toBe(0);
     const plugin = join(state, "openclaw-plugin");
     const { models, agents, plugins, ...rest } = usersConfig();
-    expect(openClaw()).toEqual({
+    expect(openClawConfig()).toEqual({
       ...rest,
       models: {
         ...models,
@@ -109,13 +109,15 @@ describe("with an OpenClaw that its user has configured", () => {
       },
     });
     expect(readdirSync(plugin).sort()).toEqual(["index.js", "openclaw.plugin.json", "package.json"]);
-    expect(JSON.parse(own())).toEqual({ allowedRoots: [join(state, "workspace"), join(base, "w1"), join(base, "w2")] });
+    expect(JSON.parse(ourConfig())).toEqual({
+      allowedRoots: [join(state, "workspace"), join(base, "w1"), join(base, "w2")],
+    });
     expect(output).toContain("No synthesis answers on port 9.");
     expect(output).not.toContain(KEY);
   });
 
   test("backs the configuration up in a file that only its owner can read", async () => {
-    put(usersConfig());
+    writeOpenClawConfig(usersConfig());
     await setup("--yes");
     const [backup = ""] = backups();
     expect(JSON.parse(readFileSync(join(base, backup), "utf8"))).toEqual(usersConfig());
@@ -127,14 +129,17 @@ describe("with an OpenClaw that its user has configured", () => {
     writeFileSync(file, commented);
     expect((await setup("--dry-run")).output).toContain("! OpenClaw writes its configuration without comments");
     await setup("--yes");
-    expect(openClaw()).toMatchObject({ messages: { responsePrefix: "[bot]" } });
+    expect(openClawConfig()).toMatchObject({ messages: { responsePrefix: "[bot]" } });
     expect(backups().map((backup) => readFileSync(join(base, backup), "utf8"))).toEqual([commented]);
     // OpenClaw has written it as JSON by now.
     expect((await setup("--dry-run", "--remove")).output).not.toContain("comments");
   });
 
   test("reads the files that the configuration includes, and backs them up too", async () => {
-    put({ agents: { $include: "./agents.json" }, models: { $include: ["models.json"], mode: "merge" } });
+    writeOpenClawConfig({
+      agents: { $include: "./agents.json" },
+      models: { $include: ["models.json"], mode: "merge" },
+    });
     writeFileSync(join(base, "agents.json"), JSON.stringify({ defaults: { model: "house/a" } }));
     const synthesis = { baseUrl: "http://127.0.0.1:1/v1", apiKey: KEY, models: [] };
     writeFileSync(join(base, "models.json"), JSON.stringify({ providers: { synthesis } }));
@@ -151,30 +156,32 @@ describe("with an OpenClaw that its user has configured", () => {
   });
 
   test("changes nothing the second time", async () => {
-    put(usersConfig());
+    writeOpenClawConfig(usersConfig());
     await setup("--yes");
-    const [before, beforeOwn] = [readFileSync(file, "utf8"), own()];
+    const [before, ourConfigBefore] = [readFileSync(file, "utf8"), ourConfig()];
     expect((await setup("--yes")).output).toContain("Nothing to change.");
-    expect([readFileSync(file, "utf8"), own(), backups().length]).toEqual([before, beforeOwn, 1]);
+    expect([readFileSync(file, "utf8"), ourConfig(), backups().length]).toEqual([before, ourConfigBefore, 1]);
   });
 
   test("--remove undoes the setup, and changes nothing else", async () => {
-    put(usersConfig());
+    writeOpenClawConfig(usersConfig());
     writeFileSync(join(state, "config.json"), '{\n  // mine\n  "allowedRoots": ["/srv"], "effort": "low",\n}\n');
     await setup("--yes", "--default");
-    expect(openClaw()).toMatchObject({ agents: { defaults: { model: { primary: REF, fallbacks: ["house/b"] } } } });
-    expect(Bun.JSONC.parse(own())).toMatchObject({ allowedRoots: ["/srv", join(base, "w1"), join(base, "w2")] });
+    expect(openClawConfig()).toMatchObject({
+      agents: { defaults: { model: { primary: REF, fallbacks: ["house/b"] } } },
+    });
+    expect(Bun.JSONC.parse(ourConfig())).toMatchObject({ allowedRoots: ["/srv", join(base, "w1"), join(base, "w2")] });
     const { code, output } = await setup("--yes", "--remove");
     expect(code, output).toBe(0);
-    expect(openClaw()).toEqual(usersConfig());
-    expect(Bun.JSONC.parse(own())).toEqual({ allowedRoots: ["/srv"], effort: "low" });
-    expect(own()).toContain("// mine");
+    expect(openClawConfig()).toEqual(usersConfig());
+    expect(Bun.JSONC.parse(ourConfig())).toEqual({ allowedRoots: ["/srv"], effort: "low" });
+    expect(ourConfig()).toContain("// mine");
     expect(readdirSync(state).filter((name) => name.startsWith("openclaw"))).toEqual([]);
     expect((await setup("--yes", "--remove")).output).toContain("Nothing to change.");
   });
 
   test("--dry-run shows every change and makes none", async () => {
-    put(usersConfig());
+    writeOpenClawConfig(usersConfig());
     const { output } = await setup("--dry-run", "--default");
     for (const line of [
       "+ models.providers.synthesis: http://127.0.0.1:9/v1",
@@ -185,14 +192,14 @@ describe("with an OpenClaw that its user has configured", () => {
     ]) {
       expect(output).toContain(line);
     }
-    expect([openClaw(), existsSync(join(state, "config.json")), backups()]).toEqual([usersConfig(), false, []]);
+    expect([openClawConfig(), existsSync(join(state, "config.json")), backups()]).toEqual([usersConfig(), false, []]);
   });
 });
 
 describe("the provider", () => {
   test("keeps the fields that the user has set, and corrects missing and wrong ones", async () => {
     await setup("--yes");
-    const { models } = openClaw() as { models: { providers: { synthesis: { models: object[] } } } };
+    const { models } = openClawConfig() as { models: { providers: { synthesis: { models: object[] } } } };
     const synthesis = {
       ...models.providers.synthesis,
       baseUrl: "http://127.0.0.1:1/v1",
@@ -204,7 +211,7 @@ describe("the provider", () => {
         { id: "other", name: "Other" },
       ],
     };
-    put({ ...openClaw(), models: { providers: { synthesis } } });
+    writeOpenClawConfig({ ...openClawConfig(), models: { providers: { synthesis } } });
     const { output } = await setup("--yes");
     expect(output).toContain(".baseUrl: http://127.0.0.1:1/v1 → http://127.0.0.1:9/v1");
     expect(output).not.toContain("sk-of-another-folder");
@@ -227,21 +234,21 @@ describe("the provider", () => {
   test("keeps a key that is a reference to a secret", async () => {
     await setup("--yes");
     const apiKey = { source: "env", provider: "default", id: "SYNTHESIS_KEY" };
-    put({ ...openClaw(), models: { providers: { synthesis: { ...provider(), apiKey } } } });
+    writeOpenClawConfig({ ...openClawConfig(), models: { providers: { synthesis: { ...provider(), apiKey } } } });
     expect((await setup("--yes")).output).toContain("Nothing to change.");
     expect(provider().apiKey).toEqual(apiKey);
   });
 
   test("becomes the default where there is none, and with --default", async () => {
     await setup("--yes");
-    expect(openClaw()).toMatchObject({ agents: { defaults: { model: REF } } });
-    put({ agents: { defaults: { model: "house/a" } } });
+    expect(openClawConfig()).toMatchObject({ agents: { defaults: { model: REF } } });
+    writeOpenClawConfig({ agents: { defaults: { model: "house/a" } } });
     await setup("--yes");
-    expect(openClaw()).toMatchObject({ agents: { defaults: { model: "house/a" } } });
+    expect(openClawConfig()).toMatchObject({ agents: { defaults: { model: "house/a" } } });
     await setup("--yes", "--default");
-    expect(openClaw()).toMatchObject({ agents: { defaults: { model: REF } } });
+    expect(openClawConfig()).toMatchObject({ agents: { defaults: { model: REF } } });
     await setup("--yes", "--remove");
-    expect(openClaw()).toMatchObject({ agents: { defaults: { model: "house/a" } } });
+    expect(openClawConfig()).toMatchObject({ agents: { defaults: { model: "house/a" } } });
   });
 });
 
@@ -254,13 +261,13 @@ test("a plugin of another version is updated", async () => {
 });
 
 test("says that allowed roots in the environment win over the file", async () => {
-  put(usersConfig());
+  writeOpenClawConfig(usersConfig());
   writeFileSync(join(state, "config.json"), '{ "allowedRoots": ["/srv"] }');
   env.SYNTHESIS_ALLOWED_ROOTS = "/opt";
   expect((await setup("--yes")).output).toContain(`Add ${join(base, "w1")}:${join(base, "w2")} to it`);
-  expect(JSON.parse(own())).toEqual({ allowedRoots: ["/srv", join(base, "w1"), join(base, "w2")] });
+  expect(JSON.parse(ourConfig())).toEqual({ allowedRoots: ["/srv", join(base, "w1"), join(base, "w2")] });
   await setup("--yes", "--remove");
-  expect(JSON.parse(own())).toEqual({ allowedRoots: ["/srv"] });
+  expect(JSON.parse(ourConfig())).toEqual({ allowedRoots: ["/srv"] });
 });
 
 describe("in a terminal", () => {
@@ -289,12 +296,12 @@ describe("in a terminal", () => {
   }
 
   test("continues after a yes", async () => {
-    put({ agents: { defaults: { model: "house/a" } } });
+    writeOpenClawConfig({ agents: { defaults: { model: "house/a" } } });
     await answering([
       ["the default? [y/N]", "y"],
       ["Continue? [y/N]", "y"],
     ]);
-    expect(openClaw()).toMatchObject({ agents: { defaults: { model: REF } }, models: { providers: {} } });
+    expect(openClawConfig()).toMatchObject({ agents: { defaults: { model: REF } }, models: { providers: {} } });
   });
 
   test("changes nothing after any other answer", async () => {
@@ -304,10 +311,10 @@ describe("in a terminal", () => {
 });
 
 test("changes nothing without a terminal and without --yes", async () => {
-  put(usersConfig());
+  writeOpenClawConfig(usersConfig());
   const { output } = await setup();
   expect(output).toContain("Use --yes");
-  expect(openClaw()).toEqual(usersConfig());
+  expect(openClawConfig()).toEqual(usersConfig());
 });
 
 describe("says what to do when", () => {
