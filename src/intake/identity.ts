@@ -62,7 +62,8 @@ interface NamedRequest extends Pick<ParsedRequest, "headers" | "openclaw"> {
 }
 
 /**
- * Finds the conversation of a request.
+ * Finds the conversation of a request: by its session key, else by agent and chat, the Runtime line, the affinity, the
+ * configured header, the agent alone, or the user.
  * @returns null for a one-shot
  * @throws RequestError (`invalid_request`) for a name that is too long or has characters that are not printable
  */
@@ -74,33 +75,34 @@ export function identify(
   // its own, so that the results of its calls find their turn.
   if (openclaw?.side && !openclaw.side.needsTools) return null;
 
-  const header = (name: string) => check(headerText(headers, name), name);
-  const named = (name: `x-openclaw-${string}`) => check(openClawHeader(headers, name), name);
-  const own = named(SESSION_KEY_HEADER);
-  const namedAgent = named(AGENT_HEADER);
-  const chat = named(CHAT_HEADER);
-  const session = check(openclaw?.runtime?.session, "the session in the Runtime line");
+  const header = (name: string) => checkName(headerText(headers, name), name);
+  const openClaw = (name: `x-openclaw-${string}`) => checkName(openClawHeader(headers, name), name);
+  // All names are checked, also those that do not decide.
+  const sessionKey = openClaw(SESSION_KEY_HEADER);
+  const agent = openClaw(AGENT_HEADER);
+  const chat = openClaw(CHAT_HEADER);
+  const runtimeSession = checkName(openclaw?.runtime?.session, "the session in the Runtime line");
   const affinity = openclaw?.side ? null : readAffinity(body, header);
-  const other = identityHeader ? header(identityHeader) : null;
-  const user = check(body.user, "user");
+  const customName = identityHeader ? header(identityHeader) : null;
+  const user = checkName(body.user, "user");
+  const sideSession = checkName(openclaw?.side?.session, "the session in the Runtime line");
 
   const identity = (source: Identity["source"], key: string): Identity => ({
     key,
     source,
-    agent: namedAgent ?? openclaw?.runtime?.agent ?? null,
+    agent: agent ?? openclaw?.runtime?.agent ?? null,
     chat,
     affinity,
   });
-  const side = check(openclaw?.side?.session, "the session in the Runtime line");
-  if (side) return identity("side", asKey(side));
-  if (own) return identity("session-key", asKey(own));
+  if (sideSession) return identity("side", asKey(sideSession));
+  if (sessionKey) return identity("session-key", asKey(sessionKey));
   // The agent is encoded, so that the first `::` is the separator.
-  if (chat) return identity("chat", `chat:${encodeURIComponent(namedAgent ?? user ?? DEFAULT)}::${chat}`);
-  if (session) return identity("runtime", asKey(session));
+  if (chat) return identity("chat", `chat:${encodeURIComponent(agent ?? user ?? DEFAULT)}::${chat}`);
+  if (runtimeSession) return identity("runtime", asKey(runtimeSession));
   if (affinity) return identity("affinity", aliasOf?.(affinity.id) ?? `affinity:${affinity.id}`);
   // The name of a header contains no colon, so the key is unambiguous.
-  if (other) return identity("header", `header:${identityHeader?.toLowerCase()}:${other}`);
-  if (namedAgent) return identity("agent", `agent-id:${namedAgent}`);
+  if (customName) return identity("header", `header:${identityHeader?.toLowerCase()}:${customName}`);
+  if (agent) return identity("agent", `agent-id:${agent}`);
   if (user) return identity("user", `user:${user}`);
   return identityFallback === "default" ? identity("default", DEFAULT) : null;
 }
@@ -125,14 +127,15 @@ function readAffinity(
   header: (name: string) => string | null,
 ): Affinity | null {
   // Other clients send the same cache key for all their users, so only one in OpenClaw's form names a session.
-  const named = AFFINITY_HEADERS.map(header).find((name) => name !== null);
-  const name = named ?? (cacheKey && GENERATION.test(cacheKey) ? check(cacheKey, "prompt_cache_key") : null);
+  const fromHeader = AFFINITY_HEADERS.map(header).find((name) => name !== null);
+  const name = fromHeader ?? (cacheKey && GENERATION.test(cacheKey) ? checkName(cacheKey, "prompt_cache_key") : null);
   if (!name) return null;
   const generation = GENERATION.exec(name);
   return generation ? { id: generation[1] ?? name, generation: Number(generation[2]) } : { id: name, generation: 0 };
 }
 
-function check(value: string | null | undefined, field: string): string | null {
+/** @returns null for an absent or empty name */
+function checkName(value: string | null | undefined, field: string): string | null {
   if (value === null || value === undefined || value === "") return null;
   // Two format characters are allowed, the joiners: Persian, Hindi and many emoji need them.
   if (/^(?:[^\p{C}\p{Zl}\p{Zp}]|[\u200c\u200d]){1,256}$/u.test(value)) return value;
