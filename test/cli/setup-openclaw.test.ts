@@ -355,7 +355,7 @@ describe("says what to do when", () => {
         env.STAND_IN_FAILS = "config patch";
         return [];
       },
-      /`openclaw config patch` failed: it cannot be done today/,
+      /`openclaw config patch` failed: the command fails/,
     ],
   ];
   test.each(cases)("%s", async (_what, prepare, message) => {

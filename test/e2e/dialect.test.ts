@@ -39,6 +39,9 @@ const content = async (...asked: Parameters<typeof post>) => (await post(...aske
 const ids = ({ message }: Choice) => (message.tool_calls ?? []).map(({ id }) => id);
 /** The newest model request whose newest user message matches. Claude makes other model requests at any time. */
 const newest = (match: RegExp) => world.mock.requests.findLast(({ asked }) => match.test(asked)) as ModelRequest;
+/** The newest model request of a one-shot. */
+const newestOneShot = () =>
+  world.mock.requests.findLast(({ shown }) => !shown.includes("<channel source=")) as ModelRequest;
 /** How many model requests claude has made for this message. */
 const countRequests = (match: RegExp) => world.mock.requests.filter(({ asked }) => match.test(asked)).length;
 /** The text of each tool result in a model request, with a 🖼 for each image in it. */
@@ -170,7 +173,7 @@ describe("images of tool results", () => {
     );
     // A one-shot is shown the image itself.
     await content(null, result);
-    expect(JSON.stringify(world.mock.requests.at(-1)?.body.messages)).toContain('"media_type":"image/png"');
+    expect(JSON.stringify(newestOneShot().body.messages)).toContain('"media_type":"image/png"');
   });
 
   test("belong to the message when the user writes about them", async () => {
@@ -382,7 +385,7 @@ describe("files", () => {
 
   test("are shown to the model of a one-shot, and named in a history", async () => {
     await content(null, [say([part("sum up"), report, notes])]);
-    const [message] = world.mock.requests.at(-1)?.body.messages ?? [];
+    const [message] = newestOneShot().body.messages;
     expect(message?.content).toMatchObject([
       { text: "sum up" },
       { type: "document", title: "my _report_.pdf", source: { media_type: "application/pdf", data: PDF } },

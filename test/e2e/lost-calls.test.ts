@@ -1,4 +1,4 @@
-/** A client that has not got an answer which ended with calls, and sends its request again, on the real claude. */
+/** On the real claude: a client that lost an answer with tool calls sends its request again. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -56,21 +56,22 @@ async function send(body: object, { stream = false, server = world.server, heade
     answer.finish = choice?.finish_reason ?? answer.finish;
     for (const { index: _index, ...call } of choice?.delta.tool_calls ?? []) answer.calls.push(call as never);
   }
-  throw new Error("no end");
+  throw new Error("the stream ended without [DONE]");
 }
-/** The messages behind an answer with the results of its calls. */
+/** The answer as a message, and the results of its calls. */
 const results = ({ content, calls }: Answer, ...of: string[]) => [
   assistant(content ?? "", ...calls.map(({ id, function: { name } }) => [id, name] as const)),
   ...calls.map(({ id }, index) => toolResult(id, of[index] ?? "")),
 ];
+/** Waits until so many requests wait in the conversation. */
 const waiting = async (key: string, count: number) => {
   const session = async () => (await (await control(world, at(key))).json()) as { waiting: number };
   while ((await session()).waiting !== count);
 };
 
-describe.each([{ stream: true }, { stream: false }])("with stream: $stream", ({ stream }) => {
-  test("gets the same calls, text and tokens as often as it asks; its results work once", async () => {
-    const name = `again-${stream}`;
+describe("a retry", () => {
+  test.each([true, false])("gets the same calls, text and usage each time (stream: %p)", async (stream) => {
+    const name = `again ${stream}`;
     world.mock.on(new RegExp(name), function* (request) {
       if (request.toolResults.length > 0) yield text(`given ${given(request)}`);
       else yield* [text("Let me\nsee."), use("a", { n: 1 }), use("b")];
@@ -87,8 +88,8 @@ describe.each([{ stream: true }, { stream: false }])("with stream: $stream", ({ 
     expect(await (await control(world, at(`user:${name}`))).json()).toMatchObject({ turns: 1 });
   });
 
-  test("gets the calls of the round that it asks for", async () => {
-    const name = `rounds-${stream}`;
+  test("gets the calls of the round that it repeats", async () => {
+    const name = "rounds";
     world.mock.on(new RegExp(name), function* (request) {
       const results = given(request);
       if (results === "") yield* [text("One."), use("a")];
@@ -97,18 +98,18 @@ describe.each([{ stream: true }, { stream: false }])("with stream: $stream", ({ 
     });
     const body = { user: name, ...TOOLS };
     const messages = [user(name)];
-    const first = await send({ ...body, messages }, { stream });
+    const first = await send({ ...body, messages }, { stream: true });
     messages.push(...results(first, "1"));
-    const second = await send({ ...body, messages }, { stream });
+    const second = await send({ ...body, messages }, { stream: true });
     expect([second.content, second.calls[0]?.function.name]).toEqual(["Two.", "b"]);
-    expect(await send({ ...body, messages }, { stream })).toEqual(second);
+    expect(await send({ ...body, messages }, { stream: true })).toEqual(second);
     messages.push(...results(second, "2"));
-    expect((await send({ ...body, messages }, { stream })).content).toBe("given 2");
+    expect((await send({ ...body, messages }, { stream: true })).content).toBe("given 2");
     expect(requestsFor(new RegExp(name))).toBe(3);
   });
 
-  test("gets the calls when they are out, if its retry comes before", async () => {
-    const name = `early-${stream}`;
+  test("gets the calls when they are made, if it comes before", async () => {
+    const name = "early";
     const gate = Promise.withResolvers<void>();
     world.mock.on(new RegExp(name), async function* (request) {
       if (request.toolResults.length > 0) yield text(`given ${given(request)}`);
@@ -119,29 +120,30 @@ describe.each([{ stream: true }, { stream: false }])("with stream: $stream", ({ 
       }
     });
     const body = { user: name, ...TOOLS, messages: [user(name)] };
-    const first = send(body, { stream });
+    const first = send(body, { stream: true });
     await world.mock.request(new RegExp(name));
-    const retries = [send(body, { stream }), send(body, { stream })];
+    const retries = [send(body, { stream: true }), send(body, { stream: true })];
     await waiting(`user:${name}`, 2);
     gate.resolve();
     expect(await Promise.all(retries)).toEqual([await first, await first]);
     const messages = [...body.messages, ...results(await first, "A")];
-    expect((await send({ ...body, messages }, { stream })).content).toBe("given A");
+    expect((await send({ ...body, messages }, { stream: true })).content).toBe("given A");
     expect(requestsFor(new RegExp(name))).toBe(2);
   });
 });
 
-test("the same words behind an answer are said again: they end the wait", async () => {
+test("the same message after the calls is a new message, which ends the turn", async () => {
   const isOver = (shown: string) => shown.includes("The user sent another message instead.");
   world.mock.on(/twice over/, ({ shown }) => [isOver(shown) ? text("heard") : use("a")]);
   const body = { user: "twice", ...TOOLS };
   const first = await send({ ...body, messages: [user("twice over")] });
   const messages = [user("twice over"), assistant("", [first.calls[0]?.id ?? "", "a"]), user("twice over")];
   expect(await send({ ...body, messages })).toMatchObject({ content: "heard", finish: "stop", calls: [] });
-  expect(world.mock.requests.at(-1)?.shown.split("twice over\n")).toHaveLength(3);
+  const newest = world.mock.requests.findLast(({ asked }) => asked.includes("twice over"));
+  expect(newest?.shown.split("twice over\n")).toHaveLength(3);
 });
 
-describe("a retry is a turn of its own", () => {
+describe("a retry starts a turn of its own", () => {
   const body = { user: "over", ...TOOLS, messages: [user("call a")] };
   const begin = async (env: Record<string, string>) => {
     const begun = await createWorld({ env });
@@ -155,13 +157,13 @@ describe("a retry is a turn of its own", () => {
     expect(await (await control(begun, at("user:over"))).json()).toMatchObject({ turns: 2 });
   };
 
-  test("once the calls have waited too long", async () => {
+  test("after the calls have timed out", async () => {
     await using begun = await begin({ SYNTHESIS_PARKED_TOOL_TIMEOUT_MS: "300" });
     await begun.server.logged(/"turn .*user:over/);
     await isAnswered(begun);
   });
 
-  test("once the claude that made them has ended", async () => {
+  test("after the claude that made the calls was killed", async () => {
     await using begun = await begin({});
     const { pid } = (await (await control(begun, at("user:over"))).json()) as { pid: number };
     process.kill(pid, "SIGKILL");
@@ -170,7 +172,7 @@ describe("a retry is a turn of its own", () => {
   });
 });
 
-test("OpenClaw's retries, which ask to go on, get the same calls", async () => {
+test("retries of OpenClaw, which ask claude to continue, get the same calls", async () => {
   world.mock.on(/hold on/, function* (request) {
     if (request.toolResults.length > 0) yield text(`given ${given(request)}`);
     else yield* [text("Yes."), use("message")];
@@ -188,7 +190,7 @@ test("OpenClaw's retries, which ask to go on, get the same calls", async () => {
   expect(requestsFor(/hold on/)).toBe(2);
 });
 
-test("a retry gets a lost permission prompt again, which is not refused by it", async () => {
+test("a retry gets a lost permission prompt again and does not deny it", async () => {
   const file = join(world.claude.workspace, "lost.txt");
   world.mock.on(/write it/, function* ({ toolResults }) {
     if (toolResults.length > 0) yield text("done");

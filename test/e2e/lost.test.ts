@@ -1,10 +1,10 @@
-/** An answer that broke off: claude is told so with the next message, if it knows of the one before, and only then. */
+/** After an answer broke off, the next message tells claude so, if claude has the message before it. */
 import { describe, expect, test } from "bun:test";
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { at, control } from "../support/control.ts";
 import { text } from "../support/mock-anthropic.ts";
-import { descendants, waitForExit, withCommand } from "../support/processes.ts";
+import { claudesOf, descendants, waitForExit } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
 import { ask, next, postUntilSent, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -13,8 +13,8 @@ const BROKE_OFF = "Your last answer broke off on its way";
 const trace = (id: string) => ({ traceparent: `00-${id.repeat(32)}-00f067aa0ba902b7-01` });
 
 /**
- * The same state folder with a new server, after the old one was killed.
- * @param meanwhile done when it is dead and its claudes may still live
+ * Kills the server and starts another one on its state folder.
+ * @param meanwhile runs after the kill, when claudes may still run
  */
 async function killed(world: World, meanwhile = () => {}) {
   const pids = descendants(world.server.pid);
@@ -37,10 +37,10 @@ async function turnIs(world: World, state: string): Promise<void> {
   }
 }
 
-describe("the server was killed", () => {
+describe("when the server was killed", () => {
   const tools = [{ type: "function", function: { name: "look", parameters: { type: "object", properties: {} } } }];
 
-  test("while claude worked: it is told once", async () => {
+  test("while claude worked, the note is sent once", async () => {
     await using world = await createWorld({ standIn: true });
     await postUntilSent(world.server, ask("hang"));
     await turnIs(world, "running");
@@ -51,7 +51,7 @@ describe("the server was killed", () => {
     expect(await after.say("three")).toBe("You said: three");
   });
 
-  test("before claude had the message: it is not told, and the message is when it comes again", async () => {
+  test("before claude had the message, no note is sent", async () => {
     await using world = await createWorld({ standIn: true, env: { SYNTHESIS_RECEIPT_TIMEOUT_MS: "60000" } });
     await postUntilSent(world.server, ask("deaf once"));
     await turnIs(world, "sent");
@@ -59,8 +59,8 @@ describe("the server was killed", () => {
     expect(await after.say("two")).toBe("You said: two");
   });
 
-  test("while claude waited for the client's tools: it is told, but not with their results", async () => {
-    for (const [messages, told] of [
+  test("while claude waited for tool results, the note is sent with a message and not with the results", async () => {
+    for (const [messages, hasNote] of [
       [[{ role: "user", content: "never mind" }], true],
       [[{ role: "tool", tool_call_id: "c", content: "seen" }], false],
     ] as const) {
@@ -70,11 +70,11 @@ describe("the server was killed", () => {
       const { message } = ((await answer.json()) as { choices: [{ message: object }] }).choices[0];
       await using after = await killed(world);
       const said = await after.say("", {}, { tools, messages: [...first, message, ...messages] });
-      expect(said.includes(BROKE_OFF), said).toBe(told);
+      expect(said.includes(BROKE_OFF), said).toBe(hasNote);
     }
   });
 
-  /** A claude may live on for a second, and complete its answer and its record of it; the stand-in has it done here. */
+  /** A claude can run for a second longer than its server and complete its transcript. The test writes those rows. */
   async function answeredUnheard(world: World) {
     world.server.post(ask("hang"), trace("a")).catch(() => "the server is killed");
     await world.server.logged(/message sent/);
@@ -96,14 +96,14 @@ describe("the server was killed", () => {
     });
   }
 
-  test("and claude answered without it: it is told that this may not have arrived", async () => {
+  test("and claude completed the answer, the note is sent with another message", async () => {
     await using world = await createWorld({ standIn: true });
     await using after = await answeredUnheard(world);
     expect(await after.say("two")).toContain(BROKE_OFF);
     expect(await after.say("three")).toBe("You said: three");
   });
 
-  test("and claude answered without it: whoever asks again gets that answer, and then it has arrived", async () => {
+  test("and claude completed the answer, a retry gets the answer and no note is sent", async () => {
     await using world = await createWorld({ standIn: true });
     await using after = await answeredUnheard(world);
     expect(await after.say("hang", trace("a"))).toBe("all done");
@@ -111,25 +111,24 @@ describe("the server was killed", () => {
   });
 });
 
-describe("claude was killed", () => {
-  /** claude records a message some time after it has taken it. */
+describe("when claude was killed", () => {
+  /** Waits until claude has written the message into its transcript, some time after the receipt. */
   const recorded = async (world: World, message: string) => {
     const records = new Bun.Glob(".claude/projects/*/*.jsonl");
     const isThere = async () => {
       const files = records.scan({ cwd: world.claude.home, dot: true, absolute: true });
       for await (const file of files) {
         const lines = (await Bun.file(file).text()).split("\n");
-        // It notes first that the message waits.
+        // Rows of other types name a message that still waits.
         if (lines.some((line) => line.includes('"type":"user"') && line.includes(`\\n${message}\\n`))) return true;
       }
       return false;
     };
     while (!(await isThere())) await Bun.sleep(20);
   };
-  const kill = (world: World) =>
-    process.kill(withCommand(descendants(world.server.pid), /bin\/claude\b/)[0] as number, "SIGKILL");
+  const kill = (world: World) => process.kill(claudesOf(world.server.pid)[0] as number, "SIGKILL");
 
-  test("after some text: it is told once", async () => {
+  test("after some text, the note is sent once", async () => {
     await using world = await createWorld();
     const say = speaker(world.server);
     await say("one");
@@ -146,18 +145,17 @@ describe("claude was killed", () => {
     expect(await say("three")).toBe("You said: three");
   });
 
-  /** It records a message some time after the receipt. */
-  test.each(["later", "while the first is under way"])(
-    "before it had recorded the message, which comes again %s",
+  test.each(["after its error", "before its error"])(
+    "before it had written the message into its transcript, a retry %s sends the message again",
     async (when) => {
       await using world = await createWorld({ standIn: true });
       const say = speaker(world.server);
       await say("one");
-      // Another model: claude is started anew, and in the meantime another message can come.
+      // Another model restarts claude, and in the meantime another message can arrive.
       const more = { model: "opus" };
       const first = world.server.post(ask("forget", { stream: false, ...more }));
       await world.server.logged(/claude exited/);
-      if (when === "later") await first;
+      if (when === "after its error") await first;
       const messages = ["forget", "two"].map((content) => ({ role: "user", content }));
       expect(await say("", {}, { ...more, messages })).toBe("You said: forget\n\ntwo");
       expect((await first).status).toBe(502);

@@ -1,4 +1,4 @@
-/** Requests that belong to no conversation, on the real claude: answered from themselves, and nothing is left. */
+/** On the real claude: one-shots, which belong to no conversation and leave nothing behind. */
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
@@ -16,7 +16,7 @@ import {
 } from "../support/openclaw.ts";
 import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
-import { ask, next, texts } from "../support/sse.ts";
+import { answerText, ask, next, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-/** What a one-shot must not take notice of. */
+/** Memory files and hooks of the user, which a one-shot must not use. */
 function layTraps(home: string, workspace: string): void {
   mkdirSync(join(home, ".claude"));
   writeFileSync(join(home, ".claude/CLAUDE.md"), "the user's memory");
@@ -36,23 +36,23 @@ function layTraps(home: string, workspace: string): void {
 }
 
 type Message = { role: string; content: unknown };
-/** A request without a name. */
+/** The body of a one-shot. */
 const alone = (content: string, more: object = {}) => ask(content, { user: undefined, ...more });
 const dialogue = (...messages: Message[]) => alone("", { messages });
 const whole = (content: string, more: object = {}) => alone(content, { stream: false, ...more });
 const user = (content: unknown): Message => ({ role: "user", content });
 const assistant = (content: string): Message => ({ role: "assistant", content });
-const collect = async (response: Response) => (await Array.fromAsync(texts(response))).join("");
 const answerOf = async (response: Response) =>
   ((await response.json()) as { choices: { message: { content: string } }[] }).choices[0]?.message.content;
 const errorOf = async (response: Response) => ((await response.json()) as { error: { code: string } }).error.code;
 const claudes = (of = world) => withCommand(descendants(of.server.pid), /--print/);
 const runFolder = (of = world) => readdirSync(join(of.claude.base, "state/run"));
+/** Waits until the one-shot with this answer has ended. */
 const oneShotOver = (response: Response) =>
   world.server.logged(new RegExp(`one-shot ended.*${response.headers.get("x-request-id")}`));
 
 describe("an answer", () => {
-  test("comes token by token, while the model still writes", async () => {
+  test("streams token by token while the model still writes", async () => {
     const gate = Promise.withResolvers<void>();
     world.mock.on(/slowly/, async function* () {
       yield thinking("not for you");
@@ -69,7 +69,7 @@ describe("an answer", () => {
     expect(await Array.fromAsync(answer)).toEqual(["two"]);
   });
 
-  test("is whole, with true figures, for the official client", async () => {
+  test("is complete and has its usage, for OpenAI's own client", async () => {
     const { openai } = world.server;
     const messages = [{ role: "user" as const, content: "hello" }];
     const { input_tokens, cache_read_input_tokens, cache_creation_input_tokens } = INPUT_USAGE;
@@ -91,23 +91,23 @@ describe("an answer", () => {
     expect(chunks.at(-1)?.usage).toMatchObject(usage);
   });
 
-  test("that breaks off and is completed is told once", async () => {
+  test("that breaks off and is completed reaches the client once", async () => {
     world.mock.on(/break off/, function* ({ body }) {
       yield text("It begins\n");
       if (body.stream) yield apiError(500, "overloaded_error", "Overloaded");
       yield text("and it ends");
     });
-    expect(await collect(await world.server.post(alone("break off")))).toBe("It begins\nand it ends");
+    expect(await answerText(await world.server.post(alone("break off")))).toBe("It begins\nand it ends");
   });
 
-  test("that parses: in a code fence, and as a schema wants it", async () => {
+  test("is valid JSON, without a code fence or as its schema says", async () => {
     world.mock.on(/a fenced object/, function* () {
       yield text('```json\n{"a":');
       yield text(" 1}\n```");
     });
     const object = await world.server.post(whole("a fenced object", { response_format: { type: "json_object" } }));
     expect(JSON.parse(`${await answerOf(object)}`)).toEqual({ a: 1 });
-    expect(world.mock.requests.at(-1)?.shown).toContain("single JSON object");
+    expect((await world.mock.request(/a fenced object/)).shown).toContain("single JSON object");
 
     world.mock.on(/a name/, function* () {
       yield text("Here it is:");
@@ -121,7 +121,7 @@ describe("an answer", () => {
 });
 
 describe("the model is shown", () => {
-  test("every message once and in its role, the client's system prompt, no tools, and nothing of the user's", async () => {
+  test("every message in its role, the client's system prompt, no tools, and nothing from the user's files", async () => {
     const messages = [
       { role: "system", content: "You are a parrot." },
       user("/compact first"),
@@ -144,8 +144,8 @@ describe("the model is shown", () => {
       ]),
     ];
     const response = await world.server.post(dialogue(...messages));
-    expect(await collect(response)).toBe("You said: fifth");
-    const { body, shown } = world.mock.requests.at(-1) as (typeof world.mock.requests)[number];
+    expect(await answerText(response)).toBe("You said: fifth");
+    const { body, shown } = await world.mock.request(/fifth/);
     const dialog = body.messages.filter(({ role }) => role !== "system");
     expect(dialog.map(({ role }) => role)).toEqual(["user", "assistant", "user", "assistant", "user"]);
     expect(dialog.map(({ content }) => said(content))).toEqual([
@@ -161,19 +161,21 @@ describe("the model is shown", () => {
     expect(readdirSync(world.claude.home)).not.toContain("hook-ran");
   });
 
-  test("no file that a message names", async () => {
+  test("a path in a message, but not the file", async () => {
     const secret = join(world.claude.workspace, "secret.txt");
-    writeFileSync(secret, "what nobody may know");
-    await collect(await world.server.post(dialogue(user(`one @${secret}`), assistant("yes"), user(`two @${secret}`))));
-    const { shown } = world.mock.requests.at(-1) as (typeof world.mock.requests)[number];
+    writeFileSync(secret, "a secret text");
+    await answerText(
+      await world.server.post(dialogue(user(`one @${secret}`), assistant("yes"), user(`two @${secret}`))),
+    );
+    const { shown } = await world.mock.request(/two @/);
     expect(shown).toContain(`two @${secret}`);
-    expect(shown).not.toContain("nobody may know");
+    expect(shown).not.toContain("a secret text");
   });
 
-  test("by the model and with the effort that the request names", async () => {
-    await collect(await world.server.post(alone("with a model", { model: "claude-sonnet-4-5" })));
+  test("with the model and the effort that the request chooses", async () => {
+    await answerText(await world.server.post(alone("with a model", { model: "claude-sonnet-4-5" })));
     expect((await world.mock.request(/^with a model$/)).body).toMatchObject({ model: "claude-sonnet-4-5" });
-    await collect(await world.server.post(alone("with an effort", { reasoning_effort: "high" })));
+    await answerText(await world.server.post(alone("with an effort", { reasoning_effort: "high" })));
     expect((await world.mock.request(/^with an effort$/)).body).toMatchObject({ output_config: { effort: "high" } });
   });
 });
@@ -183,12 +185,12 @@ const said = (content: unknown): string =>
     ? content
     : (content as { type: string; text?: string }[]).map(({ type, text }) => text?.trim() ?? type).join("|");
 
-describe("nothing is left", () => {
-  test("after the end: no process, no folder, no transcript", async () => {
+describe("leaves nothing behind", () => {
+  test("after its end: no process, no folder, no transcript", async () => {
     const response = await world.server.post(alone("leave no trace"));
-    await collect(response);
+    await answerText(response);
     const { pid } = JSON.parse(await oneShotOver(response)).properties;
-    // With those of other tests, that may just be ending.
+    // The processes of other tests may still be ending.
     await waitForExit([pid, ...claudes()]);
     expect(claudes()).toEqual([]);
     expect(runFolder()).toEqual([]);
@@ -197,7 +199,7 @@ describe("nothing is left", () => {
     expect(world.server.log()).not.toContain("leave no trace");
   });
 
-  test("after its client has left: the model is no longer asked", async () => {
+  test("after its client has disconnected, which ends the model request", async () => {
     world.mock.on(/endless/, async function* () {
       yield text("and so on ");
       await new Promise(() => {});
@@ -230,7 +232,7 @@ describe("nothing is left", () => {
   });
 });
 
-describe("what goes wrong is the status", () => {
+describe("answers a failure with an HTTP status:", () => {
   const faults: [what: string, status: number, type: string, expected: [number, string]][] = [
     ["a rate limit", 429, "rate_limit_error", [429, "rate_limited"]],
     ["an overload", 529, "overloaded_error", [503, "overloaded"]],
@@ -242,13 +244,13 @@ describe("what goes wrong is the status", () => {
     world.mock.on(new RegExp(`^${what}$`), function* () {
       yield apiError(status, type, "not now", { "retry-after": "0" });
     });
-    for (const body of [whole(what), alone(what)]) {
+    for (const body of status === 429 ? [whole(what), alone(what)] : [alone(what)]) {
       const response = await world.server.post(body);
       expect([response.status, await errorOf(response)]).toEqual(expected);
     }
   });
 
-  test("a dialogue that is too long for the model", async () => {
+  test("a history that is too long for the model", async () => {
     world.mock.on(/far too much/, function* () {
       yield apiError(400, "invalid_request_error", "prompt is too long: 300000 tokens > 200000 maximum");
     });
@@ -256,23 +258,24 @@ describe("what goes wrong is the status", () => {
     expect([response.status, await errorOf(response)]).toEqual([400, "context_length_exceeded"]);
   });
 
-  test("no login, and a key that its owner has not approved", async () => {
+  test("no login, or an API key that the user has not approved", async () => {
     for (const options of [{ loggedIn: false }, { keyApproved: false }]) {
-      await using shy = await createWorld(options);
-      const response = await shy.server.post(alone("hello"));
+      await using refusing = await createWorld(options);
+      const response = await refusing.server.post(alone("hello"));
       expect([response.status, await errorOf(response)]).toEqual([503, "claude_not_logged_in"]);
-      expect(shy.mock.requests).toHaveLength(0);
+      expect(refusing.mock.requests).toHaveLength(0);
     }
-    await using bold = await createWorld({ keyApproved: false, env: { SYNTHESIS_USE_API_KEY: "true" } });
-    expect(await collect(await bold.server.post(alone("hello")))).toBe("You said: hello");
+    const env = { SYNTHESIS_USE_API_KEY: "true" };
+    await using approving = await createWorld({ keyApproved: false, env });
+    expect(await answerText(await approving.server.post(alone("hello")))).toBe("You said: hello");
   });
 
-  test("an answer that does not parse though it was to", async () => {
+  test("an answer that should be JSON and is not", async () => {
     const response = await world.server.post(alone("hello", { response_format: { type: "json_object" } }));
     expect([response.status, await errorOf(response)]).toEqual([502, "claude_failed"]);
   });
 
-  test("a claude that does not answer in time, or is none", async () => {
+  test("a claude that does not answer in time, or exits at once", async () => {
     await using late = await createWorld({ env: { SYNTHESIS_TURN_TIMEOUT_MS: "3000" } });
     late.mock.on(/never/, async function* () {
       await new Promise(() => {});
@@ -286,8 +289,8 @@ describe("what goes wrong is the status", () => {
   });
 });
 
-describe("so many at a time", () => {
-  test("the others wait in order, and those too many are told when to come back", async () => {
+describe("with SYNTHESIS_MAX_ONE_SHOTS", () => {
+  test("more one-shots wait, and those beyond the queue get 429 with Retry-After", async () => {
     await using full = await createWorld({ env: { SYNTHESIS_MAX_ONE_SHOTS: "1", SYNTHESIS_MAX_QUEUE: "1" } });
     const gate = Promise.withResolvers<void>();
     full.mock.on(/hold/, async function* () {
@@ -301,15 +304,15 @@ describe("so many at a time", () => {
     const refused = await full.server.post(alone("third"));
     expect([refused.status, await errorOf(refused)]).toEqual([429, "queue_full"]);
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
-    // Conversations have processes of their own.
-    expect(await collect(await full.server.post(ask("hello")))).toBe("You said: hello");
+    // Conversations do not wait for one-shots.
+    expect(await answerText(await full.server.post(ask("hello")))).toBe("You said: hello");
     expect(full.mock.requests.map(({ asked }) => asked)).not.toContain("second");
     gate.resolve();
-    expect(await collect(await second)).toBe("You said: second");
+    expect(await answerText(await second)).toBe("You said: second");
     await first.return(undefined);
   });
 
-  test("at shutdown those that run may end, those that wait are told", async () => {
+  test("a shutdown lets running one-shots finish and refuses waiting ones", async () => {
     await using ending = await createWorld({ env: { SYNTHESIS_MAX_ONE_SHOTS: "1" } });
     const gate = Promise.withResolvers<void>();
     ending.mock.on(/hold/, async function* () {
@@ -330,7 +333,7 @@ describe("so many at a time", () => {
   });
 });
 
-test("by a claude in a terminal it is answered as well, and nothing of it is kept", async () => {
+test("an interactive claude can answer one-shots, too, and leaves nothing behind", async () => {
   await using other = await createWorld({ env: { SYNTHESIS_ONE_SHOTS: "interactive" } });
   const messages = [
     { role: "system", content: "You give names." },
@@ -340,7 +343,7 @@ test("by a claude in a terminal it is answered as well, and nothing of it is kep
   ];
   const response = await other.server.post({ ...alone(""), messages, response_format: { type: "json_object" } });
   expect(response.headers.get("x-synthesis-session")).toBe("stateless");
-  expect(await collect(response)).toMatch(/two$/);
+  expect(await answerText(response)).toMatch(/two$/);
   const { shown, body } = await other.mock.request(/\ntwo\n/);
   expect(shown).toContain("You give names.");
   expect(shown).not.toContain("# Harness");
@@ -352,7 +355,7 @@ test("by a claude in a terminal it is answered as well, and nothing of it is kep
   expect(kept(other)).toEqual({ sessions: [], turns: 0, pastSessions: 0, transcripts: 0 });
 });
 
-/** What a server that has ended, and its claudes, have left of conversations. */
+/** What an ended server and its claudes have stored of conversations. */
 function kept({ claude: { base, home } }: World) {
   const database = new Database(join(base, "state/synthesis.db"), { readonly: true });
   const count = (table: string) => database.query(`select * from ${table}`).all().length;
@@ -365,7 +368,7 @@ function kept({ claude: { base, home } }: World) {
   };
 }
 
-describe("a side request of OpenClaw's that is about what its tools do", () => {
+describe("a side request of OpenClaw that needs its tools", () => {
   const words = stamp("Pre-compaction memory flush. Write down what lasts.");
   const options = {
     session: "agent:main:internal-session-effects:3f-1",
@@ -379,7 +382,7 @@ describe("a side request of OpenClaw's that is about what its tools do", () => {
   };
   const WRITE = "mcp__plugin_synthesis_chat__write";
 
-  test("has them, in a claude of its own of which nothing is kept", async () => {
+  test("can call them, and leaves nothing behind", async () => {
     await using other = await createWorld();
     other.mock.on(/memory flush/, function* ({ toolResults }) {
       if (toolResults.length === 0) yield toolUse(WRITE, { path: "memory.md", content: "what lasts" });
@@ -401,7 +404,7 @@ describe("a side request of OpenClaw's that is about what its tools do", () => {
     expect(kept(other)).toEqual({ sessions: [], turns: 0, pastSessions: 0, transcripts: 0 });
   });
 
-  test("leaves nothing when its server is killed, once the next one has started", async () => {
+  test("leaves nothing behind when its server is killed and the next one has started", async () => {
     await using other = await createWorld();
     other.mock.on(/memory flush/, function* () {
       yield toolUse(WRITE, { path: "memory.md", content: "what lasts" });
@@ -414,10 +417,10 @@ describe("a side request of OpenClaw's that is about what its tools do", () => {
   });
 });
 
-test("the conversation of those who name none is there for those who want it", async () => {
-  await using old = await createWorld({ env: { SYNTHESIS_IDENTITY_FALLBACK: "default" } });
-  await collect(await old.server.post(alone("hello")));
-  const again = await old.server.post(alone("again"));
+test("requests without a key share one conversation with SYNTHESIS_IDENTITY_FALLBACK=default", async () => {
+  await using shared = await createWorld({ env: { SYNTHESIS_IDENTITY_FALLBACK: "default" } });
+  await answerText(await shared.server.post(alone("hello")));
+  const again = await shared.server.post(alone("again"));
   expect(again.headers.get("x-synthesis-session")).toBe("default");
   expect(again.headers.get("x-synthesis-process")).toBe("warm");
 });

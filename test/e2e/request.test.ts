@@ -1,4 +1,4 @@
-/** What a request may choose, on the real claude: system prompt, model, effort, images, folder. */
+/** On the real claude: the system prompt, model, effort, images and workspace that a request chooses. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { controlKey } from "../support/control.ts";
 import { text, toolUse } from "../support/mock-anthropic.ts";
 import { agentRequest, assistant, type OpenClawOptions, user } from "../support/openclaw.ts";
 import { startServer } from "../support/server.ts";
-import { ask, texts } from "../support/sse.ts";
+import { answerText, ask } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
@@ -15,8 +15,8 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-const collect = async (response: Response) => (await Array.fromAsync(texts(response))).join("");
-const shown = async (words: string) => (await world.mock.request(new RegExp(`\n${words}\n`))).shown;
+/** Everything that the model was shown with this message. */
+const shown = async (message: string) => (await world.mock.request(new RegExp(`\n${message}\n`))).shown;
 
 describe("the system prompt", () => {
   const say = async (words: string, before: string[], options: OpenClawOptions) => {
@@ -27,21 +27,21 @@ describe("the system prompt", () => {
       ...options,
     });
     const response = await world.server.post(request, Object.fromEntries(headers));
-    await collect(response);
+    await answerText(response);
     return response.headers.get("x-synthesis-process");
   };
 
-  test("is shown beside claude's own; a change is shown after a restart that forgets nothing", async () => {
+  test("is added to claude's own, and a change restarts and resumes claude", async () => {
     expect(await say("prompt one", [], { agentsFile: "Be kind." })).toBe("cold");
     const first = await shown("prompt one");
     expect(first).toContain("Be kind.");
     expect(first).toContain("Messages reach you in <channel> tags.");
 
-    // Only what may differ with every request has changed: that is told with the message.
+    // Only the part that can change with each request has changed: it is sent with the message.
     expect(await say("prompt two", ["prompt one"], { agentsFile: "Be kind.", date: "2026-11-30" })).toBe("warm");
     expect(await shown("prompt two")).toContain("Current date: 2026-11-30");
 
-    // A heartbeat has a system prompt of its own, for which no claude is restarted.
+    // A heartbeat has its own system prompt, which restarts no claude.
     const words = "Follow the heartbeat monitor scratch context when provided.";
     expect(await say(words, ["prompt one", "prompt two"], { agentsFile: "Only look." })).toBe("warm");
     expect(await shown(words)).toContain("Be kind.");
@@ -56,25 +56,25 @@ describe("the system prompt", () => {
     }
   });
 
-  test("of another client is taken as it is, and kept when it is not sent again", async () => {
+  test("of other clients is added as it is, and stays when the next request has none", async () => {
     const system = { role: "system", content: "Speak like a pirate." };
     const messages = [system, { role: "user", content: "pirate one" }];
-    await collect(await world.server.post({ ...ask(""), user: "pirate", messages }));
+    await answerText(await world.server.post({ ...ask(""), user: "pirate", messages }));
     expect(await shown("pirate one")).toContain("Speak like a pirate.");
     const again = await world.server.post(ask("pirate two", { user: "pirate" }));
     expect(again.headers.get("x-synthesis-process")).toBe("warm");
-    await collect(again);
+    await answerText(again);
     expect(await shown("pirate two")).toContain("Speak like a pirate.");
   });
 
-  test("replaces claude's own, or is ignored, where that is configured", async () => {
+  test("replaces claude's own, or is ignored, as SYNTHESIS_SYSTEM_PROMPT says", async () => {
     for (const mode of ["replace", "ignore"]) {
       await using other = await createWorld({ env: { SYNTHESIS_SYSTEM_PROMPT: mode } });
       const messages = [
         { role: "system", content: "You are a parrot." },
         { role: "user", content: "hello" },
       ];
-      await collect(await other.server.post({ ...ask(""), user: "parrot", messages }));
+      await answerText(await other.server.post({ ...ask(""), user: "parrot", messages }));
       const { shown } = await other.mock.request(/\nhello\n/);
       expect(shown.includes("You are a parrot.")).toBe(mode === "replace");
       expect(shown.includes("# Harness")).toBe(mode === "ignore");
@@ -83,10 +83,10 @@ describe("the system prompt", () => {
   });
 });
 
-test("the model and the effort are the request's; another one resumes the conversation", async () => {
+test("a request chooses the model and the effort, and a change resumes the conversation", async () => {
   const say = async (words: string, more: object) => {
     const response = await world.server.post(ask(words, { user: "model", ...more }));
-    await collect(response);
+    await answerText(response);
     const { body } = await world.mock.request(new RegExp(`\n${words}\n`));
     return [response.headers.get("x-synthesis-process"), body.model, body.output_config?.effort];
   };
@@ -104,8 +104,7 @@ test("the model and the effort are the request's; another one resumes the conver
   expect(await shown("model three")).toContain("model one");
 });
 
-test("an image is a file that claude can read, for its owner only", async () => {
-  // One red pixel.
+test("an image is a file that claude can read, and no other user of the machine", async () => {
   const png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC";
   let path = "";
   world.mock.on(/look at this/, function* ({ asked, body, toolResults }) {
@@ -117,13 +116,13 @@ test("an image is a file that claude can read, for its owner only", async () => 
     { type: "text", text: "look at this" },
     { type: "image_url", image_url: { url: `data:image/jpeg;base64,${png}` } },
   ];
-  const answer = await world.server.post({ ...ask(""), user: "picture", messages: [{ role: "user", content }] });
-  expect(await collect(answer)).toBe("A red pixel.");
+  const answer = await world.server.post({ ...ask(""), user: "image", messages: [{ role: "user", content }] });
+  expect(await answerText(answer)).toBe("A red pixel.");
   expect(path).toMatch(/\/images\/[0-9a-f-]{36}\/[0-9a-f-]{36}\.png$/);
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
-describe("a folder that is allowed while the server runs", () => {
+describe("a root that is allowed while the server runs", () => {
   const roots = (world: World, body: object, key = controlKey(world)) =>
     fetch(`${world.server.url}/v1/config/roots`, {
       method: "POST",
@@ -141,7 +140,7 @@ describe("a folder that is allowed while the server runs", () => {
     return { folder, status };
   };
 
-  test("can be worked in at once, when the control key allows it", async () => {
+  test("takes effect at once over the control API", async () => {
     await using other = await createWorld({ standIn: true });
     const { folder, status } = laterFolder(other);
     expect(await status()).toBe(400);
@@ -157,7 +156,7 @@ describe("a folder that is allowed while the server runs", () => {
     expect(await status()).toBe(400);
   });
 
-  test("waits for the next start, when only the file allows it", async () => {
+  test("takes effect after a restart in the configuration file", async () => {
     await using other = await createWorld({ standIn: true });
     const { folder, status } = laterFolder(other);
     const file = join(other.claude.base, "state/config.json");
@@ -165,7 +164,7 @@ describe("a folder that is allowed while the server runs", () => {
     expect(await config(other)).toMatchObject({ changed: [], problem: null });
     write(JSON.stringify({ allowedRoots: [folder, other.claude.workspace], allowedTools: ["*"], claudeBin: "evil" }));
     expect(await status()).toBe(400);
-    // The environment names the program, and wins over the file.
+    // The environment also sets claudeBin, and overrides the file.
     expect(await config(other)).toMatchObject({ changed: ["allowedRoots", "allowedTools"], problem: null });
     write("{");
     expect(await config(other)).toMatchObject({ changed: [], problem: expect.stringContaining("is not valid JSON") });
@@ -177,7 +176,7 @@ describe("a folder that is allowed while the server runs", () => {
   });
 });
 
-test("the folder is the one that OpenClaw names, if it is allowed", async () => {
+test("the workspace is the one that OpenClaw names, if it is allowed", async () => {
   const folder = join(world.claude.base, "agents");
   mkdirSync(join(folder, "ops"), { recursive: true });
   await using other = await createWorld({ env: { SYNTHESIS_ALLOWED_ROOTS: join(folder, "ops") } });
@@ -186,10 +185,10 @@ test("the folder is the one that OpenClaw names, if it is allowed", async () => 
     else yield text("done");
   });
   const { request, headers } = agentRequest([user("touch")], { workspace: join(folder, "ops") });
-  expect(await collect(await other.server.post(request, Object.fromEntries(headers)))).toBe("done");
+  expect(await answerText(await other.server.post(request, Object.fromEntries(headers)))).toBe("done");
   expect(readdirSync(join(folder, "ops"))).toEqual(["here"]);
-  // Passed over, since it was guessed and is not allowed: the conversation works in the usual folder.
+  // A workspace in the system prompt that is not allowed is ignored: the conversation gets the default one.
   const guessed = agentRequest([user("touch")], { session: "agent:main:other", workspace: folder });
-  expect(await collect(await other.server.post(guessed.request, Object.fromEntries(guessed.headers)))).toBe("done");
+  expect(await answerText(await other.server.post(guessed.request, Object.fromEntries(guessed.headers)))).toBe("done");
   expect(existsSync(join(other.claude.workspace, "here"))).toBe(true);
 });

@@ -1,6 +1,6 @@
 /**
- * What chat programs ask for themselves under a conversation's name, on the real claude: answered at once and apart,
- * while the conversation neither waits nor hears of it.
+ * On the real claude: requests that chat programs make for themselves, such as titles, under the key of a conversation.
+ * They are one-shots: the conversation does not wait for them and is not shown them.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type OpenAI from "openai";
@@ -30,17 +30,17 @@ async function answerOf(response: Response): Promise<string> {
   const { choices } = (await response.json()) as OpenAI.ChatCompletion;
   return `${choices[0]?.message.content}`;
 }
-/** Has it answered, and says for which session. */
+/** Sends a request. @returns its answer and its session */
 async function send(body: object, headers: Record<string, string> = {}, to = world) {
   const response = await to.server.post(body, headers);
   return { session: sessionOf(response), answer: await answerOf(response) };
 }
-/** The model says this to whoever asks so. */
+/** The model answers every matching message with this text. */
 const script = (match: RegExp, answer: string, to = world) =>
   to.mock.on(match, function* () {
     yield text(answer);
   });
-/** The model has begun to answer, and goes on when it is told to. */
+/** The model begins its answer, and completes it when the returned function is called. */
 function hold(match: RegExp, to = world) {
   const gate = Promise.withResolvers<void>();
   to.mock.on(match, async function* () {
@@ -64,7 +64,7 @@ describe("Open WebUI", () => {
   const headers = { [CHAT_ID]: "chat-1" };
   const KEY = `header:${CHAT_ID.toLowerCase()}:chat-1`;
 
-  test("three tasks at once are answered while the first turn runs, and leave no trace", async () => {
+  test("tasks are answered during the first turn, and leave the conversation unchanged", async () => {
     script(/### Task:[\s\S]*title/, '{"title": "Greenhouse"}');
     script(/### Task:[\s\S]*tags/, '{"tags": ["Gardens"]}');
     script(/### Task:[\s\S]*follow-up/, '{"follow_ups": ["Why?"]}');
@@ -88,8 +88,8 @@ describe("Open WebUI", () => {
     release();
     expect((await Array.fromAsync(written)).join("")).toBe("Done.");
 
-    // Once more behind the answer, and then the next turn.
-    await Promise.all(tasks("How do I heat the greenhouse?", "Done.").map((body) => send(body, headers)));
+    // One task after the answer, and then the next turn.
+    await send(tasks("How do I heat the greenhouse?", "Done.")[0] ?? {}, headers);
     const history = [user("How do I heat the greenhouse?"), assistant("One moment.\nDone.")];
     const second = await world.server.post(turn(...history, user("And cool it?")), headers);
     expect([sessionOf(second), second.headers.get("x-synthesis-process")]).toEqual([KEY, "warm"]);
@@ -99,7 +99,7 @@ describe("Open WebUI", () => {
     expect(await turnsOf(KEY)).toBe(2);
   });
 
-  test("a message with what was found for it is a turn, and so is a task that a person pastes", async () => {
+  test("a message with retrieved context is a turn, and so is a task that the user pastes", async () => {
     const chat = { [CHAT_ID]: "chat-2" };
     const key = `header:${CHAT_ID.toLowerCase()}:chat-2`;
     const found = await send(turn(user(openWebUiRetrieval("How tall are oaks?", "Forty metres."))), chat);
@@ -115,7 +115,7 @@ describe("opencode", () => {
   const affinity = (id: string) => ({ "x-session-affinity": id });
   const PREFIX = "mcp__plugin_synthesis_chat__";
 
-  test("a title is answered before the first turn has come, and while it runs", async () => {
+  test("a title is answered before the first turn and during it", async () => {
     const headers = affinity("ses_one");
     script(/^prune the module$|Generate a title/, "Pruning");
     expect(await send(opencodeTitle("prune the module"), headers)).toEqual({ session: "stateless", answer: "Pruning" });
@@ -136,7 +136,7 @@ describe("opencode", () => {
     expect(await turnsOf("affinity:ses_one")).toBe(2);
   });
 
-  test("a request of unknown wording is told by its looks, also while the turn waits for a tool's result", async () => {
+  test("a side request of unknown wording is recognised, also while the turn waits for tool results", async () => {
     const headers = affinity("ses_two");
     world.mock.on(/<channel [\s\S]*water the plants/, function* ({ toolResults }) {
       if (toolResults.length === 0) yield toolUse(`${PREFIX}read`, { path: "plants.txt" });
@@ -163,27 +163,28 @@ describe("opencode", () => {
     expect(await turnsOf("affinity:ses_two")).toBe(1);
   });
 
-  test("a person's messages are turns, whatever else changes with them", async () => {
+  test("messages of the user are turns, also with other tools and another system prompt", async () => {
+    await using other = await createWorld({ standIn: true });
     const headers = affinity("ses_three");
     const opening = user("sow the seeds in rows");
     const key = "affinity:ses_three";
-    const first = await send(agentTurn([opening]), headers);
+    const first = await send(agentTurn([opening]), headers, other);
     expect(first.session).toBe(key);
     const history = [opening, assistant(first.answer)];
     const changes: object[] = [
-      // The tools are switched off, the prompt is another one, or both.
+      // Without tools, with another system prompt, and both.
       { ...agentTurn([...history, user("second")]), tools: [] },
       agentTurn([...history, user("third")], "You are a gardener."),
       { ...agentTurn([...history, user("fourth")], "You are a farmer."), tools: undefined },
       // A client that sends the newest message only.
       { ...agentTurn([user("fifth")], "You are a forester."), tools: undefined },
     ];
-    for (const body of changes) expect((await send(body, headers)).session).toBe(key);
-    expect(await turnsOf(key)).toBe(5);
+    for (const body of changes) expect((await send(body, headers, other)).session).toBe(key);
+    expect(await turnsOf(key, other)).toBe(5);
   });
 });
 
-test("LibreChat's title is none of the person's turns", async () => {
+test("LibreChat's title is no turn of the conversation", async () => {
   script(/^Provide a concise/, "Rose Pruning Basics");
   const body = { ...turn(user("How do I prune roses?")), user: "librechat-person" };
   const first = await send(body);
@@ -197,7 +198,7 @@ test("LibreChat's title is none of the person's turns", async () => {
   expect(await turnsOf("user:librechat-person")).toBe(2);
 });
 
-test("with one-shots in a terminal and one conversation for all that name none, it holds as well", async () => {
+test("side requests stay apart with interactive one-shots and one conversation for all requests without a key", async () => {
   await using other = await createWorld({
     env: { SYNTHESIS_ONE_SHOTS: "interactive", SYNTHESIS_IDENTITY_FALLBACK: "default" },
   });

@@ -203,7 +203,7 @@ test("a silent stream has heartbeats, which are valid chunks", async () => {
   expect(rest.at(-1)).toBe("[DONE]");
 });
 
-test("claude works in the workspace, and is told its path", async () => {
+test("claude works in the workspace, and knows its path", async () => {
   world.mock.on(/where are you/, function* ({ toolResults }) {
     if (toolResults.length === 0) yield toolUse("Bash", { command: "pwd", description: "Where" });
     else yield text(`${toolResults[0]?.content}`);

@@ -1,18 +1,18 @@
 /**
- * People talk to the real OpenClaw, and the real claude answers: each scenario with our plugin in OpenClaw,
- * and without it.
+ * Users send messages to the real OpenClaw, and the real claude answers: each scenario with and without our plugin in
+ * OpenClaw.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { apiError, text, toolUse } from "../support/mock-anthropic.ts";
-import type { Seen } from "../support/recorder.ts";
+import type { RecordedRequest } from "../support/recorder.ts";
 import { createRig, type Rig } from "./rig.ts";
 
 const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-/** How often `what` is in what the model is shown. */
+/** How often the model is shown a text. */
 const times = (shown: string, what: string) => shown.split(what).length - 1;
-/** The conversation that synthesis took a request for. */
-const conversation = async ({ answered }: Seen) => (await answered).headers.get("x-synthesis-session");
+/** The session key that synthesis found in a request. */
+const conversation = async ({ answered }: RecordedRequest) => (await answered).headers.get("x-synthesis-session");
 
 describe.each([
   ["with our plugin", true],
@@ -27,7 +27,7 @@ describe.each([
   }, 120_000);
   afterAll(() => rig[Symbol.asyncDispose](), 60_000);
 
-  test("the second turn of a session is shown the first, once", async () => {
+  test("the second turn of a session shows the first one once", async () => {
     scenario("two-turns");
     expect(await rig.openclaw.agent("first words")).toContain("first words");
     expect(await rig.openclaw.agent("second words")).toContain("second words");
@@ -35,7 +35,7 @@ describe.each([
     expect([times(shown, "first words\n"), times(shown, "second words")]).toEqual([2, 1]);
   });
 
-  test("another agent has a claude of its own, in its own workspace", async () => {
+  test("another agent has its own claude in its own workspace", async () => {
     scenario("other-agent");
     expect(await rig.openclaw.agent("words for ops", { agent: "ops" })).toContain("words for ops");
     const { shown } = await rig.mock.request(/words for ops/);
@@ -51,7 +51,7 @@ describe.each([
     expect(await conversation(await rig.recorder.request(/words elsewhere/))).toBe("agent:main:elsewhere");
   });
 
-  test("our plugin adds its headers to a request, if it is there", async () => {
+  test("our plugin adds its headers to a request", async () => {
     scenario("headers");
     await rig.openclaw.say("words with headers", "agent:main:headers");
     const { headers } = await rig.recorder.request(/words with headers/);
@@ -65,7 +65,7 @@ describe.each([
     expect(added).toEqual(plugin ? expect.objectContaining(ours) : {});
   });
 
-  test("an image through the gateway's own chat endpoint reaches claude", async () => {
+  test("an image sent to the gateway's chat endpoint reaches claude", async () => {
     scenario("image");
     const response = await rig.openclaw.chat({
       user: "painter",
@@ -95,23 +95,23 @@ describe.each([
       yield text("The end.\n");
     });
     await send("agent:main:story", "a long story");
-    const told = await rig.mock.request(/long story/);
-    await (await rig.recorder.request(/long story/)).spoken;
+    const story = await rig.mock.request(/long story/);
+    await (await rig.recorder.request(/long story/)).firstText;
     await rig.openclaw.call("chat.abort", { sessionKey: "agent:main:story" });
-    expect(await told.closed).toBe("aborted");
+    expect(await story.closed).toBe("aborted");
     release.resolve();
     expect(await (await rig.recorder.request(/long story/)).closed).toBe("aborted");
     expect(await rig.openclaw.say("a short one", "agent:main:story")).toBe("The end.");
   });
 
-  // OpenClaw sends it again with the next message: nothing of an aborted answer is in its history.
-  test("a message whose answer was aborted is not said twice", async () => {
+  // OpenClaw sends the aborted message again with the next one, since its history has no answer to it.
+  test("a message whose answer was aborted is shown once", async () => {
     scenario("abort-said-once");
     const { shown } = await rig.mock.request(/short one/);
     expect(times(shown, "a long story")).toBe(1);
   });
 
-  test("a message that comes while claude answers is its own turn afterwards", async () => {
+  test("a message that arrives during a turn is the next turn", async () => {
     scenario("steering");
     const release = Promise.withResolvers<void>();
     rig.mock.on(/slow question/, async function* () {
@@ -128,7 +128,7 @@ describe.each([
     expect(times(shown, "a slow question")).toBe(1);
   });
 
-  test("a reset begins anew", async () => {
+  test("a reset starts a new conversation", async () => {
     scenario("reset");
     await rig.openclaw.say("words before", "agent:main:reset");
     await rig.openclaw.call("sessions.reset", { key: "agent:main:reset" });
@@ -136,7 +136,7 @@ describe.each([
     expect((await rig.mock.request(/words after/)).shown).not.toContain("words before");
   });
 
-  test("a compaction's summary is nobody's turn", async () => {
+  test("the summary of a compaction is a one-shot", async () => {
     scenario("compaction");
     await rig.openclaw.say("words to sum up", "agent:main:long");
     await rig.openclaw.json("sessions", "compact", "agent:main:long", "--json");
@@ -146,20 +146,20 @@ describe.each([
     expect((await rig.mock.request(/after the summary/)).shown).not.toContain("context summarization");
   });
 
-  test("a title is nobody's turn", async () => {
+  test("a title is a one-shot", async () => {
     scenario("title");
     await rig.openclaw.call("sessions.create", { agentId: "main", message: "plan a party for my daughter" });
     expect(await conversation(await rig.recorder.request(/session title/))).toBe("stateless");
     expect((await rig.mock.request(/<channel[\s\S]*plan a party/)).shown).not.toContain("session title");
   });
 
-  test("a heartbeat belongs to the agent's conversation", async () => {
+  test("a heartbeat is a turn of the agent's conversation", async () => {
     scenario("heartbeat");
     await rig.openclaw.run("system", "event", "--text", "the kettle boils", "--mode", "now");
     expect(await conversation(await rig.recorder.request(/the kettle boils/))).toBe("agent:main:main");
   });
 
-  test("a rate limit is told, and the message is not said twice", async () => {
+  test("a rate limit is the answer, and its message is shown once", async () => {
     scenario("rate-limit");
     rig.mock.on(/costly question/, function* () {
       yield apiError(429, "rate_limit_error", "You have used up your limit.");
@@ -172,17 +172,17 @@ describe.each([
     expect(times((await rig.mock.request(/cheap question/)).shown, "a costly question")).toBe(1);
   });
 
-  test("a restart of synthesis loses no conversation", async () => {
+  test("a conversation continues after a restart of synthesis", async () => {
     scenario("restart-synthesis");
     await rig.openclaw.say("words before the restart", "agent:main:restart");
     await rig.restartSynthesis();
     await rig.openclaw.say("what was that?", "agent:main:restart");
     const { shown } = await rig.mock.request(/what was that/);
-    // Once from the person, once as claude's echo.
+    // Once from the user, once in claude's answer.
     expect(times(shown, "words before the restart\n")).toBe(2);
   });
 
-  test("OpenClaw's own tools run from inside claude", async () => {
+  test("claude can call OpenClaw's tools", async () => {
     scenario("tools");
     let found = "";
     rig.mock.on(/look in your toolbox/, function* ({ toolResults }) {
@@ -194,19 +194,19 @@ describe.each([
     });
     expect(await rig.openclaw.say("look in your toolbox", "agent:main:toolbox")).toBe("I have looked.");
     expect(found).toMatch(/sessions?_/);
-    // As OpenClaw records it: a call of the model's, and its result.
+    // OpenClaw records the call and its result.
     const sent = await rig.recorder.request(/"role":"tool"/);
     expect(JSON.stringify(sent.body)).toContain("tool_search");
-    // Its file tools are not offered: claude has its own.
+    // Claude is not offered OpenClaw's file tools, since it has its own.
     const offered = (await rig.mock.request(/look in your toolbox/)).body.tools?.map(({ name }) => name) ?? [];
     expect(offered).toContain("mcp__plugin_synthesis_chat__tool_search");
     expect(offered).not.toContain("mcp__plugin_synthesis_chat__exec");
   });
 
-  test("ten turns with a reset, a compaction, a title and a restart: claude is shown what it should know, once each", async () => {
+  test("every message is shown once, over a reset, a compaction, a title and restarts", async () => {
     scenario("ten-turns");
     const key = "agent:main:ten";
-    /** How often each of the ten is in what the model is shown with the newest, as the person's words. */
+    /** How often the model is shown each message of the user up to the newest. */
     const shown = async (newest: number) => {
       const request = await rig.mock.request(new RegExp(`<channel[\\s\\S]*number ${newest}\\.\\n</channel>`));
       return Array.from({ length: newest }, (_, at) => times(request.shown, `number ${at + 1}.\n</channel>`));
@@ -231,7 +231,7 @@ describe.each([
     expect(await shown(10)).toEqual([0, 0, 0, 0, 0, 0, 1, 1, 1, 1]);
   });
 
-  test("a restart of the gateway loses no conversation", async () => {
+  test("a conversation continues after a restart of the gateway", async () => {
     scenario("restart-gateway");
     await rig.openclaw.startGateway();
     await rig.openclaw.say("and now?", "agent:main:restart");
@@ -239,24 +239,25 @@ describe.each([
     expect(times(shown, "words before the restart\n")).toBe(2);
   });
 
-  test("a synthesis that is killed in the middle of an answer: OpenClaw asks again, and it is said once", async () => {
+  test("a message is shown once when synthesis is killed during its answer and OpenClaw sends it again", async () => {
     scenario("killed");
     const release = Promise.withResolvers<void>();
-    // Where claude was killed before it had recorded the question, it is asked again as it was.
+    // A claude that was killed before its transcript had the message gets the message again.
     rig.mock.on(/fateful question/, async function* () {
       yield text("Let me see\n");
       await release.promise;
       yield text("the answer\n");
     });
-    // OpenClaw asks to go on; claude has the question from the first time.
+    // Otherwise OpenClaw asks claude to continue with the message that it has.
     rig.mock.on(/Continue the current task/, function* () {
       yield text("the answer\n");
     });
     const answer = rig.openclaw.say("a fateful question", "agent:main:fate");
-    await (await rig.recorder.request(/fateful question/)).spoken;
+    await (await rig.recorder.request(/fateful question/)).firstText;
     await rig.restartSynthesis("SIGKILL");
     release.resolve();
     expect(await answer).toContain("the answer");
-    expect(times(rig.mock.requests.at(-1)?.shown ?? "", "a fateful question")).toBe(1);
+    const newest = rig.mock.requests.findLast(({ shown }) => shown.includes("a fateful question"));
+    expect(times(newest?.shown ?? "", "a fateful question")).toBe(1);
   });
 });

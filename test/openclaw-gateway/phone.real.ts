@@ -1,4 +1,4 @@
-/** People write on their phones, by way of the real OpenClaw's Telegram channel; claude asks them, and they answer. */
+/** Users write over the Telegram channel of the real OpenClaw, and answer permission prompts of the real claude. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,9 +17,9 @@ beforeAll(async () => {
   telegram = startTelegram();
   rig = await createRig("phone", {
     plugin: true,
-    // Automations are for the owner only.
+    // Only the owner may use automations.
     config: { channels: { telegram: telegram.config }, commands: { ownerAllowFrom: [`${ann.id}`] } },
-    // After the first turn of a session OpenClaw asks for what should be remembered.
+    // OpenClaw asks the model after the first turn of a session what it should remember.
     compaction: { memoryFlush: { enabled: true, forceFlushTranscriptBytes: "1b" } },
   });
   rig.mock.on(/write \S+\.txt/, function* ({ asked, toolResults }) {
@@ -47,7 +47,7 @@ const latest = async () => {
   return ((await response.json()) as { latest: object[] }).latest[0];
 };
 
-test("a bare yes in one's own chat is enough; it is written down whose it was", async () => {
+test("a plain yes in a direct chat allows the prompt, and its sender is recorded", async () => {
   telegram.write("write yes.txt", ann);
   const { text: question } = await telegram.next(ann.id);
   expect(question).toContain("May I do this? <code>Write: ");
@@ -65,7 +65,7 @@ test("a bare yes in one's own chat is enough; it is written down whose it was", 
   });
 });
 
-test("so is one that replies to the question, as phones offer it", async () => {
+test("a yes that replies to the prompt in Telegram allows it", async () => {
   telegram.write("write reply.txt", ann);
   const { message } = await telegram.next(ann.id);
   telegram.write("yes", ann, ann.id, message);
@@ -73,7 +73,7 @@ test("so is one that replies to the question, as phones offer it", async () => {
   expect(written("reply.txt")).toBe(true);
 });
 
-test("the same words by another way into the same session are nobody's answer", async () => {
+test("a yes over another channel of the same session denies the prompt", async () => {
   telegram.write("write forged.txt", ann);
   const { text: question } = await telegram.next(ann.id);
   expect(await rig.openclaw.say(`yes ${idIn(question)}`, "agent:main:main")).toBe("Yes to what?");
@@ -81,7 +81,7 @@ test("the same words by another way into the same session are nobody's answer", 
   expect(await latest()).toMatchObject({ sender: "1001", verdict: "deny", way: "spoke", decided_by: null });
 });
 
-test("in a group only who has asked can answer, and with the id", async () => {
+test("in a group only the sender can answer, with the id of the prompt", async () => {
   telegram.write("write group.txt", ann, GROUP);
   const { text: first } = await telegram.next(GROUP);
   expect(first).not.toContain("Just");
@@ -97,7 +97,7 @@ test("in a group only who has asked can answer, and with the id", async () => {
   expect(written("group.txt")).toBe(true);
 });
 
-test("OpenClaw's sessions, automations, memory and messages work from inside claude", async () => {
+test("claude can use OpenClaw's tools for sessions, automations, memory and messages", async () => {
   let results: readonly string[] = [];
   rig.mock.on(/use everything/, function* ({ toolResults }) {
     const call = (id: string, args: object) => toolUse("mcp__plugin_synthesis_chat__tool_call", { id, args });
@@ -121,8 +121,8 @@ test("OpenClaw's sessions, automations, memory and messages work from inside cla
   }
 });
 
-test("what OpenClaw wants remembered before it sums up is written with its own tool, in no conversation", async () => {
-  // OpenClaw does it when the turn is over and nobody writes.
+test("the memory flush before a compaction uses OpenClaw's tools and belongs to no conversation", async () => {
+  // OpenClaw starts it after the turn when no other message is waiting.
   telegram.write("I like tea", ann, NEW_GROUP);
   await telegram.next(NEW_GROUP);
   const { body } = await rig.recorder.request(/Ann likes tea[\s\S]*"role":"tool"/);

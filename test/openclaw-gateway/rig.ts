@@ -1,4 +1,4 @@
-/** Everything between a person and the model: the real gateway, a recorder, synthesis, the real claude, the mock. */
+/** Connects the real OpenClaw gateway, a recorder, synthesis, the real claude and the mock API. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createOpenClaw, type OpenClaw, provider } from "../support/openclaw-gateway.ts";
@@ -9,21 +9,21 @@ import { createWorld, type World, type WorldOptions } from "../support/world.ts"
 export interface Rig extends AsyncDisposable, Pick<World, "mock" | "claude"> {
   readonly openclaw: OpenClaw;
   readonly recorder: Recorder;
-  /** The workspaces of OpenClaw's two agents. */
+  /** The workspaces of OpenClaw's agents main and ops. */
   readonly main: string;
   readonly ops: string;
-  /** Where synthesis answers. */
+  /** The address of synthesis. */
   url(): string;
-  /** Ends synthesis, by default in peace, and starts it anew on the same state folder. */
+  /** Ends synthesis, by default with SIGTERM, and starts it again on the same state folder. */
   restartSynthesis(signal?: NodeJS.Signals): Promise<void>;
 }
 
 const PLUGIN_FOLDER = join(import.meta.dir, "../../src/setup/openclaw-plugin");
 
 /**
- * @param name of the scenario, for what the recorder writes
- * @param config what OpenClaw's has besides
- * @param compaction when OpenClaw sums up, and what it does before
+ * @param name the scenario, for the folder of the recorder
+ * @param config more of OpenClaw's configuration
+ * @param compaction OpenClaw's settings for compaction
  */
 export async function createRig(
   name: string,
@@ -64,7 +64,7 @@ export async function createRig(
       ...["plugins", "install", "--link", PLUGIN_FOLDER, "--force", "--accept-capabilities"],
     );
     if (code !== 0) throw new Error(stderr);
-    // What a user may do: let the plugin know who speaks where.
+    // A user must allow the plugin to read who sends a message and in which chat.
     await openclaw.run("config", "set", "plugins.entries.synthesis.hooks.allowConversationAccess", "true");
   }
   await openclaw.startGateway();

@@ -1,6 +1,6 @@
 /**
- * `bun run test:openclaw`: installs the pinned OpenClaw and runs the tests on it. They are named by their
- * paths, because they are no part of `bun test`: they take minutes, and a download the first time.
+ * `bun run test:openclaw` installs the pinned OpenClaw and runs the tests on it. Their names keep them out of
+ * `bun test`, since they take minutes and a download the first time.
  */
 import { join } from "node:path";
 import { installOpenClaw } from "../support/openclaw-install.ts";

@@ -1,4 +1,4 @@
-/** `synthesis setup openclaw` on the real OpenClaw, beside a configuration that somebody has put work into. */
+/** `synthesis setup openclaw` with the real OpenClaw, whose configuration has other entries. */
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -50,7 +50,7 @@ async function runSetup(env: Record<string, string>, args: readonly string[]): P
   return stdout;
 }
 
-test("our things go in, work, and come out again; nothing else is touched", async () => {
+test("adds our entries, which work, and removes them again without a change of other entries", async () => {
   const home = { state: "" };
   await using world = await createWorld({
     prepare: ({ base }) => {
@@ -62,7 +62,7 @@ test("our things go in, work, and come out again; nothing else is touched", asyn
   });
   const { base } = world.claude;
   await using openclaw = await createOpenClaw(elaborate(base));
-  // OpenClaw adds its own notes with its first write; so they are there before.
+  // OpenClaw adds its own metadata with its first write, so the test makes one before.
   const patched = await openclaw.run("config", "set", "messages.responsePrefix", "[molly]");
   expect(patched).toMatchObject({ code: 0 });
   const before = openclaw.config();
@@ -83,7 +83,7 @@ test("our things go in, work, and come out again; nothing else is touched", asyn
     yield text("ready");
   });
   const done = await setup("--yes", "--default");
-  // The folders it has just allowed hold at once.
+  // The roots that setup has just allowed take effect at once.
   expect(done).toContain("Claude answered: ready");
   expect(done).not.toContain(world.server.key);
   const { meta: _meta, ...now } = openclaw.config() as Record<string, Record<string, Record<string, unknown>>>;
@@ -118,7 +118,7 @@ test("our things go in, work, and come out again; nothing else is touched", asyn
   const copies = readdirSync(dirname(openclaw.configFile)).filter((file) => file.includes(".before-synthesis-"));
   expect(copies.map((file) => statSync(join(dirname(openclaw.configFile), file)).mode & 0o777)).toEqual([0o600]);
 
-  // Started anew, on another port: the address is put right, and OpenClaw gets its word.
+  // After a restart on another port, setup corrects the address, and the live check succeeds.
   await world.server.stop();
   const server = await startServer(world.serverEnv);
   const again = await setup("--yes");
@@ -140,7 +140,7 @@ test("our things go in, work, and come out again; nothing else is touched", asyn
   await server.stop();
 }, 300_000);
 
-test("a gateway that runs learns it and forgets it, with hardly anything else in its configuration", async () => {
+test("adds and removes our entries while a gateway with a small configuration runs", async () => {
   await using world = await createWorld();
   await using openclaw = await createOpenClaw({ agents: { defaults: { workspace: world.claude.workspace } } });
   await openclaw.startGateway();
@@ -152,7 +152,7 @@ test("a gateway that runs learns it and forgets it, with hardly anything else in
   };
   expect(await runSetup(env, ["--yes"])).toContain("Claude answered: You said:");
   expect(await openclaw.say("live words", "agent:main:live")).toContain("live words");
-  // The conversation's name, as our plugin told it.
+  // Our plugin sends the session key.
   expect((await world.mock.request(/live words/)).asked).toContain('chat_id="agent:main:live"');
 
   await runSetup(env, ["--yes", "--remove"]);

@@ -1,6 +1,6 @@
 /**
- * A home for a claude in a test: it belongs to nobody, knows a made-up key, and has been through the
- * first start. The channel switch is what a machine that has been online would have cached.
+ * Creates a home folder for a claude under test: with a made-up API key, and as if the first start were done.
+ * The channel switch is in the file as on a machine that has been online.
  */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,28 +9,28 @@ import { join } from "node:path";
 const FAKE_API_KEY = "sk-ant-test-0000000000000000000000000000000000";
 
 export interface ClaudeHome {
-  /** A fresh folder for everything below; real path. */
+  /** The folder that contains the others; its real path. */
   readonly base: string;
   readonly home: string;
-  /** Trusted by this claude unless said otherwise. */
+  /** Trusted by this claude, unless `trusted` is false. */
   readonly workspace: string;
-  /** The variables a claude needs to live here and talk to the mock. */
+  /** The environment with which a claude uses this home and the mock API. */
   readonly env: Record<string, string>;
   remove(): void;
 }
 
 export interface HomeOptions {
-  /** The mock API's address. */
+  /** The address of the mock API. */
   readonly api: string;
-  /** The workspace has been trusted before. */
+  /** Claude trusts the workspace already. */
   readonly trusted?: boolean;
-  /** There is a key, so claude counts as logged in. */
+  /** The environment has an API key, so claude is logged in. */
   readonly loggedIn?: boolean;
-  /** The key in the environment has been approved before. */
+  /** The user has approved the API key in the environment. */
   readonly keyApproved?: boolean;
-  /** The channel switch is on. */
+  /** Claude offers channels. */
   readonly channels?: boolean;
-  /** claude makes failed model requests again as often as it is started to, and not just once. */
+  /** How often claude retries a failed model request: as the server configures it, or once. */
   readonly retries?: "default" | "once";
 }
 

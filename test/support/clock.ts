@@ -1,16 +1,16 @@
 /**
- * Loaded before a program under test: its time runs faster than ours, and its clock jumps when a test says so.
- * Waits that take seconds in life take a fraction of one here, and a machine that slept or was set right is only a
- * number. A page that all programs of one test share has what they need, so their clocks agree, as on one machine.
+ * Preloaded into a program under test: time runs faster in it, and a test can set its clock. So a test need not wait
+ * for timeouts of seconds, and can act as if the machine had slept. All programs of one test read the speed and the
+ * clock from one mapped file, so their clocks agree.
  */
 
-/** Where the page's numbers are. */
+/** The index of each number in the file. */
 const AT = { speed: 0, beginning: 1, jumped: 2 } as const;
 
-/** Waits of less than this, in ms, are as long as ever. */
+/** Shorter timers than this, in ms, keep their length: they wait for the machine, which is not faster. */
 const SHORT_MS = 100;
 
-/** A page for one test. @param speed how many times faster than ours its time runs */
+/** Creates the file for one test. @param speed how many times faster than real time its time runs */
 export async function createClock(file: string, speed: number) {
   const numbers = new Float64Array(512);
   numbers.set([speed, Date.now(), 0]);
@@ -18,7 +18,7 @@ export async function createClock(file: string, speed: number) {
   const page = open(file);
   return {
     env: { TEST_CLOCK: file },
-    /** The clock on the wall is set; no time passes. @param ms negative for back */
+    /** Sets the clock without any time passing. @param ms negative for back */
     jump: (ms: number) => {
       page[AT.jumped] = (page[AT.jumped] ?? 0) + ms;
     },
@@ -36,7 +36,6 @@ if (process.env.TEST_CLOCK) {
   const abortAfter = AbortSignal.timeout.bind(AbortSignal);
   const sleep = Bun.sleep;
 
-  // A short wait is for what the machine takes, which is not faster than usual.
   const scaled = (ms: number | undefined) => (ms === undefined || ms < SHORT_MS ? ms : ms / speed);
   const now = () => Math.floor(beginning + (realNow() - beginning) * speed + (page[AT.jumped] ?? 0));
   globalThis.Date = new Proxy(RealDate, {

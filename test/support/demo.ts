@@ -1,6 +1,6 @@
 /**
- * `bun run demo`: a real conversation without any key. The real claude runs against the mock API, the
- * official OpenAI client talks to the server, and each line is printed as it arrives.
+ * `bun run demo` shows a conversation without an API key. The real claude runs on the mock API, OpenAI's own client
+ * sends the messages, and each line is printed when it arrives.
  */
 import { text, thinking, toolUse } from "./mock-anthropic.ts";
 import { createWorld } from "./world.ts";
@@ -12,7 +12,7 @@ const say = (line: string) => console.log(`${seconds()}  ${line}`);
 await using world = await createWorld();
 const { mock, server } = world;
 
-/** Text as a model would send it, a line every so often. */
+/** Text as a model sends it, line by line. */
 async function* slowly(lines: string[]) {
   for (const line of lines) {
     yield text(`${line}\n`);

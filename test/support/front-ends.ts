@@ -1,17 +1,17 @@
-/** Requests as other chat programs send them, one builder a kind; the instructions in them are ours, the fixed texts theirs. */
+/** Requests as other chat programs send them. Their fixed phrases are original, the instructions are ours. */
 
 type Message = { role: string; content: unknown };
 export type Said = readonly [person: string, answer?: string | undefined];
 
 const user = (content: unknown): Message => ({ role: "user", content });
 const system = (content: string): Message => ({ role: "system", content });
-/** A chat as most of these programs quote it. */
+/** A chat history as most of these programs quote it. */
 export const quoted = (chat: readonly Said[], person = "USER", model = "ASSISTANT"): string =>
   chat
     .flatMap(([asked, answer]) => [`${person}: ${asked}`, ...(answer === undefined ? [] : [`${model}: ${answer}`])])
     .join("\n");
 
-/** Open WebUI's tasks all end with the end of the chat. */
+/** A task of Open WebUI, which ends with the newest messages of the chat. */
 export const openWebUiTask = (instruction: string, chat: readonly Said[], more: object = {}) => ({
   model: "synthesis-claude-bridge",
   stream: false,
@@ -34,7 +34,7 @@ export const openWebUiTask = (instruction: string, chat: readonly Said[], more: 
   ...more,
 });
 
-/** What Open WebUI makes of a person's message when it has found something for it: this is a turn. */
+/** A user's message as Open WebUI sends it with retrieved context. It is a turn. */
 export const openWebUiRetrieval = (question: string, found: string, queryTag = false): string =>
   [
     "### Task:",
@@ -54,7 +54,7 @@ const TOOLS = ["bash", "read", "edit"].map((name) => ({
   function: { name, description: `Does ${name}.`, parameters: { type: "object", properties: {} } },
 }));
 
-/** A turn of opencode's, or of a program like it. */
+/** A turn of opencode, or of a similar program. */
 export const agentTurn = (messages: readonly Message[], prompt = "You are a coding agent. Use the tools.") => ({
   model: "synthesis-claude-bridge",
   stream: true,

@@ -1,4 +1,4 @@
-/** Loaded before a server under test: on SIGUSR2 its database may not grow any more, and on the next it may again. */
+/** Preloaded into a server under test: SIGUSR2 makes the disk full for its database, and the next one frees it. */
 import { Database } from "bun:sqlite";
 
 let store: Database | undefined;
@@ -11,7 +11,7 @@ Database.prototype.run = function (this: Database, ...all: Parameters<typeof run
 let full = false;
 process.on("SIGUSR2", () => {
   full = !full;
-  // Never less than there are.
+  // SQLite raises the limit to the number of pages that exist.
   store?.query(`PRAGMA max_page_count = ${full ? 1 : 2 ** 30}`).get();
   console.error(`the disk is ${full ? "full" : "free"} now`);
 });

@@ -1,19 +1,18 @@
 /**
- * A stand-in for the Anthropic Messages API, as far as the real claude uses it
- * (`HEAD /api/hello`, `POST /v1/messages`, `POST /v1/messages/count_tokens`).
+ * A mock of the Anthropic Messages API, as far as the real claude uses it (`HEAD /api/hello`, `POST /v1/messages`,
+ * `POST /v1/messages/count_tokens`).
  *
- * What the model says is a script: an async generator of steps, so that a test
- * decides with an ordinary `await` when the next piece is sent. Every request is
- * recorded, with a promise that tells when its connection was closed.
+ * A script is an async generator with the steps of the model's answer, so a test can `await` anything before the next
+ * step is sent. Every request is recorded, with a promise that resolves when its response has ended.
  */
 
 export type Step =
   | { type: "text"; text: string }
   | { type: "thinking"; thinking: string }
   | { type: "tool_use"; name: string; input: Record<string, unknown> }
-  /** What this answer costs; the first step of its script. */
+  /** The usage of the answer. It is the first step of a script. */
   | { type: "usage"; usage: Partial<ModelUsage> }
-  /** Why the message ends, if not because its turn does. */
+  /** The stop reason, if it is neither `end_turn` nor `tool_use`. */
   | { type: "stop"; reason: string }
   | { type: "error"; status: number; error: string; message: string; headers?: Record<string, string> };
 
@@ -58,13 +57,13 @@ interface MessagesBody {
 
 export interface ModelRequest {
   readonly body: MessagesBody;
-  /** The text of the newest user message that is not a tool result. */
+  /** The text of the newest channel message, or of the newest user message when there is none. */
   readonly asked: string;
-  /** The results in the newest message, empty on a turn's first round. */
+  /** The tool results in the newest message; empty in the first model request of a turn. */
   readonly toolResults: readonly { content: string; isError: boolean }[];
-  /** Everything the model is shown: system prompt and all messages, as one string. */
+  /** The text of the system prompt and of all messages. */
   readonly shown: string;
-  /** Resolves when the response ended, by itself or because claude hung up. */
+  /** Resolves when the response is complete, or when claude has closed the connection. */
   readonly closed: Promise<"complete" | "aborted">;
 }
 
@@ -73,17 +72,17 @@ type Script = (request: ModelRequest) => AsyncIterable<Step> | Iterable<Step>;
 export interface MockAnthropic {
   readonly url: string;
   readonly requests: readonly ModelRequest[];
-  /** Answers with `script` whenever the newest user text matches; the latest rule wins. */
+  /** Answers requests whose `asked` matches with this script. The newest matching rule counts. */
   on(match: RegExp, script: Script): void;
-  /** The next request (also one already recorded) whose newest user text matches. */
+  /** The first request whose `asked` matches, already recorded or still to come. */
   request(match: RegExp): Promise<ModelRequest>;
   stop(): Promise<void>;
 }
 
-/** What an answer costs on the way in when its script does not say; on the way out a token is a step of the script. */
+/** The input usage of an answer whose script has no usage. Its output tokens are the number of its steps. */
 export const INPUT_USAGE = { input_tokens: 100, cache_read_input_tokens: 40, cache_creation_input_tokens: 2 };
 
-/** What the model says when no rule matches. */
+/** The answer when no rule matches. */
 const echo: Script = function* (request) {
   const said = /<channel [^>]*>\n([\s\S]*?)\n<\/channel>/.exec(request.asked)?.[1] ?? request.asked;
   yield text(`You said: ${said}`);
@@ -232,7 +231,7 @@ async function respond(
   return new Response(stream, { headers: { "content-type": "text/event-stream", "request-id": "req_mock" } });
 }
 
-/** The unstreamed form, to which claude falls back when a stream breaks. */
+/** The unstreamed response, which claude requests after a stream broke off. */
 async function wholeMessage(
   request: ModelRequest,
   first: IteratorResult<Step>,
@@ -281,14 +280,14 @@ const isPrompt = (block: Block): boolean => block.type === "text" && /^<channel 
 const blocksOf = ({ content }: Message): Block[] =>
   typeof content === "string" ? [{ type: "text", text: content }] : content;
 
-/** The last channel message, wherever it stands: claude puts a new one behind what is left of an interrupted turn. */
+/** The newest channel message. After an interruption claude puts it into one message with older blocks. */
 function newestUserText(body: MessagesBody): string {
   const texts = body.messages.filter(({ role }) => role === "user").flatMap(blocksOf);
   return (texts.findLast(isPrompt) ?? texts.findLast(({ type }) => type === "text"))?.text ?? "";
 }
 
 function newestToolResults(body: MessagesBody): { content: string; isError: boolean }[] {
-  // claude puts reminders behind the results, as messages of the role "system".
+  // Claude appends reminders to the results, as messages of the role "system".
   const message = body.messages.findLast((m) => m.role !== "system");
   const blocks = message ? blocksOf(message) : [];
   if (blocks.some(isPrompt)) return [];

@@ -1,13 +1,13 @@
 /**
- * The real OpenClaw, for tests on it: a home and a state folder of its own, its gateway, and its command
- * line. What it starts is ended with it, whatever happens.
+ * Runs the real OpenClaw under test: with its own home and state folder, its gateway, and its command line. All its
+ * processes end with the test.
  */
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { openClawIn } from "./openclaw-install.ts";
 
-/** What one of its commands said. */
+/** The result of a command. */
 interface Outcome {
   readonly code: number;
   readonly stdout: string;
@@ -17,39 +17,39 @@ interface Outcome {
 export interface OpenClaw extends AsyncDisposable {
   readonly base: string;
   readonly configFile: string;
-  /** The variables every program of it is started with. */
+  /** The environment of every OpenClaw program. */
   readonly env: Record<string, string>;
-  /** A program that can be started by its path, like the one `npm install -g` leaves. */
+  /** The path of the `openclaw` program, as `npm install -g` installs it. */
   readonly program: string;
   readonly config: () => Record<string, unknown>;
   /** Runs `openclaw <args>`. */
   run(...args: string[]): Promise<Outcome>;
-  /** Runs it, and reads what it prints as JSON. */
+  /** Runs `openclaw <args>` and parses its output as JSON. */
   json<T>(...args: string[]): Promise<T>;
-  /** Starts the gateway, or starts it anew, and waits until it answers. */
+  /** Starts or restarts the gateway, and waits until it answers. */
   startGateway(): Promise<void>;
   stopGateway(): Promise<void>;
-  /** A turn through the gateway: what the agent says. */
+  /** Runs a turn with `openclaw agent`. @returns the answer */
   agent(message: string, options?: { agent?: string; sessionKey?: string }): Promise<string>;
-  /** The same by the gateway's chat endpoint, which spares the start of a program. */
+  /** Runs a turn over the gateway's chat endpoint, which is faster. @returns the answer */
   say(message: string, sessionKey: string): Promise<string>;
-  /** A method of the gateway's own protocol. */
+  /** Calls a method of the gateway's own protocol. */
   call<T = unknown>(method: string, params: object): Promise<T>;
-  /** The gateway's own chat endpoint. */
+  /** Sends a request to the gateway's chat endpoint. */
   chat(body: object, headers?: Record<string, string>, signal?: AbortSignal): Promise<Response>;
-  /** What the gateway has printed. */
+  /** The output of the gateway. */
   readonly log: () => string;
 }
 
 const TOKEN = "a-token-for-tests";
 
 /**
- * Runs a program in a group of its own, and ends all of that group with the program, or with whoever
- * started this: a test that is killed closes the pipe that `cat` reads.
+ * A shell script that runs a program and ends its whole process group when the program exits, or when the test that
+ * started the script exits: this closes the pipe that `cat` reads.
  */
-const KEPT = '("$0" "$@" </dev/null; kill 0) & cat >/dev/null; kill 0';
+const WITH_GROUP = '("$0" "$@" </dev/null; kill 0) & cat >/dev/null; kill 0';
 
-/** @param config what `openclaw.json` holds beside the gateway's own part */
+/** @param config the content of `openclaw.json` without the part of the gateway */
 export async function createOpenClaw(config: Record<string, unknown>): Promise<OpenClaw> {
   const installed = process.env.SYNTHESIS_TEST_OPENCLAW;
   if (!installed) throw new Error("run these with `bun run test:openclaw`");
@@ -88,7 +88,7 @@ export async function createOpenClaw(config: Record<string, unknown>): Promise<O
   };
   const json = async <T>(...args: string[]): Promise<T> => {
     let { code, stdout, stderr } = await run(...args);
-    // OpenClaw's own trouble: its command and its gateway close one database at the same time.
+    // A fault of OpenClaw: the command fails when its gateway closes the same database at that moment.
     if (code !== 0 && /Agent database cleanup failed/.test(stderr)) ({ code, stdout, stderr } = await run(...args));
     if (code !== 0) throw new Error(`openclaw ${args[0]}: ${stdout}${stderr}`);
     return JSON.parse(stdout) as T;
@@ -100,7 +100,7 @@ export async function createOpenClaw(config: Record<string, unknown>): Promise<O
     const patience = setTimeout(() => signal(pid, "SIGKILL"), 10_000);
     await exited;
     clearTimeout(patience);
-    // What it may have left behind in its group.
+    // Other processes of its group may still run.
     signal(pid, "SIGKILL");
     gateway = null;
   };
@@ -124,10 +124,10 @@ export async function createOpenClaw(config: Record<string, unknown>): Promise<O
     stopGateway,
     startGateway: async () => {
       await stopGateway();
-      gateway = Bun.spawn(["sh", "-c", KEPT, program, "gateway", "run", "--port", `${port}`], {
+      gateway = Bun.spawn(["sh", "-c", WITH_GROUP, program, "gateway", "run", "--port", `${port}`], {
         cwd: base,
         env,
-        // Its end is ours: see KEPT.
+        // The group ends when this pipe closes: see WITH_GROUP.
         stdin: "pipe",
         stdout: "pipe",
         stderr: "pipe",
@@ -139,12 +139,12 @@ export async function createOpenClaw(config: Record<string, unknown>): Promise<O
           for await (const bytes of stream) log += decoder.decode(bytes, { stream: true });
         })();
       }
-      let gone = false;
+      let hasExited = false;
       void gateway.exited.then(() => {
-        gone = true;
+        hasExited = true;
       });
       while (!(await answers(`http://127.0.0.1:${port}/healthz`))) {
-        if (gone) throw new Error(`the gateway ended:\n${log}`);
+        if (hasExited) throw new Error(`the gateway exited:\n${log}`);
         await Bun.sleep(50);
       }
     },
@@ -196,7 +196,7 @@ function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(-pid, name);
   } catch (error) {
-    // All of the group is gone already.
+    // The whole group has exited already.
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
@@ -205,12 +205,12 @@ async function answers(url: string): Promise<boolean> {
   try {
     return (await fetch(url)).ok;
   } catch {
-    // Nobody listens yet.
+    // The gateway does not listen yet.
     return false;
   }
 }
 
-/** OpenClaw wants to be told its port. */
+/** A free port, since OpenClaw cannot choose one itself. */
 function freePort(): number {
   const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   const { port } = server;

@@ -1,6 +1,6 @@
 /**
- * The pinned OpenClaw and the Node it needs, installed once per machine into a cache folder. Hundreds of
- * megabytes: too much for a development dependency that most tests do without.
+ * Installs the pinned OpenClaw and its Node once per machine into a cache folder. They have hundreds of megabytes: too
+ * much for a development dependency that most tests do not need.
  */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
@@ -9,16 +9,16 @@ import { join } from "node:path";
 const pinned = join(import.meta.dir, "../openclaw-gateway/pinned");
 
 export interface OpenClawProgram {
-  /** Where it was installed. */
+  /** The folder of the installation. */
   readonly folder: string;
   readonly node: string;
-  /** Its entry, to be run with that Node. */
+  /** The script that this Node runs. */
   readonly script: string;
 }
 
-/** The programs in `folder`, whether they are there or not. */
+/** The paths of the programs in `folder`. They need not exist. */
 export function openClawIn(folder: string): OpenClawProgram {
-  // The one package that npm names in another way.
+  // The npm package of Node has another name on this platform.
   const prefix = process.platform === "darwin" && process.arch === "arm64" ? "node-bin" : "node";
   return {
     folder,
@@ -27,7 +27,7 @@ export function openClawIn(folder: string): OpenClawProgram {
   };
 }
 
-/** Installs what the lock file beside the tests names, unless that has been done before. */
+/** Installs the versions in the lock file, unless they are installed already. */
 export async function installOpenClaw(): Promise<OpenClawProgram> {
   const lock = Bun.hash(await Bun.file(join(pinned, "bun.lock")).text()).toString(36);
   const { name } = (await Bun.file(join(pinned, "package.json")).json()) as { name: string };
@@ -36,7 +36,7 @@ export async function installOpenClaw(): Promise<OpenClawProgram> {
   if (existsSync(program.folder)) return program;
 
   mkdirSync(cache, { recursive: true });
-  // In a folder of its own until it is complete, so that nobody ever finds half of it.
+  // A rename makes the folder visible when it is complete, so no other run finds half of it.
   const fresh = mkdtempSync(join(cache, "installing-"));
   try {
     cpSync(pinned, fresh, { recursive: true });

@@ -1,4 +1,4 @@
-/** Requests as OpenClaw 2026.9.6 sends them, one builder a kind; the words in them are ours. */
+/** Requests as OpenClaw 2026.9.6 sends them. Their structure is original, the prose is ours. */
 import { type ChatMessage, type ChatRequest, chatRequest } from "../../src/api/openai-chat/request.ts";
 
 export interface OpenClawOptions {
@@ -7,15 +7,15 @@ export interface OpenClawOptions {
   readonly sessionId?: string;
   readonly channel?: string;
   readonly workspace?: string;
-  /** The N of `<sessionId>:<N>`; headers and cache key are sent when it is there. */
+  /** The N of `<sessionId>:<N>`. With it the request has affinity headers and a cache key. */
   readonly generation?: number;
-  /** What a plugin of OpenClaw's adds. */
+  /** Headers that a plugin of OpenClaw adds. */
   readonly headers?: Record<string, string>;
-  /** Adds itself to the system prompt's stable section, as files of the workspace do. */
+  /** The content of AGENTS.md, which is in the stable section of the system prompt. */
   readonly agentsFile?: string;
   readonly date?: string;
   readonly tools?: readonly string[];
-  /** Where the Runtime line stands in the first user message. */
+  /** Where the runtime line is in the first user message. */
   readonly runtimeLine?: "text" | "part" | "none";
 }
 
@@ -39,7 +39,7 @@ export const toolResult = (callId: string, content: string): ChatMessage => ({
   tool_call_id: callId,
   content,
 });
-/** What OpenClaw wants known, in a user message of its own. */
+/** OpenClaw's context message: information for the model in a separate user message. */
 export const carrier = (text = "Subagents: none"): ChatMessage =>
   user([{ type: "text", text: `<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\n${text}\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>` }]);
 export const ABORTED =
@@ -48,7 +48,7 @@ export const CONTINUE = "Continue the current task from the existing transcript,
 export const QUEUED =
   "[Queued user message from a previous active turn; preserved as context only. Continue with the active prompt below.]";
 
-/** One request of a run of OpenClaw's embedded agent. */
+/** A request of OpenClaw's embedded agent. */
 export function agentRequest(messages: readonly ChatMessage[], options: OpenClawOptions = {}): Sent {
   const { generation, sessionId = SESSION_ID, tools = ["read", "exec"], runtimeLine = "text" } = options;
   const affinity = `${sessionId}:${generation}`;
@@ -80,7 +80,7 @@ export function agentRequest(messages: readonly ChatMessage[], options: OpenClaw
   };
 }
 
-/** A request without tools that OpenClaw makes for itself. */
+/** A side request of OpenClaw, which has no tools. */
 export function utilityRequest(system: string, words: string, headers: Record<string, string> = {}): Sent {
   const messages = [{ role: "system", content: system }, user(words)];
   return {

@@ -1,4 +1,4 @@
-/** Before any test: no test sees the home, the keys or the settings of whoever runs it. */
+/** Runs before all tests, and hides the home, the keys and the settings of the user who runs them. */
 import { afterAll } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,21 +1,21 @@
 /**
- * A proxy between OpenClaw and the server that remembers what goes through, so that a test can say what the
- * real OpenClaw sends. With SYNTHESIS_TEST_SEEN set, each request is a file in that folder, too.
+ * A proxy between OpenClaw and the server that records the requests, so that a test can check what the real OpenClaw
+ * sends. With SYNTHESIS_TEST_SEEN it also writes each request to a file in that folder.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-export interface Seen {
+export interface RecordedRequest {
   readonly method: string;
   readonly path: string;
   readonly headers: Record<string, string>;
   readonly body: ChatBody;
-  /** Resolves when the answer has ended, or the client has gone before. */
+  /** Resolves when the answer is complete, or when OpenClaw has disconnected before. */
   readonly closed: Promise<"complete" | "aborted">;
-  /** The answer's status and headers. */
+  /** The status and headers of the answer. */
   readonly answered: Promise<Response>;
-  /** Resolves when the first text has gone through to OpenClaw. */
-  readonly spoken: Promise<void>;
+  /** Resolves when OpenClaw has been sent the first text. */
+  readonly firstText: Promise<void>;
 }
 
 interface ChatBody {
@@ -27,19 +27,19 @@ interface ChatBody {
 export interface Recorder {
   /** `http://127.0.0.1:<port>` */
   readonly url: string;
-  readonly seen: readonly Seen[];
-  /** Names the folder for what follows. */
+  readonly requests: readonly RecordedRequest[];
+  /** Names the folder for the next requests. */
   scenario(name: string): void;
-  /** The first request from `from` on, also one already seen, whose body matches. */
-  request(match: RegExp, from?: number): Promise<Seen>;
-  /** Where the requests are passed on to; a server that was started anew has another port. */
+  /** The first request with a matching body, already recorded or still to come. @param from the index of the first */
+  request(match: RegExp, from?: number): Promise<RecordedRequest>;
+  /** Changes the server that gets the requests: a restarted one has another port. */
   pointAt(url: string): void;
   stop(): Promise<void>;
 }
 
 export function startRecorder(target: string): Recorder {
-  const seen: Seen[] = [];
-  const waiting: { match: RegExp; resolve: (seen: Seen) => void }[] = [];
+  const requests: RecordedRequest[] = [];
+  const waiting: { match: RegExp; resolve: (request: RecordedRequest) => void }[] = [];
   let to = target;
   let folder = "start";
 
@@ -53,19 +53,19 @@ export function startRecorder(target: string): Recorder {
       const end = Promise.withResolvers<"complete" | "aborted">();
       const answer = Promise.withResolvers<Response>();
       const first = Promise.withResolvers<void>();
-      // Nobody may be waiting for it.
+      // A test need not wait for the answer.
       answer.promise.catch(() => {});
-      const one: Seen = {
+      const one: RecordedRequest = {
         method: request.method,
         path,
         headers: Object.fromEntries(request.headers),
         body: JSON.parse(text || "{}") as ChatBody,
         closed: end.promise,
         answered: answer.promise,
-        spoken: first.promise,
+        firstText: first.promise,
       };
-      seen.push(one);
-      write(folder, seen.length, one);
+      requests.push(one);
+      write(folder, requests.length, one);
       request.signal.addEventListener("abort", () => end.resolve("aborted"));
       for (const waiter of waiting.filter(({ match }) => match.test(text))) {
         waiting.splice(waiting.indexOf(waiter), 1);
@@ -91,14 +91,14 @@ export function startRecorder(target: string): Recorder {
           }),
         );
         const out = new Headers(response.headers);
-        // Bun has unpacked it already.
+        // fetch has decompressed the body already.
         out.delete("content-encoding");
         out.delete("content-length");
         return new Response(passed ?? null, { status: response.status, headers: out });
       } catch (error) {
         answer.reject(error);
         end.resolve("aborted");
-        // As OpenClaw would find it with no server there.
+        // OpenClaw gets an error, as from a server that does not run.
         return new Response((error as Error).message, { status: 502 });
       }
     },
@@ -106,14 +106,14 @@ export function startRecorder(target: string): Recorder {
 
   return {
     url: `http://127.0.0.1:${server.port}`,
-    seen,
+    requests,
     scenario: (name) => {
       folder = name;
     },
     request: (match, from = 0) => {
-      const known = seen.slice(from).find(({ body }) => match.test(JSON.stringify(body)));
+      const known = requests.slice(from).find(({ body }) => match.test(JSON.stringify(body)));
       if (known) return Promise.resolve(known);
-      const { promise, resolve } = Promise.withResolvers<Seen>();
+      const { promise, resolve } = Promise.withResolvers<RecordedRequest>();
       waiting.push({ match, resolve });
       return promise;
     },
@@ -124,7 +124,7 @@ export function startRecorder(target: string): Recorder {
   };
 }
 
-function write(scenario: string, number: number, { method, path, headers, body }: Seen): void {
+function write(scenario: string, number: number, { method, path, headers, body }: RecordedRequest): void {
   const base = process.env.SYNTHESIS_TEST_SEEN;
   if (!base) return;
   const folder = join(base, scenario);

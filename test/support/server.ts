@@ -1,6 +1,6 @@
 /**
- * The server under test, as its user starts it: the program in a process of its own, its configuration
- * in the environment, its address read from what it prints.
+ * Starts the server under test as a user does: the program in its own process, the configuration in the
+ * environment, the address from its output.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import OpenAI from "openai";
 const root = join(import.meta.dir, "../..");
 /** The real claude, a pinned development dependency. */
 export const REAL_CLAUDE = join(root, "node_modules/.bin/claude");
-/** The program: from source, or the binary that SYNTHESIS_TEST_PROGRAM names. */
+/** The command that runs the program: from source, or the binary in SYNTHESIS_TEST_PROGRAM. */
 export const PROGRAM: readonly string[] = process.env.SYNTHESIS_TEST_PROGRAM
   ? [process.env.SYNTHESIS_TEST_PROGRAM]
   : [process.execPath, join(root, "src/main.ts")];
@@ -19,24 +19,24 @@ export interface TestServer {
   readonly url: string;
   readonly key: string;
   readonly pid: number;
-  /** The official client, talking to this server. */
+  /** OpenAI's own client for this server. */
   readonly openai: OpenAI;
-  /** Everything logged so far. */
+  /** The log so far. */
   readonly log: () => string;
-  /** Resolves when a line of what it prints for people matches. */
+  /** Resolves with the first line of its standard output that matches. */
   printed(match: RegExp): Promise<string>;
-  /** Resolves when a line of the log matches. */
+  /** Resolves with the first line of the log that matches. */
   logged(match: RegExp): Promise<string>;
   /** Posts a chat request as curl would. */
   post(body: object, headers?: Record<string, string>, signal?: AbortSignal): Promise<Response>;
   readonly exited: Promise<number>;
-  /** Ends it with SIGTERM and waits. */
+  /** Sends a signal, by default SIGTERM, and waits for the exit. */
   stop(signal?: NodeJS.Signals): Promise<number>;
 }
 
 /**
- * @param env what the server sees, and nothing else: HOME, PATH and its settings
- * @param program how it is started
+ * @param env the whole environment of the server: HOME, PATH and its settings
+ * @param program the command that starts it, without `serve`
  */
 export async function startServer(env: Record<string, string>, program = PROGRAM): Promise<TestServer> {
   const child = Bun.spawn([...program, "serve"], {
@@ -76,7 +76,7 @@ export async function startServer(env: Record<string, string>, program = PROGRAM
   };
 }
 
-/** Collects a stream's lines, and tells when one matches. */
+/** Collects the lines of a stream. `match` resolves with the first line that matches. */
 function collect(stream: ReadableStream<Uint8Array>) {
   let all = "";
   const waiting: { match: RegExp; resolve: (line: string) => void }[] = [];

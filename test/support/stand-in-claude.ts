@@ -1,17 +1,22 @@
 /**
- * A stand-in for claude where speed or faults are the point: it takes claude's arguments, connects to the
- * bridge as the plugin does, and answers each message with the hooks and transcript rows of a short turn.
- * It is never the only proof of anything; the end-to-end tests run the real one.
+ * A stand-in for claude in tests of speed and of faults. It takes claude's arguments, connects to the bridge as the
+ * plugin does, and answers each message with the hooks and transcript rows of a short turn. No behaviour is proved with
+ * it alone: the end-to-end tests run the real claude.
  *
- * A message may say what to do: `lines <n>` answers with n lines, `exit` ends the process, `exit later` when it has
- * recorded the message and not said so, `forget` when it has said so and not recorded it, `deaf` is never received,
- * `deaf once` only when it is sent again, `hang` is received and worked on until Escape, `hang <n>` for n ms at most,
- * `grow <n>` takes n MB of memory from then on, `call <n>` calls a tool it is offered n times, together, and says the
- * results, `call <n> late` also reads its keys late, `call <n> unrecorded` records the calls when it has their results,
- * `draw <n>` writes n lines on its terminal, `stay` outlives SIGTERM, and `stay ended` does so once it has said that its
- * session has ended; all but the first few are echoed, as anything
- * else is. Like claude it draws its screen anew when its terminal changes its size. Where STAND_IN_ORDERS is an address,
- * it asks there instead, and its plugin comes back when its socket drops.
+ * It echoes a message, unless the message is one of these commands:
+ * - `lines <n>` answers with n lines.
+ * - `draw <n>` writes n lines on its terminal.
+ * - `call <n>` makes n calls of the client's tool at the same time, and answers with the results. `call <n> late` also
+ *   reacts late to keys, and `call <n> unrecorded` writes the calls into the transcript after it has their results.
+ * - `hang` works until Escape, `hang <n>` for at most n ms.
+ * - `deaf` sends no receipt. `deaf once` sends one when the message comes for the second time.
+ * - `exit` ends the process, `exit later` after the transcript has the message and before the receipt, `forget` after
+ *   the receipt and without a transcript row.
+ * - `stay` survives SIGTERM. `stay ended` does so, too, and sends the SessionEnd hook.
+ * - `grow <n>` takes n MB of memory.
+ *
+ * Like claude it redraws its screen when the terminal changes its size. With STAND_IN_ORDERS it gets its orders from
+ * that address instead, and its plugin reconnects after its socket dropped.
  */
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -33,7 +38,7 @@ const manifest = JSON.parse(readFileSync(join(pluginFolder, ".claude-plugin/plug
 const { SYNTHESIS_BRIDGE_URL, SYNTHESIS_BRIDGE_TOKEN } = manifest.mcpServers.chat.env;
 const { SYNTHESIS_OPENCLAW_SESSION } = process.env;
 const orders = process.env.STAND_IN_ORDERS;
-// As a shell command of claude's: in a group of its own, it is not ended with claude.
+// Like a shell command of claude, it has its own process group, so it does not end with the stand-in.
 if (orders) Bun.spawn(["sleep", "1000"], { detached: true, stdio: ["ignore", "ignore", "ignore"] }).unref();
 const configFolder = process.env.CLAUDE_CONFIG_DIR ?? join(process.env.HOME ?? "", ".claude");
 const transcript = join(configFolder, "projects/stand-in", `${session}.jsonl`);
@@ -54,12 +59,12 @@ const status = (status: "busy" | "idle") =>
   );
 status("idle");
 let pressed = Promise.withResolvers<void>();
-/** How long a key lies in the terminal. */
+/** How long the stand-in takes to react to a key. */
 let keyMs = 0;
 let drawn: string[] = [];
 let stays: string | null = null;
 const taken: Buffer[] = [];
-// Lets a test speak to the bridge in this process's name.
+// Lets a test connect to the bridge as this process.
 if (process.env.STAND_IN_ENV) {
   const link = {
     SYNTHESIS_BRIDGE_URL,
@@ -75,7 +80,7 @@ const hook = async (body: object) => {
     headers: { "content-type": "application/json", ...hookHeaders },
     body: JSON.stringify({ session_id: session, transcript_path: transcript, ...body }),
   });
-  // claude goes on when nobody takes its hooks.
+  // Claude ignores a hook that cannot be delivered.
   await sent.catch(() => {});
 };
 const row = (value: object) => appendFileSync(transcript, `${JSON.stringify(value)}\n`);
@@ -85,7 +90,7 @@ const interrupted = (text: string) => {
   status("idle");
 };
 
-/** As in live mode: hooks, side by side. */
+/** Sends the answer as in live mode: with hooks, at the same time. */
 const byHooks = async (lines: string[], prompt_id: string, message_id: string) => {
   await Promise.all(
     lines.map((delta, index) =>
@@ -100,7 +105,7 @@ const byHooks = async (lines: string[], prompt_id: string, message_id: string) =
     ),
   );
 };
-/** As in tool mode: reply frames, the last one final. The tool call returns when that is acknowledged. */
+/** Sends the answer as in tool mode: with reply frames. The final one must be acknowledged. */
 const byFrames = async (lines: string[]) => {
   acknowledged = Promise.withResolvers();
   lines.forEach((content, index) => {
@@ -111,11 +116,11 @@ const byFrames = async (lines: string[]) => {
 };
 let acknowledged = Promise.withResolvers<void>();
 
-/** The name of a tool, when there is one. */
+/** The name of one of the client's tools. */
 let offered: string | undefined;
 const results = new Map<string, PromiseWithResolvers<string>>();
 
-/** As claude does: a hook for each, its record of the message, the calls, and a hook when one is over. */
+/** Makes calls as claude does: hooks, the transcript row, the calls, and a hook after each result. */
 async function callTools(count: number, prompt_id: string, isRecordedLate: boolean): Promise<string> {
   const name = offered ?? "none";
   const tool_name = `mcp__plugin_synthesis_chat__${name}`;
@@ -164,7 +169,7 @@ async function turn(content: string, messageId: string, again: boolean): Promise
   }
   stays = /^stay( ended)?$/.exec(command)?.[0] ?? null;
   const grow = Number(/^grow (\d+)/.exec(command)?.[1] ?? 0);
-  // Written to: memory that nobody has touched does not count.
+  // Memory counts only after it has been written to.
   if (grow > 0) taken.push(Buffer.alloc(grow * 1024 * 1024, 1));
   const calls = Number(/^call (\d+)/.exec(command)?.[1] ?? 0);
   if (calls > 0) {
@@ -189,12 +194,12 @@ async function turn(content: string, messageId: string, again: boolean): Promise
 }
 
 let socket: WebSocket;
-/** What becomes of the plugin's socket: it comes back, or never does, or nothing comes through. */
+/** The state of the plugin's socket: connected or reconnecting, closed for good, or open without reading. */
 let plugin: "there" | "lost" | "stalled" = "there";
 const RECONNECT_MS = 250;
-/** Messages that claude has been given. One that is sent again after a dropped socket is not passed on twice. */
+/** Messages that claude has. One that arrives again after a dropped socket is ignored. */
 const seen = new Set<string>();
-/** What is sent until it is acknowledged, by its id. */
+/** Replies without an acknowledgement, by their ids. They are sent again after a reconnect. */
 const unanswered = new Map<string, { text: string; answered: () => void }>();
 
 function connect(): void {
@@ -247,7 +252,7 @@ function connect(): void {
     }
   };
   socket.onclose = ({ code }) => {
-    // Replaced by a test that speaks in our name: stay, as a claude does when its plugin is gone.
+    // A test has connected as this process. Stay, as a claude does whose plugin has exited.
     if (code === CLOSE.REPLACED || plugin === "lost") return;
     if (!orders) process.exit(0);
     plugin = "there";
@@ -280,7 +285,7 @@ const claudeFor = (messageId: string): Claude => ({
     plugin = what === "drop" ? "there" : what === "lose" ? "lost" : "stalled";
     if (what === "drop") socket.terminate();
     if (what !== "lose") return;
-    // Closed when the server has seen it: what it sends to a plugin that is just dying is lost.
+    // Wait until the server has closed the socket, too: it must not send into a socket that is closing.
     const closed = Promise.withResolvers<void>();
     socket.addEventListener("close", () => closed.resolve());
     socket.close();

@@ -1,7 +1,7 @@
 /**
- * A stand-in for the `openclaw` program, as far as `synthesis setup` and the doctor use it. It keeps its
- * configuration where OPENCLAW_CONFIG_PATH says. STAND_IN_FAILS names a command that fails; with
- * STAND_IN_GATEWAY a gateway runs, which alone may answer.
+ * A stand-in for the `openclaw` commands that `synthesis setup` and the doctor use. OPENCLAW_CONFIG_PATH is its
+ * configuration file. The command in STAND_IN_FAILS fails. With STAND_IN_GATEWAY it refuses `agent --local`, as
+ * OpenClaw does while its gateway runs.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -17,7 +17,7 @@ const read = () => (existsSync(file) ? (Bun.JSON5.parse(readFileSync(file, "utf8
 const write = (config: unknown, forced = false) => {
   const content = JSON.stringify(config, null, 2);
   const before = existsSync(file) ? readFileSync(file).length : 0;
-  // As the real one, except for its own commands about plugins.
+  // The real one refuses this, too, except in its plugin commands.
   if (!forced && before >= 512 && content.length < Math.floor(before / 2)) {
     console.error(`Config write rejected: ${file} (size-drop:${before}->${content.length})`);
     process.exit(1);
@@ -29,7 +29,7 @@ type Json = Record<string, unknown>;
 const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Objects merge, null deletes, all else replaces. */
+/** Applies a JSON merge patch: objects merge, null deletes, other values replace. */
 function patched(target: unknown, patch: Json): Json {
   const result: Json = isObject(target) ? { ...target } : {};
   for (const [name, value] of Object.entries(patch)) {
@@ -42,7 +42,7 @@ function patched(target: unknown, patch: Json): Json {
 const args = process.argv.slice(2);
 const command = args.slice(0, 2).join(" ");
 if (command === process.env.STAND_IN_FAILS) {
-  console.error("it cannot be done today");
+  console.error("the command fails");
   process.exit(1);
 }
 if (args[0] === "--version") console.log("OpenClaw 2026.9.6 (stand-in)");

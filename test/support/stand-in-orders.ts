@@ -1,4 +1,4 @@
-/** A stand-in's turn under orders (test/chaos): it remembers all it is told, and says so in every answer. */
+/** A turn of the stand-in for the tests in test/chaos: it follows orders, and lists all messages in its answer. */
 import { readFileSync } from "node:fs";
 import { answerOf, type Command, FAILURE, MESSAGE_IDS, type Orders, type Point } from "../chaos/orders.ts";
 
@@ -8,17 +8,17 @@ export interface Claude {
   hook(body: object): Promise<void>;
   row(value: object): void;
   status(status: "busy" | "idle"): void;
-  /** Resolves with the next Escape. */
+  /** Resolves when Escape is pressed next. */
   escape(): Promise<void>;
-  /** Sends a reply and resolves when it is acknowledged. */
+  /** Sends a reply, and resolves when the server has acknowledged it. */
   reply(content: string, final: boolean): Promise<void>;
-  /** Loses the socket. */
+  /** Breaks the plugin's socket: it drops, is closed for good, or stops reading. */
   socket(what: "drop" | "lose" | "stall"): Promise<void>;
-  /** The message was lost with it: when it comes again it is new. */
+  /** Forgets that this message has arrived, since it was lost with the socket. */
   forget(): void;
 }
 
-/** Every user message that its record has, oldest first. */
+/** The ids of all messages in the transcript, oldest first. */
 function remembered(transcript: string): string[] {
   const rows = readFileSync(transcript, "utf8").trim().split("\n");
   return rows.flatMap((line) => {
@@ -27,7 +27,7 @@ function remembered(transcript: string): string[] {
   });
 }
 
-/** @param from where orders come from */
+/** @param from the address of the orders server */
 export async function obey(from: string, claude: Claude, content: string, id: string, again: boolean): Promise<void> {
   const { hook, row, mode } = claude;
   const ask = async <T>(path: string, body: object): Promise<T> => {
@@ -40,7 +40,7 @@ export async function obey(from: string, claude: Claude, content: string, id: st
   const message = content.match(MESSAGE_IDS)?.at(-1) ?? "";
   const orders = await ask<Orders>("orders", { message });
   let mustStop = false;
-  /** Says that it has come so far. False when the message is lost on the way. */
+  /** Reports that the turn is at this point, and does what it is told there. @returns false when the message is lost */
   const at = async (point: Point): Promise<boolean> => {
     if (orders.hold !== point) return true;
     const word = await ask<Command>("at", { message, point });
@@ -103,13 +103,13 @@ export async function obey(from: string, claude: Claude, content: string, id: st
   };
 
   const isEarly = orders.stop === "early" && orders.end === "answers";
-  // What its hooks do not tell must be in the record when `Stop` sends somebody to look.
+  // An early `Stop` makes the server read the transcript, so the transcript must be complete.
   if (isEarly) {
     record();
     claude.status("idle");
     await stop();
   }
-  // In tool mode the answer is complete with its last reply, and nothing can fail any more.
+  // In tool mode the final reply completes the answer, so the turn cannot fail after it.
   if (mode === "live" || orders.end !== "fails") await speak();
   if (orders.receipt === "late") await receipt();
   await at("spoken");

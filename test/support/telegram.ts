@@ -1,12 +1,12 @@
-/** A Telegram for OpenClaw's own Telegram channel: phones write, and read what the bot sends. */
+/** A mock of the Telegram API for OpenClaw's Telegram channel: tests write as people and read what the bot sends. */
 
 export interface Telegram extends AsyncDisposable {
-  /** What `channels.telegram` in OpenClaw's configuration is for this one. */
+  /** The value of `channels.telegram` in OpenClaw's configuration. */
   readonly config: object;
-  /** Somebody writes. @param chat their own with the bot by default; a group's id is negative */
+  /** Sends a message to the bot. @param chat the direct chat by default; the id of a group is negative */
   write(text: string, from: Person, chat?: number, replyTo?: object): void;
-  /** What the bot says next in this chat, as Telegram is given it: text with HTML. */
-  next(chat: number): Promise<Said>;
+  /** The next message of the bot in this chat, in HTML. */
+  next(chat: number): Promise<BotMessage>;
 }
 
 interface Person {
@@ -14,9 +14,9 @@ interface Person {
   readonly first_name: string;
 }
 
-interface Said {
+interface BotMessage {
   readonly text: string;
-  /** To reply to. */
+  /** The message as Telegram has it, to reply to. */
   readonly message: object;
 }
 
@@ -25,9 +25,9 @@ const ME = { id: 123456, is_bot: true, first_name: "Bot", username: "test_bot" }
 
 export function startTelegram(): Telegram {
   const updates: { update_id: number; message: object }[] = [];
-  const said: (Said & { chat: number })[] = [];
+  const sent: (BotMessage & { chat: number })[] = [];
   let update = Promise.withResolvers<void>();
-  let speech = Promise.withResolvers<void>();
+  let arrival = Promise.withResolvers<void>();
   let messages = 0;
 
   const newMessage = (chat: number, more: object) => ({
@@ -50,9 +50,9 @@ export function startTelegram(): Telegram {
     getWebhookInfo: () => ({ url: "", has_custom_certificate: false, pending_update_count: 0 }),
     sendMessage: ({ chat_id, text }) => {
       const message = newMessage(Number(chat_id), { from: ME, text });
-      said.push({ chat: Number(chat_id), text: String(text), message });
-      speech.resolve();
-      speech = Promise.withResolvers();
+      sent.push({ chat: Number(chat_id), text: String(text), message });
+      arrival.resolve();
+      arrival = Promise.withResolvers();
       return message;
     },
   };
@@ -66,7 +66,7 @@ export function startTelegram(): Telegram {
       const method = /^\/bot[^/]+\/(\w+)$/.exec(url.pathname)?.[1] ?? "";
       const text = await request.text();
       const body = { ...Object.fromEntries(url.searchParams), ...(text ? JSON.parse(text) : {}) };
-      // What it only decorates with (commands, typing, reactions) is always fine.
+      // Methods without an effect on messages (commands, typing, reactions) succeed.
       return Response.json({ ok: true, result: (await methods[method]?.(body)) ?? true });
     },
   });
@@ -91,10 +91,10 @@ export function startTelegram(): Telegram {
     },
     next: async (chat) => {
       for (;;) {
-        const at = said.findIndex((one) => one.chat === chat);
-        const [found] = at < 0 ? [] : said.splice(at, 1);
+        const at = sent.findIndex((one) => one.chat === chat);
+        const [found] = at < 0 ? [] : sent.splice(at, 1);
         if (found) return found;
-        await speech.promise;
+        await arrival.promise;
       }
     },
     [Symbol.asyncDispose]: () => server.stop(true),

@@ -1,24 +1,24 @@
-/** A person's terminal, in which a command of this program runs; what it shows, and what is typed into it. */
+/** Runs a command of this program in a terminal that tests can read and type into. */
 import { createScreen } from "../../src/claude/interactive/screen.ts";
 import { descendants, withCommand } from "./processes.ts";
 import { PROGRAM } from "./server.ts";
 import type { World } from "./world.ts";
 
 export interface TestTerminal {
-  /** Resolves with all that is to be seen when a part of it matches. */
+  /** Resolves with the text of the whole screen when a part of it matches. */
   shows(match: RegExp): Promise<string>;
   type(keys: string): void;
-  /** Gives it another size; what the command has drawn so far is gone. */
+  /** Changes its size, and clears what the command has drawn so far. */
   resize(columns: number, rows: number): void;
-  /** Every byte that was written on it. */
+  /** All bytes that were written to the terminal. */
   readonly written: () => string;
-  /** The command's own process id. */
+  /** The process id of the command. */
   readonly pid: () => number;
   readonly exited: Promise<unknown>;
 }
 
 /**
- * Runs a command; after its end the terminal shows `code <its exit code>` and how the terminal is set.
+ * Runs a command. After its end the terminal shows `code <exit code>` and the settings of the terminal.
  * @param args the command's arguments
  */
 export function openTerminal(world: World, args: readonly string[], columns = 120, rows = 42): TestTerminal {

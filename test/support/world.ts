@@ -1,4 +1,4 @@
-/** All a test on the real claude needs, in one: the mock API, a home, a running server, and their end. */
+/** Everything a test on the real claude needs: the mock API, a home for claude, and a running server. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ClaudeHome, createClaudeHome, type HomeOptions } from "./claude-home.ts";
@@ -9,18 +9,18 @@ export interface World extends AsyncDisposable {
   readonly mock: MockAnthropic;
   readonly claude: ClaudeHome;
   readonly server: TestServer;
-  /** What the server was started with, for one that takes its place. */
+  /** The environment of the server, to start another one on the same state folder. */
   readonly serverEnv: Record<string, string>;
 }
 
 export interface WorldOptions extends Omit<HomeOptions, "api"> {
-  /** Settings and variables of the server. */
+  /** Settings and other variables of the server, which override the usual ones. */
   readonly env?: Record<string, string>;
-  /** The stand-in answers instead of the real claude. */
+  /** Uses the stand-in for the real claude. */
   readonly standIn?: boolean;
-  /** How the server is started, if not as usual. */
+  /** Another way to start the server. */
   readonly program?: readonly string[];
-  /** Puts things in place before the server starts. */
+  /** Writes files before the server starts. */
   readonly prepare?: (claude: ClaudeHome) => void;
 }
 
@@ -55,7 +55,7 @@ export async function createWorld({
   };
 }
 
-/** The stand-in as a program that can be started by its path; like Claude Code it ignores a bunfig.toml. */
+/** Writes a program that runs the stand-in. Like Claude Code it reads no bunfig.toml. @returns its path */
 export function standInClaude(folder: string): string {
   const path = join(folder, "claude");
   const script = join(import.meta.dir, "stand-in-claude.ts");

@@ -1,4 +1,4 @@
-/** Chat requests that are let in, each made to keep the server busy in its own way. */
+/** Bodies of valid chat requests, each of which keeps the server busy in another way. */
 
 const MEGABYTE = 1024 * 1024;
 const list = (count: number, item: (index: number) => string): string =>
@@ -12,7 +12,7 @@ const PNG = Buffer.from(
 const image = (megabytes: number): string =>
   Buffer.concat([PNG, Buffer.alloc(megabytes * MEGABYTE - PNG.length)]).toString("base64");
 
-/** By what they are made of. */
+/** The bodies by their content. */
 export const worstBodies: Record<string, () => string> = {
   "white space": () => said(`"a"${" ".repeat(31 * MEGABYTE)}`),
   escapes: () => said(`"a"`, `,"metadata":[${list(2, () => `"${"\\n".repeat(990_000)}"`)}]`),
