@@ -1,7 +1,7 @@
 /** Answers a request from Claude's transcript, when its client sends it again because the answer was lost on its way. */
 import { getLogger } from "@logtape/logtape";
+import { answerUsage } from "../claude/token-usage.ts";
 import { readTurn } from "../claude/transcript/reader.ts";
-import { answerUsage } from "../claude/turn-usage.ts";
 import type { ResponseStream } from "../turn/response-stream.ts";
 import { NO_ANSWER } from "../turn/turn-state.ts";
 import type { ConversationRecord } from "./record.ts";

@@ -3,7 +3,7 @@ import { unquoteMarkup } from "../core/quoting.ts";
 import { messageFingerprint, plainText } from "../intake/fingerprint.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { TurnRunnerDeps } from "../turn/runner.ts";
-import { attachmentMeta } from "./attachments.ts";
+import { attachmentMeta } from "./attachment-meta.ts";
 import { withDeliveredAsHistory } from "./delivered-input.ts";
 import { planDelivery } from "./delivery-plan.ts";
 import { messageText } from "./message-text.ts";

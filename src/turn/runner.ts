@@ -26,7 +26,7 @@ import { type TranscriptSource, TranscriptSync } from "./transcript-sync.ts";
 import type { TurnContext, TurnProcess } from "./turn-context.ts";
 import { TurnLoop, type TurnParts } from "./turn-loop.ts";
 import { awaitsReceipt, newTurn, type Phase, type ToolResults } from "./turn-state.ts";
-import { TurnUsage } from "./usage.ts";
+import { TurnUsage } from "./turn-usage.ts";
 
 const log = getLogger(["synthesis", "turn"]);
 

@@ -5,6 +5,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { isPlanLimit } from "../claude/model-failure.ts";
+import type { ModelCall } from "../claude/token-usage.ts";
 import {
   findPrompt,
   readCalls,
@@ -16,7 +17,6 @@ import {
   readTurn,
 } from "../claude/transcript/reader.ts";
 import type { RefusedPrompt, TurnRecord } from "../claude/transcript/turn-record.ts";
-import type { ModelCall } from "../claude/turn-usage.ts";
 import { collectCallBatch } from "./call-batch.ts";
 import { awaitsJoin } from "./text-assembler.ts";
 import type { TurnContext } from "./turn-context.ts";

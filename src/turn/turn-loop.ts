@@ -17,7 +17,7 @@ import type { StoredTurn } from "./stored-turn.ts";
 import type { TranscriptSync } from "./transcript-sync.ts";
 import type { TurnContext } from "./turn-context.ts";
 import { hasEnded, isUnderWay, type TurnEvent, type TurnOutput, type TurnState } from "./turn-state.ts";
-import type { TurnUsage } from "./usage.ts";
+import type { TurnUsage } from "./turn-usage.ts";
 
 const log = getLogger(["synthesis", "turn"]);
 

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ChannelState, watchDebugLog } from "../../src/claude/interactive/debug-log.ts";
-import { restrictingFiles } from "../../src/claude/restrictions.ts";
+import { restrictingFiles } from "../../src/claude/restricting-settings.ts";
 import { readSmallFile } from "../../src/core/regular-file.ts";
 
 let folder: string;

@@ -9,7 +9,7 @@ import type { ApiActivity, Exit } from "../agent-process.ts";
 import { type BlockingSetting, describeBlockingSetting } from "../blocking-settings.ts";
 import { BootFailure } from "../boot-failure.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
-import { restrictingFiles } from "../restrictions.ts";
+import { restrictingFiles } from "../restricting-settings.ts";
 import { type ChannelRefusal, type ChannelState, type DebugLog, watchDebugLog } from "./debug-log.ts";
 import { adviseOnDialog, type Consent, saysNotLoggedIn, saysSessionNotFound, showsDialog } from "./dialogs.ts";
 import { createScreen, lastLines, type Screen, wholeText } from "./screen.ts";

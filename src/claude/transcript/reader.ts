@@ -6,7 +6,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { watchChanges } from "../../core/watch-file.ts";
-import type { ModelCall } from "../turn-usage.ts";
+import type { ModelCall } from "../token-usage.ts";
 import { readPrompts, readRows, readSubagentRows } from "./file.ts";
 import { sessionFolderOf } from "./location.ts";
 import { messageIdOf, parseRow, rowsOfTurn } from "./rows.ts";

@@ -1,7 +1,7 @@
 /** Finds the parts of one turn in the rows of a transcript. All functions are pure; `reader.ts` waits for their results. */
 import { TOOL_PREFIX } from "../../plugin/manifest.ts";
 import { type ModelFailure, readFailureRow } from "../model-failure.ts";
-import { callWith, type ModelCall } from "../turn-usage.ts";
+import { callWith, type ModelCall } from "../token-usage.ts";
 import { isInterruptionRow, isTurnBreak, isTurnEnd, parseRow, type Row, rowsOfTurn } from "./rows.ts";
 import { textsOfTurn } from "./turn-texts.ts";
 

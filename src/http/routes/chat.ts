@@ -17,7 +17,7 @@ import { type ParsedRequest, parseRequest } from "../../intake/parsed-request.ts
 import { readOneShotTurnRequest, readTurnRequest } from "../../intake/turn-request.ts";
 import type { OneShotQueue } from "../../one-shot/queue.ts";
 import type { SessionStore } from "../../store/sessions.ts";
-import { withoutRepeatedStart } from "../../turn/continuation.ts";
+import { withoutPrefillEcho } from "../../turn/prefill-echo.ts";
 import { yieldIfLarge } from "../body.ts";
 import { errorsAsText, streamResponse, wholeResponse } from "../chat-response.ts";
 import type { Env } from "../env.ts";
@@ -71,7 +71,7 @@ export function chatRoutes({ config, conversations, oneShots, sessions, emptyFol
 
     const prefill = openclaw ? null : request.prefill;
     const all = openclaw ? errorsAsText(response) : response.parts();
-    const parts = prefill === null ? all : withoutRepeatedStart(all, prefill);
+    const parts = prefill === null ? all : withoutPrefillEcho(all, prefill);
     const includeUsage = body.stream_options?.include_usage === true;
     const created = Math.floor(Date.now() / 1000);
     const answer = completion(created, body.model || DEFAULT_MODEL, includeUsage, request.usesFunctions);

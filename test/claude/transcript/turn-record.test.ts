@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { answerUsage, totalUsage } from "../../../src/claude/token-usage.ts";
 import {
   findCalls,
   findFailure,
@@ -8,7 +9,6 @@ import {
   findTurn,
 } from "../../../src/claude/transcript/turn-record.ts";
 import { findSeam } from "../../../src/claude/transcript/turn-texts.ts";
-import { answerUsage, totalUsage } from "../../../src/claude/turn-usage.ts";
 
 const prompt = (id: string) => ({
   type: "user",

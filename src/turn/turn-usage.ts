@@ -3,7 +3,7 @@
  * lists the model calls of the whole turn, and the tool use that ends an answer shows where the next one begins.
  */
 
-import { type AnswerSpan, answerUsage, FINAL_REPLY, type ModelCall, totalUsage } from "../claude/turn-usage.ts";
+import { type AnswerSpan, answerUsage, FINAL_REPLY, type ModelCall, totalUsage } from "../claude/token-usage.ts";
 import type { Usage } from "../core/usage.ts";
 import type { HookBody } from "../wire/hooks.ts";
 import type { StoredTurn } from "./stored-turn.ts";

@@ -1,6 +1,6 @@
 /** The attributes in which Claude receives the paths of a message's images and files. */
 import { expect, test } from "bun:test";
-import { attachmentMeta } from "../../src/conversation/attachments.ts";
+import { attachmentMeta } from "../../src/conversation/attachment-meta.ts";
 import type { DecodedFile, DecodedImage } from "../../src/core/attachments.ts";
 
 test("numbers images and files, saves each, and keeps the names of files", () => {

@@ -1,7 +1,7 @@
 /** The rest of an answer that the client has begun, without the text that the client has already. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { withoutRepeatedStart } from "../../src/turn/continuation.ts";
+import { withoutPrefillEcho } from "../../src/turn/prefill-echo.ts";
 import type { ResponsePart } from "../../src/turn/response-stream.ts";
 
 async function* answer(...texts: string[]): AsyncGenerator<readonly ResponsePart[]> {
@@ -9,7 +9,7 @@ async function* answer(...texts: string[]): AsyncGenerator<readonly ResponsePart
   yield [{ type: "finish" }];
 }
 const sent = async (begun: string, ...texts: string[]) => {
-  const parts = (await Array.fromAsync(withoutRepeatedStart(answer(...texts), begun))).flat();
+  const parts = (await Array.fromAsync(withoutPrefillEcho(answer(...texts), begun))).flat();
   expect(parts.at(-1)).toEqual({ type: "finish" });
   return parts.flatMap((part) => (part.type === "text" ? [part.text] : []));
 };
@@ -54,7 +54,7 @@ describe("an answer that the client has begun", () => {
       [{ type: "calls", calls: [] }],
     ];
     const seen = await Array.fromAsync(
-      withoutRepeatedStart(
+      withoutPrefillEcho(
         (async function* () {
           yield* parts;
         })(),

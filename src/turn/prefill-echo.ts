@@ -1,21 +1,21 @@
 /**
- * The rest of an answer that the client has begun. Claude is asked for the continuation only, but models often start
- * again from the beginning. The client has that text already, so it is left out.
+ * Removes a repeated prefill from an answer. The client has begun the answer, and Claude is asked for the continuation
+ * only, but models often start again from the beginning. The client has that text already.
  */
 
 import type { ResponsePart } from "./response-stream.ts";
 
 /**
- * Removes `begun` from the start of an answer that repeats all of it. Text is held back only while it may still turn
+ * Removes `prefill` from the start of an answer that repeats all of it. Text is held back only while it may still turn
  * out to be the repetition.
- * @param begun the text that the client has, not blank
+ * @param prefill the prefill, not blank
  */
-export async function* withoutRepeatedStart(
+export async function* withoutPrefillEcho(
   answer: AsyncIterable<readonly ResponsePart[]>,
-  begun: string,
+  prefill: string,
 ): AsyncGenerator<readonly ResponsePart[]> {
-  const repeated = begun.trimEnd();
-  const endsWithBlanks = repeated.length < begun.length;
+  const repeated = prefill.trimEnd();
+  const endsWithBlanks = repeated.length < prefill.length;
   /** How many characters of `repeated` the answer has repeated so far; -1 after the repetition, or without one. */
   let matched = 0;
   const release = (text: string): readonly ResponsePart[] => (text === "" ? [] : [{ type: "text", text }]);
@@ -28,7 +28,7 @@ export async function* withoutRepeatedStart(
     }
     matched += wanted.length;
     if (matched < repeated.length) return [];
-    // The answer may repeat the blanks at the end of `begun` in another form.
+    // The answer may repeat the blanks at the end of `prefill` in another form.
     const rest = endsWithBlanks ? text.slice(wanted.length).trimStart() : text.slice(wanted.length);
     if (rest !== "") matched = -1;
     return release(rest);
