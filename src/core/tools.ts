@@ -11,6 +11,14 @@ export interface ToolCall {
   readonly arguments: string;
 }
 
+/** A tool as the client describes it. */
+export interface ClientTool {
+  readonly name: string;
+  readonly description: string;
+  /** A JSON Schema; null when the tool takes no arguments. */
+  readonly parameters: JsonSchema | null;
+}
+
 export interface OfferedTool {
   /** The client's name for the tool. */
   readonly name: string;

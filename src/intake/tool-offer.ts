@@ -1,12 +1,13 @@
 /** Which of the client's tools Claude is offered, and what the client asks about their use. */
 
-import { catalogueOf, choiceNote, toolsOf } from "../api/openai-chat/tools.ts";
+import { choiceNote, toolsOf } from "../api/openai-chat/tools.ts";
 import { isBuiltInForClaude } from "../api/openclaw/tools.ts";
 import type { Config } from "../config/schema.ts";
 import type { ToolCatalogue } from "../core/tools.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { REPLY_TOOL } from "../plugin/reply-tool.ts";
 import type { ParsedRequest } from "./parsed-request.ts";
+import { catalogueOf } from "./tool-catalogue.ts";
 
 /** Claude Code drops a tool whose full name is longer than 128 characters. */
 const MAX_NAME_LENGTH = 128 - TOOL_PREFIX.length;
