@@ -70,8 +70,7 @@ export const NO_OWNER: ProcessOwner = {
  * How Claude Code is run. `interactive`: in a terminal, with a channel and hooks. `stream`: over stdin and stdout with
  * stream-json.
  */
-export const ENGINES = ["interactive", "stream"] as const;
-export type Engine = (typeof ENGINES)[number];
+type Engine = "interactive" | "stream";
 
 export interface AgentProcess {
   readonly engine: Engine;
