@@ -2,15 +2,14 @@
  * A one-shot: a request that is answered outside any conversation, from its own messages alone. They become the turns of
  * a dialogue, which is the input of Claude Code's print mode.
  */
-import { z } from "zod";
 import { checkFileCount, decodeFile, decodeImage, tryDecode } from "../api/openai-chat/attachments.ts";
 import { filesIn, imagesIn, refuseUnsupportedParts, unsupportedTypes } from "../api/openai-chat/content-parts.ts";
 import { pastCalls, textOf } from "../api/openai-chat/past-message.ts";
-import { type ChatRequest, messageText, speakerOf } from "../api/openai-chat/request.ts";
+import { messageText, speakerOf } from "../api/openai-chat/request.ts";
+import { type AnswerFormat, formatNote, readFormat } from "../api/openai-chat/response-format.ts";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Effort } from "../config/schema.ts";
 import { type DecodedFile, type DecodedImage, fileText } from "../core/attachments.ts";
-import { RequestError } from "../core/errors.ts";
 import { labelledResult, labelName, quoteFile, quoteMarkup, quoteTags, withSpeaker } from "../core/quoting.ts";
 import { impliedRequest, impliedText } from "./implied-request.ts";
 import type { ParsedMessage, ParsedRequest } from "./parsed-request.ts";
@@ -47,20 +46,6 @@ export interface OneShotRequest {
   readonly effort: Effort | null;
 }
 
-/** With `json` the answer must parse. `schema` is null when Claude Code cannot enforce it. */
-type AnswerFormat =
-  | { readonly type: "text" }
-  | { readonly type: "json"; readonly schema: Record<string, unknown> | null };
-
-const options = z.looseObject({
-  response_format: z
-    .looseObject({
-      type: z.string(),
-      json_schema: z.looseObject({ schema: z.record(z.string(), z.unknown()).nullish() }).nullish(),
-    })
-    .nullish(),
-});
-
 /** @throws RequestError (`invalid_request`) for a message that Claude cannot be given, or an unknown format */
 export function readOneShotRequest(request: ParsedRequest): OneShotRequest {
   const { body } = request;
@@ -76,30 +61,6 @@ export function readOneShotRequest(request: ParsedRequest): OneShotRequest {
     model: modelFor(body.model),
     effort: effortFor(body.reasoning_effort),
   };
-}
-
-/** The format in which the client wants the answer. @throws RequestError (`invalid_request`) for an unknown form */
-export function readFormat(body: ChatRequest): AnswerFormat {
-  const read = options.safeParse(body);
-  if (!read.success) {
-    throw new RequestError(
-      "invalid_request",
-      "response_format must be an object whose type is text, json_object or json_schema.",
-      { param: "response_format" },
-    );
-  }
-  const { response_format: wanted } = read.data;
-  if (wanted?.type !== "json_schema" && wanted?.type !== "json_object") return { type: "text" };
-  return { type: "json", schema: wanted.json_schema?.schema ?? null };
-}
-
-/** The instruction that asks for a format, for where Claude Code does not enforce it; null for plain text. */
-export function formatNote(format: AnswerFormat): string | null {
-  if (format.type === "text") return null;
-  const only = (what: string) =>
-    `Answer with a single JSON ${what} and nothing else: no words around it, no code fence.`;
-  if (!format.schema) return only("object");
-  return `${only("value")} It fits this JSON schema: ${JSON.stringify(format.schema)}`;
 }
 
 function readTurns({ messagesBeforePrefill, prefill }: ParsedRequest): readonly DialogueTurn[] {

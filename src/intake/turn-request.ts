@@ -1,12 +1,12 @@
 /** A turn request: what a client asks of a conversation, read from its chat request. */
 import { mkdirSync, realpathSync } from "node:fs";
+import { formatNote, readFormat } from "../api/openai-chat/response-format.ts";
 import { openClawHeader } from "../api/openclaw/headers.ts";
 import { isDirectChat } from "../api/openclaw/session-key.ts";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Config, Effort } from "../config/schema.ts";
 import { type Affinity, type Identity, oneShotIdentity } from "./identity.ts";
 import { type Input, readInput } from "./input.ts";
-import { formatNote, readFormat } from "./one-shot-request.ts";
 import type { ParsedRequest } from "./parsed-request.ts";
 import { type RequestShape, shapeOf } from "./request-shape.ts";
 import { type ToolOffer, toolOfferOf } from "./tool-offer.ts";

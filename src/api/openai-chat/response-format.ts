@@ -1,0 +1,42 @@
+/** The `response_format` of a request. */
+import { z } from "zod";
+import { RequestError } from "../../core/errors.ts";
+import type { ChatRequest } from "./request.ts";
+
+/** With `json` the answer must parse. `schema` is null when Claude Code cannot enforce it. */
+export type AnswerFormat =
+  | { readonly type: "text" }
+  | { readonly type: "json"; readonly schema: Record<string, unknown> | null };
+
+const options = z.looseObject({
+  response_format: z
+    .looseObject({
+      type: z.string(),
+      json_schema: z.looseObject({ schema: z.record(z.string(), z.unknown()).nullish() }).nullish(),
+    })
+    .nullish(),
+});
+
+/** The format in which the client wants the answer. @throws RequestError (`invalid_request`) for an unknown form */
+export function readFormat(body: ChatRequest): AnswerFormat {
+  const read = options.safeParse(body);
+  if (!read.success) {
+    throw new RequestError(
+      "invalid_request",
+      "response_format must be an object whose type is text, json_object or json_schema.",
+      { param: "response_format" },
+    );
+  }
+  const { response_format: wanted } = read.data;
+  if (wanted?.type !== "json_schema" && wanted?.type !== "json_object") return { type: "text" };
+  return { type: "json", schema: wanted.json_schema?.schema ?? null };
+}
+
+/** The instruction that asks for a format, for where Claude Code does not enforce it; null for plain text. */
+export function formatNote(format: AnswerFormat): string | null {
+  if (format.type === "text") return null;
+  const only = (what: string) =>
+    `Answer with a single JSON ${what} and nothing else: no words around it, no code fence.`;
+  if (!format.schema) return only("object");
+  return `${only("value")} It fits this JSON schema: ${JSON.stringify(format.schema)}`;
+}
