@@ -26,7 +26,7 @@ const otherVariables = new Set([
 ]);
 
 /**
- * @param flags the settings given on the command line, by their camel-case settingNames
+ * @param flags the settings given on the command line, by their names in camel case
  * @throws ConfigError for an unknown setting or an invalid value
  */
 export function loadConfig(paths: Paths, env: Record<string, string | undefined>, flags: object): Config {

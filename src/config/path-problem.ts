@@ -52,7 +52,7 @@ function checkMissing(path: string, use: PathUse, code: string | undefined): Pat
   return problem && code === "ENOENT" ? { ...problem, what: `${path} cannot be created: ${problem.what}` } : problem;
 }
 
-/** The nearest existing ancestor, whatever it is. */
+/** The nearest ancestor that exists, be it a folder or not. */
 function nearestExisting(path: string): string {
   const parent = dirname(path);
   try {

@@ -128,7 +128,7 @@ export class Conversation {
     return this.process !== null;
   }
 
-  /** The process, in whatever state it is; null when none runs. */
+  /** The process, in any state; null when none runs. */
   get process(): AgentProcess | null {
     return this.#lease.process;
   }

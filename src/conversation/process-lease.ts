@@ -72,7 +72,7 @@ export class ProcessLease implements ProcessOwner {
     });
   }
 
-  /** The process, in whatever state it is; null when none runs. */
+  /** The process, in any state; null when none runs. */
   get process(): AgentProcess | null {
     return this.#process;
   }

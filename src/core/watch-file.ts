@@ -36,7 +36,7 @@ export function watchChanges(path: string, onChange: (file: string | null) => vo
     });
     watcher.on("error", startPolling);
   } catch {
-    // Polling works, whatever the reason.
+    // Polling works in every case.
     startPolling();
   }
   return {

@@ -8,7 +8,7 @@ import type { ChatMessage } from "../api/openai-chat/request.ts";
 import { quoteTags } from "../core/quoting.ts";
 
 export type ImpliedRequest =
-  /** Continue the answer from exactly the end of `prefill`. Empty: continue the last message, whatever its end. */
+  /** Continue the answer from exactly the end of `prefill`. When `prefill` is empty, continue the last message. */
   | { readonly kind: "continue"; readonly prefill: string }
   /** Begin the conversation: there is no message yet. */
   | { readonly kind: "begin" }

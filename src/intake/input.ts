@@ -56,7 +56,7 @@ export interface Input {
  */
 export function readInput(request: ParsedRequest): Input {
   const isOpenClaw = request.openclaw !== null;
-  // OpenClaw does not prefill: a request of its own that ends with an answer brings nothing new.
+  // OpenClaw does not prefill. A request of OpenClaw's that ends with an answer has nothing new.
   const parsed = isOpenClaw ? request.messages : request.messagesBeforePrefill;
   const firstNew = (parsed.findLast(({ role }) => role === "assistant")?.index ?? -1) + 1;
   const first = parsed.find(({ role }) => role === "user");

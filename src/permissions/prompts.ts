@@ -1,6 +1,6 @@
 /**
- * Where a permission prompt goes: into the chat, to the holder of the control key, or nowhere, and then it is denied.
- * The setting `permissions` decides.
+ * Where a permission prompt goes: into the chat or to the holder of the control key. When no one can be asked, it is
+ * denied. The setting `permissions` decides.
  */
 
 import type { Config } from "../config/schema.ts";

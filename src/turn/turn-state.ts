@@ -133,7 +133,7 @@ export type TurnOutput =
   /** The answer is complete; a `reason` says why Claude's model was cut off. */
   | { readonly type: "finish"; readonly reason?: "length" | "content_filter" }
   | { readonly type: "usage"; readonly usage: Usage }
-  /** The answer ends with an error, after whatever text it had. */
+  /** The answer ends with an error, after the text that it has so far. */
   | { readonly type: "error"; readonly error: RequestError }
   /** Read the transcript. `path` is the one that `Stop` names; null when no hook has arrived. */
   | { readonly type: "read_transcript"; readonly path: string | null }

@@ -11,13 +11,13 @@ const MAX_BYTES = MAX_MB * 1024 * 1024;
 const MAX_IMAGES = 20;
 const MAX_FILES = 20;
 
-/** @throws RequestError (`invalid_request`) for more images than one request may bring */
+/** @throws RequestError (`invalid_request`) for more images than one request may have */
 export function checkImageCount(images: readonly ImagePart[]): void {
   const tooMany = images[MAX_IMAGES];
   if (tooMany) throw refusal(`Send at most ${MAX_IMAGES} images with a message.`, tooMany);
 }
 
-/** @throws RequestError (`invalid_request`) for more files than one request may bring */
+/** @throws RequestError (`invalid_request`) for more files than one request may have */
 export function checkFileCount(files: readonly FilePart[]): void {
   const tooMany = files[MAX_FILES];
   if (tooMany) throw refusal(`Send at most ${MAX_FILES} files with a message.`, tooMany);

@@ -49,7 +49,7 @@ const HEADINGS: readonly (readonly [client: string, form: RegExp])[] = [
 const ANNOUNCED =
   /\(see following user message for images?\)|an image that is uploaded in the next message|\[Image\/media content loaded - see attached file\]|\(see attached (?:image|media)\)|image attached in the (?:next|following) message/gi;
 
-/** A LibreChat result with this text is followed by its text as well, so any text behind it is the tool's. */
+/** After a result with this text, LibreChat also sends the result's text, so any text after it is the tool's. */
 const ALL_FOLLOWS = "Tool response is included in the next message as a Human message";
 
 /** A request's messages with the images in their results, and without the user messages that the images came in. */
@@ -81,7 +81,7 @@ interface Result {
   readonly at: number;
 }
 
-/** Results that follow one another, and the images that came behind them. */
+/** Results that follow one another, and the images after them. */
 class ResultGroup {
   readonly #results: (Result & { readonly parts: ContentPart[] })[] = [];
   /** Images that no heading assigns to a result. */
