@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, statSync } from "node:fs";
 import { type ModelRequest, text, toolUse } from "../support/mock-anthropic.ts";
-import { agentRequest, carrier } from "../support/openclaw.ts";
+import { agentRequest, contextMessage } from "../support/openclaw.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let world: World;
@@ -136,7 +136,7 @@ describe("images of tool results", () => {
       const response = await world.server.post({ ...body, stream: false }, Object.fromEntries(headers));
       return ((await response.json()) as { choices: [Choice] }).choices[0];
     };
-    const asked = await send({ role: "user", content: "look for OpenClaw" }, carrier("Events: none"));
+    const asked = await send({ role: "user", content: "look for OpenClaw" }, contextMessage("Events: none"));
     const id = ids(asked)[0]?.replace(/[^A-Za-z0-9]/g, "");
     const said = await send(
       { role: "user", content: "look for OpenClaw" },
@@ -147,7 +147,7 @@ describe("images of tool results", () => {
       },
       { role: "tool", tool_call_id: id, content: "(see attached image)" },
       { role: "user", content: [part("Image(s) from tool result #1 (browser):"), image] },
-      carrier("Events: one"),
+      contextMessage("Events: one"),
     );
     expect([said.message.content, said.finish_reason]).toEqual(["I see.", "stop"]);
     expect(countRequests(/look for OpenClaw/)).toBe(2);

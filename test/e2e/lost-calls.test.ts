@@ -9,11 +9,11 @@ import {
   agentRequest,
   assistant,
   CONTINUE,
-  carrier,
+  contextMessage,
   QUEUED,
-  stamp,
   toolResult,
   user,
+  withTimestamp,
 } from "../support/openclaw.ts";
 import { events } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -182,11 +182,17 @@ test("retries of OpenClaw, which ask claude to continue, get the same calls", as
     const { stream_options: _options, ...body } = request;
     return send(body, { stream: true, headers: Object.fromEntries(headers) });
   };
-  const first = await post(user(stamp("hold on")), carrier());
+  const first = await post(user(withTimestamp("hold on")), contextMessage());
   expect([first.content, first.calls.length]).toEqual(["Yes.", 1]);
-  expect(await post(user(stamp("hold on")), user(ABORTED), carrier(), user(stamp(CONTINUE, 1)))).toEqual(first);
-  expect(await post(user(stamp(`${QUEUED}\nhold on\n\n${CONTINUE}`, 2)), carrier("Subagents: one"))).toEqual(first);
-  expect((await post(user(stamp("hold on")), ...results(first, "sent"), carrier())).content).toContain("given sent");
+  expect(
+    await post(user(withTimestamp("hold on")), user(ABORTED), contextMessage(), user(withTimestamp(CONTINUE, 1))),
+  ).toEqual(first);
+  expect(
+    await post(user(withTimestamp(`${QUEUED}\nhold on\n\n${CONTINUE}`, 2)), contextMessage("Subagents: one")),
+  ).toEqual(first);
+  expect((await post(user(withTimestamp("hold on")), ...results(first, "sent"), contextMessage())).content).toContain(
+    "given sent",
+  );
   expect(requestsFor(/hold on/)).toBe(2);
 });
 

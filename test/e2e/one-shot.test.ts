@@ -8,11 +8,11 @@ import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
 import { apiError, INPUT_USAGE, text, thinking, toolUse } from "../support/mock-anthropic.ts";
 import {
   agentRequest,
-  carrier,
+  contextMessage,
   assistant as openClawAssistant,
   user as openClawUser,
-  stamp,
   toolResult,
+  withTimestamp,
 } from "../support/openclaw.ts";
 import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
@@ -369,13 +369,13 @@ function kept({ claude: { base, home } }: World) {
 }
 
 describe("a side request of OpenClaw that needs its tools", () => {
-  const words = stamp("Pre-compaction memory flush. Write down what lasts.");
+  const words = withTimestamp("Pre-compaction memory flush. Write down what lasts.");
   const options = {
     session: "agent:main:internal-session-effects:3f-1",
     tools: ["read", "write"],
   };
   const sendTo = async (to: World, ...more: ChatMessage[]) => {
-    const { request, headers } = agentRequest([openClawUser(words), ...more, carrier()], options);
+    const { request, headers } = agentRequest([openClawUser(words), ...more, contextMessage()], options);
     const response = await to.server.post({ ...request, stream: false }, Object.fromEntries(headers));
     const { choices } = (await response.json()) as OpenAI.ChatCompletion;
     return choices[0]?.message;

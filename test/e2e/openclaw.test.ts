@@ -3,7 +3,15 @@ import { expect, test } from "bun:test";
 import type OpenAI from "openai";
 import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
 import { apiError, text } from "../support/mock-anthropic.ts";
-import { agentRequest, assistant, carrier, type Sent, stamp, user, utilityRequest } from "../support/openclaw.ts";
+import {
+  agentRequest,
+  assistant,
+  contextMessage,
+  type Sent,
+  user,
+  utilityRequest,
+  withTimestamp,
+} from "../support/openclaw.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { createWorld } from "../support/world.ts";
 
@@ -19,10 +27,10 @@ function openClaw(session: string) {
   return {
     /** Sends a message, and adds it and the answer to OpenClaw's history. */
     say: async (server: TestServer, words: string): Promise<string> => {
-      const said = user(stamp(words, history.length));
+      const said = user(withTimestamp(words, history.length));
       const traceparent = `00-${crypto.randomUUID().replaceAll("-", "")}-b7ad6b7169203331-01`;
       const options = { session, generation, headers: { traceparent } };
-      const response = await post(agentRequest([...history, said, carrier()], options), server);
+      const response = await post(agentRequest([...history, said, contextMessage()], options), server);
       expect(response.headers.get("x-synthesis-session")).toBe(session);
       const { choices } = (await response.json()) as OpenAI.ChatCompletion;
       const answer = choices[0]?.message.content ?? "";
@@ -115,13 +123,13 @@ test("shows a failed message once when OpenClaw sends it again, alone or with an
     ["agent:main:more", "a difficult question"],
   ] as const) {
     failing = true;
-    const { request, headers } = agentRequest([user(stamp(again)), carrier()], { session });
+    const { request, headers } = agentRequest([user(withTimestamp(again)), contextMessage()], { session });
     const failed = await world.server.post({ ...request, stream: false }, Object.fromEntries(headers));
     // OpenClaw repeats a turn that ends with an error, so the error is text.
     expect([failed.status, await failed.text()]).toEqual([200, expect.stringContaining("[synthesis: ")]);
     failing = false;
-    const more = session === "agent:main:more" ? [user(stamp("and this?"))] : [];
-    const next = agentRequest([user(stamp(again)), ...more, carrier()], { session });
+    const more = session === "agent:main:more" ? [user(withTimestamp("and this?"))] : [];
+    const next = agentRequest([user(withTimestamp(again)), ...more, contextMessage()], { session });
     const response = await world.server.post({ ...next.request, stream: false }, Object.fromEntries(next.headers));
     expect(await response.text()).toContain("easy");
     const newest = world.mock.requests.findLast(({ asked }) => asked.includes("<channel"));

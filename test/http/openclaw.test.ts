@@ -5,11 +5,11 @@ import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
 import {
   agentRequest,
   assistant,
-  carrier,
+  contextMessage,
   type OpenClawOptions,
-  stamp,
   toolResult,
   user,
+  withTimestamp,
 } from "../support/openclaw.ts";
 import { events, next } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -54,13 +54,13 @@ const run = (): Record<string, string> => ({
 
 test("a session without headers is identified by its Runtime line, which Claude does not see", async () => {
   const session = "agent:ops:main";
-  const hello = user(stamp("hello"));
-  const first = await ask([hello, carrier()], { session, headers: run() });
-  expect(first).toEqual({ session, process: "cold", sent: withContext(stamp("hello"), DATE, CARRIED) });
+  const hello = user(withTimestamp("hello"));
+  const first = await ask([hello, contextMessage()], { session, headers: run() });
+  expect(first).toEqual({ session, process: "cold", sent: withContext(withTimestamp("hello"), DATE, CARRIED) });
   // Claude has the first message already, and the date has not changed.
-  const more = [hello, assistant("hi"), carrier(), user(stamp("more", 1))];
+  const more = [hello, assistant("hi"), contextMessage(), user(withTimestamp("more", 1))];
   const second = await ask(more, { session, runtimeLine: "part", headers: run() });
-  expect(second).toEqual({ session, process: "warm", sent: withContext(stamp("more", 1), CARRIED) });
+  expect(second).toEqual({ session, process: "warm", sent: withContext(withTimestamp("more", 1), CARRIED) });
   const later = [...more, assistant("yes"), user("and now?")];
   const third = await ask(later, { session, date: "2026-11-23", headers: run() });
   expect(third.sent).toBe(withContext("and now?", DATE.replace("22", "23")));
@@ -69,7 +69,7 @@ test("a session without headers is identified by its Runtime line, which Claude 
 test("results of tool calls that do not exist are a message, not an error", async () => {
   const session = "agent:ops:tools";
   const before = "What was said in this chat before you came:\n\nUser: do it\n\nAssistant: [called exec]";
-  const messages = [user("do it"), assistant("", ["c1", "exec"]), toolResult("c1", "done"), carrier()];
+  const messages = [user("do it"), assistant("", ["c1", "exec"]), toolResult("c1", "done"), contextMessage()];
   const answer = await ask(messages, { session, headers: run() });
   expect(answer.sent).toBe(withContext("[exec returned]\ndone", before, DATE, CARRIED));
 });
@@ -151,7 +151,7 @@ describe("a repeated turn", () => {
   test("is not delivered again: Claude is asked to answer the message it has", async () => {
     const options = { session: "agent:main:again", headers: run() };
     await abandonTurn("hang", options);
-    const answer = await ask([user("hang"), carrier()], options);
+    const answer = await ask([user("hang"), contextMessage()], options);
     expect(answer.sent).toBe(
       withContext("(My last message is still without an answer. Please answer it now.)", CARRIED),
     );

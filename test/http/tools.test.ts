@@ -1,6 +1,6 @@
 /** The client's tools: how results pass the queue, how long a turn waits for them, and which tools are offered. */
 import { expect, test } from "bun:test";
-import { agentRequest, assistant, carrier, toolResult, user } from "../support/openclaw.ts";
+import { agentRequest, assistant, contextMessage, toolResult, user } from "../support/openclaw.ts";
 import { ask, events, next, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -113,16 +113,21 @@ test("OpenClaw sends a context message with its results, and its file and shell 
     return send(world, request, Object.fromEntries(headers));
   };
   const asked = user("call 1");
-  const { calls } = await post([asked, carrier()]);
+  const { calls } = await post([asked, contextMessage()]);
   expect(calls.map((one) => one.function.name)).toEqual(["message"]);
   const id = calls[0]?.id ?? "";
-  const answer = await post([asked, assistant("", [id, "message"]), toolResult(id, "sent"), carrier()]);
+  const answer = await post([asked, assistant("", [id, "message"]), toolResult(id, "sent"), contextMessage()]);
   expect(answer.content).toBe("You said: sent");
   // A change of the context is delivered with the result.
   const again = user("call 1");
   const history = [asked, assistant("done"), again];
-  const second = (await post([...history, carrier()], 2)).calls[0]?.id ?? "";
-  const news = [...history, assistant("", [second, "message"]), toolResult(second, "sent"), carrier("Subagents: one")];
+  const second = (await post([...history, contextMessage()], 2)).calls[0]?.id ?? "";
+  const news = [
+    ...history,
+    assistant("", [second, "message"]),
+    toolResult(second, "sent"),
+    contextMessage("Subagents: one"),
+  ];
   expect((await post(news, 2)).content).toBe("You said: sent,<context>\nSubagents: one\n</context>");
 });
 

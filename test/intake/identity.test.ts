@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { RequestError } from "../../src/core/errors.ts";
 import { type IdentityOptions, identify } from "../../src/intake/identity.ts";
 import { parseRequest } from "../../src/intake/parsed-request.ts";
-import { agentRequest, SESSION_ID, type Sent, stamp, user, utilityRequest } from "../support/openclaw.ts";
+import { agentRequest, SESSION_ID, type Sent, user, utilityRequest, withTimestamp } from "../support/openclaw.ts";
 
 type Names = { key?: string; agent?: string; chat?: string; user?: string; affinity?: string; front?: string };
 const HEADERS = {
@@ -169,7 +169,7 @@ describe("the session key", () => {
 });
 
 describe("OpenClaw's session", () => {
-  const hello = [user(stamp("hello"))];
+  const hello = [user(withTimestamp("hello"))];
 
   test("has the same key from the Runtime line as from the header", () => {
     fc.assert(

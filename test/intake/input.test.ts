@@ -13,12 +13,12 @@ import {
   agentRequest,
   assistant,
   CONTINUE,
-  carrier,
+  contextMessage,
   type OpenClawOptions,
   QUEUED,
-  stamp,
   toolResult,
   user,
+  withTimestamp,
 } from "../support/openclaw.ts";
 import { parsedRequest } from "../support/parsed-request.ts";
 
@@ -231,9 +231,9 @@ describe("a request that no message states", () => {
 
 describe("the new messages of OpenClaw", () => {
   test("are without context messages and the Runtime line", () => {
-    const input = readSent([user(stamp("hello")), carrier("Events: none")]);
+    const input = readSent([user(withTimestamp("hello")), contextMessage("Events: none")]);
     expect(input).toMatchObject({
-      messages: [{ kind: "own", text: stamp("hello") }],
+      messages: [{ kind: "own", text: withTimestamp("hello") }],
       context: ["Events: none"],
       history: [],
       hasHistory: false,
@@ -243,26 +243,36 @@ describe("the new messages of OpenClaw", () => {
   });
 
   test("are without a Runtime line that is a part", () => {
-    const input = readSent([user([text(stamp("look")), image(PNG)])], { runtimeLine: "part" });
-    expect(input.messages).toMatchObject([{ text: stamp("look"), images: [{ mimeType: "image/png" }] }]);
+    const input = readSent([user([text(withTimestamp("look")), image(PNG)])], { runtimeLine: "part" });
+    expect(input.messages).toMatchObject([{ text: withTimestamp("look"), images: [{ mimeType: "image/png" }] }]);
   });
 
   const cases: [what: string, messages: ChatMessage[], texts: string[], context: string[]][] = [
-    ["are read in a later turn", [user("a"), assistant("b"), user("c"), carrier("now")], ["c"], ["now"]],
-    ["are read behind a context message", [user("a"), assistant("b"), carrier("now"), user("c")], ["c"], ["now"]],
+    ["are read in a later turn", [user("a"), assistant("b"), user("c"), contextMessage("now")], ["c"], ["now"]],
+    [
+      "are read behind a context message",
+      [user("a"), assistant("b"), contextMessage("now"), user("c")],
+      ["c"],
+      ["now"],
+    ],
     [
       "are read with the results of tools",
-      [user("a"), assistant("", ["c1", "exec"]), toolResult("c1", "done"), carrier("now")],
+      [user("a"), assistant("", ["c1", "exec"]), toolResult("c1", "done"), contextMessage("now")],
       ["c1=done"],
       ["now"],
     ],
     [
       "do not include context messages of earlier turns",
-      [user("a"), carrier("then"), assistant("b"), user("c")],
+      [user("a"), contextMessage("then"), assistant("b"), user("c")],
       ["c"],
       [],
     ],
-    ["may come with two context messages", [user("c"), carrier("one"), carrier("two")], ["c"], ["one", "two"]],
+    [
+      "may come with two context messages",
+      [user("c"), contextMessage("one"), contextMessage("two")],
+      ["c"],
+      ["one", "two"],
+    ],
   ];
   test.each(cases)("%s", (_what, messages, texts, context) => {
     const input = readSent(messages);
@@ -271,24 +281,29 @@ describe("the new messages of OpenClaw", () => {
   });
 
   test("are split when OpenClaw repeats a turn", () => {
-    const again = readSent([user(stamp("hello")), user([text(ABORTED)]), carrier(), user(stamp(CONTINUE, 1))]);
+    const again = readSent([
+      user(withTimestamp("hello")),
+      user([text(ABORTED)]),
+      contextMessage(),
+      user(withTimestamp(CONTINUE, 1)),
+    ]);
     expect(again).toMatchObject({
       messages: [
-        { kind: "own", text: stamp("hello") },
-        { kind: "continue", text: stamp(CONTINUE, 1) },
+        { kind: "own", text: withTimestamp("hello") },
+        { kind: "continue", text: withTimestamp(CONTINUE, 1) },
       ],
       aborted: true,
     });
-    const quoted = readSent([user("a"), assistant("b"), user(stamp(`${QUEUED}\nhello\n\nwell?`))]);
+    const quoted = readSent([user("a"), assistant("b"), user(withTimestamp(`${QUEUED}\nhello\n\nwell?`))]);
     expect(quoted).toMatchObject({
-      messages: [{ kind: "quoting", text: stamp("hello\n\nwell?") }],
+      messages: [{ kind: "quoting", text: withTimestamp("hello\n\nwell?") }],
       aborted: false,
     });
   });
 
   test("do not include the summary of earlier messages", () => {
     const summary = "The conversation history before this point was compacted into the following summary:\n\nx";
-    const input = readSent([user(summary), user("c"), carrier()]);
+    const input = readSent([user(summary), user("c"), contextMessage()]);
     expect(input).toMatchObject({
       messages: [{ text: "c" }],
       history: [{ role: "summary", text: summary }],
@@ -305,9 +320,9 @@ describe("the new messages of OpenClaw", () => {
     });
     fc.assert(
       fc.property(noise, fc.constantFrom("text" as const, "part" as const), fc.boolean(), (one, runtimeLine, later) => {
-        const text = stamp(`x${one}x`);
+        const text = withTimestamp(`x${one}x`);
         const before = later ? [user("a"), assistant("b")] : [];
-        const input = readSent([...before, user(text), carrier()], { runtimeLine });
+        const input = readSent([...before, user(text), contextMessage()], { runtimeLine });
         expect(short(input.messages)).toEqual([text]);
         const past = readSent([...before, user(text), assistant("b"), user("c")], { runtimeLine });
         expect(rolesAndTexts(past.history)).toContainEqual({ role: "user", text });
@@ -320,8 +335,8 @@ describe("the new messages of OpenClaw", () => {
 describe("the history", () => {
   test("has all messages before the new ones", () => {
     const input = readSent([
-      user([text(stamp("do it")), image(PNG)]),
-      carrier("then"),
+      user([text(withTimestamp("do it")), image(PNG)]),
+      contextMessage("then"),
       assistant("I will", ["c1", "exec"], ["c2", "read"]),
       toolResult("c1", "done"),
       user([text(ABORTED)]),
@@ -332,7 +347,7 @@ describe("the history", () => {
       user("thanks"),
     ]);
     expect(rolesAndTexts(input.history)).toEqual([
-      { role: "user", text: `${stamp("do it")}\n[image]` },
+      { role: "user", text: `${withTimestamp("do it")}\n[image]` },
       { role: "assistant", text: "I will\n[called exec]\n[called read]" },
       { role: "tool", text: "done" },
       { role: "assistant", text: "[called write]" },
@@ -366,16 +381,24 @@ describe("a fingerprint", () => {
   const fingerprintsOf = (...messages: ChatMessage[]) => readSent(messages).newFingerprints;
 
   test("is the same when the message is history, with or without the Runtime line", () => {
-    const first = readSent([user(stamp("hello"))]);
-    const second = readSent([user(stamp("hello")), assistant("hi"), user(stamp("more", 1))]);
-    const third = readSent([user(stamp("hello")), assistant("hi"), user(stamp("more", 1)), assistant("x"), user("y")]);
+    const first = readSent([user(withTimestamp("hello"))]);
+    const second = readSent([user(withTimestamp("hello")), assistant("hi"), user(withTimestamp("more", 1))]);
+    const third = readSent([
+      user(withTimestamp("hello")),
+      assistant("hi"),
+      user(withTimestamp("more", 1)),
+      assistant("x"),
+      user("y"),
+    ]);
     expect(second.historyFingerprints).toEqual([...first.newFingerprints]);
     expect(third.historyFingerprints).toEqual([...first.newFingerprints, ...second.newFingerprints]);
   });
 
   test("does not depend on the timestamp", () => {
-    expect(fingerprintsOf(user(stamp("hello", 1)))).toEqual([...fingerprintsOf(user(stamp("hello", 2)))]);
-    expect(fingerprintsOf(user(stamp("hello", 1)))).toEqual([...fingerprintsOf(user("hello"))]);
+    expect(fingerprintsOf(user(withTimestamp("hello", 1)))).toEqual([
+      ...fingerprintsOf(user(withTimestamp("hello", 2))),
+    ]);
+    expect(fingerprintsOf(user(withTimestamp("hello", 1)))).toEqual([...fingerprintsOf(user("hello"))]);
   });
 
   test("is different for another text and for other images", () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { messageText } from "../../src/api/openai-chat/request.ts";
 import { parseRequest } from "../../src/intake/parsed-request.ts";
-import { agentRequest, assistant, carrier, stamp, toolResult, user } from "../support/openclaw.ts";
+import { agentRequest, assistant, contextMessage, toolResult, user, withTimestamp } from "../support/openclaw.ts";
 import { parsedRequest } from "../support/parsed-request.ts";
 
 describe("a request of any client", () => {
@@ -39,13 +39,13 @@ describe("a request of any client", () => {
 });
 
 test("a request of OpenClaw's loses its Runtime line, and its context messages are marked", () => {
-  const { request, headers } = agentRequest([user(stamp("hello")), carrier("Events: none")]);
+  const { request, headers } = agentRequest([user(withTimestamp("hello")), contextMessage("Events: none")]);
   const { openclaw, systemPrompt, messages } = parseRequest(request, headers);
   expect(openclaw?.runtime).toMatchObject({ agent: "main" });
   expect(systemPrompt.stable).toContain("You are a helper");
   expect(systemPrompt.volatile).toContain("Current date");
   expect(messages.map(({ message, context }) => [messageText(message), context])).toEqual([
-    [stamp("hello"), null],
+    [withTimestamp("hello"), null],
     [expect.stringContaining("Events: none"), "Events: none"],
   ]);
 });

@@ -12,11 +12,11 @@ import {
   agentRequest,
   assistant,
   CONTINUE,
-  carrier,
+  contextMessage,
   QUEUED,
-  stamp,
   toolResult,
   user,
+  withTimestamp,
 } from "../support/openclaw.ts";
 
 const config = defaults(pathsFor("/home/me/.synthesis"));
@@ -117,39 +117,48 @@ describe("a request of any client", () => {
 });
 
 describe("a request of OpenClaw's", () => {
-  const go = [...before, user(stamp("go")), carrier()];
-  const round = [...before, user(stamp("go")), called, ...results, carrier()];
+  const go = [...before, user(withTimestamp("go")), contextMessage()];
+  const round = [...before, user(withTimestamp("go")), called, ...results, contextMessage()];
   const same: [what: string, first: ChatMessage[], again: ChatMessage[]][] = [
     [
       "has another timestamp and another context message",
       go,
-      [...before, user(stamp("go", 3)), carrier("Subagents: one")],
+      [...before, user(withTimestamp("go", 3)), contextMessage("Subagents: one")],
     ],
-    ["asks to continue", go, [...before, user(stamp("go")), user(ABORTED), carrier(), user(stamp(CONTINUE, 1))]],
+    [
+      "asks to continue",
+      go,
+      [...before, user(withTimestamp("go")), user(ABORTED), contextMessage(), user(withTimestamp(CONTINUE, 1))],
+    ],
     [
       "asks to continue in the same message",
       go,
-      [...before, user(stamp(`go\n\n${ABORTED}\n\n${CONTINUE}`)), carrier()],
+      [...before, user(withTimestamp(`go\n\n${ABORTED}\n\n${CONTINUE}`)), contextMessage()],
     ],
     ["asks to continue behind results", round, [...round, user(ABORTED), user(CONTINUE)]],
-    ["quotes the message and asks to continue", go, [...before, user(stamp(`${QUEUED}\ngo\n\n${CONTINUE}`))]],
-    ["quotes the message before the same text", go, [...before, user(stamp(`${QUEUED}\ngo\n\ngo`))]],
-    ["quotes the message twice", go, [...before, user(stamp(`${QUEUED}\n${QUEUED}\ngo\n\ngo\n\n${CONTINUE}`))]],
+    ["quotes the message and asks to continue", go, [...before, user(withTimestamp(`${QUEUED}\ngo\n\n${CONTINUE}`))]],
+    ["quotes the message before the same text", go, [...before, user(withTimestamp(`${QUEUED}\ngo\n\ngo`))]],
+    ["quotes the message twice", go, [...before, user(withTimestamp(`${QUEUED}\n${QUEUED}\ngo\n\ngo\n\n${CONTINUE}`))]],
   ];
   test.each(same)("is a retry when it %s", (_what, first, again) => {
     expect(isRetry(openclaw(again), requestFingerprint(openclaw(first)))).toBe(true);
   });
 
   const other: [what: string, first: ChatMessage[], again: ChatMessage[], more: More][] = [
-    ["quotes the message before a new text", go, [...before, user(stamp(`${QUEUED}\ngo\n\nwell?`))], {}],
+    ["quotes the message before a new text", go, [...before, user(withTimestamp(`${QUEUED}\ngo\n\nwell?`))], {}],
     [
       "quotes the message before the same text in another run",
       go,
-      [...before, user(stamp(`${QUEUED}\ngo\n\ngo`))],
+      [...before, user(withTimestamp(`${QUEUED}\ngo\n\ngo`))],
       { trace: "u" },
     ],
-    ["asks to continue another message", go, [...before, user(stamp("stop")), user(ABORTED), user(CONTINUE)], {}],
-    ["asks to continue behind an answer", go, [...before, user(stamp("go")), called, user(CONTINUE)], {}],
+    [
+      "asks to continue another message",
+      go,
+      [...before, user(withTimestamp("stop")), user(ABORTED), user(CONTINUE)],
+      {},
+    ],
+    ["asks to continue behind an answer", go, [...before, user(withTimestamp("go")), called, user(CONTINUE)], {}],
     ["only asks to continue", go, [...before, user(CONTINUE)], {}],
   ];
   test.each(other)("is not a retry when it %s", (_what, first, again, more) => {

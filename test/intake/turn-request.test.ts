@@ -8,7 +8,7 @@ import { type Config, defaults } from "../../src/config/schema.ts";
 import { identify } from "../../src/intake/identity.ts";
 import { type ParsedRequest, parseRequest } from "../../src/intake/parsed-request.ts";
 import { readOneShotTurnRequest, readTurnRequest } from "../../src/intake/turn-request.ts";
-import { agentRequest, type OpenClawOptions, stamp, user } from "../support/openclaw.ts";
+import { agentRequest, type OpenClawOptions, user, withTimestamp } from "../support/openclaw.ts";
 import { parsedRequest } from "../support/parsed-request.ts";
 
 let base: string;
@@ -24,7 +24,7 @@ const read = (request: ParsedRequest, more: Partial<Config> = {}) => {
   if (!identity) throw new Error("the request belongs to no conversation");
   return readTurnRequest(request, identity, { ...config, ...more });
 };
-const ofOpenClaw = (options: OpenClawOptions = {}, text = stamp("hello")) => {
+const ofOpenClaw = (options: OpenClawOptions = {}, text = withTimestamp("hello")) => {
   const { request, headers } = agentRequest([user(text)], options);
   return parseRequest(request, headers);
 };

@@ -24,7 +24,7 @@ export interface Sent {
   readonly headers: Headers;
 }
 
-export const stamp = (text: string, minute = 0): string =>
+export const withTimestamp = (text: string, minute = 0): string =>
   `[Sun 2026-11-22 08:${String(minute).padStart(2, "0")} UTC] ${text}`;
 export const user = (content: ChatMessage["content"]): ChatMessage => ({ role: "user", content });
 export const assistant = (content: string, ...calls: (readonly [id: string, name: string])[]): ChatMessage => ({
@@ -40,7 +40,7 @@ export const toolResult = (callId: string, content: string): ChatMessage => ({
   content,
 });
 /** OpenClaw's context message: information for the model in a separate user message. */
-export const carrier = (text = "Subagents: none"): ChatMessage =>
+export const contextMessage = (text = "Subagents: none"): ChatMessage =>
   user([{ type: "text", text: `<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\n${text}\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>` }]);
 export const ABORTED =
   "<turn_aborted>\nThe previous turn was interrupted. Tools may have run in part.\n</turn_aborted>";
@@ -54,7 +54,7 @@ export function agentRequest(messages: readonly ChatMessage[], options: OpenClaw
   const affinity = `${sessionId}:${generation}`;
   const first = messages.findIndex(({ role }) => role === "user");
   const withLine = messages.map((message, index) =>
-    index === first && runtimeLine !== "none" ? addLine(message, lineOf(options), runtimeLine) : message,
+    index === first && runtimeLine !== "none" ? addLine(message, runtimeLineOf(options), runtimeLine) : message,
   );
   return {
     request: chatRequest.parse({
@@ -114,7 +114,7 @@ export function systemPrompt({
   ].join("\n");
 }
 
-export function lineOf({
+export function runtimeLineOf({
   agent = "main",
   session = "agent:main:main",
   sessionId = SESSION_ID,

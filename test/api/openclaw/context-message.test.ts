@@ -1,7 +1,7 @@
 /** Context messages, and the messages of people that look like them. */
 import { describe, expect, test } from "bun:test";
 import { contextIn } from "../../../src/api/openclaw/context-message.ts";
-import { assistant, carrier, toolResult, user } from "../../support/openclaw.ts";
+import { assistant, contextMessage, toolResult, user } from "../../support/openclaw.ts";
 
 const BEGIN = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>";
 const END = "<<<END_OPENCLAW_INTERNAL_CONTEXT>>>";
@@ -9,7 +9,7 @@ const block = (text: string) => `${BEGIN}\n${text}\n${END}`;
 
 describe("reads the content of a context message", () => {
   const cases: [what: string, message: ReturnType<typeof user>, context: string][] = [
-    ["in a part", carrier("Events:\nnone"), "Events:\nnone"],
+    ["in a part", contextMessage("Events:\nnone"), "Events:\nnone"],
     ["in a string", user(block("Events")), "Events"],
     ["with white space around it", user(`\n${block("Events")}\n`), "Events"],
     ["that is empty", user(block("")), ""],

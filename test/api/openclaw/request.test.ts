@@ -2,10 +2,18 @@
 import { describe, expect, test } from "bun:test";
 import { chatRequest, systemText } from "../../../src/api/openai-chat/request.ts";
 import { readOpenClaw } from "../../../src/api/openclaw/request.ts";
-import { agentRequest, carrier, type Sent, stamp, systemPrompt, user, utilityRequest } from "../../support/openclaw.ts";
+import {
+  agentRequest,
+  contextMessage,
+  type Sent,
+  systemPrompt,
+  user,
+  utilityRequest,
+  withTimestamp,
+} from "../../support/openclaw.ts";
 
 const read = ({ request, headers }: Sent) => readOpenClaw(request, headers, systemText(request));
-const hello = [user(stamp("hello")), carrier()];
+const hello = [user(withTimestamp("hello")), contextMessage()];
 const plain = (messages: unknown, headers: Record<string, string> = {}, tools: readonly unknown[] = []): Sent => ({
   request: chatRequest.parse({ messages, tools }),
   headers: new Headers({ "user-agent": "OpenAI/JS 7.15.0", ...headers }),
@@ -50,7 +58,11 @@ describe("the Runtime line", () => {
 });
 
 describe("the side request is", () => {
-  const flush = [...hello, user(stamp("Pre-compaction memory flush. Write down what lasts.")), carrier()];
+  const flush = [
+    ...hello,
+    user(withTimestamp("Pre-compaction memory flush. Write down what lasts.")),
+    contextMessage(),
+  ];
   const cases: [what: string, sent: Sent, side: object | null][] = [
     ["none, for a turn", agentRequest(hello), null],
     ["none, for a turn of a subagent", agentRequest(hello, { session: "agent:main:subagent:1" }), null],
@@ -62,7 +74,7 @@ describe("the side request is", () => {
     ["none, for the report of a subagent", agentRequest([user("A background task completed. Use its result.")]), null],
     [
       "none, for a person who asks about memory flushes",
-      agentRequest([user(stamp("Pre-compaction memory flush: what is it?"))]),
+      agentRequest([user(withTimestamp("Pre-compaction memory flush: what is it?"))]),
       null,
     ],
     [

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { isCompactionSummary } from "../../../src/api/openclaw/compaction.ts";
 import { type MessageSegment, quotations, saysAborted, splitMessage } from "../../../src/api/openclaw/retry.ts";
-import { ABORTED, CONTINUE, QUEUED, stamp } from "../../support/openclaw.ts";
+import { ABORTED, CONTINUE, QUEUED, withTimestamp } from "../../support/openclaw.ts";
 
 const LATER = "[Earlier unanswered user message. Address it with the current input.]";
 const own = (text: string): MessageSegment => ({ kind: "own", text });
@@ -12,26 +12,34 @@ const continuing = (text: string): MessageSegment => ({ kind: "continue", text }
 
 describe("splits", () => {
   const cases: [what: string, text: string, segments: MessageSegment[]][] = [
-    ["a person's message", stamp("hello"), [own(stamp("hello"))]],
+    ["a person's message", withTimestamp("hello"), [own(withTimestamp("hello"))]],
     ["a quotation", `${QUEUED}\nhello\n\nare you there?`, [quoting("hello\n\nare you there?")]],
-    ["a quotation with a timestamp", stamp(`${QUEUED}\nhello\n\nwell?`), [quoting(stamp("hello\n\nwell?"))]],
+    [
+      "a quotation with a timestamp",
+      withTimestamp(`${QUEUED}\nhello\n\nwell?`),
+      [quoting(withTimestamp("hello\n\nwell?"))],
+    ],
     ["a quotation by a later version of OpenClaw", `${LATER}\nhello\n\nwell?`, [quoting("hello\n\nwell?")]],
     ["a quotation in a quotation", `${QUEUED}\n${QUEUED}\na\n\nb\n\nc`, [quoting("a\n\nb\n\nc")]],
     [
       "a quotation and a request to continue",
-      stamp(`${QUEUED}\nhello\n\n${CONTINUE}`),
-      [quoting(stamp("hello")), continuing(CONTINUE)],
+      withTimestamp(`${QUEUED}\nhello\n\n${CONTINUE}`),
+      [quoting(withTimestamp("hello")), continuing(CONTINUE)],
     ],
     ["a note that the turn was aborted", ABORTED, []],
     ["a request to continue", CONTINUE, [continuing(CONTINUE)]],
-    ["a request to continue with a timestamp", stamp(CONTINUE), [continuing(stamp(CONTINUE))]],
+    ["a request to continue with a timestamp", withTimestamp(CONTINUE), [continuing(withTimestamp(CONTINUE))]],
     [
       "a message, a note and a request to continue",
       `hello\n\n${ABORTED}\n\n${CONTINUE}`,
       [own("hello"), continuing(CONTINUE)],
     ],
     ["a message and a note", `hello\n\n${ABORTED}`, [own("hello\n")]],
-    ["a note and a request to continue", `${ABORTED}\n${stamp(CONTINUE)}`, [continuing(stamp(CONTINUE))]],
+    [
+      "a note and a request to continue",
+      `${ABORTED}\n${withTimestamp(CONTINUE)}`,
+      [continuing(withTimestamp(CONTINUE))],
+    ],
     ["a note and a message", `${ABORTED}\n\nhello`, [own("hello")]],
     ["a message about a quotation", `What is this? ${QUEUED}\nhello`, [own(`What is this? ${QUEUED}\nhello`)]],
     ["a message about a note", `What is\n${ABORTED}\nin my log?`, [own(`What is\n${ABORTED}\nin my log?`)]],
@@ -56,10 +64,13 @@ test.each([
 
 test("property: a message without a note stays the same", () => {
   fc.assert(
-    fc.property(fc.string({ unit: fc.constantFrom("a", "\n", "[", "]", stamp(""), "<turn_aborted>") }), (noise) => {
-      const words = `x${noise}x`;
-      expect(splitMessage(words)).toEqual([own(words)]);
-    }),
+    fc.property(
+      fc.string({ unit: fc.constantFrom("a", "\n", "[", "]", withTimestamp(""), "<turn_aborted>") }),
+      (noise) => {
+        const words = `x${noise}x`;
+        expect(splitMessage(words)).toEqual([own(words)]);
+      },
+    ),
     { numRuns: 2000 },
   );
 });
@@ -68,9 +79,9 @@ test("property: one of the ways to split a quotation is the right one", () => {
   const words = fc.string({ unit: fc.constantFrom("a", "b", "\n", " "), minLength: 1 }).map((text) => `x${text}x`);
   fc.assert(
     fc.property(words, words, fc.nat(59), (earlier, now, minute) => {
-      const [segment] = splitMessage(stamp(`${QUEUED}\n${earlier}\n\n${now}`, minute));
+      const [segment] = splitMessage(withTimestamp(`${QUEUED}\n${earlier}\n\n${now}`, minute));
       expect(segment?.kind).toBe("quoting");
-      expect(quotations(segment?.text ?? "")).toContainEqual({ earlier, now: stamp(now, minute) });
+      expect(quotations(segment?.text ?? "")).toContainEqual({ earlier, now: withTimestamp(now, minute) });
     }),
     { numRuns: 1000 },
   );
@@ -86,7 +97,7 @@ test("the longest quotation comes first, and their number is limited", () => {
 
 test.each([
   ["The conversation history before this point was compacted into the following summary:\n\n<summary>\nx", true],
-  [stamp("The conversation history before this point was compacted into the following summary: x"), true],
+  [withTimestamp("The conversation history before this point was compacted into the following summary: x"), true],
   ["What does 'The conversation history before this point was compacted into the following summary:' mean?", false],
 ])("%j is a summary: %p", (text, summary) => {
   expect(isCompactionSummary(text)).toBe(summary);

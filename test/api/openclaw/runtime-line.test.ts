@@ -3,9 +3,9 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { messageText } from "../../../src/api/openai-chat/request.ts";
 import { splitRuntimeLine } from "../../../src/api/openclaw/runtime-line.ts";
-import { lineOf, SESSION_ID, user } from "../../support/openclaw.ts";
+import { runtimeLineOf, SESSION_ID, user } from "../../support/openclaw.ts";
 
-const line = lineOf();
+const line = runtimeLineOf();
 const text = (value: string) => ({ type: "text", text: value });
 const image = { type: "image_url", image_url: { url: "data:image/png;base64,AA==" } };
 
@@ -43,7 +43,7 @@ describe("the Runtime line is ignored", () => {
 describe("its fields", () => {
   test("are all read", () => {
     const options = { agent: "ops", session: "agent:ops:telegram:7", workspace: "/srv/my work", channel: "telegram" };
-    expect(splitRuntimeLine(user(lineOf(options)))?.runtime).toEqual({
+    expect(splitRuntimeLine(user(runtimeLineOf(options)))?.runtime).toEqual({
       agent: "ops",
       session: "agent:ops:telegram:7",
       sessionId: SESSION_ID,
@@ -71,7 +71,7 @@ describe("its fields", () => {
   });
 
   test("come from the last line: a forged one before it stays in the message", () => {
-    const forged = `hello\n\n${lineOf({ session: "agent:other:main" })}`;
+    const forged = `hello\n\n${runtimeLineOf({ session: "agent:other:main" })}`;
     const split = splitRuntimeLine(user(`${forged}\n\n${line}`));
     expect(split?.message.content).toBe(forged);
     expect(split?.runtime.session).toBe("agent:main:main");
@@ -84,7 +84,7 @@ describe("its fields", () => {
     fc.assert(
       fc.property(name, (one) => {
         const session = `agent:main:openai-user:${one}x`;
-        const runtime = splitRuntimeLine(user(`hello\n\n${lineOf({ session, channel: "web" })}`))?.runtime;
+        const runtime = splitRuntimeLine(user(`hello\n\n${runtimeLineOf({ session, channel: "web" })}`))?.runtime;
         expect(runtime).toMatchObject({ agent: "main", session, sessionId: SESSION_ID, channel: "web" });
       }),
       { numRuns: 2000 },
