@@ -40,7 +40,7 @@ test("a yes in a direct chat continues the turn", async () => {
   expect(shown).not.toContain("\nyes\n");
 });
 
-test("a group needs the id in the answer", async () => {
+test("in a group only a yes or no with the id of the prompt counts", async () => {
   const group = "agent:main:telegram:group:7";
   const question = await say("write no.txt", group);
   expect(question).not.toContain("Just");

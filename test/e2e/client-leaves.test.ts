@@ -42,22 +42,25 @@ const moments = {
     yield text("abandoned");
   },
 };
-test.each(Object.keys(moments) as (keyof typeof moments)[])("while %s", async (moment) => {
-  for (let round = 0; round < 2; round += 1) {
-    const question = `leave while ${moment}, ${round}`;
-    world.mock.on(new RegExp(`\n${question}\n`), moments[moment]);
-    const { response, leave } = postAndLeave(question);
-    const request = await world.mock.request(new RegExp(`\n${question}\n`));
-    if (moment === "text streams" || moment === "a shell command runs") await next(texts(await response));
-    leave();
-    expect(await say(world.server, `stay ${round}`)).toEqual({ answer: `You said: stay ${round}`, origin: "warm" });
-    if (moment === "text streams" || moment === "the model is silent") expect(await request.closed).toBe("aborted");
-  }
-  expect(claudesOf(world.server.pid)).toEqual([claude]);
-  expect(withCommand(descendants(world.server.pid), /^sleep 600/)).toEqual([]);
-});
+test.each(Object.keys(moments) as (keyof typeof moments)[])(
+  "a client that leaves while %s stops the model, and the same claude takes the next turn",
+  async (moment) => {
+    for (let round = 0; round < 2; round += 1) {
+      const question = `leave while ${moment}, ${round}`;
+      world.mock.on(new RegExp(`\n${question}\n`), moments[moment]);
+      const { response, leave } = postAndLeave(question);
+      const request = await world.mock.request(new RegExp(`\n${question}\n`));
+      if (moment === "text streams" || moment === "a shell command runs") await next(texts(await response));
+      leave();
+      expect(await say(world.server, `stay ${round}`)).toEqual({ answer: `You said: stay ${round}`, origin: "warm" });
+      if (moment === "text streams" || moment === "the model is silent") expect(await request.closed).toBe("aborted");
+    }
+    expect(claudesOf(world.server.pid)).toEqual([claude]);
+    expect(withCommand(descendants(world.server.pid), /^sleep 600/)).toEqual([]);
+  },
+);
 
-test("while its message waits behind another turn: the message is not sent", async () => {
+test("a client that leaves while its message waits behind another turn takes the message with it", async () => {
   const gate = Promise.withResolvers<void>();
   world.mock.on(/hold on/, async function* () {
     yield text("held\n");
@@ -75,7 +78,7 @@ test("while its message waits behind another turn: the message is not sent", asy
   expect((await world.mock.request(/\nhello\n/)).shown).not.toContain("never mind");
 });
 
-test("while claude starts: the message is not sent, and the next turn gets the process", async () => {
+test("a client that leaves while claude starts takes its message with it, and the next turn gets the process", async () => {
   const { leave } = postAndLeave("never start", "early");
   await world.server.logged(/claude started.*"user:early"/);
   leave();

@@ -46,7 +46,7 @@ async function writePoem({ mock, server }: World): Promise<{ poem: AsyncGenerato
   return { poem, finish: gate.resolve };
 }
 
-test("claude killed: the client gets an error, the shell command ends, and the next turn resumes", async () => {
+test("when claude is killed, the client gets an error, the shell command ends, and the next turn resumes", async () => {
   await using world = await createWorld();
   await say(world.server, "one");
   const { stream, shell } = await runShell(world);
@@ -58,7 +58,7 @@ test("claude killed: the client gets an error, the shell command ends, and the n
   expect(timesShown(world, "one", "run a shell", "two")).toEqual([1, 1, 1]);
 });
 
-test("plugin killed: the turn is completed, and the next one is answered", async () => {
+test("when the plugin is killed, the turn is completed, and the next one is answered", async () => {
   await using world = await createWorld();
   await say(world.server, "one");
   const { poem, finish } = await writePoem(world);
@@ -69,7 +69,7 @@ test("plugin killed: the turn is completed, and the next one is answered", async
   expect(timesShown(world, "one", "long poem", "two")).toEqual([1, 1, 1]);
 });
 
-test("server killed: everything it started ends, and the next server resumes the conversation", async () => {
+test("when the server is killed, everything it started ends, and the next server resumes the conversation", async () => {
   await using world = await createWorld();
   await say(world.server, "one");
   const { shell } = await runShell(world);
@@ -82,7 +82,7 @@ test("server killed: everything it started ends, and the next server resumes the
   expect(timesShown(world, "one", "run a shell", "two")).toEqual([1, 1, 1]);
 });
 
-test("plugin, server and claude killed at the same time: everything ends", async () => {
+test("when plugin, server and claude are killed at the same time, everything ends", async () => {
   await using world = await createWorld();
   const { shell } = await runShell(world);
   const everything = [world.server.pid, ...descendants(world.server.pid), shell];
@@ -90,7 +90,7 @@ test("plugin, server and claude killed at the same time: everything ends", async
   await waitForExit(everything);
 });
 
-test("plugin's socket dropped: the running turn is completed, and a message sent into the gap arrives once", async () => {
+test("when the plugin's socket drops, the running turn is completed, and a message sent into the gap arrives once", async () => {
   await using world = await createWorld({ env: { SYNTHESIS_BRIDGE_PING_MS: "100" } });
   const { poem, finish } = await writePoem(world);
   const plugin = pluginOf(world);

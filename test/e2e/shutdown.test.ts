@@ -53,7 +53,7 @@ describe("SIGTERM", () => {
     await waitForExit(pids);
   });
 
-  test("a second time ends the server at once", async () => {
+  test("sent twice ends the server at once", async () => {
     await using world = await createWorld({ standIn: true, env: { SYNTHESIS_DRAIN_MS: "60000" } });
     await postUntilSent(world.server, ask("hang"));
     const pids = descendants(world.server.pid);
@@ -66,7 +66,7 @@ describe("SIGTERM", () => {
   });
 });
 
-test("SIGINT ends every process, too", async () => {
+test("SIGINT ends every process of the server, too", async () => {
   await using world = await createWorld({ standIn: true, env: { SYNTHESIS_DRAIN_MS: "100" } });
   await postUntilSent(world.server, ask("hang"));
   const pids = descendants(world.server.pid);

@@ -83,7 +83,7 @@ test("an answer has the input of its last model call and the output of all its c
   });
   script(/short/, [cost(20, 560, 2), text("ok")]);
   expect((await send(ask("short", { user: name }), true)).usage).toEqual(tokens(580, 560, 2));
-  // Seven calls of 150 and more, and two more.
+  // The seven calls have 150, 152, 154 … tokens.
   expect(await session(`user:${name}`)).toMatchObject({
     ...sums(7 * 150 + 2 * 21 + 550 + 580, 7 * 50 + 21 + 250 + 560, 28),
     last_turns: [sums(7 * 150 + 2 * 21 + 550, 7 * 50 + 21 + 250, 26), sums(580, 560, 2)],
