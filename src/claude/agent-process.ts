@@ -8,6 +8,7 @@ import type { HookBody, Verdict } from "../wire/hooks.ts";
 import type { LaunchSpec } from "./launch-spec.ts";
 import type { OfferedTools } from "./offered-tools.ts";
 import type { SessionStatus } from "./session-file.ts";
+import type { Row } from "./transcript/rows.ts";
 
 export interface Exit {
   readonly code: number | null;
@@ -70,7 +71,7 @@ export const NO_OWNER: ProcessOwner = {
  * How Claude Code is run. `interactive`: in a terminal, with a channel and hooks. `stream`: over stdin and stdout with
  * stream-json.
  */
-type Engine = "interactive" | "stream";
+export type Engine = "interactive" | "stream";
 
 export interface AgentProcess {
   readonly engine: Engine;
@@ -113,6 +114,11 @@ export interface AgentProcess {
   memory: number | null;
   /** How many Stop hooks ran at the end of the last turn, ours included; null before the first turn has ended. */
   stopHooks: number | null;
+  /**
+   * What Claude Code has reported of a turn so far, as it will stand in the transcript. Null when only the transcript has it.
+   * @param messageId the message that began the turn
+   */
+  reportedRows(messageId: string): readonly Row[] | null;
   /** Whether messages can be sent. Waits for a connection that is being restored. */
   isConnected(): Promise<boolean>;
   /** Counts as output, for example because a client has sent what Claude waited for. */

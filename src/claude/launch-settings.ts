@@ -1,12 +1,12 @@
 /**
  * The content of `--settings`. It takes precedence over the workspace's own settings, so everything that a workspace
- * could use against us is set here again: hooks disabled or sent elsewhere, our variables replaced, MCP servers approved.
+ * could use against us is set here again: our variables replaced, MCP servers approved, and in a terminal our plugin and
+ * its hooks disabled.
  */
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { Config } from "../config/schema.ts";
 import { tryReadSmallFile } from "../core/regular-file.ts";
-import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import type { LaunchSpec } from "./launch-spec.ts";
 
 /**
@@ -15,19 +15,14 @@ import type { LaunchSpec } from "./launch-spec.ts";
  */
 export const launchSettings = (
   { choice, rules }: LaunchSpec,
-  port: number,
   env: Record<string, string>,
   deny: readonly string[],
 ): object => ({
-  disableAllHooks: false,
   // Otherwise a workspace could start its own MCP servers by approving them itself.
   enableAllProjectMcpServers: false,
   disabledMcpjsonServers: projectMcpServers(choice.workspace),
-  allowedHttpHookUrls: [`http://127.0.0.1:${port}/*`],
   env,
   permissions: { allow: rules, deny },
-  enabledPlugins: { [`${PLUGIN_NAME}@inline`]: true },
-  spinnerTipsEnabled: false,
 });
 
 /** A timer of more than this many ms fires at once. */

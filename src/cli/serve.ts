@@ -54,7 +54,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const load = (): Config => {
     const loaded = loadConfig(paths, env, flags);
     // Where managed settings forbid our hooks, an answer can only come through the reply tool.
-    return managed.hooksForbidden ? { ...loaded, reply: "tool" } : loaded;
+    return managed.hooksForbidden && loaded.engine === "interactive" ? { ...loaded, reply: "tool" } : loaded;
   };
   const running = createRunningConfig(load(), load);
   const { config } = running;

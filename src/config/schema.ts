@@ -26,6 +26,8 @@ export type Effort = (typeof EFFORTS)[number];
 
 const PERMISSION_MODES = ["chat", "ask", "refuse"] as const;
 
+const ENGINE_SETTINGS = ["auto", "interactive", "stream"] as const;
+
 const SYSTEM_PROMPT_MODES = ["append", "replace", "ignore"] as const;
 
 declare module "zod" {
@@ -67,6 +69,10 @@ export const settings = {
   reply: oneOf(REPLY_MODES).describe(
     "Which text is the answer: `live`, what Claude writes, as it writes it; `tool`, what Claude sends with the reply " +
       "tool, which also works where an administrator forbids hooks",
+  ),
+  engine: oneOf(ENGINE_SETTINGS).describe(
+    "How Claude Code is run: `interactive` in a terminal, `stream` over stream-json, which shows text token by token and " +
+      "also works where Claude Code refuses channels. `auto` is `interactive`, and `stream` where channels are refused",
   ),
   agents: record(z.strictObject({ workspace: path }), '{"ops": {"workspace": "/srv/ops"}}').describe(
     'A workspace for each OpenClaw agent, as JSON: `{"ops": {"workspace": "/srv/ops"}}`',
@@ -167,6 +173,7 @@ export function defaults(paths: Paths): Config {
     allowedTools: ["Read", "Edit", "Bash"],
     clientTools: ["auto"],
     reply: "live",
+    engine: "auto",
     effort: "medium",
     systemPrompt: "append",
     progress: "brief",

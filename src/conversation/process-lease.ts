@@ -150,6 +150,11 @@ export class ProcessLease implements ProcessOwner {
     try {
       await process.ready;
     } catch (error) {
+      if (this.#deps.config.engine === "auto" && isChannelRefused(error)) {
+        // From now on the launcher uses the other engine, and no message has been sent in this session.
+        await process.stop();
+        return this.#start(request, { ...session, claudeSession: process.spec.claudeSession }, signal, isMemoryLost);
+      }
       if (!resume || !isUnknownSession(error)) throw error;
       // A new session needs another id: Claude Code has a file with this one, even though it cannot resume it.
       await process.stop();
@@ -242,3 +247,6 @@ export class ProcessLease implements ProcessOwner {
 /** Claude Code has a file of the session, but cannot resume it. */
 const isUnknownSession = (error: unknown): boolean =>
   error instanceof BootFailure && error.reason === "session_not_found";
+
+const isChannelRefused = (error: unknown): boolean =>
+  error instanceof BootFailure && error.reason === "channel_refused";

@@ -5,6 +5,7 @@ import { stateFile } from "../claude/config-folder.ts";
 import type { AuthStatus } from "../claude/executable.ts";
 import { readJsonFile } from "../claude/json-file.ts";
 import { readManagedSettings } from "../claude/managed-settings.ts";
+import type { Config } from "../config/schema.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import { type Check, subject } from "./check.ts";
 
@@ -12,8 +13,18 @@ type Env = Record<string, string | undefined>;
 
 const channel = subject("channel");
 
-/** @param command what a person types to start this Claude Code */
-export function channelCheck(auth: AuthStatus | null, env: Env, command: string): Check {
+/**
+ * Where Claude Code refuses channels, `auto` runs it over stream-json, so that nothing is wrong.
+ * @param command what a person types to start this Claude Code
+ */
+export function channelCheck(engine: Config["engine"], auth: AuthStatus | null, env: Env, command: string): Check {
+  if (engine === "stream") return channel.ok("not needed with SYNTHESIS_ENGINE=stream");
+  const check = interactiveCheck(auth, env, command);
+  if (engine === "interactive" || check.result !== "failed") return check;
+  return channel.ok(`${check.found}; Claude Code is run over stream-json instead`);
+}
+
+function interactiveCheck(auth: AuthStatus | null, env: Env, command: string): Check {
   const set = [...CHANNEL_SWITCHES, ...OTHER_PROVIDERS].filter((variable) => env[variable]);
   if (set.length > 0) {
     return channel.failed("environment", `disabled by ${set.join(", ")}`, "Unset it where you start synthesis.");

@@ -15,9 +15,11 @@ const userSettings = subject("claude_settings", "claude's settings");
 const blockingSettings = subject("blocking_settings", "settings of workspaces");
 const mode = subject("permission_mode", "permission mode");
 
-export function hooksCheck({ reply }: Config): Check {
+export function hooksCheck({ reply, engine }: Config): Check {
+  if (engine === "stream") return hooks.ok("not needed with SYNTHESIS_ENGINE=stream");
   if (!readManagedSettings(PLUGIN_NAME).hooksForbidden) return hooks.ok("allowed");
   if (reply === "tool") return hooks.ok("forbidden by managed settings; the reply tool works without them");
+  if (engine === "auto") return hooks.ok("forbidden by managed settings; Claude Code is run over stream-json instead");
   return hooks.failed(
     "forbidden",
     "forbidden by managed settings (allowManagedHooksOnly)",

@@ -44,7 +44,7 @@ export async function claudeChecks(config: Config, env: Env): Promise<Check[]> {
   return [
     versionCheck(path, version),
     loginCheck(auth, keyRefused, command),
-    channelCheck(auth, env, command),
+    channelCheck(config.engine, auth, env, command),
     hooksCheck(config),
     userSettingsCheck(env),
     permissionModeCheck(config, env),

@@ -9,6 +9,7 @@ import { killGroup } from "../claude/process-mark.ts";
 import { spawnFailed } from "../claude/start-errors.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
+import { readLines } from "../core/read-lines.ts";
 import type { OneShotRequest } from "../intake/one-shot-request.ts";
 import { inputSteps, prepareLaunch } from "./launch.ts";
 import { parseEvent, type StreamJsonEvent } from "./stream-json.ts";
@@ -138,18 +139,3 @@ export function startOneShotProcess(
 /** Whether the operating system refused the spawn. Any other error is a bug. */
 const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
   typeof (error as NodeJS.ErrnoException).code === "string";
-
-async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: string) => void): Promise<void> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const bytes of stream) {
-    const [first = "", ...lines] = decoder.decode(bytes, { stream: true }).split("\n");
-    // Only the new bytes are split: a line may have many megabytes, and splitting it again would take quadratic time.
-    rest += first;
-    for (const next of lines) {
-      if (rest !== "") onLine(rest);
-      rest = next;
-    }
-  }
-  if (rest !== "") onLine(rest);
-}

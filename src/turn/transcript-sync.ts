@@ -5,7 +5,7 @@
 
 import { getLogger } from "@logtape/logtape";
 import { isPlanLimit } from "../claude/model-failure.ts";
-import type { ModelCall } from "../claude/token-usage.ts";
+import { callWith, type ModelCall } from "../claude/token-usage.ts";
 import {
   findPrompt,
   readCalls,
@@ -14,9 +14,12 @@ import {
   readModelCalls,
   readRefusedPrompt,
   readSeam,
+  readSubagentCalls,
   readTurn,
 } from "../claude/transcript/reader.ts";
-import type { RefusedPrompt, TurnRecord } from "../claude/transcript/turn-record.ts";
+import type { Row } from "../claude/transcript/rows.ts";
+import { modelCalls, type RefusedPrompt, type TurnRecord } from "../claude/transcript/turn-record.ts";
+import { textsOfTurn } from "../claude/transcript/turn-texts.ts";
 import { collectCallBatch } from "./call-batch.ts";
 import { awaitsJoin } from "./text-assembler.ts";
 import type { TurnContext } from "./turn-context.ts";
@@ -76,13 +79,24 @@ export class TranscriptSync {
   }
 
   /** The turn's whole record, once Claude has written it; null when it cannot be read. */
-  readTurn(named: string | null): Promise<TurnRecord | null> {
+  async readTurn(named: string | null): Promise<TurnRecord | null> {
+    const rows = this.#turn.process.reportedRows(this.#turn.id);
+    if (rows) return { texts: textsOfTurn(rows), stopHooks: null, calls: await this.#reportedCalls(rows) };
     return this.#read(named, (path, id, from) => readTurn(path, id, from));
   }
 
   /** The turn's model calls up to the tool use `end`, null for all; waits up to `ms` for them. */
-  readModelCalls(end: string | null, ms: number): Promise<readonly ModelCall[] | null> {
+  async readModelCalls(end: string | null, ms: number): Promise<readonly ModelCall[] | null> {
+    const rows = this.#turn.process.reportedRows(this.#turn.id);
+    if (rows && (end === null || callWith(modelCalls(rows), end) >= 0)) return this.#reportedCalls(rows);
     return this.#read(this.#named, (path, id, from) => readModelCalls(path, id, from, end, ms));
+  }
+
+  /** The model calls in rows that a process has reported. It does not report all calls of its subagents. */
+  async #reportedCalls(rows: readonly Row[]): Promise<readonly ModelCall[]> {
+    const own = rows.filter((row) => row.type !== "assistant" || !row.isSidechain);
+    const subagents = own.length < rows.length ? await this.#read(null, readSubagentCalls) : null;
+    return [...modelCalls(own), ...(subagents ?? [])];
   }
 
   /** Reads how the model request failed, and ends the turn with that. */

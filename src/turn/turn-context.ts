@@ -18,6 +18,7 @@ export interface TurnProcess
     | "hasOwnRetries"
     | "mayContinueAfterStop"
     | "noteOutput"
+    | "reportedRows"
     | "send"
     | "interrupt"
     | "stop"

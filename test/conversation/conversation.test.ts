@@ -60,6 +60,7 @@ class FakeProcess {
   }
   isConnected = async () => this.connected;
   noteOutput = () => {};
+  reportedRows = () => null;
   takeNotes = () => [];
   interrupt = () => {
     this.interruptions += 1;

@@ -10,8 +10,15 @@ beforeEach(() => {
 });
 afterEach(() => fixture[Symbol.dispose]());
 
-const check = (auth: Partial<AuthStatus> = {}, env: Record<string, string> = {}) =>
-  channelCheck({ loggedIn: true, ...auth }, { ...fixture.env, ...env }, "claude");
+const check = (
+  auth: Partial<AuthStatus> = {},
+  env: Record<string, string> = {},
+  engine: "auto" | "interactive" | "stream" = "interactive",
+) => channelCheck(engine, { loggedIn: true, ...auth }, { ...fixture.env, ...env }, "claude");
+
+test.each(["auto", "stream"] as const)("accepts a refused channel where the engine %s does without it", (engine) => {
+  expect(check({}, { DISABLE_TELEMETRY: "1" }, engine)).toMatchObject({ id: "channel.ok" });
+});
 
 test("accepts a Claude Code that has fetched the feature flag", () => {
   expect(check()).toMatchObject({ id: "channel.ok" });

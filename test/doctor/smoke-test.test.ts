@@ -11,7 +11,7 @@ async function smokeTest(options: Omit<HomeOptions, "api"> = {}) {
   mock.on(/one word/, function* () {
     yield text("ready");
   });
-  using fixture = createFixture({ ...options, env: { ANTHROPIC_BASE_URL: mock.url } });
+  using fixture = createFixture({ ...options, env: { ANTHROPIC_BASE_URL: mock.url, SYNTHESIS_ENGINE: "interactive" } });
   const { env, workspace, paths } = fixture;
   const { configFile } = paths;
   const checks = await runSmokeTest({ program: thisProgram(), env, configFile, workspace, flags: {} });

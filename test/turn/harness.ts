@@ -56,6 +56,10 @@ class FakeProcess implements TurnProcess {
     return this.isConnected;
   }
 
+  reportedRows() {
+    return null;
+  }
+
   interrupt(): void {
     this.actions.push("interrupt");
   }

@@ -2,7 +2,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Config } from "../../config/schema.ts";
-import { PLUGIN_NAME, TOOL_PREFIX, writePlugin } from "../../plugin/manifest.ts";
+import { PLUGIN_NAME, writePlugin } from "../../plugin/manifest.ts";
 import { inheritedEnvironment, retries, UNATTENDED } from "../environment.ts";
 import { requireExecutable } from "../executable.ts";
 import { launchSettings, mcpLimits } from "../launch-settings.ts";
@@ -12,6 +12,7 @@ import { makeMarkedFolder } from "../marked-folder.ts";
 import { MARK_VARIABLE } from "../process-mark.ts";
 import { proxyExceptions } from "../proxy-exceptions.ts";
 import { systemPrompt } from "../system-prompt.ts";
+import { allowedTools, DISALLOWED_TOOLS } from "../tool-rules.ts";
 
 export interface LaunchContext {
   /** The port the server listens on. */
@@ -32,25 +33,6 @@ export interface Launch {
   readonly env: Record<string, string>;
   readonly debugFile: string;
 }
-
-/** Tools that open a dialog that no one can answer, start turns of their own, or leave the workspace. */
-const DISALLOWED_TOOLS = [
-  "AskUserQuestion",
-  "EnterPlanMode",
-  "ExitPlanMode",
-  "ScheduleWakeup",
-  "CronCreate",
-  "CronDelete",
-  "CronList",
-  "Workflow",
-  "EnterWorktree",
-  "ExitWorktree",
-  "SendMessage",
-  "ListAgents",
-  "Monitor",
-  "DesignSync",
-  "ReportFindings",
-];
 
 /**
  * Writes the files of one process and returns the command to start it.
@@ -107,7 +89,13 @@ function writeFiles(
     makeMarkedFolder(context.folder);
     const plugin = join(context.folder, "plugin");
     writePlugin(plugin, { ...context, claudeSession: spec.claudeSession }, context.program);
-    const settings = launchSettings(spec, context.port, variables, context.deny);
+    const settings = {
+      ...launchSettings(spec, variables, context.deny),
+      disableAllHooks: false,
+      allowedHttpHookUrls: [`http://127.0.0.1:${context.port}/*`],
+      enabledPlugins: { [`${PLUGIN_NAME}@inline`]: true },
+      spinnerTipsEnabled: false,
+    };
     return {
       plugin,
       // Settings and prompt are files, not arguments: every user of the machine can read a process's arguments.
@@ -145,9 +133,9 @@ function launchArguments(
     spec.choice.effort ?? config.effort,
     ...(spec.choice.model === null ? [] : ["--model", spec.choice.model]),
     "--allowed-tools",
-    [...config.allowedTools, `${TOOL_PREFIX}*`].join(","),
+    allowedTools(config),
     "--disallowed-tools",
-    DISALLOWED_TOOLS.join(","),
+    DISALLOWED_TOOLS,
     // Otherwise a resumed session keeps the system prompt that it began with.
     "--system-prompt-snapshot",
     "off",

@@ -107,7 +107,7 @@ export class InteractiveProcess implements AgentProcess {
     this.exited = this.#child.exited.then((exit) => this.#cleanUp(exit));
     try {
       this.#boot.begin();
-      log.info("claude started", { ...this.#logFields(), resume: spec.resume });
+      log.info("claude started", { ...this.#logFields(), engine: this.engine, resume: spec.resume });
     } catch (error) {
       // The caller gets the error and no process, so it could not stop it.
       this.kill();
@@ -279,6 +279,10 @@ export class InteractiveProcess implements AgentProcess {
     };
     // `again` makes the plugin pass on a message whose id it knows.
     return this.bridge.push({ type: "inbound", content, meta, ...(again ? { again } : {}) });
+  }
+
+  reportedRows(): null {
+    return null;
   }
 
   /** Receives what a hook of this process has posted. */

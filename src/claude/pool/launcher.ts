@@ -1,16 +1,22 @@
-/** Starts interactive processes of one server: gives each its own folder, and watches for other users of its session. */
+/** Starts the processes of one server: chooses the engine, gives each process a folder, and watches for rivals. */
 import { join } from "node:path";
 import type { Paths } from "../../config/paths.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import type { AgentProcess, ProcessOwner } from "../agent-process.ts";
+import { BootFailure } from "../boot-failure.ts";
 import { denyRules } from "../deny-rules.ts";
+import { chooseEngine } from "../engine.ts";
 import { InteractiveProcess } from "../interactive/process.ts";
 import { ProcessTokens } from "../interactive/process-tokens.ts";
 import { type SpawnPty, spawnInPty } from "../interactive/pty.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
 import type { ManagedSettings } from "../managed-settings.ts";
 import { SessionFolder } from "../session-file.ts";
+import { StreamProcess } from "../stream/process.ts";
+
+/** How long a refused channel keeps `auto` on stream-json before it tries again: Anthropic may have changed its mind. */
+const REFUSAL_MS = 60 * 60_000;
 
 export interface Launcher {
   /** @throws RequestError when the process cannot be started at all */
@@ -46,12 +52,23 @@ export function createLauncher({
   const deny = denyRules(paths);
   const sessionFolder = new SessionFolder(options.env);
   const tokens = new ProcessTokens();
+  /** Why Claude Code last refused its channel, and until when that counts, in ms of the monotonic clock. */
+  let refusal: { readonly why: string; readonly until: number } | null = null;
   return {
     start: (spec, owner) => {
       const folder = join(paths.run, crypto.randomUUID());
+      const { config, managed, env } = options;
+      const refused = refusal !== null && clock.now() < refusal.until ? refusal.why : null;
+      const { engine } = chooseEngine(config, spec.choice.workspace, managed, env, refused);
+      if (engine === "stream")
+        return new StreamProcess(spec, owner, { config, env, folder, deny, sessionFolder, clock });
       const context = { ...options, port: port(), folder, deny, sessionFolder, clock, spawn };
       const process = new InteractiveProcess(spec, owner, context);
       tokens.add(process);
+      process.ready.catch((error) => {
+        if (!(error instanceof BootFailure) || error.reason !== "channel_refused") return;
+        refusal = { why: error.summary, until: clock.now() + REFUSAL_MS };
+      });
       return process;
     },
     tokens,

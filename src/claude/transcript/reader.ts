@@ -39,7 +39,7 @@ export async function readTurn(path: string, messageId: string, offset: number):
   // The time-out is created only if the record is not there yet, so that no timer outlives this call needlessly.
   const found =
     (await readNow(path, offset, find)) ?? (await follow(path, offset, find, AbortSignal.timeout(TURN_END_MS)));
-  return found && { ...found, calls: [...found.calls, ...(await subagentCalls(path, messageId, offset))] };
+  return found && { ...found, calls: [...found.calls, ...(await readSubagentCalls(path, messageId, offset))] };
 }
 
 /**
@@ -59,11 +59,11 @@ export async function readModelCalls(
     (await readNow(path, offset, find)) ?? (ms > 0 ? await follow(path, offset, find, AbortSignal.timeout(ms)) : null);
   const calls =
     found ?? (end === null ? await readNow(path, offset, (jsonl) => modelCalls(rowsOfTurn(jsonl, messageId))) : null);
-  return calls && [...calls, ...(await subagentCalls(path, messageId, offset))];
+  return calls && [...calls, ...(await readSubagentCalls(path, messageId, offset))];
 }
 
 /** The model calls of the sub-agents that worked for a turn. Claude Code records each sub-agent in its own file. */
-async function subagentCalls(path: string, messageId: string, offset: number): Promise<ModelCall[]> {
+export async function readSubagentCalls(path: string, messageId: string, offset: number): Promise<ModelCall[]> {
   const folder = join(sessionFolderOf(path), "subagents");
   if (!existsSync(folder)) return [];
   const promptId = await findPrompt(path, messageId, offset);

@@ -76,7 +76,13 @@ interface StartOptions {
 function startProcess({ spec = {}, settings = {}, env = {}, owner = NO_OWNER, spawnError }: StartOptions = {}) {
   const clock = new ManualClock();
   const paths = pathsFor(join(home, "state"));
-  const config = { ...defaults(paths), claudeBin: "/bin/true", readyTimeoutMs: READY_TIMEOUT_MS, ...settings };
+  const config = {
+    ...defaults(paths),
+    engine: "interactive" as const,
+    claudeBin: "/bin/true",
+    readyTimeoutMs: READY_TIMEOUT_MS,
+    ...settings,
+  };
   let pty: FakePty | undefined;
   const spawn: SpawnPty = (argv, options) => {
     if (spawnError) throw spawnError;

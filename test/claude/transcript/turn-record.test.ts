@@ -1,13 +1,28 @@
 import { describe, expect, test } from "bun:test";
-import { totalUsage } from "../../../src/claude/token-usage.ts";
+import { answerUsage, totalUsage } from "../../../src/claude/token-usage.ts";
 import {
   findCalls,
   findFailure,
   findInterruption,
+  findModelCalls,
   findRefusedPrompt,
   findTurn,
 } from "../../../src/claude/transcript/turn-record.ts";
-import { block, end, lines, prompt, textBlock } from "./rows.ts";
+import { findSeam } from "../../../src/claude/transcript/turn-texts.ts";
+
+const prompt = (id: string) => ({
+  type: "user",
+  message: { role: "user", content: `<channel source="plugin:synthesis:chat" message_id="${id}">\nhi\n</channel>` },
+});
+const usage = { input_tokens: 10, output_tokens: 5, cache_read_input_tokens: 3, cache_creation_input_tokens: 2 };
+const block = (id: string, content: object, more: object = {}) => ({
+  type: "assistant",
+  message: { id, content: [content], usage },
+  ...more,
+});
+const textBlock = (text: string) => ({ type: "text", text });
+const end = { type: "system", subtype: "turn_duration" };
+const lines = (...rows: object[]) => rows.map((row) => JSON.stringify(row)).join("\n");
 
 describe("findCalls", () => {
   const call = (id: string, name = "mcp__plugin_synthesis_chat__t") => ({ type: "tool_use", id, name });
@@ -79,6 +94,140 @@ describe("findTurn", () => {
   });
 });
 
+describe("the tokens of an answer", () => {
+  const tool = (id: string, name = "Bash") => ({ type: "tool_use", id, name, input: {} });
+  const reply = (final?: boolean) => ({
+    type: "tool_use",
+    id: `reply ${final}`,
+    name: "mcp__plugin_synthesis_chat__reply",
+    input: { content: "x", ...(final === undefined ? {} : { final }) },
+  });
+  /** A row of the call with this number. Its input is 100 times the number, of which 10 times the number is cached. */
+  const call = (number: number, content: object, output = number, more: object = {}) => ({
+    type: "assistant",
+    message: {
+      id: `m${number}`,
+      content: [content],
+      usage: { input_tokens: 90 * number, output_tokens: output, cache_read_input_tokens: 10 * number },
+    },
+    ...more,
+  });
+  const error = { ...call(0, textBlock("API Error")), isApiErrorMessage: true };
+  const synthetic = {
+    type: "assistant",
+    message: { ...call(0, textBlock("No response")).message, model: "<synthetic>" },
+  };
+  const interrupted = { type: "user", message: { content: [{ type: "text", text: "[Request interrupted by user]" }] } };
+  const of = (number: number, output: number) => ({ input: 100 * number, cached: 10 * number, output });
+
+  const cases: [what: string, rows: object[], after: string | null, end: string | null, answer: object | null][] = [
+    [
+      "are the input of its last call and the output of all its calls",
+      [call(1, tool("a")), call(2, tool("b")), call(3, textBlock("x")), end],
+      null,
+      null,
+      of(3, 6),
+    ],
+    [
+      "are taken from the last row of a message",
+      [call(1, textBlock("x"), 1), call(1, textBlock("y"), 7), end],
+      null,
+      null,
+      of(1, 7),
+    ],
+    [
+      "do not include calls of a sub-agent",
+      [call(1, tool("a")), call(9, textBlock("x"), 9, { isSidechain: true }), end],
+      null,
+      null,
+      of(1, 1),
+    ],
+    ["do not include a failed request", [call(1, tool("a")), error], null, null, of(1, 1)],
+    ["do not include a message of Claude Code itself", [call(1, textBlock("x")), synthetic, end], null, null, of(1, 1)],
+    [
+      "are counted up to an interruption",
+      [call(1, tool("a")), call(2, textBlock("x"), 1), interrupted],
+      null,
+      null,
+      of(2, 2),
+    ],
+    [
+      "are counted up to the tool use that ends it",
+      [call(1, tool("a")), call(2, tool("b")), call(3, textBlock("x"))],
+      null,
+      "b",
+      of(2, 3),
+    ],
+    [
+      "are counted from after the tool use that ended the previous answer",
+      [call(1, tool("a")), call(2, tool("b")), call(3, textBlock("x")), end],
+      "b",
+      null,
+      of(3, 3),
+    ],
+    [
+      "are counted between two tool uses",
+      [call(1, tool("a")), call(2, tool("b")), call(3, tool("c"))],
+      "a",
+      "c",
+      of(3, 5),
+    ],
+    [
+      "have no new output if its calls are in a message that an earlier answer counted",
+      [call(1, tool("a")), call(1, tool("b"))],
+      "a",
+      "b",
+      of(1, 0),
+    ],
+    ["are unknown after an unknown tool use", [call(1, tool("a")), call(2, textBlock("x")), end], "z", null, null],
+    [
+      "are counted up to its final reply",
+      [call(1, reply(false)), call(2, reply()), call(3, textBlock("x"))],
+      null,
+      "final reply",
+      of(2, 3),
+    ],
+    [
+      "are counted up to a reply that is marked as final",
+      [call(1, reply(true)), call(2, textBlock("x"))],
+      null,
+      "final reply",
+      of(1, 1),
+    ],
+  ];
+  test.each(cases)("%s", (_what, rows, after, last, answer) => {
+    const calls = findModelCalls(
+      lines(prompt("mine"), ...rows, prompt("next"), call(5, textBlock("new"))),
+      "mine",
+      last,
+    );
+    expect(answerUsage(calls ?? [], { after, end: last })).toEqual(answer as never);
+  });
+
+  const missing: [what: string, rows: object[], end: string | null][] = [
+    ["the tool use that ends the answer is missing", [call(1, tool("a"))], "b"],
+    ["the end of the turn is missing", [call(1, textBlock("x"))], null],
+    ["there is only a partial reply", [call(1, reply(false))], "final reply"],
+    ["there is no row yet", [], null],
+  ];
+  test.each(missing)("are unknown while %s", (_what, rows, last) => {
+    expect(findModelCalls(lines(prompt("mine"), ...rows), "mine", last)).toBeNull();
+  });
+
+  test("of a whole turn are the sum of all calls, sub-agents included, and null if there are no calls", () => {
+    const rows = [
+      call(1, tool("a")),
+      call(2, textBlock("x"), 2, { isSidechain: true }),
+      error,
+      call(3, textBlock("x")),
+      end,
+    ];
+    expect(totalUsage(findTurn(lines(prompt("mine"), ...rows), "mine")?.calls ?? [])).toEqual(of(6, 6));
+    expect(totalUsage([])).toBeNull();
+    expect(answerUsage([], { after: null, end: null })).toBeNull();
+  });
+});
+
 describe("findInterruption", () => {
   const mark = (text: string) => ({ type: "user", message: { content: [{ type: "text", text }] } });
   const cases: [what: string, jsonl: string, found: true | null][] = [
@@ -102,6 +251,65 @@ describe("findInterruption", () => {
   ];
   test.each(cases)("%s", (_what, jsonl, found) => {
     expect(findInterruption(jsonl, "mine")).toBe(found);
+  });
+});
+
+describe("findSeam", () => {
+  const said = (id: string, text: string, stop_reason: string | null = "end_turn") => ({
+    type: "assistant",
+    message: {
+      id,
+      stop_reason,
+      content: [textBlock(text)],
+      usage: { input_tokens: 1, output_tokens: 1 },
+    },
+  });
+  const continuation = { type: "user", message: { content: "Output token limit hit. Resume directly." } };
+  const retryOfCall = { type: "user", message: { content: "The cut fell inside a tool call. Make the call again." } };
+  const toolResult = { type: "user", message: { content: [{ type: "tool_result", content: "x" }] } };
+
+  const cases: [what: string, rows: object[], shown: string, isSeam: boolean | null][] = [
+    ["finds a text that was cut at the output limit", [said("a", "uni", "max_tokens"), continuation], "uni", true],
+    [
+      "finds a text that was cut at the end of the context",
+      [said("a", "uni", "model_context_window_exceeded"), continuation],
+      "uni",
+      true,
+    ],
+    ["finds a text that was cut by a pause", [said("a", "uni", "pause_turn"), said("b", "corn")], "uni", true],
+    ["finds no cut text if a tool call was cut", [said("a", "Look:", "max_tokens"), retryOfCall], "Look:", false],
+    ["finds no cut text before a refusal", [said("a", "uni", "refusal"), continuation], "uni", false],
+    ["finds no cut text before a tool use", [said("a", "Look:", "tool_use"), toolResult], "Look:", false],
+    [
+      "finds a text whose stream broke off and that was requested again",
+      [said("a", "It begins, and ends")],
+      "It begins,",
+      true,
+    ],
+    [
+      "finds a text that was cut twice",
+      [said("a", "u", "max_tokens"), continuation, said("b", "ni", "max_tokens"), continuation],
+      "uni",
+      true,
+    ],
+    ["knows nothing while no text is recorded", [], "uni", null],
+    ["knows nothing while the reason is not complete", [said("a", "uni", "max_tokens")], "uni", null],
+    ["finds no cut text if another text was shown", [said("a", "one two"), said("b", "three")], "zero", false],
+  ];
+  test.each(cases)("%s", (_what, rows, shown, isSeam) => {
+    const found = findSeam(lines(prompt("mine"), ...rows), "mine", shown);
+    expect(found?.isSeam ?? null).toBe(isSeam);
+  });
+
+  test("findTurn joins a text that was cut with its continuation", () => {
+    const rows = [
+      said("a", "uni", "max_tokens"),
+      continuation,
+      said("b", "corn", "tool_use"),
+      toolResult,
+      said("c", "ok"),
+    ];
+    expect(findTurn(lines(prompt("mine"), ...rows, end), "mine")?.texts).toEqual(["unicorn", "ok"]);
   });
 });
 

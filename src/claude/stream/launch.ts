@@ -1,0 +1,99 @@
+/** How a Claude Code process with stream-json is started: its arguments, its environment, and the files they name. */
+import { rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { Config } from "../../config/schema.ts";
+import { isApproved } from "../api-key.ts";
+import { inheritedEnvironment, retries, UNATTENDED } from "../environment.ts";
+import { requireExecutable } from "../executable.ts";
+import { launchSettings, mcpLimits } from "../launch-settings.ts";
+import type { LaunchSpec } from "../launch-spec.ts";
+import { makeMarkedFolder } from "../marked-folder.ts";
+import { MARK_VARIABLE } from "../process-mark.ts";
+import { systemPrompt } from "../system-prompt.ts";
+import { allowedTools, DISALLOWED_TOOLS } from "../tool-rules.ts";
+
+export interface StreamLaunch {
+  readonly argv: string[];
+  readonly env: Record<string, string>;
+}
+
+/**
+ * Writes the files of one process and returns the command to start it.
+ * @param folder the process's own folder, made here with mode 0700; its name, a uuid, is also the process mark
+ * @param deny permission rules that keep Claude's tools from the server's own files
+ * @throws RequestError (`claude_not_found`) when there is no such program
+ */
+export function prepareLaunch(
+  spec: LaunchSpec,
+  folder: string,
+  deny: readonly string[],
+  config: Config,
+  parentEnv: Record<string, string | undefined>,
+): StreamLaunch {
+  const executable = requireExecutable(config, parentEnv);
+  const variables = {
+    [MARK_VARIABLE]: basename(folder),
+    SYNTHESIS_OPENCLAW_SESSION: spec.sessionKey,
+    ...UNATTENDED,
+    ...mcpLimits(config),
+  };
+  const write = (name: string, content: string) => {
+    const path = join(folder, name);
+    writeFileSync(path, content, { mode: 0o600 });
+    return path;
+  };
+  try {
+    makeMarkedFolder(folder);
+    // Settings and prompt are files, not arguments: every user of the machine can read a process's arguments.
+    const settings = write("settings.json", JSON.stringify(launchSettings(spec, variables, deny)));
+    const prompt = write("system-prompt.md", systemPrompt(spec.choice, config));
+    return {
+      argv: [executable, ...launchArguments(spec, config, settings, prompt)],
+      env: { ...withoutUnapprovedKey(inheritedEnvironment(parentEnv), config), ...retries(parentEnv), ...variables },
+    };
+  } catch (error) {
+    // The disk may be full. No process starts now, so nothing else would remove what was written.
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** In a terminal Claude Code asks before it uses an API key; here it does not, so the answer is given beforehand. */
+function withoutUnapprovedKey(env: Record<string, string>, config: Config): Record<string, string> {
+  const { ANTHROPIC_API_KEY: key, ...others } = env;
+  return key === undefined || config.useApiKey || isApproved(key, env) ? env : others;
+}
+
+function launchArguments(spec: LaunchSpec, config: Config, settings: string, prompt: string): readonly string[] {
+  const replacesPrompt = config.systemPrompt === "replace" || spec.choice.isOneShot;
+  return [
+    "--print",
+    "--input-format",
+    "stream-json",
+    "--output-format",
+    "stream-json",
+    "--include-partial-messages",
+    "--verbose",
+    "--permission-prompt-tool",
+    "stdio",
+    spec.resume ? "--resume" : "--session-id",
+    spec.claudeSession,
+    "--permission-mode",
+    config.permissionMode,
+    "--effort",
+    spec.choice.effort ?? config.effort,
+    ...(spec.choice.model === null ? [] : ["--model", spec.choice.model]),
+    "--allowed-tools",
+    allowedTools(config),
+    "--disallowed-tools",
+    DISALLOWED_TOOLS,
+    // Otherwise a resumed session keeps the system prompt that it began with.
+    "--system-prompt-snapshot",
+    "off",
+    replacesPrompt ? "--system-prompt-file" : "--append-system-prompt-file",
+    prompt,
+    ...(spec.choice.isOneShot ? ["--tools", ""] : []),
+    "--settings",
+    settings,
+  ];
+}

@@ -1,0 +1,212 @@
+/**
+ * The lines of `claude --print --input-format stream-json --output-format stream-json`, as far as synthesis reads them.
+ * Claude Code documents the format as that of its Agent SDK. Unknown lines and fields are ignored, because every version
+ * adds some.
+ */
+import { z } from "zod";
+import { JSON_BOUNDS, JsonRejected, parseJson } from "../../core/json-gate.ts";
+
+const contentBlock = z.looseObject({
+  type: z.string(),
+  text: z.string().optional(),
+  /** Of a `tool_use` block. */
+  id: z.string().optional(),
+  name: z.string().optional(),
+  input: z.unknown().optional(),
+  /** Of a `tool_result` block. */
+  tool_use_id: z.string().optional(),
+  is_error: z.boolean().nullish(),
+});
+
+/** The tool use of the subagent that the line comes from; null for the main conversation. */
+const parent = z.string().nullish();
+
+/** An event of the Anthropic Messages API, passed on while the model writes. */
+const streamEvent = z.looseObject({
+  type: z.literal("stream_event"),
+  parent_tool_use_id: parent,
+  api_message_id: z.string().optional(),
+  event: z.looseObject({
+    type: z.string(),
+    index: z.number().optional(),
+    content_block: z.looseObject({ type: z.string() }).optional(),
+    delta: z
+      .looseObject({ type: z.string().optional(), text: z.string().optional(), stop_reason: z.string().nullish() })
+      .optional(),
+    /** Of `message_delta`: the final count. */
+    usage: z.looseObject({ output_tokens: z.number().optional() }).optional(),
+  }),
+});
+
+/** A block of the model's message that is complete. */
+const assistant = z.looseObject({
+  type: z.literal("assistant"),
+  parent_tool_use_id: parent,
+  /** The kind of failure, when the text is Claude Code's account of a failed model request. */
+  error: z.string().optional(),
+  message: z.looseObject({
+    id: z.string(),
+    model: z.string().optional(),
+    stop_reason: z.string().nullish(),
+    content: z.array(contentBlock),
+    usage: z.looseObject({
+      input_tokens: z.number(),
+      output_tokens: z.number(),
+      cache_read_input_tokens: z.number().nullish(),
+      cache_creation_input_tokens: z.number().nullish(),
+    }),
+  }),
+});
+
+/** Tool results, among others. */
+const user = z.looseObject({
+  type: z.literal("user"),
+  parent_tool_use_id: parent,
+  message: z.looseObject({ content: z.union([z.string(), z.array(contentBlock)]) }),
+});
+
+/** Claude Code has finished a turn. */
+const result = z.looseObject({
+  type: z.literal("result"),
+  is_error: z.boolean(),
+  /** The last text, or Claude Code's account of a failure. */
+  result: z.string().optional(),
+  /** For example `completed`, `api_error`, or `aborted_streaming` after an interruption. */
+  terminal_reason: z.string().optional(),
+  user_message_uuids: z.array(z.string()).default([]),
+});
+
+/** What becomes of a message: `queued`, `started`, `completed` or `cancelled`. */
+const lifecycle = z.looseObject({
+  type: z.literal("command_lifecycle"),
+  command_uuid: z.string(),
+  state: z.string(),
+});
+
+const system = z.looseObject({
+  type: z.literal("system"),
+  subtype: z.string(),
+  /** Of `status`: `requesting` when a model request starts. */
+  status: z.string().nullish(),
+  /** Of `api_retry`. */
+  error_status: z.number().nullish(),
+  error: z.string().optional(),
+  /** Of `informational`, when a hook of the user's has refused the message. */
+  prompt_submit_outcome: z.looseObject({ kind: z.string() }).optional(),
+});
+
+const controlRequest = z.looseObject({
+  type: z.literal("control_request"),
+  request_id: z.string(),
+  request: z.discriminatedUnion("subtype", [
+    z.looseObject({
+      subtype: z.literal("can_use_tool"),
+      tool_name: z.string(),
+      input: z.record(z.string(), z.unknown()),
+      tool_use_id: z.string().optional(),
+      agent_id: z.string().optional(),
+    }),
+    z.looseObject({ subtype: z.literal("mcp_message"), server_name: z.string(), message: z.unknown() }),
+  ]),
+});
+
+/** Claude Code no longer waits for the response to one of its requests. */
+const controlCancel = z.looseObject({ type: z.literal("control_cancel_request"), request_id: z.string() });
+
+const controlResponse = z.looseObject({
+  type: z.literal("control_response"),
+  response: z.looseObject({
+    subtype: z.enum(["success", "error"]),
+    request_id: z.string(),
+    error: z.string().optional(),
+  }),
+});
+
+const schemas = {
+  stream_event: streamEvent,
+  assistant,
+  user,
+  result,
+  command_lifecycle: lifecycle,
+  system,
+  control_request: controlRequest,
+  control_cancel_request: controlCancel,
+  control_response: controlResponse,
+};
+
+export type StreamLine = z.infer<(typeof schemas)[keyof typeof schemas]>;
+export type StreamEventLine = z.infer<typeof streamEvent>;
+export type AssistantLine = z.infer<typeof assistant>;
+export type ControlRequest = z.infer<typeof controlRequest>;
+
+const anyLine = z.looseObject({ type: z.string() });
+
+/** A line holds what a tool has read from a file, or an image: it has no limit but that of the reader. */
+const BOUNDS = { ...JSON_BOUNDS, stringBytes: Number.POSITIVE_INFINITY };
+
+/** A request that exceeds a bound of `json-gate.ts`. It needs a response, or Claude would wait for one. */
+export interface RefusedRequest {
+  readonly type: "refused_request";
+  readonly id: string;
+  /** Which bound it exceeds. */
+  readonly why: string;
+}
+
+/** Reads one line. @returns null for a line that synthesis does not read, and for plain text */
+export function parseLine(text: string): StreamLine | RefusedRequest | null {
+  let value: unknown;
+  try {
+    value = parseJson(text, BOUNDS);
+  } catch (error) {
+    // Claude Code writes these two fields first.
+    const id = /^\{"type":"control_request","request_id":"([^"]+)"/.exec(text.slice(0, 200))?.[1];
+    // A warning in plain text.
+    if (!id || !(error instanceof JsonRejected)) return null;
+    return { type: "refused_request", id, why: error.message };
+  }
+  const line = anyLine.safeParse(value);
+  if (!line.success || !Object.hasOwn(schemas, line.data.type)) return null;
+  const read = schemas[line.data.type as keyof typeof schemas].safeParse(value);
+  return read.success ? read.data : null;
+}
+
+/** A control request for Claude Code. */
+export const controlRequestLine = (id: string, request: object): string =>
+  JSON.stringify({ type: "control_request", request_id: id, request });
+
+/** The response to a control request of Claude Code's. */
+export const controlResponseLine = (id: string, response: object): string =>
+  JSON.stringify({ type: "control_response", response: { subtype: "success", request_id: id, response } });
+
+/** The response to a control request that cannot be handled. */
+export const controlErrorLine = (id: string, error: string): string =>
+  JSON.stringify({ type: "control_response", response: { subtype: "error", request_id: id, error } });
+
+/** Attribute values of a channel tag. */
+const escapeAttribute = (value: string): string =>
+  value.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;").replaceAll("\n", " ");
+
+/**
+ * A message in the form in which a channel delivers it, so that a Claude session reads the same whichever way it was
+ * run, and so that the message is found in the transcript by its id.
+ * @param meta the attributes of the tag; `message_id` comes first, so that no later value can be taken for it
+ */
+export function channelMessage(source: string, meta: Readonly<Record<string, string>>, content: string): string {
+  const attributes = Object.entries(meta).map(([name, value]) => ` ${name}="${escapeAttribute(value)}"`);
+  const safe = content.replaceAll(/<\/channel(?=[\s>])/gi, "&lt;/channel");
+  return `<channel source="${source}"${attributes.join("")}>\n${safe}\n</channel>`;
+}
+
+/**
+ * The line that sends a message.
+ * @param id a uuid; Claude Code reports under it when the turn starts and ends
+ */
+export const userMessageLine = (id: string, content: string): string =>
+  JSON.stringify({
+    type: "user",
+    uuid: id,
+    // Otherwise Claude Code would run a leading `/command` and read an `@file`.
+    client_composed: true,
+    parent_tool_use_id: null,
+    message: { role: "user", content },
+  });

@@ -1,0 +1,128 @@
+/**
+ * The MCP server that offers Claude the client's tools and, in tool mode, the reply tool. It runs in this process: Claude
+ * Code sends its MCP messages over stdin and stdout, so no plugin process is needed.
+ */
+import { type JSONRPCMessage, Server, type Tool, type Transport } from "@modelcontextprotocol/server";
+import { version } from "../../../package.json";
+import { SERVER_NAME } from "../../plugin/manifest.ts";
+import { asMcpTool, toolError } from "../../plugin/mcp-tool.ts";
+import { REPLY_TOOL, replyArguments } from "../../plugin/reply-tool.ts";
+import type {
+  ReplyFrame,
+  ReplyMode,
+  ToolCallFrame,
+  ToolDefinition,
+  ToolResultFrame,
+  ToolsFrame,
+} from "../../wire/frames.ts";
+
+/** Claude Code gathers changes of a tool list for 16 ms before it uses the new one, in ms. */
+const LIST_IN_USE_MS = 50;
+
+interface ToolServerDeps {
+  readonly mode: ReplyMode;
+  /** The client's tools that Claude is offered from the start. */
+  readonly tools: readonly ToolDefinition[];
+  /** Sends a message to Claude Code that is no response. */
+  readonly send: (message: JSONRPCMessage) => void;
+  readonly onCall: (call: ToolCallFrame) => void;
+  readonly onCancel: (callId: string) => void;
+  readonly onReply: (reply: ReplyFrame) => void;
+  /** Claude uses the tools of this revision. */
+  readonly onListed: (revision: number) => void;
+}
+
+export class ToolServer {
+  readonly #deps: ToolServerDeps;
+  readonly #server: Server;
+  readonly #transport: Transport;
+  #tools: readonly ToolDefinition[];
+  /** A revision that Claude has been told about and has not asked for. */
+  #revision: number | null = null;
+  #listTimer: Timer | undefined;
+  /** Claude Code's requests without a response, by their JSON-RPC ids. */
+  readonly #requests = new Map<string | number, (response: JSONRPCMessage) => void>();
+  /** Calls without a result, by Claude's ids. */
+  readonly #calls = new Map<string, (result: ToolResultFrame | null) => void>();
+
+  constructor(deps: ToolServerDeps) {
+    this.#deps = deps;
+    this.#tools = deps.tools;
+    this.#server = new Server({ name: SERVER_NAME, version }, { capabilities: { tools: { listChanged: true } } });
+    this.#server.setRequestHandler("tools/list", async () => this.#list());
+    this.#server.setRequestHandler("tools/call", ({ params }, { mcpReq }) =>
+      deps.mode === "tool" && params.name === REPLY_TOOL.name
+        ? this.#reply(params.arguments)
+        : this.#call(params.name, params.arguments ?? {}, params._meta?.["claudecode/toolUseId"], mcpReq.signal),
+    );
+    this.#transport = {
+      start: async () => {},
+      close: async () => {},
+      send: async (message) => {
+        const respond = "id" in message && !("method" in message) ? this.#requests.get(message.id ?? "") : undefined;
+        if (respond && "id" in message) {
+          this.#requests.delete(message.id ?? "");
+          respond(message);
+        } else deps.send(message);
+      },
+    };
+  }
+
+  /** Makes the server ready for messages. */
+  async start(): Promise<void> {
+    await this.#server.connect(this.#transport);
+  }
+
+  /** Handles a message of Claude Code's. Resolves with the response; a notification gets an empty one. */
+  handle(message: JSONRPCMessage): Promise<JSONRPCMessage> {
+    const { promise, resolve } = Promise.withResolvers<JSONRPCMessage>();
+    if ("method" in message && "id" in message) this.#requests.set(message.id, resolve);
+    else resolve({ jsonrpc: "2.0", id: 0, result: {} });
+    this.#transport.onmessage?.(message);
+    return promise;
+  }
+
+  /** Offers changed tools, or gives Claude the result of a call. */
+  push(frame: ToolsFrame | ToolResultFrame): void {
+    if (frame.type === "tools") {
+      this.#tools = frame.tools;
+      this.#revision = frame.revision;
+      void this.#server.sendToolListChanged();
+    } else this.#calls.get(frame.id)?.(frame);
+  }
+
+  /** Ends every call that waits for a result. */
+  close(): void {
+    clearTimeout(this.#listTimer);
+    for (const settle of this.#calls.values()) settle(null);
+    void this.#server.close();
+  }
+
+  #list(): { tools: Tool[] } {
+    const revision = this.#revision;
+    this.#revision = null;
+    if (revision !== null) this.#listTimer = setTimeout(() => this.#deps.onListed(revision), LIST_IN_USE_MS);
+    return { tools: [...(this.#deps.mode === "tool" ? [REPLY_TOOL as Tool] : []), ...this.#tools.map(asMcpTool)] };
+  }
+
+  async #call(name: string, given: Record<string, unknown>, toolUse: unknown, cancelled: AbortSignal) {
+    const id = typeof toolUse === "string" ? toolUse : crypto.randomUUID();
+    const { promise, resolve } = Promise.withResolvers<ToolResultFrame | null>();
+    this.#calls.set(id, resolve);
+    cancelled.addEventListener("abort", () => {
+      this.#deps.onCancel(id);
+      resolve(null);
+    });
+    this.#deps.onCall({ type: "tool_call", id, name, arguments: given });
+    const result = await promise;
+    this.#calls.delete(id);
+    return result ? { content: [...result.content], isError: result.is_error } : toolError("The client disconnected.");
+  }
+
+  async #reply(given: unknown) {
+    const parsed = replyArguments.safeParse(given);
+    if (!parsed.success) return toolError("The reply tool needs `content`, a text.");
+    this.#deps.onReply({ type: "reply", id: crypto.randomUUID(), ...parsed.data });
+    return { content: [{ type: "text" as const, text: "sent" }] };
+  }
+}

@@ -1,0 +1,114 @@
+/** On the real claude: conversations that are run over stream-json, and the change from one engine to the other. */
+import { describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { text, toolUse } from "../support/mock-anthropic.ts";
+import { claudesOf, descendants, pluginsOf, waitForExit, withCommand } from "../support/processes.ts";
+import { startServer } from "../support/server.ts";
+import { ask, next, postUntilSent, say, texts } from "../support/sse.ts";
+import { createWorld } from "../support/world.ts";
+
+const stream = { SYNTHESIS_ENGINE: "stream" };
+const auto = { SYNTHESIS_ENGINE: "auto" };
+describe("where Claude Code refuses channels, auto", () => {
+  test("answers the request whose process was refused, and the next ones at once", async () => {
+    await using world = await createWorld({ env: auto, channels: false });
+    expect((await say(world.server, "one")).answer).toBe("You said: one");
+    expect(await say(world.server, "two")).toEqual({ answer: "You said: two", origin: "warm" });
+    expect((await say(world.server, "hello", { user: "other" })).answer).toBe("You said: hello");
+    const engines = [...world.server.log().matchAll(/"message":"claude started".*?"engine":"(\w+)"/g)].map(
+      ([, one]) => one,
+    );
+    expect(engines).toEqual(["interactive", "stream", "stream"]);
+    expect(pluginsOf(world.server.pid)).toEqual([]);
+  });
+
+  test("starts no interactive process when a variable says so beforehand", async () => {
+    await using world = await createWorld({ env: { ...auto, DISABLE_TELEMETRY: "1" } });
+    expect((await say(world.server, "one")).answer).toBe("You said: one");
+    expect(world.server.log()).not.toContain('"engine":"interactive"');
+  });
+});
+
+test("shows text before its line is complete", async () => {
+  await using world = await createWorld({ env: stream });
+  const rest = Promise.withResolvers<void>();
+  world.mock.on(/slowly/, async function* () {
+    yield text("The beginning of a long");
+    await rest.promise;
+    yield text(" paragraph.");
+  });
+  const answer = texts(await world.server.post(ask("slowly")));
+  expect(await next(answer)).toBe("The beginning of a long");
+  rest.resolve();
+  expect(await next(answer)).toBe(" paragraph.");
+  expect((await answer.next()).done).toBe(true);
+});
+
+test("remembers a conversation when the engine changes, in both directions", async () => {
+  await using world = await createWorld();
+  await say(world.server, "one");
+  await world.server.stop();
+  const second = await startServer({ ...world.serverEnv, ...stream });
+  expect(await say(second, "two")).toEqual({ answer: "You said: two", origin: "resumed" });
+  await second.stop();
+  const third = await startServer(world.serverEnv);
+  expect(await say(third, "three")).toEqual({ answer: "You said: three", origin: "resumed" });
+  await third.stop();
+  const { shown } = await world.mock.request(/\nthree\n/);
+  for (const line of ["one", "two", "three"]) expect(shown.split(`\n${line}\n`)).toHaveLength(2);
+});
+
+test("takes a leading slash and an @ as plain text", async () => {
+  await using world = await createWorld({ env: stream });
+  writeFileSync(join(world.claude.workspace, "secret.txt"), "quibble");
+  expect((await say(world.server, "/compact @secret.txt")).answer).toBe("You said: /compact @secret.txt");
+  expect((await world.mock.request(/compact/)).shown).not.toContain("quibble");
+});
+
+test("interrupts the turn of a client that disconnects, and keeps the process", async () => {
+  await using world = await createWorld({ env: stream });
+  world.mock.on(/hang/, async function* ({ closed }) {
+    yield text("begun");
+    await closed;
+  });
+  const leaving = new AbortController();
+  const { response } = await postUntilSent(world.server, ask("hang"), "user:me", leaving.signal);
+  expect(await next(texts(await response))).toBe("begun");
+  leaving.abort();
+  expect(await (await world.mock.request(/hang/)).closed).toBe("aborted");
+  expect(await say(world.server, "next")).toEqual({ answer: "You said: next", origin: "warm" });
+});
+
+test("starts nothing of a folder that the user has not accepted", async () => {
+  await using world = await createWorld({
+    env: { ...stream, SYNTHESIS_ALLOWED_ROOTS: "" },
+    trusted: false,
+    prepare: ({ base }) => {
+      const folder = join(base, "workspace/inner");
+      mkdirSync(join(folder, ".claude"), { recursive: true });
+      const hooks = { SessionStart: [{ hooks: [{ type: "command", command: `touch ${base}/ran` }] }] };
+      writeFileSync(join(folder, ".claude/settings.json"), JSON.stringify({ hooks }));
+    },
+  });
+  const headers = { "x-openclaw-workspace": join(world.claude.workspace, "inner") };
+  const response = await world.server.post(ask("hello"), headers);
+  expect(response.status).toBe(503);
+  expect(((await response.json()) as { error: { message: string } }).error.message).toContain("does not trust");
+  expect(existsSync(join(world.claude.base, "ran"))).toBe(false);
+});
+
+test("nothing of a process outlives a server that is killed, not even a command that Claude runs", async () => {
+  await using world = await createWorld({ env: { ...stream, SYNTHESIS_PERMISSION_MODE: "acceptEdits" } });
+  const marker = `4${Date.now()}`;
+  world.mock.on(/sleep/, function* () {
+    yield toolUse("Bash", { command: `sleep ${marker}` });
+  });
+  const { response } = await postUntilSent(world.server, ask("sleep"));
+  response.then((one) => one.text()).catch(() => {});
+  const sleeping = () => withCommand(descendants(world.server.pid), new RegExp(`^sleep ${marker}`));
+  while (sleeping().length === 0) await Bun.sleep(20);
+  const pids = [...claudesOf(world.server.pid), ...sleeping()];
+  process.kill(world.server.pid, "SIGKILL");
+  await waitForExit(pids);
+});
