@@ -1,0 +1,83 @@
+/** The child process of a stream conversation: lines in, lines out. */
+import { getLogger } from "@logtape/logtape";
+import { readLines } from "../../core/read-lines.ts";
+import type { Exit } from "../agent-process.ts";
+import { withOpenFolder } from "../open-folder.ts";
+import { killGroup } from "../process-mark.ts";
+
+const log = getLogger(["synthesis", "process"]);
+
+/** How much of the end of stderr is kept, in characters. */
+const MAX_STDERR = 2_000;
+
+export class StreamChild {
+  readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
+  /** Resolves when the process has exited and all of its output is handled. */
+  readonly exited: Promise<Exit>;
+  #stderr = "";
+
+  /**
+   * Starts the process.
+   * @param workspace the working directory: a real path, as it was when the workspace was allowed
+   * @param onLine receives each line of its output
+   */
+  constructor(argv: string[], env: Record<string, string>, workspace: string, onLine: (line: string) => void) {
+    this.#child = withOpenFolder(workspace, (cwd) =>
+      // `detached` makes a process group, so that everything that the process starts can be killed with it.
+      Bun.spawn(argv, { cwd, env, stdin: "pipe", stdout: "pipe", stderr: "pipe", detached: true }),
+    );
+    const output = readLines(this.#child.stdout, onLine).catch((error) => {
+      // A process whose output is not read any more would block on a full pipe.
+      this.kill("SIGKILL");
+      log.error("claude killed, its output could not be handled: {error}", { pid: this.pid, error });
+    });
+    const errors = readLines(this.#child.stderr, (line) => {
+      this.#stderr = `${this.#stderr}${line}\n`.slice(-MAX_STDERR);
+    }).catch((error) => log.debug("stderr of claude could not be read: {error}", { pid: this.pid, error }));
+    this.exited = this.#waitForExit(Promise.all([output, errors]));
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** The end of what the process has written to stderr. */
+  get stderr(): string {
+    return this.#stderr.trim();
+  }
+
+  /** Writes a line to its input. @returns false when the process no longer reads it */
+  write(line: string): boolean {
+    try {
+      this.#child.stdin.write(`${line}\n`);
+      void this.#child.stdin.flush();
+      return true;
+    } catch (error) {
+      // The process has closed its input. Its exit reports why.
+      log.debug("claude does not read its input: {error}", { pid: this.pid, error });
+      return false;
+    }
+  }
+
+  /** Ends its input, upon which an idle process exits. */
+  endInput(): void {
+    try {
+      void this.#child.stdin.end();
+    } catch (error) {
+      log.debug("input of claude was closed already: {error}", { pid: this.pid, error });
+    }
+  }
+
+  kill(signal: "SIGTERM" | "SIGKILL"): void {
+    this.#child.kill(signal);
+  }
+
+  async #waitForExit(output: Promise<unknown>): Promise<Exit> {
+    await this.#child.exited;
+    // A program that Claude has started may keep the pipes open.
+    killGroup(this.pid);
+    await output;
+    const { exitCode: code, signalCode } = this.#child;
+    return { code, signal: signalCode === null ? null : String(signalCode) };
+  }
+}
