@@ -12,6 +12,7 @@ import { z } from "zod";
 import { version } from "../../package.json";
 import { frameRejection, type Inbound, PROTOCOL, type ReplyMode, type ToolDefinition } from "../wire/frames.ts";
 import { SERVER_NAME } from "./manifest.ts";
+import { asMcpTool, toolError } from "./mcp-tool.ts";
 import { REPLY_TOOL, replyArguments } from "./reply-tool.ts";
 import { connectToServer } from "./server-connection.ts";
 
@@ -19,8 +20,6 @@ import { connectToServer } from "./server-connection.ts";
 const REMEMBERED_IDS = 16;
 /** Claude Code collects changes of the tool list for 16 ms before it takes them up. */
 const TAKE_UP_MS = 50;
-/** The largest result that Claude Code allows, in characters. */
-const MAX_RESULT_CHARS = 500_000;
 
 const environment = z.object({
   SYNTHESIS_BRIDGE_URL: z.url(),
@@ -126,21 +125,21 @@ export async function runChannel(env: Record<string, string | undefined>): Promi
       arguments: params.arguments ?? {},
     };
     const rejection = frameRejection(frame);
-    if (rejection) return failure(`This call ${rejection}`);
+    if (rejection) return toolError(`This call ${rejection}`);
     const answer = await server.request(frame, mcpReq.signal);
     return answer?.type === "tool_result"
       ? { content: [...answer.content], isError: answer.is_error }
-      : failure(DISCONNECTED);
+      : toolError(DISCONNECTED);
   });
   const sendReply = async (given: unknown, interrupted: AbortSignal) => {
     const parsed = replyArguments.safeParse(given);
-    if (!parsed.success) return failure("The reply tool needs `content`, a text.");
+    if (!parsed.success) return toolError("The reply tool needs `content`, a text.");
     const frame = { type: "reply" as const, id: crypto.randomUUID(), ...parsed.data };
     const rejection = frameRejection(frame);
-    if (rejection) return failure(`This reply ${rejection}`);
+    if (rejection) return toolError(`This reply ${rejection}`);
     return (await server.request(frame, interrupted))
       ? { content: [{ type: "text" as const, text: "sent" }] }
-      : failure(DISCONNECTED);
+      : toolError(DISCONNECTED);
   };
 
   await mcp.connect(new StdioServerTransport());
@@ -151,13 +150,3 @@ export async function runChannel(env: Record<string, string | undefined>): Promi
 }
 
 const DISCONNECTED = "The chat is no longer connected.";
-
-const failure = (text: string) => ({ content: [{ type: "text" as const, text }], isError: true });
-
-const asMcpTool = (tool: ToolDefinition): Tool => ({
-  ...(tool as Tool),
-  // Claude Code runs calls in parallel only for read-only tools. Any other call waits for the result of the one before.
-  annotations: { readOnlyHint: true },
-  // Claude Code writes a longer result to a file, and shows the model only its beginning.
-  _meta: { "anthropic/maxResultSizeChars": MAX_RESULT_CHARS },
-});
