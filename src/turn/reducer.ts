@@ -58,7 +58,7 @@ export function reduceTurn(state: TurnState, event: TurnEvent): Step {
     case "call_cancelled":
       return [withoutCall(state, event.id), []];
     case "calls_collected":
-      return isCollectingCalls(state) ? parkOnCalls(state, event.isParallel) : [state, []];
+      return isCollectingCalls(state) ? parkOnCalls(state, event.order, event.isParallel) : [state, []];
     case "resume":
       return resume(state, event.results);
     case "abandon":
@@ -251,8 +251,12 @@ function withoutCall(state: TurnState, id: string | undefined): TurnState {
 }
 
 /** Ends the client's answer with the calls that have arrived. */
-function parkOnCalls(state: TurnState, isParallel: boolean): Step {
-  const waiting = state.calls.filter(({ isWithClient }) => !isWithClient);
+function parkOnCalls(state: TurnState, order: readonly string[], isParallel: boolean): Step {
+  // Claude makes the calls of one message at the same time, so they arrive in any order.
+  const position = ({ id }: ToolCall): number => (order.includes(id) ? order.indexOf(id) : order.length);
+  const waiting = state.calls
+    .filter(({ isWithClient }) => !isWithClient)
+    .toSorted((one, other) => position(one) - position(other));
   const sent = new Set(isParallel ? waiting : waiting.slice(0, 1));
   const calls = state.calls.map((call) => (sent.has(call) ? { ...call, isWithClient: true } : call));
   const output: TurnOutput = { type: "calls", calls: [...sent].map(({ isWithClient: _, ...call }) => call) };

@@ -140,7 +140,7 @@ export class TranscriptSync {
     };
     await collectCallBatch(state, nextChange, together, clock);
     this.#isCollectingCalls = false;
-    dispatch({ type: "calls_collected", isParallel: this.#source.isParallel });
+    dispatch({ type: "calls_collected", order: together ?? [], isParallel: this.#source.isParallel });
   }
 
   /** Reads whether the message that waits continues the text before it. If that cannot be read, it does not. */

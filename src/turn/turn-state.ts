@@ -91,8 +91,11 @@ export type TurnEvent =
   | { readonly type: "call"; readonly call: ToolCall }
   /** Claude no longer waits for the result of a call. */
   | { readonly type: "call_cancelled"; readonly id: string }
-  /** All calls of one message have arrived. With `isParallel` false the client receives them one by one. */
-  | { readonly type: "calls_collected"; readonly isParallel: boolean }
+  /**
+   * All calls of one message have arrived. `order` has their ids as the model wrote them, as far as this is known. With
+   * `isParallel` false the client receives them one by one.
+   */
+  | { readonly type: "calls_collected"; readonly order: readonly string[]; readonly isParallel: boolean }
   /** The client's next request has arrived. A call that the client has, and that has no result here, gets an error. */
   | { readonly type: "resume"; readonly results: ToolResults }
   /** A parked turn must end. Calls without a result here get an error with `why`. */

@@ -53,8 +53,8 @@ const done = (outputs: readonly TurnOutput[]): string =>
   outputs.map(({ type }) => (type === "interrupt" ? "⎋" : type === "free" ? "✓" : "")).join("");
 
 const call = (id: string): TurnEvent => ({ type: "call", call: { id, name: "t", arguments: "{}" } });
-const collected: TurnEvent = { type: "calls_collected", isParallel: true };
-const collectedOne: TurnEvent = { type: "calls_collected", isParallel: false };
+const collected: TurnEvent = { type: "calls_collected", order: [], isParallel: true };
+const collectedOne: TurnEvent = { type: "calls_collected", order: [], isParallel: false };
 const results = (given: [id: string, text: string][]) =>
   new Map(given.map(([id, text]) => [id, { content: [{ type: "text" as const, text }], isError: false }]));
 const resume = (...given: [id: string, text: string][]): TurnEvent => ({ type: "resume", results: results(given) });
@@ -327,6 +327,12 @@ describe("a turn with calls of the client's tools", () => {
   const cases: [what: string, events: TurnEvent[], seen: string, phase: TurnState["phase"]][] = [
     ["parks with all calls of a message", [call("a"), call("b"), collected], "(a,b)", "parked"],
     ["sends the calls one by one to a client that wants that", [call("a"), call("b"), collectedOne], "(a)", "parked"],
+    [
+      "sends the calls in the model's order, and unknown ones last",
+      [call("c"), call("b"), call("a"), { type: "calls_collected", order: ["a", "b"], isParallel: true }],
+      "(a,b,c)",
+      "parked",
+    ],
     ["ignores a call that arrives twice", [call("a"), call("a"), collected], "(a)", "parked"],
     ["sends the text before the calls", [display("p", "m", 0, "hm", true), call("a"), collected], "hm(a)", "parked"],
     ["continues with the results", [call("a"), collected, resume(["a", "A"])], "(a)a=A", "running"],
