@@ -88,7 +88,7 @@ export class TranscriptSync {
   /** The turn's model calls up to the tool use `end`, null for all; waits up to `ms` for them. */
   async readModelCalls(end: string | null, ms: number): Promise<readonly ModelCall[] | null> {
     const rows = this.#turn.process.reportedRows(this.#turn.id);
-    if (rows && (end === null || callWith(modelCalls(rows), end) >= 0)) return this.#reportedCalls(rows);
+    if (rows && (end === null || hasCompleteCall(rows, end))) return this.#reportedCalls(rows);
     return this.#read(this.#named, (path, id, from) => readModelCalls(path, id, from, end, ms));
   }
 
@@ -183,3 +183,7 @@ export class TranscriptSync {
     }
   }
 }
+
+/** Whether the message with this tool use is complete. A tool may run before the figures of its message are final. */
+const hasCompleteCall = (rows: readonly Row[], toolUse: string): boolean =>
+  callWith(modelCalls(rows.filter((row) => row.type !== "assistant" || row.message.stop_reason)), toolUse) >= 0;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { CONFIGURATION_PAGE, withSettingsTables } from "../../scripts/docs.ts";
+import { CONFIGURATION_PAGE, withSettingsTables } from "../../docs/generate.ts";
 
 const page = readFileSync(CONFIGURATION_PAGE, "utf8");
 

@@ -2,10 +2,12 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { screenEvent } from "../../src/wire/screen.ts";
+import { at, control } from "../support/control.ts";
 import { text, toolUse } from "../support/mock-anthropic.ts";
 import { claudesOf, descendants, pluginsOf, waitForExit, withCommand } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
-import { ask, next, postUntilSent, say, texts } from "../support/sse.ts";
+import { ask, events, next, postUntilSent, say, texts } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
 const stream = { SYNTHESIS_ENGINE: "stream" };
@@ -111,4 +113,43 @@ test("nothing of a process outlives a server that is killed, not even a command 
   const pids = [...claudesOf(world.server.pid), ...sleeping()];
   process.kill(world.server.pid, "SIGKILL");
   await waitForExit(pids);
+});
+
+test("refuses a folder with an unreadable settings file that restricts Claude, and says when another is skipped", async () => {
+  const settings = (base: string) => join(base, "workspace/.claude/settings.json");
+  await using world = await createWorld({
+    env: stream,
+    prepare: ({ base }) => {
+      mkdirSync(join(base, "workspace/.claude"));
+      writeFileSync(settings(base), '{ "permissions": { "deny": ["Bash"] }, ');
+    },
+  });
+  const refused = await world.server.post(ask("hello"));
+  const { error } = (await refused.json()) as { error: { code: string; message: string } };
+  expect([refused.status, error.code]).toEqual([503, "claude_not_ready"]);
+  expect(error.message).toContain(settings(world.claude.base));
+  writeFileSync(settings(world.claude.base), '{ "model": ');
+  expect((await say(world.server, "hello")).answer).toMatch(/^\[synthesis: .*settings\.json.*\]\n\nYou said: hello$/s);
+  expect((await say(world.server, "again")).answer).toBe("You said: again");
+});
+
+test("shows a viewer what Claude writes and does", async () => {
+  await using world = await createWorld({ env: stream });
+  world.mock.on(/list/, function* ({ toolResults }) {
+    if (toolResults.length === 0) yield toolUse("Read", { file_path: "/nowhere" });
+    else yield text("There is nothing.");
+  });
+  await say(world.server, "list");
+  const viewer = new AbortController();
+  const response = await control(world, `${at("user:me")}/screen`, { signal: viewer.signal });
+  let seen = "";
+  for await (const event of events(response) as AsyncGenerator<unknown>) {
+    const read = screenEvent.parse(event);
+    if (read.type === "output") seen += Buffer.from(read.bytes, "base64").toString();
+    if (seen.includes("done")) break;
+  }
+  viewer.abort();
+  const order = ["> list", "uses Read", "There is nothing.", "done"].map((part) => seen.indexOf(part));
+  expect(order).toEqual(order.toSorted((one, other) => one - other));
+  expect(order).not.toContain(-1);
 });

@@ -9,6 +9,7 @@ import { launchSettings, mcpLimits } from "../launch-settings.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
 import { makeMarkedFolder } from "../marked-folder.ts";
 import { MARK_VARIABLE } from "../process-mark.ts";
+import { proxyExceptions } from "../proxy-exceptions.ts";
 import { systemPrompt } from "../system-prompt.ts";
 import { allowedTools, DISALLOWED_TOOLS } from "../tool-rules.ts";
 
@@ -36,6 +37,7 @@ export function prepareLaunch(
     SYNTHESIS_OPENCLAW_SESSION: spec.sessionKey,
     ...UNATTENDED,
     ...mcpLimits(config),
+    ...proxyExceptions(spec.choice.workspace, parentEnv),
   };
   const write = (name: string, content: string) => {
     const path = join(folder, name);

@@ -22,6 +22,7 @@ import { spawnFailed } from "../start-errors.ts";
 import { Termination } from "../termination.ts";
 import type { Row } from "../transcript/rows.ts";
 import { requireTrustedFolder } from "../trust.ts";
+import { settingsNotes } from "../unreadable-settings.ts";
 import { StreamChild } from "./child.ts";
 import { EventView } from "./event-view.ts";
 import { prepareLaunch } from "./launch.ts";
@@ -80,6 +81,8 @@ export class StreamProcess implements AgentProcess {
   readonly #activity: ProcessActivity;
   readonly #termination: Termination;
   readonly #session: SessionWatch;
+  /** What the client loses by how the process was started, in sentences. */
+  readonly #notes: string[];
   readonly #whenReady = Promise.withResolvers<void>();
   readonly #cancelReadyTimer: () => void;
   #state: ProcessState = "starting";
@@ -96,6 +99,7 @@ export class StreamProcess implements AgentProcess {
     this.#context = context;
     // Without a terminal Claude Code does not ask: it runs the hooks of any folder.
     if (!spec.trusted) requireTrustedFolder(workspace, parentEnv);
+    this.#notes = settingsNotes(workspace, parentEnv);
     this.#status = { status: "idle", since: clock.wallTime() };
     this.#activity = new ProcessActivity(clock);
     this.#termination = new Termination((signal) => this.#child.kill(signal), clock);
@@ -118,7 +122,6 @@ export class StreamProcess implements AgentProcess {
     this.ready.catch(() => {});
     this.exited = this.#child.exited.then((exit) => this.#cleanUp(exit));
     this.#cancelReadyTimer = clock.after(config.readyTimeoutMs, () => this.#failStart());
-    this.#session.begin(this.pid, spec.claudeSession);
     log.info("claude started", { ...this.#logFields(), engine: this.engine, resume: spec.resume });
     void this.#toolServer.start();
     this.#child.write(controlRequestLine(INITIALIZE, { subtype: "initialize", sdkMcpServers: [MCP_SERVER] }));
@@ -212,7 +215,7 @@ export class StreamProcess implements AgentProcess {
   }
 
   takeNotes(): readonly string[] {
-    return [];
+    return this.#notes.splice(0);
   }
 
   assignTo(sessionKey: string, owner: ProcessOwner): void {
@@ -294,6 +297,7 @@ export class StreamProcess implements AgentProcess {
     if (response.request_id === INITIALIZE && this.#state === "starting") {
       this.#cancelReadyTimer();
       this.#state = "ready";
+      this.#session.begin(this.pid, this.spec.claudeSession);
       log.info("claude ready", this.#logFields());
       this.#whenReady.resolve();
       this.#emit({ type: "connection", open: true });

@@ -26,6 +26,8 @@ const streamEvent = z.looseObject({
   type: z.literal("stream_event"),
   parent_tool_use_id: parent,
   api_message_id: z.string().optional(),
+  /** The stream has broken off, and Claude Code repeats the request. */
+  abandoned_blocks: z.looseObject({}).optional(),
   event: z.looseObject({
     type: z.string(),
     index: z.number().optional(),
@@ -92,7 +94,7 @@ const system = z.looseObject({
   error_status: z.number().nullish(),
   error: z.string().optional(),
   /** Of `informational`, when a hook of the user's has refused the message. */
-  prompt_submit_outcome: z.looseObject({ kind: z.string() }).optional(),
+  prompt_submit_outcome: z.looseObject({}).optional(),
 });
 
 const controlRequest = z.looseObject({

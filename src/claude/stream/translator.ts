@@ -14,6 +14,9 @@ interface Block {
   next: number;
 }
 
+/** Stands before the repetition of a text that differs from what was shown of it. */
+const REPEATED = "[synthesis: The connection to the model broke off. Claude has written its answer again.]\n\n";
+
 export class StreamTranslator {
   readonly #claudeSession: string;
   readonly #now: () => number;
@@ -21,8 +24,12 @@ export class StreamTranslator {
   #current: string | null = null;
   /** Text blocks that are being written, by their index in the message. */
   readonly #blocks = new Map<number, Block>();
-  /** The model's messages whose text has come in deltas. */
-  #streamed: string | null = null;
+  /** The message that is being streamed, and its text so far; null when none is. */
+  #streamed: { readonly id: string; text: string } | null = null;
+  /** What was shown of a message whose stream broke off, as far as its repetition has not come yet. */
+  #abandoned = "";
+  /** How many blocks of the turn came without being streamed. */
+  #wholeBlocks = 0;
   /** Tools that run, by the ids of their uses. */
   readonly #tools = new Map<string, { readonly name: string; readonly startedAt: number }>();
   /** The rows of the turn, as the transcript will have them. */
@@ -85,17 +92,24 @@ export class StreamTranslator {
     this.#blocks.clear();
     this.#tools.clear();
     this.#streamed = null;
+    this.#abandoned = "";
+    this.#wholeBlocks = 0;
     this.#failure = null;
     this.#isRefused = false;
     const prompt = `<channel message_id="${id}">`;
     return [{ type: "status" }, this.#hook({ hook_event_name: "UserPromptSubmit", prompt })];
   }
 
-  #translateDelta({ event, api_message_id: id = "" }: StreamEventLine): ClaudeEvent[] {
+  #translateDelta({ event, api_message_id: id = "", abandoned_blocks: abandoned }: StreamEventLine): ClaudeEvent[] {
+    if (abandoned) {
+      this.#abandoned += this.#streamed?.text ?? "";
+      this.#streamed = null;
+      return [];
+    }
     const { type, index = 0, content_block: started, delta, usage } = event;
     if (type === "message_start") {
       this.#blocks.clear();
-      this.#streamed = id;
+      this.#streamed = { id, text: "" };
       return [{ type: "api", activity: { what: "answered" } }];
     }
     if (type === "content_block_start" && started?.type === "text") {
@@ -109,8 +123,9 @@ export class StreamTranslator {
       this.#blocks.delete(index);
       return [this.#display(block, "", true)];
     }
-    const isText = type === "content_block_delta" && delta?.type === "text_delta";
-    return isText && delta?.text ? [this.#display(block, delta.text, false)] : [];
+    if (type !== "content_block_delta" || delta?.type !== "text_delta" || !delta.text) return [];
+    if (this.#streamed) this.#streamed.text += delta.text;
+    return [this.#display(block, delta.text, false)];
   }
 
   /** The complete figures of a message come after its blocks. */
@@ -140,16 +155,36 @@ export class StreamTranslator {
       return [];
     }
     this.#rows?.rows.push({ type: "assistant", isSidechain: Boolean(agent), message });
-    return message.content.flatMap((block, at) => {
+    return message.content.flatMap((block) => {
       if (block.type === "tool_use" && block.id !== undefined && block.name !== undefined) {
         this.#tools.set(block.id, { name: block.name, startedAt: this.#now() });
         const use = { tool_name: block.name, tool_use_id: block.id, tool_input: block.input };
         return [this.#hook({ hook_event_name: "PreToolUse", ...use }, agent ?? null)];
       }
-      // After an error in a stream Claude Code repeats the request without streaming: this is the first sight of its text.
-      const isNew = block.type === "text" && !agent && message.id !== this.#streamed;
-      return isNew ? [this.#display({ message: `${message.id} ${at}`, next: 0 }, block.text ?? "", true)] : [];
+      const isNew = block.type === "text" && !agent && message.id !== this.#streamed?.id;
+      return isNew ? this.#displayWhole(message.id, block.text ?? "") : [];
     });
+  }
+
+  /**
+   * Shows a block that was not streamed: after a stream has broken off Claude Code repeats the request without streaming.
+   * What was shown stands, and only the rest follows.
+   */
+  #displayWhole(message: string, text: string): ClaudeEvent[] {
+    let shown = text;
+    if (text.startsWith(this.#abandoned)) {
+      shown = text.slice(this.#abandoned.length);
+      this.#abandoned = "";
+    } else if (this.#abandoned.startsWith(text)) {
+      shown = "";
+      this.#abandoned = this.#abandoned.slice(text.length);
+    } else {
+      shown = `${REPEATED}${text}`;
+      this.#abandoned = "";
+    }
+    if (shown === "") return [];
+    this.#wholeBlocks += 1;
+    return [this.#display({ message: `${message} whole ${this.#wholeBlocks}`, next: 0 }, shown, true)];
   }
 
   #translateResults(content: string | readonly { type: string }[], agent: string | null): ClaudeEvent[] {
@@ -173,7 +208,7 @@ export class StreamTranslator {
         { type: "api", activity: { what: "failed", status: line.error_status ?? null, message: line.error ?? "" } },
       ];
     }
-    if (line.prompt_submit_outcome?.kind === "blocked_by_hook") this.#isRefused = true;
+    if (line.prompt_submit_outcome) this.#isRefused = true;
     return [];
   }
 

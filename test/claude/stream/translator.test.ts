@@ -108,10 +108,34 @@ describe("text", () => {
     expect(shown(lines).map((hook) => (hook as { delta: string }).delta)).toEqual(["Hello", ""]);
   });
 
-  test("of a message that was not streamed is shown whole", () => {
-    expect(shown([assistant([{ type: "text", text: "Whole." }])])).toEqual([
-      { message_id: "msg1 0", index: 0, final: true, delta: "Whole." },
-    ]);
+  describe("whose stream broke off, and that Claude Code repeats without streaming,", () => {
+    const broken = [
+      event({ type: "message_start" }),
+      blockStart(0),
+      delta("It begins\n"),
+      blockStop(0),
+      { ...event({ type: "message_stop" }), abandoned_blocks: {} },
+    ];
+    const repeated = (...blocks: string[]) => blocks.map((text) => assistant([{ type: "text", text }], {}, "msg2"));
+    const rest = (lines: object[]) =>
+      shown([...broken, ...lines])
+        .slice(2)
+        .map((hook) => (hook as { delta: string }).delta);
+
+    test.each([
+      ["continues where it was cut", ["It begins\nand ends"], ["and ends"]],
+      ["continues where it was cut, in several blocks", ["It beg", "ins\n", "and ends"], ["and ends"]],
+      ["adds nothing when nothing was missing", ["It begins\n"], []],
+    ])("%s", (_what, blocks, expected) => {
+      expect(rest(repeated(...blocks))).toEqual(expected);
+    });
+
+    test("is shown whole, with a notice, when it differs", () => {
+      expect(rest(repeated("Another", " answer."))).toEqual([
+        expect.stringMatching(/^\[synthesis: .*\]\n\nAnother$/),
+        " answer.",
+      ]);
+    });
   });
 
   test.each([

@@ -8,7 +8,7 @@ import { pathsFor } from "../src/config/paths.ts";
 import { defaults, isInternal, type Setting, settings } from "../src/config/schema.ts";
 import { environmentName } from "../src/config/setting-names.ts";
 
-export const CONFIGURATION_PAGE = join(import.meta.dir, "../docs/configuration.md");
+export const CONFIGURATION_PAGE = join(import.meta.dir, "configuration.md");
 
 const TABLE = /<!-- settings: ([^>]*) -->\n[\s\S]*?<!-- end of settings -->/g;
 

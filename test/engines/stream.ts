@@ -1,0 +1,42 @@
+/**
+ * `bun run test:stream` runs the tests of `test/e2e` over stream-json, too. `test/e2e` names the interactive engine where
+ * nothing else does; this run names the other one.
+ */
+import { join } from "node:path";
+
+/** Tests of what only the interactive engine has, and why they are left out here. */
+const LEFT_OUT: readonly [test: string, why: string][] = [
+  ["streams a line while claude still writes the next", "hooks report whole lines, stream-json reports tokens"],
+  ["gets results that were sent into a dropped plugin socket", "there is no plugin"],
+  ["when the plugin is killed", "there is no plugin"],
+  ["when the plugin's socket drops", "there is no plugin"],
+  ["when plugin, server and claude are killed", "there is no plugin"],
+  ["are named when they switch plugins off", "there is no plugin"],
+  ["only their owner can read the secrets in a process's folder", "the plugin's files have the secrets"],
+  ["shows a running turn, sends no key to claude", "there is no terminal"],
+  ["shows the screen of an unknown dialog", "there is no terminal"],
+  ["says that it has never been set up", "a dialog of the terminal says so"],
+  ["says that it refuses the channel", "there is no channel"],
+  ["an invalid value in the settings", "a dialog of the terminal reports it"],
+  ["files that CLAUDE.md imports from elsewhere", "a dialog of the terminal asks for them"],
+  ["many files that rules import", "a dialog of the terminal asks for them"],
+  ["does not reset a damaged configuration of claude", "the terminal's words for it are compared"],
+  ["refuses to start when an invalid settings file denies", "the terminal's words for it are compared"],
+];
+
+/** Files that start no interactive process of the real claude, or choose the engine themselves. */
+const OTHER_FILES = ["binary", "client", "lost", "one-shot", "stream-engine"];
+
+const folder = join(import.meta.dir, "../e2e");
+const files = [...new Bun.Glob("*.test.ts").scanSync(folder)]
+  .filter((file) => !OTHER_FILES.includes(file.replace(/\.test\.ts$/, "")))
+  .sort()
+  .map((file) => join(folder, file));
+const escaped = LEFT_OUT.map(([name]) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+const names = `^(?!.*(?:${escaped.join("|")}))`;
+const tests = Bun.spawn([process.execPath, "test", "--timeout", "60000", "--parallel=3", "-t", names, ...files], {
+  cwd: join(import.meta.dir, "../.."),
+  env: { ...process.env, TEST_ENGINE: "stream" },
+  stdio: ["ignore", "inherit", "inherit"],
+});
+process.exit(await tests.exited);
