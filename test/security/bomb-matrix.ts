@@ -1,4 +1,4 @@
-/** Every entry × every bomb. */
+/** Sends every bomb to every entry. */
 import { BOMBS } from "./bombs.ts";
 import type { Check } from "./check.ts";
 import { ENTRIES } from "./entries.ts";
@@ -6,8 +6,8 @@ import { costsOnlyItself } from "./pauses.ts";
 import type { Target } from "./target.ts";
 
 /**
- * @param bytes how large a bomb is, unless its entry lets in less
- * @param names of the entries; by default all
+ * @param bytes the size of a bomb, unless its entry accepts less
+ * @param names the names of the entries; by default all
  */
 export const bombMatrix = (target: Target, bytes: number, names = ENTRIES.map(({ name }) => name)): Check[] =>
   ENTRIES.filter(({ name }) => names.includes(name)).flatMap((entry) =>

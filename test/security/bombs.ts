@@ -6,7 +6,7 @@ export interface Bomb {
   make(bytes: number): Buffer;
 }
 
-/** `unit` again and again up to `bytes` bytes, between `open` and `close`. */
+/** Repeats `unit` between `open` and `close` until the value has `bytes` bytes. */
 const fill = (bytes: number, unit: string | Buffer, open = "", close = ""): Buffer => {
   const room = Math.max(0, bytes - open.length - close.length);
   const piece = Buffer.from(unit);

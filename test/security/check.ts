@@ -1,6 +1,6 @@
 /** Named checks, run one after the other, each with a deadline. */
 
-/** Something happened that an attacker must not be able to cause. */
+/** An attack succeeded: something happened that an attacker must not be able to cause. */
 export class Breach extends Error {}
 
 export interface Check {
@@ -15,15 +15,15 @@ export interface Result {
   readonly ms: number;
 }
 
-/** No check may take longer, in ms. */
+/** The longest time that a check may take, in ms. */
 const DEADLINE_MS = 120_000;
 
-/** @throws Breach that says `what`, unless `holds` */
+/** @throws Breach with the message `what` when `holds` is false */
 export function must(holds: boolean, what: string): void {
   if (!holds) throw new Breach(what);
 }
 
-/** Waits. @throws Breach when it takes longer than `ms` */
+/** Waits for a promise. @throws Breach when it takes longer than `ms` */
 export async function within<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
   let timer: Timer | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -36,7 +36,7 @@ export async function within<T>(promise: Promise<T>, ms: number, what: string): 
   }
 }
 
-/** Waits until `holds` does. @throws Breach when it still does not after `ms` */
+/** Waits until `holds` returns true. @throws Breach when that takes longer than `ms` */
 export async function eventually(holds: () => boolean | Promise<boolean>, ms: number, what: string): Promise<void> {
   const deadline = performance.now() + ms;
   while (!(await holds())) {
@@ -54,7 +54,7 @@ export async function runChecks(checks: readonly Check[], report: (result: Resul
     try {
       await within(run(), DEADLINE_MS, "the check ends");
     } catch (error) {
-      // Any other error is a fault in the suite: show its stack.
+      // Any other error is a bug in the suite, so its stack is shown.
       why = error instanceof Breach ? error.message : Bun.inspect(error);
     }
     const result = { name, why, ms: performance.now() - began };

@@ -13,7 +13,7 @@ interface Route {
 
 const route = (key: Route["key"], method: string, path: string): Route => ({ key, method, path });
 
-/** All that there is. @param session the address of one that exists */
+/** All routes. @param session the encoded key of a session that exists */
 const routes = (session: string): Route[] => [
   route("control", "GET", "/v1/sessions"),
   route("control", "HEAD", "/v1/sessions"),
@@ -34,7 +34,7 @@ const routes = (session: string): Route[] => [
   route("none", "GET", "/ready"),
 ];
 
-/** The same address in other spellings, and addresses that one reader takes for another. */
+/** Other spellings of an address, and addresses that one parser could mistake for another. */
 const SPELLINGS: readonly ((path: string) => string)[] = [
   (path) => path,
   (path) => `${path.split("?")[0]}/`,
@@ -65,7 +65,7 @@ const SPELLINGS: readonly ((path: string) => string)[] = [
 type Headers = Record<string, string>;
 const bearer = (token: string): Headers => ({ Authorization: `Bearer ${token}` });
 
-/** Credentials that are not `key` in a place where the server reads it. */
+/** Credentials that the server must reject: wrong keys, and `key` where the server must not read it. */
 function credentials(key: string, others: Record<string, string>): [name: string, headers: Headers, query?: string][] {
   const changed = key.slice(0, -1) + (key.endsWith("A") ? "B" : "A");
   return [
@@ -76,8 +76,8 @@ function credentials(key: string, others: Record<string, string>): [name: string
     ["an empty key", { Authorization: "Bearer " }],
     ["a key that is undefined", bearer("undefined")],
     ["the beginning of the key", bearer(key.slice(0, -1))],
-    ["the key with another end", bearer(changed)],
-    ["the key and more", bearer(`${key}A`)],
+    ["the key with another last character", bearer(changed)],
+    ["the key with a character added", bearer(`${key}A`)],
     ["the key in capitals", bearer(key.toUpperCase())],
     ["the key in basic authentication", { Authorization: `Basic ${btoa(`x:${key}`)}` }],
     ["the key without a scheme", { Authorization: key }],
@@ -89,7 +89,7 @@ function credentials(key: string, others: Record<string, string>): [name: string
   ];
 }
 
-/** Sends a request as it is written, and gives the head and the body of the answer. */
+/** Sends a request exactly as given. @returns the head and the body of the response */
 function ask(port: number, { method, path }: Route, headers: Headers, body: string): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const socket = connect(port, "127.0.0.1");
@@ -124,7 +124,7 @@ interface Attempt {
   readonly headers: Headers;
 }
 
-/** @throws Breach when something is shown or done */
+/** Sends a request that must be refused. @throws Breach when the response shows something */
 async function isRefused(target: Target, { name, route, headers }: Attempt): Promise<void> {
   const port = Number(new URL(target.server().url).port);
   const answer = await ask(port, route, headers, bodyOf(route));
@@ -157,7 +157,7 @@ async function all(target: Target, attempts: readonly Attempt[]): Promise<void> 
   must((await state(target)) === before, "the sessions have changed");
 }
 
-/** @param other a second server, which has its own keys: they must open nothing here */
+/** @param other a second server. Its keys must open nothing on this one */
 export function controlMatrix(target: Target, other: Target): Check[] {
   const matrix = async (of: Route["key"]): Promise<Attempt[]> => {
     const { bridge, hook } = await target.secrets("matrix");
@@ -189,7 +189,7 @@ export function controlMatrix(target: Target, other: Target): Check[] {
   const run = (attempts: () => Promise<Attempt[]>) => () =>
     costsOnlyItself(target, async () => all(target, await attempts()));
 
-  /** Requests with the right key that come from a web page, or name another host. */
+  /** Requests with the right key that come from a web page or name another host. */
   const elsewhere = (headers: Headers) => async (): Promise<Attempt[]> => {
     const { hook } = await target.secrets("matrix");
     const own: Record<string, string> = { control: target.controlKey, chat: target.server().key, hook };
@@ -223,18 +223,18 @@ export function controlMatrix(target: Target, other: Target): Check[] {
     { name: "way in: chat routes without the chat key", run: run(() => matrix("chat")) },
     { name: "way in: hooks without a hook token", run: run(() => matrix("hook")) },
     ...hosts.map((host) => ({
-      name: `way in: a right key under the name ${host}`,
+      name: `way in: the right key with the host ${host}`,
       run: run(async () => {
         const attempts = await elsewhere({ Host: host })();
         return attempts.map((one) => ({ ...one, route: { ...one.route, key: "control" as const } }));
       }),
     })),
     ...origins.map((origin) => ({
-      name: `way in: a right key from a page of ${origin}`,
+      name: `way in: the right key from a page of ${origin}`,
       run: run(elsewhere({ Origin: origin })),
     })),
     {
-      name: "way in: a cross-site request of a browser gets nothing from any address",
+      name: "way in: every address refuses a browser's cross-site request",
       run: () =>
         costsOnlyItself(target, async () => {
           for (const { method, path } of routes("user%3Amatrix").filter(({ method }) => method === "GET")) {
@@ -247,7 +247,7 @@ export function controlMatrix(target: Target, other: Target): Check[] {
         }),
     },
     {
-      name: "way in: no answer may be read by another page, or taken for another type",
+      name: "way in: no response can be read by another site or interpreted as another type",
       run: () =>
         costsOnlyItself(target, async () => {
           const { url, key } = target.server();
@@ -262,7 +262,7 @@ export function controlMatrix(target: Target, other: Target): Check[] {
         }),
     },
     {
-      name: "way in: a bridge takes its own process's token only",
+      name: "way in: the bridge accepts only the token of one of its own processes",
       run: () =>
         costsOnlyItself(target, async () => {
           const { hook } = await target.secrets("matrix");
@@ -280,12 +280,12 @@ export function controlMatrix(target: Target, other: Target): Check[] {
               PATIENCE_MS,
               "a socket is closed",
             );
-            must(code !== 0, "a socket with a wrong token is spoken to");
+            must(code !== 0, "a socket with a wrong token gets a frame");
           }
         }),
     },
     {
-      name: "way in: a header with NUL, or a workspace that is none, is refused with a 400",
+      name: "way in: an invalid or forbidden workspace is refused with a 4xx",
       run: () =>
         costsOnlyItself(target, async () => {
           for (const workspace of [

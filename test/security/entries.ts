@@ -1,4 +1,4 @@
-/** Every way by which JSON gets into the server. */
+/** Every entry through which JSON reaches the server. */
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { CLOSE } from "../../src/wire/frames.ts";
 import { Breach, must, within } from "./check.ts";
@@ -6,11 +6,11 @@ import { PATIENCE_MS, SAID, type Target } from "./target.ts";
 
 export interface Entry {
   readonly name: string;
-  /** No more is let in, in bytes. */
+  /** The size that the server accepts at most, in bytes. */
   readonly most: number;
-  /** Puts a JSON value into what is sent here. */
+  /** Wraps a JSON value in a body for this entry. */
   wrap(value: Buffer): Buffer;
-  /** Sends it. @throws Breach when the answer is none that a client can use */
+  /** Sends a body. @throws Breach when a client could not use the response */
   send(target: Target, body: Buffer): Promise<void>;
 }
 
@@ -24,7 +24,7 @@ const hooked = (name: string, field: string) =>
     "}",
   );
 
-/** What a client gets is an answer or an error in OpenAI's shape that says what to do; never a 500. */
+/** Checks that a response is an answer, or an error in OpenAI's shape, but never a 500. */
 export async function checkAnswer(response: Response): Promise<string> {
   const text = await response.text();
   must(response.status !== 500, `answered with 500: ${text.slice(0, 200)}`);
@@ -35,16 +35,16 @@ export async function checkAnswer(response: Response): Promise<string> {
   } catch {
     throw new Breach(`answered with ${response.status} and no error in OpenAI's shape: ${text.slice(0, 200)}`);
   }
-  // It may quote a path, and no more.
+  // A message may quote a path, but nothing longer.
   must(typeof message === "string" && message.length < 10_000, `a ${response.status} with a message of ${text.length}`);
   return text;
 }
 
-/** Posts a body. A connection that the server closes without an answer is a breach, one that it never answers too. */
+/** Posts a body. @throws Breach when the server closes the connection without a response, or never responds */
 export async function post(url: string, headers: Record<string, string>, body: Buffer, method = "POST") {
   try {
     return await within(
-      // A name that every request has, so that all pass the same checks.
+      // Every request has a content type, so that all pass the same checks.
       fetch(url, { method, headers: { "content-type": "application/json", ...headers }, body }).then(checkAnswer),
       PATIENCE_MS,
       "an answer",
@@ -67,17 +67,17 @@ const control: Entry["send"] = async (target, body) => {
   await post(`${target.server().url}/v1/permissions/none`, headers, body);
 };
 
-/** Posts as the hooks of one conversation's claude do. */
+/** Posts a body as a hook of one conversation's claude. */
 const hook: Entry["send"] = async (target, body) => {
   const { hook } = await target.secrets("hooked");
   const { url } = target.server();
   await post(`${url}/hooks`, { authorization: `Bearer ${hook}` }, body);
-  // A prompt that no client sent keeps the conversation waiting until it has ended.
+  // An external prompt keeps the conversation waiting until the prompt has ended.
   await post(`${url}/hooks`, { authorization: `Bearer ${hook}` }, STOP);
 };
 const STOP = hooked("Stop", "last_assistant_message")(Buffer.from(`"${SAID}"`));
 
-/** What a plugin's socket may be closed with: our own codes, and a WebSocket's for what is too big or no text. */
+/** The allowed close codes of a plugin's socket: our own, and those of WebSocket for large or invalid data. */
 const CLOSES: readonly number[] = [...Object.values(CLOSE), 1000, 1003, 1007, 1008, 1009];
 
 /** Connects as the plugin of one conversation's claude. */
@@ -107,7 +107,7 @@ const HELLO = JSON.stringify({
   plugin_version: "test",
 });
 
-/** Sends a ping behind what was sent: resolves with a close code, or null when the pong has come. */
+/** Sends a ping after the earlier frames. Resolves with null for the pong, or with the close code. */
 export function pong(socket: WebSocket): Promise<number | null> {
   const { promise, resolve } = Promise.withResolvers<number | null>();
   socket.onmessage = ({ data }) => {

@@ -1,4 +1,4 @@
-/** Fuzzed inputs: each is made from the seed, its entry and its number alone, so that each can be made again. */
+/** Fuzzed inputs. Each depends only on the seed, its entry and its number, so that it can be generated again. */
 import { type Check, must } from "./check.ts";
 import { connectPlugin, pong, post } from "./entries.ts";
 import { broken, mutated } from "./hostile-values.ts";
@@ -7,7 +7,7 @@ import { type Random, random } from "./random.ts";
 import { rawInput, sendRaw } from "./raw-http.ts";
 import { SAID, type Target } from "./target.ts";
 
-/** How many inputs go where. */
+/** The number of inputs for each entry. */
 export interface Amounts {
   readonly chat: number;
   readonly hooks: number;
@@ -16,9 +16,9 @@ export interface Amounts {
   readonly raw: number;
 }
 
-/** How many inputs are under way at once. */
+/** How many inputs are sent at the same time. */
 const TOGETHER = 32;
-/** How many inputs a check has at most, so that a failure points to few of them. */
+/** The most inputs of one check. With few of them, a failure is easy to locate. */
 const PORTION = 5_000;
 
 type Send = (target: Target, from: number, to: number, input: (at: number) => Random) => Promise<void>;
@@ -43,7 +43,7 @@ export const fuzzChecks = (target: Target, seed: number, amounts: Amounts): Chec
   );
 };
 
-/** Sends inputs side by side. @throws with the number of the first that is a breach */
+/** Sends inputs in parallel. @throws the first breach, with the number of its input */
 async function sideBySide(from: number, to: number, one: (at: number) => Promise<void>): Promise<void> {
   let next = from;
   const worker = async () => {
@@ -113,7 +113,7 @@ const HEADERS: readonly string[] = [
   "content-encoding",
   "content-type",
 ];
-/** What a client can send in a header at all; fetch refuses the rest, and the raw inputs have it. */
+/** Header values that fetch accepts. The raw inputs have those that it refuses. */
 const HEADER_VALUES = [
   "",
   "a",
@@ -134,7 +134,7 @@ async function chat(target: Target, from: number, to: number, input: (at: number
     const random = input(at);
     const template = { user: `fuzz${random.int(3)}`, ...random.pick(CHATS) };
     let body = mutated(template, random);
-    // Most are refused behind the schema, so that few of them cost a turn of the stand-in.
+    // Most requests are refused after the schema check (`n: 2`), so that only a few of them run a turn.
     const runs = at % 100 === 0;
     if (!runs && typeof body === "object" && body !== null && !Array.isArray(body)) body = { ...body, n: 2 };
     const text = Buffer.from(JSON.stringify(body) ?? "");
@@ -181,7 +181,7 @@ const FRAMES: readonly object[] = [
   { type: "pong" },
 ];
 
-/** How many frames are sent between two pings. */
+/** The number of frames between two pings. */
 const VOLLEY = 250;
 
 async function frames(target: Target, from: number, to: number, input: (at: number) => Random): Promise<void> {
@@ -251,7 +251,7 @@ async function raw(target: Target, from: number, to: number, input: (at: number)
       !/^HTTP\/1\.1 500/m.test(answer),
       `answered with 500: ${JSON.stringify(Buffer.concat(pieces).toString().slice(0, 300))}`,
     );
-    // None of them has a key.
+    // No raw input has a key.
     must(
       !answer.includes('"object":'),
       `let in without a key: ${JSON.stringify(Buffer.concat(pieces).toString().slice(0, 300))}`,

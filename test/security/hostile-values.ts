@@ -1,4 +1,4 @@
-/** Values and changes of bytes that parsers, schemas and string handling have failed on elsewhere. */
+/** Values and byte changes on which parsers, schemas and string functions of other programs have failed. */
 import type { Random } from "./random.ts";
 
 const VALUES: readonly unknown[] = [
@@ -46,7 +46,7 @@ const VALUES: readonly unknown[] = [
   [],
   {},
   [[[[[[]]]]]],
-  // Written out here, __proto__ would set the prototype.
+  // Parsed, because __proto__ in an object literal would set the prototype.
   JSON.parse('{"__proto__":{"admin":true}}'),
   { constructor: { prototype: { admin: true } } },
   { length: 1e9 },
@@ -58,7 +58,7 @@ const VALUES: readonly unknown[] = [
 
 const NAMES = VALUES.filter((value) => typeof value === "string");
 
-/** A copy of a template in which one value, at any depth, is another. */
+/** A copy of a template with one value replaced, at any depth. */
 export function mutated(template: unknown, random: Random): unknown {
   if (random.once(4) || typeof template !== "object" || template === null) return random.pick(VALUES);
   if (Array.isArray(template)) {

@@ -24,12 +24,12 @@ import { PATIENCE_MS, SAID } from "./target.ts";
 
 /** The uid of the user `nobody`. */
 const OTHER_UID = 65534;
-/** A server that has printed nothing for this long waits for something in its folder. In ms. */
+/** A server that has not started after this time is blocked by a file in its folder. In ms. */
 const START_MS = 10_000;
 const IMAGE =
   "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-/** Every file and folder below one, itself included; links are not followed. */
+/** A path and everything below it. Links are not followed. */
 function below(path: string): string[] {
   if (!lstatSync(path).isDirectory()) return [path];
   return [path, ...readdirSync(path).flatMap((name) => below(join(path, name)))];
@@ -54,11 +54,11 @@ async function fileModes(): Promise<void> {
     ["run/", "chat.key", "control.key", "synthesis.db", "images/"].every((name) =>
       paths.some((path) => path.includes(name)),
     ),
-    "the state folder has all that is to be looked at",
+    "the state folder has every file that is checked",
   );
   const open = paths.filter((path) => (lstatSync(path).mode & 0o077) !== 0 && !lstatSync(path).isSymbolicLink());
   must(open.length === 0, `others may use ${open.slice(0, 5).join(", ")}`);
-  // Only root can start a program as another user. Elsewhere the modes above are the check.
+  // Only root can start a program as another user. Without root, only the modes are checked.
   if (process.getuid?.() !== 0 || !Bun.which("setpriv")) return;
   const ids = [`--reuid=${OTHER_UID}`, `--regid=${OTHER_UID}`, "--clear-groups"];
   const found = Bun.spawnSync(["setpriv", ...ids, "find", state, "-readable", "-o", "-writable", "-o", "-executable"]);
@@ -71,7 +71,7 @@ async function fileModes(): Promise<void> {
   must(!secrets.some((secret) => listed.includes(secret)), "a key or a message is in the list of processes");
 }
 
-/** Takes every connection and notes what is sent to it. */
+/** Starts a proxy that accepts every connection and records what is sent to it. */
 async function openProxy() {
   let seen = "";
   const server = createServer((socket) => {
@@ -121,14 +121,14 @@ const sawNothing = (proxy: Proxy) =>
     )}`,
   );
 
-/** What its claude sends to the server it sends past the proxy, too. */
+/** A server behind a proxy: its claude must send hooks and frames to the server directly. */
 async function proxyOfTheServer(): Promise<void> {
   using proxy = await openProxy();
   await using world = await createWorld({ standIn: true, env: proxy.env });
   const answer = world.server.post(ask(SAID, { stream: false, user: "proxy" }));
   const ok = await within(answer, PATIENCE_MS, "a message is answered").then(
     (response) => response.ok,
-    // That the proxy was asked says more.
+    // The check of the proxy gives the more useful message.
     () => false,
   );
   sawNothing(proxy);
@@ -158,7 +158,7 @@ async function proxyOfTheCommandLine(): Promise<void> {
 /** A state folder after a first start, ready to be changed by an attacker. */
 interface Prepared extends Disposable {
   readonly state: string;
-  /** A folder of the user's beside it, with one file that must stay. */
+  /** A folder of the user's beside the state folder. Its one file must stay unchanged. */
   readonly precious: string;
 }
 
@@ -174,7 +174,7 @@ async function preparedFolder(world: World): Promise<Prepared> {
   return { state, precious, [Symbol.dispose]: () => rmSync(base, { recursive: true, force: true }) };
 }
 
-/** Starts a server in the folder; it may refuse in words. @returns what it said when it did, else "" */
+/** Starts a server in the folder. @returns its output if it refuses to start, otherwise "" */
 async function startIn(world: World, state: string): Promise<string> {
   let said = "";
   const child = Bun.spawn([...PROGRAM, "serve"], {
@@ -205,7 +205,7 @@ async function startIn(world: World, state: string): Promise<string> {
   return said;
 }
 
-/** @returns whether the server must refuse to start */
+/** Changes the state folder. @returns whether the server must refuse to start */
 type Change = (state: string, precious: string) => boolean;
 
 const swap = (path: string, make: () => void) => {
@@ -331,9 +331,9 @@ export const machineChecks = (): Check[] => {
     return world;
   };
   return [
-    { name: "files: another user can read and write nothing, under umask 000, too", run: fileModes },
-    { name: "proxy: that of the command line sees none of its requests", run: proxyOfTheCommandLine },
-    { name: "proxy: that of the server sees nothing of what its claudes send to it", run: proxyOfTheServer },
+    { name: "files: another user can read and write nothing, even under umask 000", run: fileModes },
+    { name: "proxy: the requests of the command line bypass it", run: proxyOfTheCommandLine },
+    { name: "proxy: what claude sends to its server bypasses it", run: proxyOfTheServer },
     ...CHANGES.map(([name, change]) => ({
       name: `state folder: ${name}`,
       run: async () => {
@@ -350,7 +350,7 @@ export const machineChecks = (): Check[] => {
       },
     })),
     {
-      name: "state folder: all servers of these checks have ended",
+      name: "state folder: all servers of these checks have exited",
       run: async () => void (await world?.[Symbol.asyncDispose]()),
     },
   ];

@@ -9,7 +9,7 @@ import { answerText, ask } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 import { projectSettings, write } from "./folder.ts";
 
-/** Lets Claude call its own tools, one a message. @returns a function that makes a call and gives its result */
+/** Lets Claude call its own tools, one in each message. @returns a function that makes a call and returns its result */
 function toolCaller(world: World) {
   world.mock.on(/^[\s\S]*call: /, function* ({ toolResults, asked }) {
     const [name, input] = JSON.parse(/call: (.*)/.exec(asked)?.[1] ?? "");

@@ -1,17 +1,17 @@
-/** One request may cost only itself: the server keeps running, and no other conversation waits for it. */
+/** Checks that an attack harms no other request: the server keeps running, and no other conversation has to wait. */
 import { must, within } from "./check.ts";
 import type { Target } from "./target.ts";
 
 /** The longest pause of the event loop that is allowed, in ms of CPU time. */
 const MOST_MS = 100;
 
-/** An attack that takes longer has found a server that is stuck. In ms. */
+/** When an attack takes longer, the server is stuck. In ms. */
 const ATTACK_MS = 60_000;
 
 /** The longest pause in ordinary turns on this machine, in ms. It is measured when the suite begins. */
 const rests = new WeakMap<Target, number>();
 
-/** Measures what is usual on this machine. */
+/** Measures the pauses of ordinary turns on this machine. */
 export async function measureRest(target: Target): Promise<void> {
   await target.longestPause();
   for (let turn = 0; turn < 10; turn += 1) await target.say(`turn ${turn}`, "rest");
@@ -24,7 +24,7 @@ export async function costsOnlyItself(target: Target, attack: () => Promise<void
   await within(attack(), ATTACK_MS, "the attack ends").catch((error) => {
     breach = error;
   });
-  // That the server has ended says more than that there was no answer.
+  // Checked first, because an exit of the server explains a missing response.
   await target.isAlive();
   const pause = await target.longestPause();
   if (breach) throw breach;

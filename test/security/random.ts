@@ -1,13 +1,13 @@
-/** Numbers that look random and are the same for the same seed. */
+/** Pseudo-random numbers, which are the same for the same seed. */
 export interface Random {
   /** 0 to `below` - 1 */
   int(below: number): number;
   pick<T>(from: readonly T[]): T;
-  /** True once in `often`. */
+  /** True with a probability of 1 in `often`. */
   once(often: number): boolean;
 }
 
-/** Mulberry32. @param seed and what else names the input, so that each input can be made again alone */
+/** Mulberry32. @param seed the seed, and what else identifies an input, so that it can be generated alone */
 export function random(...seed: (string | number)[]): Random {
   let state = Number(Bun.hash.xxHash32(seed.join("/")));
   const next = () => {

@@ -1,4 +1,4 @@
-/** HTTP that no client library sends: bad request lines, headers that two readers understand differently, odd chunks. */
+/** HTTP that no client library sends: bad request lines, headers that two parsers read differently, odd chunks. */
 import { connect } from "node:net";
 import type { Random } from "./random.ts";
 import { SAID } from "./target.ts";
@@ -105,16 +105,16 @@ const BODIES = [
 ];
 
 export interface RawInput {
-  /** Sent one after the other. */
+  /** The parts of the request, in the order in which they are sent. */
   readonly pieces: readonly Buffer[];
-  /** It is left unfinished: no end of it is sent, and the client goes. */
+  /** The client sends no end of the request, and disconnects. */
   readonly isQuiet: boolean;
 }
 
-/** @param port the server's own, so that some get past the check of `Host` */
+/** @param port the server's port, so that some inputs pass the check of `Host` */
 export function rawInput(random: Random, port: number): RawInput {
   if (random.once(30)) {
-    // Not HTTP at all.
+    // Random bytes, which are not HTTP.
     const noise = Buffer.from(Array.from({ length: 1 + random.int(200) }, () => random.int(256)));
     return { pieces: [noise], isQuiet: random.once(2) };
   }
@@ -132,10 +132,10 @@ export function rawInput(random: Random, port: number): RawInput {
   return { pieces: [bytes.subarray(0, cut), bytes.subarray(cut)], isQuiet: random.once(4) };
 }
 
-/** How long to wait for the answer to a complete request, in ms. An incomplete request gets none. */
+/** How long to wait after an unfinished request, in ms. A finished one gets more time. */
 const ANSWER_MS = 5;
 
-/** Sends the pieces on a connection of their own. @returns what the server answered, which may be nothing */
+/** Sends the pieces on a new connection. @returns the server's response, which may be empty */
 export function sendRaw(port: number, pieces: readonly Buffer[], isQuiet: boolean): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const socket = connect(port, "127.0.0.1");
@@ -144,7 +144,7 @@ export function sendRaw(port: number, pieces: readonly Buffer[], isQuiet: boolea
   socket.on("data", (bytes) => {
     answer += bytes.toString("latin1");
   });
-  // A reset is an answer, too.
+  // The server may reset the connection.
   socket.on("error", () => {});
   socket.on("close", () => {
     clearTimeout(timer);

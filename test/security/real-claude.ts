@@ -1,4 +1,4 @@
-/** A workspace that the user has trusted and that is hostile all the same, and a model that is: on the real claude. */
+/** On the real claude: a hostile workspace that the user has trusted, and a hostile model. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { thisProgram } from "../../src/cli/this-program.ts";
@@ -18,11 +18,11 @@ const say = async ({ server }: World, content: string): Promise<string> => {
   return (await within(Array.fromAsync(texts(response)), TURN_MS, "an answer ends")).join("");
 };
 
-/** A program that writes down that it has run, and with what. */
+/** A program that records that it ran, and its arguments. */
 const trap = ({ base }: ClaudeHome) =>
   `require("fs").appendFileSync(${JSON.stringify(join(base, "trap"))}, JSON.stringify(process.argv) + "\\n");`;
 
-/** What Bun, Node, git and shells read from the folder in which they are started. */
+/** Writes files that Bun, Node, git and shells read from the folder in which they start. */
 function layTraps(claude: ClaudeHome): void {
   const { workspace, base } = claude;
   const file = (path: string, content: string, mode = 0o644) => {
@@ -56,7 +56,7 @@ const caught = ({ claude }: World) => {
   return existsSync(path) ? readFileSync(path, "utf8") : "";
 };
 
-async function startsOfOurselves(): Promise<void> {
+async function pluginInWorkspace(): Promise<void> {
   await using world = await createWorld({ prepare: layTraps });
   const answer = await say(world, `hello ${SAID}`);
   must(caught(world) === "", `a file of the workspace was run inside ours: ${caught(world).slice(0, 300)}`);
@@ -66,7 +66,7 @@ async function startsOfOurselves(): Promise<void> {
 async function currentFolder(): Promise<void> {
   await using world = await createWorld({ standIn: true, prepare: layTraps });
   const { workspace, base } = world.claude;
-  // As synthesis starts itself. A person who starts it from source in a hostile folder is not protected.
+  // The command with which synthesis starts itself. Starting it from source in a hostile folder is not safe.
   const program = PROGRAM.length > 1 ? thisProgram() : PROGRAM;
   for (const args of [["sessions", "list"], ["permissions", "list"], ["doctor"], ["sweep"]]) {
     const child = Bun.spawn([...program, ...args, ...(args[0] === "doctor" ? [] : ["--home", join(base, "state")])], {
@@ -106,7 +106,7 @@ const SETTINGS: readonly [key: string, content: object][] = [
   ],
 ];
 
-/** A setting of the workspace is overruled, or named at once. */
+/** Checks that a setting of the workspace is overridden, or named in an error. */
 async function workspaceSetting(key: string, content: object): Promise<void> {
   // Without hooks the transcript would replace the receipt after this timeout, and hide that the hooks are silent.
   const env = { SYNTHESIS_RECEIPT_TIMEOUT_MS: "600000" };
@@ -115,7 +115,7 @@ async function workspaceSetting(key: string, content: object): Promise<void> {
   must(answer.includes("You said") || answer.includes(key), `the answer is ${answer.slice(0, 300)}`);
 }
 
-/** @returns what each tool call gave, and the world in which it did */
+/** Runs a turn in which the model makes these calls, and passes their results to `check`. */
 async function withTools(
   calls: (world: World) => { name: string; input: Record<string, unknown> }[],
   check: (world: World, results: readonly { content: string; isError: boolean }[]) => void | Promise<void>,
@@ -151,7 +151,7 @@ async function bashEnvironment(): Promise<void> {
   );
 }
 
-/** Ways to a file for a model. None may give a key, or change one. */
+/** Tries every tool on every file of the state folder. None may read or change a key. */
 async function ownFiles(mode: string): Promise<void> {
   await withTools(
     (world) =>
@@ -183,17 +183,17 @@ async function ownFiles(mode: string): Promise<void> {
   );
 }
 
-/** @param isLong also those that need a claude each and find little */
+/** @param isLong adds checks that need a claude each and seldom find anything */
 export const realClaudeChecks = (isLong: boolean): Check[] => [
-  { name: "workspace: starts of ourselves read nothing of the folder they are in", run: startsOfOurselves },
-  { name: "workspace: commands read nothing of the current folder", run: currentFolder },
+  { name: "workspace: the plugin runs no file of the workspace", run: pluginInWorkspace },
+  { name: "workspace: commands run no file of the current folder", run: currentFolder },
   ...SETTINGS.slice(isLong ? 0 : 2).map(([key, content]) => ({
-    name: `workspace: the setting ${key} is overruled, or named`,
+    name: `workspace: the setting ${key} is overridden, or named in an error`,
     run: () => workspaceSetting(key, content),
   })),
-  { name: "model: a shell command sees no token of ours", run: bashEnvironment },
+  { name: "model: a shell command sees none of our tokens", run: bashEnvironment },
   ...(isLong ? ["manual", "acceptEdits"] : ["acceptEdits"]).map((mode) => ({
-    name: `model: keys and configuration are kept from it in mode ${mode}`,
+    name: `model: cannot read keys, or change keys and configuration, in mode ${mode}`,
     run: () => ownFiles(mode),
   })),
 ];

@@ -15,7 +15,7 @@ const deep = (depth: number) => `${'{"a":'.repeat(depth)}0${"}".repeat(depth)}`;
 
 const DEEPEST = 60_000;
 
-/** Requests without a conversation, with schemas that are just deep enough to fail late. */
+/** Sends one-shots with schemas of several depths, up to the deepest that works. No process may be left behind. */
 async function deepOneShots(target: Target): Promise<void> {
   const { url, key, pid } = target.server();
   const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
@@ -42,35 +42,31 @@ async function deepOneShots(target: Target): Promise<void> {
   const asked = depths.map((depth) =>
     ask(Math.max(1, depth), leaving.signal).then(
       async (response) => void (await response.text()),
-      // It was aborted here.
+      // This function has aborted the request.
       () => {},
     ),
   );
-  const left = () => withCommand(descendants(pid), /sleep 600/).length;
-  await eventually(() => left() > 0, PATIENCE_MS, "a request that is not refused starts a claude");
+  const running = () => withCommand(descendants(pid), /sleep 600/).length;
+  await eventually(() => running() > 0, PATIENCE_MS, "a request that is not refused starts a claude");
   leaving.abort();
   await Promise.all(asked);
   target.setOneShotScript("exit 1");
-  await eventually(
-    () => left() === 0,
-    PATIENCE_MS,
-    "the claudes of all requests that were refused, or left, end",
-  ).catch((error) => {
-    error.message += `: ${left()} run`;
+  await eventually(() => running() === 0, PATIENCE_MS, "the processes of all one-shots exit").catch((error) => {
+    error.message += `: ${running()} run`;
     throw error;
   });
   must(isRefused, `a schema of a depth of ${breaks} is answered with 500`);
 }
 
-/** A turn with hooks that name a file which is no transcript. */
+/** Runs a turn with hooks that name a file that is not a transcript. */
 async function transcript(target: Target, path: string): Promise<void> {
   const hook = await beginTurn(target, "transcripts");
   try {
     await hook({ transcript_path: path, hook_event_name: "PreToolUse", tool_name: "Bash", tool_use_id: "t" });
-    // When a turn has shown no text, the server looks for it in the transcript.
+    // The server looks into the transcript when a turn has shown no text.
     await hook({ transcript_path: path, hook_event_name: "Stop" });
   } finally {
-    await hook.left();
+    await hook.disconnect();
   }
   await target.say("hello", "transcripts");
 }
@@ -86,7 +82,7 @@ function transcripts(target: Target): [name: string, path: () => string][] {
   return [
     ["a FIFO", made("fifo.jsonl", (path) => execFileSync("mkfifo", [path]))],
     [
-      "a file of 1.5 GB with nothing in it",
+      "an empty sparse file of 1.5 GB",
       made("sparse.jsonl", (path) => {
         closeSync(openSync(path, "w"));
         truncateSync(path, 1536 * MEGABYTE);
@@ -116,7 +112,7 @@ async function badFrames(target: Target, count: number): Promise<void> {
   must(grown < 100_000, `${count} bad frames took ${grown} bytes of log`);
 }
 
-/** A hook body without a length, larger than any hook's may be. @returns how much of it was taken, in MB */
+/** Sends a hook body without a length that is larger than allowed. The server must stop reading it. */
 async function endlessHook(target: Target): Promise<void> {
   const { hook } = await target.secrets("endless");
   const socket = connect(Number(new URL(target.server().url).port), "127.0.0.1");
@@ -150,7 +146,7 @@ async function endlessHook(target: Target): Promise<void> {
   must(megabytes < 200, `a hook's body of ${megabytes} MB was read without an error`);
 }
 
-/** Many connections that send nothing, or half a request. Other clients must still get an answer. */
+/** Opens many connections that send nothing or half a request. Other clients must still get an answer. */
 async function slowConnections(target: Target, count: number): Promise<void> {
   const { url, key } = target.server();
   const port = Number(new URL(url).port);
@@ -180,7 +176,7 @@ export const resourceChecks = (
   { frames, connections }: { frames: number; connections: number },
 ): Check[] => [
   {
-    name: "processes: requests with a deep schema leave none",
+    name: "processes: requests with a deep schema leave no process behind",
     run: () => costsOnlyItself(target, () => deepOneShots(target)),
   },
   ...transcripts(target).map(([name, path]) => ({
@@ -188,7 +184,7 @@ export const resourceChecks = (
     run: () => costsOnlyItself(target, () => transcript(target, path())),
   })),
   {
-    name: "log: bad frames are not written down one by one",
+    name: "log: bad frames are not logged one by one",
     run: () => costsOnlyItself(target, () => badFrames(target, frames)),
   },
   {
@@ -196,14 +192,14 @@ export const resourceChecks = (
     run: () => costsOnlyItself(target, () => endlessHook(target)),
   },
   {
-    name: "connections: slow ones do not keep other clients out",
+    name: "connections: slow clients do not keep others out",
     run: () => costsOnlyItself(target, () => slowConnections(target, connections)),
   },
 ];
 
 const LOG_MOST_BYTES = 2 * MEGABYTE;
 
-/** What is left when all is over. @param rested what the server had before */
+/** Checks what all attacks have left behind. @param rested the server's usage before them */
 export const afterChecks = (target: Target, rested: Usage): Check[] => {
   const settles = async (what: string, settled: (usage: Usage) => boolean) => {
     let last = rested;
@@ -233,7 +229,7 @@ export const afterChecks = (target: Target, rested: Usage): Check[] => {
       run: () =>
         settles(
           "timers and descriptors end",
-          // What may stay is the watch of claude's sessions, and the log of a database in use.
+          // The watch of claude's sessions and the log of the open database may stay.
           ({ timers, descriptors }) => timers <= rested.timers + 2 && descriptors <= rested.descriptors + 6,
         ),
     },
@@ -249,13 +245,13 @@ export const afterChecks = (target: Target, rested: Usage): Check[] => {
       },
     },
     {
-      name: "log: nothing that was said is in it",
+      name: "log: no text of a message is in it",
       run: async () => {
         const line = target
           .log()
           .split("\n")
           .find((line) => line.includes(SAID));
-        must(line === undefined, `the log says what was said: ${line?.slice(0, 300)}`);
+        must(line === undefined, `the log has the text of a message: ${line?.slice(0, 300)}`);
       },
     },
     {

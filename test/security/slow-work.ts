@@ -1,4 +1,4 @@
-/** Valid bodies that loops and patterns could be slow on. The work on each must grow linearly with its length. */
+/** Valid bodies that could make loops and patterns slow. The work on each must grow linearly with its length. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Check, within } from "./check.ts";
@@ -16,7 +16,7 @@ const tool = (at: number) => ({
   function: { name: `tool${at}`, parameters: { type: "object", properties: {} } },
 });
 
-/** @param size of texts, in characters @param count of messages, calls and tools */
+/** @param size the length of a text, in characters @param count the number of messages, calls and tools */
 const bodies = (size: number, count: number): [name: string, body: object][] => {
   const text = (unit: string) => unit.repeat(size / unit.length);
   const texts: [string, string][] = [
@@ -113,7 +113,7 @@ async function hookOfATurn(target: Target, body: object): Promise<void> {
   try {
     await hook(body);
   } finally {
-    await hook.left();
+    await hook.disconnect();
   }
 }
 
@@ -140,7 +140,7 @@ const hookBodies = (size: number): [name: string, body: object][] => {
   ];
 };
 
-/** Answers of a one-shot that are expensive to read. */
+/** Outputs of a one-shot's process that are expensive to read. */
 const printed = (size: number): [name: string, text: string][] => [
   ["a code fence and line ends", `\`\`\`json\n${"\n".repeat(size)}x`],
   ["a code fence and spaces", `\`\`\`json${" ".repeat(size)}x`],
@@ -177,7 +177,7 @@ export const slowWork = (target: Target, size: number, count: number): Check[] =
     run: () => costsOnlyItself(target, () => hookOfATurn(target, body)),
   })),
   ...printed(size).map(([name, answer]) => ({
-    name: `slow work: answer to one request with ${name}`,
+    name: `slow work: answer of a one-shot with ${name}`,
     run: () => costsOnlyItself(target, () => oneShot(target, answer)),
   })),
 ];

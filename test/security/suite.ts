@@ -11,23 +11,23 @@ import { slowWork } from "./slow-work.ts";
 import { openTarget } from "./target.ts";
 
 export interface Form {
-  /** How large a bomb is, in bytes. */
+  /** The size of a bomb, in bytes. */
   readonly bombs: number;
-  /** The size of the bombs that are nearly as large as a request may be, in bytes; 0 leaves them out. */
+  /** The size of bombs near the limit of a request, in bytes; 0 leaves them out. */
   readonly largeBombs: number;
   readonly fuzz: Amounts;
-  /** `size`: characters in a text. `count`: how many messages, calls and tools. */
+  /** `size`: the length of a text, in characters. `count`: the number of messages, calls and tools. */
   readonly slowWork: { readonly size: number; readonly count: number };
   readonly resources: { readonly frames: number; readonly connections: number };
   readonly realClaude: "none" | "usual" | "all";
-  /** Runs every n-th check of each kind only. */
+  /** Runs only every n-th check of each kind. */
   readonly every: number;
 }
 
 const MEGABYTE = 1024 * 1024;
 
 export const FORMS = {
-  /** Part of `bun run test`, so that the suite cannot rot. */
+  /** Runs in `bun run test`, so that the suite itself keeps working. */
   short: {
     bombs: 64 * 1024,
     largeBombs: 0,

@@ -11,10 +11,10 @@ import { Breach, must, within } from "./check.ts";
 /** Part of every text that the suite sends. It must never be in a log. */
 export const SAID = "quibblewort";
 
-/** How long the server may take for one answer, in ms. It is no bound on pauses: those are measured. */
+/** How long the server may take for one response, in ms. Pauses are measured and have a bound of their own. */
 export const PATIENCE_MS = 20_000;
 
-/** How often a start is tried again; each try waits for about two seconds by itself. */
+/** The number of further attempts to start a server. Each attempt takes about two seconds. */
 const RESTARTS = 6;
 
 interface Secrets {
@@ -31,27 +31,27 @@ export interface Usage {
 }
 
 export interface Target extends AsyncDisposable {
-  /** The one that runs. */
+  /** The server that runs now. */
   server(): TestServer;
   readonly state: string;
   readonly home: string;
   readonly controlKey: string;
-  /** Says a message in a conversation and reads the whole answer. */
+  /** Sends a message in a conversation and reads the whole answer. */
   say(content: string, user: string): Promise<string>;
-  /** The tokens of a conversation's process, which is started when there is none. */
+  /** The tokens of a conversation's process. Starts the process if none runs. */
   secrets(user: string): Promise<Secrets>;
   /** The longest pause of the event loop since the last call, in ms of CPU time. */
   longestPause(): Promise<number>;
   usage(): Promise<Usage>;
-  /** Sets the shell script that runs in place of `claude --print`. At first it fails at once. */
+  /** Sets the shell script that runs in place of `claude --print`. The first one fails at once. */
   setOneShotScript(script: string): void;
   /** Deletes every conversation, as `synthesis sessions rm` does. */
   deleteAll(): Promise<void>;
   /** Everything that this and earlier servers have logged. */
   log(): string;
-  /** All keys and tokens that there have been. */
+  /** All keys and tokens of this and earlier servers. */
   allSecrets(): string[];
-  /** @throws Breach when the server has ended (another is started then) or does not answer */
+  /** Starts another server if this one has exited or is stuck. @throws Breach in both cases */
   isAlive(): Promise<void>;
 }
 
@@ -71,7 +71,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
       writeFileSync(standIns, "");
       oneShotScript = join(claude.base, "print.sh");
       writeFileSync(oneShotScript, "exit 1\n");
-      // The stand-in is an interactive claude only.
+      // The stand-in can only be interactive, so a script answers one-shots.
       mkdirSync(join(claude.base, "bin"));
       const interactive = standInClaude(join(claude.base, "bin"));
       const script = `#!/bin/sh\n[ "$1" = --print ] && exec sh '${oneShotScript}'\nexec '${interactive}' "$@"\n`;
@@ -119,7 +119,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
     );
   const restart = async () => {
     earlierLogs += server.log();
-    // After a kill the watchdog holds the folder's lock for some seconds, until it has cleaned up.
+    // After a kill the watchdog holds the lock of the state folder for some seconds, while it cleans up.
     for (let tries = 0; ; tries += 1) {
       try {
         server = await startServer(world.serverEnv, command);
@@ -131,7 +131,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
     ended = null;
     counted = 0;
     watch(server);
-    // Its start is no pause that a request has caused.
+    // Drops the pauses of the start, which no request has caused.
     await target.longestPause();
   };
   const known = new Map<string, Secrets>();
@@ -161,7 +161,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
     secrets: async (user) => {
       const before = known.get(user);
       if (before && (await isKnown(before))) return before;
-      // What earlier attacks have made of this conversation is not to matter.
+      // Starts a new conversation, so that earlier attacks on this one do not matter.
       await control(`/user%3A${user}`, "DELETE");
       await target.say("hello", user);
       const found = environments().findLast((one) => one.SYNTHESIS_OPENCLAW_SESSION === `user:${user}`);
@@ -201,7 +201,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
         ...environments().flatMap((one) => [one.SYNTHESIS_BRIDGE_TOKEN, one.SYNTHESIS_HOOK_TOKEN].filter((x) => !!x)),
       ] as string[],
     isAlive: async () => {
-      // An exit shows a moment after the connections have dropped.
+      // An exit is reported a moment after the connections have dropped.
       if (ended === null) await health().catch(() => {});
       if (ended !== null) {
         const code = ended;
@@ -216,7 +216,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
         // The server is stuck. The next checks need one that answers.
         await server.stop("SIGKILL");
         await restart();
-        throw new Breach(`the server does not answer any more: ${error.message}`);
+        throw new Breach(`the server no longer responds: ${error.message}`);
       }
     },
     [Symbol.asyncDispose]: async () => {

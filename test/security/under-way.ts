@@ -1,4 +1,4 @@
-/** A turn that is under way, and hooks in the name of its claude. */
+/** A running turn, and hooks that are sent as its claude. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { eventually } from "./check.ts";
@@ -7,21 +7,21 @@ import { PATIENCE_MS, SAID, type Target } from "./target.ts";
 
 interface PostHook {
   (body: object): Promise<void>;
-  /** The client leaves, and the server's answer to it has ended. */
-  left(): Promise<void>;
+  /** Disconnects the client, and resolves when its response has ended. */
+  disconnect(): Promise<void>;
 }
 
-/** Sends a message on which the stand-in works until it is interrupted. */
+/** Starts a turn on which the stand-in works until it is interrupted. */
 export async function beginTurn(target: Target, user: string): Promise<PostHook> {
   const { hook } = await target.secrets(user);
   const { url, post: ask } = target.server();
   const leaving = new AbortController();
   const asked = `hang ${SAID} ${crypto.randomUUID()}`;
   const body = { stream: true, user, messages: [{ role: "user", content: asked }] };
-  // The response begins with the answer, and there is none yet.
+  // Not awaited: the response begins with the answer, and this turn writes none.
   const answer = ask(body, {}, leaving.signal)
     .then((response) => response.text())
-    // It is aborted here.
+    // `disconnect` aborts the request.
     .catch(() => "");
   const folder = join(target.home, ".claude/projects/stand-in");
   let prompt_id: string | undefined;
@@ -39,7 +39,7 @@ export async function beginTurn(target: Target, user: string): Promise<PostHook>
     await post(`${url}/hooks`, { authorization: `Bearer ${hook}` }, sent);
   };
   return Object.assign(send, {
-    left: async () => {
+    disconnect: async () => {
       leaving.abort();
       await answer;
     },
