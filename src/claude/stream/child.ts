@@ -9,10 +9,12 @@ const log = getLogger(["synthesis", "process"]);
 
 /** How much of the end of stderr is kept, in characters. */
 const MAX_STDERR = 2_000;
+/** How long the output of a process that has exited is read at most, in ms. */
+const REST_MS = 1_000;
 
 export class StreamChild {
   readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
-  /** Resolves when the process has exited and all of its output is handled. */
+  /** Resolves when the process has exited and its output is handled. */
   readonly exited: Promise<Exit>;
   #stderr = "";
 
@@ -48,23 +50,27 @@ export class StreamChild {
 
   /** Writes a line to its input. @returns false when the process no longer reads it */
   write(line: string): boolean {
-    try {
-      this.#child.stdin.write(`${line}\n`);
-      void this.#child.stdin.flush();
-      return true;
-    } catch (error) {
-      // The process has closed its input. Its exit reports why.
-      log.debug("claude does not read its input: {error}", { pid: this.pid, error });
-      return false;
-    }
+    const { stdin } = this.#child;
+    return this.#useInput(() => [stdin.write(`${line}\n`), stdin.flush()]);
   }
 
   /** Ends its input, upon which an idle process exits. */
   endInput(): void {
+    this.#useInput(() => [this.#child.stdin.end()]);
+  }
+
+  /** @param use returns the results of its operations, each of which may be a promise */
+  #useInput(use: () => readonly unknown[]): boolean {
+    // The process has closed its input. Its exit reports why.
+    const noteClosed = (error: unknown) =>
+      log.debug("claude does not read its input: {error}", { pid: this.pid, error });
     try {
-      void this.#child.stdin.end();
+      // What does not fit into the pipe is written later, and fails later when the process exits without reading it.
+      for (const result of use()) Promise.resolve(result).catch(noteClosed);
+      return true;
     } catch (error) {
-      log.debug("input of claude was closed already: {error}", { pid: this.pid, error });
+      noteClosed(error);
+      return false;
     }
   }
 
@@ -74,9 +80,9 @@ export class StreamChild {
 
   async #waitForExit(output: Promise<unknown>): Promise<Exit> {
     await this.#child.exited;
-    // A program that Claude has started may keep the pipes open.
+    // A program that Claude has started may keep the pipes open. One that has left the process group is not killed yet.
     killGroup(this.pid);
-    await output;
+    await Promise.race([output, Bun.sleep(REST_MS)]);
     const { exitCode: code, signalCode } = this.#child;
     return { code, signal: signalCode === null ? null : String(signalCode) };
   }
