@@ -151,7 +151,8 @@ export class StreamTranslator {
 
   #translateMessage({ message, error, parent_tool_use_id: agent }: AssistantLine): ClaudeEvent[] {
     if (error !== undefined) {
-      this.#failure = error;
+      // A subagent's failed request does not end the turn.
+      if (!agent) this.#failure = error;
       return [];
     }
     this.#rows?.rows.push({ type: "assistant", isSidechain: Boolean(agent), message });
@@ -188,7 +189,9 @@ export class StreamTranslator {
   }
 
   #translateResults(content: string | readonly { type: string }[], agent: string | null): ClaudeEvent[] {
-    if (!agent) this.#rows?.rows.push({ type: "user", message: { content } });
+    // The results themselves are not needed, and they may have many megabytes.
+    if (!agent)
+      this.#rows?.rows.push({ type: "user", message: { content: typeof content === "string" ? content : [] } });
     if (typeof content === "string") return [];
     return content.flatMap((block: { type: string; tool_use_id?: string; is_error?: boolean | null }) => {
       const tool = this.#tools.get(block.tool_use_id ?? "");

@@ -72,6 +72,12 @@ describe("a turn", () => {
     ]);
   });
 
+  test("does not fail with the kind of failure of a subagent", () => {
+    const failed = assistant([], { error: "rate_limit", parent_tool_use_id: "t0" });
+    const { events } = translate([started(), failed, result({ is_error: true, result: "stopped" })]);
+    expect(events[2]).toEqual(["StopFailure", "m1", { error: "unknown", last_assistant_message: "stopped" }]);
+  });
+
   test.each([
     ["that was interrupted", [result({ is_error: true, terminal_reason: "aborted_streaming" })]],
     [
@@ -199,4 +205,10 @@ test("keeps the rows of a turn as the transcript will have them, with the final 
   expect(textsOfTurn(rows)).toEqual(["Hello you."]);
   expect(modelCalls(rows).map(({ usage }) => usage)).toEqual([{ input: 142, cached: 40, output: 7 }]);
   expect(translator.rows("m0")).toBeNull();
+});
+
+test("keeps no tool results, which may have many megabytes", () => {
+  const content = [{ type: "tool_result", tool_use_id: "t1", content: "x".repeat(100_000) }];
+  const { translator } = translate([started(), { type: "user", message: { content } }]);
+  expect(JSON.stringify(translator.rows("m1")).length).toBeLessThan(1_000);
 });
