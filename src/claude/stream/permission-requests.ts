@@ -3,7 +3,7 @@ import type { Verdict } from "../../wire/hooks.ts";
 import type { PermissionHook } from "../agent-process.ts";
 import type { ControlRequest } from "./protocol.ts";
 
-type PermissionRequest = ControlRequest["request"] & { readonly subtype: "can_use_tool" };
+export type PermissionRequest = ControlRequest["request"] & { readonly subtype: "can_use_tool" };
 
 export class PermissionRequests {
   /** Those that wait for a verdict, by the ids of their requests. */

@@ -26,7 +26,7 @@ import { settingsNotes } from "../unreadable-settings.ts";
 import { StreamChild } from "./child.ts";
 import { EventView } from "./event-view.ts";
 import { prepareLaunch } from "./launch.ts";
-import { PermissionRequests } from "./permission-requests.ts";
+import { type PermissionRequest, PermissionRequests } from "./permission-requests.ts";
 import {
   type ControlRequest,
   channelMessage,
@@ -277,6 +277,8 @@ export class StreamProcess implements AgentProcess {
   }
 
   #handleLine(text: string): void {
+    // A program that Claude has started may have the pipe still.
+    if (this.#state === "exited") return;
     this.#activity.noteUse();
     this.#activity.noteOutput();
     const line = parseLine(text);
@@ -297,7 +299,7 @@ export class StreamProcess implements AgentProcess {
     if (response.request_id === INITIALIZE && this.#state === "starting") {
       this.#cancelReadyTimer();
       this.#state = "ready";
-      this.#session.begin(this.pid, this.spec.claudeSession);
+      this.#session.begin(response.response?.pid ?? this.pid, this.spec.claudeSession);
       log.info("claude ready", this.#logFields());
       this.#whenReady.resolve();
       this.#emit({ type: "connection", open: true });
@@ -308,16 +310,29 @@ export class StreamProcess implements AgentProcess {
   }
 
   async #handleRequest({ request_id: id, request }: ControlRequest): Promise<void> {
-    let response: object | null;
-    if (request.subtype === "mcp_message") {
-      response = { mcp_response: await this.#toolServer.handle(request.message as JSONRPCMessage) };
-    } else {
-      const session = { claudeSession: this.spec.claudeSession, promptId: this.#translator.current };
-      response = await this.#activity.duringPrompt(() =>
-        this.#permissions.handle(id, request, session, (hook, signal) => this.#owner.onPermission(hook, signal)),
-      );
+    try {
+      const response =
+        request.subtype === "mcp_message"
+          ? await this.#handleMcp(request.message as JSONRPCMessage)
+          : await this.#askPermission(id, request);
+      if (response) this.#child.write(controlResponseLine(id, response));
+    } catch (error) {
+      // Without a response Claude Code would wait for one.
+      log.error("control request could not be handled: {error}", { ...this.#logFields(), error });
+      this.#child.write(controlErrorLine(id, "could not be handled"));
     }
-    if (response) this.#child.write(controlResponseLine(id, response));
+  }
+
+  async #handleMcp(message: JSONRPCMessage): Promise<object | null> {
+    const response = await this.#toolServer.handle(message);
+    return response && { mcp_response: response };
+  }
+
+  #askPermission(id: string, request: PermissionRequest): Promise<object | null> {
+    const session = { claudeSession: this.spec.claudeSession, promptId: this.#translator.current };
+    return this.#activity.duringPrompt(() =>
+      this.#permissions.handle(id, request, session, (hook, signal) => this.#owner.onPermission(hook, signal)),
+    );
   }
 
   #noteStatus(): void {

@@ -121,6 +121,11 @@ const controlResponse = z.looseObject({
     subtype: z.enum(["success", "error"]),
     request_id: z.string(),
     error: z.string().optional(),
+    /** The answer to `initialize` has Claude Code's own process id, which may be that of a child of a wrapper. */
+    response: z
+      .looseObject({ pid: z.number().optional().catch(undefined) })
+      .optional()
+      .catch(undefined),
   }),
 });
 
@@ -141,16 +146,18 @@ export type StreamEventLine = z.infer<typeof streamEvent>;
 export type AssistantLine = z.infer<typeof assistant>;
 export type ControlRequest = z.infer<typeof controlRequest>;
 
-const anyLine = z.looseObject({ type: z.string() });
+const anyLine = z.looseObject({ type: z.string(), request_id: z.string().optional().catch(undefined) });
 
 /** A line holds what a tool has read from a file, or an image: it has no limit but that of the reader. */
 const BOUNDS = { ...JSON_BOUNDS, stringBytes: Number.POSITIVE_INFINITY };
 
-/** A request that exceeds a bound of `json-gate.ts`. It needs a response, or Claude would wait for one. */
+/**
+ * A request that synthesis does not serve, for example an MCP server's question to the user, or one that exceeds a bound
+ * of `json-gate.ts`. It needs a response, or Claude Code would wait for one.
+ */
 export interface RefusedRequest {
   readonly type: "refused_request";
   readonly id: string;
-  /** Which bound it exceeds. */
   readonly why: string;
 }
 
@@ -160,16 +167,26 @@ export function parseLine(text: string): StreamLine | RefusedRequest | null {
   try {
     value = parseJson(text, BOUNDS);
   } catch (error) {
+    // A warning in plain text.
+    if (!(error instanceof JsonRejected)) return null;
+    if (text.startsWith('{"type":"result"')) return unreadResult(text);
     // Claude Code writes these two fields first.
     const id = /^\{"type":"control_request","request_id":"([^"]+)"/.exec(text.slice(0, 200))?.[1];
-    // A warning in plain text.
-    if (!id || !(error instanceof JsonRejected)) return null;
-    return { type: "refused_request", id, why: error.message };
+    return id ? { type: "refused_request", id, why: error.message } : null;
   }
   const line = anyLine.safeParse(value);
   if (!line.success || !Object.hasOwn(schemas, line.data.type)) return null;
-  const read = schemas[line.data.type as keyof typeof schemas].safeParse(value);
-  return read.success ? read.data : null;
+  const { type, request_id: id } = line.data;
+  const read = schemas[type as keyof typeof schemas].safeParse(value);
+  if (read.success) return read.data;
+  return type === "control_request" && id ? { type: "refused_request", id, why: "is not supported" } : null;
+}
+
+/** The end of a turn whose result exceeds a bound, for example by the inputs of denied tools that it lists. */
+function unreadResult(text: string): StreamLine {
+  const ids = /"user_message_uuids":\[([^\]]*)\]/.exec(text)?.[1] ?? "";
+  const user_message_uuids = ids.split(",").map((id) => id.replaceAll('"', ""));
+  return { type: "result", is_error: false, user_message_uuids };
 }
 
 /** A control request for Claude Code. */

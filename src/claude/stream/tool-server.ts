@@ -41,7 +41,7 @@ export class ToolServer {
   #revision: number | null = null;
   #listTimer: Timer | undefined;
   /** Claude Code's requests without a response, by their JSON-RPC ids. */
-  readonly #requests = new Map<string | number, (response: JSONRPCMessage) => void>();
+  readonly #requests = new Map<string | number, (response: JSONRPCMessage | null) => void>();
   /** Calls without a result, by Claude's ids. */
   readonly #calls = new Map<string, (result: ToolResultFrame | null) => void>();
 
@@ -59,11 +59,8 @@ export class ToolServer {
       start: async () => {},
       close: async () => {},
       send: async (message) => {
-        const respond = "id" in message && !("method" in message) ? this.#requests.get(message.id ?? "") : undefined;
-        if (respond && "id" in message) {
-          this.#requests.delete(message.id ?? "");
-          respond(message);
-        } else deps.send(message);
+        if ("id" in message && !("method" in message)) this.#settle(message.id, message);
+        else deps.send(message);
       },
     };
   }
@@ -73,13 +70,26 @@ export class ToolServer {
     await this.#server.connect(this.#transport);
   }
 
-  /** Handles a message of Claude Code's. Resolves with the response; a notification gets an empty one. */
-  handle(message: JSONRPCMessage): Promise<JSONRPCMessage> {
-    const { promise, resolve } = Promise.withResolvers<JSONRPCMessage>();
+  /**
+   * Handles a message of Claude Code's.
+   * @returns the response; null when Claude Code no longer waits for it. A notification gets an empty one
+   */
+  handle(message: JSONRPCMessage): Promise<JSONRPCMessage | null> {
+    const { promise, resolve } = Promise.withResolvers<JSONRPCMessage | null>();
     if ("method" in message && "id" in message) this.#requests.set(message.id, resolve);
     else resolve({ jsonrpc: "2.0", id: 0, result: {} });
     this.#transport.onmessage?.(message);
+    // The MCP library gives a cancelled request no response.
+    if ("method" in message && message.method === "notifications/cancelled") {
+      this.#settle(message.params?.requestId, null);
+    }
     return promise;
+  }
+
+  #settle(id: unknown, response: JSONRPCMessage | null): void {
+    if (typeof id !== "string" && typeof id !== "number") return;
+    this.#requests.get(id)?.(response);
+    this.#requests.delete(id);
   }
 
   /** Offers changed tools, or gives Claude the result of a call. */

@@ -51,4 +51,15 @@ describe("a line", () => {
     const line = `{"type":"control_request","request_id":"r1","request":{"subtype":"mcp_message","server_name":"s","message":${deep}}}`;
     expect(parseLine(line)).toEqual({ type: "refused_request", id: "r1", why: expect.any(String) });
   });
+
+  test("with a result that exceeds a bound still ends its turn", () => {
+    const deep = `${'{"a":'.repeat(5_000)}1${"}".repeat(5_000)}`;
+    const line = `{"type":"result","is_error":false,"user_message_uuids":["m1","m2"],"permission_denials":[${deep}]}`;
+    expect(parseLine(line)).toMatchObject({ type: "result", user_message_uuids: ["m1", "m2"] });
+  });
+
+  test("with a request of an unknown kind is reported, so that it gets a response", () => {
+    const line = { type: "control_request", request_id: "r1", request: { subtype: "elicitation" } };
+    expect(parseLine(JSON.stringify(line))).toEqual({ type: "refused_request", id: "r1", why: expect.any(String) });
+  });
 });

@@ -1,0 +1,93 @@
+/** A stream process with a program in place of Claude Code, for what the real one does at most by accident. */
+import { afterEach, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { NO_OWNER, type ProcessOwner } from "../../../src/claude/agent-process.ts";
+import { SessionFolder, type SessionListener } from "../../../src/claude/session-file.ts";
+import { StreamProcess } from "../../../src/claude/stream/process.ts";
+import { pathsFor } from "../../../src/config/paths.ts";
+import { defaults } from "../../../src/config/schema.ts";
+import { systemClock } from "../../../src/core/clock.ts";
+import { launchSpec } from "../launch-spec.ts";
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+class ListedFolder extends SessionFolder {
+  readonly listeners: SessionListener[] = [];
+  override watch(listener: SessionListener): () => void {
+    this.listeners.push(listener);
+    return () => {};
+  }
+}
+
+/** Starts a process. @param commands what it does when it is ready: shell commands, with `$DIR` as a folder of its own */
+function start(commands: string, owner: Partial<ProcessOwner> = {}) {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-test-")));
+  folders.push(folder);
+  const claudeBin = join(folder, "claude");
+  const ready =
+    '{"type":"control_response","response":{"subtype":"success","request_id":"initialize","response":{"pid":77}}}';
+  writeFileSync(claudeBin, `#!/bin/sh\nDIR=${folder}\nread -r line\necho '${ready}'\n${commands}\n`, { mode: 0o700 });
+  const sessionFolder = new ListedFolder({ HOME: folder });
+  const process = new StreamProcess(
+    launchSpec({ choice: { workspace: folder } }),
+    { ...NO_OWNER, ...owner },
+    {
+      config: { ...defaults(pathsFor(folder)), claudeBin },
+      env: { HOME: folder, PATH: Bun.env.PATH },
+      folder: join(folder, crypto.randomUUID()),
+      deny: [],
+      sessionFolder,
+      clock: systemClock,
+    },
+  );
+  return { process, folder, sessionFolder };
+}
+
+/** Commands that write a control request, and keep the response in a file. */
+const request = (body: object) =>
+  `echo '${JSON.stringify({ type: "control_request", request_id: "r1", request: body })}'; read -r line; echo "$line" > $DIR/response`;
+const responseIn = (folder: string) => JSON.parse(readFileSync(join(folder, "response"), "utf8")).response;
+
+test("a process that is killed before it has read a long message only exits", async () => {
+  const { process } = start("sleep 0.2; kill -9 $$");
+  await process.ready;
+  expect(process.send("m1", "c", "x".repeat(3_000_000), {})).toBe(true);
+  expect((await process.exited).signal).toBe("SIGKILL");
+  // A write that failed unnoticed would fail the test now.
+  await Bun.sleep(50);
+});
+
+test("the exit does not wait for a program that has left the process group and keeps the pipes open", async () => {
+  const { process } = start("env -i setsid sleep 6 & sleep 0.3; exit 0");
+  const before = performance.now();
+  expect((await process.exited).code).toBe(0);
+  expect(performance.now() - before).toBeLessThan(4_000);
+});
+
+test("a request that synthesis does not serve is refused, so that Claude Code does not wait for a response", async () => {
+  const { process, folder } = start(request({ subtype: "elicitation", mcp_server_name: "s", message: "Which one?" }));
+  await process.exited;
+  expect(responseIn(folder)).toMatchObject({ subtype: "error", request_id: "r1" });
+});
+
+test("a permission prompt that cannot be decided gets a response", async () => {
+  const { process, folder } = start(request({ subtype: "can_use_tool", tool_name: "Bash", input: {} }), {
+    onPermission: async () => {
+      throw new Error("database is locked");
+    },
+  });
+  await process.exited;
+  expect(responseIn(folder)).toMatchObject({ subtype: "error", request_id: "r1" });
+});
+
+test("Claude Code below a wrapper is not taken for another claude that has the session open", async () => {
+  const { process, sessionFolder } = start("read -r line");
+  await process.ready;
+  expect(sessionFolder.listeners.map(({ pid }) => pid)).toEqual([77]);
+  await process.stop();
+});
