@@ -1,4 +1,4 @@
-/** The configuration, or something that it names, does not let the program run. The message says what to change. */
+/** The program cannot run with this configuration, or with a path that it names. The message says what to change. */
 export class ConfigError extends Error {
   override name = "ConfigError";
 }

@@ -52,7 +52,7 @@ function checkMissing(path: string, use: PathUse, code: string | undefined): Pat
   return problem && code === "ENOENT" ? { ...problem, what: `${path} cannot be created: ${problem.what}` } : problem;
 }
 
-/** The nearest ancestor that exists, be it a folder or not. */
+/** The nearest ancestor that exists. It need not be a folder. */
 function nearestExisting(path: string): string {
   const parent = dirname(path);
   try {

@@ -38,7 +38,7 @@ export const quoteMarkup = (text: string): string => quoteTags(text).replace(NOT
 /** Quotes lines that look like the label of a speaker in a history. */
 export const quoteSpeakers = (text: string): string => text.replace(SPEAKER_LINE, "> ");
 
-/** Quotes lines that look as if one of these people speaks. */
+/** Quotes lines that look like something that one of these people says. */
 export const quoteNames = (text: string, names: ReadonlySet<string>): string =>
   names.size === 0
     ? text

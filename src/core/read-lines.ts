@@ -4,7 +4,7 @@ export async function readLines(stream: ReadableStream<Uint8Array>, onLine: (lin
   let rest = "";
   for await (const bytes of stream) {
     const [first = "", ...lines] = decoder.decode(bytes, { stream: true }).split("\n");
-    // Only the new bytes are split: a line may have many megabytes, and splitting it again would take quadratic time.
+    // Only the new bytes are split: a line may be megabytes long, and splitting it again would take quadratic time.
     rest += first;
     for (const next of lines) {
       if (rest !== "") onLine(rest);

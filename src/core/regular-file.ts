@@ -4,9 +4,9 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 
-/** Claude Code's session files have about 400 bytes. */
+/** A session file of Claude Code is about 400 bytes long. */
 const MAX_SMALL_BYTES = 1024 * 1024;
-/** Settings files have a few kilobytes, but Claude Code's file about all projects may have megabytes. */
+/** A settings file has a few kilobytes, but Claude Code's file about all projects can have several megabytes. */
 const MAX_SETTINGS_BYTES = 16 * 1024 * 1024;
 
 export interface OpenOptions {

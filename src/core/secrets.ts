@@ -1,7 +1,7 @@
 /** Hides secrets of the environment in what people see, such as commands and their output. */
 
 const SECRET_NAME = /KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|PRIVATE/i;
-/** A shorter value is hardly a secret, and would match in too many texts. */
+/** A shorter value is unlikely to be a secret, and would match in too many texts. */
 const MIN_LENGTH = 6;
 
 /** Returns a function that replaces each secret of `env` in a text with the name of its variable. */

@@ -1,6 +1,6 @@
 /** Estimates how long a client should wait, from how long recent work took. */
 
-/** Each measurement counts one eighth, as in TCP's estimate of the round-trip time: single outliers change little. */
+/** The weight of a measurement, as in TCP's estimate of the round-trip time, so that one outlier changes little. */
 const WEIGHT = 1 / 8;
 /** The longest time for which a client is asked to wait, in seconds. */
 const MAX_RETRY_AFTER_S = 600;

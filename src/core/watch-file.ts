@@ -3,7 +3,7 @@ import { type FSWatcher, watch } from "node:fs";
 
 /** Bun does not report a change within a millisecond of another one. A second call after this time covers it. */
 const REPEAT_MS = 10;
-/** The interval of polling, if the system has no more watches (EMFILE, ENOSPC). */
+/** The interval of polling, used when the system has no watches left (EMFILE, ENOSPC). */
 const POLL_MS = 50;
 
 export interface Watch {

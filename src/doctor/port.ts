@@ -6,7 +6,7 @@ import { lockHolder } from "../store/lock.ts";
 import { type Check, subject } from "./check.ts";
 
 const port = subject("port");
-/** A synthesis on this machine answers at once. Another program may never answer. */
+/** A synthesis server on this machine answers at once. Another program may never answer. */
 const HEALTH_TIMEOUT_MS = 2_000;
 
 export async function portCheck({ lock }: Paths, { bridgePort }: Config): Promise<Check> {

@@ -32,7 +32,7 @@ export async function runChecks(
     config = loadConfig(paths, env, flags);
   } catch (error) {
     if (!(error instanceof ConfigError)) return [unexpectedError(configuration, error)];
-    return [configuration.failed("invalid", error.message, "Correct it. Nothing else can be checked before.")];
+    return [configuration.failed("invalid", error.message, "Correct it. All other checks need a valid configuration.")];
   }
   const source = existsSync(paths.configFile) ? paths.configFile : "defaults and environment";
   const groups = [

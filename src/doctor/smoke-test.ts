@@ -10,7 +10,7 @@ import { MEGABYTE } from "../core/machine.ts";
 import { newToken } from "../core/tokens.ts";
 import { type Check, subject } from "./check.ts";
 
-/** For the start of a server and an agent process, and a short answer of the model. */
+/** The time limit for starting a server and an agent process, and for a short answer of the model. */
 const TIMEOUT_MS = 120_000;
 
 const live = subject("live");
@@ -71,7 +71,7 @@ export async function runSmokeTest({ program, env, configFile, workspace, flags 
   }
 }
 
-/** Measures steps that follow each other. */
+/** Measures consecutive steps. */
 function stopwatch() {
   const steps: Check[] = [];
   let last = performance.now();

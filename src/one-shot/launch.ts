@@ -35,7 +35,7 @@ export function prepareLaunch(
     [MARK_VARIABLE]: basename(folder),
     /** Claude Code must not read files that a message names, even if `client_composed` should fail to prevent it. */
     CLAUDE_CODE_DISABLE_ATTACHMENTS: "1",
-    /** Telemetry takes a fifth of the start, and leaves a file behind when it cannot be sent. */
+    /** Telemetry takes a fifth of the startup time, and leaves a file behind when it cannot be sent. */
     DISABLE_TELEMETRY: "1",
   };
   const env: Record<string, string> = { ...inheritedEnvironment(parentEnv), ...retries(parentEnv), ...variables };
@@ -72,12 +72,12 @@ export function prepareLaunch(
 }
 
 /**
- * What is written to the process, in steps: one now, and the next each time Claude Code has taken in a message.
+ * The input of the process, in steps: one now, and one each time Claude Code has read a message.
  *
  * Every message but the last is only added to the conversation (`shouldQuery: false`). Claude Code reports when that is
  * done. The answer of the assistant that follows must not be written before that, or it would come first. All messages
  * are `client_composed`: otherwise Claude Code would take a leading `/` for a command of its own, and read every file
- * that is named behind an `@`.
+ * that is named after an `@`.
  */
 export function inputSteps({ turns, format }: OneShotRequest): string[] {
   const steps: string[] = [];

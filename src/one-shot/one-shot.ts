@@ -65,7 +65,7 @@ export class OneShot {
     this.finished = this.#process.exited
       .then((exit) => this.#end(exit, pid))
       .catch((error) => {
-        log.error("end of a one-shot failed: {error}", { oneShot: response.id, pid, error });
+        log.error("exit of a one-shot could not be handled: {error}", { oneShot: response.id, pid, error });
         this.#fail(unexpected());
       })
       .finally(() => this.#cancelDeadline());
@@ -75,7 +75,7 @@ export class OneShot {
       this.#armDeadline();
     } catch (error) {
       this.#process.kill();
-      log.error("start of a one-shot failed: {error}", { oneShot: response.id, error });
+      log.error("one-shot killed, its start could not be handled: {error}", { oneShot: response.id, error });
       this.#fail(unexpected());
     }
   }
@@ -160,7 +160,7 @@ export class OneShot {
       this.#fail(
         new RequestError(
           "claude_failed",
-          "The answer broke off, and Claude Code began it again with another text. Send the request again.",
+          "The answer broke off, and Claude Code restarted it with a different text. Send the request again.",
         ),
       );
       return;

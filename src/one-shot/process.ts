@@ -18,7 +18,7 @@ const log = getLogger(["synthesis", "one-shot"]);
 
 /** From SIGTERM to SIGKILL, and from the answer to SIGTERM for a process that does not exit by itself. */
 const STOP_TIMEOUT_MS = 5_000;
-/** How much of the end of stderr is reported. In characters. */
+/** How many characters at the end of stderr are reported. */
 const MAX_STDERR = 1_000;
 
 export interface OneShotExit {
@@ -114,7 +114,7 @@ export function startOneShotProcess(
   const exited = (async (): Promise<OneShotExit> => {
     await child.exited;
     cancelStop?.();
-    // First of all, since a program that the process has started would keep the pipes open.
+    // This comes first, because a program that the process has started would keep the pipes open.
     killGroup(child.pid);
     await output;
     const lastStderr = (await stderr).trim().slice(-MAX_STDERR);

@@ -15,15 +15,15 @@ import { OneShot } from "./one-shot.ts";
 
 const log = getLogger(["synthesis", "one-shot"]);
 
-/** The estimate of how long an answer takes before the first one was given. */
+/** The estimated duration of an answer, until the first one has been measured. */
 const INITIAL_ESTIMATE_MS = 5_000;
 
 export interface OneShotQueue {
   /** Starts a one-shot, or lets it wait until it can start. */
   submit(request: OneShotRequest): ResponseStream;
-  /** Refuses new one-shots, fails those that wait, and lets those that run finish within `drainMs`. */
+  /** Refuses new one-shots, fails waiting ones, and lets running ones finish within `drainMs`. */
   drain(drainMs: number): Promise<void>;
-  /** Kills the processes of all one-shots that run. */
+  /** Kills the processes of all running one-shots. */
   killAll(): void;
 }
 

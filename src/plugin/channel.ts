@@ -18,8 +18,8 @@ import { connectToServer } from "./server-connection.ts";
 
 /** How many message ids are remembered, to ignore a message that the server sends again after a reconnect. */
 const REMEMBERED_IDS = 16;
-/** Claude Code collects changes of the tool list for 16 ms before it takes them up. */
-const TAKE_UP_MS = 50;
+/** Claude Code collects changes of the tool list for 16 ms before it applies them. */
+const APPLY_MS = 50;
 
 const environment = z.object({
   SYNTHESIS_BRIDGE_URL: z.url(),
@@ -96,8 +96,8 @@ export async function runChannel(env: Record<string, string | undefined>): Promi
   /** Resolves when Claude Code uses the tool list that it has received. */
   const listInUse = async () => {
     await mcp.ping();
-    await Bun.sleep(TAKE_UP_MS);
-    // The answer to this second ping shows that Claude Code has had the time to take up the list.
+    await Bun.sleep(APPLY_MS);
+    // The answer to this second ping shows that Claude Code has had time to apply the list.
     await mcp.ping();
   };
   mcp.setRequestHandler("tools/list", async () => {

@@ -37,7 +37,7 @@ export interface PluginLink {
  * Writes the plugin of one process for `--plugin-dir`. The tokens are in its files and not in the environment, because
  * every program that Claude starts would inherit the environment.
  * @param folder created with mode 0700; no other user may write to its parent
- * @param program how this program is started again: its executable and first arguments
+ * @param program the command that starts this program: its executable and first arguments
  */
 export function writePlugin(folder: string, link: PluginLink, program: readonly string[]): void {
   writeJson(join(folder, ".claude-plugin/plugin.json"), {

@@ -2,13 +2,13 @@
 import type { Tool } from "@modelcontextprotocol/server";
 import type { ToolDefinition } from "../wire/frames.ts";
 
-/** Claude Code writes a longer result to a file and shows the model only its beginning. In characters; its own maximum. */
+/** In characters, the most that Claude Code allows. It writes a longer result to a file and shows the model the start. */
 const MAX_RESULT_SIZE = 500_000;
 
 /** A tool of the client's. */
 export const asMcpTool = (tool: ToolDefinition): Tool => ({
   ...(tool as Tool),
-  // Claude Code makes calls of other tools one by one, each after the result of the one before.
+  // Claude Code calls other tools one at a time, each after the result of the previous call.
   annotations: { readOnlyHint: true },
   _meta: { "anthropic/maxResultSizeChars": MAX_RESULT_SIZE },
 });

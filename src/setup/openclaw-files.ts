@@ -2,7 +2,7 @@
 import { chmodSync, copyFileSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
-/** OpenClaw allows no more levels. */
+/** The number of levels that OpenClaw allows. */
 const MAX_DEPTH = 10;
 
 export interface ConfigFiles {

@@ -1,6 +1,6 @@
 /**
  * The changes with which OpenClaw and synthesis work together, and those that undo them, as lists of steps. The command
- * line prints a list before it carries it out.
+ * line prints a list before it runs it.
  */
 import { existsSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
@@ -16,7 +16,7 @@ import { readRecord, type SetupRecord, writeRecord } from "./openclaw-record.ts"
 export interface Step {
   /** The file that the step changes. */
   readonly where: string;
-  /** What the step changes, for people. Empty for a step that people need not know. */
+  /** What the step changes, for people. Empty for a step that people need not know about. */
   readonly lines: readonly string[];
   readonly carryOut: () => void | Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Tries a finished setup out: sends one message from OpenClaw through synthesis to Claude. */
+/** Tries out a finished setup: sends one message from OpenClaw through synthesis to Claude. */
 import { z } from "zod";
 import { MODEL_REF } from "./openclaw-config.ts";
 import type { OpenClawProgram } from "./openclaw-program.ts";
@@ -17,7 +17,7 @@ export async function isSynthesisRunning(port: number): Promise<boolean> {
 }
 
 const answer = z.looseObject({ payloads: z.array(z.looseObject({ text: z.string().nullish() })) });
-/** OpenClaw prints the answer itself, or when its gateway runs, wraps it in `result`. */
+/** OpenClaw's output: the answer, which it wraps in `result` when its gateway runs. */
 const output = z.union([z.looseObject({ result: answer }).transform(({ result }) => result), answer]);
 
 /** @returns the text with which Claude answers */

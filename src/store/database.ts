@@ -81,7 +81,7 @@ function openFile(file: string): Store {
 /** Renames a damaged database and its side files. @returns the new path of the database */
 function quarantine(file: string): string {
   const quarantined = `${file}${QUARANTINE_SUFFIX}${new Date().toISOString().replace(/[:.]/g, "-")}`;
-  // The database goes last. If this is interrupted, the next start finds it damaged again and moves the rest.
+  // The database is renamed last. If this is interrupted, the next start finds it damaged again and moves the rest.
   for (const suffix of [...SIDE_FILES, ""]) {
     if (!existsSync(file + suffix)) continue;
     renameSync(file + suffix, quarantined + suffix);

@@ -5,13 +5,13 @@ import { dirname } from "node:path";
 import { RequestError } from "../core/errors.ts";
 
 export interface StoreFault {
-  /** A damaged file has to be replaced. After any other fault all data is still there. */
+  /** Only a damaged file must be replaced. Any other fault leaves all data intact. */
   readonly kind: "damaged" | "full" | "locked" | "unusable";
   /** What happened, as one sentence. */
   readonly what: string;
   /** What to do, as one sentence. */
   readonly advice: string;
-  /** Seconds after which the fault may be over; absent if only a person can end it. */
+  /** Seconds after which the fault may have ended; absent if only a person can fix it. */
   readonly retryAfter?: number;
 }
 

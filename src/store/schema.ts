@@ -86,7 +86,7 @@ export const turns = sqliteTable(
     firstTextAt: integer("first_text_at"),
     endedAt: integer("ended_at"),
     errorCode: text("error_code"),
-    /** The tokens of all model calls, subagents included. `tokensCached` are those of `tokensIn` that were read from the cache. */
+    /** The tokens of all model calls, including subagents. `tokensCached` is the part of `tokensIn` read from the cache. */
     tokensIn: integer("tokens_in"),
     tokensOut: integer("tokens_out"),
     tokensCached: integer("tokens_cached"),

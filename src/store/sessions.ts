@@ -21,7 +21,7 @@ export interface SessionStore {
   save(session: Omit<SessionRow, "turns">): void;
   /** Gives a conversation a new Claude session, and keeps the last one among its past sessions. */
   replaceClaudeSession(last: SessionRow, next: SessionRow): void;
-  /** Deletes a conversation and its turns. @returns its Claude sessions, past ones included */
+  /** Deletes a conversation and its turns. @returns its Claude sessions, including past ones */
   remove(key: string): string[];
 }
 

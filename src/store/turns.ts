@@ -1,7 +1,7 @@
 /**
  * Records every turn while it runs. A message is recorded before it is sent to Claude; messages that are sent at the same
  * time share a commit. Later changes are collected for a moment and then committed together, because a commit costs as
- * much as all else that the server does for a turn.
+ * much as everything else that the server does for a turn.
  */
 import { setImmediate } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";

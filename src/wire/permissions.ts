@@ -43,7 +43,7 @@ export const permissionList = z.object({
   object: z.literal("list"),
   /** The prompts that wait, oldest first. */
   data: z.array(permissionPrompt),
-  /** The latest prompts, those with a verdict included, newest first. */
+  /** The latest prompts, including those with a verdict, newest first. */
   latest: z.array(permissionRecord),
 });
 export type PermissionList = z.infer<typeof permissionList>;

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-test("shows a running turn, sends no key to claude, and leaves with Ctrl-]", async () => {
+test("shows a running turn, sends no key to claude, and exits on Ctrl-]", async () => {
   const say = async (content: string) => {
     const response = await world.server.post(ask(content, { user: "me" }));
     return [(await Array.fromAsync(texts(response))).join(""), response.headers.get("x-synthesis-process")];

@@ -46,7 +46,7 @@ test("in a group only a yes or no with the id of the prompt counts", async () =>
   expect(question).not.toContain("Just");
   expect(await say(`no ${idIn(question)}`, group)).toBe("refused");
   await say("write bare.txt", group);
-  // A message that is no answer denies the prompt, and is the next turn.
+  // A message that is not an answer denies the prompt, and is the next turn.
   expect(await say("yes", group)).toBe("You said: yes");
   expect([written("no.txt"), written("bare.txt")]).toEqual([false, false]);
 });

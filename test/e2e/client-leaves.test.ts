@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-/** Posts a request that the client can leave. */
+/** Posts a request. `leave` disconnects its client. */
 function postAndLeave(content: string, user = "me") {
   const leaving = new AbortController();
   const response = world.server.post(ask(content, { user }), {}, leaving.signal);
@@ -60,7 +60,7 @@ test.each(Object.keys(moments) as (keyof typeof moments)[])(
   },
 );
 
-test("a client that leaves while its message waits behind another turn takes the message with it", async () => {
+test("drops a queued message when its client disconnects", async () => {
   const gate = Promise.withResolvers<void>();
   world.mock.on(/hold on/, async function* () {
     yield text("held\n");
@@ -78,7 +78,7 @@ test("a client that leaves while its message waits behind another turn takes the
   expect((await world.mock.request(/\nhello\n/)).shown).not.toContain("never mind");
 });
 
-test("a client that leaves while claude starts takes its message with it, and the next turn gets the process", async () => {
+test("drops a message when its client disconnects while claude starts, and the next turn gets the process", async () => {
   const { leave } = postAndLeave("never start", "early");
   await world.server.logged(/claude started.*"user:early"/);
   leave();

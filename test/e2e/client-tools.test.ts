@@ -9,7 +9,7 @@ import { startServer } from "../support/server.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 const PREFIX = "mcp__plugin_synthesis_chat__";
-/** Part of the error that claude gets for a call when a message comes instead of its result. */
+/** Part of the error that claude gets for a call when a message arrives instead of its result. */
 const INSTEAD = "message instead";
 let world: World;
 beforeAll(async () => {
@@ -55,7 +55,7 @@ const result = (answer: Answer, name: string, content: OpenAI.ChatCompletionTool
   const call = callsOf(answer).find((one) => one.name === name);
   return { role: "tool", tool_call_id: call?.id ?? "none", content };
 };
-/** The results in the newest model request, sorted: their order is the one in which claude took them up. */
+/** The results in the newest model request, sorted, because claude may add them in any order. */
 const given = ({ toolResults }: ModelRequest) =>
   toolResults
     .map(({ content, isError }) => `${isError ? "✗" : ""}${content}`)
@@ -160,7 +160,7 @@ describe("the tools that claude is offered", () => {
     await send([tool("first")], result(calling, "first", ""));
   });
 
-  test("change within a turn with the list that comes with results", async () => {
+  test("change within a turn with the list that is sent with results", async () => {
     world.mock.on(/mid-turn/, function* (request) {
       const results = given(request);
       if (results === "") yield use("early");
@@ -236,7 +236,7 @@ describe("a result", () => {
   const tools = [tool("a"), tool("b")];
   const { send, messages } = chat("results");
 
-  test("of 200 KB of text is shown to the model as it is", async () => {
+  test("of 200 KB of text is shown to the model unchanged", async () => {
     let seen = "";
     world.mock.on(/large/, function* ({ toolResults }) {
       if (toolResults.length === 0) return yield use("a");
@@ -248,7 +248,7 @@ describe("a result", () => {
     expect(seen).toBe(long);
   });
 
-  test("that is too large for claude is put into a file, whose path claude gets", async () => {
+  test("that is too large for claude is saved in a file, and claude gets its path", async () => {
     script(/huge/, () => [use("a")]);
     const huge = "h".repeat(1_500_000);
     const { content } = await send(tools, result(await send(tools, user("huge")), "a", huge));
@@ -303,7 +303,7 @@ describe("a turn that waits for results", () => {
   /** Everything that the model was shown with this message. */
   const shownWith = async (message: string) => (await world.mock.request(new RegExp(`\n${message}\n`))).shown;
 
-  test("ends when a message comes instead, and claude gets that message", async () => {
+  test("ends when a message arrives instead, and claude gets that message", async () => {
     script(/ask first/, () => [text("Wait."), use("a"), use("b")]);
     await send(tools, user("ask first"));
     messages.pop();
@@ -313,7 +313,7 @@ describe("a turn that waits for results", () => {
     expect((await send(tools, user("still there"))).content).toBe("You said: still there");
   });
 
-  test("gives claude the results that come with a message, before the message", async () => {
+  test("gives claude the results that arrive with a message, before the message", async () => {
     script(/steer me/, () => [use("a"), use("b")]);
     const asked = await send(tools, user("steer me"));
     const answer = await send(tools, result(asked, "a", "RESULT-A"), user("to the left"));
@@ -413,7 +413,7 @@ describe("a turn that waits for results", () => {
   });
 });
 
-test("in tool mode calls reach the client, too, and a final reply ends the turn", async () => {
+test("in tool mode calls also reach the client, and a final reply ends the turn", async () => {
   await using mode = await createWorld({ env: { SYNTHESIS_REPLY: "tool" } });
   mode.mock.on(/question/, function* (request) {
     if (request.toolResults.length === 0) {

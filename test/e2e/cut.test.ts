@@ -16,7 +16,7 @@ const ALONE = { user: undefined };
 /** Claude Code's own prompt for the rest of a cut one-shot. */
 const GO_ON = /Output token limit hit/;
 
-/** The steps of each model call for this message; the last ones repeat. */
+/** Sets the steps of each model call for this message. Further calls repeat the last steps. */
 function calls(match: RegExp, ...all: Step[][]): void {
   let call = 0;
   world.mock.on(match, () => all[Math.min(call++, all.length - 1)] as Step[]);
@@ -38,7 +38,7 @@ const cuts: [what: string, reason: string, first: string, second: string][] = [
   ["behind a line", "max_tokens", "- one\n", "- two\n"],
   ["behind a blank line", "model_context_window_exceeded", "One.\n\n", "Two."],
 ];
-describe("an answer whose text was cut", () => {
+describe("an answer that was cut off", () => {
   test.each(cuts)("is continued without a gap: %s (%s)", async (what, reason, first, second) => {
     const match = new RegExp(`cut ${what}, ${reason}\\b`);
     const question = `cut ${what}, ${reason}`;

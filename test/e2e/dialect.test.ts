@@ -110,7 +110,7 @@ describe("images of tool results", () => {
       const sent = results.map((content, at) => ({ role: "tool", tool_call_id: ids(calling)[at], content }));
       history.push(answer(null, calling.message), ...sent, ...images);
       expect(await content("images", history, { tools })).toBe("I see.");
-      // One request with the calls and one with the results: the images are no message of the user.
+      // One request with the calls and one with the results: the images are not a message of the user.
       expect(countRequests(new RegExp(question))).toBe(2);
       expect(
         resultsIn(newest(new RegExp(question)))
@@ -154,7 +154,7 @@ describe("images of tool results", () => {
     expect(resultsIn(newest(/look for OpenClaw/))[0]).toContain("🖼");
   });
 
-  test("go with late results into a turn of their own, and are named in a history", async () => {
+  test("are sent with late results in a turn of their own, and are named in a history", async () => {
     const result = [
       say("show my home"),
       answer(null, {
@@ -236,7 +236,7 @@ describe("an answer that the client has begun", () => {
     await content("begun later", [...history, answer("The second")]);
     expect(newest(/begun/).asked).toContain("second thing");
     await content("begun later", [...history, answer("The second thing is")]);
-    // Claude has the message already, so it is sent only how far the answer is.
+    // Claude already has the message, so it is sent only the beginning of the answer.
     expect(newest(/The second thing is/).asked).not.toContain("\nsecond thing");
     await content("begun later", [...history, answer("The second thing is blue."), say("third thing")]);
     expect(newest(/third thing/).asked).toMatch(/^<channel [^>]*>\nthird thing\n<\/channel>/);
@@ -301,7 +301,7 @@ test("a history keeps the names of speakers, refusals, and the arguments of tool
 describe("functions of OpenAI's older API", () => {
   const functions = [{ name: "weather", description: "The weather", parameters: { type: "object", properties: {} } }];
 
-  test("are tools, and called one by one in that form", async () => {
+  test("are tools, and are called one at a time in that form", async () => {
     world.mock.on(/what weather/, function* ({ toolResults }) {
       if (toolResults.length > 0) return yield text(`It is ${toolResults.map(({ content }) => content).join(", ")}.`);
       yield toolUse(`${PREFIX}weather`, { city: "Rome" });

@@ -178,7 +178,7 @@ describe("claude's own retries, where the user has not set their number", () => 
   /** A conversation, and a one-shot. */
   const users = ["me", undefined];
 
-  test("overcome a passing fault", async () => {
+  test("recover from a temporary fault", async () => {
     for (const user of users) {
       let failed = 0;
       world.mock.on(/a passing fault/, function* () {
@@ -329,7 +329,7 @@ describe("the error of a claude that cannot answer", () => {
     expect(message).toContain("exit code 1");
   });
 
-  /** Sends a message to a server whose claude shows this screen and never gets ready. */
+  /** Sends a message to a server with a claude that shows this screen and never becomes ready. */
   const withScreen = async (screen: string) => {
     const folder = mkdtempSync(join(tmpdir(), "synthesis-test-"));
     const program = join(folder, "claude");

@@ -63,7 +63,7 @@ const results = ({ content, calls }: Answer, ...of: string[]) => [
   assistant(content ?? "", ...calls.map(({ id, function: { name } }) => [id, name] as const)),
   ...calls.map(({ id }, index) => toolResult(id, of[index] ?? "")),
 ];
-/** Waits until so many requests wait in the conversation. */
+/** Waits until `count` requests are queued in the conversation. */
 const waiting = async (key: string, count: number) => {
   const session = async () => (await (await control(world, at(key))).json()) as { waiting: number };
   while ((await session()).waiting !== count);
@@ -108,7 +108,7 @@ describe("a retry", () => {
     expect(requestsFor(new RegExp(name))).toBe(3);
   });
 
-  test("gets the calls when they are made, if it comes before", async () => {
+  test("gets the calls as soon as they are made, if it arrives before them", async () => {
     const name = "early";
     const gate = Promise.withResolvers<void>();
     world.mock.on(new RegExp(name), async function* (request) {

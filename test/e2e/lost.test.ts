@@ -1,4 +1,4 @@
-/** After an answer broke off, the next message tells claude so, if claude has the message before it. */
+/** After an answer broke off, claude gets a note with the next message, if it has the message before that. */
 import { describe, expect, test } from "bun:test";
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** On the real claude: what the model is shown of an OpenClaw conversation, whatever happens to it. */
+/** On the real claude: what the model is shown of an OpenClaw conversation, across resets, restarts and failures. */
 import { expect, test } from "bun:test";
 import type OpenAI from "openai";
 import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
@@ -55,7 +55,7 @@ function openClaw(session: string) {
   };
 }
 
-test("shows every message once, over a reset, a compaction, a title, and two restarts of the server", async () => {
+test("shows every message once, across a reset, a compaction, a title, and two restarts of the server", async () => {
   await using world = await createWorld();
   world.mock.on(/number (\d+)\./, function* ({ asked }) {
     yield text(`answer ${/number (\d+)\./.exec(asked)?.[1]}.`);

@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-/** A page whose harmful end is cut off from the prompt in the chat. */
+/** A page with a harmful end, which the prompt in the chat cuts off. */
 const PAGE = `${"line\n".repeat(2_000)}\x1b]0;title\x1b\\ the end`;
 const command = async (...args: string[]) => {
   const child = Bun.spawn([...PROGRAM, "permissions", ...args, "--home", join(world.claude.base, "state")], {

@@ -1,4 +1,4 @@
-/** On the real claude: a conversation whose process has ended is resumed, and the model is shown all of it once. */
+/** On the real claude: a conversation is resumed after its process has exited, and the model sees all of it once. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { type ModelRequest, text } from "../support/mock-anthropic.ts";
@@ -28,7 +28,7 @@ test("resumes after the idle timeout", async () => {
   expect(shown).toContain("You said: one");
 });
 
-test("resumes after a restart of the server in another workspace, and takes no quoted dialog for a real one", async () => {
+test("resumes after a restart of the server in another workspace, and does not mistake a quoted dialog for a real one", async () => {
   await using world = await createWorld();
   const rule = "─".repeat(118);
   world.mock.on(/Quick safety check/, function* () {

@@ -53,7 +53,7 @@ test("refuses turns while a session is open in a terminal, and resumes it afterw
   await again.stop();
 });
 
-test("resumes the session of a killed claude, whose session file stays behind", async () => {
+test("resumes the session of a killed claude, although its session file still exists", async () => {
   world = await createWorld();
   await say("one");
   await say("two");

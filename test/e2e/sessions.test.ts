@@ -20,7 +20,7 @@ const say = async (content: string) => {
   const response = await world.server.post(ask(content, { user: "me" }));
   return [(await Array.fromAsync(texts(response))).join(""), response.headers.get("x-synthesis-process")];
 };
-/** Starts a turn that does not end by itself. `end` gives the last event of its answer. */
+/** Starts a turn that does not end by itself. `end` returns the last event of its answer. */
 const begin = async (content: string) => {
   const stream = events(await world.server.post(ask(content, { user: "me" })));
   while (!JSON.stringify(await next(stream)).includes("I begin"));

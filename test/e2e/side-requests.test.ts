@@ -184,7 +184,7 @@ describe("opencode", () => {
   });
 });
 
-test("LibreChat's title is no turn of the conversation", async () => {
+test("LibreChat's title is not a turn of the conversation", async () => {
   script(/^Provide a concise/, "Rose Pruning Basics");
   const body = { ...turn(user("How do I prune roses?")), user: "librechat-person" };
   const first = await send(body);

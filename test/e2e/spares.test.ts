@@ -30,7 +30,7 @@ const tools = (...names: string[]) =>
     function: { name, description: "", parameters: { type: "object", properties: {} } },
   }));
 
-test("takes a new conversation, which is resumed like any other; a restarted server starts one, too", async () => {
+test("takes a new conversation, which is resumed like any other; a restarted server prewarms one, too", async () => {
   await begin();
   expect((await say(world.server, "one", { user: "a" })).origin).toBe("cold");
   await waitForSpare();

@@ -13,7 +13,7 @@ import { createWorld } from "../support/world.ts";
 const stream = { SYNTHESIS_ENGINE: "stream" };
 const auto = { SYNTHESIS_ENGINE: "auto" };
 describe("where Claude Code refuses channels, auto", () => {
-  test("answers the request whose process was refused, and the next ones at once", async () => {
+  test("answers the request for which the process was refused, and the next ones at once", async () => {
     await using world = await createWorld({ env: auto, channels: false });
     expect((await say(world.server, "one")).answer).toBe("You said: one");
     expect(await say(world.server, "two")).toEqual({ answer: "You said: two", origin: "warm" });

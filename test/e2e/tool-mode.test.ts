@@ -9,7 +9,7 @@ import { createWorld, type World } from "../support/world.ts";
 
 const REPLY = "mcp__plugin_synthesis_chat__reply";
 
-/** A claude whose administrator allows only managed hooks: it changes the settings that the server starts it with. */
+/** A claude that allows only managed hooks: it changes the settings with which the server starts it. */
 function withoutHooks(base: string): string {
   const path = join(base, "claude-without-hooks");
   const script = `#!/bin/sh
@@ -38,7 +38,7 @@ describe.each([{ hooks: true }, { hooks: false }])("with hooks: $hooks", ({ hook
     return [body.choices[0]?.message.content, response.headers.get("x-synthesis-process")];
   };
 
-  test("the final reply is the answer while claude still works, and other text is left out", async () => {
+  test("the final reply is the answer while claude is still working, and other text is left out", async () => {
     const gate = Promise.withResolvers<void>();
     world.mock.on(/a question/, async function* ({ toolResults }: ModelRequest) {
       if (toolResults.length === 0) {

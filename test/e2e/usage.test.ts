@@ -1,4 +1,4 @@
-/** On the real claude: the tokens in the usage of an answer, and in the sums of a conversation. */
+/** On the real claude: the tokens in the usage of an answer, and in the totals of a conversation. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { at, control } from "../support/control.ts";
@@ -25,7 +25,7 @@ const cost = (input: number, cached: number, output: number): Step =>
     output_tokens: output,
   });
 const bash = (): Step => toolUse("Bash", { command: "true" });
-/** The steps of each model call for this message; the last ones repeat. */
+/** Sets the steps of each model call for this message. Further calls repeat the last steps. */
 const script = (match: RegExp, ...calls: Step[][]) => {
   let made = 0;
   world.mock.on(match, function* () {
@@ -108,7 +108,7 @@ test("an answer that ends with tool calls has its own usage, which the next answ
     return [answer.finish, answer.ids.length, answer.usage];
   };
   expect(await round()).toEqual(["tool_calls", 2, tokens(120, 100, 18)]);
-  // The store has the tokens so far while the client runs the tools.
+  // While the client runs the tools, the store already has the tokens so far.
   expect((await session(`user:${name}`)).last_turns).toMatchObject([sums(100 + 120, 190, 18)]);
   expect(await round()).toEqual(["tool_calls", 1, tokens(150, 120, 13)]);
   expect(await round()).toEqual(["stop", 0, tokens(240, 190, 36)]);
@@ -227,7 +227,7 @@ describe("a turn that fails", () => {
     expect((await session("user:leaves")).last_turns).toMatchObject([{ state: "interrupted", tokens_in: 15 }, {}]);
   });
 
-  test("counts what it took before its server was killed", async () => {
+  test("counts the tokens used before its server was killed", async () => {
     await using killed = await createWorld();
     killed.mock.on(/wait/, () => [cost(10, 5, 7), toolUse(`${OURS}a`, {})]);
     await send({ user: "killed", messages: [user("wait")], ...TOOLS }, false, killed.server);

@@ -6,7 +6,7 @@ import { text, toolUse } from "../support/mock-anthropic.ts";
 import { answerText, ask } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
-/** Installs a shell command as hook for each event. It runs the script that `setHook` has given it. */
+/** Installs a shell command as the hook of each event. It runs the script that `setHook` has set. */
 function installHooks(home: string, folder: string, events: readonly string[]): void {
   const hooks = events.map((event) => {
     const command = join(home, `${event}.sh`);
@@ -18,7 +18,7 @@ function installHooks(home: string, folder: string, events: readonly string[]): 
   writeFileSync(join(folder, ".claude/settings.json"), JSON.stringify({ hooks: Object.fromEntries(hooks) }));
 }
 
-/** Gives the hook of an event its script. */
+/** Sets the script of an event's hook. */
 const setHook = ({ claude }: World, event: string, script: string) => {
   rmSync(join(claude.home, `${event}.sh.count`), { force: true });
   writeFileSync(join(claude.home, `${event}.now`), script);
@@ -27,7 +27,7 @@ const clearHook = ({ claude }: World, event: string) => rmSync(join(claude.home,
 
 const say = async ({ server }: World, content: string) => answerText(await server.post(ask(content)));
 
-/** A script that blocks so many times, with its reason on stderr. */
+/** A script that blocks the first `times` times, with its reason on stderr. */
 const blocks = (times: number) =>
   `n=$(cat "$0.count" 2>/dev/null || echo 0)
 if [ "$n" -lt ${times} ]; then echo $((n + 1)) > "$0.count"; sleep 0.2; echo "say more ($n)" >&2; exit 2; fi`;

@@ -38,7 +38,7 @@ test("refuses a folder below an allowed root that claude does not trust, and say
   });
 });
 
-test("uses an API key from the environment only with SYNTHESIS_USE_API_KEY", async () => {
+test("uses an API key from the environment only if SYNTHESIS_USE_API_KEY is set", async () => {
   await using withoutSetting = await createWorld({ keyApproved: false });
   const refused = await withoutSetting.server.post(ask("hello"));
   expect([refused.status, ((await refused.json()) as { error: { code: string } }).error.code]).toEqual([
@@ -54,7 +54,7 @@ const writeSettings = (folder: string, content: string) => {
   mkdirSync(join(folder, ".claude"), { recursive: true });
   writeFileSync(join(folder, ".claude/settings.json"), content);
 };
-/** A CLAUDE.md that imports so many files from outside the workspace. */
+/** Writes a CLAUDE.md that imports `files` files from outside the workspace. */
 const writeImports = ({ base, workspace }: ClaudeHome, files: number) => {
   mkdirSync(join(base, "shared"));
   const paths = Array.from({ length: files }, (_, index) => `../shared/rules-${index}.md`);

@@ -72,7 +72,7 @@ describe("every route asks for its key", () => {
     }
   });
 
-  test("and so do the addresses that do not exist, the hooks and the bridge", async () => {
+  test("as do unknown addresses, the hooks and the bridge", async () => {
     for (const path of ["/", "/v1", "/v1/nothing", "/health/x", "/ready/x", "/healthx", "/v1/health", "/hooks/x"]) {
       for (const method of ["GET", "POST"]) {
         expect([method, path, (await send(path, method)).status]).toEqual([method, path, 401]);

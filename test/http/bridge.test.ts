@@ -8,7 +8,7 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-test("closes a connection whose token belongs to no process with 4003", async () => {
+test("closes a connection with 4003 if its token belongs to no process", async () => {
   for (const token of ["", "wrong", world.server.key]) expect(await world.connectBridge(token).closed).toBe(4003);
 });
 

@@ -1,4 +1,4 @@
-/** `/hooks` with hostile hooks: Claude, or its commands, could send any. */
+/** `/hooks` with hostile hooks: Claude or its commands could send any hook. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -52,7 +52,7 @@ describe("a hook may name as its transcript", () => {
     const process = await world.startConversation(what);
     const transcript_path = make(join(world.claude.base, `${what}.jsonl`));
     const client = new AbortController();
-    // The response begins with the answer, and this turn has none.
+    // The response begins with the answer, and this turn writes none.
     const turn = world.server.post(ask("hang", { user: what }), {}, client.signal).catch(() => null);
     await world.server.logged(new RegExp(`message sent.*user:${what}".*"characters":4`));
     const hook = {

@@ -1,4 +1,4 @@
-/** Requests, hooks and frames that could crash or block the server. Each of them is rejected, and all else works on. */
+/** Requests, hooks and frames that could crash or block the server. Each is rejected, and all others are answered. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";

@@ -12,7 +12,7 @@ const SPARE_OBJECTS = 10;
 /** How long the server may take to release what the last conversations used. A leak is never released. */
 const RELEASE_MS = 30_000;
 
-test("80 conversations, half of whose clients disconnect, leave no timer, descriptor or object behind", async () => {
+test("80 conversations, half of them with a client that disconnects, leave no timer, descriptor or object", async () => {
   const root = join(import.meta.dir, "../..");
   await using world = await createWorld({
     standIn: true,

@@ -31,7 +31,7 @@ test("the process that is idle longest makes room for a new one, and its convers
   expect([await say("b"), await say("a"), await say("c")]).toEqual(["warm", "resumed", "resumed"]);
 });
 
-test("a turn whose process exits ends with an error, and the next one resumes", async () => {
+test("a turn ends with an error when its process exits, and the next one resumes", async () => {
   await using world = await createWorld({ standIn: true });
   const first = await world.server.post(ask("hello", { stream: false }));
   expect(first.status).toBe(200);

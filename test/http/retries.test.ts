@@ -1,4 +1,4 @@
-/** A client repeats a request, because it has lost the answer with tool calls. */
+/** A client repeats a request because it has lost the answer with tool calls. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { assistant, toolResult } from "../support/openclaw.ts";
 import { ask, events } from "../support/sse.ts";

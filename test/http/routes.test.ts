@@ -33,7 +33,7 @@ async function raw(...lines: string[]): Promise<Response> {
   return new Response(body, { status: Number(head.split(" ")[1]) });
 }
 
-/** Sends the head of a request whose body would exceed Bun's own limit. */
+/** Sends the head of a request with a body that would exceed Bun's own limit. */
 const huge = (path: string, key: string) =>
   raw(
     `POST ${path} HTTP/1.1`,

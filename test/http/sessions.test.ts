@@ -28,7 +28,7 @@ const hang = async (user = "me") => {
 };
 const code = async (response: Response) => [response.status, (await json(response)).error];
 const error = (code: string) => expect.objectContaining({ code, message: expect.stringMatching(/./) });
-/** The response to a request whose turn was interrupted before any text. */
+/** The response to a request when its turn was interrupted before any text. */
 const INTERRUPTED = [400, error("turn_interrupted")];
 
 describe("the control key", () => {
@@ -287,7 +287,7 @@ describe("delete", () => {
     expect(await json(await control(at("user:me")))).toMatchObject({ turns: 1, past_sessions: [] });
   });
 
-  test("waits for a process that does not exit, and less long if it has ended its session", async () => {
+  test("waits for a process that does not exit, but for less time if it has ended its session", async () => {
     await say("stay", "silent");
     await say("stay ended", "ended");
     const order: string[] = [];

@@ -1,4 +1,4 @@
-/** Prewarmed processes: they are stopped first, and a failed one is not restarted again and again. */
+/** Prewarmed processes: they are stopped first, and a failed one is not restarted in a loop. */
 import { expect, test } from "bun:test";
 import { descendants, withCommand } from "../support/processes.ts";
 import { ask, texts } from "../support/sse.ts";
@@ -39,7 +39,7 @@ test("a killed one is replaced only after the next conversation has started", as
   const pid = Number(/"pid":(\d+)/.exec(await spareReady(world))?.[1]);
   process.kill(pid, "SIGKILL");
   await world.server.logged(new RegExp(`claude exited.*"pid":${pid}`));
-  // The conversation that would have got it starts a process of its own.
+  // The next conversation finds no prewarmed process and starts one of its own.
   expect(await say(world, "uno", "b")).toEqual({ answer: "You said: uno", origin: "cold" });
   await world.server.logged(new RegExp(`claude ready.*"spare:.*"pid":(?!${pid})`));
   expect((await say(world, "due", "c")).origin).toBe("spare");

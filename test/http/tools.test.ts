@@ -1,4 +1,4 @@
-/** The client's tools: how results pass the queue, how long a turn waits for them, and which tools are offered. */
+/** The client's tools: how results bypass the queue, how long a turn waits for them, and which tools are offered. */
 import { expect, test } from "bun:test";
 import { agentRequest, assistant, contextMessage, toolResult, user } from "../support/openclaw.ts";
 import { ask, events, next, texts } from "../support/sse.ts";
@@ -31,7 +31,7 @@ const withResults = (name: string, calls: Answer["calls"], ...results: string[])
   ],
 });
 
-test("results pass a full queue, and a turn that waits for them keeps its process", async () => {
+test("results bypass a full queue, and a turn that waits for them keeps its process", async () => {
   await using world = await createWorld({
     standIn: true,
     env: { SYNTHESIS_MAX_PROCESSES: "1", SYNTHESIS_MAX_QUEUE: "1" },
@@ -65,7 +65,7 @@ test("the time that the client takes for its tools does not count for the deadli
     env: { SYNTHESIS_TURN_TIMEOUT_MS: "1500", SYNTHESIS_PROGRESS_TIMEOUT_MS: "1500" },
   });
   const { calls } = await call(world, "me");
-  // This turn starts later and times out. The one that waits for results would have timed out, too.
+  // This turn starts later and times out. By then the one that waits for results would have timed out, too.
   const late = await world.server.post(ask("hang", { user: "you", stream: false }));
   expect(late.status).toBe(504);
   expect((await send(world, withResults("me", calls, "A"))).content).toBe("You said: A");
@@ -160,7 +160,7 @@ test("a stream ends with the calls, their finish reason and their token counts",
   await Array.fromAsync(texts(await world.server.post(ask("hello", { user: "me" }))));
 });
 
-test("token counts that the transcript gets too late are missing in the answer, and not counted in the next one", async () => {
+test("token counts that reach the transcript too late are missing in the answer, and not counted in the next one", async () => {
   await using world = await createWorld({ standIn: true });
   const post = async (body: object) =>
     (await (await world.server.post({ ...body, stream: false })).json()) as {

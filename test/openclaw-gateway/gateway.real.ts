@@ -105,7 +105,7 @@ describe.each([
   });
 
   // OpenClaw sends the aborted message again with the next one, since its history has no answer to it.
-  test("a message whose answer was aborted is shown once", async () => {
+  test("a message is shown once after its answer was aborted", async () => {
     scenario("abort-said-once");
     const { shown } = await rig.mock.request(/short one/);
     expect(times(shown, "a long story")).toBe(1);
@@ -203,7 +203,7 @@ describe.each([
     expect(offered).not.toContain("mcp__plugin_synthesis_chat__exec");
   });
 
-  test("every message is shown once, over a reset, a compaction, a title and restarts", async () => {
+  test("every message is shown once, across a reset, a compaction, a title and restarts", async () => {
     scenario("ten-turns");
     const key = "agent:main:ten";
     /** How often the model is shown each message of the user up to the newest. */

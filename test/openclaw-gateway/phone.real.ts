@@ -19,7 +19,7 @@ beforeAll(async () => {
     plugin: true,
     // Only the owner may use automations.
     config: { channels: { telegram: telegram.config }, commands: { ownerAllowFrom: [`${ann.id}`] } },
-    // OpenClaw asks the model after the first turn of a session what it should remember.
+    // After the first turn of a session OpenClaw asks the model what to remember.
     compaction: { memoryFlush: { enabled: true, forceFlushTranscriptBytes: "1b" } },
   });
   rig.mock.on(/write \S+\.txt/, function* ({ asked, toolResults }) {

@@ -1,4 +1,4 @@
-/** `synthesis setup openclaw` with the real OpenClaw, whose configuration has other entries. */
+/** `synthesis setup openclaw` with the real OpenClaw and a configuration that has other entries. */
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -50,7 +50,7 @@ async function runSetup(env: Record<string, string>, args: readonly string[]): P
   return stdout;
 }
 
-test("adds our entries, which work, and removes them again without a change of other entries", async () => {
+test("adds our entries, which work, and removes them again without changing other entries", async () => {
   const home = { state: "" };
   await using world = await createWorld({
     prepare: ({ base }) => {

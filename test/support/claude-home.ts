@@ -1,6 +1,6 @@
 /**
  * Creates a home folder for a claude under test: with a made-up API key, and as if the first start were done.
- * The channel switch is in the file as on a machine that has been online.
+ * Its configuration file has the feature flag for channels, as on a machine that has been online.
  */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

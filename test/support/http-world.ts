@@ -1,4 +1,4 @@
-/** A world for tests of the HTTP interface: a server whose conversations run stand-ins, and ways to reach it. */
+/** A world for tests of the HTTP interface: a server that runs stand-ins of claude, and functions to reach it. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { answerText, ask } from "./sse.ts";
@@ -84,7 +84,7 @@ function connect(url: string, headers: Record<string, string>): BridgePeer {
   const frames: unknown[] = [];
   const readers: ((frame: unknown) => void)[] = [];
   socket.onopen = () => opened.resolve();
-  // A rejected handshake is an error. `closed` tells the test of it.
+  // A rejected handshake also emits an error event. The test learns of it from `closed`.
   socket.onerror = () => {};
   socket.onclose = ({ code }) => closed.resolve(code);
   socket.onmessage = ({ data }) => {

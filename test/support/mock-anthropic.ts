@@ -72,14 +72,14 @@ type Script = (request: ModelRequest) => AsyncIterable<Step> | Iterable<Step>;
 export interface MockAnthropic {
   readonly url: string;
   readonly requests: readonly ModelRequest[];
-  /** Answers requests whose `asked` matches with this script. The newest matching rule counts. */
+  /** Answers with this script when `asked` of a request matches. The newest matching rule counts. */
   on(match: RegExp, script: Script): void;
-  /** The first request whose `asked` matches, already recorded or still to come. */
+  /** The first request with a matching `asked`, already recorded or still to come. */
   request(match: RegExp): Promise<ModelRequest>;
   stop(): Promise<void>;
 }
 
-/** The input usage of an answer whose script has no usage. Its output tokens are the number of its steps. */
+/** The input usage of an answer if its script has no usage. The output tokens are the number of its steps. */
 export const INPUT_USAGE = { input_tokens: 100, cache_read_input_tokens: 40, cache_creation_input_tokens: 2 };
 
 /** The answer when no rule matches. */
@@ -231,7 +231,7 @@ async function respond(
   return new Response(stream, { headers: { "content-type": "text/event-stream", "request-id": "req_mock" } });
 }
 
-/** The unstreamed response, which claude requests after a stream broke off. */
+/** The unstreamed response, which claude requests after a stream has broken off. */
 async function wholeMessage(
   request: ModelRequest,
   first: IteratorResult<Step>,

@@ -88,7 +88,7 @@ export async function createOpenClaw(config: Record<string, unknown>): Promise<O
   };
   const json = async <T>(...args: string[]): Promise<T> => {
     let { code, stdout, stderr } = await run(...args);
-    // A fault of OpenClaw: the command fails when its gateway closes the same database at that moment.
+    // A bug in OpenClaw: the command fails when its gateway closes the same database at that moment.
     if (code !== 0 && /Agent database cleanup failed/.test(stderr)) ({ code, stdout, stderr } = await run(...args));
     if (code !== 0) throw new Error(`openclaw ${args[0]}: ${stdout}${stderr}`);
     return JSON.parse(stdout) as T;

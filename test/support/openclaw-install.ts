@@ -1,5 +1,5 @@
 /**
- * Installs the pinned OpenClaw and its Node once per machine into a cache folder. They have hundreds of megabytes: too
+ * Installs the pinned OpenClaw and its Node once per machine into a cache folder. They take hundreds of megabytes: too
  * much for a development dependency that most tests do not need.
  */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";

@@ -252,7 +252,7 @@ function connect(): void {
     }
   };
   socket.onclose = ({ code }) => {
-    // A test has connected as this process. Stay, as a claude does whose plugin has exited.
+    // A test has connected as this process. Keep running, as claude does after its plugin has exited.
     if (code === CLOSE.REPLACED || plugin === "lost") return;
     if (!orders) process.exit(0);
     plugin = "there";

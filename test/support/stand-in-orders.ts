@@ -40,7 +40,7 @@ export async function obey(from: string, claude: Claude, content: string, id: st
   const message = content.match(MESSAGE_IDS)?.at(-1) ?? "";
   const orders = await ask<Orders>("orders", { message });
   let mustStop = false;
-  /** Reports that the turn is at this point, and does what it is told there. @returns false when the message is lost */
+  /** Reports that the turn is at this point, and follows the order it gets. @returns false when the message is lost */
   const at = async (point: Point): Promise<boolean> => {
     if (orders.hold !== point) return true;
     const word = await ask<Command>("at", { message, point });
