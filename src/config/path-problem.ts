@@ -67,7 +67,7 @@ function nearestExisting(path: string): string {
 /** The types, as statfs(2) reports them, of Linux's procfs and sysfs. */
 const KERNEL_FILE_SYSTEMS = [0x9fa0, 0x62656572];
 
-/** Nothing can be created in such a folder, not even by root, though access(2) says that root may. */
+/** Nothing can be created in such a folder, even by root, although access(2) says that root may. */
 function checkKernelFolder(folder: string): PathProblem | null {
   if (process.platform !== "linux" || !KERNEL_FILE_SYSTEMS.includes(statfsSync(folder).type)) return null;
   return { what: `${folder} belongs to the kernel.`, advice: "Choose another path." };

@@ -1,6 +1,6 @@
 /**
  * The types of settings. A value comes from JSON in the file, and as text from the environment and the command line, so
- * that each type also accepts text. An error says what is expected, and what was given instead.
+ * that each type also accepts text. An error names the expected type and the given value.
  */
 import { z } from "zod";
 import { expandHome } from "./paths.ts";

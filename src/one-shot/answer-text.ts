@@ -9,7 +9,7 @@ import { paragraphBreak } from "../turn/text-assembler.ts";
 export class AnswerText {
   /** The text that has been sent to the client. */
   sent = "";
-  /** Tokens that were sent belong to a message that Claude Code has abandoned. */
+  /** Whether sent tokens belong to a message that Claude Code has abandoned. */
   #isAbandoned = false;
   /** The message of the last token. */
   #lastMessage = "";
@@ -18,7 +18,7 @@ export class AnswerText {
   /** Why the model stopped, by message. */
   readonly #stopReasons = new Map<string, string>();
 
-  /** Tokens of a message have arrived. @returns what to send to the client; empty for nothing */
+  /** Adds tokens of a message. @returns the text to send to the client, which may be empty */
   addTokens(message: string, tokens: string): string {
     if (this.#isAbandoned || tokens === "") return "";
     const text = this.#separator(this.sent, this.#lastMessage, message) + tokens;
@@ -27,17 +27,17 @@ export class AnswerText {
     return text;
   }
 
-  /** A part of a message is complete. */
+  /** Adds a complete part of a message. */
   addComplete(message: string, text: string): void {
     this.#complete.set(message, (this.#complete.get(message) ?? "") + text);
   }
 
-  /** The model has stopped writing a message. */
+  /** Records that the model has stopped writing a message. */
   stop(message: string, reason: string): void {
     this.#stopReasons.set(message, reason);
   }
 
-  /** Claude Code has abandoned a message, and makes the request to the model again. */
+  /** Records that Claude Code has abandoned a message and repeats its request to the model. */
   abandon(message: string): void {
     this.#isAbandoned = this.sent !== "";
     this.#complete.delete(message);
@@ -67,14 +67,14 @@ export class AnswerText {
     return rest;
   }
 
-  /** Adds a message of Claude Code's own as the last paragraph. @returns what to send */
+  /** Adds a message of Claude Code's own as the last paragraph. @returns the text to send */
   addParagraph(text: string): string {
     const paragraph = paragraphBreak(this.sent) + text;
     this.sent += paragraph;
     return paragraph;
   }
 
-  /** What stands between `text`, whose last message is `last`, and the text of message `next`. */
+  /** The separator between `text`, which ends with message `last`, and the text of message `next`. */
   #separator(text: string, last: string, next: string): string {
     const isContinued = text === "" || last === next || cutsText(this.#stopReasons.get(last));
     return isContinued ? "" : paragraphBreak(text.slice(-2));

@@ -16,7 +16,7 @@ import { parseEvent, type StreamJsonEvent } from "./stream-json.ts";
 
 const log = getLogger(["synthesis", "one-shot"]);
 
-/** From SIGTERM to SIGKILL, and from the answer to SIGTERM for a process that does not exit by itself. */
+/** The time from SIGTERM to SIGKILL, and from the answer to SIGTERM if the process does not exit by itself. */
 const STOP_TIMEOUT_MS = 5_000;
 /** How many characters at the end of stderr are reported. */
 const MAX_STDERR = 1_000;

@@ -146,7 +146,7 @@ const SERVER_BOUNDS: JsonBounds = {
 
 /**
  * Parses one frame.
- * @returns the frame, or what is wrong with it, without its text, which may hold messages of the user
+ * @returns the frame, or its problem, which does not quote the text, because that may hold messages of the user
  */
 export function readFrame<S extends typeof pluginFrame | typeof serverFrame>(
   schema: S,

@@ -35,8 +35,8 @@ const cuts: [what: string, reason: string, first: string, second: string][] = [
   ["in a word, by the context's end", "model_context_window_exceeded", "A uni", "corn.\nThe end"],
   ["in a code fence", "max_tokens", "Look:\n\n```js\nconst a = 1;\ncon", "st b = 2;\n```\n"],
   ["in a table", "max_tokens", "| a | b |\n|---|---|\n| 1 ", "| 2 |\n"],
-  ["behind a line", "max_tokens", "- one\n", "- two\n"],
-  ["behind a blank line", "model_context_window_exceeded", "One.\n\n", "Two."],
+  ["after a line", "max_tokens", "- one\n", "- two\n"],
+  ["after a blank line", "model_context_window_exceeded", "One.\n\n", "Two."],
 ];
 describe("an answer that was cut off", () => {
   test.each(cuts)("is continued without a gap: %s (%s)", async (what, reason, first, second) => {

@@ -52,8 +52,8 @@ const resultsIn = ({ body }: ModelRequest) =>
     .map(({ content }) => {
       const blocks = (typeof content === "string" ? [part(content)] : content) as { type: string; text?: string }[];
       // Claude saves each image as a file, and adds its path.
-      const said = blocks.flatMap(({ text = "" }) => (/^$|^\[Image: source: /.test(text) ? [] : [text])).join("|");
-      return `${said} ${"🖼".repeat(blocks.filter(({ type }) => type === "image").length)}`.trim();
+      const shown = blocks.flatMap(({ text = "" }) => (/^$|^\[Image: source: /.test(text) ? [] : [text])).join("|");
+      return `${shown} ${"🖼".repeat(blocks.filter(({ type }) => type === "image").length)}`.trim();
     });
 
 describe("images of tool results", () => {
@@ -95,7 +95,7 @@ describe("images of tool results", () => {
     ],
   ];
   test.each(forms)(
-    "are put into the results when they come in a user message (%s)",
+    "are put into the results when a user message contains them (%s)",
     async (what, results, images, given) => {
       const question = `look with ${what}\n`;
       world.mock.on(new RegExp(question), function* ({ toolResults }) {
@@ -138,7 +138,7 @@ describe("images of tool results", () => {
     };
     const asked = await send({ role: "user", content: "look for OpenClaw" }, contextMessage("Events: none"));
     const id = ids(asked)[0]?.replace(/[^A-Za-z0-9]/g, "");
-    const said = await send(
+    const got = await send(
       { role: "user", content: "look for OpenClaw" },
       {
         role: "assistant",
@@ -149,7 +149,7 @@ describe("images of tool results", () => {
       { role: "user", content: [part("Image(s) from tool result #1 (browser):"), image] },
       contextMessage("Events: one"),
     );
-    expect([said.message.content, said.finish_reason]).toEqual(["I see.", "stop"]);
+    expect([got.message.content, got.finish_reason]).toEqual(["I see.", "stop"]);
     expect(countRequests(/look for OpenClaw/)).toBe(2);
     expect(resultsIn(newest(/look for OpenClaw/))[0]).toContain("🖼");
   });
@@ -163,9 +163,9 @@ describe("images of tool results", () => {
       { role: "tool", tool_call_id: "call9", content: "(see attached image)" },
       say([part("Attached image(s) from tool result:"), image]),
     ];
-    const said = await content("images over", result, { tools });
-    expect(said).toContain("[browser returned]\n(see attached image)");
-    expect(said).not.toContain("Attached");
+    const got = await content("images over", result, { tools });
+    expect(got).toContain("[browser returned]\n(see attached image)");
+    expect(got).not.toContain("Attached");
     expect(newest(/browser returned/).asked).toMatch(/image_1="[^"]+\.png"/);
     await content("images past", [...result, answer("A home."), say("and now?")], { tools });
     expect(newest(/and now/).asked).toContain(
@@ -402,9 +402,9 @@ describe("files", () => {
     });
     const asked = await post("files of a tool", [say("fetch them")], { tools: [tool("fetch")] });
     const result = { role: "tool", tool_call_id: ids(asked)[0], content: [part("two files"), report, notes] };
-    const said = await content("files of a tool", [say("fetch them"), answer(null, asked.message), result]);
-    expect(said).toContain("two files\n[file notes.md]\n# Plan\nfly");
-    const path = /my _report_\.pdf \D*?(\/\S+\.pdf)/.exec(said ?? "")?.[1] ?? "";
+    const got = await content("files of a tool", [say("fetch them"), answer(null, asked.message), result]);
+    expect(got).toContain("two files\n[file notes.md]\n# Plan\nfly");
+    const path = /my _report_\.pdf \D*?(\/\S+\.pdf)/.exec(got ?? "")?.[1] ?? "";
     expect(readFileSync(path).toString("base64")).toBe(PDF);
   });
 

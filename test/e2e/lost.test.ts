@@ -69,12 +69,12 @@ describe("when the server was killed", () => {
       const answer = await world.server.post(ask("", { tools, messages: first, stream: false }));
       const { message } = ((await answer.json()) as { choices: [{ message: object }] }).choices[0];
       await using after = await killed(world);
-      const said = await after.say("", {}, { tools, messages: [...first, message, ...messages] });
-      expect(said.includes(BROKE_OFF), said).toBe(hasNote);
+      const got = await after.say("", {}, { tools, messages: [...first, message, ...messages] });
+      expect(got.includes(BROKE_OFF), got).toBe(hasNote);
     }
   });
 
-  /** A claude can run for a second longer than its server and complete its transcript. The test writes those rows. */
+  /** A claude can run for a second longer than its server, and complete its transcript. The test writes those rows. */
   async function answeredUnheard(world: World) {
     world.server.post(ask("hang"), trace("a")).catch(() => "the server is killed");
     await world.server.logged(/message sent/);

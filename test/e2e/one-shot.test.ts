@@ -360,22 +360,22 @@ function kept({ claude: { base, home } }: World) {
   const database = new Database(join(base, "state/synthesis.db"), { readonly: true });
   const count = (table: string) => database.query(`select * from ${table}`).all().length;
   const sessions = database.query("select key from sessions").values().flat();
-  const left = { sessions, turns: count("turns"), pastSessions: count("past_sessions") };
+  const rows = { sessions, turns: count("turns"), pastSessions: count("past_sessions") };
   database.close();
   return {
-    ...left,
+    ...rows,
     transcripts: [...new Bun.Glob("projects/**/*.jsonl").scanSync({ cwd: join(home, ".claude") })].length,
   };
 }
 
 describe("a side request of OpenClaw that needs its tools", () => {
-  const words = withTimestamp("Pre-compaction memory flush. Write down what lasts.");
+  const flush = withTimestamp("Pre-compaction memory flush. Write down what lasts.");
   const options = {
     session: "agent:main:internal-session-effects:3f-1",
     tools: ["read", "write"],
   };
   const sendTo = async (to: World, ...more: ChatMessage[]) => {
-    const { request, headers } = agentRequest([openClawUser(words), ...more, contextMessage()], options);
+    const { request, headers } = agentRequest([openClawUser(flush), ...more, contextMessage()], options);
     const response = await to.server.post({ ...request, stream: false }, Object.fromEntries(headers));
     const { choices } = (await response.json()) as OpenAI.ChatCompletion;
     return choices[0]?.message;

@@ -26,15 +26,15 @@ function openClaw(session: string) {
     server.post({ ...request, stream: false }, Object.fromEntries(headers));
   return {
     /** Sends a message, and adds it and the answer to OpenClaw's history. */
-    say: async (server: TestServer, words: string): Promise<string> => {
-      const said = user(withTimestamp(words, history.length));
+    say: async (server: TestServer, text: string): Promise<string> => {
+      const message = user(withTimestamp(text, history.length));
       const traceparent = `00-${crypto.randomUUID().replaceAll("-", "")}-b7ad6b7169203331-01`;
       const options = { session, generation, headers: { traceparent } };
-      const response = await post(agentRequest([...history, said, contextMessage()], options), server);
+      const response = await post(agentRequest([...history, message, contextMessage()], options), server);
       expect(response.headers.get("x-synthesis-session")).toBe(session);
       const { choices } = (await response.json()) as OpenAI.ChatCompletion;
       const answer = choices[0]?.message.content ?? "";
-      history = [...history, said, assistant(answer)];
+      history = [...history, message, assistant(answer)];
       return answer;
     },
     /** Sends a side request with the keys of the conversation that it is about. */

@@ -19,9 +19,9 @@ afterAll(() => world[Symbol.asyncDispose]());
 const shown = async (message: string) => (await world.mock.request(new RegExp(`\n${message}\n`))).shown;
 
 describe("the system prompt", () => {
-  const say = async (words: string, before: string[], options: OpenClawOptions) => {
+  const say = async (message: string, before: string[], options: OpenClawOptions) => {
     const history = before.flatMap((one) => [user(one), assistant(`You said: ${one}`)]);
-    const { request, headers } = agentRequest([...history, user(words)], {
+    const { request, headers } = agentRequest([...history, user(message)], {
       session: "agent:main:prompt",
       workspace: world.claude.workspace,
       ...options,
@@ -42,17 +42,17 @@ describe("the system prompt", () => {
     expect(await shown("prompt two")).toContain("Current date: 2026-11-30");
 
     // A heartbeat has its own system prompt, which restarts no claude.
-    const words = "Follow the heartbeat monitor scratch context when provided.";
-    expect(await say(words, ["prompt one", "prompt two"], { agentsFile: "Only look." })).toBe("warm");
-    expect(await shown(words)).toContain("Be kind.");
+    const heartbeat = "Follow the heartbeat monitor scratch context when provided.";
+    expect(await say(heartbeat, ["prompt one", "prompt two"], { agentsFile: "Only look." })).toBe("warm");
+    expect(await shown(heartbeat)).toContain("Be kind.");
 
     const changed = { agentsFile: "Be brief.", date: "2026-11-30" };
     expect(await say("prompt three", ["prompt one", "prompt two"], changed)).toBe("resumed");
     const third = await shown("prompt three");
     expect(third).toContain("Be brief.");
     expect(third).not.toContain("Be kind.");
-    for (const words of ["prompt one", "prompt two"]) {
-      expect(third.split(`\n${words}\n</channel>`)).toHaveLength(2);
+    for (const prompt of ["prompt one", "prompt two"]) {
+      expect(third.split(`\n${prompt}\n</channel>`)).toHaveLength(2);
     }
   });
 
@@ -84,10 +84,10 @@ describe("the system prompt", () => {
 });
 
 test("a request chooses the model and the effort, and a change resumes the conversation", async () => {
-  const say = async (words: string, more: object) => {
-    const response = await world.server.post(ask(words, { user: "model", ...more }));
+  const say = async (message: string, more: object) => {
+    const response = await world.server.post(ask(message, { user: "model", ...more }));
     await answerText(response);
-    const { body } = await world.mock.request(new RegExp(`\n${words}\n`));
+    const { body } = await world.mock.request(new RegExp(`\n${message}\n`));
     return [response.headers.get("x-synthesis-process"), body.model, body.output_config?.effort];
   };
   expect(await say("model one", {})).toEqual(["cold", expect.stringContaining("opus"), "medium"]);

@@ -217,7 +217,7 @@ describe("a turn that fails", () => {
     });
     const leaving = new AbortController();
     const response = await world.server.post(ask("leave me", { user: "leaves" }), {}, leaving.signal);
-    const reading = Array.fromAsync(events(response)).catch(() => "the client has left");
+    const reading = Array.fromAsync(events(response)).catch(() => "the client has disconnected");
     await reached.promise;
     leaving.abort();
     await reading;

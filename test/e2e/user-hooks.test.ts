@@ -126,7 +126,7 @@ for (const mode of ["live", "tool"]) {
       ["gives no reason", "exit 2", "", false],
     ];
     test.each(refusals)(
-      "that refuses a message and %s gives the answer its reason, and a retry is sent",
+      "that refuses a message and %s puts its reason into the answer, and a retry is sent",
       async (what, script, reason, isKept) => {
         setHook(world, "UserPromptSubmit", script);
         const answer = await say(world, `refused: ${what}`);

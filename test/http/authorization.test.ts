@@ -92,13 +92,13 @@ describe("every route asks for its key", () => {
 describe("a key is", () => {
   const forms: [form: string, headers: (key: string) => Record<string, string>, isAccepted: boolean][] = [
     ["accepted as a bearer token", bearer, true],
-    ["accepted when the scheme is in small letters", (key) => ({ authorization: `bearer ${key}` }), true],
+    ["accepted when the scheme is in lower case", (key) => ({ authorization: `bearer ${key}` }), true],
     ["accepted in the header of Azure's client", (key) => ({ "api-key": key }), true],
     ["accepted in the header of Anthropic's client", (key) => ({ "x-api-key": key }), true],
     ["accepted after a wrong key", (key) => ({ ...bearer("none"), "api-key": key }), true],
     ["accepted before a wrong key", (key) => ({ ...bearer(key), "x-api-key": "none" }), true],
     ["rejected without a scheme", (key) => ({ authorization: key }), false],
-    ["rejected in another scheme", (key) => ({ authorization: `Basic ${btoa(`x:${key}`)}` }), false],
+    ["rejected with another scheme", (key) => ({ authorization: `Basic ${btoa(`x:${key}`)}` }), false],
     ["rejected with more characters", (key) => ({ "x-api-key": `${key}x` }), false],
     ["rejected without its last character", (key) => ({ "api-key": key.slice(0, -1) }), false],
     ["rejected when it is empty", () => ({ "api-key": "", "x-api-key": "" }), false],

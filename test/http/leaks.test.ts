@@ -65,7 +65,7 @@ test("80 conversations, half of them with a client that disconnects, leave no ti
   await converse(0, WARM_UP);
   const before = await baseline();
   await converse(WARM_UP, WARM_UP + MEASURED);
-  const left = async () => {
+  const leaked = async () => {
     const after = await count();
     return {
       timers: Math.max(0, after.timers - before.timers),
@@ -75,10 +75,10 @@ test("80 conversations, half of them with a client that disconnects, leave no ti
   };
   const nothing = { timers: 0, descriptors: 0, objects: 0 };
   const deadline = performance.now() + RELEASE_MS;
-  let rest = await left();
-  while (!Bun.deepEquals(rest, nothing) && performance.now() < deadline) {
+  let leak = await leaked();
+  while (!Bun.deepEquals(leak, nothing) && performance.now() < deadline) {
     await Bun.sleep(200);
-    rest = await left();
+    leak = await leaked();
   }
-  expect(rest).toEqual(nothing);
+  expect(leak).toEqual(nothing);
 }, 180_000);

@@ -118,7 +118,7 @@ describe("an error has the shape of OpenAI's API for", () => {
       "invalid_request",
       "messages[0].content[0].image_url.url",
     ],
-    ["a wrong method for chats", () => request("/v1/chat/completions"), 405, "method_not_allowed", null],
+    ["a wrong method for a chat", () => request("/v1/chat/completions"), 405, "method_not_allowed", null],
     ["a wrong method for models", () => request("/v1/models", { method: "POST" }), 405, "method_not_allowed", null],
     ["a body that is not JSON", () => chat("{"), 400, "invalid_json", null],
     ["a body of another type", () => chat("hello", { "content-type": "text/plain" }), 400, "invalid_json", null],
@@ -148,7 +148,7 @@ describe("an error has the shape of OpenAI's API for", () => {
     ["a request for two answers", () => chat({ ...user("x"), n: 2 }), 400, "invalid_request", "n"],
     ["a wrong type", () => chat({ ...user("x"), stream: "yes" }), 400, "invalid_request", "stream"],
     ["a user with a line feed", () => chat({ ...user("x"), user: "a\nb" }), 400, "invalid_request", "user"],
-    ["a body too large", () => chat(user("x".repeat(33 * 1024 * 1024))), 413, "request_too_large", null],
+    ["a body that is too large", () => chat(user("x".repeat(33 * 1024 * 1024))), 413, "request_too_large", null],
     ["a huge body", () => huge("/v1/chat/completions", world.server.key), 413, "request_too_large", null],
     ["a huge body without a key", () => huge("/v1/chat/completions", "sk-wrong"), 401, "invalid_api_key", null],
     [

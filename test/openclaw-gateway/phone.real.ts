@@ -114,10 +114,10 @@ test("claude can use OpenClaw's tools for sessions, automations, memory and mess
   telegram.write("use everything", ann);
   expect((await telegram.next(ann.id)).text).toBe("All is done.");
   expect((await telegram.next(bob.id)).text).toBe("Ann greets you.");
-  const said = results.join("\n");
-  expect(said).toContain("agent:main:main");
+  const shown = results.join("\n");
+  expect(shown).toContain("agent:main:main");
   for (const tool of ["sessions_list", "automations", "memory_search", "message"]) {
-    expect(said).toContain(`"name": "${tool}"`);
+    expect(shown).toContain(`"name": "${tool}"`);
   }
 });
 

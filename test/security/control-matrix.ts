@@ -78,7 +78,7 @@ function credentials(key: string, others: Record<string, string>): [name: string
     ["the beginning of the key", bearer(key.slice(0, -1))],
     ["the key with another last character", bearer(changed)],
     ["the key with a character added", bearer(`${key}A`)],
-    ["the key in capitals", bearer(key.toUpperCase())],
+    ["the key in upper case", bearer(key.toUpperCase())],
     ["the key in basic authentication", { Authorization: `Basic ${btoa(`x:${key}`)}` }],
     ["the key without a scheme", { Authorization: key }],
     ["the key in a cookie", { Cookie: `key=${key}; authorization=Bearer ${key}; control=${key}` }],

@@ -100,9 +100,9 @@ async function command(world: World, args: string[], env: Record<string, string>
     stdout: "pipe",
     stderr: "pipe",
   });
-  const said = Promise.all([child.stdout.text(), child.stderr.text()]).then((both) => both.join(""));
+  const output = Promise.all([child.stdout.text(), child.stderr.text()]).then((both) => both.join(""));
   try {
-    return await within(said, PATIENCE_MS, `synthesis ${args.join(" ")} ends`);
+    return await within(output, PATIENCE_MS, `synthesis ${args.join(" ")} ends`);
   } finally {
     child.kill("SIGKILL");
   }
@@ -176,7 +176,7 @@ async function preparedFolder(world: World): Promise<Prepared> {
 
 /** Starts a server in the folder. @returns its output if it refuses to start, otherwise "" */
 async function startIn(world: World, state: string): Promise<string> {
-  let said = "";
+  let output = "";
   const child = Bun.spawn([...PROGRAM, "serve"], {
     env: { ...world.serverEnv, SYNTHESIS_HOME: state, SYNTHESIS_BRIDGE_PORT: "0", SYNTHESIS_DRAIN_MS: "500" },
     stdin: "ignore",
@@ -186,8 +186,8 @@ async function startIn(world: World, state: string): Promise<string> {
   const started = Promise.withResolvers<void>();
   const collect = async (stream: ReadableStream<Uint8Array>) => {
     for await (const bytes of stream) {
-      said += new TextDecoder().decode(bytes);
-      if (said.includes("Claude Code:")) started.resolve();
+      output += new TextDecoder().decode(bytes);
+      if (output.includes("Claude Code:")) started.resolve();
     }
   };
   const ends = Promise.all([collect(child.stdout), collect(child.stderr), child.exited]);
@@ -201,8 +201,8 @@ async function startIn(world: World, state: string): Promise<string> {
   } finally {
     child.kill("SIGKILL");
   }
-  must(!/^\s+at .*\(/m.test(said), `a server refuses with a stack: ${said.slice(0, 300)}`);
-  return said;
+  must(!/^\s+at .*\(/m.test(output), `a server refuses with a stack: ${output.slice(0, 300)}`);
+  return output;
 }
 
 /** Changes the state folder. @returns whether the server must refuse to start */
@@ -341,12 +341,15 @@ export const machineChecks = (): Check[] => {
         using folder = await preparedFolder(world);
         const { state, precious } = folder;
         const mustRefuse = change(state, precious);
-        const said = await startIn(world, state);
+        const output = await startIn(world, state);
         const kept = existsSync(join(precious, "file")) ? readFileSync(join(precious, "file"), "utf8") : null;
         must(kept === KEPT, `a file of the user's is ${kept === null ? "deleted" : "changed"}`);
         must(readdirSync(precious).length === 1, `a folder of the user's now has ${readdirSync(precious)}`);
         if (mustRefuse)
-          must(/chmod|chown|SYNTHESIS_/.test(said), `the server ${said ? `says ${said.slice(0, 200)}` : "starts"}`);
+          must(
+            /chmod|chown|SYNTHESIS_/.test(output),
+            `the server ${output ? `says ${output.slice(0, 200)}` : "starts"}`,
+          );
       },
     })),
     {

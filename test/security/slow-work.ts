@@ -28,12 +28,12 @@ const bodies = (size: number, count: number): [name: string, body: object][] => 
     ["opening channel tags", text("<channel ")],
     ["code fences", text("```\n")],
     ["opening brackets", text("[")],
-    ["brackets as OpenClaw's times", text("[Sat 2026-11-21 ")],
+    ["brackets like OpenClaw's timestamps", text("[Sat 2026-11-21 ")],
     ["OpenClaw's notes of an earlier message", text("[Queued user message from a previous active turn; ")],
     ["OpenClaw's context marks", text("<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\n")],
     ["OpenClaw's runtime lines", text("\n\nRuntime: agent=a | session=b | ")],
     ["aborted turns", text("<turn_aborted>")],
-    ["assignments like secrets", text("API_KEY=")],
+    ["assignments that look like secrets", text("API_KEY=")],
     ["yes and no", text("yes no ")],
     ["slashes", text("/")],
     ["speaker lines", text("User: a\nAssistant: ")],
@@ -45,7 +45,7 @@ const bodies = (size: number, count: number): [name: string, body: object][] => 
       [`a history of ${name}`, { messages: [user(content), assistant(content), user(SAID)] }],
     ]),
     [
-      "an image behind white space",
+      "an image after white space",
       {
         messages: [
           user([{ type: "image_url", image_url: { url: `data:image/png;base64,${text(" ")}A${text(" ")}!` } }]),
@@ -53,7 +53,7 @@ const bodies = (size: number, count: number): [name: string, body: object][] => 
       },
     ],
     [
-      "a file behind white space",
+      "a file after white space",
       { messages: [user([{ type: "file", file: { file_data: `data:text/plain${text(" ")};base64,${text("\n")}` } }])] },
     ],
     [
@@ -61,7 +61,7 @@ const bodies = (size: number, count: number): [name: string, body: object][] => 
       { messages: [...range(count, (at) => (at % 2 ? assistant(`${at}`) : user(`${at}`))), user(SAID)] },
     ],
     [
-      "a long history of equal messages",
+      "a long history of identical messages",
       { messages: [...range(count, (at) => (at % 2 ? assistant("a") : user("a"))), user(SAID)] },
     ],
     ["many messages at once", { messages: range(count, (at) => user(`${at}`)) }],
@@ -81,7 +81,7 @@ const bodies = (size: number, count: number): [name: string, body: object][] => 
       { messages: [user("a"), ...range(count, (at) => ({ role: "tool", tool_call_id: `x${at}`, content: SAID }))] },
     ],
     [
-      "many calls, one behind the other",
+      "many calls, one after the other",
       {
         messages: [
           user("a"),
@@ -103,7 +103,7 @@ const bodies = (size: number, count: number): [name: string, body: object][] => 
         },
       },
     ],
-    ["many tools of one name", { messages: [user(SAID)], tools: range(count, () => tool(0)) }],
+    ["many tools with the same name", { messages: [user(SAID)], tools: range(count, () => tool(0)) }],
     ["many functions", { messages: [user(SAID)], functions: range(count, (at) => tool(at).function) }],
   ];
 };
@@ -128,7 +128,7 @@ const hookBodies = (size: number): [name: string, body: object][] => {
     ["a Bash command of spaces", pre("Bash", { command: `a${" ".repeat(size)}a` })],
     ["a Bash command of line ends", pre("Bash", { command: `a${" \n".repeat(size / 2)}a` })],
     ["a Bash command of assignments", pre("Bash", { command: "API_KEY= ".repeat(size / 9) })],
-    ["a file's path of slashes", pre("Read", { file_path: "/".repeat(size) })],
+    ["a file path of slashes", pre("Read", { file_path: "/".repeat(size) })],
     [
       "a permission for invisible characters",
       { hook_event_name: "PermissionRequest", tool_name: "Write", tool_input: { content: "\u200b".repeat(size / 3) } },

@@ -24,8 +24,8 @@ mock.on(/who are you/, async function* () {
   yield* slowly([
     "I am the real Claude Code, running in a terminal of my own.",
     "My words come from a script, so this needs no key and no network.",
-    "All the rest is as it will be on your machine:",
-    "you read each line while I still write the next.",
+    "Everything else is as it will be on your machine:",
+    "you read each line while I am writing the next.",
   ]);
 });
 mock.on(/what is in/, async function* ({ toolResults }) {

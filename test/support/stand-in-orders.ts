@@ -43,11 +43,11 @@ export async function obey(from: string, claude: Claude, content: string, id: st
   /** Reports that the turn is at this point, and follows the order it gets. @returns false when the message is lost */
   const at = async (point: Point): Promise<boolean> => {
     if (orders.hold !== point) return true;
-    const word = await ask<Command>("at", { message, point });
-    if (word === "escape") mustStop = true;
-    else if (word !== "continue") {
+    const command = await ask<Command>("at", { message, point });
+    if (command === "escape") mustStop = true;
+    else if (command !== "continue") {
       if (point === "inbound") claude.forget();
-      await claude.socket(word);
+      await claude.socket(command);
       await ask("obeyed", { message });
       return point !== "inbound";
     }

@@ -31,8 +31,8 @@ export const worstBodies: Record<string, () => string> = {
   exchanges: () =>
     messages(list(2_499, (at) => `{"role":"user","content":"a${at}"},{"role":"assistant","content":"b"}`)),
   "parts of text": () => said(`[${list(19_999, () => `{"type":"text","text":"a"}`)}]`),
-  "parts that do not fit": () => said(`[${list(19_999, () => `{"type":1}`)}]`),
-  "messages that do not fit": () => messages(list(4_999, () => "1")),
+  "invalid parts": () => said(`[${list(19_999, () => `{"type":1}`)}]`),
+  "invalid messages": () => messages(list(4_999, () => "1")),
   tools: () =>
     said(
       `"a"`,

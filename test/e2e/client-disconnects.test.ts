@@ -15,12 +15,12 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-/** Posts a request. `leave` disconnects its client. */
-function postAndLeave(content: string, user = "me") {
-  const leaving = new AbortController();
-  const response = world.server.post(ask(content, { user }), {}, leaving.signal);
+/** Posts a request. `disconnect` aborts it. */
+function postRequest(content: string, user = "me") {
+  const controller = new AbortController();
+  const response = world.server.post(ask(content, { user }), {}, controller.signal);
   response.catch(() => {});
-  return { response, leave: () => leaving.abort() };
+  return { response, disconnect: () => controller.abort() };
 }
 
 const moments = {
@@ -43,15 +43,15 @@ const moments = {
   },
 };
 test.each(Object.keys(moments) as (keyof typeof moments)[])(
-  "a client that leaves while %s stops the model, and the same claude takes the next turn",
+  "a client that disconnects while %s stops the model, and the same claude takes the next turn",
   async (moment) => {
     for (let round = 0; round < 2; round += 1) {
       const question = `leave while ${moment}, ${round}`;
       world.mock.on(new RegExp(`\n${question}\n`), moments[moment]);
-      const { response, leave } = postAndLeave(question);
+      const { response, disconnect } = postRequest(question);
       const request = await world.mock.request(new RegExp(`\n${question}\n`));
       if (moment === "text streams" || moment === "a shell command runs") await next(texts(await response));
-      leave();
+      disconnect();
       expect(await say(world.server, `stay ${round}`)).toEqual({ answer: `You said: stay ${round}`, origin: "warm" });
       if (moment === "text streams" || moment === "the model is silent") expect(await request.closed).toBe("aborted");
     }
@@ -68,10 +68,10 @@ test("drops a queued message when its client disconnects", async () => {
   });
   const first = texts(await world.server.post(ask("hold on")));
   await next(first);
-  const { leave } = postAndLeave("never mind");
+  const { disconnect } = postRequest("never mind");
   const waiting = async () => ((await (await control(world, at("user:me"))).json()) as { waiting: number }).waiting;
   while ((await waiting()) !== 1) await Bun.sleep(10);
-  leave();
+  disconnect();
   gate.resolve();
   await Array.fromAsync(first);
   await say(world.server, "hello");
@@ -79,9 +79,9 @@ test("drops a queued message when its client disconnects", async () => {
 });
 
 test("drops a message when its client disconnects while claude starts, and the next turn gets the process", async () => {
-  const { leave } = postAndLeave("never start", "early");
+  const { disconnect } = postRequest("never start", "early");
   await world.server.logged(/claude started.*"user:early"/);
-  leave();
+  disconnect();
   const next = await say(world.server, "good morning", { user: "early" });
   expect(next).toEqual({ answer: "You said: good morning", origin: "warm" });
   expect((await world.mock.request(/\ngood morning\n/)).shown).not.toContain("never start");
