@@ -9,7 +9,8 @@ export function readJsonFile(path: string): unknown {
   const text = tryReadSmallFile(path);
   if (text === null) return null;
   try {
-    return JSON.parse(text);
+    // Some editors begin a file with a byte order mark, which Claude Code skips.
+    return JSON.parse(text.replace(/^\uFEFF/, ""));
   } catch {
     return null;
   }

@@ -6,7 +6,7 @@
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { Config } from "../config/schema.ts";
-import { tryReadSmallFile } from "../core/regular-file.ts";
+import { readJsonFile } from "./json-file.ts";
 import type { LaunchSpec } from "./launch-spec.ts";
 
 /**
@@ -51,12 +51,6 @@ const mcpFile = z.looseObject({ mcpServers: z.record(z.string(), z.unknown()) })
 /** The names of the MCP servers in the `.mcp.json` of a folder and of all folders above it. */
 function projectMcpServers(folder: string): string[] {
   const above = dirname(folder) === folder ? [] : projectMcpServers(dirname(folder));
-  const content = tryReadSmallFile(join(folder, ".mcp.json"));
-  if (content === null) return above;
-  try {
-    return [...above, ...Object.keys(mcpFile.parse(JSON.parse(content)).mcpServers)];
-  } catch {
-    // Claude Code cannot read the file either.
-    return above;
-  }
+  const file = mcpFile.safeParse(readJsonFile(join(folder, ".mcp.json")));
+  return file.success ? [...above, ...Object.keys(file.data.mcpServers)] : above;
 }
