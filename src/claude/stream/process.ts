@@ -10,7 +10,7 @@ import type { Clock } from "../../core/clock.ts";
 import { RequestError } from "../../core/errors.ts";
 import { PLUGIN_NAME, SERVER_NAME } from "../../plugin/manifest.ts";
 import type { AgentProcess, ClaudeEvent, Exit, ProcessOwner, ProcessState, Viewer } from "../agent-process.ts";
-import { BootFailure } from "../boot-failure.ts";
+import { BootFailure, type BootFailureReason } from "../boot-failure.ts";
 import { setsRetries } from "../environment.ts";
 import { cleanUpAfterExit } from "../exit-cleanup.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
@@ -121,7 +121,7 @@ export class StreamProcess implements AgentProcess {
     // A rejection must not count as unhandled when nothing awaits `ready`.
     this.ready.catch(() => {});
     this.exited = this.#child.exited.then((exit) => this.#cleanUp(exit));
-    this.#cancelReadyTimer = clock.after(config.readyTimeoutMs, () => this.#failStart());
+    this.#cancelReadyTimer = clock.after(config.readyTimeoutMs, () => this.#handleStartTimeout());
     log.info("claude started", { ...this.#logFields(), engine: this.engine, resume: spec.resume });
     void this.#toolServer.start();
     this.#child.write(controlRequestLine(INITIALIZE, { subtype: "initialize", sdkMcpServers: [MCP_SERVER] }));
@@ -296,7 +296,7 @@ export class StreamProcess implements AgentProcess {
   }
 
   #handleResponse({ response }: StreamLine & { type: "control_response" }): void {
-    if (response.request_id === INITIALIZE && this.#state === "starting") {
+    if (response.request_id === INITIALIZE && response.subtype === "success" && this.#state === "starting") {
       this.#cancelReadyTimer();
       this.#state = "ready";
       this.#session.begin(response.response?.pid ?? this.pid, this.spec.claudeSession);
@@ -306,6 +306,9 @@ export class StreamProcess implements AgentProcess {
     }
     if (response.subtype === "error") {
       log.warning("claude refused a control request: {error}", { ...this.#logFields(), error: response.error });
+      // Without it Claude would not be offered any tools of ours.
+      if (response.request_id === INITIALIZE)
+        this.#failStart("exited", `Claude Code could not be initialized: ${response.error}.`);
     }
   }
 
@@ -351,11 +354,16 @@ export class StreamProcess implements AgentProcess {
     this.#child.write(controlRequestLine(`${this.#requests}`, request));
   }
 
-  #failStart(): void {
-    const summary =
+  #handleStartTimeout(): void {
+    this.#failStart(
+      "timeout",
       `Claude Code was not ready after ${this.#context.config.readyTimeoutMs} ms. Send the message again; ` +
-      "SYNTHESIS_READY_TIMEOUT_MS gives it more time.";
-    this.#whenReady.reject(new BootFailure("timeout", summary, { retryAfter: 30 }));
+        "SYNTHESIS_READY_TIMEOUT_MS gives it more time.",
+    );
+  }
+
+  #failStart(reason: BootFailureReason, summary: string): void {
+    this.#whenReady.reject(new BootFailure(reason, summary, { retryAfter: 30 }));
     void this.stop();
   }
 

@@ -169,7 +169,7 @@ export function parseLine(text: string): StreamLine | RefusedRequest | null {
   } catch (error) {
     // A warning in plain text.
     if (!(error instanceof JsonRejected)) return null;
-    if (text.startsWith('{"type":"result"')) return unreadResult(text);
+    if (isResult(text)) return unreadResult(text);
     // Claude Code writes these two fields first.
     const id = /^\{"type":"control_request","request_id":"([^"]+)"/.exec(text.slice(0, 200))?.[1];
     return id ? { type: "refused_request", id, why: error.message } : null;
@@ -181,6 +181,10 @@ export function parseLine(text: string): StreamLine | RefusedRequest | null {
   if (read.success) return read.data;
   return type === "control_request" && id ? { type: "refused_request", id, why: "is not supported" } : null;
 }
+
+/** Claude Code writes the type of every other long line first. */
+const isResult = (text: string): boolean =>
+  text.startsWith('{"type":"result"') || (!text.startsWith('{"type":') && text.includes('"type":"result"'));
 
 /** The end of a turn whose result exceeds a bound, for example by the inputs of denied tools that it lists. */
 function unreadResult(text: string): StreamLine {

@@ -59,7 +59,7 @@ export class StreamTranslator {
   translate(line: StreamLine): readonly ClaudeEvent[] {
     switch (line.type) {
       case "command_lifecycle":
-        return line.state === "started" ? this.#start(line.command_uuid) : [];
+        return this.#translateLifecycle(line.command_uuid, line.state);
       case "stream_event":
         return line.parent_tool_use_id ? [] : this.#translateDelta(line);
       case "assistant":
@@ -84,6 +84,15 @@ export class StreamTranslator {
       ...(agent === null ? {} : { agent_id: agent }),
     };
     return { type: "hook", hook: { ...common, ...body } as HookBody };
+  }
+
+  #translateLifecycle(id: string, state: string): ClaudeEvent[] {
+    if (state === "started") return this.#start(id);
+    // It follows the result, so the result named no message, or the turn had none.
+    const isOver = id === this.#current && (state === "completed" || state === "cancelled");
+    if (!isOver) return [];
+    this.#current = null;
+    return [{ type: "status" }];
   }
 
   #start(id: string): ClaudeEvent[] {

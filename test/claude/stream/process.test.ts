@@ -24,13 +24,14 @@ class ListedFolder extends SessionFolder {
   }
 }
 
+const READY =
+  '{"type":"control_response","response":{"subtype":"success","request_id":"initialize","response":{"pid":77}}}';
+
 /** Starts a process. @param commands what it does when it is ready: shell commands, with `$DIR` as a folder of its own */
-function start(commands: string, owner: Partial<ProcessOwner> = {}) {
+function start(commands: string, owner: Partial<ProcessOwner> = {}, ready = READY) {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-test-")));
   folders.push(folder);
   const claudeBin = join(folder, "claude");
-  const ready =
-    '{"type":"control_response","response":{"subtype":"success","request_id":"initialize","response":{"pid":77}}}';
   writeFileSync(claudeBin, `#!/bin/sh\nDIR=${folder}\nread -r line\necho '${ready}'\n${commands}\n`, { mode: 0o700 });
   const sessionFolder = new ListedFolder({ HOME: folder });
   const process = new StreamProcess(
@@ -83,6 +84,13 @@ test("a permission prompt that cannot be decided gets a response", async () => {
   });
   await process.exited;
   expect(responseIn(folder)).toMatchObject({ subtype: "error", request_id: "r1" });
+});
+
+test("does not become ready when Claude Code refuses to be initialized", async () => {
+  const refused = { type: "control_response", response: { subtype: "error", request_id: "initialize", error: "no" } };
+  const { process } = start(`exec cat`, {}, JSON.stringify(refused));
+  await expect(process.ready).rejects.toMatchObject({ code: "claude_not_ready" });
+  await process.exited;
 });
 
 test("Claude Code below a wrapper is not taken for another claude that has the session open", async () => {

@@ -54,7 +54,7 @@ describe("a line", () => {
 
   test("with a result that exceeds a bound still ends its turn", () => {
     const deep = `${'{"a":'.repeat(5_000)}1${"}".repeat(5_000)}`;
-    const line = `{"type":"result","is_error":false,"user_message_uuids":["m1","m2"],"permission_denials":[${deep}]}`;
+    const line = `{"duration_api_ms":1,"is_error":false,"type":"result","user_message_uuids":["m1","m2"],"permission_denials":[${deep}]}`;
     expect(parseLine(line)).toMatchObject({ type: "result", user_message_uuids: ["m1", "m2"] });
   });
 

@@ -58,6 +58,13 @@ describe("a turn", () => {
     expect(translator.current).toBeNull();
   });
 
+  test.each(["completed", "cancelled"])("without a result of its own ends when it is %s", (state) => {
+    const ended = { type: "command_lifecycle", command_uuid: "m1", state };
+    const { events, translator } = translate([started(), result({ user_message_uuids: [] }), ended]);
+    expect(events.slice(2)).toEqual(["status"]);
+    expect(translator.current).toBeNull();
+  });
+
   test("is not ended by the result of another", () => {
     const { translator } = translate([started(), result({ user_message_uuids: ["other"] })]);
     expect(translator.current).toBe("m1");
