@@ -97,7 +97,7 @@ function unknownSetting(source: string, name: string, spell: (name: string) => s
   return `${name} in ${source} is not a setting of synthesis.${meant ? ` Did you mean ${spell(meant)}?` : ""}`;
 }
 
-/** The setting whose name differs in at most a third of its letters. The prefix of all variables is not compared. */
+/** The setting with a name that differs in at most a third of its letters. The common prefix is not compared. */
 function mostSimilar(name: string, spell: (name: string) => string): Setting | undefined {
   const withoutPrefix = (spelling: string) => spelling.replace(/^SYNTHESIS_/, "");
   const nearest = closest(

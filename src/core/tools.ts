@@ -31,7 +31,7 @@ export interface OfferedTool {
 /** The offered tools, by the names that Claude uses. */
 export type ToolCatalogue = ReadonlyMap<string, OfferedTool>;
 
-/** The property that holds a schema whose root is not an object. */
+/** The property that holds a schema if its root is not an object. */
 export const WRAPPER_KEY = "input";
 
 /** The arguments of a call for the client, as JSON. */

@@ -174,7 +174,7 @@ export class OneShot {
 
   #end({ how, stderr }: OneShotExit, pid: number): void {
     const hasStarted = this.#process?.lastOutputAt !== null;
-    // A signal comes from outside, so a retry may succeed. A program that exits by itself at once would do so again.
+    // Another process sent the signal, so a retry may succeed. A program that exits at once would do so again.
     const retryAfter = !hasStarted && how.startsWith("SIG") ? 1 : undefined;
     this.#fail(
       new RequestError(

@@ -104,7 +104,7 @@ export function startOneShotProcess(
     lastOutputAt = clock.now();
     take(parseEvent(line));
   }).catch((error) => {
-    // A process whose output is not read any more blocks on a full pipe and cannot exit.
+    // When nothing reads its output, a process blocks on a full pipe and cannot exit.
     child.kill("SIGKILL");
     log.error("one-shot killed, its output could not be handled: {error}", { pid: child.pid, error });
   });

@@ -15,7 +15,7 @@ const record = z.object({
 });
 export type SetupRecord = z.infer<typeof record>;
 
-/** The record of an earlier setup; null when there is none that can be read. */
+/** The record of an earlier setup; null when it is missing or cannot be read. */
 export function readRecord({ openClawRecord }: Paths): SetupRecord | null {
   if (!existsSync(openClawRecord)) return null;
   try {

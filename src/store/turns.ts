@@ -61,7 +61,7 @@ export type SentTurn = Pick<
 const latestFirst = desc(sql`rowid`);
 
 export interface TurnStore {
-  /** The latest turns whose message a Claude session has received, or may have received, oldest first. */
+  /** The latest turns with a message that a Claude session has, or may have, received, oldest first. */
   delivered(claudeSession: string): TurnRow[];
   /** The last `count` turns of a conversation, oldest first. */
   latest(session: string, count: number): TurnRow[];

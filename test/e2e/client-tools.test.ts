@@ -326,17 +326,17 @@ describe("a turn that waits for results", () => {
 
   test("outlives the connection of its client", async () => {
     script(/hold the line/, () => [use("a")]);
-    const leaving = new AbortController();
+    const client = new AbortController();
     const body = {
       user: "line",
       stream: true,
       tools: [tool("a")],
       messages: [user("hold the line")],
     };
-    const response = await world.server.post(body, {}, leaving.signal);
+    const response = await world.server.post(body, {}, client.signal);
     const events = (await response.text()).split("\n\n").filter(Boolean);
     expect(events.at(-1)).toBe("data: [DONE]");
-    leaving.abort();
+    client.abort();
     const id = /"id":"(call\w+)"/.exec(events.join())?.[1] ?? "";
     const answer = await world.server.post({
       ...body,

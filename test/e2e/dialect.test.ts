@@ -37,7 +37,7 @@ const post = async (user: string | null, messages: object[], more: object = {}):
 };
 const content = async (...asked: Parameters<typeof post>) => (await post(...asked)).message.content;
 const ids = ({ message }: Choice) => (message.tool_calls ?? []).map(({ id }) => id);
-/** The newest model request whose newest user message matches. Claude makes other model requests at any time. */
+/** The newest model request with a matching newest user message. Claude makes other model requests at any time. */
 const newest = (match: RegExp) => world.mock.requests.findLast(({ asked }) => match.test(asked)) as ModelRequest;
 /** The newest model request of a one-shot. */
 const newestOneShot = () =>

@@ -204,12 +204,12 @@ describe("leaves nothing behind", () => {
       yield text("and so on ");
       await new Promise(() => {});
     });
-    const leaving = new AbortController();
-    const response = await world.server.post(alone("endless"), {}, leaving.signal);
+    const client = new AbortController();
+    const response = await world.server.post(alone("endless"), {}, client.signal);
     await next(texts(response));
     const pids = claudes();
     expect(pids).toHaveLength(1);
-    leaving.abort();
+    client.abort();
     expect(await (await world.mock.request(/^endless$/)).closed).toBe("aborted");
     await oneShotOver(response);
     await waitForExit(pids);

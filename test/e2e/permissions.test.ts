@@ -140,10 +140,10 @@ describe("a permission prompt", () => {
   });
 
   test("ends when its client disconnects, and the next turn works", async () => {
-    const leaving = new AbortController();
-    const stream = texts(await world.server.post(ask("write left.txt", { user: "left" }), {}, leaving.signal));
+    const client = new AbortController();
+    const stream = texts(await world.server.post(ask("write left.txt", { user: "left" }), {}, client.signal));
     const id = idIn(await next(stream));
-    leaving.abort();
+    client.abort();
     await world.server.logged(/permission .*deny.*gone.*user:left/);
     expect((await answer(id, "allow")).status).toBe(404);
     expect(await rest(texts(await world.server.post(ask("hello", { user: "left" }))))).toBe("You said: hello");

@@ -74,10 +74,10 @@ test("interrupts the turn of a client that disconnects, and keeps the process", 
     yield text("begun");
     await closed;
   });
-  const leaving = new AbortController();
-  const { response } = await postUntilSent(world.server, ask("hang"), "user:me", leaving.signal);
+  const client = new AbortController();
+  const { response } = await postUntilSent(world.server, ask("hang"), "user:me", client.signal);
   expect(await next(texts(await response))).toBe("begun");
-  leaving.abort();
+  client.abort();
   expect(await (await world.mock.request(/hang/)).closed).toBe("aborted");
   expect(await say(world.server, "next")).toEqual({ answer: "You said: next", origin: "warm" });
 });

@@ -215,11 +215,11 @@ describe("a turn that fails", () => {
         await stop.promise;
       }
     });
-    const leaving = new AbortController();
-    const response = await world.server.post(ask("leave me", { user: "leaves" }), {}, leaving.signal);
+    const client = new AbortController();
+    const response = await world.server.post(ask("leave me", { user: "leaves" }), {}, client.signal);
     const reading = Array.fromAsync(events(response)).catch(() => "the client has disconnected");
     await reached.promise;
-    leaving.abort();
+    client.abort();
     await reading;
     await world.server.logged(/"turn .*interrupted.*user:leaves/);
     stop.resolve();

@@ -1,4 +1,4 @@
-/** What Claude is sent when the client's user edits, undoes or branches a chat. The stand-in repeats what it is sent. */
+/** What the server sends to Claude after a user edits, undoes or branches a chat. The stand-in repeats what it gets. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type OpenAI from "openai";

@@ -37,10 +37,10 @@ async function deepOneShots(target: Target): Promise<void> {
     else works = middle;
   }
   target.setOneShotScript("exec sleep 600");
-  const leaving = new AbortController();
+  const client = new AbortController();
   const depths = [10, 90, 110, 5_000, works - 6, works - 4, works - 2, works - 1, works, breaks];
   const asked = depths.map((depth) =>
-    ask(Math.max(1, depth), leaving.signal).then(
+    ask(Math.max(1, depth), client.signal).then(
       async (response) => void (await response.text()),
       // This function has aborted the request.
       () => {},
@@ -48,7 +48,7 @@ async function deepOneShots(target: Target): Promise<void> {
   );
   const running = () => withCommand(descendants(pid), /sleep 600/).length;
   await eventually(() => running() > 0, PATIENCE_MS, "a request that is not refused starts a claude");
-  leaving.abort();
+  client.abort();
   await Promise.all(asked);
   target.setOneShotScript("exit 1");
   await eventually(() => running() === 0, PATIENCE_MS, "the processes of all one-shots exit").catch((error) => {

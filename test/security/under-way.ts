@@ -15,11 +15,11 @@ interface PostHook {
 export async function beginTurn(target: Target, user: string): Promise<PostHook> {
   const { hook } = await target.secrets(user);
   const { url, post: ask } = target.server();
-  const leaving = new AbortController();
+  const client = new AbortController();
   const asked = `hang ${SAID} ${crypto.randomUUID()}`;
   const body = { stream: true, user, messages: [{ role: "user", content: asked }] };
   // Not awaited: the response begins with the answer, and this turn writes none.
-  const answer = ask(body, {}, leaving.signal)
+  const answer = ask(body, {}, client.signal)
     .then((response) => response.text())
     // `disconnect` aborts the request.
     .catch(() => "");
@@ -40,7 +40,7 @@ export async function beginTurn(target: Target, user: string): Promise<PostHook>
   };
   return Object.assign(send, {
     disconnect: async () => {
-      leaving.abort();
+      client.abort();
       await answer;
     },
   });

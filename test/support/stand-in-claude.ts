@@ -12,7 +12,7 @@
  * - `deaf` sends no receipt. `deaf once` sends one when the message comes for the second time.
  * - `exit` ends the process, `exit later` after the transcript has the message and before the receipt, `forget` after
  *   the receipt and without a transcript row.
- * - `stay` survives SIGTERM. `stay ended` does so, too, and sends the SessionEnd hook.
+ * - `stay` survives SIGTERM. `stay ended` also sends the SessionEnd hook.
  * - `grow <n>` takes n MB of memory.
  *
  * Like claude it redraws its screen when the terminal changes its size. With STAND_IN_ORDERS it gets its orders from
