@@ -184,7 +184,7 @@ export class OneShot {
       ),
     );
     const { id: oneShot, disconnected, error } = this.#response;
-    const state = disconnected.aborted ? "left" : (error?.code ?? "done");
+    const state = disconnected.aborted ? "disconnected" : (error?.code ?? "done");
     const ms = Math.round(this.#clock.now() - this.#startedAt);
     log.info("one-shot ended: {state}", { state, oneShot, pid, how, ms });
   }

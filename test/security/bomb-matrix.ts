@@ -2,7 +2,7 @@
 import { BOMBS } from "./bombs.ts";
 import type { Check } from "./check.ts";
 import { ENTRIES } from "./entries.ts";
-import { costsOnlyItself } from "./pauses.ts";
+import { runAttack } from "./pauses.ts";
 import type { Target } from "./target.ts";
 
 /**
@@ -13,6 +13,6 @@ export const bombMatrix = (target: Target, bytes: number, names = ENTRIES.map(({
   ENTRIES.filter(({ name }) => names.includes(name)).flatMap((entry) =>
     BOMBS.map((bomb) => ({
       name: `bomb of ${bytes} bytes: ${entry.name}, ${bomb.name}`,
-      run: () => costsOnlyItself(target, () => entry.send(target, entry.wrap(bomb.make(Math.min(bytes, entry.most))))),
+      run: () => runAttack(target, () => entry.send(target, entry.wrap(bomb.make(Math.min(bytes, entry.maxBytes))))),
     })),
   );

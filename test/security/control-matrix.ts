@@ -2,8 +2,8 @@
 import { connect } from "node:net";
 import { type Check, must, within } from "./check.ts";
 import { checkAnswer } from "./entries.ts";
-import { costsOnlyItself } from "./pauses.ts";
-import { PATIENCE_MS, SAID, type Target } from "./target.ts";
+import { runAttack } from "./pauses.ts";
+import { MARKER, RESPONSE_TIMEOUT_MS, type Target } from "./target.ts";
 
 interface Route {
   readonly method: string;
@@ -106,14 +106,14 @@ function ask(port: number, { method, path }: Route, headers: Headers, body: stri
   }
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
   socket.write(`${[`${method} ${path} HTTP/1.1`, ...lines].join("\r\n")}\r\n\r\n${body}`);
-  return within(promise, PATIENCE_MS, `${method} ${path} is answered`);
+  return within(promise, RESPONSE_TIMEOUT_MS, `${method} ${path} is answered`);
 }
 
 const bodyOf = ({ method, key }: Route): string =>
   method !== "POST"
     ? ""
     : key === "chat"
-      ? JSON.stringify({ user: "intruder", messages: [{ role: "user", content: SAID }] })
+      ? JSON.stringify({ user: "intruder", messages: [{ role: "user", content: MARKER }] })
       : '{"behavior":"allow"}';
 
 const statusOf = (answer: string) => Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? 0);
@@ -145,7 +145,7 @@ async function state(target: Target): Promise<string> {
   return JSON.stringify(data.map(({ key, claude_session, pid, turns }) => [key, claude_session, pid, turns]));
 }
 
-const TOGETHER = 16;
+const CONCURRENCY = 16;
 
 async function all(target: Target, attempts: readonly Attempt[]): Promise<void> {
   const before = await state(target);
@@ -153,7 +153,7 @@ async function all(target: Target, attempts: readonly Attempt[]): Promise<void> 
   const worker = async () => {
     for (let one = waiting.shift(); one; one = waiting.shift()) await isRefused(target, one);
   };
-  await Promise.all(Array.from({ length: TOGETHER }, worker));
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
   must((await state(target)) === before, "the sessions have changed");
 }
 
@@ -187,7 +187,7 @@ export function controlMatrix(target: Target, other: Target): Check[] {
       );
   };
   const run = (attempts: () => Promise<Attempt[]>) => () =>
-    costsOnlyItself(target, async () => all(target, await attempts()));
+    runAttack(target, async () => all(target, await attempts()));
 
   /** Requests with the right key that come from a web page or name another host. */
   const elsewhere = (headers: Headers) => async (): Promise<Attempt[]> => {
@@ -207,7 +207,7 @@ export function controlMatrix(target: Target, other: Target): Check[] {
     {
       name: "way in: the right key opens each route",
       run: () =>
-        costsOnlyItself(target, async () => {
+        runAttack(target, async () => {
           const { hook } = await target.secrets("matrix");
           const own: Record<string, string> = { control: target.controlKey, chat: target.server().key, hook };
           const safe = routes("user%3Amatrix").filter(
@@ -236,7 +236,7 @@ export function controlMatrix(target: Target, other: Target): Check[] {
     {
       name: "way in: every address refuses a browser's cross-site request",
       run: () =>
-        costsOnlyItself(target, async () => {
+        runAttack(target, async () => {
           for (const { method, path } of routes("user%3Amatrix").filter(({ method }) => method === "GET")) {
             for (const key of [target.controlKey, target.server().key]) {
               const headers = { ...bearer(key), "Sec-Fetch-Site": "cross-site" };
@@ -249,7 +249,7 @@ export function controlMatrix(target: Target, other: Target): Check[] {
     {
       name: "way in: no response can be read by another site or interpreted as another type",
       run: () =>
-        costsOnlyItself(target, async () => {
+        runAttack(target, async () => {
           const { url, key } = target.server();
           for (const path of ["/health", "/ready", "/v1/models", "/nowhere", "/hooks", "/bridge", "/v1/sessions"]) {
             for (const headers of [{}, bearer(key), { Host: "evil.example" }]) {
@@ -264,7 +264,7 @@ export function controlMatrix(target: Target, other: Target): Check[] {
     {
       name: "way in: the bridge accepts only the token of one of its own processes",
       run: () =>
-        costsOnlyItself(target, async () => {
+        runAttack(target, async () => {
           const { hook } = await target.secrets("matrix");
           const stranger = await other.secrets("matrix");
           const tokens = ["", "wrong", hook, target.controlKey, target.server().key, stranger.bridge, other.controlKey];
@@ -277,7 +277,7 @@ export function controlMatrix(target: Target, other: Target): Check[] {
                 socket.onclose = ({ code }) => resolve(code);
                 socket.onmessage = () => resolve(0);
               }),
-              PATIENCE_MS,
+              RESPONSE_TIMEOUT_MS,
               "a socket is closed",
             );
             must(code !== 0, "a socket with a wrong token gets a frame");
@@ -287,7 +287,7 @@ export function controlMatrix(target: Target, other: Target): Check[] {
     {
       name: "way in: an invalid or forbidden workspace is refused with a 4xx",
       run: () =>
-        costsOnlyItself(target, async () => {
+        runAttack(target, async () => {
           for (const workspace of [
             "/tmp/a%00b",
             "/tmp/\u0000",

@@ -2,12 +2,12 @@
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { CLOSE } from "../../src/wire/frames.ts";
 import { Breach, must, within } from "./check.ts";
-import { PATIENCE_MS, SAID, type Target } from "./target.ts";
+import { MARKER, RESPONSE_TIMEOUT_MS, type Target } from "./target.ts";
 
 export interface Entry {
   readonly name: string;
   /** The size that the server accepts at most, in bytes. */
-  readonly most: number;
+  readonly maxBytes: number;
   /** Wraps a JSON value in a body for this entry. */
   wrap(value: Buffer): Buffer;
   /** Sends a body. @throws Breach when a client could not use the response */
@@ -46,7 +46,7 @@ export async function post(url: string, headers: Record<string, string>, body: B
     return await within(
       // Every request has a content type, so that all pass the same checks.
       fetch(url, { method, headers: { "content-type": "application/json", ...headers }, body }).then(checkAnswer),
-      PATIENCE_MS,
+      RESPONSE_TIMEOUT_MS,
       "an answer",
     );
   } catch (error) {
@@ -75,7 +75,7 @@ const hook: Entry["send"] = async (target, body) => {
   // An external prompt keeps the conversation waiting until the prompt has ended.
   await post(`${url}/hooks`, { authorization: `Bearer ${hook}` }, STOP);
 };
-const STOP = hooked("Stop", "last_assistant_message")(Buffer.from(`"${SAID}"`));
+const STOP = hooked("Stop", "last_assistant_message")(Buffer.from(`"${MARKER}"`));
 
 /** The allowed close codes of a plugin's socket: our own, and those of WebSocket for large or invalid data. */
 const CLOSES: readonly number[] = [...Object.values(CLOSE), 1000, 1003, 1007, 1008, 1009];
@@ -91,7 +91,7 @@ export async function connectPlugin(target: Target, user: string): Promise<WebSo
       socket.onopen = resolve;
       socket.onclose = ({ code }) => reject(new Breach(`a plugin's socket was closed with ${code} before its hello`));
     }),
-    PATIENCE_MS,
+    RESPONSE_TIMEOUT_MS,
     "a plugin connects",
   );
   socket.send(HELLO);
@@ -108,7 +108,7 @@ const HELLO = JSON.stringify({
 });
 
 /** Sends a ping after the earlier frames. Resolves with null for the pong, or with the close code. */
-export function pong(socket: WebSocket): Promise<number | null> {
+export function awaitPong(socket: WebSocket): Promise<number | null> {
   const { promise, resolve } = Promise.withResolvers<number | null>();
   socket.onmessage = ({ data }) => {
     if (String(data).includes('"pong"')) resolve(null);
@@ -116,7 +116,7 @@ export function pong(socket: WebSocket): Promise<number | null> {
   socket.onclose = ({ code }) => resolve(code);
   if (socket.readyState === WebSocket.OPEN) socket.send('{"type":"ping"}');
   else resolve(socket.readyState === WebSocket.CLOSED ? 1000 : null);
-  return within(promise, PATIENCE_MS, "a frame is followed by a pong or a close");
+  return within(promise, RESPONSE_TIMEOUT_MS, "a frame is followed by a pong or a close");
 }
 
 const frame =
@@ -128,39 +128,40 @@ const frame =
       socket = new WebSocket(`${target.server().url.replace("http", "ws")}/bridge`, {
         headers: { authorization: `Bearer ${bridge}` },
       });
-      await within(new Promise((resolve) => (socket.onopen = resolve)), PATIENCE_MS, "a plugin connects");
+      await within(new Promise((resolve) => (socket.onopen = resolve)), RESPONSE_TIMEOUT_MS, "a plugin connects");
     } else socket = await connectPlugin(target, "framed");
     socket.send(body);
-    const code = await pong(socket);
+    const code = await awaitPong(socket);
     socket.close();
     must(code === null || CLOSES.includes(code), `a plugin's socket was closed with ${code}`);
   };
 
-const said = (more: string) => `{"model":"opus","user":"bombs","messages":[{"role":"user","content":"${SAID}"}]${more}`;
+const said = (more: string) =>
+  `{"model":"opus","user":"bombs","messages":[{"role":"user","content":"${MARKER}"}]${more}`;
 
-const CHAT_MOST = 31 * MEGABYTE;
-const FRAME_MOST = MEGABYTE - 1024;
+const MAX_CHAT_BYTES = 31 * MEGABYTE;
+const MAX_FRAME_BYTES = MEGABYTE - 1024;
 
 const encoded = (name: string, encode: (body: Buffer) => Buffer): Entry => ({
   name: `chat body in ${name}`,
-  most: CHAT_MOST,
+  maxBytes: MAX_CHAT_BYTES,
   wrap: around(`${said(',"metadata":')}`, "}"),
   send: chat(encode, { "content-encoding": name }),
 });
 
 export const ENTRIES: readonly Entry[] = [
-  { name: "chat body", most: CHAT_MOST, wrap: bare, send: chat() },
-  { name: "chat field", most: CHAT_MOST, wrap: around(said(',"metadata":'), "}"), send: chat() },
-  { name: "chat messages", most: CHAT_MOST, wrap: around('{"user":"bombs","messages":', "}"), send: chat() },
+  { name: "chat body", maxBytes: MAX_CHAT_BYTES, wrap: bare, send: chat() },
+  { name: "chat field", maxBytes: MAX_CHAT_BYTES, wrap: around(said(',"metadata":'), "}"), send: chat() },
+  { name: "chat messages", maxBytes: MAX_CHAT_BYTES, wrap: around('{"user":"bombs","messages":', "}"), send: chat() },
   {
     name: "chat text",
-    most: CHAT_MOST,
+    maxBytes: MAX_CHAT_BYTES,
     wrap: around('{"user":"bombs","messages":[{"role":"user","content":', "}]}"),
     send: chat(),
   },
   {
     name: "chat image",
-    most: CHAT_MOST,
+    maxBytes: MAX_CHAT_BYTES,
     wrap: around(
       '{"user":"bombs","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":',
       "}}]}]}",
@@ -169,7 +170,7 @@ export const ENTRIES: readonly Entry[] = [
   },
   {
     name: "chat tool schema",
-    most: CHAT_MOST,
+    maxBytes: MAX_CHAT_BYTES,
     wrap: around(
       said(',"tools":[{"type":"function","function":{"name":"t","parameters":{"type":"object","properties":{"a":'),
       "}}}}]}",
@@ -178,17 +179,17 @@ export const ENTRIES: readonly Entry[] = [
   },
   {
     name: "chat call arguments",
-    most: CHAT_MOST,
+    maxBytes: MAX_CHAT_BYTES,
     wrap: (value) =>
       around(
         '{"user":"bombs","messages":[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"c1","type":"function","function":{"name":"t","arguments":',
-        `}}]},{"role":"tool","tool_call_id":"c1","content":"${SAID}"}]}`,
+        `}}]},{"role":"tool","tool_call_id":"c1","content":"${MARKER}"}]}`,
       )(Buffer.from(JSON.stringify(value.toString()))),
     send: chat(),
   },
   {
     name: "chat tool result",
-    most: CHAT_MOST,
+    maxBytes: MAX_CHAT_BYTES,
     wrap: around(
       '{"user":"bombs","messages":[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"id":"c1","type":"function","function":{"name":"t","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c1","content":',
       "}]}",
@@ -197,29 +198,37 @@ export const ENTRIES: readonly Entry[] = [
   },
   {
     name: "chat system prompt",
-    most: CHAT_MOST,
-    wrap: around('{"user":"bombs","messages":[{"role":"system","content":', `},{"role":"user","content":"${SAID}"}]}`),
+    maxBytes: MAX_CHAT_BYTES,
+    wrap: around(
+      '{"user":"bombs","messages":[{"role":"system","content":',
+      `},{"role":"user","content":"${MARKER}"}]}`,
+    ),
     send: chat(),
   },
   encoded("gzip", (body) => gzipSync(body, { level: 1 })),
   encoded("br", (body) => brotliCompressSync(body, { params: { 1: 1 } })),
   encoded("zstd", (body) => zstdCompressSync(body)),
   encoded("gzip, deflate", (body) => deflateSync(gzipSync(body, { level: 1 }), { level: 1 })),
-  { name: "control body", most: CHAT_MOST, wrap: bare, send: control },
-  { name: "control field", most: CHAT_MOST, wrap: around('{"behavior":"allow","rule":', "}"), send: control },
-  { name: "hook body", most: CHAT_MOST, wrap: bare, send: hook },
-  { name: "hook prompt", most: CHAT_MOST, wrap: hooked("UserPromptSubmit", "prompt"), send: hook },
-  { name: "hook tool input", most: CHAT_MOST, wrap: hooked("PreToolUse", "tool_input"), send: hook },
-  { name: "hook tool response", most: CHAT_MOST, wrap: hooked("PostToolUse", "tool_response"), send: hook },
-  { name: "hook permission", most: CHAT_MOST, wrap: hooked("PermissionRequest", "tool_input"), send: hook },
-  { name: "hook text", most: CHAT_MOST, wrap: hooked("Stop", "last_assistant_message"), send: hook },
-  { name: "first frame", most: FRAME_MOST, wrap: bare, send: frame(true) },
-  { name: "frame", most: FRAME_MOST, wrap: bare, send: frame() },
+  { name: "control body", maxBytes: MAX_CHAT_BYTES, wrap: bare, send: control },
+  { name: "control field", maxBytes: MAX_CHAT_BYTES, wrap: around('{"behavior":"allow","rule":', "}"), send: control },
+  { name: "hook body", maxBytes: MAX_CHAT_BYTES, wrap: bare, send: hook },
+  { name: "hook prompt", maxBytes: MAX_CHAT_BYTES, wrap: hooked("UserPromptSubmit", "prompt"), send: hook },
+  { name: "hook tool input", maxBytes: MAX_CHAT_BYTES, wrap: hooked("PreToolUse", "tool_input"), send: hook },
+  { name: "hook tool response", maxBytes: MAX_CHAT_BYTES, wrap: hooked("PostToolUse", "tool_response"), send: hook },
+  { name: "hook permission", maxBytes: MAX_CHAT_BYTES, wrap: hooked("PermissionRequest", "tool_input"), send: hook },
+  { name: "hook text", maxBytes: MAX_CHAT_BYTES, wrap: hooked("Stop", "last_assistant_message"), send: hook },
+  { name: "first frame", maxBytes: MAX_FRAME_BYTES, wrap: bare, send: frame(true) },
+  { name: "frame", maxBytes: MAX_FRAME_BYTES, wrap: bare, send: frame() },
   {
     name: "frame of a call",
-    most: FRAME_MOST,
+    maxBytes: MAX_FRAME_BYTES,
     wrap: around('{"type":"tool_call","id":"c1","name":"t","arguments":{"a":', "}}"),
     send: frame(),
   },
-  { name: "frame of a reply", most: FRAME_MOST, wrap: around('{"type":"reply","content":', "}"), send: frame() },
+  {
+    name: "frame of a reply",
+    maxBytes: MAX_FRAME_BYTES,
+    wrap: around('{"type":"reply","content":', "}"),
+    send: frame(),
+  },
 ];

@@ -1,11 +1,11 @@
 /** Fuzzed inputs. Each depends only on the seed, its entry and its number, so that it can be generated again. */
 import { type Check, must } from "./check.ts";
-import { connectPlugin, pong, post } from "./entries.ts";
+import { awaitPong, connectPlugin, post } from "./entries.ts";
 import { broken, mutated } from "./hostile-values.ts";
-import { costsOnlyItself } from "./pauses.ts";
+import { runAttack } from "./pauses.ts";
 import { type Random, random } from "./random.ts";
 import { rawInput, sendRaw } from "./raw-http.ts";
-import { SAID, type Target } from "./target.ts";
+import { MARKER, type Target } from "./target.ts";
 
 /** The number of inputs for each entry. */
 export interface Amounts {
@@ -17,9 +17,9 @@ export interface Amounts {
 }
 
 /** How many inputs are sent at the same time. */
-const TOGETHER = 32;
+const CONCURRENCY = 32;
 /** The most inputs of one check. With few of them, a failure is easy to locate. */
-const PORTION = 5_000;
+const INPUTS_PER_CHECK = 5_000;
 
 type Send = (target: Target, from: number, to: number, input: (at: number) => Random) => Promise<void>;
 
@@ -32,12 +32,12 @@ export const fuzzChecks = (target: Target, seed: number, amounts: Amounts): Chec
     ["raw HTTP", amounts.raw, raw],
   ];
   return kinds.flatMap(([name, count, send]) =>
-    Array.from({ length: Math.ceil(count / PORTION) }, (_, portion) => {
-      const from = portion * PORTION;
-      const to = Math.min(count, from + PORTION);
+    Array.from({ length: Math.ceil(count / INPUTS_PER_CHECK) }, (_, portion) => {
+      const from = portion * INPUTS_PER_CHECK;
+      const to = Math.min(count, from + INPUTS_PER_CHECK);
       return {
         name: `fuzz: ${name}, inputs ${from} to ${to - 1} of seed ${seed}`,
-        run: () => costsOnlyItself(target, () => send(target, from, to, (at) => random(seed, name, at))),
+        run: () => runAttack(target, () => send(target, from, to, (at) => random(seed, name, at))),
       };
     }),
   );
@@ -56,7 +56,7 @@ async function sideBySide(from: number, to: number, one: (at: number) => Promise
       });
     }
   };
-  const ends = await Promise.allSettled(Array.from({ length: Math.min(TOGETHER, to - from) }, worker));
+  const ends = await Promise.allSettled(Array.from({ length: Math.min(CONCURRENCY, to - from) }, worker));
   for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 
@@ -65,7 +65,7 @@ const PNG =
 const CALL = { id: "c1", type: "function", function: { name: "look", arguments: '{"at":"x"}' } };
 
 const CHATS: readonly object[] = [
-  { messages: [{ role: "user", content: SAID }], stream: true, stream_options: { include_usage: true } },
+  { messages: [{ role: "user", content: MARKER }], stream: true, stream_options: { include_usage: true } },
   {
     model: "opus",
     reasoning_effort: "low",
@@ -73,21 +73,21 @@ const CHATS: readonly object[] = [
       {
         role: "user",
         content: [
-          { type: "text", text: SAID },
+          { type: "text", text: MARKER },
           { type: "image_url", image_url: { url: PNG } },
         ],
       },
-      { role: "assistant", content: SAID },
-      { role: "user", name: "ann", content: SAID },
+      { role: "assistant", content: MARKER },
+      { role: "user", name: "ann", content: MARKER },
     ],
   },
   {
     messages: [
-      { role: "user", content: SAID },
+      { role: "user", content: MARKER },
       { role: "assistant", content: null, tool_calls: [CALL] },
-      { role: "tool", tool_call_id: "c1", content: SAID },
+      { role: "tool", tool_call_id: "c1", content: MARKER },
     ],
-    tools: [{ type: "function", function: { name: "look", description: SAID, parameters: { type: "object" } } }],
+    tools: [{ type: "function", function: { name: "look", description: MARKER, parameters: { type: "object" } } }],
     tool_choice: { type: "function", function: { name: "look" } },
   },
   {
@@ -150,14 +150,20 @@ async function chat(target: Target, from: number, to: number, input: (at: number
 }
 
 const HOOKS: readonly object[] = [
-  { hook_event_name: "UserPromptSubmit", prompt: `<channel source="plugin:synthesis:chat" message_id="m">${SAID}` },
-  { hook_event_name: "MessageDisplay", message_id: "m", index: 0, final: false, delta: SAID },
-  { hook_event_name: "PreToolUse", tool_name: "Bash", tool_use_id: "t", tool_input: { command: SAID } },
-  { hook_event_name: "PostToolUse", tool_name: "Write", tool_use_id: "t", duration_ms: 3, tool_response: { a: SAID } },
-  { hook_event_name: "PostToolUseFailure", tool_name: "Bash", tool_use_id: "t", agent_id: "a", error: SAID },
-  { hook_event_name: "PermissionRequest", tool_name: "Edit", tool_input: { file_path: "/x", old_string: SAID } },
-  { hook_event_name: "Stop", last_assistant_message: SAID, background_tasks: [], session_crons: [] },
-  { hook_event_name: "StopFailure", error: "rate_limit", last_assistant_message: SAID },
+  { hook_event_name: "UserPromptSubmit", prompt: `<channel source="plugin:synthesis:chat" message_id="m">${MARKER}` },
+  { hook_event_name: "MessageDisplay", message_id: "m", index: 0, final: false, delta: MARKER },
+  { hook_event_name: "PreToolUse", tool_name: "Bash", tool_use_id: "t", tool_input: { command: MARKER } },
+  {
+    hook_event_name: "PostToolUse",
+    tool_name: "Write",
+    tool_use_id: "t",
+    duration_ms: 3,
+    tool_response: { a: MARKER },
+  },
+  { hook_event_name: "PostToolUseFailure", tool_name: "Bash", tool_use_id: "t", agent_id: "a", error: MARKER },
+  { hook_event_name: "PermissionRequest", tool_name: "Edit", tool_input: { file_path: "/x", old_string: MARKER } },
+  { hook_event_name: "Stop", last_assistant_message: MARKER, background_tasks: [], session_crons: [] },
+  { hook_event_name: "StopFailure", error: "rate_limit", last_assistant_message: MARKER },
   { hook_event_name: "SessionEnd" },
 ].map((hook) => ({ session_id: "s", transcript_path: "/nowhere.jsonl", cwd: "/", prompt_id: "p", ...hook }));
 
@@ -173,8 +179,8 @@ async function hooks(target: Target, from: number, to: number, input: (at: numbe
 
 const FRAMES: readonly object[] = [
   { type: "hello", protocol: 1, pid: 1, openclaw_session: "x", claude_session: "x", plugin_version: "x" },
-  { type: "reply", id: "r", content: SAID, final: false },
-  { type: "tool_call", id: "c", name: "look", arguments: { at: SAID } },
+  { type: "reply", id: "r", content: MARKER, final: false },
+  { type: "tool_call", id: "c", name: "look", arguments: { at: MARKER } },
   { type: "tool_cancel", id: "c" },
   { type: "tools_listed", revision: 1 },
   { type: "ping" },
@@ -182,19 +188,19 @@ const FRAMES: readonly object[] = [
 ];
 
 /** The number of frames between two pings. */
-const VOLLEY = 250;
+const FRAMES_PER_PING = 250;
 
 async function frames(target: Target, from: number, to: number, input: (at: number) => Random): Promise<void> {
   let socket = await connectPlugin(target, "fuzzed-frames");
-  for (let at = from; at < to; at += VOLLEY) {
-    for (let one = at; one < Math.min(to, at + VOLLEY); one += 1) {
+  for (let at = from; at < to; at += FRAMES_PER_PING) {
+    for (let one = at; one < Math.min(to, at + FRAMES_PER_PING); one += 1) {
       const random = input(one);
       const text = Buffer.from(JSON.stringify(mutated(random.pick(FRAMES), random)) ?? "");
       const frame = random.once(3) ? broken(text, random) : text;
       socket.send(random.once(8) ? frame : frame.toString());
     }
-    if ((await pong(socket)) === null) continue;
-    await target.isAlive();
+    if ((await awaitPong(socket)) === null) continue;
+    await target.ensureAlive();
     socket = await connectPlugin(target, "fuzzed-frames");
   }
   socket.close();

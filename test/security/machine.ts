@@ -20,12 +20,12 @@ import { PROGRAM, startServer } from "../support/server.ts";
 import { ask } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 import { type Check, must, within } from "./check.ts";
-import { PATIENCE_MS, SAID } from "./target.ts";
+import { MARKER, RESPONSE_TIMEOUT_MS } from "./target.ts";
 
 /** The uid of the user `nobody`. */
 const OTHER_UID = 65534;
 /** A server that has not started after this time is blocked by a file in its folder. In ms. */
-const START_MS = 10_000;
+const START_TIMEOUT_MS = 10_000;
 const IMAGE =
   "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
@@ -43,7 +43,7 @@ async function fileModes(): Promise<void> {
     prepare: ({ base }) => chmodSync(base, 0o755),
   });
   const content = [
-    { type: "text", text: SAID },
+    { type: "text", text: MARKER },
     { type: "image_url", image_url: { url: IMAGE } },
   ];
   const body = { stream: false, user: "modes", messages: [{ role: "user", content }] };
@@ -67,7 +67,7 @@ async function fileModes(): Promise<void> {
   must(others.stdout.length === 0, "another user can read a key");
   const listed = Bun.spawnSync(["setpriv", ...ids, "ps", "-A", "-ww", "-o", "args="]).stdout.toString();
   must(listed.includes("stand-in-claude"), "another user sees the list of processes");
-  const secrets = [world.server.key, readFileSync(join(state, "control.key"), "utf8").trim(), SAID];
+  const secrets = [world.server.key, readFileSync(join(state, "control.key"), "utf8").trim(), MARKER];
   must(!secrets.some((secret) => listed.includes(secret)), "a key or a message is in the list of processes");
 }
 
@@ -102,7 +102,7 @@ async function command(world: World, args: string[], env: Record<string, string>
   });
   const output = Promise.all([child.stdout.text(), child.stderr.text()]).then((both) => both.join(""));
   try {
-    return await within(output, PATIENCE_MS, `synthesis ${args.join(" ")} ends`);
+    return await within(output, RESPONSE_TIMEOUT_MS, `synthesis ${args.join(" ")} ends`);
   } finally {
     child.kill("SIGKILL");
   }
@@ -125,8 +125,8 @@ const sawNothing = (proxy: Proxy) =>
 async function proxyOfTheServer(): Promise<void> {
   using proxy = await openProxy();
   await using world = await createWorld({ standIn: true, env: proxy.env });
-  const answer = world.server.post(ask(SAID, { stream: false, user: "proxy" }));
-  const ok = await within(answer, PATIENCE_MS, "a message is answered").then(
+  const answer = world.server.post(ask(MARKER, { stream: false, user: "proxy" }));
+  const ok = await within(answer, RESPONSE_TIMEOUT_MS, "a message is answered").then(
     (response) => response.ok,
     // The check of the proxy gives the more useful message.
     () => false,
@@ -138,7 +138,7 @@ async function proxyOfTheServer(): Promise<void> {
 async function proxyOfTheCommandLine(): Promise<void> {
   using proxy = await openProxy();
   await using world = await createWorld({ standIn: true });
-  must((await world.server.post(ask(SAID, { stream: false, user: "proxy" }))).ok, "a message is answered");
+  must((await world.server.post(ask(MARKER, { stream: false, user: "proxy" }))).ok, "a message is answered");
   const home = ["--home", join(world.claude.base, "state")];
   const listed = await command(world, ["sessions", "list", ...home], proxy.env);
   const commands = [
@@ -192,10 +192,10 @@ async function startIn(world: World, state: string): Promise<string> {
   };
   const ends = Promise.all([collect(child.stdout), collect(child.stderr), child.exited]);
   try {
-    await within(Promise.race([started.promise, ends]), START_MS, "a server starts, or refuses to");
+    await within(Promise.race([started.promise, ends]), START_TIMEOUT_MS, "a server starts, or refuses to");
     if (child.exitCode === null) {
       child.kill("SIGTERM");
-      await within(ends, PATIENCE_MS, "the server ends");
+      await within(ends, RESPONSE_TIMEOUT_MS, "the server ends");
       return "";
     }
   } finally {
@@ -326,7 +326,7 @@ const CHANGES: readonly [name: string, change: Change][] = [
 
 export const machineChecks = (): Check[] => {
   let world: World | undefined;
-  const theWorld = async () => {
+  const sharedWorld = async () => {
     world ??= await createWorld({ standIn: true });
     return world;
   };
@@ -337,7 +337,7 @@ export const machineChecks = (): Check[] => {
     ...CHANGES.map(([name, change]) => ({
       name: `state folder: ${name}`,
       run: async () => {
-        const world = await theWorld();
+        const world = await sharedWorld();
         using folder = await preparedFolder(world);
         const { state, precious } = folder;
         const mustRefuse = change(state, precious);

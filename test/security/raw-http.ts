@@ -1,7 +1,7 @@
 /** HTTP that no client library sends: bad request lines, headers that two parsers read differently, odd chunks. */
 import { connect } from "node:net";
 import type { Random } from "./random.ts";
-import { SAID } from "./target.ts";
+import { MARKER } from "./target.ts";
 
 const METHODS = [
   "GET",
@@ -46,7 +46,7 @@ const PATHS = [
   "/ /v1/sessions",
 ];
 const VERSIONS = ["HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/0.9", "http/1.1", "HTTP/1.1 HTTP/1.1", "", "HTTP/9.9"];
-const BODY = `{"messages":[{"role":"user","content":"${SAID}"}]}`;
+const BODY = `{"messages":[{"role":"user","content":"${MARKER}"}]}`;
 const SMUGGLED = "GET /v1/sessions HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
 const HEADERS = [

@@ -5,10 +5,10 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { descendants, withCommand } from "../support/processes.ts";
 import { type Check, eventually, must, within } from "./check.ts";
-import { connectPlugin, pong } from "./entries.ts";
-import { costsOnlyItself } from "./pauses.ts";
-import { PATIENCE_MS, SAID, type Target, type Usage } from "./target.ts";
-import { beginTurn } from "./under-way.ts";
+import { awaitPong, connectPlugin } from "./entries.ts";
+import { runAttack } from "./pauses.ts";
+import { beginTurn } from "./running-turn.ts";
+import { MARKER, RESPONSE_TIMEOUT_MS, type Target, type Usage } from "./target.ts";
 
 const MEGABYTE = 1024 * 1024;
 const deep = (depth: number) => `${'{"a":'.repeat(depth)}0${"}".repeat(depth)}`;
@@ -21,11 +21,11 @@ async function deepOneShots(target: Target): Promise<void> {
   const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
   const ask = (depth: number, signal: AbortSignal) => {
     const format = `{"type":"json_schema","json_schema":{"name":"x","schema":${deep(depth)}}}`;
-    const body = `{"messages":[{"role":"user","content":"${SAID}"}],"response_format":${format}}`;
+    const body = `{"messages":[{"role":"user","content":"${MARKER}"}],"response_format":${format}}`;
     return fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body, signal });
   };
   const fails = async (depth: number) => {
-    const response = await ask(depth, AbortSignal.timeout(PATIENCE_MS));
+    const response = await ask(depth, AbortSignal.timeout(RESPONSE_TIMEOUT_MS));
     await response.text();
     return response.status === 500;
   };
@@ -47,11 +47,11 @@ async function deepOneShots(target: Target): Promise<void> {
     ),
   );
   const running = () => withCommand(descendants(pid), /sleep 600/).length;
-  await eventually(() => running() > 0, PATIENCE_MS, "a request that is not refused starts a claude");
+  await eventually(() => running() > 0, RESPONSE_TIMEOUT_MS, "a request that is not refused starts a claude");
   client.abort();
   await Promise.all(asked);
   target.setOneShotScript("exit 1");
-  await eventually(() => running() === 0, PATIENCE_MS, "the processes of all one-shots exit").catch((error) => {
+  await eventually(() => running() === 0, RESPONSE_TIMEOUT_MS, "the processes of all one-shots exit").catch((error) => {
     error.message += `: ${running()} run`;
     throw error;
   });
@@ -103,9 +103,9 @@ async function badFrames(target: Target, count: number): Promise<void> {
   const socket = await connectPlugin(target, "log");
   for (let at = 0; at < count; at += 1) {
     socket.send(`{"type":"reply","x${at % 7}":1}`);
-    if (at % 500 === 0) await pong(socket);
+    if (at % 500 === 0) await awaitPong(socket);
   }
-  await pong(socket);
+  await awaitPong(socket);
   socket.close();
   await target.usage();
   const grown = target.log().length - before;
@@ -140,9 +140,9 @@ async function endlessHook(target: Target): Promise<void> {
       if (!socket.write(chunk)) await drained.promise;
     }
   };
-  await within(send(), PATIENCE_MS, "a hook's body without an end is read or refused");
+  await within(send(), RESPONSE_TIMEOUT_MS, "a hook's body without an end is read or refused");
   socket.destroy();
-  await within(closed.promise, PATIENCE_MS, "the connection ends");
+  await within(closed.promise, RESPONSE_TIMEOUT_MS, "the connection ends");
   must(megabytes < 200, `a hook's body of ${megabytes} MB was read without an error`);
 }
 
@@ -177,41 +177,41 @@ export const resourceChecks = (
 ): Check[] => [
   {
     name: "processes: requests with a deep schema leave no process behind",
-    run: () => costsOnlyItself(target, () => deepOneShots(target)),
+    run: () => runAttack(target, () => deepOneShots(target)),
   },
   ...transcripts(target).map(([name, path]) => ({
     name: `transcript: ${name}`,
-    run: () => costsOnlyItself(target, () => transcript(target, path())),
+    run: () => runAttack(target, () => transcript(target, path())),
   })),
   {
     name: "log: bad frames are not logged one by one",
-    run: () => costsOnlyItself(target, () => badFrames(target, frames)),
+    run: () => runAttack(target, () => badFrames(target, frames)),
   },
   {
     name: "memory: a hook's body without a length is cut off",
-    run: () => costsOnlyItself(target, () => endlessHook(target)),
+    run: () => runAttack(target, () => endlessHook(target)),
   },
   {
     name: "connections: slow clients do not keep others out",
-    run: () => costsOnlyItself(target, () => slowConnections(target, connections)),
+    run: () => runAttack(target, () => slowConnections(target, connections)),
   },
 ];
 
-const LOG_MOST_BYTES = 2 * MEGABYTE;
+const MAX_LOG_BYTES = 2 * MEGABYTE;
 
-/** Checks what all attacks have left behind. @param rested the server's usage before them */
-export const afterChecks = (target: Target, rested: Usage): Check[] => {
+/** Checks what all attacks have left behind. @param baseline the server's usage before them */
+export const afterChecks = (target: Target, baseline: Usage): Check[] => {
   const settles = async (what: string, settled: (usage: Usage) => boolean) => {
-    let last = rested;
+    let last = baseline;
     await eventually(
       async () => {
         last = await target.usage();
         return settled(last);
       },
-      PATIENCE_MS,
+      RESPONSE_TIMEOUT_MS,
       what,
     ).catch((error) => {
-      error.message += `: ${JSON.stringify(last)}, before ${JSON.stringify(rested)}`;
+      error.message += `: ${JSON.stringify(last)}, before ${JSON.stringify(baseline)}`;
       throw error;
     });
   };
@@ -230,12 +230,12 @@ export const afterChecks = (target: Target, rested: Usage): Check[] => {
         settles(
           "timers and descriptors end",
           // The watch of claude's sessions and the log of the open database may stay.
-          ({ timers, descriptors }) => timers <= rested.timers + 2 && descriptors <= rested.descriptors + 6,
+          ({ timers, descriptors }) => timers <= baseline.timers + 2 && descriptors <= baseline.descriptors + 6,
         ),
     },
     {
       name: "after all: memory is as before",
-      run: () => settles("memory is freed", ({ memory }) => memory < rested.memory + 300),
+      run: () => settles("memory is freed", ({ memory }) => memory < baseline.memory + 300),
     },
     {
       name: "log: no key and no token is in it",
@@ -250,15 +250,15 @@ export const afterChecks = (target: Target, rested: Usage): Check[] => {
         const line = target
           .log()
           .split("\n")
-          .find((line) => line.includes(SAID));
+          .find((line) => line.includes(MARKER));
         must(line === undefined, `the log has the text of a message: ${line?.slice(0, 300)}`);
       },
     },
     {
-      name: `log: all attacks together take less than ${LOG_MOST_BYTES} bytes of it`,
+      name: `log: all attacks together take less than ${MAX_LOG_BYTES} bytes of it`,
       run: async () => {
         const { length } = target.log();
-        must(length < LOG_MOST_BYTES, `the log has ${length} bytes`);
+        must(length < MAX_LOG_BYTES, `the log has ${length} bytes`);
       },
     },
   ];

@@ -41,8 +41,8 @@ test("reports a server that has exited as a breach, and starts another", async (
   const ended = target.server().exited;
   process.kill(target.server().pid, "SIGKILL");
   await ended;
-  await expect(target.isAlive()).rejects.toThrow("the server ended");
-  await target.isAlive();
+  await expect(target.ensureAlive()).rejects.toThrow("the server ended");
+  await target.ensureAlive();
   expect(await target.say("hello", "again")).toContain("You said: hello");
 }, 60_000);
 

@@ -3,9 +3,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Check, within } from "./check.ts";
 import { checkAnswer, post } from "./entries.ts";
-import { costsOnlyItself } from "./pauses.ts";
-import { PATIENCE_MS, SAID, type Target } from "./target.ts";
-import { beginTurn } from "./under-way.ts";
+import { runAttack } from "./pauses.ts";
+import { beginTurn } from "./running-turn.ts";
+import { MARKER, RESPONSE_TIMEOUT_MS, type Target } from "./target.ts";
 
 const range = <T>(count: number, one: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => one(at));
 const user = (content: unknown) => ({ role: "user", content });
@@ -41,8 +41,8 @@ const bodies = (size: number, count: number): [name: string, body: object][] => 
   return [
     ...texts.flatMap(([name, content]): [string, object][] => [
       [`a message of ${name}`, { messages: [user(content)] }],
-      [`a system prompt of ${name}`, { messages: [{ role: "system", content }, user(SAID)] }],
-      [`a history of ${name}`, { messages: [user(content), assistant(content), user(SAID)] }],
+      [`a system prompt of ${name}`, { messages: [{ role: "system", content }, user(MARKER)] }],
+      [`a history of ${name}`, { messages: [user(content), assistant(content), user(MARKER)] }],
     ]),
     [
       "an image after white space",
@@ -58,11 +58,11 @@ const bodies = (size: number, count: number): [name: string, body: object][] => 
     ],
     [
       "a long history",
-      { messages: [...range(count, (at) => (at % 2 ? assistant(`${at}`) : user(`${at}`))), user(SAID)] },
+      { messages: [...range(count, (at) => (at % 2 ? assistant(`${at}`) : user(`${at}`))), user(MARKER)] },
     ],
     [
       "a long history of identical messages",
-      { messages: [...range(count, (at) => (at % 2 ? assistant("a") : user("a"))), user(SAID)] },
+      { messages: [...range(count, (at) => (at % 2 ? assistant("a") : user("a"))), user(MARKER)] },
     ],
     ["many messages at once", { messages: range(count, (at) => user(`${at}`)) }],
     ["many parts of one message", { messages: [user(range(count, () => ({ type: "text", text: "a" })))] }],
@@ -72,13 +72,13 @@ const bodies = (size: number, count: number): [name: string, body: object][] => 
         messages: [
           user("a"),
           { role: "assistant", content: null, tool_calls: range(count, call) },
-          ...range(count, (at) => ({ role: "tool", tool_call_id: `c${count - 1 - at}`, content: SAID })),
+          ...range(count, (at) => ({ role: "tool", tool_call_id: `c${count - 1 - at}`, content: MARKER })),
         ],
       },
     ],
     [
       "many results of unknown calls",
-      { messages: [user("a"), ...range(count, (at) => ({ role: "tool", tool_call_id: `x${at}`, content: SAID }))] },
+      { messages: [user("a"), ...range(count, (at) => ({ role: "tool", tool_call_id: `x${at}`, content: MARKER }))] },
     ],
     [
       "many calls, one after the other",
@@ -87,7 +87,7 @@ const bodies = (size: number, count: number): [name: string, body: object][] => 
           user("a"),
           ...range(count / 2, (at) => [
             { role: "assistant", content: null, tool_calls: [call(at)] },
-            { role: "tool", tool_call_id: `c${at}`, content: SAID },
+            { role: "tool", tool_call_id: `c${at}`, content: MARKER },
           ]).flat(),
         ],
       },
@@ -95,7 +95,7 @@ const bodies = (size: number, count: number): [name: string, body: object][] => 
     [
       "many tools, all of them allowed by name",
       {
-        messages: [user(SAID)],
+        messages: [user(MARKER)],
         tools: range(count, tool),
         tool_choice: {
           type: "allowed_tools",
@@ -103,8 +103,8 @@ const bodies = (size: number, count: number): [name: string, body: object][] => 
         },
       },
     ],
-    ["many tools with the same name", { messages: [user(SAID)], tools: range(count, () => tool(0)) }],
-    ["many functions", { messages: [user(SAID)], functions: range(count, (at) => tool(at).function) }],
+    ["many tools with the same name", { messages: [user(MARKER)], tools: range(count, () => tool(0)) }],
+    ["many functions", { messages: [user(MARKER)], functions: range(count, (at) => tool(at).function) }],
   ];
 };
 
@@ -157,8 +157,8 @@ async function oneShot(target: Target, answer: string): Promise<void> {
   const file = join(target.state, "../printed");
   writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
   target.setOneShotScript(`exec cat '${file}'`);
-  const body = { messages: [user(SAID)], response_format: { type: "json_object" } };
-  await checkAnswer(await within(target.server().post(body), PATIENCE_MS, "an answer to one request"));
+  const body = { messages: [user(MARKER)], response_format: { type: "json_object" } };
+  await checkAnswer(await within(target.server().post(body), RESPONSE_TIMEOUT_MS, "an answer to one request"));
   target.setOneShotScript("exit 1");
 }
 
@@ -166,7 +166,7 @@ export const slowWork = (target: Target, size: number, count: number): Check[] =
   ...bodies(size, count).map(([name, body]) => ({
     name: `slow work: ${name}`,
     run: () =>
-      costsOnlyItself(target, async () => {
+      runAttack(target, async () => {
         const { url, key } = target.server();
         const sent = Buffer.from(JSON.stringify({ user: "slow", ...body }));
         await post(`${url}/v1/chat/completions`, { authorization: `Bearer ${key}` }, sent);
@@ -174,10 +174,10 @@ export const slowWork = (target: Target, size: number, count: number): Check[] =
   })),
   ...hookBodies(size).map(([name, body]) => ({
     name: `slow work: hook with ${name}`,
-    run: () => costsOnlyItself(target, () => hookOfATurn(target, body)),
+    run: () => runAttack(target, () => hookOfATurn(target, body)),
   })),
   ...printed(size).map(([name, answer]) => ({
     name: `slow work: answer of a one-shot with ${name}`,
-    run: () => costsOnlyItself(target, () => oneShot(target, answer)),
+    run: () => runAttack(target, () => oneShot(target, answer)),
   })),
 ];

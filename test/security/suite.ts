@@ -4,7 +4,7 @@ import { type Check, type Result, runChecks } from "./check.ts";
 import { controlMatrix } from "./control-matrix.ts";
 import { type Amounts, fuzzChecks } from "./fuzz.ts";
 import { machineChecks } from "./machine.ts";
-import { measureRest } from "./pauses.ts";
+import { measureBaseline } from "./pauses.ts";
 import { realClaudeChecks } from "./real-claude.ts";
 import { afterChecks, resourceChecks } from "./resources.ts";
 import { slowWork } from "./slow-work.ts";
@@ -70,8 +70,8 @@ export async function runSuite(
 ): Promise<Result[]> {
   await using target = await openTarget();
   await using other = await openTarget();
-  await measureRest(target);
-  const rested = await target.usage();
+  await measureBaseline(target);
+  const baseline = await target.usage();
   const kinds: Check[][] = [
     bombMatrix(target, form.bombs),
     form.largeBombs > 0 ? bombMatrix(target, form.largeBombs, ["chat field", "chat body in gzip", "hook body"]) : [],
@@ -84,5 +84,5 @@ export async function runSuite(
   ];
   const chosen = kinds.flatMap((checks) => checks.filter((_, at) => (at + seed) % form.every === 0));
   const checks = chosen.filter(({ name }) => only.test(name));
-  return await runChecks([...checks, ...afterChecks(target, rested)], report);
+  return await runChecks([...checks, ...afterChecks(target, baseline)], report);
 }

@@ -9,10 +9,10 @@ import { createWorld, standInClaude } from "../support/world.ts";
 import { Breach, must, within } from "./check.ts";
 
 /** Part of every text that the suite sends. It must never be in a log. */
-export const SAID = "quibblewort";
+export const MARKER = "quibblewort";
 
 /** How long the server may take for one response, in ms. Pauses are measured and have a bound of their own. */
-export const PATIENCE_MS = 20_000;
+export const RESPONSE_TIMEOUT_MS = 20_000;
 
 /** The number of further attempts to start a server. Each attempt takes about two seconds. */
 const RESTARTS = 6;
@@ -52,7 +52,7 @@ export interface Target extends AsyncDisposable {
   /** All keys and tokens of this and earlier servers. */
   allSecrets(): string[];
   /** Starts another server if this one has exited or is stuck. @throws Breach in both cases */
-  isAlive(): Promise<void>;
+  ensureAlive(): Promise<void>;
 }
 
 export async function openTarget(env: Record<string, string> = {}): Promise<Target> {
@@ -114,7 +114,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
   const health = () =>
     within(
       fetch(`${server.url}/health`).then((response) => response.text()),
-      PATIENCE_MS,
+      RESPONSE_TIMEOUT_MS,
       "GET /health answers",
     );
   const restart = async () => {
@@ -138,12 +138,12 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
   const isKnown = async ({ hook }: Secrets) => {
     const headers = { authorization: `Bearer ${hook}`, "content-type": "application/json" };
     const asked = fetch(`${server.url}/hooks`, { method: "POST", headers, body: "{}" });
-    return (await within(asked, PATIENCE_MS, "POST /hooks answers")).status !== 401;
+    return (await within(asked, RESPONSE_TIMEOUT_MS, "POST /hooks answers")).status !== 401;
   };
   const control = async (path: string, method: string) => {
     const headers = { authorization: `Bearer ${target.controlKey}` };
     const asked = fetch(`${server.url}/v1/sessions${path}`, { method, headers });
-    return (await within(asked, PATIENCE_MS, `${method} ${path} answers`)).text();
+    return (await within(asked, RESPONSE_TIMEOUT_MS, `${method} ${path} answers`)).text();
   };
 
   const target: Target = {
@@ -152,8 +152,8 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
     home: world.claude.home,
     controlKey: readFileSync(join(state, "control.key"), "utf8").trim(),
     say: async (content, user) => {
-      const asked = server.post(ask(`${content} ${SAID}`, { user, stream: false }));
-      const response = await within(asked, PATIENCE_MS, `an answer to a plain message of ${user}`);
+      const asked = server.post(ask(`${content} ${MARKER}`, { user, stream: false }));
+      const response = await within(asked, RESPONSE_TIMEOUT_MS, `an answer to a plain message of ${user}`);
       const body = await response.text();
       if (!response.ok) throw new Breach(`a plain message was answered with ${response.status}: ${body.slice(0, 300)}`);
       return JSON.parse(body).choices[0].message.content;
@@ -180,7 +180,11 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
     usage: async () => {
       counted += 1;
       process.kill(server.pid, "SIGUSR2");
-      const line = await within(server.logged(new RegExp(`^count ${counted}:`)), PATIENCE_MS, "the server counts");
+      const line = await within(
+        server.logged(new RegExp(`^count ${counted}:`)),
+        RESPONSE_TIMEOUT_MS,
+        "the server counts",
+      );
       return {
         timers: Number(/(\d+) timers/.exec(line)?.[1]),
         descriptors: descriptors(server.pid),
@@ -200,7 +204,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
         target.controlKey,
         ...environments().flatMap((one) => [one.SYNTHESIS_BRIDGE_TOKEN, one.SYNTHESIS_HOOK_TOKEN].filter((x) => !!x)),
       ] as string[],
-    isAlive: async () => {
+    ensureAlive: async () => {
       // An exit is reported a moment after the connections have dropped.
       if (ended === null) await health().catch(() => {});
       if (ended !== null) {
@@ -221,7 +225,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
     },
     [Symbol.asyncDispose]: async () => {
       process.off("exit", end);
-      await within(server.stop(), PATIENCE_MS, "the server ends").catch(() => server.stop("SIGKILL"));
+      await within(server.stop(), RESPONSE_TIMEOUT_MS, "the server ends").catch(() => server.stop("SIGKILL"));
       await world.mock.stop();
       world.claude.remove();
     },

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { eventually } from "./check.ts";
 import { post } from "./entries.ts";
-import { PATIENCE_MS, SAID, type Target } from "./target.ts";
+import { MARKER, RESPONSE_TIMEOUT_MS, type Target } from "./target.ts";
 
 interface PostHook {
   (body: object): Promise<void>;
@@ -16,7 +16,7 @@ export async function beginTurn(target: Target, user: string): Promise<PostHook>
   const { hook } = await target.secrets(user);
   const { url, post: ask } = target.server();
   const client = new AbortController();
-  const asked = `hang ${SAID} ${crypto.randomUUID()}`;
+  const asked = `hang ${MARKER} ${crypto.randomUUID()}`;
   const body = { stream: true, user, messages: [{ role: "user", content: asked }] };
   // Not awaited: the response begins with the answer, and this turn writes none.
   const answer = ask(body, {}, client.signal)
@@ -32,7 +32,7 @@ export async function beginTurn(target: Target, user: string): Promise<PostHook>
     prompt_id = row ? JSON.parse(row).promptId : undefined;
     return prompt_id !== undefined;
   };
-  await eventually(recorded, PATIENCE_MS, "the stand-in records its message");
+  await eventually(recorded, RESPONSE_TIMEOUT_MS, "the stand-in records its message");
   const send = async (body: object) => {
     const common = { session_id: "s", transcript_path: "/nowhere.jsonl", prompt_id };
     const sent = Buffer.from(JSON.stringify({ ...common, ...body }));
