@@ -10,7 +10,7 @@ import { createWorld, type World } from "../support/world.ts";
 
 const PREFIX = "mcp__plugin_synthesis_chat__";
 /** Part of the error that claude gets for a call when a message arrives instead of its result. */
-const INSTEAD = "message instead";
+const NO_RESULT = "message instead";
 let world: World;
 beforeAll(async () => {
   world = await createWorld();
@@ -309,7 +309,7 @@ describe("a turn that waits for results", () => {
     messages.pop();
     const answer = await send(tools, user("never mind"));
     expect([answer.content, answer.finish]).toEqual(["You said: never mind", "stop"]);
-    expect(await shownWith("never mind")).toContain(INSTEAD);
+    expect(await shownWith("never mind")).toContain(NO_RESULT);
     expect((await send(tools, user("still there"))).content).toBe("You said: still there");
   });
 
@@ -320,7 +320,7 @@ describe("a turn that waits for results", () => {
     expect(answer.content).toBe("You said: to the left");
     const shown = await shownWith("to the left");
     const turn = shown.slice(shown.indexOf("steer me"));
-    const [message = -1, ...results] = ["to the left", "RESULT-A", INSTEAD].map((one) => turn.indexOf(one));
+    const [message = -1, ...results] = ["to the left", "RESULT-A", NO_RESULT].map((one) => turn.indexOf(one));
     expect(results.every((position) => position >= 0 && position < message)).toBe(true);
   });
 

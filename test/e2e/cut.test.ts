@@ -12,16 +12,16 @@ beforeAll(async () => {
 afterAll(() => world[Symbol.asyncDispose]());
 
 /** A one-shot. */
-const ALONE = { user: undefined };
+const ONE_SHOT = { user: undefined };
 /** Claude Code's own prompt for the rest of a cut one-shot. */
-const GO_ON = /Output token limit hit/;
+const CONTINUE_PROMPT = /Output token limit hit/;
 
 /** Sets the steps of each model call for this message. Further calls repeat the last steps. */
 function calls(match: RegExp, ...all: Step[][]): void {
   let call = 0;
   world.mock.on(match, () => all[Math.min(call++, all.length - 1)] as Step[]);
 }
-async function whole(content: string, more: object = {}) {
+async function unstreamed(content: string, more: object = {}) {
   const response = await world.server.post(ask(content, { stream: false, ...more }));
   const body = (await response.json()) as OpenAI.ChatCompletion;
   const { message, finish_reason } = body.choices[0] as OpenAI.ChatCompletion.Choice;
@@ -44,19 +44,19 @@ describe("an answer that was cut off", () => {
     const question = `cut ${what}, ${reason}`;
     calls(match, [text(first), stop(reason)], [text(second)], [text(first), stop(reason)], [text(second)]);
     expect(await streamed(question)).toBe(first + second);
-    expect(await whole(`unstreamed, ${question}`)).toEqual([first + second, "stop"]);
+    expect(await unstreamed(`unstreamed, ${question}`)).toEqual([first + second, "stop"]);
     if (what !== "in a word" && what !== "in a table") return;
     calls(match, [text(first), stop(reason)]);
-    calls(GO_ON, [text(second)]);
-    expect(await streamed(question, ALONE)).toBe(first + second);
+    calls(CONTINUE_PROMPT, [text(second)]);
+    expect(await streamed(question, ONE_SHOT)).toBe(first + second);
   });
 
   test("ends with length when claude does not complete it", async () => {
     calls(/never ends/, [text("more and "), stop("max_tokens")]);
-    const [content, reason] = await whole("never ends");
+    const [content, reason] = await unstreamed("never ends");
     expect([content, reason]).toEqual(["more and more and more and more and ", "length"]);
-    calls(GO_ON, [text("more and "), stop("max_tokens")]);
-    expect((await whole("never ends", ALONE))[1]).toBe("length");
+    calls(CONTINUE_PROMPT, [text("more and "), stop("max_tokens")]);
+    expect((await unstreamed("never ends", ONE_SHOT))[1]).toBe("length");
     expect(await streamed("and now")).toBe("You said: and now");
   });
 });
@@ -65,15 +65,15 @@ test("a blank line separates the text before and after a tool that has no hooks"
   const steps: Step[][] = [[text("Before."), toolUse("NoSuchTool", { a: 1 })], [text("After.")]];
   calls(/an unknown tool/, ...steps, ...steps);
   expect(await streamed("an unknown tool")).toBe("Before.\n\nAfter.");
-  expect(await streamed("an unknown tool", ALONE)).toBe("Before.\n\nAfter.");
+  expect(await streamed("an unknown tool", ONE_SHOT)).toBe("Before.\n\nAfter.");
 });
 
 describe("a refusal", () => {
   test("is the answer, which ends with content_filter", async () => {
     calls(/refused at once|safety classifier/, [stop("refusal")]);
-    const [content, reason] = await whole("refused at once");
+    const [content, reason] = await unstreamed("refused at once");
     expect([content, reason]).toEqual([expect.stringContaining("safeguards flagged"), "content_filter"]);
-    expect(await whole("refused at once", ALONE)).toEqual([
+    expect(await unstreamed("refused at once", ONE_SHOT)).toEqual([
       expect.stringContaining("safeguards flagged"),
       "content_filter",
     ]);
@@ -81,7 +81,7 @@ describe("a refusal", () => {
 
   test("in mid-sentence keeps the text before it", async () => {
     calls(/refused later/, [text("I would "), stop("refusal")]);
-    const [content, reason] = await whole("refused later");
+    const [content, reason] = await unstreamed("refused later");
     expect(content).toMatch(/^I would \n\nI would \n\n.*safeguards flagged/s);
     expect(reason).toBe("content_filter");
   });

@@ -9,7 +9,7 @@ import { ask, events } from "../support/sse.ts";
 import { createWorld, type World, type WorldOptions } from "../support/world.ts";
 
 /** The body of a request that is answered with one JSON object. */
-const whole = (content: string, more: object = {}) => ask(content, { stream: false, ...more });
+const unstreamed = (content: string, more: object = {}) => ask(content, { stream: false, ...more });
 
 describe("when the API fails", () => {
   let world: World;
@@ -24,12 +24,12 @@ describe("when the API fails", () => {
       if (limited) yield apiError(429, "rate_limit_error", "slow down", { "retry-after": "0" });
       else yield text("not any more");
     });
-    const refused = await world.server.post(whole("am I limited"));
+    const refused = await world.server.post(unstreamed("am I limited"));
     expect(refused.status).toBe(429);
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
     expect(await refused.json()).toMatchObject({ error: { type: "rate_limit_error", code: "rate_limited" } });
     limited = false;
-    const again = await world.server.post(whole("and now, am I limited"));
+    const again = await world.server.post(unstreamed("and now, am I limited"));
     expect(again.headers.get("x-synthesis-process")).toBe("warm");
     expect(await again.json()).toMatchObject({ choices: [{ message: { content: "not any more" } }] });
   });
@@ -60,7 +60,7 @@ describe("when the API fails", () => {
       if (body.stream) yield apiError(500, "overloaded_error", "Overloaded");
       yield text("and it ends");
     });
-    const answer = (await (await world.server.post(whole("break off"))).json()) as OpenAI.ChatCompletion;
+    const answer = (await (await world.server.post(unstreamed("break off"))).json()) as OpenAI.ChatCompletion;
     // Sometimes claude shows the rest as a second message.
     expect(answer.choices[0]?.message.content).toMatch(/^It begins\n\n?and it ends$/);
   });
@@ -74,14 +74,14 @@ describe("when the API fails", () => {
     });
     expect(await login()).toBe("ok");
     // Never 401: an OpenAI client would take its own key for the wrong one.
-    const answer = await world.server.post(whole("who am I"));
+    const answer = await world.server.post(unstreamed("who am I"));
     expect(answer.status).toBe(503);
     const { error } = (await answer.json()) as { error: { code: string; message: string } };
     expect(error.code).toBe("claude_not_logged_in");
     expect(error.message).toContain("/login");
     expect(await login()).toBe("expired");
     isExpired = false;
-    expect((await world.server.post(whole("and now, who am I"))).status).toBe(200);
+    expect((await world.server.post(unstreamed("and now, who am I"))).status).toBe(200);
     expect(await login()).toBe("ok");
   });
 });
@@ -185,7 +185,7 @@ describe("claude's own retries, where the user has not set their number", () => 
         if (failed++ < 2) yield apiError(529, "overloaded_error", "Overloaded");
         else yield text("there");
       });
-      const response = await world.server.post(whole("a passing fault", { user }));
+      const response = await world.server.post(unstreamed("a passing fault", { user }));
       expect(await response.json()).toMatchObject({ choices: [{ message: { content: "there" } }] });
     }
   });
@@ -208,7 +208,7 @@ describe("claude's own retries, where the user has not set their number", () => 
       expect(Number(wait.headers.get("retry-after"))).toBeGreaterThanOrEqual(user === undefined ? 45 : 1);
     }
     // The wait ended with its turn: the next message is answered.
-    const next = await world.server.post(whole("hello"));
+    const next = await world.server.post(unstreamed("hello"));
     expect(await next.json()).toMatchObject({ choices: [{ message: { content: "You said: hello" } }] });
   });
 });
@@ -247,7 +247,7 @@ test("a plan's limit is 429 with the time until its reset in Retry-After", async
     expect(after).toBeGreaterThan(seconds - 60);
     expect(after).toBeLessThanOrEqual(seconds);
   }
-  const next = await world.server.post(whole("hello"));
+  const next = await world.server.post(unstreamed("hello"));
   expect(next.headers.get("x-synthesis-process")).toBe("resumed");
   expect(await next.json()).toMatchObject({ choices: [{ message: { content: "You said: hello" } }] });
 });

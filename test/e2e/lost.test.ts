@@ -22,15 +22,15 @@ async function killed(world: World, meanwhile = () => {}) {
   meanwhile();
   await waitForExit(pids);
   const server = await startServer(world.serverEnv);
-  return { say: speaker(server), [Symbol.asyncDispose]: async () => void (await server.stop()) };
+  return { say: sayTo(server), [Symbol.asyncDispose]: async () => void (await server.stop()) };
 }
-const speaker =
+const sayTo =
   (server: World["server"]) =>
   async (content: string, headers: Record<string, string> = {}, more: object = {}): Promise<string> =>
     (await Array.fromAsync(texts(await server.post(ask(content, more), headers)))).join("");
 
 /** Waits until the conversation's last turn is in this state. */
-async function turnIs(world: World, state: string): Promise<void> {
+async function waitForTurn(world: World, state: string): Promise<void> {
   for (;;) {
     const session = await (await control(world, at("user:me"))).json();
     if ((session as { last_turns: { state: string }[] }).last_turns.at(-1)?.state === state) return;
@@ -43,7 +43,7 @@ describe("when the server was killed", () => {
   test("while claude worked, the note is sent once", async () => {
     await using world = await createWorld({ standIn: true });
     await postUntilSent(world.server, ask("hang"));
-    await turnIs(world, "running");
+    await waitForTurn(world, "running");
     await using after = await killed(world);
     expect(await after.say("two")).toBe(
       `You said: <context>\n${BROKE_OFF}: the person may have received only a part of it, or nothing.\n</context>\n\ntwo`,
@@ -54,7 +54,7 @@ describe("when the server was killed", () => {
   test("before claude had the message, no note is sent", async () => {
     await using world = await createWorld({ standIn: true, env: { SYNTHESIS_RECEIPT_TIMEOUT_MS: "60000" } });
     await postUntilSent(world.server, ask("deaf once"));
-    await turnIs(world, "sent");
+    await waitForTurn(world, "sent");
     await using after = await killed(world);
     expect(await after.say("two")).toBe("You said: two");
   });
@@ -78,7 +78,7 @@ describe("when the server was killed", () => {
   async function answeredUnheard(world: World) {
     world.server.post(ask("hang"), trace("a")).catch(() => "the server is killed");
     await world.server.logged(/message sent/);
-    await turnIs(world, "running");
+    await waitForTurn(world, "running");
     const rows = [
       {
         type: "assistant",
@@ -115,7 +115,7 @@ describe("when claude was killed", () => {
   /** Waits until claude has written the message into its transcript, some time after the receipt. */
   const recorded = async (world: World, message: string) => {
     const records = new Bun.Glob(".claude/projects/*/*.jsonl");
-    const isThere = async () => {
+    const hasMessage = async () => {
       const files = records.scan({ cwd: world.claude.home, dot: true, absolute: true });
       for await (const file of files) {
         const lines = (await Bun.file(file).text()).split("\n");
@@ -124,13 +124,13 @@ describe("when claude was killed", () => {
       }
       return false;
     };
-    while (!(await isThere())) await Bun.sleep(20);
+    while (!(await hasMessage())) await Bun.sleep(20);
   };
   const kill = (world: World) => process.kill(claudesOf(world.server.pid)[0] as number, "SIGKILL");
 
   test("after some text, the note is sent once", async () => {
     await using world = await createWorld();
-    const say = speaker(world.server);
+    const say = sayTo(world.server);
     await say("one");
     world.mock.on(/\npoem\n/, async function* ({ closed }) {
       yield text("begun\n");
@@ -149,7 +149,7 @@ describe("when claude was killed", () => {
     "before it had written the message into its transcript, a retry %s sends the message again",
     async (when) => {
       await using world = await createWorld({ standIn: true });
-      const say = speaker(world.server);
+      const say = sayTo(world.server);
       await say("one");
       // Another model restarts claude, and in the meantime another message can arrive.
       const more = { model: "opus" };

@@ -37,9 +37,9 @@ function layTraps(home: string, workspace: string): void {
 
 type Message = { role: string; content: unknown };
 /** The body of a one-shot. */
-const alone = (content: string, more: object = {}) => ask(content, { user: undefined, ...more });
-const dialogue = (...messages: Message[]) => alone("", { messages });
-const whole = (content: string, more: object = {}) => alone(content, { stream: false, ...more });
+const oneShot = (content: string, more: object = {}) => ask(content, { user: undefined, ...more });
+const oneShotOf = (...messages: Message[]) => oneShot("", { messages });
+const unstreamed = (content: string, more: object = {}) => oneShot(content, { stream: false, ...more });
 const user = (content: unknown): Message => ({ role: "user", content });
 const assistant = (content: string): Message => ({ role: "assistant", content });
 const answerOf = async (response: Response) =>
@@ -48,7 +48,7 @@ const errorOf = async (response: Response) => ((await response.json()) as { erro
 const claudes = (of = world) => withCommand(descendants(of.server.pid), /--print/);
 const runFolder = (of = world) => readdirSync(join(of.claude.base, "state/run"));
 /** Waits until the one-shot with this answer has ended. */
-const oneShotOver = (response: Response) =>
+const oneShotEnded = (response: Response) =>
   world.server.logged(new RegExp(`one-shot ended.*${response.headers.get("x-request-id")}`));
 
 describe("an answer", () => {
@@ -60,7 +60,7 @@ describe("an answer", () => {
       await gate.promise;
       yield text("two");
     });
-    const response = await world.server.post(alone("slowly"));
+    const response = await world.server.post(oneShot("slowly"));
     expect(response.headers.get("x-synthesis-session")).toBe("stateless");
     expect(response.headers.get("x-synthesis-process")).toBe("cold");
     const answer = texts(response);
@@ -97,7 +97,7 @@ describe("an answer", () => {
       if (body.stream) yield apiError(500, "overloaded_error", "Overloaded");
       yield text("and it ends");
     });
-    expect(await answerText(await world.server.post(alone("break off")))).toBe("It begins\nand it ends");
+    expect(await answerText(await world.server.post(oneShot("break off")))).toBe("It begins\nand it ends");
   });
 
   test("is valid JSON, without a code fence or as its schema says", async () => {
@@ -105,7 +105,7 @@ describe("an answer", () => {
       yield text('```json\n{"a":');
       yield text(" 1}\n```");
     });
-    const object = await world.server.post(whole("a fenced object", { response_format: { type: "json_object" } }));
+    const object = await world.server.post(unstreamed("a fenced object", { response_format: { type: "json_object" } }));
     expect(JSON.parse(`${await answerOf(object)}`)).toEqual({ a: 1 });
     expect((await world.mock.request(/a fenced object/)).shown).toContain("single JSON object");
 
@@ -115,7 +115,9 @@ describe("an answer", () => {
     });
     const schema = { type: "object", properties: { name: { type: "string" } }, required: ["name"] };
     const json_schema = { name: "person", schema };
-    const held = await world.server.post(whole("a name", { response_format: { type: "json_schema", json_schema } }));
+    const held = await world.server.post(
+      unstreamed("a name", { response_format: { type: "json_schema", json_schema } }),
+    );
     expect(JSON.parse(`${await answerOf(held)}`)).toEqual({ name: "Ada" });
   });
 });
@@ -143,7 +145,7 @@ describe("the model is shown", () => {
         },
       ]),
     ];
-    const response = await world.server.post(dialogue(...messages));
+    const response = await world.server.post(oneShotOf(...messages));
     expect(await answerText(response)).toBe("You said: fifth");
     const { body, shown } = await world.mock.request(/fifth/);
     const dialog = body.messages.filter(({ role }) => role !== "system");
@@ -165,7 +167,7 @@ describe("the model is shown", () => {
     const secret = join(world.claude.workspace, "secret.txt");
     writeFileSync(secret, "a secret text");
     await answerText(
-      await world.server.post(dialogue(user(`one @${secret}`), assistant("yes"), user(`two @${secret}`))),
+      await world.server.post(oneShotOf(user(`one @${secret}`), assistant("yes"), user(`two @${secret}`))),
     );
     const { shown } = await world.mock.request(/two @/);
     expect(shown).toContain(`two @${secret}`);
@@ -173,9 +175,9 @@ describe("the model is shown", () => {
   });
 
   test("with the model and the effort that the request chooses", async () => {
-    await answerText(await world.server.post(alone("with a model", { model: "claude-sonnet-4-5" })));
+    await answerText(await world.server.post(oneShot("with a model", { model: "claude-sonnet-4-5" })));
     expect((await world.mock.request(/^with a model$/)).body).toMatchObject({ model: "claude-sonnet-4-5" });
-    await answerText(await world.server.post(alone("with an effort", { reasoning_effort: "high" })));
+    await answerText(await world.server.post(oneShot("with an effort", { reasoning_effort: "high" })));
     expect((await world.mock.request(/^with an effort$/)).body).toMatchObject({ output_config: { effort: "high" } });
   });
 });
@@ -187,9 +189,9 @@ const said = (content: unknown): string =>
 
 describe("leaves nothing behind", () => {
   test("after its end: no process, no folder, no transcript", async () => {
-    const response = await world.server.post(alone("leave no trace"));
+    const response = await world.server.post(oneShot("leave no trace"));
     await answerText(response);
-    const { pid } = JSON.parse(await oneShotOver(response)).properties;
+    const { pid } = JSON.parse(await oneShotEnded(response)).properties;
     // The processes of other tests may still be ending.
     await waitForExit([pid, ...claudes()]);
     expect(claudes()).toEqual([]);
@@ -205,13 +207,13 @@ describe("leaves nothing behind", () => {
       await new Promise(() => {});
     });
     const client = new AbortController();
-    const response = await world.server.post(alone("endless"), {}, client.signal);
+    const response = await world.server.post(oneShot("endless"), {}, client.signal);
     await next(texts(response));
     const pids = claudes();
     expect(pids).toHaveLength(1);
     client.abort();
     expect(await (await world.mock.request(/^endless$/)).closed).toBe("aborted");
-    await oneShotOver(response);
+    await oneShotEnded(response);
     await waitForExit(pids);
     expect(runFolder()).toEqual([]);
   });
@@ -222,7 +224,7 @@ describe("leaves nothing behind", () => {
       yield text("and so on ");
       await new Promise(() => {});
     });
-    const answer = texts(await doomed.server.post(alone("endless")));
+    const answer = texts(await doomed.server.post(oneShot("endless")));
     await next(answer);
     const pids = claudes(doomed);
     expect(pids).toHaveLength(1);
@@ -244,7 +246,7 @@ describe("answers a failure with an HTTP status:", () => {
     world.mock.on(new RegExp(`^${what}$`), function* () {
       yield apiError(status, type, "not now", { "retry-after": "0" });
     });
-    for (const body of status === 429 ? [whole(what), alone(what)] : [alone(what)]) {
+    for (const body of status === 429 ? [unstreamed(what), oneShot(what)] : [oneShot(what)]) {
       const response = await world.server.post(body);
       expect([response.status, await errorOf(response)]).toEqual(expected);
     }
@@ -254,24 +256,24 @@ describe("answers a failure with an HTTP status:", () => {
     world.mock.on(/far too much/, function* () {
       yield apiError(400, "invalid_request_error", "prompt is too long: 300000 tokens > 200000 maximum");
     });
-    const response = await world.server.post(alone("far too much"));
+    const response = await world.server.post(oneShot("far too much"));
     expect([response.status, await errorOf(response)]).toEqual([400, "context_length_exceeded"]);
   });
 
   test("no login, or an API key that the user has not approved", async () => {
     for (const options of [{ loggedIn: false }, { keyApproved: false }]) {
       await using refusing = await createWorld(options);
-      const response = await refusing.server.post(alone("hello"));
+      const response = await refusing.server.post(oneShot("hello"));
       expect([response.status, await errorOf(response)]).toEqual([503, "claude_not_logged_in"]);
       expect(refusing.mock.requests).toHaveLength(0);
     }
     const env = { SYNTHESIS_USE_API_KEY: "true" };
     await using approving = await createWorld({ keyApproved: false, env });
-    expect(await answerText(await approving.server.post(alone("hello")))).toBe("You said: hello");
+    expect(await answerText(await approving.server.post(oneShot("hello")))).toBe("You said: hello");
   });
 
   test("an answer that should be JSON and is not", async () => {
-    const response = await world.server.post(alone("hello", { response_format: { type: "json_object" } }));
+    const response = await world.server.post(oneShot("hello", { response_format: { type: "json_object" } }));
     expect([response.status, await errorOf(response)]).toEqual([502, "claude_failed"]);
   });
 
@@ -280,11 +282,11 @@ describe("answers a failure with an HTTP status:", () => {
     late.mock.on(/never/, async function* () {
       await new Promise(() => {});
     });
-    const slow = await late.server.post(whole("never"));
+    const slow = await late.server.post(unstreamed("never"));
     expect([slow.status, await errorOf(slow)]).toEqual([504, "turn_timeout"]);
 
     await using none = await createWorld({ env: { SYNTHESIS_CLAUDE_BIN: "/bin/false" } });
-    const failed = await none.server.post(whole("hello"));
+    const failed = await none.server.post(unstreamed("hello"));
     expect([failed.status, await errorOf(failed)]).toEqual([503, "claude_not_ready"]);
   });
 });
@@ -297,11 +299,11 @@ describe("with SYNTHESIS_MAX_ONE_SHOTS", () => {
       yield text("held");
       await gate.promise;
     });
-    const first = texts(await full.server.post(alone("hold")));
+    const first = texts(await full.server.post(oneShot("hold")));
     await next(first);
-    const second = full.server.post(alone("second"));
+    const second = full.server.post(oneShot("second"));
     await full.server.logged(/one-shot queued/);
-    const refused = await full.server.post(alone("third"));
+    const refused = await full.server.post(oneShot("third"));
     expect([refused.status, await errorOf(refused)]).toEqual([429, "queue_full"]);
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
     // Conversations do not wait for one-shots.
@@ -320,9 +322,9 @@ describe("with SYNTHESIS_MAX_ONE_SHOTS", () => {
       await gate.promise;
       yield text("to the end");
     });
-    const first = texts(await ending.server.post(alone("hold")));
+    const first = texts(await ending.server.post(oneShot("hold")));
     await next(first);
-    const waiting = ending.server.post(alone("waits"));
+    const waiting = ending.server.post(oneShot("waits"));
     await ending.server.logged(/one-shot queued/);
     const stopped = ending.server.stop();
     const refused = await waiting;
@@ -341,7 +343,7 @@ test("an interactive claude can answer one-shots, too, and leaves nothing behind
     { role: "assistant", content: "1" },
     { role: "user", content: "two" },
   ];
-  const response = await other.server.post({ ...alone(""), messages, response_format: { type: "json_object" } });
+  const response = await other.server.post({ ...oneShot(""), messages, response_format: { type: "json_object" } });
   expect(response.headers.get("x-synthesis-session")).toBe("stateless");
   expect(await answerText(response)).toMatch(/two$/);
   const { shown, body } = await other.mock.request(/\ntwo\n/);
@@ -419,8 +421,8 @@ describe("a side request of OpenClaw that needs its tools", () => {
 
 test("requests without a key share one conversation with SYNTHESIS_IDENTITY_FALLBACK=default", async () => {
   await using shared = await createWorld({ env: { SYNTHESIS_IDENTITY_FALLBACK: "default" } });
-  await answerText(await shared.server.post(alone("hello")));
-  const again = await shared.server.post(alone("again"));
+  await answerText(await shared.server.post(oneShot("hello")));
+  const again = await shared.server.post(oneShot("again"));
   expect(again.headers.get("x-synthesis-session")).toBe("default");
   expect(again.headers.get("x-synthesis-process")).toBe("warm");
 });

@@ -32,7 +32,7 @@ describe.each([{ hooks: true }, { hooks: false }])("with hooks: $hooks", ({ hook
     });
   });
   afterAll(() => world[Symbol.asyncDispose]());
-  const whole = async (content: string) => {
+  const unstreamed = async (content: string) => {
     const response = await world.server.post(ask(content, { stream: false }));
     const body = (await response.json()) as { choices: { message: { content: string } }[] };
     return [body.choices[0]?.message.content, response.headers.get("x-synthesis-process")];
@@ -50,11 +50,11 @@ describe.each([{ hooks: true }, { hooks: false }])("with hooks: $hooks", ({ hook
         yield text("not for the person either");
       }
     });
-    expect(await whole("a question")).toEqual(["the answer", "cold"]);
+    expect(await unstreamed("a question")).toEqual(["the answer", "cold"]);
     const { body, shown } = await world.mock.request(/a question/);
     expect(shown).toContain("sees only what you send with the reply tool");
     expect(body.tools?.map(({ name }) => name)).toContain(REPLY);
-    const second = whole("a question for the second time");
+    const second = unstreamed("a question for the second time");
     gate.resolve();
     expect(await second).toEqual(["the answer", "warm"]);
   });
@@ -83,10 +83,10 @@ describe.each([{ hooks: true }, { hooks: false }])("with hooks: $hooks", ({ hook
         yield toolUse("Bash", { command: "true", description: "Nothing" });
       } else yield text("I forgot the tool.");
     });
-    expect(await whole("no reply")).toEqual(["I forgot the tool.", "warm"]);
+    expect(await unstreamed("no reply")).toEqual(["I forgot the tool.", "warm"]);
     world.mock.on(/with a reply/, function* ({ toolResults }: ModelRequest) {
       yield toolResults.length === 0 ? toolUse(REPLY, { content: "remembered" }) : text("done");
     });
-    expect((await whole("with a reply"))[0]).toBe("remembered");
+    expect((await unstreamed("with a reply"))[0]).toBe("remembered");
   });
 });

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-const OURS = "mcp__plugin_synthesis_chat__";
+const TOOL_PREFIX = "mcp__plugin_synthesis_chat__";
 const TOOLS = { tools: ["a", "b"].map((name) => ({ type: "function", function: { name } })) };
 /** The usage of a model call. */
 const cost = (input: number, cached: number, output: number): Step =>
@@ -66,7 +66,7 @@ const tokens = (prompt: number, cached: number, completion: number) => ({
 });
 const session = async (key: string, of = world) =>
   (await (await control(of, at(key))).json()) as Record<string, unknown>;
-const sums = (input: number, cached: number, output: number) => ({
+const totals = (input: number, cached: number, output: number) => ({
   tokens_in: input,
   tokens_cached: cached,
   tokens_out: output,
@@ -85,8 +85,8 @@ test("an answer has the input of its last model call and the output of all its c
   expect((await send(ask("short", { user: name }), true)).usage).toEqual(tokens(580, 560, 2));
   // The seven calls have 150, 152, 154 … tokens.
   expect(await session(`user:${name}`)).toMatchObject({
-    ...sums(7 * 150 + 2 * 21 + 550 + 580, 7 * 50 + 21 + 250 + 560, 28),
-    last_turns: [sums(7 * 150 + 2 * 21 + 550, 7 * 50 + 21 + 250, 26), sums(580, 560, 2)],
+    ...totals(7 * 150 + 2 * 21 + 550 + 580, 7 * 50 + 21 + 250 + 560, 28),
+    last_turns: [totals(7 * 150 + 2 * 21 + 550, 7 * 50 + 21 + 250, 26), totals(580, 560, 2)],
   });
 });
 
@@ -95,8 +95,8 @@ test("an answer that ends with tool calls has its own usage, which the next answ
   script(
     new RegExp(name),
     [cost(10, 90, 7), bash()],
-    [cost(20, 100, 11), text("Let me look."), toolUse(`${OURS}a`, {}), toolUse(`${OURS}b`, {})],
-    [cost(30, 120, 13), toolUse(`${OURS}a`, {})],
+    [cost(20, 100, 11), text("Let me look."), toolUse(`${TOOL_PREFIX}a`, {}), toolUse(`${TOOL_PREFIX}b`, {})],
+    [cost(30, 120, 13), toolUse(`${TOOL_PREFIX}a`, {})],
     [cost(40, 150, 17), bash()],
     [cost(50, 190, 19), text("done")],
   );
@@ -109,15 +109,19 @@ test("an answer that ends with tool calls has its own usage, which the next answ
   };
   expect(await round()).toEqual(["tool_calls", 2, tokens(120, 100, 18)]);
   // While the client runs the tools, the store already has the tokens so far.
-  expect((await session(`user:${name}`)).last_turns).toMatchObject([sums(100 + 120, 190, 18)]);
+  expect((await session(`user:${name}`)).last_turns).toMatchObject([totals(100 + 120, 190, 18)]);
   expect(await round()).toEqual(["tool_calls", 1, tokens(150, 120, 13)]);
   expect(await round()).toEqual(["stop", 0, tokens(240, 190, 36)]);
-  const total = sums(100 + 120 + 150 + 190 + 240, 90 + 100 + 120 + 150 + 190, 67);
+  const total = totals(100 + 120 + 150 + 190 + 240, 90 + 100 + 120 + 150 + 190, 67);
   expect(await session(`user:${name}`)).toMatchObject({ ...total, last_turns: [total] });
 });
 
 test("the first of several answers for one model message has its usage", async () => {
-  script(/singly/, [cost(10, 0, 7), toolUse(`${OURS}a`, {}), toolUse(`${OURS}b`, {})], [cost(20, 10, 3), text("done")]);
+  script(
+    /singly/,
+    [cost(10, 0, 7), toolUse(`${TOOL_PREFIX}a`, {}), toolUse(`${TOOL_PREFIX}b`, {})],
+    [cost(20, 10, 3), text("done")],
+  );
   const body = { user: "singly", parallel_tool_calls: false, ...TOOLS };
   const messages = [user("singly")];
   const usages: unknown[] = [];
@@ -130,7 +134,7 @@ test("the first of several answers for one model message has its usage", async (
 });
 
 test("a client that does not ask for usage gets none", async () => {
-  script(/unasked/, [cost(10, 0, 7), toolUse(`${OURS}a`, {})]);
+  script(/unasked/, [cost(10, 0, 7), toolUse(`${TOOL_PREFIX}a`, {})]);
   const all = await Array.fromAsync(events(await world.server.post(ask("unasked", { user: "singly", ...TOOLS }))));
   expect(all.slice(-2)).toMatchObject([{ choices: [{ finish_reason: "tool_calls" }] }, "[DONE]"]);
   expect(JSON.stringify(all)).not.toContain("usage");
@@ -148,7 +152,7 @@ test("an answer that ends with a permission prompt has its own usage", async () 
     send(ask(words), true, world.server, { "x-openclaw-session-key": key, "x-openclaw-sender-id": "ann" });
   expect(await say("ask me")).toEqual({ finish: "stop", ids: [], usage: tokens(15, 5, 7) });
   expect(await say("yes")).toEqual({ finish: "stop", ids: [], usage: tokens(35, 15, 3) });
-  expect(await session(key)).toMatchObject({ turns: 1, ...sums(50, 20, 10) });
+  expect(await session(key)).toMatchObject({ turns: 1, ...totals(50, 20, 10) });
 });
 
 describe("a subagent's tokens", () => {
@@ -166,19 +170,19 @@ describe("a subagent's tokens", () => {
       expect((await send(ask("delegate", { user: "sub" }), true)).usage).toEqual(tokens(35, 15, 10));
       script(/delegate/, [cost(10, 5, 7), agent("SUB ONE")], [cost(20, 15, 3), text("done")]);
     }
-    const each = sums(15 + 35 + 3000, 20 + 1000, 10 + 200);
+    const each = totals(15 + 35 + 3000, 20 + 1000, 10 + 200);
     expect((await session("user:sub")).last_turns).toMatchObject([each, each]);
   });
 
   test("count for the turn when the subagent calls a tool of the client", async () => {
     script(/pass on/, [cost(10, 5, 7), agent("SUB TWO")], [cost(20, 15, 3), text("done")]);
-    work(/SUB TWO/, toolUse(`${OURS}a`, {}));
+    work(/SUB TWO/, toolUse(`${TOOL_PREFIX}a`, {}));
     const body = { user: "subcall", ...TOOLS };
     const { ids, usage } = await send({ ...body, messages: [user("pass on")] }, true);
     expect([ids.length, usage]).toEqual([1, tokens(15, 5, 7)]);
     const messages = [user("pass on"), assistant("", [ids[0] ?? "", "a"]), toolResult(ids[0] ?? "", "result")];
     expect((await send({ ...body, messages }, true)).usage).toEqual(tokens(35, 15, 3));
-    expect(await session("user:subcall")).toMatchObject(sums(15 + 35 + 3000, 20 + 1000, 10 + 200));
+    expect(await session("user:subcall")).toMatchObject(totals(15 + 35 + 3000, 20 + 1000, 10 + 200));
   });
 });
 
@@ -192,7 +196,7 @@ describe("a turn that fails", () => {
     const { stream_options: _options, ...body } = request;
     const answer = await send(body, true, world.server, Object.fromEntries(headers));
     expect(answer).toEqual({ finish: "stop", ids: [], usage: tokens(15, 5, 7) });
-    expect((await session("agent:main:fails")).last_turns).toMatchObject([{ state: "failed", ...sums(15, 5, 7) }]);
+    expect((await session("agent:main:fails")).last_turns).toMatchObject([{ state: "failed", ...totals(15, 5, 7) }]);
   });
 
   test("counts when its stream ends with the error", async () => {
@@ -201,7 +205,7 @@ describe("a turn that fails", () => {
     const all = await Array.fromAsync(events(await world.server.post(body)));
     expect(all.slice(-2)).toMatchObject([{ error: { type: expect.any(String) } }, "[DONE]"]);
     await send(ask("and then", { user: "fails" }));
-    expect((await session("user:fails")).last_turns).toMatchObject([{ state: "failed", ...sums(15, 5, 7) }, {}]);
+    expect((await session("user:fails")).last_turns).toMatchObject([{ state: "failed", ...totals(15, 5, 7) }, {}]);
   });
 
   test("counts when its client disconnects", async () => {
@@ -229,15 +233,15 @@ describe("a turn that fails", () => {
 
   test("counts the tokens used before its server was killed", async () => {
     await using killed = await createWorld();
-    killed.mock.on(/wait/, () => [cost(10, 5, 7), toolUse(`${OURS}a`, {})]);
+    killed.mock.on(/wait/, () => [cost(10, 5, 7), toolUse(`${TOOL_PREFIX}a`, {})]);
     await send({ user: "killed", messages: [user("wait")], ...TOOLS }, false, killed.server);
-    expect(await session("user:killed", killed)).toMatchObject(sums(15, 5, 7));
+    expect(await session("user:killed", killed)).toMatchObject(totals(15, 5, 7));
     await killed.server.stop("SIGKILL");
     const server = await startServer(killed.serverEnv);
     const after = { ...killed, server };
     await send(ask("hello", { user: "killed" }), false, server);
     const { last_turns, ...total } = await session("user:killed", after);
-    expect(last_turns).toMatchObject([{ state: "lost", ...sums(15, 5, 7) }, { state: "done" }]);
+    expect(last_turns).toMatchObject([{ state: "lost", ...totals(15, 5, 7) }, { state: "done" }]);
     expect(total.tokens_in).toBeGreaterThan(15);
     await server.stop();
   });
@@ -250,8 +254,8 @@ test("in tool mode an answer has the tokens up to its final reply, and the turn 
   mode.mock.on(/question/, async function* () {
     made += 1;
     yield cost(10 * made, 5, made);
-    if (made === 1) yield toolUse(`${OURS}reply`, { content: "On it.", final: false });
-    else if (made === 2) yield toolUse(`${OURS}reply`, { content: "Done." });
+    if (made === 1) yield toolUse(`${TOOL_PREFIX}reply`, { content: "On it.", final: false });
+    else if (made === 2) yield toolUse(`${TOOL_PREFIX}reply`, { content: "Done." });
     else {
       await gate.promise;
       yield text("unseen");
@@ -260,5 +264,5 @@ test("in tool mode an answer has the tokens up to its final reply, and the turn 
   expect((await send(ask("question", { user: "mode" }), true, mode.server)).usage).toEqual(tokens(25, 5, 3));
   gate.resolve();
   await send(ask("and then", { user: "mode" }), false, mode.server);
-  expect((await session("user:mode", mode)).last_turns).toMatchObject([sums(15 + 25 + 35, 15, 6), {}]);
+  expect((await session("user:mode", mode)).last_turns).toMatchObject([totals(15 + 25 + 35, 15, 6), {}]);
 });

@@ -84,8 +84,8 @@ export const INPUT_USAGE = { input_tokens: 100, cache_read_input_tokens: 40, cac
 
 /** The answer when no rule matches. */
 const echo: Script = function* (request) {
-  const said = /<channel [^>]*>\n([\s\S]*?)\n<\/channel>/.exec(request.asked)?.[1] ?? request.asked;
-  yield text(`You said: ${said}`);
+  const content = /<channel [^>]*>\n([\s\S]*?)\n<\/channel>/.exec(request.asked)?.[1] ?? request.asked;
+  yield text(`You said: ${content}`);
 };
 
 /** Starts the mock on 127.0.0.1 at `port` (0: any free one). */

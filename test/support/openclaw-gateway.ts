@@ -97,9 +97,9 @@ export async function createOpenClaw(config: Record<string, unknown>): Promise<O
     if (!gateway) return;
     const { pid, exited } = gateway;
     signal(pid, "SIGTERM");
-    const patience = setTimeout(() => signal(pid, "SIGKILL"), 10_000);
+    const killTimer = setTimeout(() => signal(pid, "SIGKILL"), 10_000);
     await exited;
-    clearTimeout(patience);
+    clearTimeout(killTimer);
     // Other processes of its group may still run.
     signal(pid, "SIGKILL");
     gateway = null;

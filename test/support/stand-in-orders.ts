@@ -19,7 +19,7 @@ export interface Claude {
 }
 
 /** The ids of all messages in the transcript, oldest first. */
-function remembered(transcript: string): string[] {
+function recordedMessages(transcript: string): string[] {
   const rows = readFileSync(transcript, "utf8").trim().split("\n");
   return rows.flatMap((line) => {
     const { type, message } = JSON.parse(line);
@@ -76,9 +76,9 @@ export async function obey(from: string, claude: Claude, content: string, id: st
   if (mustStop || orders.end === "hangs") return interrupted();
   if (orders.end === "ignores Escape") return;
 
-  const texts = answerOf(remembered(claude.transcript), orders, mode);
-  const says = (last: string) => ({ prompt_id, last_assistant_message: last.trim() });
-  const stop = () => hook({ hook_event_name: "Stop", ...says(texts.at(-1)?.join("") ?? "") });
+  const texts = answerOf(recordedMessages(claude.transcript), orders, mode);
+  const lastMessage = (last: string) => ({ prompt_id, last_assistant_message: last.trim() });
+  const stop = () => hook({ hook_event_name: "Stop", ...lastMessage(texts.at(-1)?.join("") ?? "") });
   const record = () => {
     for (const [index, pieces] of texts.entries()) {
       const usage = { input_tokens: 3, output_tokens: pieces.length, cache_read_input_tokens: 1 };
@@ -87,7 +87,7 @@ export async function obey(from: string, claude: Claude, content: string, id: st
     }
     row({ type: "system", subtype: "turn_duration" });
   };
-  const speak = async () => {
+  const sendAnswer = async () => {
     for (const [index, { order }] of orders.messages.entries()) {
       const pieces = texts[index] ?? [];
       for (const piece of mode === "tool" ? pieces.keys() : order) {
@@ -110,7 +110,7 @@ export async function obey(from: string, claude: Claude, content: string, id: st
     await stop();
   }
   // In tool mode the final reply completes the answer, so the turn cannot fail after it.
-  if (mode === "live" || orders.end !== "fails") await speak();
+  if (mode === "live" || orders.end !== "fails") await sendAnswer();
   if (orders.receipt === "late") await receipt();
   await at("spoken");
   if (mustStop) return interrupted();

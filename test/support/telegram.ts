@@ -41,9 +41,9 @@ export function startTelegram(): Telegram {
     getMe: () => ({ ...ME, can_join_groups: true, can_read_all_group_messages: true }),
     getUpdates: async ({ offset = 0, timeout = 0 }) => {
       const fresh = () => updates.filter(({ update_id }) => update_id >= Number(offset));
-      const patience = Promise.withResolvers<void>();
-      const timer = setTimeout(patience.resolve, Number(timeout) * 1000);
-      if (fresh().length === 0) await Promise.race([update.promise, patience.promise]);
+      const timedOut = Promise.withResolvers<void>();
+      const timer = setTimeout(timedOut.resolve, Number(timeout) * 1000);
+      if (fresh().length === 0) await Promise.race([update.promise, timedOut.promise]);
       clearTimeout(timer);
       return fresh();
     },

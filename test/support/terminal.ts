@@ -25,7 +25,7 @@ export function openTerminal(world: World, args: readonly string[], columns = 12
   let screen = createScreen(columns, rows);
   const waiting: { match: RegExp; resolve: (screen: string) => void }[] = [];
   let written = "";
-  const look = () => {
+  const resolveWaiting = () => {
     const text = screen.text();
     for (const one of waiting.filter(({ match }) => match.test(text))) {
       waiting.splice(waiting.indexOf(one), 1);
@@ -39,7 +39,7 @@ export function openTerminal(world: World, args: readonly string[], columns = 12
       rows,
       data: (_terminal, bytes) => {
         written += Buffer.from(bytes).toString();
-        screen.write(bytes, look);
+        screen.write(bytes, resolveWaiting);
       },
     },
   });
@@ -47,7 +47,7 @@ export function openTerminal(world: World, args: readonly string[], columns = 12
     shows: (match) => {
       const { promise, resolve } = Promise.withResolvers<string>();
       waiting.push({ match, resolve });
-      look();
+      resolveWaiting();
       return promise;
     },
     type: (keys) => void child.terminal?.write(keys),
