@@ -8,7 +8,7 @@ import { dirname } from "node:path";
  */
 export type PathUse = "folder" | "file" | "readable";
 
-/** Both texts are whole sentences. */
+/** A problem and what to do about it, both as whole sentences. */
 export interface PathProblem {
   readonly what: string;
   readonly advice: string;

@@ -42,7 +42,7 @@ function wantedProvider(config: OpenClawConfig, port: number, key: string) {
 
 /** Patches for `openclaw config patch`, and how they are shown to people. */
 export interface Patches {
-  /** One for each section: a patch may change only one file, and sections may be in several files. */
+  /** One patch for each section, because a patch may change only one file, and sections can be in several files. */
   readonly patches: readonly Record<string, unknown>[];
   /** Each line begins with `+`, `~` or `-`. No line contains the key. */
   readonly lines: string[];

@@ -88,7 +88,7 @@ describe("Open WebUI", () => {
     release();
     expect((await Array.fromAsync(written)).join("")).toBe("Done.");
 
-    // One task after the answer, and then the next turn.
+    // A task that arrives after the answer, and then the next turn.
     await send(tasks("How do I heat the greenhouse?", "Done.")[0] ?? {}, headers);
     const history = [user("How do I heat the greenhouse?"), assistant("One moment.\nDone.")];
     const second = await world.server.post(turn(...history, user("And cool it?")), headers);

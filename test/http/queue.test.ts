@@ -12,7 +12,7 @@ async function occupy(world: World, user: string) {
   const { response } = await postUntilSent(world.server, ask("hang", { user }), `user:${user}`, client.signal);
   return () => {
     client.abort();
-    // This keeps the response alive. Otherwise the garbage collector would abort its request early.
+    // The reference keeps the response alive. Without it the garbage collector would abort the request early.
     return response.catch(() => {});
   };
 }
@@ -45,7 +45,7 @@ test("16 messages can wait in one conversation, and the next one is rejected", a
   const free = await occupy(world, "me");
   const waiting = Array.from({ length: 16 }, () => world.server.post(ask("hello", { user: "me" })));
   let rejected: Response;
-  // They may not have arrived yet. The seventeenth request that arrives is rejected.
+  // Some of the sixteen may not have arrived yet. The seventeenth that arrives is rejected.
   do rejected = await world.server.post(unstreamed("hello", "me"), {}, AbortSignal.timeout(5_000));
   while (rejected.status === 200);
   expect([rejected.status, await code(rejected)]).toEqual([429, "queue_full"]);

@@ -95,7 +95,7 @@ test("a viewer that does not read is disconnected, and the turn continues", asyn
   expect(await say("draw 150000")).toMatchObject({ choices: [{ message: { content: "You said: draw 150000" } }] });
   await world.server.logged(/screen viewer reads too slowly/);
   await world.server.logged(/screen viewer disconnected.*"viewers":0/);
-  // It still gets what is in the socket buffers, and then the end.
+  // The viewer still gets what is in the socket buffers, and then the end of the stream.
   idler.resume();
   await closed;
   const viewer = await connectViewer();

@@ -2,7 +2,7 @@
 
 export interface Bomb {
   readonly name: string;
-  /** One JSON value of about `bytes` bytes. Some are broken on purpose. */
+  /** Makes a JSON value of about `bytes` bytes. Some values are broken on purpose. */
   make(bytes: number): Buffer;
 }
 

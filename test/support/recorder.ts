@@ -53,7 +53,7 @@ export function startRecorder(target: string): Recorder {
       const end = Promise.withResolvers<"complete" | "aborted">();
       const answer = Promise.withResolvers<Response>();
       const first = Promise.withResolvers<void>();
-      // A test need not wait for the answer.
+      // A test may ignore the answer, and then its rejection must not fail the run.
       answer.promise.catch(() => {});
       const one: RecordedRequest = {
         method: request.method,

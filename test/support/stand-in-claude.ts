@@ -1,7 +1,7 @@
 /**
- * A stand-in for claude in tests of speed and of faults. It takes claude's arguments, connects to the bridge as the
- * plugin does, and answers each message with the hooks and transcript rows of a short turn. No behaviour is proved with
- * it alone: the end-to-end tests run the real claude.
+ * A stand-in for claude in tests of speed and of faults. It takes claude's arguments, connects to the bridge like the
+ * plugin, and answers each message with the hooks and transcript rows of a short turn. No behaviour is tested with it
+ * alone: the end-to-end tests run the real claude.
  *
  * It echoes a message, unless the message is one of these commands:
  * - `lines <n>` answers with n lines.
@@ -169,7 +169,7 @@ async function turn(content: string, messageId: string, again: boolean): Promise
   }
   stays = /^stay( ended)?$/.exec(command)?.[0] ?? null;
   const grow = Number(/^grow (\d+)/.exec(command)?.[1] ?? 0);
-  // Memory counts only after it has been written to.
+  // The system counts memory only after it has been written to.
   if (grow > 0) taken.push(Buffer.alloc(grow * 1024 * 1024, 1));
   const calls = Number(/^call (\d+)/.exec(command)?.[1] ?? 0);
   if (calls > 0) {

@@ -1,5 +1,5 @@
 /**
- * The OpenClaw plugin of synthesis. By itself OpenClaw sends a provider nothing but its key. This plugin adds headers to
+ * The OpenClaw plugin of synthesis. Without it, OpenClaw sends a provider only its key. The plugin adds headers to
  * each request that name the conversation and the agent's workspace.
  *
  * It runs inside OpenClaw and can import nothing but OpenClaw's plugin SDK.
@@ -7,7 +7,7 @@
 import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
 
 const PROVIDER = "synthesis";
-/** How many sessions are remembered. Their data comes again with each model call, so that old ones may be forgotten. */
+/** How many sessions are remembered. Each model call sends the data of its session again, so old ones can be dropped. */
 const MAX_SESSIONS = 1000;
 
 export default definePluginEntry({
@@ -15,7 +15,7 @@ export default definePluginEntry({
   name: "synthesis",
   description: "Names the conversation, the agent and the workspace in each request to synthesis.",
   register(api) {
-    // Both by OpenClaw's session id, the only name that a transport knows.
+    // Both maps use OpenClaw's session id, because a transport knows no other name.
     const sessionKeys = new Map();
     const senders = new Map();
 
@@ -23,8 +23,8 @@ export default definePluginEntry({
     api.on("model_call_started", ({ sessionId, sessionKey }) => {
       if (sessionId && sessionKey) remember(sessionKeys, sessionId, sessionKey);
     });
-    // OpenClaw emits this event only where the user has set `hooks.allowConversationAccess` for this plugin. Nothing of
-    // the conversation itself is read.
+    // OpenClaw emits this event only if the user has set `hooks.allowConversationAccess` for this plugin. The plugin
+    // does not read the conversation itself.
     api.on("before_prompt_build", (_event, { sessionId, chatId, channel, messageProvider, senderId }) => {
       if (!sessionId) return;
       remember(senders, sessionId, {
@@ -45,7 +45,7 @@ export default definePluginEntry({
           // OpenClaw requests the summary of a conversation like a turn, with that conversation's key.
           "x-openclaw-kind": options?.requestId?.includes(":compaction:") ? "compaction" : undefined,
         })),
-      // Requests of OpenClaw's own, such as for a title. They belong to no conversation.
+      // OpenClaw's own requests, such as for a title, belong to no conversation.
       wrapSimpleCompletionStreamFn: ({ agentId, streamFn }) =>
         withHeaders(streamFn, () => ({ "x-openclaw-agent-id": agentId, "x-openclaw-kind": "simple-completion" })),
       resolveTransportTurnState: ({ sessionId }) =>
