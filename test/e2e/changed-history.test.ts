@@ -42,7 +42,7 @@ test("messages that an undone edit restores are shown once", async () => {
 });
 
 test("a message without the context that a program had wrapped it in is not an edit", async () => {
-  const wrap = (words: string) => `### Task:\nAnswer with the context.\n<context>\nA fact.\n</context>\n\n${words}`;
+  const wrap = (text: string) => `### Task:\nAnswer with the context.\n<context>\nA fact.\n</context>\n\n${text}`;
   const first = await say("rag", [user(wrap("question one"))]);
   const kept = [user("question one"), assistant(first.answer)];
   const { shown } = await say("rag", [...kept, user(wrap("question two"))]);

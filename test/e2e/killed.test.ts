@@ -6,7 +6,7 @@ import { startServer } from "../support/server.ts";
 import { ask, events, next, say, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
-/** How often the model was shown each of these lines, in the newest request that ends with the last line. */
+/** How often the model was shown each of these lines, in the newest request with the last line. */
 function timesShown({ mock }: World, ...lines: string[]): number[] {
   const isNewest = ({ asked }: ModelRequest) => asked.includes(`\n${lines.at(-1)}\n`);
   const { shown } = mock.requests.findLast(isNewest) as ModelRequest;

@@ -203,7 +203,7 @@ test("a retry gets a lost permission prompt again and does not deny it", async (
     else yield* [text("Let me see."), toolUse("Write", { file_path: file, content: "x" })];
   });
   const headers = { "x-openclaw-session-key": "agent:main:telegram:direct:lost", "x-openclaw-sender-id": "ann" };
-  const say = (words: string) => send({ messages: [user(words)] }, { stream: true, headers });
+  const say = (message: string) => send({ messages: [user(message)] }, { stream: true, headers });
   const question = await say("write it");
   expect(question.content).toMatch(/^Let me see\.\n\nMay I do this\?/);
   expect(await say("write it")).toEqual(question);

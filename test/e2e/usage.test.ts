@@ -148,8 +148,8 @@ test("an answer that ends with a permission prompt has its own usage", async () 
     [cost(20, 15, 3), text("done")],
   );
   const key = "agent:main:telegram:direct:usage";
-  const say = (words: string) =>
-    send(ask(words), true, world.server, { "x-openclaw-session-key": key, "x-openclaw-sender-id": "ann" });
+  const say = (message: string) =>
+    send(ask(message), true, world.server, { "x-openclaw-session-key": key, "x-openclaw-sender-id": "ann" });
   expect(await say("ask me")).toEqual({ finish: "stop", ids: [], usage: tokens(15, 5, 7) });
   expect(await say("yes")).toEqual({ finish: "stop", ids: [], usage: tokens(35, 15, 3) });
   expect(await session(key)).toMatchObject({ turns: 1, ...totals(50, 20, 10) });

@@ -7,7 +7,7 @@
 import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
 
 const PROVIDER = "synthesis";
-/** How many sessions are remembered. Each model call sends the data of its session again, so old ones can be dropped. */
+/** How many sessions are remembered. Each model call sends the data of its session, so old ones can be dropped. */
 const MAX_SESSIONS = 1000;
 
 export default definePluginEntry({
