@@ -7,6 +7,8 @@ export type BootFailureReason =
   /** Claude Code refuses the channel through which it receives messages. */
   | "channel_refused"
   | "not_logged_in"
+  /** Claude Code does not use a settings file that restricts Claude. */
+  | "invalid_settings"
   /** A variable in the environment keeps Claude Code from loading plugins. */
   | "plugins_disabled"
   | "timeout"

@@ -153,3 +153,20 @@ test("shows a viewer what Claude writes and does", async () => {
   expect(order).toEqual(order.toSorted((one, other) => one - other));
   expect(order).not.toContain(-1);
 });
+
+test("refuses a folder with a settings file that restricts Claude and has an invalid value", async () => {
+  await using world = await createWorld({
+    env: stream,
+    prepare: ({ base }) => {
+      mkdirSync(join(base, "workspace/.claude"));
+      writeFileSync(
+        join(base, "workspace/.claude/settings.json"),
+        JSON.stringify({ model: 5, permissions: { deny: ["Bash"] } }),
+      );
+    },
+  });
+  const refused = await world.server.post(ask("hello"));
+  const { error } = (await refused.json()) as { error: { code: string; message: string } };
+  expect([refused.status, error.code]).toEqual([503, "claude_not_ready"]);
+  expect(error.message).toContain("workspace/.claude/settings.json");
+});

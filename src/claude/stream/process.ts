@@ -22,13 +22,14 @@ import { spawnFailed } from "../start-errors.ts";
 import { Termination } from "../termination.ts";
 import type { Row } from "../transcript/rows.ts";
 import { requireTrustedFolder } from "../trust.ts";
-import { settingsNotes } from "../unreadable-settings.ts";
+import { unreadableSettingsNotes, unusedSettingsNotes } from "../unreadable-settings.ts";
 import { StreamChild } from "./child.ts";
 import { EventView } from "./event-view.ts";
 import { prepareLaunch } from "./launch.ts";
 import { type PermissionRequest, PermissionRequests } from "./permission-requests.ts";
 import {
   type ControlRequest,
+  type ControlResponse,
   channelMessage,
   controlErrorLine,
   controlRequestLine,
@@ -48,6 +49,7 @@ const KILL_AFTER_MS = 5_000;
 const MCP_SERVER = `plugin_${PLUGIN_NAME}_${SERVER_NAME}`;
 const CHANNEL_SOURCE = `plugin:${PLUGIN_NAME}:${SERVER_NAME}`;
 const INITIALIZE = "initialize";
+const GET_SETTINGS = "get_settings";
 
 export interface StreamContext {
   readonly config: Config;
@@ -89,6 +91,8 @@ export class StreamProcess implements AgentProcess {
   #status: SessionStatus;
   #hasWorked = false;
   #requests = 0;
+  /** Claude Code's own process id, which may be that of a child of a wrapper. */
+  #claudePid = 0;
 
   /** @throws RequestError when the program cannot be started at all */
   constructor(spec: LaunchSpec, owner: ProcessOwner, context: StreamContext) {
@@ -99,7 +103,7 @@ export class StreamProcess implements AgentProcess {
     this.#context = context;
     // Without a terminal Claude Code does not ask: it runs the hooks of any folder.
     if (!spec.trusted) requireTrustedFolder(workspace, parentEnv);
-    this.#notes = settingsNotes(workspace, parentEnv);
+    this.#notes = unreadableSettingsNotes(workspace, parentEnv);
     this.#status = { status: "idle", since: clock.wallTime() };
     this.#activity = new ProcessActivity(clock);
     this.#termination = new Termination((signal) => this.#child.kill(signal), clock);
@@ -296,20 +300,40 @@ export class StreamProcess implements AgentProcess {
   }
 
   #handleResponse({ response }: StreamLine & { type: "control_response" }): void {
-    if (response.request_id === INITIALIZE && response.subtype === "success" && this.#state === "starting") {
-      this.#cancelReadyTimer();
-      this.#state = "ready";
-      this.#session.begin(response.response?.pid ?? this.pid, this.spec.claudeSession);
-      log.info("claude ready", this.#logFields());
-      this.#whenReady.resolve();
-      this.#emit({ type: "connection", open: true });
+    const { request_id: id, subtype, error, response: content } = response;
+    if (subtype === "error") {
+      log.warning("claude refused a control request: {error}", { ...this.#logFields(), error });
     }
-    if (response.subtype === "error") {
-      log.warning("claude refused a control request: {error}", { ...this.#logFields(), error: response.error });
-      // Without it Claude would not be offered any tools of ours.
-      if (response.request_id === INITIALIZE)
-        this.#failStart("exited", `Claude Code could not be initialized: ${response.error}.`);
+    if (this.#state !== "starting") return;
+    if (id === GET_SETTINGS) this.#checkSettings(content);
+    else if (id !== INITIALIZE) return;
+    // Without it Claude would not be offered any tools of ours.
+    else if (subtype === "error") this.#failStart("exited", `Claude Code could not be initialized: ${error}.`);
+    else {
+      this.#claudePid = content?.pid ?? this.pid;
+      this.#child.write(controlRequestLine(GET_SETTINGS, { subtype: GET_SETTINGS }));
     }
+  }
+
+  /** The process is ready if Claude Code uses every settings file that restricts Claude. */
+  #checkSettings(settings: ControlResponse["response"]["response"]): void {
+    const used = {
+      sources: (settings?.sources ?? []).map(({ source }) => source),
+      faulty: (settings?.errors ?? []).map(({ file }) => file ?? ""),
+    };
+    try {
+      this.#notes.push(...unusedSettingsNotes(this.spec.choice.workspace, this.#context.env, used));
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      this.#failStart("invalid_settings", error.message);
+      return;
+    }
+    this.#cancelReadyTimer();
+    this.#state = "ready";
+    this.#session.begin(this.#claudePid, this.spec.claudeSession);
+    log.info("claude ready", this.#logFields());
+    this.#whenReady.resolve();
+    this.#emit({ type: "connection", open: true });
   }
 
   async #handleRequest({ request_id: id, request }: ControlRequest): Promise<void> {
@@ -363,7 +387,7 @@ export class StreamProcess implements AgentProcess {
   }
 
   #failStart(reason: BootFailureReason, summary: string): void {
-    this.#whenReady.reject(new BootFailure(reason, summary, { retryAfter: 30 }));
+    this.#whenReady.reject(new BootFailure(reason, summary, { retryAfter: reason === "timeout" ? 30 : undefined }));
     void this.stop();
   }
 

@@ -121,9 +121,20 @@ const controlResponse = z.looseObject({
     subtype: z.enum(["success", "error"]),
     request_id: z.string(),
     error: z.string().optional(),
-    /** The answer to `initialize` has Claude Code's own process id, which may be that of a child of a wrapper. */
     response: z
-      .looseObject({ pid: z.number().optional().catch(undefined) })
+      .looseObject({
+        /** Of `initialize`: Claude Code's own process id, which may be that of a child of a wrapper. */
+        pid: z.number().optional().catch(undefined),
+        /** Of `get_settings`: the settings that Claude Code uses, and the errors that it has found. */
+        sources: z
+          .array(z.looseObject({ source: z.string() }))
+          .optional()
+          .catch(undefined),
+        errors: z
+          .array(z.looseObject({ file: z.string().optional() }))
+          .optional()
+          .catch(undefined),
+      })
       .optional()
       .catch(undefined),
   }),
@@ -145,6 +156,7 @@ export type StreamLine = z.infer<(typeof schemas)[keyof typeof schemas]>;
 export type StreamEventLine = z.infer<typeof streamEvent>;
 export type AssistantLine = z.infer<typeof assistant>;
 export type ControlRequest = z.infer<typeof controlRequest>;
+export type ControlResponse = z.infer<typeof controlResponse>;
 
 const anyLine = z.looseObject({ type: z.string(), request_id: z.string().optional().catch(undefined) });
 

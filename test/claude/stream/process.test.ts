@@ -1,6 +1,6 @@
 /** A stream process with a program in place of Claude Code, for what the real one does at most by accident. */
 import { afterEach, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NO_OWNER, type ProcessOwner } from "../../../src/claude/agent-process.ts";
@@ -24,22 +24,30 @@ class ListedFolder extends SessionFolder {
   }
 }
 
-const READY =
-  '{"type":"control_response","response":{"subtype":"success","request_id":"initialize","response":{"pid":77}}}';
+const responseLine = (id: string, response: object) =>
+  JSON.stringify({ type: "control_response", response: { subtype: "success", request_id: id, response } });
+const READY = responseLine("initialize", { pid: 77 });
+const SETTINGS = `${responseLine("get_settings", { sources: [] })}\n`;
 
 /** Starts a process. @param commands what it does when it is ready: shell commands, with `$DIR` as a folder of its own */
 function start(commands: string, owner: Partial<ProcessOwner> = {}, ready = READY) {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-test-")));
   folders.push(folder);
   const claudeBin = join(folder, "claude");
-  writeFileSync(claudeBin, `#!/bin/sh\nDIR=${folder}\nread -r line\necho '${ready}'\n${commands}\n`, { mode: 0o700 });
-  const sessionFolder = new ListedFolder({ HOME: folder });
+  writeFileSync(
+    claudeBin,
+    `#!/bin/sh\nDIR=${folder}\nread -r line\necho '${ready}'\nread -r line\ncat $DIR/settings\n${commands}\n`,
+    { mode: 0o700 },
+  );
+  writeFileSync(join(folder, "settings"), SETTINGS);
+  const home = join(folder, "home");
+  const sessionFolder = new ListedFolder({ HOME: home });
   const process = new StreamProcess(
     launchSpec({ choice: { workspace: folder } }),
     { ...NO_OWNER, ...owner },
     {
       config: { ...defaults(pathsFor(folder)), claudeBin },
-      env: { HOME: folder, PATH: Bun.env.PATH },
+      env: { HOME: home, PATH: Bun.env.PATH },
       folder: join(folder, crypto.randomUUID()),
       deny: [],
       sessionFolder,
@@ -88,9 +96,36 @@ test("a permission prompt that cannot be decided gets a response", async () => {
 
 test("does not become ready when Claude Code refuses to be initialized", async () => {
   const refused = { type: "control_response", response: { subtype: "error", request_id: "initialize", error: "no" } };
-  const { process } = start(`exec cat`, {}, JSON.stringify(refused));
+  const { process } = start("", {}, JSON.stringify(refused));
   await expect(process.ready).rejects.toMatchObject({ code: "claude_not_ready" });
   await process.exited;
+});
+
+test.each([
+  [
+    "does not become ready without a settings file that restricts Claude",
+    ['{"model":5,"permissions":{"deny":["Bash"]}}', []],
+    null,
+  ],
+  [
+    "becomes ready with a settings file that has an error and is used",
+    ['{"permissions":{"deny":["("]}}', ["projectSettings"]],
+    0,
+  ],
+  ["becomes ready, with a note, without a settings file that restricts nothing", ['{"model":5}', []], 1],
+] as const)("%s", async (_what, [content, sources], notes) => {
+  const { process, folder } = start("read -r line");
+  mkdirSync(join(folder, ".claude"));
+  const file = join(folder, ".claude/settings.json");
+  writeFileSync(file, content);
+  const used = { sources: sources.map((source) => ({ source })), errors: [{ file, path: "model" }] };
+  writeFileSync(join(folder, "settings"), `${responseLine("get_settings", used)}\n`);
+  if (notes === null) await expect(process.ready).rejects.toMatchObject({ reason: "invalid_settings" });
+  else {
+    await process.ready;
+    expect(process.takeNotes()).toHaveLength(notes);
+  }
+  await process.stop();
 });
 
 test("Claude Code below a wrapper is not taken for another claude that has the session open", async () => {
