@@ -2,6 +2,7 @@
  * Whether other Stop hooks than ours may keep Claude working at the end of a turn. Claude Code runs all Stop hooks at
  * the same time, so the others have not decided yet when ours is called.
  */
+import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parse } from "jsonc-parser";
 import { z } from "zod";
@@ -45,9 +46,31 @@ function projectFiles(folder: string): string[] {
   return dirname(folder) === folder ? own : [...own, ...projectFiles(dirname(folder))];
 }
 
+/** What was read of a file, and by what its next change is noticed. */
+interface Read {
+  readonly version: string;
+  readonly settings: z.infer<typeof settings> | null;
+}
+
+/** Every turn ends with a look at some ten files, which hardly ever change. */
+const reads = new Map<string, Read>();
+/** Beyond this many files the oldest is read again when it is needed. */
+const MAX_READS = 1_000;
+
 function readSettings(file: string): z.infer<typeof settings> | null {
+  const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
+  if (!stats) return null;
+  const version = `${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs}`;
+  const known = reads.get(file);
+  if (known?.version === version) return known.settings;
   const text = tryReadSmallFile(file);
-  if (text === null) return null;
-  const read = settings.safeParse(parse(text));
-  return read.success ? read.data : null;
+  const read = text === null ? null : settings.safeParse(parse(text));
+  const result = read?.success ? read.data : null;
+  reads.delete(file);
+  reads.set(file, { version, settings: result });
+  for (const oldest of reads.keys()) {
+    if (reads.size <= MAX_READS) break;
+    reads.delete(oldest);
+  }
+  return result;
 }

@@ -36,6 +36,8 @@ export class ResponseStream {
   hasRunTools = false;
   /** The error that the answer ended with; null while there is none. */
   error: RequestError | null = null;
+  /** The client receives the token usage. */
+  wantsUsage = true;
   /** All text of the answer so far. */
   text = "";
   /** The client disconnected before the end, so it may have less than `text`. */

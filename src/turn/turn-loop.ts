@@ -108,7 +108,7 @@ export class TurnLoop {
     // Without a reason the signal would create an exception, which is slow.
     if (!isUnderWay(state)) this.#workEnded.abort("ended");
     deadlines.arm();
-    if (state.phase === "answered") answers.close(usage.endWithFinalReply());
+    if (state.phase === "answered") answers.close(usage.endWithFinalReply(answers.response.wantsUsage));
     if (hasEnded(state)) this.#end(state.phase);
   }
 

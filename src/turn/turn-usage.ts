@@ -52,9 +52,14 @@ export class TurnUsage {
     return this.#endAnswer(this.#newestToolUse ?? UNKNOWN_TOOL_USE);
   }
 
-  /** The usage of an answer that ends with the final reply in tool mode. */
-  endWithFinalReply(): Promise<Usage | null> {
-    return this.#endAnswer(FINAL_REPLY);
+  /**
+   * The usage of an answer that ends with the final reply in tool mode.
+   * @param isWanted the client receives it; otherwise the transcript is read only once, at the end of the turn
+   */
+  async endWithFinalReply(isWanted: boolean): Promise<Usage | null> {
+    if (isWanted) return this.#endAnswer(FINAL_REPLY);
+    this.#previousEnd = FINAL_REPLY;
+    return null;
   }
 
   /** The usage of the turn's last answer, once Claude has recorded the turn's end. @param calls of the whole turn */

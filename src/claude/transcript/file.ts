@@ -3,7 +3,7 @@
  * so only regular files below Claude Code's projects folder are read. A large file is read in chunks, so that the server
  * can do other work in between.
  */
-import { closeSync, fstatSync, readSync, realpathSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync, realpathSync, statSync } from "node:fs";
 import { dirname, sep } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { openRegularFile } from "../../core/regular-file.ts";
@@ -64,15 +64,12 @@ async function withTranscriptFile<T>(
 ): Promise<T | null> {
   let file: number;
   try {
-    // Checked before the file is opened, because opening a device can have an effect.
-    requireBelow(realpathSync(path), root);
-    file = openRegularFile(path);
+    file = process.platform === "linux" ? openBelow(path, root) : openAndCompare(path, root);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw error;
   }
   try {
-    requireSame(file, path, root);
     return await read(file);
   } finally {
     closeSync(file);
@@ -80,8 +77,37 @@ async function withTranscriptFile<T>(
 }
 
 function requireBelow(real: string, root: string): void {
-  if (real.startsWith(realpathSync(root) + sep)) return;
+  if (real.startsWith(realpathSync.native(root) + sep)) return;
   throw new Error("The transcript is not below Claude Code's projects folder, so it was not read.");
+}
+
+/** Linux's O_PATH, which Node's constants lack: it opens a file without any effect on a device or a FIFO. */
+const O_PATH = 0o10000000;
+
+/** Asks the system where the opened file is, so that nothing can be replaced between the check and the opening. */
+function openBelow(path: string, root: string): number {
+  const place = openSync(path, O_PATH | constants.O_NOFOLLOW);
+  try {
+    const opened = `/proc/self/fd/${place}`;
+    requireBelow(readlinkSync(opened), root);
+    if (!fstatSync(place).isFile()) throw new Error("The transcript is not a regular file, so it was not read.");
+    return openSync(opened, constants.O_RDONLY);
+  } finally {
+    closeSync(place);
+  }
+}
+
+/** The same where the system does not tell: the path is checked before the file is opened, and again afterwards. */
+function openAndCompare(path: string, root: string): number {
+  requireBelow(realpathSync(path), root);
+  const file = openRegularFile(path);
+  try {
+    requireSame(file, path, root);
+    return file;
+  } catch (error) {
+    closeSync(file);
+    throw error;
+  }
 }
 
 /** A folder of the path may have been replaced by a link since the check, so the opened file itself is checked again. */

@@ -53,6 +53,8 @@ export function chatRoutes({ config, conversations, oneShots, sessions, emptyFol
         ? conversations.submit(...readOneShotTurnRequest(request, config, emptyFolder))
         : oneShots.submit(await readOneShot(request, c.req.raw));
 
+    const includeUsage = body.stream_options?.include_usage === true;
+    response.wantsUsage = includeUsage || body.stream !== true;
     disableIdleTimeout(c);
     signal.addEventListener("abort", () => response.disconnect());
     if (signal.aborted) response.disconnect();
@@ -72,7 +74,6 @@ export function chatRoutes({ config, conversations, oneShots, sessions, emptyFol
     const prefill = openclaw ? null : request.prefill;
     const all = openclaw ? errorsAsText(response) : response.parts();
     const parts = prefill === null ? all : withoutPrefillEcho(all, prefill);
-    const includeUsage = body.stream_options?.include_usage === true;
     const created = Math.floor(Date.now() / 1000);
     const answer = completion(created, body.model || DEFAULT_MODEL, includeUsage, request.usesFunctions);
     if (body.stream !== true) return wholeResponse(c, parts, answer);
