@@ -2,8 +2,10 @@
  * Settings that stop Claude Code from working with synthesis and that `--settings` cannot override, because a denial
  * always wins. Claude Code reports none of them, so our errors name the setting.
  */
+import type { Config } from "../config/schema.ts";
 import { RequestError } from "../core/errors.ts";
 import { PLUGIN_NAME, SERVER_NAME, TOOL_PREFIX } from "../plugin/manifest.ts";
+import type { LaunchSpec } from "./launch-spec.ts";
 import { disabledServers, type Settings, settingsFiles } from "./settings-files.ts";
 
 /** Claude Code offers no channels when one of these variables is set. */
@@ -54,6 +56,17 @@ export const pluginBlocked = (setting: BlockingSetting): RequestError =>
     `A Claude Code setting blocks the plugin of synthesis: ${describeBlockingSetting(setting)}. Remove the setting or, ` +
       `if it is a list of denied servers, take ${OUR_SERVER} off the list. Then send the message again.`,
   );
+
+/** What a client should know whose tools are denied, as a sentence; null when none are, or none are wanted. */
+export function deniedToolsNote(
+  settings: readonly BlockingSetting[],
+  { tools }: Pick<LaunchSpec, "tools">,
+  { reply }: Pick<Config, "reply">,
+): string | null {
+  const denied = settings.filter(({ blocks }) => blocks === "tools").map(describeBlockingSetting);
+  if (denied.length === 0 || (tools.size === 0 && reply !== "tool")) return null;
+  return `Settings deny Claude the tools of the chat: ${denied.join(", ")}. Remove the rule to allow them.`;
+}
 
 type Finding = Omit<BlockingSetting, "file">;
 

@@ -6,7 +6,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { ApiActivity, Exit } from "../agent-process.ts";
-import { type BlockingSetting, describeBlockingSetting } from "../blocking-settings.ts";
+import { type BlockingSetting, deniedToolsNote, describeBlockingSetting } from "../blocking-settings.ts";
 import { BootFailure } from "../boot-failure.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
 import { restrictingFiles } from "../restricting-settings.ts";
@@ -96,11 +96,9 @@ export class Boot {
   }
 
   #noteDeniedTools(): void {
-    const { spec, config } = this.#deps;
-    const wantsTools = spec.tools.size > 0 || config.reply === "tool";
-    const denied = this.#blocking("tools");
-    if (!wantsTools || denied.length === 0) return;
-    this.#addNote(`Settings deny Claude the tools of the chat: ${denied.join(", ")}. Remove the rule to allow them.`);
+    const { blockingSettings, spec, config } = this.#deps;
+    const note = deniedToolsNote(blockingSettings, spec, config);
+    if (note !== null) this.#addNote(note);
   }
 
   #blocking(what: BlockingSetting["blocks"]): readonly string[] {

@@ -10,6 +10,7 @@ import type { Clock } from "../../core/clock.ts";
 import { RequestError } from "../../core/errors.ts";
 import { PLUGIN_NAME, SERVER_NAME } from "../../plugin/manifest.ts";
 import type { AgentProcess, ClaudeEvent, Exit, ProcessOwner, ProcessState, Viewer } from "../agent-process.ts";
+import { deniedToolsNote, findBlockingSettings } from "../blocking-settings.ts";
 import { BootFailure, type BootFailureReason } from "../boot-failure.ts";
 import { setsRetries } from "../environment.ts";
 import { cleanUpAfterExit } from "../exit-cleanup.ts";
@@ -103,7 +104,8 @@ export class StreamProcess implements AgentProcess {
     this.#context = context;
     // Without a terminal Claude Code does not ask: it runs the hooks of any folder.
     if (!spec.trusted) requireTrustedFolder(workspace, parentEnv);
-    this.#notes = unreadableSettingsNotes(workspace, parentEnv);
+    const deniedTools = deniedToolsNote(findBlockingSettings(workspace, parentEnv), spec, config);
+    this.#notes = [...unreadableSettingsNotes(workspace, parentEnv), ...(deniedTools === null ? [] : [deniedTools])];
     this.#status = { status: "idle", since: clock.wallTime() };
     this.#activity = new ProcessActivity(clock);
     this.#termination = new Termination((signal) => this.#child.kill(signal), clock);

@@ -9,7 +9,8 @@ import { StreamProcess } from "../../../src/claude/stream/process.ts";
 import { pathsFor } from "../../../src/config/paths.ts";
 import { defaults } from "../../../src/config/schema.ts";
 import { systemClock } from "../../../src/core/clock.ts";
-import { launchSpec } from "../launch-spec.ts";
+import type { ToolCatalogue } from "../../../src/core/tools.ts";
+import { catalogueOf, launchSpec } from "../launch-spec.ts";
 
 const folders: string[] = [];
 afterEach(() => {
@@ -30,7 +31,15 @@ const READY = responseLine("initialize", { pid: 77 });
 const SETTINGS = `${responseLine("get_settings", { sources: [] })}\n`;
 
 /** Starts a process. @param commands what it does when it is ready: shell commands, with `$DIR` as a folder of its own */
-function start(commands: string, owner: Partial<ProcessOwner> = {}, ready = READY) {
+function start(
+  commands: string,
+  {
+    ready = READY,
+    settings = "{}",
+    tools = catalogueOf(),
+    ...owner
+  }: Partial<ProcessOwner> & { ready?: string; settings?: string; tools?: ToolCatalogue } = {},
+) {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-test-")));
   folders.push(folder);
   const claudeBin = join(folder, "claude");
@@ -40,10 +49,12 @@ function start(commands: string, owner: Partial<ProcessOwner> = {}, ready = READ
     { mode: 0o700 },
   );
   writeFileSync(join(folder, "settings"), SETTINGS);
+  mkdirSync(join(folder, ".claude"));
+  writeFileSync(join(folder, ".claude/settings.json"), settings);
   const home = join(folder, "home");
   const sessionFolder = new ListedFolder({ HOME: home });
   const process = new StreamProcess(
-    launchSpec({ choice: { workspace: folder } }),
+    launchSpec({ tools, choice: { workspace: folder } }),
     { ...NO_OWNER, ...owner },
     {
       config: { ...defaults(pathsFor(folder)), claudeBin },
@@ -96,7 +107,7 @@ test("a permission prompt that cannot be decided gets a response", async () => {
 
 test("does not become ready when Claude Code refuses to be initialized", async () => {
   const refused = { type: "control_response", response: { subtype: "error", request_id: "initialize", error: "no" } };
-  const { process } = start("", {}, JSON.stringify(refused));
+  const { process } = start("", { ready: JSON.stringify(refused) });
   await expect(process.ready).rejects.toMatchObject({ code: "claude_not_ready" });
   await process.exited;
 });
@@ -115,7 +126,6 @@ test.each([
   ["becomes ready, with a note, without a settings file that restricts nothing", ['{"model":5}', []], 1],
 ] as const)("%s", async (_what, [content, sources], notes) => {
   const { process, folder } = start("read -r line");
-  mkdirSync(join(folder, ".claude"));
   const file = join(folder, ".claude/settings.json");
   writeFileSync(file, content);
   const used = { sources: sources.map((source) => ({ source })), errors: [{ file, path: "model" }] };
@@ -125,6 +135,14 @@ test.each([
     await process.ready;
     expect(process.takeNotes()).toHaveLength(notes);
   }
+  await process.stop();
+});
+
+test("notes that settings deny Claude the client's tools", async () => {
+  const settings = '{"permissions":{"deny":["mcp__*"]}}';
+  const { process } = start("read -r line", { settings, tools: catalogueOf("look") });
+  await process.ready;
+  expect(process.takeNotes()).toEqual([expect.stringContaining("permissions.deny: mcp__*")]);
   await process.stop();
 });
 
