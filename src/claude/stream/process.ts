@@ -129,7 +129,6 @@ export class StreamProcess implements AgentProcess {
     this.exited = this.#child.exited.then((exit) => this.#cleanUp(exit));
     this.#cancelReadyTimer = clock.after(config.readyTimeoutMs, () => this.#handleStartTimeout());
     log.info("claude started", { ...this.#logFields(), engine: this.engine, resume: spec.resume });
-    void this.#toolServer.start();
     this.#child.write(controlRequestLine(INITIALIZE, { subtype: "initialize", sdkMcpServers: [MCP_SERVER] }));
   }
 

@@ -2,7 +2,8 @@
  * The MCP server that offers Claude the client's tools and, in tool mode, the reply tool. It runs in this process: Claude
  * Code sends its MCP messages over stdin and stdout, so no plugin process is needed.
  */
-import { type JSONRPCMessage, Server, type Tool, type Transport } from "@modelcontextprotocol/server";
+import { getLogger } from "@logtape/logtape";
+import type { JSONRPCMessage, Server, Tool, Transport } from "@modelcontextprotocol/server";
 import { version } from "../../../package.json";
 import { SERVER_NAME } from "../../plugin/manifest.ts";
 import { asMcpTool, toolError } from "../../plugin/mcp-tool.ts";
@@ -19,6 +20,11 @@ import type {
 /** Claude Code gathers changes of a tool list for 16 ms before it uses the new one, in ms. */
 const LIST_IN_USE_MS = 50;
 
+const log = getLogger(["synthesis", "process"]);
+
+/** A message that needs no response could not be sent. A request gets the error as its response. */
+const noteFailure = (error: unknown) => log.error("MCP server of the client's tools failed: {error}", { error });
+
 interface ToolServerDeps {
   readonly mode: ReplyMode;
   /** The client's tools that Claude is offered from the start. */
@@ -34,10 +40,10 @@ interface ToolServerDeps {
 
 export class ToolServer {
   readonly #deps: ToolServerDeps;
-  readonly #server: Server;
+  readonly #server: Promise<Server>;
   readonly #transport: Transport;
   #tools: readonly ToolDefinition[];
-  /** A revision that Claude has been told about and has not asked for. */
+  /** A revision that was announced to Claude Code and that it has not requested; null when there is none. */
   #revision: number | null = null;
   #listTimer: Timer | undefined;
   /** Claude Code's requests without a response, by their JSON-RPC ids. */
@@ -48,13 +54,6 @@ export class ToolServer {
   constructor(deps: ToolServerDeps) {
     this.#deps = deps;
     this.#tools = deps.tools;
-    this.#server = new Server({ name: SERVER_NAME, version }, { capabilities: { tools: { listChanged: true } } });
-    this.#server.setRequestHandler("tools/list", async () => this.#list());
-    this.#server.setRequestHandler("tools/call", ({ params }, { mcpReq }) =>
-      deps.mode === "tool" && params.name === REPLY_TOOL.name
-        ? this.#reply(params.arguments)
-        : this.#call(params.name, params.arguments ?? {}, params._meta?.["claudecode/toolUseId"], mcpReq.signal),
-    );
     this.#transport = {
       start: async () => {},
       close: async () => {},
@@ -63,18 +62,30 @@ export class ToolServer {
         else deps.send(message);
       },
     };
+    this.#server = this.#start();
+    this.#server.catch(noteFailure);
   }
 
-  /** Makes the server ready for messages. */
-  async start(): Promise<void> {
-    await this.#server.connect(this.#transport);
+  /** Loads the MCP library here, because a server without stream conversations does not need its 16 MB. */
+  async #start(): Promise<Server> {
+    const { Server } = await import("@modelcontextprotocol/server");
+    const server = new Server({ name: SERVER_NAME, version }, { capabilities: { tools: { listChanged: true } } });
+    server.setRequestHandler("tools/list", async () => this.#list());
+    server.setRequestHandler("tools/call", ({ params }, { mcpReq }) =>
+      this.#deps.mode === "tool" && params.name === REPLY_TOOL.name
+        ? this.#reply(params.arguments)
+        : this.#call(params.name, params.arguments ?? {}, params._meta?.["claudecode/toolUseId"], mcpReq.signal),
+    );
+    await server.connect(this.#transport);
+    return server;
   }
 
   /**
    * Handles a message of Claude Code's.
    * @returns the response; null when Claude Code no longer waits for it. A notification gets an empty one
    */
-  handle(message: JSONRPCMessage): Promise<JSONRPCMessage | null> {
+  async handle(message: JSONRPCMessage): Promise<JSONRPCMessage | null> {
+    await this.#server;
     const { promise, resolve } = Promise.withResolvers<JSONRPCMessage | null>();
     if ("method" in message && "id" in message) this.#requests.set(message.id, resolve);
     else resolve({ jsonrpc: "2.0", id: 0, result: {} });
@@ -97,7 +108,7 @@ export class ToolServer {
     if (frame.type === "tools") {
       this.#tools = frame.tools;
       this.#revision = frame.revision;
-      void this.#server.sendToolListChanged();
+      this.#server.then((server) => server.sendToolListChanged()).catch(noteFailure);
     } else this.#calls.get(frame.id)?.(frame);
   }
 
@@ -105,7 +116,7 @@ export class ToolServer {
   close(): void {
     clearTimeout(this.#listTimer);
     for (const settle of this.#calls.values()) settle(null);
-    void this.#server.close();
+    this.#server.then((server) => server.close()).catch(noteFailure);
   }
 
   #list(): { tools: Tool[] } {

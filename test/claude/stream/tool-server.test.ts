@@ -15,7 +15,6 @@ async function createServer() {
     onReply: () => {},
     onListed: () => {},
   });
-  await server.start();
   const clientInfo = { name: "claude", version: "1" };
   const params = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo };
   await server.handle({ jsonrpc: "2.0", id: 0, method: "initialize", params } as JSONRPCMessage);
