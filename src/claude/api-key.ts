@@ -16,3 +16,12 @@ export function isApproved(key: string, env: Record<string, string | undefined>)
   // Claude Code remembers a key by its last 20 characters.
   return state.success && state.data.customApiKeyResponses.approved.includes(key.slice(-20));
 }
+
+/**
+ * The environment of a Claude Code without a terminal: it would use the key unasked, so the answer is given beforehand.
+ * @param useApiKey the configuration approves every key
+ */
+export function withoutUnapprovedKey(env: Record<string, string>, useApiKey: boolean): Record<string, string> {
+  const { ANTHROPIC_API_KEY: key, ...others } = env;
+  return !key || useApiKey || isApproved(key, env) ? env : others;
+}

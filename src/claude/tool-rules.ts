@@ -5,7 +5,7 @@ import { TOOL_PREFIX } from "../plugin/manifest.ts";
 /** The configured tools and the client's own. */
 export const allowedTools = ({ allowedTools }: Config): string => [...allowedTools, `${TOOL_PREFIX}*`].join(",");
 
-/** Tools that open a dialog nobody can answer, start turns of their own, or leave the workspace. */
+/** Tools that open a dialog that no one can answer, start turns of their own, or leave the workspace. */
 export const DISALLOWED_TOOLS = [
   "AskUserQuestion",
   "EnterPlanMode",

@@ -1,7 +1,7 @@
 /** How a one-shot's process is launched: `claude --print` without tools, and without the user's hooks, plugins and files. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { isApproved } from "../claude/api-key.ts";
+import { withoutUnapprovedKey } from "../claude/api-key.ts";
 import { inheritedEnvironment, retries, UNATTENDED } from "../claude/environment.ts";
 import { makeMarkedFolder } from "../claude/marked-folder.ts";
 import { MARK_VARIABLE } from "../claude/process-mark.ts";
@@ -38,9 +38,8 @@ export function prepareLaunch(
     /** Telemetry takes a fifth of the startup time, and leaves a file behind when it cannot be sent. */
     DISABLE_TELEMETRY: "1",
   };
-  const env: Record<string, string> = { ...inheritedEnvironment(parentEnv), ...retries(parentEnv), ...variables };
-  const key = env.ANTHROPIC_API_KEY;
-  if (key && !config.useApiKey && !isApproved(key, parentEnv)) delete env.ANTHROPIC_API_KEY;
+  const inherited = withoutUnapprovedKey(inheritedEnvironment(parentEnv), config.useApiKey);
+  const env: Record<string, string> = { ...inherited, ...retries(parentEnv), ...variables };
   const argv = [
     "--print",
     "--input-format",

@@ -27,9 +27,9 @@ export const PLANTED: readonly Fault[] = [
   ],
   [
     "a resumed claude gets another session id",
-    "claude/interactive/launch.ts",
-    'spec.resume ? "--resume" : "--session-id",\n    spec.claudeSession,',
-    'spec.resume ? "--resume" : "--session-id",\n    spec.resume ? crypto.randomUUID() : spec.claudeSession,',
+    "claude/launch-arguments.ts",
+    'spec.resume ? "--resume" : "--session-id",\n  spec.claudeSession,',
+    'spec.resume ? "--resume" : "--session-id",\n  spec.resume ? crypto.randomUUID() : spec.claudeSession,',
   ],
   [
     "a delta that arrives twice is shown twice",

@@ -5,6 +5,7 @@ import type { Config } from "../../config/schema.ts";
 import { PLUGIN_NAME, writePlugin } from "../../plugin/manifest.ts";
 import { inheritedEnvironment, retries, UNATTENDED } from "../environment.ts";
 import { requireExecutable } from "../executable.ts";
+import { commonArguments } from "../launch-arguments.ts";
 import { launchSettings, mcpLimits } from "../launch-settings.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
 import type { ManagedSettings } from "../managed-settings.ts";
@@ -12,7 +13,6 @@ import { makeMarkedFolder } from "../marked-folder.ts";
 import { MARK_VARIABLE } from "../process-mark.ts";
 import { proxyExceptions } from "../proxy-exceptions.ts";
 import { systemPrompt } from "../system-prompt.ts";
-import { allowedTools, DISALLOWED_TOOLS } from "../tool-rules.ts";
 
 export interface LaunchContext {
   /** The port the server listens on. */
@@ -98,7 +98,6 @@ function writeFiles(
     };
     return {
       plugin,
-      // Settings and prompt are files, not arguments: every user of the machine can read a process's arguments.
       settings: write("settings.json", JSON.stringify(settings)),
       systemPrompt: write("system-prompt.md", systemPrompt(spec.choice, config)),
       // Created here with mode 0600, because Claude Code would create it readable by everyone.
@@ -117,7 +116,6 @@ function launchArguments(
   config: Config,
   files: LaunchFiles,
 ): readonly string[] {
-  const replacesPrompt = config.systemPrompt === "replace" || spec.choice.isOneShot;
   // Without hooks a permission prompt would never reach the server. In this mode Claude Code denies instead of asking.
   const deniesInsteadOfAsking = managed.hooksForbidden && config.permissionMode !== "bypassPermissions";
   return [
@@ -125,25 +123,7 @@ function launchArguments(
     files.plugin,
     managed.channelAllowed ? "--channels" : "--dangerously-load-development-channels",
     `plugin:${PLUGIN_NAME}@inline`,
-    spec.resume ? "--resume" : "--session-id",
-    spec.claudeSession,
-    "--permission-mode",
-    deniesInsteadOfAsking ? "dontAsk" : config.permissionMode,
-    "--effort",
-    spec.choice.effort ?? config.effort,
-    ...(spec.choice.model === null ? [] : ["--model", spec.choice.model]),
-    "--allowed-tools",
-    allowedTools(config),
-    "--disallowed-tools",
-    DISALLOWED_TOOLS,
-    // Otherwise a resumed session keeps the system prompt that it began with.
-    "--system-prompt-snapshot",
-    "off",
-    replacesPrompt ? "--system-prompt-file" : "--append-system-prompt-file",
-    files.systemPrompt,
-    ...(spec.choice.isOneShot ? ["--tools", ""] : []),
-    "--settings",
-    files.settings,
+    ...commonArguments(spec, config, files, deniesInsteadOfAsking ? "dontAsk" : undefined),
     "--debug-file",
     files.debugLog,
   ];

@@ -1,5 +1,6 @@
 /** Starts the processes of one server: chooses the engine, gives each process a folder, and watches for rivals. */
 import { join } from "node:path";
+import { getLogger } from "@logtape/logtape";
 import type { Paths } from "../../config/paths.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
@@ -15,7 +16,9 @@ import type { ManagedSettings } from "../managed-settings.ts";
 import { SessionFolder } from "../session-file.ts";
 import { StreamProcess } from "../stream/process.ts";
 
-/** How long a refused channel keeps `auto` on stream-json before it tries again: Anthropic may have changed its mind. */
+const log = getLogger(["synthesis", "pool"]);
+
+/** How long a refused channel keeps `auto` on stream-json before it tries the channel again. */
 const REFUSAL_MS = 60 * 60_000;
 
 export interface Launcher {
@@ -59,7 +62,8 @@ export function createLauncher({
       const folder = join(paths.run, crypto.randomUUID());
       const { config, managed, env } = options;
       const refused = refusal !== null && clock.now() < refusal.until ? refusal.why : null;
-      const { engine } = chooseEngine(config, spec.choice.workspace, managed, env, refused);
+      const { engine, why } = chooseEngine(config, spec.choice.workspace, managed, env, refused);
+      log.debug("engine chosen: {engine}, because {why}", { session: spec.sessionKey, engine, why });
       if (engine === "stream")
         return new StreamProcess(spec, owner, { config, env, folder, deny, sessionFolder, clock });
       const context = { ...options, port: port(), folder, deny, sessionFolder, clock, spawn };

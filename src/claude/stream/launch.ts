@@ -2,16 +2,16 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Config } from "../../config/schema.ts";
-import { isApproved } from "../api-key.ts";
+import { withoutUnapprovedKey } from "../api-key.ts";
 import { inheritedEnvironment, retries, UNATTENDED } from "../environment.ts";
 import { requireExecutable } from "../executable.ts";
+import { commonArguments } from "../launch-arguments.ts";
 import { launchSettings, mcpLimits } from "../launch-settings.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
 import { makeMarkedFolder } from "../marked-folder.ts";
 import { MARK_VARIABLE } from "../process-mark.ts";
 import { proxyExceptions } from "../proxy-exceptions.ts";
 import { systemPrompt } from "../system-prompt.ts";
-import { allowedTools, DISALLOWED_TOOLS } from "../tool-rules.ts";
 
 export interface StreamLaunch {
   readonly argv: string[];
@@ -46,12 +46,15 @@ export function prepareLaunch(
   };
   try {
     makeMarkedFolder(folder);
-    // Settings and prompt are files, not arguments: every user of the machine can read a process's arguments.
     const settings = write("settings.json", JSON.stringify(launchSettings(spec, variables, deny)));
     const prompt = write("system-prompt.md", systemPrompt(spec.choice, config));
     return {
-      argv: [executable, ...launchArguments(spec, config, settings, prompt)],
-      env: { ...withoutUnapprovedKey(inheritedEnvironment(parentEnv), config), ...retries(parentEnv), ...variables },
+      argv: [executable, ...STREAM_JSON, ...commonArguments(spec, config, { settings, systemPrompt: prompt })],
+      env: {
+        ...withoutUnapprovedKey(inheritedEnvironment(parentEnv), config.useApiKey),
+        ...retries(parentEnv),
+        ...variables,
+      },
     };
   } catch (error) {
     // The disk may be full. No process starts now, so nothing else would remove what was written.
@@ -60,42 +63,15 @@ export function prepareLaunch(
   }
 }
 
-/** In a terminal Claude Code asks before it uses an API key; here it does not, so the answer is given beforehand. */
-function withoutUnapprovedKey(env: Record<string, string>, config: Config): Record<string, string> {
-  const { ANTHROPIC_API_KEY: key, ...others } = env;
-  return key === undefined || config.useApiKey || isApproved(key, env) ? env : others;
-}
-
-function launchArguments(spec: LaunchSpec, config: Config, settings: string, prompt: string): readonly string[] {
-  const replacesPrompt = config.systemPrompt === "replace" || spec.choice.isOneShot;
-  return [
-    "--print",
-    "--input-format",
-    "stream-json",
-    "--output-format",
-    "stream-json",
-    "--include-partial-messages",
-    "--verbose",
-    "--permission-prompt-tool",
-    "stdio",
-    spec.resume ? "--resume" : "--session-id",
-    spec.claudeSession,
-    "--permission-mode",
-    config.permissionMode,
-    "--effort",
-    spec.choice.effort ?? config.effort,
-    ...(spec.choice.model === null ? [] : ["--model", spec.choice.model]),
-    "--allowed-tools",
-    allowedTools(config),
-    "--disallowed-tools",
-    DISALLOWED_TOOLS,
-    // Otherwise a resumed session keeps the system prompt that it began with.
-    "--system-prompt-snapshot",
-    "off",
-    replacesPrompt ? "--system-prompt-file" : "--append-system-prompt-file",
-    prompt,
-    ...(spec.choice.isOneShot ? ["--tools", ""] : []),
-    "--settings",
-    settings,
-  ];
-}
+/** Stream-json both ways, with every token, and with permission prompts as control requests. */
+const STREAM_JSON = [
+  "--print",
+  "--input-format",
+  "stream-json",
+  "--output-format",
+  "stream-json",
+  "--include-partial-messages",
+  "--verbose",
+  "--permission-prompt-tool",
+  "stdio",
+];

@@ -1,6 +1,7 @@
 /** Permission prompts as Claude Code asks them over stream-json. */
 import type { Verdict } from "../../wire/hooks.ts";
 import type { PermissionHook } from "../agent-process.ts";
+import { permissionUpdate } from "../permission-update.ts";
 import type { ControlRequest } from "./protocol.ts";
 
 export type PermissionRequest = ControlRequest["request"] & { readonly subtype: "can_use_tool" };
@@ -49,12 +50,8 @@ export class PermissionRequests {
   }
 }
 
-/** A verdict as the SDK's `PermissionResult` has it. A rule holds for this process; the next is started with it. */
+/** A verdict as the SDK's `PermissionResult` has it. */
 function responseTo({ behavior, message, rule }: Verdict, input: Record<string, unknown>): object {
   if (behavior === "deny") return { behavior, message };
-  if (rule === null) return { behavior, updatedInput: input };
-  const [, toolName, ruleContent] = /^([^(]+)(?:\((.*)\))?$/.exec(rule) ?? [];
-  const rules = [{ toolName, ...(ruleContent === undefined ? {} : { ruleContent }) }];
-  const added = { type: "addRules", rules, behavior: "allow", destination: "session" };
-  return { behavior, updatedInput: input, updatedPermissions: [added] };
+  return { behavior, updatedInput: input, ...(rule === null ? {} : { updatedPermissions: [permissionUpdate(rule)] }) };
 }

@@ -5,6 +5,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Server } from "bun";
 import type { ProcessTokens } from "../../claude/interactive/process-tokens.ts";
+import { permissionUpdate } from "../../claude/permission-update.ts";
 import { RequestError } from "../../core/errors.ts";
 import { JSON_BOUNDS, type JsonBounds } from "../../core/json-gate.ts";
 import { MEGABYTE } from "../../core/machine.ts";
@@ -65,11 +66,6 @@ const decisionBody = ({ behavior, message, rule }: Verdict): object => ({
     decision:
       behavior === "deny"
         ? { behavior, message }
-        : { behavior, ...(rule === null ? {} : { updatedPermissions: [addedRule(rule)] }) },
+        : { behavior, ...(rule === null ? {} : { updatedPermissions: [permissionUpdate(rule)] }) },
   },
 });
-
-function addedRule(rule: string): object {
-  const [, toolName, ruleContent] = /^([^(]+)(?:\((.*)\))?$/.exec(rule) ?? [];
-  return { type: "addRules", rules: [{ toolName, ruleContent }], behavior: "allow", destination: "session" };
-}
