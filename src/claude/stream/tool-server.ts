@@ -66,7 +66,7 @@ export class ToolServer {
     this.#server.catch(noteFailure);
   }
 
-  /** Loads the MCP library here, because a server without stream conversations does not need its 16 MB. */
+  /** Loads the MCP library here, because a server without stream conversations does not need its memory. */
   async #start(): Promise<Server> {
     const { Server } = await import("@modelcontextprotocol/server");
     const server = new Server({ name: SERVER_NAME, version }, { capabilities: { tools: { listChanged: true } } });
