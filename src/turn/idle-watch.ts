@@ -5,6 +5,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
+import type { SessionStatus } from "../claude/session-file.ts";
 import type { TranscriptSync } from "./transcript-sync.ts";
 import type { TurnContext } from "./turn-context.ts";
 import { isUnderWay } from "./turn-state.ts";
@@ -29,19 +30,34 @@ export interface WorkMoment {
 export class IdleWatch {
   readonly #turn: TurnContext;
   readonly #transcript: TranscriptSync;
+  /** Before the message was sent. */
+  #sent: WorkMoment;
   #lastWork: WorkMoment;
-  #isCheckingRefusal = false;
+  #isReadingRefusal = false;
   #cancel = () => {};
 
   constructor(turn: TurnContext, transcript: TranscriptSync) {
     this.#turn = turn;
     this.#transcript = transcript;
-    this.#lastWork = this.#mark();
+    this.#sent = this.#mark();
+    this.#lastWork = this.#sent;
   }
 
   /** When Claude was last known to work on the turn. */
   get lastWork(): WorkMoment {
     return this.#lastWork;
+  }
+
+  /** Notes that the message is about to be sent. */
+  noteSending(): void {
+    this.#sent = this.#mark();
+    this.#lastWork = this.#sent;
+  }
+
+  /** Notes that Claude has the message. A hook that refuses it may overtake the one that is the receipt. */
+  noteReceipt(): void {
+    this.noteWork();
+    void this.findRefusal();
   }
 
   /** Notes that Claude works on the turn, now or at another moment. */
@@ -56,48 +72,66 @@ export class IdleWatch {
 
   /** Whether Claude's status has become idle since it last was known to work. */
   get hasGoneIdle(): boolean {
-    const { status, statusRevision } = this.#turn.process;
+    return this.#isIdleSince(this.#lastWork, this.#turn.process.status);
+  }
+
+  #isIdleSince(moment: WorkMoment, status: SessionStatus | null): boolean {
     if (status?.status !== "idle") return false;
-    const { wallTime, now } = this.#mark();
-    const drift = wallTime - this.#lastWork.wallTime - (now - this.#lastWork.now);
+    const { wallTime, now, statusRevision } = this.#mark();
+    const drift = wallTime - moment.wallTime - (now - moment.now);
     // The status has a time by the wall clock. After that was set, only a later revision of the status counts.
-    if (Math.abs(drift) > CLOCK_SET_MS) return statusRevision > this.#lastWork.statusRevision;
-    return status.since >= this.#lastWork.wallTime;
+    if (Math.abs(drift) > CLOCK_SET_MS) return statusRevision > moment.statusRevision;
+    return status.since >= moment.wallTime;
   }
 
   /** Reads Claude's status, and ends the turn when Claude is done with it. */
   check(): void {
-    const { phase, promptId, hasSentText, pendingStop } = this.#turn.state();
-    const mayBeRefused = phase === "running" && promptId !== null && !hasSentText && !pendingStop;
-    if (mayBeRefused && this.#isDone) void this.#checkRefusal();
-    else if (this.#turn.config.reply === "tool" || pendingStop) this.#endIfDone();
+    // The status is read once: it may change between two reads, and every decision here must be about the same one.
+    const { status } = this.#turn.process;
+    const { phase, pendingStop } = this.#turn.state();
+    if (phase === "running" && this.#mayBeRefused(status)) void this.#findRefusal();
+    else if (this.#turn.config.reply === "tool" || pendingStop) this.#endIfDone(status);
     else {
       this.close();
       this.#cancel = this.#turn.clock.after(LOST_STOP_MS, () => this.#endIfDone());
     }
   }
 
-  get #isDone(): boolean {
-    return isUnderWay(this.#turn.state()) && this.hasGoneIdle;
+  /**
+   * Ends the turn when Claude has become idle and has recorded that a hook has refused the message.
+   * @returns whether it has
+   */
+  async findRefusal(): Promise<boolean> {
+    return this.#mayBeRefused(this.#turn.process.status) && this.#findRefusal();
   }
 
-  #endIfDone(): void {
-    if (this.#isDone) this.#turn.dispatch({ type: "idle" });
+  /** Claude has become idle since the message was sent, and has written nothing. */
+  #mayBeRefused(status: SessionStatus | null): boolean {
+    const { phase, promptId, hasSentText, pendingStop } = this.#turn.state();
+    const isWaiting = phase === "sent" || (phase === "running" && promptId !== null);
+    return isWaiting && !hasSentText && !pendingStop && this.#isIdleSince(this.#sent, status);
   }
 
-  /** Claude became idle before it wrote anything: a hook has refused the message, or the turn's hooks are lost. */
-  async #checkRefusal(): Promise<void> {
-    if (this.#isCheckingRefusal) return;
-    this.#isCheckingRefusal = true;
+  #endIfDone(status = this.#turn.process.status): void {
+    if (isUnderWay(this.#turn.state()) && this.#isIdleSince(this.#lastWork, status)) {
+      this.#turn.dispatch({ type: "idle" });
+    }
+  }
+
+  async #findRefusal(): Promise<boolean> {
+    if (this.#isReadingRefusal) return false;
+    this.#isReadingRefusal = true;
     const refused = await this.#transcript.readRefusal();
-    this.#isCheckingRefusal = false;
+    this.#isReadingRefusal = false;
     if (refused === null) {
+      // The turn's hooks are lost, or the idle status was an earlier one.
       this.#endIfDone();
-      return;
+      return false;
     }
     const { sessionKey, id, dispatch } = this.#turn;
     log.info("a user's hook refused the message", { session: sessionKey, turn: id });
     dispatch({ type: "refused", ...refused });
+    return true;
   }
 
   close(): void {

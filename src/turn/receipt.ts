@@ -63,6 +63,7 @@ export class Receipt {
   async handleTimeout(): Promise<void> {
     const { process, id, sessionKey } = this.#turn;
     await this.find();
+    if (await this.#parts.idleWatch.findRefusal()) return;
     if (!awaitsReceipt(this.#turn.state())) return;
     if (process.status?.status === "busy" && this.#parts.deadlines.hasTimeLeft) {
       // The message waits in Claude's own queue.

@@ -182,7 +182,7 @@ function takeStop(state: TurnState, { last_assistant_message: lastMessage, trans
  */
 function refuse(state: TurnState, reason: string, isKept: boolean): Step {
   if (state.phase === "interrupting") return endInterrupted({ ...state, received: isKept });
-  if (state.phase !== "running") return [state, []];
+  if (state.phase !== "running" && state.phase !== "sent") return [state, []];
   const note = addNote(state.answer, reason.trim() || NO_REASON);
   const [refused, text] = emit({ ...state, received: isKept }, note);
   const [finished, end] = finish(refused);

@@ -165,11 +165,12 @@ export class TurnRunner {
     deadlines.start();
     // A message that could not be stored must not be sent: after a restart nothing would be known of it.
     await stored.sending({ claudeSession, traceId, ...delivery });
+    // Claude may be done before the next line runs.
+    idleWatch.noteSending();
     if (!this.#receipt.send()) {
       stored.ended("failed", "message_not_received", null);
       return false;
     }
-    idleWatch.noteWork();
     log.info("message sent", { session: sessionKey, turn: this.id, pid: process.pid, characters: text.length });
     response.isSent = true;
     deadlines.arm();

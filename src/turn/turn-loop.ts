@@ -94,7 +94,7 @@ export class TurnLoop {
     const before = this.#state;
     const [state, outputs] = reduceTurn(before, event);
     this.#state = state;
-    if (state.received && !before.received) idleWatch.noteWork();
+    if (state.received && !before.received) idleWatch.noteReceipt();
     if (state.hasSentText) stored.noteText();
     for (const output of outputs) this.#perform(output);
     transcript.noteChange((id) => usage.isSubagentCall(id));

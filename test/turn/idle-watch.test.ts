@@ -89,15 +89,73 @@ describe("a `Stop` hook that another hook may overrule", () => {
   });
 });
 
-test("a message that a user's hook refuses is answered with the hook's reason", async () => {
-  const { runner, clock, client, row, record, changeStatus, settle } = await receivedTurn();
-  const promptSubmitEnding = { ending: { reason: "No secrets." }, promptKept: false };
-  record({ type: "system", content: `message_id="${runner.id}"`, promptSubmitEnding });
-  await clock.pass(100);
-  changeStatus("idle");
-  await runner.finished;
-  await settle();
-  expect(client.received).toBe("No secrets.■");
-  expect(row).toMatchObject({ state: "failed" });
-  expect(runner.delivered).toBeNull();
+describe("a message that a user's hook refuses is answered with the hook's reason", () => {
+  /** A sent turn whose refusal Claude has recorded. */
+  async function refusedTurn(reply: "live" | "tool") {
+    const turn = await startTurn({ config: { reply } });
+    const promptSubmitEnding = { ending: { reason: "No secrets." }, promptKept: false };
+    turn.record({ type: "system", content: `message_id="${turn.runner.id}"`, promptSubmitEnding });
+    return turn;
+  }
+  type Turn = Awaited<ReturnType<typeof refusedTurn>>;
+
+  const orders: [what: string, happens: (turn: Turn) => void | Promise<void>][] = [
+    [
+      "when Claude becomes idle after the receipt",
+      async ({ receive, clock, changeStatus }) => {
+        receive();
+        await clock.pass(100);
+        changeStatus("idle");
+      },
+    ],
+    [
+      "when the refusal overtakes the receipt",
+      async ({ receive, clock, changeStatus }) => {
+        changeStatus("idle");
+        await clock.pass(100);
+        receive();
+      },
+    ],
+    [
+      "when Claude becomes idle between two reads of its status",
+      async ({ receive, runner, clock, process }) => {
+        receive();
+        await clock.pass(100);
+        process.setStatus("idle");
+        const idle = process.status;
+        const seen = [{ status: "busy", since: clock.wallTime() }];
+        Object.defineProperty(process, "status", { get: () => seen.shift() ?? idle });
+        runner.handle({ type: "status" });
+        await clock.pass(10);
+        runner.handle({ type: "status" });
+      },
+    ],
+    [
+      "when Claude is done before the send returns",
+      async ({ receive, clock, process }) => {
+        process.status = { status: "idle", since: clock.wallTime() };
+        await clock.pass(100);
+        receive();
+      },
+    ],
+    [
+      "when the receipt is lost",
+      async ({ clock, changeStatus }) => {
+        changeStatus("idle");
+        await clock.pass(10_000);
+      },
+    ],
+  ];
+  test.each((["live", "tool"] as const).flatMap((mode) => orders.map((order) => [mode, ...order] as const)))(
+    "in %s mode, %s",
+    async (mode, _what, happens) => {
+      const turn = await refusedTurn(mode);
+      await happens(turn);
+      await turn.runner.finished;
+      await turn.settle();
+      expect(turn.client.received).toBe("No secrets.■");
+      expect(turn.row).toMatchObject({ state: "failed" });
+      expect(turn.runner.delivered).toBeNull();
+    },
+  );
 });
