@@ -8,7 +8,7 @@ import { killGroup } from "./process-mark.ts";
 import { claudeNotFound } from "./start-errors.ts";
 
 /** The version that the tests run. */
-export const TESTED_VERSION = "2.1.330";
+export const TESTED_VERSION = "2.1.332";
 /** The versions that are likely to work as well. */
 export const EXPECTED_VERSIONS = "~2.1.330";
 
@@ -42,7 +42,7 @@ export function requireExecutable({ claudeBin }: Pick<Config, "claudeBin">, env:
   return path;
 }
 
-/** The version that `--version` prints, such as `2.1.330` of `2.1.330 (Claude Code)`; null for another program. */
+/** The version that `--version` prints, such as `2.1.332` of `2.1.332 (Claude Code)`; null for another program. */
 export async function claudeVersion(path: string, env: Env): Promise<string | null> {
   const output = await run([path, "--version"], env);
   return /^(\d+\.\d+\.\d+)\S* \(Claude Code\)/m.exec(output)?.[1] ?? null;

@@ -53,7 +53,7 @@ export function standIns(server: OrdersServer, mode: "live" | "tool"): Claudes {
 function standInProgram({ base }: ClaudeHome): string {
   const path = join(base, "claude");
   const run = `exec '${process.execPath}' --preload '${support}/clock.ts' '${support}/stand-in-claude.ts' "$@"`;
-  const script = `#!/bin/sh\ncase "$1" in --version) echo '2.1.330 (Claude Code)';; auth) echo '{"loggedIn":true}';; *) ${run};; esac\n`;
+  const script = `#!/bin/sh\ncase "$1" in --version) echo '2.1.332 (Claude Code)';; auth) echo '{"loggedIn":true}';; *) ${run};; esac\n`;
   writeFileSync(path, script, { mode: 0o755 });
   return path;
 }

@@ -63,11 +63,11 @@ describe("findExecutable", () => {
 
 describe("claudeVersion", () => {
   test("reads the version of Claude Code", async () => {
-    expect(await claudeVersion(write("claude", "2.1.330 (Claude Code)"), env)).toBe("2.1.330");
+    expect(await claudeVersion(write("claude", "2.1.332 (Claude Code)"), env)).toBe("2.1.332");
   });
 
   test("is null for another program", async () => {
-    expect(await claudeVersion(write("other", "other 2.1.330"), env)).toBeNull();
+    expect(await claudeVersion(write("other", "other 2.1.332"), env)).toBeNull();
     expect(await claudeVersion(join(folder, "missing"), env)).toBeNull();
   });
 });

@@ -70,7 +70,7 @@ describe("the login", () => {
   });
 
   test("is unknown when Claude Code does not report it", async () => {
-    const program = { content: "#!/bin/sh\necho '2.1.330 (Claude Code)'\n", mode: 0o755 };
+    const program = { content: "#!/bin/sh\necho '2.1.332 (Claude Code)'\n", mode: 0o755 };
     expect(await loginCheck({ program })).toMatchObject({ id: "login.unknown", result: "warning" });
   });
 });

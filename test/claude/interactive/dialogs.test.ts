@@ -292,7 +292,7 @@ describe("showsDialog recognizes", () => {
     ["no dialog in a suggestion at the prompt", `${rule}\n❯ Try "fix the bug?"\n${rule}\n  ? for shortcuts`, false],
     ["no dialog in a prompt of two lines", `${rule}\n❯ one\n  two?\n${rule}\n  ? for shortcuts`, false],
     ["no dialog in a question of the conversation", `Shall I go on?\n ❯ 1. Yes\n${input}`, false],
-    ["no dialog in the banner of a starting process", " ▐▛███▛█   Claude Code v2.1.330\n▝▜██████▀  Opus 5.5", false],
+    ["no dialog in the banner of a starting process", " ▐▛███▛█   Claude Code v2.1.332\n▝▜██████▀  Opus 5.5", false],
     ["no dialog on an empty screen", "", false],
   ];
   test.each(cases)("%s", (_what, screen, isDialog) => {
