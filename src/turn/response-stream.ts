@@ -21,6 +21,15 @@ export type ResponsePart =
   | { readonly type: "usage"; readonly usage: Usage }
   | { readonly type: "error"; readonly error: RequestError };
 
+/**
+ * From one batch of parts to the next at least, in ms, so that a client gets at most 60 chunks of text a second however
+ * fast the model writes. Each chunk costs the client a JSON parse, and a person does not see the difference.
+ */
+const BATCH_MS = 17;
+
+/** Parts of which many may come in a second. Any other part ends the answer, or follows its end. */
+const isFrequent = ({ type }: ResponsePart): boolean => type === "text" || type === "progress";
+
 export class ResponseStream {
   /** The id of the request, and of the turn that it starts. */
   readonly id = crypto.randomUUID();
@@ -49,6 +58,8 @@ export class ResponseStream {
   #preface = "";
   #parts: ResponsePart[] = [];
   #more = Promise.withResolvers<void>();
+  /** Ends the wait of `parts` for its next batch. */
+  #hurry = () => {};
   #closed = false;
 
   constructor(clock: Clock = systemClock) {
@@ -59,21 +70,36 @@ export class ResponseStream {
 
   /**
    * The parts in order, for one reader. Each batch has all parts that are there, so that parts in quick succession are
-   * sent together. Ends when the response is closed.
+   * sent together: the first at once, then at most one batch in 17 ms, and the end of the answer at once. A reader that is
+   * slow gets all that has gathered. Ends when the response is closed.
    */
   async *parts(): AsyncGenerator<readonly ResponsePart[]> {
+    let due = Number.NEGATIVE_INFINITY;
     for (;;) {
       await this.#more.promise;
+      await this.#waitUntil(due);
       // One read from a socket can bring several parts, which arrive one after the other.
       await setImmediate();
       const parts = this.#parts;
       const closed = this.#closed;
       this.#parts = [];
       if (!closed) this.#more = Promise.withResolvers();
+      due = this.#clock.now() + BATCH_MS;
       if (parts.length > 0) yield parts;
       // It was closed before these parts were taken, so they are the last.
       if (closed) return;
     }
+  }
+
+  /** Waits until `due`, in ms of the clock, and no longer than until the end of the answer. */
+  async #waitUntil(due: number): Promise<void> {
+    const ms = due - this.#clock.now();
+    if (ms <= 0 || this.#closed || !this.#parts.every(isFrequent)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#hurry = resolve;
+    const cancel = this.#clock.after(ms, resolve);
+    await promise;
+    cancel();
   }
 
   /** Aborted when the client has disconnected. */
@@ -120,11 +146,12 @@ export class ResponseStream {
     // Usage only follows an answer that has begun. An error that comes first rejects `opened` instead.
     if (part.type !== "error" && part.type !== "usage") this.open();
     const last = this.#parts.at(-1);
-    // Texts of one batch need only one chunk.
-    if (part.type === "text" && last?.type === "text") {
-      this.#parts.splice(-1, 1, { type: "text", text: last.text + part.text });
+    // Texts of one batch need only one chunk, and so do lines of progress.
+    if ((part.type === "text" || part.type === "progress") && part.type === last?.type) {
+      this.#parts.splice(-1, 1, { type: part.type, text: last.text + part.text });
     } else this.#parts.push(part);
     this.#more.resolve();
+    if (!isFrequent(part)) this.#hurry();
   }
 
   /** Ends the answer with an error. Before the answer has begun the error can set the HTTP status. */
@@ -147,5 +174,6 @@ export class ResponseStream {
     if (this.#closed) return;
     this.#closed = true;
     this.#more.resolve();
+    this.#hurry();
   }
 }

@@ -1,7 +1,10 @@
 /** The response to one client request, as its reader receives it. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import { setImmediate } from "node:timers/promises";
+import fc from "fast-check";
 import { RequestError } from "../../src/core/errors.ts";
 import { type ResponsePart, ResponseStream } from "../../src/turn/response-stream.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 test("parts that are pushed together are read as one batch, with neighbouring texts joined", async () => {
   const response = new ResponseStream();
@@ -43,4 +46,102 @@ test("a client that disconnects before the answer has begun ends every wait", as
   response.disconnect();
   expect(response.opened).rejects.toBeInstanceOf(RequestError);
   expect(await Array.fromAsync(response.parts())).toEqual([]);
+});
+
+describe("a reader", () => {
+  const second = 1_000;
+  const mostInASecond = (batches: readonly { readonly at: number }[]) =>
+    Math.max(...batches.map(({ at }) => batches.filter((one) => one.at >= at && one.at < at + second).length));
+  /** Time that passes, and the part that is pushed then. */
+  const step = fc.record({
+    ms: fc.oneof(fc.constantFrom(0, 0, 1, 5, 20), fc.integer({ min: 0, max: 120 })),
+    type: fc.constantFrom("text", "text", "text", "progress"),
+  });
+  const end = fc.constantFrom("finish", "close", "disconnect", "error");
+  const schedule = fc.record({ steps: fc.array(step, { minLength: 1, maxLength: 150 }), end, ms: fc.nat(40) });
+  type Schedule = typeof schedule extends fc.Arbitrary<infer T> ? T : never;
+
+  /** Lets time pass in steps, and lets the reader read before each. */
+  async function pass(clock: ManualClock, ms: number) {
+    for (let passed = 0; passed < ms; passed += 1) {
+      await setImmediate();
+      await setImmediate();
+      await clock.pass(1);
+    }
+  }
+
+  async function read({ steps, end, ms }: Schedule) {
+    const clock = new ManualClock();
+    const response = new ResponseStream(clock);
+    response.opened.catch(() => {});
+    const batches: { at: number; parts: readonly ResponsePart[] }[] = [];
+    const reading = (async () => {
+      for await (const parts of response.parts()) batches.push({ at: clock.now(), parts });
+    })();
+    const pushed: { at: number; type: string; text: string }[] = [];
+    for (const [index, { ms, type }] of steps.entries()) {
+      await pass(clock, ms);
+      const part = { type, text: `${index} ` };
+      pushed.push({ at: clock.now(), ...part });
+      response.push(part);
+    }
+    await pass(clock, ms);
+    const endedAt = clock.now();
+    if (end === "finish") response.push({ type: "finish" });
+    if (end === "error") response.sendError(new RequestError("overloaded", "Too much."));
+    if (end === "disconnect") response.disconnect();
+    else response.close();
+    // No time passes, so nothing of the end may wait for a timer.
+    await reading;
+    return { clock, batches, pushed, endedAt };
+  }
+
+  test("gets every part once, in order and in time, and at most sixty batches a second", () =>
+    fc.assert(
+      fc.asyncProperty(schedule, async (given) => {
+        const { clock, batches, pushed, endedAt } = await read(given);
+        const frequent = batches.flatMap(({ at, parts }) =>
+          parts.flatMap((part) => (part.type === "text" || part.type === "progress" ? [{ at, ...part }] : [])),
+        );
+        const words = frequent.flatMap(({ at, type, text }) =>
+          text
+            .trim()
+            .split(" ")
+            .map((word) => ({ at, type, text: `${word} ` })),
+        );
+        expect(words.map(({ type, text }) => [type, text])).toEqual(pushed.map(({ type, text }) => [type, text]));
+        for (const [index, { at }] of words.entries()) expect(at - (pushed[index]?.at ?? 0)).toBeLessThanOrEqual(17);
+        expect(words[0]?.at).toBe(pushed[0]?.at as number);
+        expect(batches.at(-1)?.at).toBeLessThanOrEqual(endedAt);
+        expect(mostInASecond(batches)).toBeLessThanOrEqual(60);
+        expect(clock.timers).toBe(0);
+      }),
+      { numRuns: 60 },
+    ));
+
+  test("gets close to sixty batches a second while the model writes faster", async () => {
+    const steps = Array.from({ length: 1_000 }, () => ({ ms: 2, type: "text" as const }));
+    const most = mostInASecond((await read({ steps, end: "finish", ms: 1 })).batches);
+    expect(most).toBeGreaterThan(50);
+    expect(most).toBeLessThanOrEqual(60);
+  });
+
+  test("that is slow gets what has gathered in one batch, and no timer runs meanwhile", async () => {
+    const clock = new ManualClock();
+    const response = new ResponseStream(clock);
+    const parts = response.parts();
+    response.push({ type: "text", text: "one " });
+    expect((await parts.next()).value).toEqual([{ type: "text", text: "one " }]);
+    for (const text of ["two ", "three ", "four "]) {
+      response.push({ type: "text", text });
+      await clock.pass(100);
+    }
+    expect(clock.timers).toBe(0);
+    expect((await parts.next()).value).toEqual([{ type: "text", text: "two three four " }]);
+    const next = parts.next();
+    await clock.pass(1_000);
+    expect(clock.timers).toBe(0);
+    response.close();
+    expect((await next).done).toBe(true);
+  });
 });
