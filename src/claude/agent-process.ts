@@ -5,7 +5,7 @@
 import type { ToolCall } from "../core/tools.ts";
 import type { ReplyFrame } from "../wire/frames.ts";
 import type { HookBody, Verdict } from "../wire/hooks.ts";
-import type { LaunchSpec } from "./launch-spec.ts";
+import type { LaunchChoice, LaunchSpec } from "./launch-spec.ts";
 import type { OfferedTools } from "./offered-tools.ts";
 import type { SessionStatus } from "./session-file.ts";
 import type { Row } from "./transcript/rows.ts";
@@ -125,8 +125,10 @@ export interface AgentProcess {
   noteOutput(): void;
   /** What the client loses because of how the process was started, in sentences. Each is returned once. */
   takeNotes(): readonly string[];
-  /** Gives a prewarmed process to a conversation. */
-  assignTo(sessionKey: string, owner: ProcessOwner): void;
+  /** Gives a prewarmed process to a conversation that it suits. The conversation waits for `ready` again. */
+  assignTo(spec: LaunchSpec, owner: ProcessOwner): void;
+  /** Gives the idle process other launch options. @returns false when it has to be restarted for them */
+  adapt(choice: LaunchChoice): Promise<boolean>;
   /**
    * Sends a message.
    * @param messageId a uuid

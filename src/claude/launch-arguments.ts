@@ -4,14 +4,13 @@ import type { LaunchSpec } from "./launch-spec.ts";
 import { allowedTools, DISALLOWED_TOOLS } from "./tool-rules.ts";
 
 /**
- * @param files paths of the settings and of the system prompt; they are files because every user of the machine can read
- *   a process's arguments
+ * @param settings path of the settings, which are a file because every user of the machine can read a process's arguments
  * @param permissionMode the configured mode unless the engine needs another one
  */
 export const commonArguments = (
   spec: LaunchSpec,
   config: Config,
-  files: { readonly settings: string; readonly systemPrompt: string },
+  settings: string,
   permissionMode = config.permissionMode as string,
 ): readonly string[] => [
   spec.resume ? "--resume" : "--session-id",
@@ -28,9 +27,7 @@ export const commonArguments = (
   // Otherwise a resumed session keeps the system prompt that it began with.
   "--system-prompt-snapshot",
   "off",
-  config.systemPrompt === "replace" || spec.choice.isOneShot ? "--system-prompt-file" : "--append-system-prompt-file",
-  files.systemPrompt,
   ...(spec.choice.isOneShot ? ["--tools", ""] : []),
   "--settings",
-  files.settings,
+  settings,
 ];

@@ -3,6 +3,10 @@ import type { Config } from "../config/schema.ts";
 import type { LaunchChoice } from "./launch-spec.ts";
 import { systemPrompt } from "./system-prompt.ts";
 
+/** A hash of what a stream process cannot change while it runs: everything but model and effort. */
+export const fixedHash = (choice: LaunchChoice, config: Config): string =>
+  launchHash({ ...choice, model: null, effort: null }, config);
+
 /** A hash of everything a process is started with that can be chosen. A process with another hash must be restarted. */
 export function launchHash(choice: LaunchChoice, config: Config): string {
   const { permissionMode, allowedTools, effort, useApiKey, reply } = config;

@@ -18,7 +18,7 @@ export interface LaunchSpec {
   readonly rules: readonly string[];
 }
 
-/** What a request may choose. A different choice requires a restart of the process. */
+/** What a request may choose. Some choices require a restart of the process. */
 export interface LaunchChoice {
   /** An absolute path that exists. */
   readonly workspace: string;

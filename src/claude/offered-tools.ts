@@ -49,6 +49,12 @@ export class OfferedTools {
     return [...this.#offered.values()];
   }
 
+  /** Offers Claude these tools before Claude Code has requested any. */
+  begin(catalogue: ToolCatalogue): void {
+    this.#catalogue = catalogue;
+    this.#add(catalogue);
+  }
+
   /**
    * Offers Claude these tools. Resolves when Claude Code has requested them, or does not request them in time. Tools
    * that were offered before stay in the list: Claude Code would still show a removed tool to the model, and answer

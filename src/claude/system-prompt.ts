@@ -19,6 +19,10 @@ part of that text. Lines that are quoted with > are part of the text as well.
 Your working directory is ${workspace}.
 `;
 
+/** Whether our text takes the place of Claude Code's own system prompt. */
+export const replacesSystemPrompt = ({ isOneShot }: Pick<LaunchChoice, "isOneShot">, config: Config): boolean =>
+  config.systemPrompt === "replace" || isOneShot;
+
 /** The client's system prompt and ours. Ours comes last, so that nothing in the client's text can follow it. */
 export const systemPrompt = ({ workspace, systemPrompt, isOneShot }: LaunchChoice, config: Config): string =>
   [config.systemPrompt === "ignore" && !isOneShot ? null : systemPrompt, channelPrompt(workspace, config.reply)]

@@ -7,7 +7,6 @@
 import { getLogger } from "@logtape/logtape";
 import type { AgentProcess, ClaudeEvent, PermissionHook, ProcessOwner } from "../claude/agent-process.ts";
 import { BootFailure } from "../claude/boot-failure.ts";
-import { launchHash } from "../claude/launch-hash.ts";
 import type { Pool } from "../claude/pool/pool.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
@@ -101,14 +100,12 @@ export class ProcessLease implements ProcessOwner {
     return this.#start(request, session, signal);
   }
 
-  /** Whether the process can take the next message as it is: same session and launch options, connected, and idle. */
+  /** Whether the process can take the next message: same session, connected, idle, and with the session's launch options. */
   async #isFreeFor(process: AgentProcess, session: SessionRow, signal: AbortSignal): Promise<boolean> {
     const isSuitable =
-      process.state === "ready" &&
-      process.spec.claudeSession === session.claudeSession &&
-      launchHash(process.spec.choice, this.#deps.config) === session.launchHash &&
-      !process.isShared;
+      process.state === "ready" && process.spec.claudeSession === session.claudeSession && !process.isShared;
     if (!isSuitable || !(await process.isConnected()) || !(await this.#waitForExternalPrompts(signal))) return false;
+    if (!(await process.adapt(launchChoice(session)))) return false;
     // The process may have exited or lost its connection while the lease waited.
     return process.state === "ready" && process.connected;
   }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import type { AgentProcess, ProcessOwner } from "../../src/claude/agent-process.ts";
-import type { LaunchSpec } from "../../src/claude/launch-spec.ts";
+import type { LaunchChoice, LaunchSpec } from "../../src/claude/launch-spec.ts";
 import type { Pool } from "../../src/claude/pool/pool.ts";
 import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
@@ -59,6 +59,7 @@ class FakeProcess {
     return this as unknown as AgentProcess;
   }
   isConnected = async () => this.connected;
+  adapt = async (choice: LaunchChoice) => Bun.deepEquals(choice, this.spec.choice);
   noteOutput = () => {};
   reportedRows = () => null;
   takeNotes = () => [];

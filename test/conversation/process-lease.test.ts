@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import type { AgentProcess, ProcessOwner } from "../../src/claude/agent-process.ts";
 import { BootFailure } from "../../src/claude/boot-failure.ts";
 import { launchHash } from "../../src/claude/launch-hash.ts";
-import type { LaunchSpec } from "../../src/claude/launch-spec.ts";
+import type { LaunchChoice, LaunchSpec } from "../../src/claude/launch-spec.ts";
 import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
 import { DeliveredTurns } from "../../src/conversation/delivered-turns.ts";
@@ -39,6 +39,7 @@ class FakeProcess {
   }
   takeNotes = () => launchNotes;
   isConnected = async () => this.connected;
+  adapt = async (choice: LaunchChoice) => Bun.deepEquals(choice, this.spec.choice);
   interrupt() {
     this.escapes += 1;
   }

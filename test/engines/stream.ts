@@ -13,6 +13,7 @@ const LEFT_OUT: readonly [test: string, why: string][] = [
   ["when plugin, server and claude are killed", "there is no plugin"],
   ["are named when they switch plugins off", "there is no plugin"],
   ["only their owner can read the secrets in a process's folder", "the plugin's files have the secrets"],
+  ["takes only a conversation with the same options", "a spare suits any conversation of its workspace"],
   ["shows a running turn, sends no key to claude", "there is no terminal"],
   ["shows the screen of an unknown dialog", "there is no terminal"],
   ["says that it has never been set up", "a dialog of the terminal says so"],
@@ -25,7 +26,7 @@ const LEFT_OUT: readonly [test: string, why: string][] = [
 ];
 
 /** Files that start no interactive process of the real claude, or choose the engine themselves. */
-const OTHER_FILES = ["binary", "client", "lost", "one-shot", "stream-engine"];
+const OTHER_FILES = ["binary", "client", "lost", "one-shot", "running-options", "stream-engine"];
 
 const folder = join(import.meta.dir, "../e2e");
 const files = [...new Bun.Glob("*.test.ts").scanSync(folder)]

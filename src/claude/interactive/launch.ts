@@ -12,7 +12,7 @@ import type { ManagedSettings } from "../managed-settings.ts";
 import { makeMarkedFolder } from "../marked-folder.ts";
 import { MARK_VARIABLE } from "../process-mark.ts";
 import { proxyExceptions } from "../proxy-exceptions.ts";
-import { systemPrompt } from "../system-prompt.ts";
+import { replacesSystemPrompt, systemPrompt } from "../system-prompt.ts";
 
 export interface LaunchContext {
   /** The port the server listens on. */
@@ -123,7 +123,9 @@ function launchArguments(
     files.plugin,
     managed.channelAllowed ? "--channels" : "--dangerously-load-development-channels",
     `plugin:${PLUGIN_NAME}@inline`,
-    ...commonArguments(spec, config, files, deniesInsteadOfAsking ? "dontAsk" : undefined),
+    ...commonArguments(spec, config, files.settings, deniesInsteadOfAsking ? "dontAsk" : undefined),
+    replacesSystemPrompt(spec.choice, config) ? "--system-prompt-file" : "--append-system-prompt-file",
+    files.systemPrompt,
     "--debug-file",
     files.debugLog,
   ];

@@ -22,7 +22,8 @@ import { type BlockingSetting, findBlockingSettings, pluginBlocked } from "../bl
 import { BootFailure } from "../boot-failure.ts";
 import { setsRetries } from "../environment.ts";
 import { cleanUpAfterExit } from "../exit-cleanup.ts";
-import type { LaunchSpec } from "../launch-spec.ts";
+import { launchHash } from "../launch-hash.ts";
+import type { LaunchChoice, LaunchSpec } from "../launch-spec.ts";
 import { OfferedTools } from "../offered-tools.ts";
 import { ProcessActivity } from "../process-activity.ts";
 import type { SessionFolder, SessionStatus } from "../session-file.ts";
@@ -181,11 +182,16 @@ export class InteractiveProcess implements AgentProcess {
     return this.#owner.isBusy();
   }
 
-  assignTo(sessionKey: string, owner: ProcessOwner): void {
+  assignTo({ sessionKey }: LaunchSpec, owner: ProcessOwner): void {
     log.info("spare adopted", { session: sessionKey, pid: this.pid, spare: this.spec.sessionKey });
     this.#spec = { ...this.spec, sessionKey };
     this.#owner = owner;
     this.#activity.noteUse();
+  }
+
+  async adapt(choice: LaunchChoice): Promise<boolean> {
+    const { config } = this.#context;
+    return launchHash(choice, config) === launchHash(this.spec.choice, config);
   }
 
   takeNotes(): readonly string[] {

@@ -148,7 +148,7 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
         processes.delete(process);
         // We did not stop it: it failed to start or was killed. No similar process is prewarmed until a conversation
         // has started one.
-        if (prewarmed.has(process)) prewarmed.forget(process.spec);
+        if (prewarmed.has(process)) prewarmed.forget(process);
         prewarmed.delete(process);
         releaseSlot();
       };
@@ -179,7 +179,7 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
       prewarmed.add(process);
       process.ready.then(planPrewarming, () => {});
     } catch (error) {
-      prewarmed.forget(missing);
+      prewarmed.drop(missing);
       log.warning("spare not started: {error}", { error });
     }
   }
@@ -205,7 +205,7 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
     adopt(spec, owner) {
       const process = prewarmed.take(spec);
       if (!process) return null;
-      process.assignTo(spec.sessionKey, owner);
+      process.assignTo(spec, owner);
       prewarmed.noteStarted(spec);
       planPrewarming();
       return process;

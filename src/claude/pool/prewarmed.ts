@@ -1,9 +1,11 @@
 /**
  * Processes that are started before a conversation needs them. Each is started like one of the newest conversations,
- * because the next conversation will probably be like these. A prewarmed process is given to one conversation only.
+ * because the next conversation will probably be like these. A stream process suits any conversation of its workspace,
+ * because it takes prompt, tools, model and effort later. A prewarmed process is given to one conversation only.
  */
 import type { Config } from "../../config/schema.ts";
 import type { ToolCatalogue } from "../../core/tools.ts";
+import type { Engine } from "../agent-process.ts";
 import { launchHash } from "../launch-hash.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
 
@@ -12,6 +14,7 @@ export type PrewarmSpec = Pick<LaunchSpec, "trusted" | "choice" | "tools">;
 
 /** The part of a process that is used here. */
 interface PrewarmedProcess {
+  readonly engine: Engine;
   readonly spec: PrewarmSpec;
   /** Messages can be sent to it now or soon. */
   readonly isUsable: boolean;
@@ -38,14 +41,19 @@ export class PrewarmedProcesses<T extends PrewarmedProcess> {
     this.#recent = [spec, ...this.#recent].slice(0, this.#config.spares);
   }
 
-  /** Plans no more processes like this one. */
-  forget(spec: PrewarmSpec): void {
-    this.#recent = this.#recent.filter((one) => !this.#isSuitable(spec, one));
+  /** Plans no more processes that would be like this one, which exited. */
+  forget(process: Pick<T, "engine" | "spec">): void {
+    this.#recent = this.#recent.filter((spec) => !this.#suits(process, spec));
+  }
+
+  /** Plans no process like this one, which could not be started. */
+  drop(spec: PrewarmSpec): void {
+    this.#recent = this.#recent.filter((one) => one !== spec);
   }
 
   /** Takes out a process for a new conversation; null when none is suitable. */
   take(spec: PrewarmSpec): T | null {
-    const process = [...this.#processes].find((one) => one.isUsable && this.#isSuitable(one.spec, spec));
+    const process = [...this.#processes].find((one) => one.isUsable && this.#suits(one, spec));
     if (process) this.#processes.delete(process);
     return process ?? null;
   }
@@ -54,19 +62,23 @@ export class PrewarmedProcesses<T extends PrewarmedProcess> {
   plan(): { readonly missing: PrewarmSpec | null; readonly surplus: readonly T[] } {
     const surplus = [...this.#processes];
     const missing = this.#recent.filter((spec) => {
-      const at = surplus.findIndex((process) => this.#isSuitable(process.spec, spec));
+      const at = surplus.findIndex((process) => this.#suits(process, spec));
       if (at >= 0) surplus.splice(at, 1);
       return at < 0;
     });
     return { missing: missing[0] ?? null, surplus };
   }
 
-  /** A process may lack tools, because it can be offered more. It must have no other tool: the model might call it. */
-  #isSuitable(process: PrewarmSpec, spec: PrewarmSpec): boolean {
+  #suits({ engine, spec: { trusted, choice, tools } }: Pick<T, "engine" | "spec">, wanted: PrewarmSpec): boolean {
+    if (trusted !== wanted.trusted) return false;
+    if (engine === "stream") {
+      const { workspace, isOneShot } = wanted.choice;
+      return choice.workspace === workspace && choice.isOneShot === isOneShot;
+    }
     return (
-      process.trusted === spec.trusted &&
-      launchHash(process.choice, this.#config) === launchHash(spec.choice, this.#config) &&
-      isSubset(process.tools, spec.tools)
+      launchHash(choice, this.#config) === launchHash(wanted.choice, this.#config) &&
+      // It may lack tools, because it can be offered more. It must have no other tool: the model might call it.
+      isSubset(tools, wanted.tools)
     );
   }
 }

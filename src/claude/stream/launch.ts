@@ -11,7 +11,6 @@ import type { LaunchSpec } from "../launch-spec.ts";
 import { makeMarkedFolder } from "../marked-folder.ts";
 import { MARK_VARIABLE } from "../process-mark.ts";
 import { proxyExceptions } from "../proxy-exceptions.ts";
-import { systemPrompt } from "../system-prompt.ts";
 
 export interface StreamLaunch {
   readonly argv: string[];
@@ -19,7 +18,7 @@ export interface StreamLaunch {
 }
 
 /**
- * Writes the files of one process and returns the command to start it.
+ * Writes the settings of one process and returns the command to start it.
  * @param folder the process's own folder, made here with mode 0700; its name, a uuid, is also the process mark
  * @param deny permission rules that keep Claude's tools from the server's own files
  * @throws RequestError (`claude_not_found`) when there is no such program
@@ -39,17 +38,12 @@ export function prepareLaunch(
     ...mcpLimits(config),
     ...proxyExceptions(spec.choice.workspace, parentEnv),
   };
-  const write = (name: string, content: string) => {
-    const path = join(folder, name);
-    writeFileSync(path, content, { mode: 0o600 });
-    return path;
-  };
   try {
     makeMarkedFolder(folder);
-    const settings = write("settings.json", JSON.stringify(launchSettings(spec, variables, deny)));
-    const prompt = write("system-prompt.md", systemPrompt(spec.choice, config));
+    const settings = join(folder, "settings.json");
+    writeFileSync(settings, JSON.stringify(launchSettings(spec, variables, deny)), { mode: 0o600 });
     return {
-      argv: [executable, ...STREAM_JSON, ...commonArguments(spec, config, { settings, systemPrompt: prompt })],
+      argv: [executable, ...STREAM_JSON, ...commonArguments(spec, config, settings)],
       env: {
         ...withoutUnapprovedKey(inheritedEnvironment(parentEnv), config.useApiKey),
         ...retries(parentEnv),

@@ -4,17 +4,24 @@
  */
 import { rmSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
-import type { JSONRPCMessage } from "@modelcontextprotocol/server";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import { RequestError } from "../../core/errors.ts";
 import { PLUGIN_NAME, SERVER_NAME } from "../../plugin/manifest.ts";
-import type { AgentProcess, ClaudeEvent, Exit, ProcessOwner, ProcessState, Viewer } from "../agent-process.ts";
+import {
+  type AgentProcess,
+  type ClaudeEvent,
+  type Exit,
+  NO_OWNER,
+  type ProcessOwner,
+  type ProcessState,
+  type Viewer,
+} from "../agent-process.ts";
 import { deniedToolsNote, findBlockingSettings } from "../blocking-settings.ts";
-import { BootFailure, type BootFailureReason } from "../boot-failure.ts";
 import { setsRetries } from "../environment.ts";
 import { cleanUpAfterExit } from "../exit-cleanup.ts";
-import type { LaunchSpec } from "../launch-spec.ts";
+import { fixedHash } from "../launch-hash.ts";
+import type { LaunchChoice, LaunchSpec } from "../launch-spec.ts";
 import { OfferedTools } from "../offered-tools.ts";
 import { ProcessActivity } from "../process-activity.ts";
 import type { SessionFolder, SessionStatus } from "../session-file.ts";
@@ -23,22 +30,15 @@ import { spawnFailed } from "../start-errors.ts";
 import { Termination } from "../termination.ts";
 import type { Row } from "../transcript/rows.ts";
 import { requireTrustedFolder } from "../trust.ts";
-import { unreadableSettingsNotes, unusedSettingsNotes } from "../unreadable-settings.ts";
+import { unreadableSettingsNotes } from "../unreadable-settings.ts";
 import { StreamChild } from "./child.ts";
+import { ClaudeRequests } from "./claude-requests.ts";
+import { type ControlAnswer, ControlRequests } from "./control-requests.ts";
 import { EventView } from "./event-view.ts";
 import { prepareLaunch } from "./launch.ts";
-import { type PermissionRequest, PermissionRequests } from "./permission-requests.ts";
-import {
-  type ControlRequest,
-  type ControlResponse,
-  channelMessage,
-  controlErrorLine,
-  controlRequestLine,
-  controlResponseLine,
-  parseLine,
-  type StreamLine,
-  userMessageLine,
-} from "./protocol.ts";
+import { MCP_SERVER, StreamOptions } from "./options.ts";
+import { channelMessage, parseLine, userMessageLine } from "./protocol.ts";
+import { exitedAtStart, startRefused, startStopped, startTimeout } from "./start-failures.ts";
 import { ToolServer } from "./tool-server.ts";
 import { StreamTranslator } from "./translator.ts";
 
@@ -46,11 +46,7 @@ const log = getLogger(["synthesis", "process"]);
 
 /** From SIGTERM to SIGKILL, in ms. */
 const KILL_AFTER_MS = 5_000;
-/** The name of our MCP server. With it the tools have the names that they have in a terminal. */
-const MCP_SERVER = `plugin_${PLUGIN_NAME}_${SERVER_NAME}`;
 const CHANNEL_SOURCE = `plugin:${PLUGIN_NAME}:${SERVER_NAME}`;
-const INITIALIZE = "initialize";
-const GET_SETTINGS = "get_settings";
 
 export interface StreamContext {
   readonly config: Config;
@@ -66,7 +62,6 @@ export interface StreamContext {
 
 export class StreamProcess implements AgentProcess {
   readonly engine = "stream";
-  readonly ready: Promise<void>;
   readonly exited: Promise<Exit>;
   readonly tools: OfferedTools;
   memory: number | null = null;
@@ -79,21 +74,20 @@ export class StreamProcess implements AgentProcess {
   readonly #child: StreamChild;
   readonly #translator: StreamTranslator;
   readonly #toolServer: ToolServer;
-  readonly #permissions = new PermissionRequests();
+  readonly #control: ControlRequests;
+  readonly #options: StreamOptions;
+  readonly #requests: ClaudeRequests;
   readonly #view = new EventView();
   readonly #activity: ProcessActivity;
   readonly #termination: Termination;
   readonly #session: SessionWatch;
   /** What the client loses by how the process was started, in sentences. */
   readonly #notes: string[];
-  readonly #whenReady = Promise.withResolvers<void>();
-  readonly #cancelReadyTimer: () => void;
+  #whenReady = newReady();
+  #cancelReadyTimer = () => {};
   #state: ProcessState = "starting";
   #status: SessionStatus;
   #hasWorked = false;
-  #requests = 0;
-  /** Claude Code's own process id, which may be that of a child of a wrapper. */
-  #claudePid = 0;
 
   /** @throws RequestError when the program cannot be started at all */
   constructor(spec: LaunchSpec, owner: ProcessOwner, context: StreamContext) {
@@ -104,16 +98,26 @@ export class StreamProcess implements AgentProcess {
     this.#context = context;
     // Without a terminal Claude Code does not ask: it runs the hooks of any folder.
     if (!spec.trusted) requireTrustedFolder(workspace, parentEnv);
-    const deniedTools = deniedToolsNote(findBlockingSettings(workspace, parentEnv), spec, config);
-    this.#notes = [...unreadableSettingsNotes(workspace, parentEnv), ...(deniedTools === null ? [] : [deniedTools])];
+    this.#notes = [...unreadableSettingsNotes(workspace, parentEnv)];
     this.#status = { status: "idle", since: clock.wallTime() };
     this.#activity = new ProcessActivity(clock);
     this.#termination = new Termination((signal) => this.#child.kill(signal), clock);
     // Its own status comes over stream-json; the session files tell only of rivals.
     this.#session = new SessionWatch(sessionFolder, () => {}, this.#logFields);
     this.#translator = new StreamTranslator(spec.claudeSession, () => clock.now());
-    this.tools = new OfferedTools(spec.tools, (frame) => this.#toolServer.push(frame), this.#logFields, clock);
+    const tools = this.#isSpare ? new Map() : spec.tools;
+    this.tools = new OfferedTools(tools, (frame) => this.#toolServer.push(frame), this.#logFields, clock);
     this.#toolServer = this.#createToolServer();
+    const write = (line: string) => this.#child.write(line);
+    this.#control = new ControlRequests(write, this.#logFields, clock);
+    this.#options = new StreamOptions(this.#control, spec, config, parentEnv);
+    this.#requests = new ClaudeRequests({
+      toolServer: this.#toolServer,
+      decide: (hook, signal) => this.#activity.duringPrompt(() => this.#owner.onPermission(hook, signal)),
+      session: () => ({ claudeSession: this.spec.claudeSession, promptId: this.#translator.current }),
+      write,
+      logFields: this.#logFields,
+    });
 
     // Everything that can fail comes before the spawn, so that no process runs without an owner.
     const { argv, env } = prepareLaunch(spec, folder, deny, config, parentEnv);
@@ -123,20 +127,16 @@ export class StreamProcess implements AgentProcess {
       rmSync(folder, { recursive: true, force: true });
       throw error instanceof RequestError ? error : spawnFailed(error as NodeJS.ErrnoException);
     }
-    this.ready = this.#whenReady.promise;
-    // A rejection must not count as unhandled when nothing awaits `ready`.
-    this.ready.catch(() => {});
     this.exited = this.#child.exited.then((exit) => this.#cleanUp(exit));
-    this.#cancelReadyTimer = clock.after(config.readyTimeoutMs, () => this.#handleStartTimeout());
     log.info("claude started", { ...this.#logFields(), engine: this.engine, resume: spec.resume });
-    this.#child.write(controlRequestLine(INITIALIZE, { subtype: "initialize", sdkMcpServers: [MCP_SERVER] }));
+    void this.#start();
   }
 
   #createToolServer(): ToolServer {
     return new ToolServer({
       mode: this.#context.config.reply,
-      tools: this.tools.definitions,
-      send: (message) => this.#request({ subtype: "mcp_message", server_name: MCP_SERVER, message }),
+      tools: () => this.tools.definitions,
+      send: (message) => this.#control.send({ subtype: "mcp_message", server_name: MCP_SERVER, message }),
       onCall: (frame) => {
         const call = this.tools.receive(frame);
         if (call) this.#emit({ type: "call", call });
@@ -149,6 +149,15 @@ export class StreamProcess implements AgentProcess {
 
   /** Names the process in the log. */
   readonly #logFields = () => ({ session: this.spec.sessionKey, pid: this.pid });
+
+  /** No conversation owns the process yet. Its prompt, its tools and its model come with the first one. */
+  get #isSpare(): boolean {
+    return this.#owner === NO_OWNER;
+  }
+
+  get ready(): Promise<void> {
+    return this.#whenReady.promise;
+  }
 
   get spec(): LaunchSpec {
     return this.#spec;
@@ -223,11 +232,25 @@ export class StreamProcess implements AgentProcess {
     return this.#notes.splice(0);
   }
 
-  assignTo(sessionKey: string, owner: ProcessOwner): void {
-    log.info("spare adopted", { session: sessionKey, pid: this.pid, spare: this.spec.sessionKey });
-    this.#spec = { ...this.spec, sessionKey };
+  assignTo(spec: LaunchSpec, owner: ProcessOwner): void {
+    log.info("spare adopted", { session: spec.sessionKey, pid: this.pid, spare: this.spec.sessionKey });
+    this.#spec = { ...spec, claudeSession: this.spec.claudeSession };
     this.#owner = owner;
+    this.tools.begin(spec.tools);
     this.#activity.noteUse();
+    // A process that is still starting finds its conversation when it has come so far.
+    if (this.#state !== "ready") return;
+    this.#state = "starting";
+    this.#whenReady = newReady();
+    void this.#finishStart(this.#initialize());
+  }
+
+  async adapt(choice: LaunchChoice): Promise<boolean> {
+    const { config } = this.#context;
+    if (fixedHash(choice, config) !== fixedHash(this.spec.choice, config)) return false;
+    if (!(await this.#options.change(choice))) return false;
+    this.#spec = { ...this.spec, choice };
+    return true;
   }
 
   send(
@@ -254,7 +277,7 @@ export class StreamProcess implements AgentProcess {
   }
 
   interrupt(): void {
-    if (this.#state === "ready") this.#request({ subtype: "interrupt" });
+    if (this.#state === "ready") this.#control.send({ subtype: "interrupt" });
   }
 
   show(viewer: Viewer): () => number {
@@ -268,8 +291,7 @@ export class StreamProcess implements AgentProcess {
   stop(): Promise<Exit> {
     if (this.#state !== "exited" && !this.#termination.hasBegun) {
       this.#cancelReadyTimer();
-      const summary = "Claude Code was stopped before it was ready. Send the message again.";
-      this.#whenReady.reject(new BootFailure("stopped", summary, { retryAfter: 1 }));
+      this.#whenReady.reject(startStopped());
       this.#state = "draining";
       this.#child.endInput();
       this.#termination.begin(KILL_AFTER_MS);
@@ -288,10 +310,10 @@ export class StreamProcess implements AgentProcess {
     this.#activity.noteOutput();
     const line = parseLine(text);
     if (!line) return;
-    if (line.type === "refused_request") this.#child.write(controlErrorLine(line.id, line.why));
-    else if (line.type === "control_request") void this.#handleRequest(line);
-    else if (line.type === "control_cancel_request") this.#permissions.cancel(line.request_id);
-    else if (line.type === "control_response") this.#handleResponse(line);
+    if (line.type === "refused_request") this.#requests.refuse(line);
+    else if (line.type === "control_request") void this.#requests.handle(line);
+    else if (line.type === "control_cancel_request") this.#requests.cancel(line.request_id);
+    else if (line.type === "control_response") this.#control.receive(line);
     else {
       for (const event of this.#translator.translate(line)) {
         if (event.type === "status") this.#noteStatus();
@@ -300,67 +322,52 @@ export class StreamProcess implements AgentProcess {
     }
   }
 
-  #handleResponse({ response }: StreamLine & { type: "control_response" }): void {
-    const { request_id: id, subtype, error, response: content } = response;
-    if (subtype === "error") {
-      log.warning("claude refused a control request: {error}", { ...this.#logFields(), error });
+  /** Asks Claude Code for its settings, and prepares it for its conversation if it has one already. */
+  async #start(): Promise<void> {
+    const { clock, config } = this.#context;
+    this.#cancelReadyTimer = clock.after(config.readyTimeoutMs, () =>
+      this.#failStart(startTimeout(config.readyTimeoutMs)),
+    );
+    const initialized = this.#isSpare ? null : this.#initialize();
+    try {
+      this.#notes.push(...(await this.#options.checkSettings(this.spec.choice.workspace)));
+    } catch (error) {
+      this.#failStart(error);
+      return;
     }
+    // A conversation may have adopted the process meanwhile.
+    if (!this.#isSpare) await this.#finishStart(initialized ?? this.#initialize());
+    else if (this.#state === "starting") this.#noteReady();
+  }
+
+  /** Gives Claude Code the prompt and the tools of its conversation. */
+  #initialize(): Promise<ControlAnswer> {
+    const { choice } = this.spec;
+    const blocking = findBlockingSettings(choice.workspace, this.#context.env);
+    const deniedTools = deniedToolsNote(blocking, this.spec, this.#context.config);
+    if (deniedTools !== null) this.#notes.push(deniedTools);
+    return this.#options.initialize(choice);
+  }
+
+  /** The process is ready when Claude Code has the prompt, the tools and the model of its conversation. */
+  async #finishStart(initialized: Promise<ControlAnswer>): Promise<void> {
+    const [{ content, refusal }, isChanged] = await Promise.all([initialized, this.#options.change(this.spec.choice)]);
     if (this.#state !== "starting") return;
-    if (id === GET_SETTINGS) this.#checkSettings(content);
-    else if (id !== INITIALIZE) return;
     // Without it Claude would not be offered any tools of ours.
-    else if (subtype === "error") this.#failStart("exited", `Claude Code could not be initialized: ${error}.`);
+    if (refusal !== null) this.#failStart(startRefused(refusal));
+    else if (!isChanged) this.#failStart(startRefused("it refused the model or the effort"));
     else {
-      this.#claudePid = content?.pid ?? this.pid;
-      this.#child.write(controlRequestLine(GET_SETTINGS, { subtype: GET_SETTINGS }));
+      this.#session.begin(content?.pid ?? this.pid, this.spec.claudeSession);
+      this.#noteReady();
     }
   }
 
-  /** The process is ready if Claude Code uses every settings file that restricts Claude. */
-  #checkSettings(settings: ControlResponse["response"]["response"]): void {
-    const used = {
-      sources: (settings?.sources ?? []).map(({ source }) => source),
-      faulty: (settings?.errors ?? []).map(({ file }) => file ?? ""),
-    };
-    try {
-      this.#notes.push(...unusedSettingsNotes(this.spec.choice.workspace, this.#context.env, used));
-    } catch (error) {
-      if (!(error instanceof RequestError)) throw error;
-      this.#failStart("invalid_settings", error.message);
-      return;
-    }
+  #noteReady(): void {
     this.#cancelReadyTimer();
     this.#state = "ready";
-    this.#session.begin(this.#claudePid, this.spec.claudeSession);
     log.info("claude ready", this.#logFields());
     this.#whenReady.resolve();
     this.#emit({ type: "connection", open: true });
-  }
-
-  async #handleRequest({ request_id: id, request }: ControlRequest): Promise<void> {
-    try {
-      const response =
-        request.subtype === "mcp_message"
-          ? await this.#handleMcp(request.message as JSONRPCMessage)
-          : await this.#askPermission(id, request);
-      if (response) this.#child.write(controlResponseLine(id, response));
-    } catch (error) {
-      // Without a response Claude Code would wait for one.
-      log.error("control request could not be handled: {error}", { ...this.#logFields(), error });
-      this.#child.write(controlErrorLine(id, "could not be handled"));
-    }
-  }
-
-  async #handleMcp(message: JSONRPCMessage): Promise<object | null> {
-    const response = await this.#toolServer.handle(message);
-    return response && { mcp_response: response };
-  }
-
-  #askPermission(id: string, request: PermissionRequest): Promise<object | null> {
-    const session = { claudeSession: this.spec.claudeSession, promptId: this.#translator.current };
-    return this.#activity.duringPrompt(() =>
-      this.#permissions.handle(id, request, session, (hook, signal) => this.#owner.onPermission(hook, signal)),
-    );
   }
 
   #noteStatus(): void {
@@ -374,32 +381,9 @@ export class StreamProcess implements AgentProcess {
     this.#owner.onEvent(this, event);
   }
 
-  #request(request: object): void {
-    this.#requests += 1;
-    this.#child.write(controlRequestLine(`${this.#requests}`, request));
-  }
-
-  #handleStartTimeout(): void {
-    this.#failStart(
-      "timeout",
-      `Claude Code was not ready after ${this.#context.config.readyTimeoutMs} ms. Send the message again; ` +
-        "SYNTHESIS_READY_TIMEOUT_MS gives it more time.",
-    );
-  }
-
-  #failStart(reason: BootFailureReason, summary: string): void {
-    this.#whenReady.reject(new BootFailure(reason, summary, { retryAfter: reason === "timeout" ? 30 : undefined }));
+  #failStart(error: unknown): void {
+    this.#whenReady.reject(error);
     void this.stop();
-  }
-
-  /** Why the process exited before it was ready. */
-  #bootFailure({ code, signal }: Exit): BootFailure {
-    const { stderr } = this.#child;
-    const reason = /No conversation found with session ID/.test(stderr) ? "session_not_found" : "exited";
-    const summary =
-      `Claude Code exited while it started (${signal ?? `exit code ${code}`}). Run \`synthesis doctor --live\` to find ` +
-      `the cause.${stderr === "" ? "" : ` It wrote: ${stderr}`}`;
-    return new BootFailure(reason, summary, { retryAfter: signal === null ? undefined : 5 });
   }
 
   /** Releases everything that belongs to the process after its exit, and reports the exit to the owner. */
@@ -408,9 +392,10 @@ export class StreamProcess implements AgentProcess {
     this.#termination.end();
     this.#state = "exited";
     // Has no effect if the process was ready.
-    this.#whenReady.reject(this.#bootFailure(exit));
+    this.#whenReady.reject(exitedAtStart(exit, this.#child.stderr));
     this.#session.end();
-    this.#permissions.cancelAll();
+    this.#control.close();
+    this.#requests.cancelAll();
     this.#toolServer.close();
     cleanUpAfterExit(this.pid, this.#context.folder);
     log.info("claude exited", { ...this.#logFields(), ...exit });
@@ -423,4 +408,11 @@ export class StreamProcess implements AgentProcess {
     this.#view.end();
     return exit;
   }
+}
+
+function newReady(): PromiseWithResolvers<void> {
+  const ready = Promise.withResolvers<void>();
+  // A rejection must not count as unhandled when nothing awaits the promise.
+  ready.promise.catch(() => {});
+  return ready;
 }

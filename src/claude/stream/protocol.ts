@@ -115,6 +115,8 @@ const controlRequest = z.looseObject({
 /** Claude Code no longer waits for the response to one of its requests. */
 const controlCancel = z.looseObject({ type: z.literal("control_cancel_request"), request_id: z.string() });
 
+const text = z.string().optional().catch(undefined);
+
 const controlResponse = z.looseObject({
   type: z.literal("control_response"),
   response: z.looseObject({
@@ -125,7 +127,14 @@ const controlResponse = z.looseObject({
       .looseObject({
         /** Of `initialize`: Claude Code's own process id, which may be that of a child of a wrapper. */
         pid: z.number().optional().catch(undefined),
-        /** Of `get_settings`: the settings that Claude Code uses, and the errors that it has found. */
+        /** Of `get_settings`: all settings together, the files that they come from, and the errors in these. */
+        effective: z
+          .looseObject({
+            model: text,
+            env: z.looseObject({ ANTHROPIC_MODEL: text }).optional().catch(undefined),
+          })
+          .optional()
+          .catch(undefined),
         sources: z
           .array(z.looseObject({ source: z.string() }))
           .optional()

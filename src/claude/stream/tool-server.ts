@@ -27,8 +27,8 @@ const noteFailure = (error: unknown) => log.error("MCP server of the client's to
 
 interface ToolServerDeps {
   readonly mode: ReplyMode;
-  /** The client's tools that Claude is offered from the start. */
-  readonly tools: readonly ToolDefinition[];
+  /** The client's tools that Claude is offered. */
+  readonly tools: () => readonly ToolDefinition[];
   /** Sends a message to Claude Code that is no response. */
   readonly send: (message: JSONRPCMessage) => void;
   readonly onCall: (call: ToolCallFrame) => void;
@@ -42,7 +42,6 @@ export class ToolServer {
   readonly #deps: ToolServerDeps;
   readonly #server: Promise<Server>;
   readonly #transport: Transport;
-  #tools: readonly ToolDefinition[];
   /** A revision that was announced to Claude Code and that it has not requested; null when there is none. */
   #revision: number | null = null;
   #listTimer: Timer | undefined;
@@ -53,7 +52,6 @@ export class ToolServer {
 
   constructor(deps: ToolServerDeps) {
     this.#deps = deps;
-    this.#tools = deps.tools;
     this.#transport = {
       start: async () => {},
       close: async () => {},
@@ -106,7 +104,6 @@ export class ToolServer {
   /** Offers changed tools, or gives Claude the result of a call. */
   push(frame: ToolsFrame | ToolResultFrame): void {
     if (frame.type === "tools") {
-      this.#tools = frame.tools;
       this.#revision = frame.revision;
       this.#server.then((server) => server.sendToolListChanged()).catch(noteFailure);
     } else this.#calls.get(frame.id)?.(frame);
@@ -123,7 +120,9 @@ export class ToolServer {
     const revision = this.#revision;
     this.#revision = null;
     if (revision !== null) this.#listTimer = setTimeout(() => this.#deps.onListed(revision), LIST_IN_USE_MS);
-    return { tools: [...(this.#deps.mode === "tool" ? [REPLY_TOOL as Tool] : []), ...this.#tools.map(asMcpTool)] };
+    return {
+      tools: [...(this.#deps.mode === "tool" ? [REPLY_TOOL as Tool] : []), ...this.#deps.tools().map(asMcpTool)],
+    };
   }
 
   async #call(name: string, given: Record<string, unknown>, toolUse: unknown, cancelled: AbortSignal) {

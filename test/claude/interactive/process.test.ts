@@ -400,7 +400,7 @@ describe("the owner of a process", () => {
   test("is the conversation that adopts a prewarmed process", async () => {
     const { process } = startProcess();
     const { owner, events } = recordingOwner();
-    process.assignTo("user:new", owner);
+    process.assignTo({ ...process.spec, sessionKey: "user:new" }, owner);
     process.receiveHook(hook("Stop"));
 
     expect([process.spec.sessionKey, process.isBusy, events]).toEqual(["user:new", true, ["hook"]]);

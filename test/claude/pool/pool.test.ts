@@ -62,7 +62,7 @@ class FakeProcess {
     this.exit();
   }
 
-  assignTo(sessionKey: string, owner: ProcessOwner): void {
+  assignTo({ sessionKey }: LaunchSpec, owner: ProcessOwner): void {
     this.spec = { ...this.spec, sessionKey };
     this.owner = owner;
   }

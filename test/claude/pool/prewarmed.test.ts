@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { Engine } from "../../../src/claude/agent-process.ts";
 import type { LaunchChoice } from "../../../src/claude/launch-spec.ts";
 import { PrewarmedProcesses, type PrewarmSpec } from "../../../src/claude/pool/prewarmed.ts";
 import { pathsFor } from "../../../src/config/paths.ts";
@@ -8,7 +9,7 @@ import { catalogueOf, launchSpec, offeredTool } from "../launch-spec.ts";
 const config = { ...defaults(pathsFor("/nowhere")), spares: 2 };
 const specOf = (choice: Partial<LaunchChoice> = {}, tools: string[] = [], trusted = true): PrewarmSpec =>
   launchSpec({ choice, tools: catalogueOf(...tools), trusted });
-const processOf = (spec: PrewarmSpec, isUsable = true) => ({ spec, isUsable });
+const processOf = (spec: PrewarmSpec, isUsable = true, engine: Engine = "interactive") => ({ spec, isUsable, engine });
 const prewarmedWith = (...processes: ReturnType<typeof processOf>[]) => {
   const prewarmed = new PrewarmedProcesses<ReturnType<typeof processOf>>(config);
   for (const process of processes) prewarmed.add(process);
@@ -35,6 +36,19 @@ describe("take", () => {
     const process = processOf(spec);
 
     expect(prewarmedWith(process).take(wanted)).toBe(isTaken ? process : null);
+  });
+
+  test.each([
+    ["another model", { model: "opus" }, true],
+    ["another effort", { effort: "low" }, true],
+    ["another system prompt", { systemPrompt: "Be brief." }, true],
+    ["another workspace", { workspace: "/x" }, false],
+    ["no tools of Claude's own", { isOneShot: true }, false],
+  ] as const)("over stream-json, gives a process for a conversation with %s", (_, wanted, isTaken) => {
+    const process = processOf(specOf({}, ["a"]), true, "stream");
+
+    expect(prewarmedWith(process).take(specOf(wanted, ["b"]))).toBe(isTaken ? process : null);
+    expect(prewarmedWith(process).take(specOf(wanted, [], false))).toBeNull();
   });
 
   test("refuses a process with a different tool of the same name", () => {
@@ -77,10 +91,20 @@ describe("plan", () => {
     expect([plan.missing, plan.surplus.map(({ spec }) => spec)]).toEqual([missing, surplus]);
   });
 
+  test("over stream-json, starts one process for two conversations in one workspace at a time", () => {
+    const one = processOf(a, true, "stream");
+    const prewarmed = prewarmedWith(one);
+    prewarmed.noteStarted(b);
+    expect(prewarmed.plan()).toEqual({ missing: null, surplus: [] });
+    prewarmed.forget(one);
+    prewarmed.delete(one);
+    expect(prewarmed.plan()).toEqual({ missing: null, surplus: [] });
+  });
+
   test("leaves out what could not be started, until a conversation has started one", () => {
     const prewarmed = prewarmedWith();
     prewarmed.noteStarted(a);
-    prewarmed.forget(a);
+    prewarmed.drop(a);
     expect(prewarmed.plan().missing).toBeNull();
 
     prewarmed.noteStarted(a);

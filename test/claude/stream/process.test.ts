@@ -27,8 +27,8 @@ class ListedFolder extends SessionFolder {
 
 const responseLine = (id: string, response: object) =>
   JSON.stringify({ type: "control_response", response: { subtype: "success", request_id: id, response } });
-const READY = responseLine("initialize", { pid: 77 });
-const SETTINGS = `${responseLine("get_settings", { sources: [] })}\n`;
+const READY = responseLine("initialize 1", { pid: 77 });
+const SETTINGS = `${responseLine("get_settings 2", { sources: [] })}\n`;
 
 /** Starts a process. @param commands what it does when it is ready: shell commands, with `$DIR` as a folder of its own */
 function start(
@@ -106,7 +106,7 @@ test("a permission prompt that cannot be decided gets a response", async () => {
 });
 
 test("does not become ready when Claude Code refuses to be initialized", async () => {
-  const refused = { type: "control_response", response: { subtype: "error", request_id: "initialize", error: "no" } };
+  const refused = { type: "control_response", response: { subtype: "error", request_id: "initialize 1", error: "no" } };
   const { process } = start("", { ready: JSON.stringify(refused) });
   await expect(process.ready).rejects.toMatchObject({ code: "claude_not_ready" });
   await process.exited;
@@ -129,7 +129,7 @@ test.each([
   const file = join(folder, ".claude/settings.json");
   writeFileSync(file, content);
   const used = { sources: sources.map((source) => ({ source })), errors: [{ file, path: "model" }] };
-  writeFileSync(join(folder, "settings"), `${responseLine("get_settings", used)}\n`);
+  writeFileSync(join(folder, "settings"), `${responseLine("get_settings 2", used)}\n`);
   if (notes === null) await expect(process.ready).rejects.toMatchObject({ reason: "invalid_settings" });
   else {
     await process.ready;

@@ -8,7 +8,7 @@ async function createServer() {
   const calls: string[] = [];
   const server = new ToolServer({
     mode: "live",
-    tools: [offeredTool("look").definition],
+    tools: () => [offeredTool("look").definition],
     send: () => {},
     onCall: ({ id }) => calls.push(id),
     onCancel: (id) => cancelled.push(id),

@@ -1,0 +1,98 @@
+/**
+ * The options of a running Claude Code: it is given the system prompt and our tools once, before its first message, and
+ * model and effort whenever they change. None of this needs a restart.
+ */
+import type { Config, Effort } from "../../config/schema.ts";
+import { RequestError } from "../../core/errors.ts";
+import { PLUGIN_NAME, SERVER_NAME } from "../../plugin/manifest.ts";
+import { BootFailure } from "../boot-failure.ts";
+import type { LaunchChoice, LaunchSpec } from "../launch-spec.ts";
+import { replacesSystemPrompt, systemPrompt } from "../system-prompt.ts";
+import { unusedSettingsNotes } from "../unreadable-settings.ts";
+import type { ControlAnswer, ControlBody, ControlRequests } from "./control-requests.ts";
+
+/** The name of our MCP server. With it the tools have the names that they have in a terminal. */
+export const MCP_SERVER = `plugin_${PLUGIN_NAME}_${SERVER_NAME}`;
+/** How long Claude Code may take to change an option, in ms. It usually needs less than 30. */
+const CHANGE_MS = 5_000;
+
+export class StreamOptions {
+  readonly #control: Pick<ControlRequests, "ask">;
+  readonly #config: Config;
+  readonly #env: Record<string, string | undefined>;
+  /** The model as it was set last; undefined when only Claude Code knows it. */
+  #model: string | null | undefined;
+  #effort: Effort;
+  /** Claude Code's name for the model that it uses when the request names none. */
+  #defaultModel = "default";
+
+  /**
+   * @param spec what the process is started with
+   * @param env the environment that Claude Code gets
+   */
+  constructor(
+    control: Pick<ControlRequests, "ask">,
+    { choice, resume }: LaunchSpec,
+    config: Config,
+    env: Record<string, string | undefined>,
+  ) {
+    this.#control = control;
+    this.#config = config;
+    this.#env = env;
+    // Without `--model`, a resumed session keeps the model that it had last.
+    this.#model = resume && choice.model === null ? undefined : choice.model;
+    this.#effort = this.#effortOf(choice);
+  }
+
+  #effortOf = ({ effort }: Pick<LaunchChoice, "effort">): Effort => effort ?? this.#config.effort;
+
+  /**
+   * Makes sure that Claude Code uses every settings file that restricts Claude.
+   * @returns what the client should know about the other files, in sentences
+   * @throws BootFailure when it does not use one
+   */
+  async checkSettings(workspace: string): Promise<readonly string[]> {
+    const { content } = await this.#control.ask({ subtype: "get_settings" }, this.#config.readyTimeoutMs);
+    const { model, env } = content?.effective ?? {};
+    // In the order in which Claude Code looks for it. Of an alias it would report only the model behind it.
+    this.#defaultModel = env?.ANTHROPIC_MODEL || this.#env.ANTHROPIC_MODEL || model || "default";
+    const used = {
+      sources: (content?.sources ?? []).map(({ source }) => source),
+      faulty: (content?.errors ?? []).map(({ file }) => file ?? ""),
+    };
+    try {
+      return unusedSettingsNotes(workspace, this.#env, used);
+    } catch (error) {
+      throw error instanceof RequestError ? new BootFailure("invalid_settings", error.message) : error;
+    }
+  }
+
+  /** Gives Claude Code the system prompt and our MCP server. Only the first call has an effect. */
+  initialize(choice: LaunchChoice): Promise<ControlAnswer> {
+    const prompt = replacesSystemPrompt(choice, this.#config) ? "systemPrompt" : "appendSystemPrompt";
+    const request = {
+      subtype: "initialize",
+      [prompt]: systemPrompt(choice, this.#config),
+      sdkMcpServers: [MCP_SERVER],
+    };
+    return this.#control.ask(request, this.#config.readyTimeoutMs);
+  }
+
+  /** Changes model and effort. @returns false when Claude Code has refused a change */
+  async change(choice: Pick<LaunchChoice, "model" | "effort">): Promise<boolean> {
+    const { model } = choice;
+    const effort = this.#effortOf(choice);
+    const answers = await Promise.all([
+      ...(model === this.#model ? [] : [this.#ask({ subtype: "set_model", model: model ?? this.#defaultModel })]),
+      ...(effort === this.#effort
+        ? []
+        : [this.#ask({ subtype: "apply_flag_settings", settings: { effortLevel: effort } })]),
+    ]);
+    if (answers.some(({ refusal }) => refusal !== null)) return false;
+    this.#model = model;
+    this.#effort = effort;
+    return true;
+  }
+
+  #ask = (request: ControlBody) => this.#control.ask(request, CHANGE_MS);
+}
