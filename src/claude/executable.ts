@@ -7,11 +7,6 @@ import { findProgram } from "../core/search-path.ts";
 import { killGroup } from "./process-mark.ts";
 import { claudeNotFound } from "./start-errors.ts";
 
-/** The version that the tests run. */
-export const TESTED_VERSION = "2.1.332";
-/** The versions that are likely to work as well. */
-export const EXPECTED_VERSIONS = "~2.1.330";
-
 /** Claude Code answers both questions below within a third of a second. Another program may never answer. */
 const ANSWER_MS = 10_000;
 /** In characters. Claude Code's own answers are far shorter. */

@@ -1,8 +1,10 @@
 /** What the server prints for people when it has started: its address, and whether Claude Code is ready. */
+import { getLogger } from "@logtape/logtape";
 import { version } from "../../package.json";
+import { TESTED_VERSIONS } from "../claude/tested-versions.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { claudeChecks } from "../doctor/claude.ts";
+import { inspectClaude } from "../doctor/claude.ts";
 import { workspaceChecks } from "../doctor/workspaces.ts";
 import { print } from "./print.ts";
 
@@ -30,10 +32,16 @@ export async function printStartupReport({ config, paths, origin, quarantined }:
 
 /** Which Claude Code the server uses, or the first problem that keeps it from being used. */
 async function claudeReport(config: Config): Promise<string> {
-  const [program, ...others] = await claudeChecks(config, process.env);
-  const problem = [program, ...others, ...workspaceChecks(config)].find((check) => check?.result === "failed");
-  if (!problem) return `Claude Code: ${program?.found}, ready to start`;
-  const which = problem === program ? "" : `${program?.found}, `;
+  const { program, checks } = await inspectClaude(config, process.env);
+  if (program) {
+    getLogger(["synthesis", "claude"]).debug("found Claude Code {version}; tested are {oldest} to {newest}", {
+      ...program,
+      ...TESTED_VERSIONS,
+    });
+  }
+  const which = program ? `${program.path}, ${program.version}, ` : "";
+  const problem = [...checks, ...workspaceChecks(config)].find(({ result }) => result === "failed");
+  if (!problem) return `Claude Code: ${which}ready to start`;
   const found = problem.found.replace(/\.$/, "");
   return (
     `Claude Code: ${which}NOT READY: ${problem.name}: ${found}. ${problem.advice} ` +

@@ -2,14 +2,8 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { isApproved } from "../claude/api-key.ts";
-import {
-  type AuthStatus,
-  claudeAuth,
-  claudeVersion,
-  EXPECTED_VERSIONS,
-  findExecutable,
-  TESTED_VERSION,
-} from "../claude/executable.ts";
+import { type AuthStatus, claudeAuth, claudeVersion, findExecutable } from "../claude/executable.ts";
+import { compareWithTested, TESTED_RANGE, TESTED_VERSIONS } from "../claude/tested-versions.ts";
 import type { Config } from "../config/schema.ts";
 import { findProgram } from "../core/search-path.ts";
 import { channelCheck } from "./channel.ts";
@@ -21,35 +15,46 @@ type Env = Record<string, string | undefined>;
 const program = subject("claude");
 const login = subject("login");
 
-/** The first check is about the program. When it has failed, there are no others. */
-export async function claudeChecks(config: Config, env: Env): Promise<Check[]> {
+export interface ClaudeInspection {
+  /** The configured Claude Code; null when there is none. */
+  readonly program: { readonly path: string; readonly version: string } | null;
+  /** The first check is about the program. When it has failed, there are no others. */
+  readonly checks: Check[];
+}
+
+/** The checks of {@link inspectClaude} alone. */
+export const claudeChecks = async (config: Config, env: Env): Promise<Check[]> =>
+  (await inspectClaude(config, env)).checks;
+
+/** Finds the configured Claude Code and checks everything about it. It starts no conversation. */
+export async function inspectClaude(config: Config, env: Env): Promise<ClaudeInspection> {
   const path = findExecutable(config.claudeBin, env);
-  if (!path) return [notExecutable(config.claudeBin)];
+  if (!path) return { program: null, checks: [notExecutable(config.claudeBin)] };
   const version = await claudeVersion(path, env);
-  if (!version) {
-    return [
-      program.failed(
-        "not_claude_code",
-        `${path} is not Claude Code, or does not answer`,
-        "Set SYNTHESIS_CLAUDE_BIN to Claude Code.",
-      ),
-    ];
-  }
+  if (!version) return { program: null, checks: [notClaudeCode(path)] };
   // In a terminal Claude Code asks whether it may use a key from the environment, and synthesis answers no. An
   // unapproved key is therefore hidden from it here, too.
   const key = env.ANTHROPIC_API_KEY;
   const keyRefused = key !== undefined && key !== "" && !config.useApiKey && !isApproved(key, env);
   const auth = await claudeAuth(path, keyRefused ? { ...env, ANTHROPIC_API_KEY: undefined } : env);
   const command = findProgram("claude", env) === path ? "claude" : path;
-  return [
-    versionCheck(path, version),
+  const checks = [
+    versionCheck(path, version, command, config.engine),
     loginCheck(auth, keyRefused, command),
     channelCheck(config.engine, auth, env, command),
     hooksCheck(config),
     userSettingsCheck(env),
     permissionModeCheck(config, env),
   ];
+  return { program: { path, version }, checks };
 }
+
+const notClaudeCode = (path: string): Check =>
+  program.failed(
+    "not_claude_code",
+    `${path} is not Claude Code, or does not answer`,
+    "Set SYNTHESIS_CLAUDE_BIN to Claude Code.",
+  );
 
 function notExecutable(bin: string): Check {
   const path = resolve(bin);
@@ -73,14 +78,21 @@ function notExecutable(bin: string): Check {
   );
 }
 
-function versionCheck(path: string, version: string): Check {
+/** @param command what a person types to start this Claude Code */
+function versionCheck(path: string, version: string, command: string, engine: Config["engine"]): Check {
   const found = `${path}, ${version}`;
-  if (Bun.semver.satisfies(version, EXPECTED_VERSIONS)) return program.ok(found);
+  const standing = compareWithTested(version);
+  if (standing === "tested") return program.ok(`${found} (tested: ${TESTED_RANGE})`);
+  const range = `${found}, is ${standing} than the tested versions, ${TESTED_RANGE}`;
+  if (standing === "older") {
+    return program.warning("untested_version", range, `Update it: run \`${command} update\`.`);
+  }
+  const otherEngine = engine === "stream" ? "" : "If its channels have changed, set SYNTHESIS_ENGINE=stream. ";
   return program.warning(
     "untested_version",
-    found,
-    `synthesis is tested with ${TESTED_VERSION}. If something fails, run ` +
-      `\`npm install -g @anthropic-ai/claude-code@${TESTED_VERSION}\`.`,
+    range,
+    `It may work: run \`synthesis doctor --live\`. ${otherEngine}If something else fails, run ` +
+      `\`npm install -g @anthropic-ai/claude-code@${TESTED_VERSIONS.newest}\`, and report what \`--live\` printed.`,
   );
 }
 

@@ -1,5 +1,6 @@
 /** The Claude Code program, its version and its login. */
 import { describe, expect, test } from "bun:test";
+import { TESTED_VERSIONS } from "../../src/claude/tested-versions.ts";
 import type { Check } from "../../src/doctor/check.ts";
 import { claudeChecks } from "../../src/doctor/claude.ts";
 import type { HomeOptions } from "../support/claude-home.ts";
@@ -39,13 +40,39 @@ describe("the program", () => {
     expect(await check(setup)).toMatchObject([{ id, result: "failed", advice: expect.stringMatching(advice) }]);
   });
 
-  test("of an old version is accepted with a warning", async () => {
-    const program = { content: "#!/bin/sh\necho '1.0.0 (Claude Code)'\n", mode: 0o755 };
-    expect((await check({ program }))[0]).toMatchObject({
+  const versionCheck = async (version: string, env: Record<string, string> = {}) =>
+    (await check({ program: { content: `#!/bin/sh\necho '${version} (Claude Code)'\n`, mode: 0o755 }, env }))[0];
+  const { oldest, newest } = TESTED_VERSIONS;
+
+  test.each([oldest, newest])("of the tested version %s is accepted, and the range is named", async (version) => {
+    expect(await versionCheck(version)).toMatchObject({
+      id: "claude.ok",
+      found: expect.stringMatching(new RegExp(`, ${version} .*${oldest} to ${newest}`)),
+    });
+  });
+
+  test("that is older than the tested ones is to be updated", async () => {
+    expect(await versionCheck("2.1.99")).toMatchObject({
       id: "claude.untested_version",
       result: "warning",
-      found: expect.stringContaining("1.0.0"),
+      found: expect.stringMatching(new RegExp(`2\\.1\\.99.* older .*${oldest} to ${newest}`)),
+      advice: expect.stringMatching(/claude update/),
     });
+  });
+
+  test("that is newer than the tested ones may work, and the advice names the ways out", async () => {
+    expect(await versionCheck("2.1.1000")).toMatchObject({
+      id: "claude.untested_version",
+      result: "warning",
+      found: expect.stringMatching(new RegExp(`2\\.1\\.1000.* newer .*${oldest} to ${newest}`)),
+      advice: expect.stringMatching(new RegExp(`--live.*SYNTHESIS_ENGINE=stream.*claude-code@${newest}`)),
+    });
+  });
+
+  test("that is newer and needs no channels is not advised to do without them", async () => {
+    const found = await versionCheck("3.0.0", { SYNTHESIS_ENGINE: "stream" });
+    expect(found).toMatchObject({ id: "claude.untested_version" });
+    expect(found?.advice).not.toContain("SYNTHESIS_ENGINE");
   });
 });
 
