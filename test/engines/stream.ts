@@ -1,6 +1,6 @@
 /**
  * `bun run test:stream` runs the tests of `test/e2e` over stream-json, too. `test/e2e` names the interactive engine where
- * nothing else does; this run names the other one.
+ * nothing else does; this run names the other one. Its arguments are handed to `bun test`.
  */
 import { join } from "node:path";
 
@@ -35,7 +35,8 @@ const files = [...new Bun.Glob("*.test.ts").scanSync(folder)]
   .map((file) => join(folder, file));
 const escaped = LEFT_OUT.map(([name]) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
 const names = `^(?!.*(?:${escaped.join("|")}))`;
-const tests = Bun.spawn([process.execPath, "test", "--timeout", "60000", "--parallel=3", "-t", names, ...files], {
+const command = [process.execPath, "test", "--timeout", "60000", "--parallel=3", "-t", names];
+const tests = Bun.spawn([...command, ...process.argv.slice(2), ...files], {
   cwd: join(import.meta.dir, "../.."),
   env: { ...process.env, TEST_ENGINE: "stream" },
   stdio: ["ignore", "inherit", "inherit"],

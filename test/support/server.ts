@@ -7,8 +7,8 @@ import { join } from "node:path";
 import OpenAI from "openai";
 
 const root = join(import.meta.dir, "../..");
-/** The real claude, a pinned development dependency. */
-export const REAL_CLAUDE = join(root, "node_modules/.bin/claude");
+/** The real claude: a pinned development dependency, or the other version that `bun run test:claude` names. */
+export const REAL_CLAUDE = process.env.SYNTHESIS_TEST_CLAUDE ?? join(root, "node_modules/.bin/claude");
 /** The command that runs the program: from source, or the binary in SYNTHESIS_TEST_PROGRAM. */
 export const PROGRAM: readonly string[] = process.env.SYNTHESIS_TEST_PROGRAM
   ? [process.env.SYNTHESIS_TEST_PROGRAM]
