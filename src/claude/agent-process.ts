@@ -33,6 +33,8 @@ export type ClaudeEvent =
   /** The process's `status` may have changed. */
   | { readonly type: "status" }
   | { readonly type: "api"; readonly activity: ApiActivity }
+  /** `reportedRows` has a message that is complete now. */
+  | { readonly type: "rows" }
   | { readonly type: "exit"; readonly exit: Exit };
 
 export type PermissionHook = HookBody & { hook_event_name: "PermissionRequest" };

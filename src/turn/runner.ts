@@ -248,6 +248,9 @@ export class TurnRunner {
       case "api":
         this.#parts.modelRetries.note(event.activity, this.#phase === "running" && !this.#deps.process.hasOwnRetries);
         break;
+      case "rows":
+        this.#parts.transcript.noteRows();
+        break;
       case "connection":
         if (event.open) this.#receipt.sendAfterReconnect();
         break;

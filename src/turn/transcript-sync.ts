@@ -18,8 +18,13 @@ import {
   readTurn,
 } from "../claude/transcript/reader.ts";
 import type { Row } from "../claude/transcript/rows.ts";
-import { modelCalls, type RefusedPrompt, type TurnRecord } from "../claude/transcript/turn-record.ts";
-import { textsOfTurn } from "../claude/transcript/turn-texts.ts";
+import {
+  callsTogetherWith,
+  modelCalls,
+  type RefusedPrompt,
+  type TurnRecord,
+} from "../claude/transcript/turn-record.ts";
+import { seamAfter, textsOfTurn } from "../claude/transcript/turn-texts.ts";
 import { collectCallBatch } from "./call-batch.ts";
 import { awaitsJoin } from "./text-assembler.ts";
 import type { TurnContext } from "./turn-context.ts";
@@ -31,6 +36,8 @@ const log = getLogger(["synthesis", "turn"]);
 const RECORD_MS = 1_000;
 /** How long Claude may take to record a message with calls. After that the calls that have arrived go out. */
 const RECORD_CALLS_MS = 10_000;
+/** How long a process may take to report the rest of a message, which follows within some ms. */
+const ROWS_MS = 1_000;
 /** How long Claude may take to record that a hook has refused the message. */
 const RECORD_REFUSAL_MS = 3_000;
 
@@ -51,7 +58,7 @@ export class TranscriptSync {
   readonly #source: TranscriptSource;
   /** Where the hooks say that the transcript is. */
   #named: string | null = null;
-  /** Resolves with the next change of the turn's state. */
+  /** Resolves with the next change of the turn's state, and when the process has reported more rows. */
   #changed = Promise.withResolvers<void>();
   #isCollectingCalls = false;
   #isReadingJoin = false;
@@ -68,9 +75,16 @@ export class TranscriptSync {
   /** Reads what the turn's new state needs. @param isSubagentCall whether a call is a subagent's, by Claude's id */
   noteChange(isSubagentCall: (id: string) => boolean): void {
     const state = this.#turn.state();
-    this.#changed.resolve();
+    this.noteRows();
     if (isCollectingCalls(state) && !this.#isCollectingCalls) void this.#collectCalls(isSubagentCall);
     if (awaitsJoin(state.answer) && !this.#isReadingJoin) void this.#readJoin();
+  }
+
+  /** The process has reported more rows of the turn. */
+  noteRows(): void {
+    const { resolve } = this.#changed;
+    this.#changed = Promise.withResolvers();
+    resolve();
   }
 
   /** Claude's id of the prompt that carried the turn's message; null when Claude has not recorded it. */
@@ -131,14 +145,12 @@ export class TranscriptSync {
     // A subagent's messages are not in this transcript.
     const together = isSubagentCall(first)
       ? null
-      : await this.#readWithin(this.#named, RECORD_CALLS_MS, (path, id, from, signal) =>
-          readCalls(path, id, from, first, signal),
+      : await this.#findRecorded(
+          RECORD_CALLS_MS,
+          (rows) => (hasCompleteCall(rows, first) ? callsTogetherWith(rows, first) : null),
+          (path, id, from, signal) => readCalls(path, id, from, first, signal),
         );
-    const nextChange = () => {
-      this.#changed = Promise.withResolvers();
-      return this.#changed.promise;
-    };
-    await collectCallBatch(state, nextChange, together, clock);
+    await collectCallBatch(state, () => this.#changed.promise, together, clock);
     this.#isCollectingCalls = false;
     dispatch({ type: "calls_collected", order: together ?? [], isParallel: this.#source.isParallel });
   }
@@ -148,11 +160,34 @@ export class TranscriptSync {
     const { state, dispatch } = this.#turn;
     this.#isReadingJoin = true;
     const { bareText } = state().answer;
-    const found = await this.#readWithin(this.#named, RECORD_MS, (path, id, from, signal) =>
-      readSeam(path, id, from, bareText, signal),
+    const found = await this.#findRecorded(
+      RECORD_MS,
+      (rows) => seamAfter(rows, bareText),
+      (path, id, from, signal) => readSeam(path, id, from, bareText, signal),
     );
     this.#isReadingJoin = false;
     dispatch({ type: "join", isContinuation: found?.isSeam ?? false });
+  }
+
+  /** Looks in the rows that the process reports, else in the transcript, which is followed for `ms` at most. */
+  async #findRecorded<T>(
+    ms: number,
+    inRows: (rows: readonly Row[]) => T | null,
+    inTranscript: (path: string, id: string, from: number, signal: AbortSignal) => Promise<T | null>,
+  ): Promise<T | null> {
+    const { id, process, clock } = this.#turn;
+    if (process.reportedRows(id) === null) return this.#readWithin(this.#named, ms, inTranscript);
+    const timeout = Promise.withResolvers<"timeout">();
+    const cancel = clock.after(ROWS_MS, () => timeout.resolve("timeout"));
+    try {
+      for (;;) {
+        const found = inRows(process.reportedRows(id) ?? []);
+        if (found !== null) return found;
+        if ((await Promise.race([this.#changed.promise, timeout.promise])) === "timeout") return null;
+      }
+    } finally {
+      cancel();
+    }
   }
 
   /** As `#read`, and gives up after `ms`. */

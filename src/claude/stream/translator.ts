@@ -125,7 +125,10 @@ export class StreamTranslator {
       this.#blocks.set(index, { message: `${id} ${index}`, next: 0 });
       return [];
     }
-    if (type === "message_delta") this.#noteMessageEnd(id, delta?.stop_reason, usage?.output_tokens);
+    if (type === "message_delta") {
+      this.#noteMessageEnd(id, delta?.stop_reason, usage?.output_tokens);
+      return [{ type: "rows" }];
+    }
     const block = this.#blocks.get(index);
     if (!block) return [];
     if (type === "content_block_stop") {

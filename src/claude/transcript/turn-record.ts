@@ -62,9 +62,13 @@ export function findModelCalls(jsonl: string, messageId: string, end: string | n
  * when it is complete.
  * @returns null while the message is not in `jsonl`
  */
-export function findCalls(jsonl: string, messageId: string, callId: string): readonly string[] | null {
+export const findCalls = (jsonl: string, messageId: string, callId: string): readonly string[] | null =>
+  callsTogetherWith(rowsOfTurn(jsonl, messageId), callId);
+
+/** As `findCalls`, in the rows of one turn. */
+export function callsTogetherWith(rows: Iterable<Row>, callId: string): readonly string[] | null {
   const calls = new Map<string, string[]>();
-  for (const row of rowsOfTurn(jsonl, messageId)) {
+  for (const row of rows) {
     if (row.type !== "assistant") continue;
     const { id, content } = row.message;
     const ids = content.flatMap(({ type, id: call, name }) =>

@@ -56,8 +56,12 @@ export function textsOfTurn(rows: Iterable<Row>): readonly string[] {
  * @param shown the texts of the turn so far, joined
  * @returns null when `jsonl` does not tell yet
  */
-export function findSeam(jsonl: string, messageId: string, shown: string): { readonly isSeam: boolean } | null {
-  const texts = recordedTexts(rowsOfTurn(jsonl, messageId));
+export const findSeam = (jsonl: string, messageId: string, shown: string): { readonly isSeam: boolean } | null =>
+  seamAfter(rowsOfTurn(jsonl, messageId), shown);
+
+/** As `findSeam`, in the rows of one turn. */
+export function seamAfter(rows: Iterable<Row>, shown: string): { readonly isSeam: boolean } | null {
+  const texts = recordedTexts(rows);
   let before = "";
   for (const [at, recorded] of texts.entries()) {
     before += recorded.text;
