@@ -12,7 +12,7 @@ import type { PermissionPrompts } from "../permissions/prompts.ts";
 import type { ResponseStream } from "../turn/response-stream.ts";
 import type { TurnRunner } from "../turn/runner.ts";
 import type { ToolResults } from "../turn/turn-state.ts";
-import { isAnswerTo, type SaveFile, splitToolResults, toolResults } from "./tool-results.ts";
+import { type AwaitedCalls, isAnswerTo, type SaveFile, splitToolResults, toolResults } from "./tool-results.ts";
 import type { QueuedTurn } from "./turn-queue.ts";
 
 /** What Claude reads as the result of a call, or the verdict on a prompt, when the user sends another message. */
@@ -84,8 +84,9 @@ export class RunningTurn {
   }
 
   /** The calls whose results a parked turn waits for; null when the turn is not parked, or results are on their way. */
-  get #awaitedCalls(): readonly string[] | null {
-    return this.#isResuming ? null : this.runner.awaitedCalls;
+  get #awaitedCalls(): AwaitedCalls | null {
+    const { id: turn, awaitedCalls: ids } = this.runner;
+    return this.#isResuming || ids === null ? null : { turn, ids };
   }
 
   /** Continues the turn with the verdict in a request. A request without one denies the prompt and ends the turn. */
@@ -109,7 +110,7 @@ export class RunningTurn {
   }
 
   /** Continues the turn with the results in a request. A request with anything else ends it, and queues without them. */
-  #takeResults(calls: readonly string[], turn: QueuedTurn): QueuedTurn | null {
+  #takeResults(calls: AwaitedCalls, turn: QueuedTurn): QueuedTurn | null {
     const { request, response } = turn;
     const { input } = request;
     const { saveFile } = this.#deps;

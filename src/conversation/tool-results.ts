@@ -21,14 +21,19 @@ export interface MatchedResults {
   readonly rest: readonly NewMessage[];
 }
 
-/**
- * Separates the results of these calls from a request's other messages.
- * @param calls the ids of the calls that wait for a result, as Claude Code gave them
- */
-export function splitToolResults(messages: readonly NewMessage[], calls: readonly string[]): MatchedResults {
+/** The calls of one turn that wait for a result. */
+export interface AwaitedCalls {
+  /** The turn's id. */
+  readonly turn: string;
+  /** As Claude Code gave them. */
+  readonly ids: readonly string[];
+}
+
+/** Separates the results of these calls from a request's other messages. */
+export function splitToolResults(messages: readonly NewMessage[], { turn, ids: calls }: AwaitedCalls): MatchedResults {
   const results = new Map<string, ToolInput>();
   const onlyCall = calls.length === 1 ? calls[0] : undefined;
-  const byClientId = new Map(calls.map((call) => [clientCallId(call), call]));
+  const byClientId = new Map(calls.map((call) => [clientCallId(turn, call), call]));
   const rest = messages.filter((message) => {
     if (message.role !== "tool") return true;
     const callId = plainId(message.callId);
@@ -42,7 +47,7 @@ export function splitToolResults(messages: readonly NewMessage[], calls: readonl
 }
 
 /** Whether a request has results of these calls, and no user message. */
-export const isAnswerTo = ({ messages }: Input, calls: readonly string[]): boolean =>
+export const isAnswerTo = ({ messages }: Pick<Input, "messages">, calls: AwaitedCalls): boolean =>
   messages.every(({ role }) => role === "tool") && splitToolResults(messages, calls).results.size > 0;
 
 /**

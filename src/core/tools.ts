@@ -38,8 +38,17 @@ export const WRAPPER_KEY = "input";
 export const argumentsFor = (tool: OfferedTool, given: Record<string, unknown>): string =>
   JSON.stringify(tool.isWrapped && WRAPPER_KEY in given ? given[WRAPPER_KEY] : given);
 
-/** The id of a call for the client, made from Claude's. It has only letters and digits: OpenClaw drops all others. */
-export const clientCallId = (id: string): string => `call${plainId(id).replace(/^toolu/, "")}`;
+/** Hexadecimal digits in a call's id: as many random bits as a uuid has. */
+const CALL_ID_DIGITS = 32;
+
+/**
+ * The id of a call for the client. It is unique among all turns, so a result finds its turn by it. It has only letters
+ * and digits: OpenClaw drops all others.
+ * @param turn the turn's id
+ * @param id Claude's id of the call
+ */
+export const clientCallId = (turn: string, id: string): string =>
+  `call${new Bun.CryptoHasher("sha256").update(`${turn} ${id}`).digest("hex").slice(0, CALL_ID_DIGITS)}`;
 
 /** An id as it is compared: without the characters that a client may have dropped. */
 export const plainId = (id: string): string => id.replace(/[^A-Za-z0-9]/g, "");

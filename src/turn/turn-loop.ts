@@ -168,7 +168,7 @@ export class TurnLoop {
     log.info("tool calls sent to the client", { session: sessionKey, turn: id, calls: calls.length });
     answers.noteToolUse();
     deadlines.park();
-    const end = { type: "calls", calls: calls.map((call) => ({ ...call, id: clientCallId(call.id) })) } as const;
+    const end = { type: "calls", calls: calls.map((call) => ({ ...call, id: clientCallId(id, call.id) })) } as const;
     answers.park(end, usage.endWithCalls(calls));
     this.#onParked();
   }

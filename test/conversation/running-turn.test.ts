@@ -4,6 +4,7 @@ import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
 import { RunningTurn } from "../../src/conversation/running-turn.ts";
 import type { QueuedTurn } from "../../src/conversation/turn-queue.ts";
+import { clientCallId } from "../../src/core/tools.ts";
 import type { Identity } from "../../src/intake/identity.ts";
 import { readTurnRequest, type TurnRequest } from "../../src/intake/turn-request.ts";
 import type { PermissionBroker } from "../../src/permissions/broker.ts";
@@ -15,12 +16,14 @@ import { parsedRequest } from "../support/parsed-request.ts";
 const config = { ...defaults(pathsFor("/nowhere")), workspace: "/tmp", allowedRoots: ["/tmp"] };
 const identity: Identity = { key: "user:ann", source: "user", agent: null, chat: null, affinity: null };
 const user = (content: string) => ({ role: "user", content });
+const TURN = "turn";
+const clientId = clientCallId(TURN, "a");
 const call = {
   role: "assistant",
   content: "",
-  tool_calls: [{ id: "call_a", type: "function", function: { name: "weather", arguments: "{}" } }],
+  tool_calls: [{ id: clientId, type: "function", function: { name: "weather", arguments: "{}" } }],
 };
-const result = (content: string, tool_call_id = "call_a") => ({ role: "tool", tool_call_id, content });
+const result = (content: string, tool_call_id = clientId) => ({ role: "tool", tool_call_id, content });
 
 function read(messages: object[], sender = "ann"): TurnRequest {
   const headers = new Headers({ "x-openclaw-sender-id": sender });
@@ -32,6 +35,7 @@ const queued = (...messages: object[]): QueuedTurn => ({ request: read(messages)
 
 /** A runner that records what is done to it. */
 class FakeRunner {
+  readonly id = TURN;
   awaitedCalls: readonly string[] | null = null;
   readonly actions: unknown[][] = [];
   #note =

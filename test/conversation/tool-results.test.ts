@@ -1,25 +1,29 @@
 /** Which results in a request belong to which calls, and how Claude receives them. */
 import { describe, expect, test } from "bun:test";
 import { isAnswerTo, splitToolResults, toolResults } from "../../src/conversation/tool-results.ts";
+import { clientCallId } from "../../src/core/tools.ts";
 import { readInput } from "../../src/intake/input.ts";
 import { MAX_FRAME_BYTES } from "../../src/wire/frames.ts";
 import { parsedRequest } from "../support/parsed-request.ts";
 
-const calls = ["a", "b"];
+const TURN = "turn";
+const names = ["a", "b"];
+const calls = { turn: TURN, ids: names };
+const clientId = (id: string) => clientCallId(TURN, id);
 const assistant = {
   role: "assistant",
   content: "",
-  tool_calls: calls.map((id) => ({ id: `call_${id}`, type: "function", function: { name: id, arguments: "{}" } })),
+  tool_calls: names.map((id) => ({ id: clientId(id), type: "function", function: { name: id, arguments: "{}" } })),
 };
 const result = (id: string, content: unknown = `result ${id}`) => ({
   role: "tool",
-  tool_call_id: `call_${id}`,
+  tool_call_id: clientId(id),
   content,
 });
 const user = { role: "user", content: "hello" };
 const read = (...messages: object[]) => readInput(parsedRequest({ messages: [user, assistant, ...messages] }));
-const split = (input: ReturnType<typeof read>, awaited = calls) => {
-  const { results, rest } = splitToolResults(input.messages, awaited);
+const split = (input: ReturnType<typeof read>, ids = names) => {
+  const { results, rest } = splitToolResults(input.messages, { turn: TURN, ids });
   return [[...results].map(([id, { text }]) => [id, text]), rest.map(({ text }) => text)] as unknown;
 };
 
@@ -40,6 +44,11 @@ describe("results are matched", () => {
 
   test("only for calls that wait, and other messages stay", () => {
     expect(split(read(result("a"), user), ["b"])).toEqual([[], ["result a", "hello"]]);
+  });
+
+  test("only for calls of their turn", () => {
+    const other = { ...result("a"), tool_call_id: clientCallId("another turn", "a") };
+    expect(split(read(other))).toEqual([[], ["result a"]]);
   });
 
   test("without an id to the only call that waits", () => {

@@ -22,7 +22,14 @@ describe("arguments", () => {
   });
 });
 
-test("a call's id has only letters and digits, and is recognised without the characters that a client drops", () => {
-  expect(clientCallId("toolu_01Ab-9")).toBe("call01Ab9");
+test("a call's id has only letters and digits, and is another one in another turn", () => {
+  const id = clientCallId("turn", "toolu_1");
+  expect(id).toMatch(/^call[0-9a-f]{32}$/);
+  expect(clientCallId("turn", "toolu_1")).toBe(id);
+  expect(clientCallId("another turn", "toolu_1")).not.toBe(id);
+  expect(clientCallId("turn", "toolu_2")).not.toBe(id);
+});
+
+test("ids are compared without the characters that a client drops", () => {
   expect(plainId("call_01-Ab9")).toBe("call01Ab9");
 });
