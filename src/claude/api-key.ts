@@ -1,7 +1,8 @@
-/** Whether Claude Code may use an API key from the environment. In a terminal it asks first; `claude --print` does not. */
+/** Whether Claude Code may use an API key from its environment or a settings file. In a terminal it asks first; `claude --print` does not. */
 import { z } from "zod";
 import { stateFile } from "./config-folder.ts";
 import { readJsonFile } from "./json-file.ts";
+import { settingsFiles } from "./settings-files.ts";
 
 const answers = z.looseObject({
   customApiKeyResponses: z.looseObject({ approved: z.array(z.string()) }),
@@ -18,10 +19,19 @@ export function isApproved(key: string, env: Record<string, string | undefined>)
 }
 
 /**
- * The environment of a Claude Code without a terminal: it would use the key unasked, so the answer is given beforehand.
+ * Variables that keep an unapproved key from a Claude Code without a terminal, which would use it unasked.
+ * @param env the environment that Claude Code gets
  * @param useApiKey the configuration approves every key
  */
-export function withoutUnapprovedKey(env: Record<string, string>, useApiKey: boolean): Record<string, string> {
-  const { ANTHROPIC_API_KEY: key, ...others } = env;
-  return !key || useApiKey || isApproved(key, env) ? env : others;
+export function withheldKey(
+  workspace: string,
+  env: Record<string, string | undefined>,
+  useApiKey: boolean,
+): Record<string, string> {
+  const inSettings = settingsFiles(workspace, env).map(({ settings }) => settings.env?.ANTHROPIC_API_KEY);
+  // Later files take precedence, and all of them over the environment.
+  const key = inSettings.findLast((one) => typeof one === "string") ?? env.ANTHROPIC_API_KEY;
+  if (typeof key !== "string" || key === "" || useApiKey || isApproved(key, env)) return {};
+  // For Claude Code an empty key is none. Only a variable that is set replaces the key of a settings file.
+  return { ANTHROPIC_API_KEY: "" };
 }

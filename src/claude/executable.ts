@@ -55,10 +55,16 @@ export type AuthStatus = z.infer<typeof authStatus>;
 
 /**
  * The answer of `claude auth status`. It does not check an API key with the API.
+ * @param withheld variables that must win over those of settings files
  * @returns null when an older Claude Code, or another program, gives no such answer
  */
-export async function claudeAuth(path: string, env: Env): Promise<AuthStatus | null> {
-  const output = await run([path, "auth", "status", "--json"], env);
+export async function claudeAuth(
+  path: string,
+  env: Env,
+  withheld: Record<string, string> = {},
+): Promise<AuthStatus | null> {
+  const settings = JSON.stringify({ env: withheld });
+  const output = await run([path, "--settings", settings, "auth", "status", "--json"], { ...env, ...withheld });
   try {
     return authStatus.parse(JSON.parse(output));
   } catch {

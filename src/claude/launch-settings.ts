@@ -48,7 +48,10 @@ export function mcpLimits({ parkedToolTimeoutMs }: Config): Record<string, strin
 
 const mcpFile = z.looseObject({ mcpServers: z.record(z.string(), z.unknown()) });
 
-/** The names of the MCP servers in the `.mcp.json` of a folder and of all folders above it. */
+/**
+ * The names of the MCP servers in the `.mcp.json` of a folder and of all folders above it. Claude Code does not read a file
+ * of some megabytes, so none is too large here that it would read.
+ */
 function projectMcpServers(folder: string): string[] {
   const above = dirname(folder) === folder ? [] : projectMcpServers(dirname(folder));
   const file = mcpFile.safeParse(readJsonFile(join(folder, ".mcp.json")));

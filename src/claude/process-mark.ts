@@ -19,17 +19,20 @@ const MAX_SEARCHES = 5;
 /** Kills every process whose environment contains `mark`, except this one. */
 export function killMarked(mark: string): void {
   for (let search = 0, found = findMarked(mark); search < MAX_SEARCHES && found.length > 0; search += 1) {
-    for (const pid of found) kill(pid);
+    for (const pid of found) send(pid, "SIGKILL");
     found = findMarked(mark);
   }
 }
 
 /** Kills the rest of a process group: the plugin of a `claude` that exited, and after a crash its MCP servers. */
-export const killGroup = (leader: number): void => kill(-leader);
+export const killGroup = (leader: number): void => signalGroup(leader, "SIGKILL");
 
-function kill(pid: number): void {
+/** Sends a signal to every process of a group. */
+export const signalGroup = (leader: number, signal: "SIGTERM" | "SIGKILL"): void => send(-leader, signal);
+
+function send(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(pid, signal);
   } catch (error) {
     // ESRCH: it has exited. EPERM: the id belongs to another user's process by now, or (macOS) to a group of zombies.
     const { code } = error as NodeJS.ErrnoException;

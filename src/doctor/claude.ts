@@ -1,7 +1,7 @@
 /** Checks Claude Code: the program, its version, its login, and whether it accepts our channel and hooks. */
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { isApproved } from "../claude/api-key.ts";
+import { withheldKey } from "../claude/api-key.ts";
 import { type AuthStatus, claudeAuth, claudeVersion, findExecutable } from "../claude/executable.ts";
 import { compareWithTested, TESTED_RANGE, TESTED_VERSIONS } from "../claude/tested-versions.ts";
 import type { Config } from "../config/schema.ts";
@@ -32,15 +32,14 @@ export async function inspectClaude(config: Config, env: Env): Promise<ClaudeIns
   if (!path) return { program: null, checks: [notExecutable(config.claudeBin)] };
   const version = await claudeVersion(path, env);
   if (!version) return { program: null, checks: [notClaudeCode(path)] };
-  // In a terminal Claude Code asks whether it may use a key from the environment, and synthesis answers no. An
-  // unapproved key is therefore hidden from it here, too.
-  const key = env.ANTHROPIC_API_KEY;
-  const keyRefused = key !== undefined && key !== "" && !config.useApiKey && !isApproved(key, env);
-  const auth = await claudeAuth(path, keyRefused ? { ...env, ANTHROPIC_API_KEY: undefined } : env);
+  // In a terminal Claude Code asks whether it may use a key, and synthesis answers no. An unapproved key is therefore
+  // hidden from it here, too.
+  const withheld = withheldKey(config.workspace, env, config.useApiKey);
+  const auth = await claudeAuth(path, env, withheld);
   const command = findProgram("claude", env) === path ? "claude" : path;
   const checks = [
     versionCheck(path, version, command, config.engine),
-    loginCheck(auth, keyRefused, command),
+    loginCheck(auth, withheld.ANTHROPIC_API_KEY !== undefined, command),
     channelCheck(config.engine, auth, env, command),
     hooksCheck(config),
     userSettingsCheck(env),
@@ -109,7 +108,7 @@ function loginCheck(auth: AuthStatus | null, keyRefused: boolean, command: strin
   if (keyRefused) {
     return login.failed(
       "key_not_approved",
-      "not logged in, and the ANTHROPIC_API_KEY in the environment is not approved",
+      "not logged in, and the ANTHROPIC_API_KEY in the environment or in Claude Code's settings is not approved",
       `Set SYNTHESIS_USE_API_KEY=true to use the key, or run \`${command}\` in a terminal and use /login.`,
     );
   }

@@ -1,7 +1,7 @@
 /** How a one-shot's process is launched: `claude --print` without tools, and without the user's hooks, plugins and files. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { withoutUnapprovedKey } from "../claude/api-key.ts";
+import { withheldKey } from "../claude/api-key.ts";
 import { inheritedEnvironment, retries, UNATTENDED } from "../claude/environment.ts";
 import { makeMarkedFolder } from "../claude/marked-folder.ts";
 import { MARK_VARIABLE } from "../claude/process-mark.ts";
@@ -37,9 +37,9 @@ export function prepareLaunch(
     CLAUDE_CODE_DISABLE_ATTACHMENTS: "1",
     /** Telemetry takes a fifth of the startup time, and leaves a file behind when it cannot be sent. */
     DISABLE_TELEMETRY: "1",
+    ...withheldKey(cwd, parentEnv, config.useApiKey),
   };
-  const inherited = withoutUnapprovedKey(inheritedEnvironment(parentEnv), config.useApiKey);
-  const env: Record<string, string> = { ...inherited, ...retries(parentEnv), ...variables };
+  const env: Record<string, string> = { ...inheritedEnvironment(parentEnv), ...retries(parentEnv), ...variables };
   const argv = [
     "--print",
     "--input-format",

@@ -170,3 +170,20 @@ test("refuses a folder with a settings file that restricts Claude and has an inv
   expect([refused.status, error.code]).toEqual([503, "claude_not_ready"]);
   expect(error.message).toContain("workspace/.claude/settings.json");
 });
+
+test("does not use an API key in the user's settings that the user has not approved", async () => {
+  await using world = await createWorld({
+    env: stream,
+    loggedIn: false,
+    prepare: ({ home }) => {
+      mkdirSync(join(home, ".claude"));
+      const env = { ANTHROPIC_API_KEY: "sk-ant-test-unapproved-000000000000000000" };
+      writeFileSync(join(home, ".claude/settings.json"), JSON.stringify({ env }));
+    },
+  });
+  const refused = await world.server.post(ask("hello"));
+  expect([refused.status, ((await refused.json()) as { error: { code: string } }).error.code]).toEqual([
+    503,
+    "claude_not_logged_in",
+  ]);
+});

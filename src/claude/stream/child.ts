@@ -3,12 +3,14 @@ import { getLogger } from "@logtape/logtape";
 import { readLines } from "../../core/read-lines.ts";
 import type { Exit } from "../agent-process.ts";
 import { withOpenFolder } from "../open-folder.ts";
-import { killGroup } from "../process-mark.ts";
+import { killGroup, signalGroup } from "../process-mark.ts";
 
 const log = getLogger(["synthesis", "process"]);
 
 /** How much of the end of stderr is kept, in characters. */
 const MAX_STDERR = 2_000;
+/** How long Claude Code has to end after a wrapper around it, in ms. Its hooks have 1.5 s of that. */
+const WRAPPED_MS = 2_500;
 /** How long the output of a process that has exited is read at most, in ms. */
 const REST_MS = 1_000;
 
@@ -16,6 +18,9 @@ export class StreamChild {
   readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
   /** Resolves when the process has exited and its output is handled. */
   readonly exited: Promise<Exit>;
+  /** The process is a wrapper around Claude Code, which is another process of its group. */
+  isWrapper = false;
+  #isStopping = false;
   #stderr = "";
 
   /**
@@ -75,11 +80,15 @@ export class StreamChild {
   }
 
   kill(signal: "SIGTERM" | "SIGKILL"): void {
-    this.#child.kill(signal);
+    this.#isStopping ||= signal === "SIGTERM";
+    // A wrapper need not pass the signal on.
+    if (signal === "SIGTERM" && this.isWrapper) signalGroup(this.pid, signal);
+    else this.#child.kill(signal);
   }
 
   async #waitForExit(output: Promise<unknown>): Promise<Exit> {
     await this.#child.exited;
+    if (this.isWrapper && this.#isStopping) await Promise.race([output, Bun.sleep(WRAPPED_MS)]);
     // A program that Claude has started may keep the pipes open. One that has left the process group is not killed yet.
     killGroup(this.pid);
     await Promise.race([output, Bun.sleep(REST_MS)]);

@@ -2,7 +2,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Config } from "../../config/schema.ts";
-import { withoutUnapprovedKey } from "../api-key.ts";
+import { withheldKey } from "../api-key.ts";
 import { inheritedEnvironment, retries, UNATTENDED } from "../environment.ts";
 import { requireExecutable } from "../executable.ts";
 import { commonArguments } from "../launch-arguments.ts";
@@ -37,6 +37,7 @@ export function prepareLaunch(
     ...UNATTENDED,
     ...mcpLimits(config),
     ...proxyExceptions(spec.choice.workspace, parentEnv),
+    ...withheldKey(spec.choice.workspace, parentEnv, config.useApiKey),
   };
   try {
     makeMarkedFolder(folder);
@@ -45,7 +46,7 @@ export function prepareLaunch(
     return {
       argv: [executable, ...STREAM_JSON, ...commonArguments(spec, config, settings)],
       env: {
-        ...withoutUnapprovedKey(inheritedEnvironment(parentEnv), config.useApiKey),
+        ...inheritedEnvironment(parentEnv),
         ...retries(parentEnv),
         ...variables,
       },

@@ -357,7 +357,9 @@ export class StreamProcess implements AgentProcess {
     if (refusal !== null) this.#failStart(startRefused(refusal));
     else if (!isChanged) this.#failStart(startRefused("it refused the model or the effort"));
     else {
-      this.#session.begin(content?.pid ?? this.pid, this.spec.claudeSession);
+      const claude = content?.pid ?? this.pid;
+      this.#child.isWrapper = claude !== this.pid;
+      this.#session.begin(claude, this.spec.claudeSession);
       this.#noteReady();
     }
   }

@@ -68,9 +68,9 @@ function start(
   return { process, folder, sessionFolder };
 }
 
+const requestLine = (body: object) => JSON.stringify({ type: "control_request", request_id: "r1", request: body });
 /** Commands that write a control request, and keep the response in a file. */
-const request = (body: object) =>
-  `echo '${JSON.stringify({ type: "control_request", request_id: "r1", request: body })}'; read -r line; echo "$line" > $DIR/response`;
+const request = (body: object) => `echo '${requestLine(body)}'; read -r line; echo "$line" > $DIR/response`;
 const responseIn = (folder: string) => JSON.parse(readFileSync(join(folder, "response"), "utf8")).response;
 
 test("a process that is killed before it has read a long message only exits", async () => {
@@ -151,4 +151,19 @@ test("Claude Code below a wrapper is not taken for another claude that has the s
   await process.ready;
   expect(sessionFolder.listeners.map(({ pid }) => pid)).toEqual([77]);
   await process.stop();
+});
+
+test("Claude Code below a wrapper that passes no signal on is stopped in order", async () => {
+  const asked = Promise.withResolvers<void>();
+  const prompt = requestLine({ subtype: "can_use_tool", tool_name: "Bash", input: {} });
+  const claude = `trap 'sleep 0.2; echo ended > $1/ended; exit' TERM\necho '${prompt}'\nwhile :; do sleep 0.1; done`;
+  const { process, folder } = start(`cat > $DIR/inner <<'END'\n${claude}\nEND\nsh $DIR/inner $DIR`, {
+    onPermission: async () => {
+      asked.resolve();
+      return { behavior: "deny", message: "", rule: null };
+    },
+  });
+  await Promise.all([process.ready, asked.promise]);
+  await process.stop();
+  expect(readFileSync(join(folder, "ended"), "utf8")).toBe("ended\n");
 });
