@@ -25,8 +25,8 @@ import { ClientExchange } from "../src/intake/exchange.ts";
 import { answerFingerprint, messageFingerprint } from "../src/intake/fingerprint.ts";
 import type { NewMessage } from "../src/intake/new-message.ts";
 import { catalogueOf } from "../src/intake/tool-catalogue.ts";
-import { unfenced } from "../src/one-shot/code-fence.ts";
 import { readVerdict } from "../src/permissions/chat-answers.ts";
+import { unfenced } from "../src/turn/code-fence.ts";
 import { type Answer, appendDelta, emptyAnswer } from "../src/turn/text-assembler.ts";
 import { channelMessageId } from "../src/wire/hooks.ts";
 

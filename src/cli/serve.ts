@@ -20,6 +20,7 @@ import { likelyLaunches } from "../conversation/launch-choice.ts";
 import { createConversationRegistry } from "../conversation/registry.ts";
 import { startRetention } from "../conversation/retention.ts";
 import { listen } from "../http/listen.ts";
+import { SchemaChecker } from "../json-schema/checker.ts";
 import { createOneShotQueue } from "../one-shot/queue.ts";
 import { createPermissionBroker } from "../permissions/broker.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
@@ -82,8 +83,18 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const pool = createPool({ config, launcher });
   const attachments = createAttachmentStore(paths.attachments);
   const permissions = createPermissionBroker({ config, permissionLog, env });
-  const conversations = createConversationRegistry({ config, pool, sessions, turns, attachments, permissions, env });
-  const oneShots = createOneShotQueue({ config, paths, env });
+  const checker = new SchemaChecker();
+  const conversations = createConversationRegistry({
+    config,
+    pool,
+    sessions,
+    turns,
+    attachments,
+    permissions,
+    checker,
+    env,
+  });
+  const oneShots = createOneShotQueue({ config, paths, env, checker });
 
   // HTTP: clients, hooks and plugins, all on one port.
   const { emptyFolder } = paths;
@@ -100,6 +111,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       turns,
       permissions,
       permissionLog,
+      checker,
       emptyFolder,
     }),
   );
@@ -112,7 +124,19 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const watchdog = startWatchdog([...program, "sweep", "--home", paths.home]);
 
   shutDownOnSignal(
-    { drainMs: config.drainMs, stopRetention, conversations, oneShots, pool, server, turns, store, lock, watchdog },
+    {
+      drainMs: config.drainMs,
+      stopRetention,
+      conversations,
+      oneShots,
+      pool,
+      checker,
+      server,
+      turns,
+      store,
+      lock,
+      watchdog,
+    },
     runner,
   );
   await printStartupReport({ config, paths, origin: server.origin, quarantined });

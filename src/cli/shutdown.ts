@@ -4,6 +4,7 @@ import type { Pool } from "../claude/pool/pool.ts";
 import type { Watchdog } from "../claude/pool/watchdog.ts";
 import type { ConversationRegistry } from "../conversation/registry.ts";
 import type { Listener } from "../http/listen.ts";
+import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { OneShotQueue } from "../one-shot/queue.ts";
 import type { Store } from "../store/database.ts";
 import type { Lock } from "../store/lock.ts";
@@ -24,6 +25,7 @@ interface RunningParts {
   readonly conversations: ConversationRegistry;
   readonly oneShots: OneShotQueue;
   readonly pool: Pool;
+  readonly checker: SchemaChecker;
   readonly server: Listener;
   readonly turns: TurnStore;
   readonly store: Store;
@@ -64,6 +66,7 @@ async function shutDown(parts: RunningParts): Promise<void> {
   log.info("shutting down");
   await Promise.all([conversations.drain(drainMs), oneShots.drain(drainMs)]);
   await pool.stopAll();
+  parts.checker.close();
   await Promise.race([server.stop(), Bun.sleep(LAST_READ_MS)]);
   parts.turns.flush();
   parts.store.close();

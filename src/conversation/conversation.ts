@@ -11,6 +11,7 @@ import { type Identity, isEphemeral } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import { looksLikeSideRequest, type RequestShape } from "../intake/request-shape.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
+import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import { findAnsweredTurn } from "./delivery-plan.ts";
 import { ProcessLease } from "./process-lease.ts";
@@ -27,6 +28,7 @@ const ONE_SHOT_ENDED = new RequestError("shutting_down", "This one-shot conversa
 export interface ConversationDeps extends RecordDeps {
   readonly pool: Pool;
   readonly permissions: PermissionBroker;
+  readonly checker: SchemaChecker;
 }
 
 export interface ConversationListener {

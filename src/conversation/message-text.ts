@@ -34,6 +34,9 @@ export function messageText(plan: DeliveryPlan, implied: ImpliedRequest | null, 
   return parts.length === 0 ? text : `${contextBlock(parts.join("\n\n"))}\n\n${text}`;
 }
 
+/** The text of a message that has only a note for Claude. */
+export const noteText = (note: string): string => `${contextBlock(note)}\n\n${ONLY_CONTEXT}`;
+
 /** A block with what Claude should know. Tags in the text are quoted, so that none can end the block. */
 export const contextBlock = (text: string): string => `<context>\n${quoteTags(text)}\n</context>`;
 

@@ -129,6 +129,8 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     },
     submit: (named, requested) => {
       const response = new ResponseStream();
+      // A program that wants JSON cannot use a part of it, and must not get anything else.
+      if (requested.format.type === "json") response.hold();
       const identity = branches.route(named, requested);
       const request = identity === named ? requested : { ...requested, affinity: null };
       const conversation = conversations.get(identity.key) ?? create(identity);

@@ -2,6 +2,7 @@
 import { getLogger } from "@logtape/logtape";
 import { answerUsage } from "../claude/token-usage.ts";
 import { readTurn } from "../claude/transcript/reader.ts";
+import { unfenced } from "../turn/code-fence.ts";
 import type { ResponseStream } from "../turn/response-stream.ts";
 import { NO_ANSWER } from "../turn/turn-state.ts";
 import type { ConversationRecord } from "./record.ts";
@@ -29,9 +30,15 @@ export async function replayAnswer(
   log.info("answer repeated from the transcript", { session, turn });
   record.markAnswered(turn);
   response.processOrigin = "warm";
+  const usage = answerUsage(found.calls, { after: null, end: null });
+  if (response.heldText !== null) {
+    // The answer was JSON, and was checked when it was given first.
+    if (usage) response.push({ type: "usage", usage });
+    response.endHeld(unfenced(found.texts.at(-1) ?? NO_ANSWER));
+    return true;
+  }
   response.push({ type: "text", text: found.texts.join("\n\n") || NO_ANSWER });
   response.push({ type: "finish" });
-  const usage = answerUsage(found.calls, { after: null, end: null });
   if (usage) response.push({ type: "usage", usage });
   response.close();
   return true;

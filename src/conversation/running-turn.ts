@@ -35,6 +35,7 @@ export class RunningTurn {
   readonly #deps: RunningTurnDeps;
   /** The request whose answer the client received last, or receives now. */
   #lastRequest: RequestFingerprint;
+  #request: TurnRequest;
   /** The client's context as Claude has it, so that it is not sent with each round of results. */
   #context: string;
   /** Tool results are on their way to Claude. */
@@ -44,7 +45,13 @@ export class RunningTurn {
     this.runner = deps.runner;
     this.#deps = deps;
     this.#lastRequest = requestFingerprint(deps.request);
+    this.#request = deps.request;
     this.#context = contextOf(deps.request);
+  }
+
+  /** The request that the newest answer is for. */
+  get request(): TurnRequest {
+    return this.#request;
   }
 
   /** Whether the turn is parked and a request is what it waits for, so that the request need not queue. */
@@ -103,7 +110,7 @@ export class RunningTurn {
       return turn;
     }
     response.processOrigin = "warm";
-    this.#lastRequest = requestFingerprint(request);
+    this.#note(request);
     this.runner.continueWith(response, input.newFingerprints);
     permissions.answer(id, { behavior, way: "chat", by: sender });
     return null;
@@ -134,9 +141,14 @@ export class RunningTurn {
     await this.#deps.tools.offer(request.offer.catalogue);
     this.#isResuming = false;
     if (this.runner.awaitedCalls) {
-      this.#lastRequest = requestFingerprint(request);
+      this.#note(request);
       this.runner.resume(response, results);
     } else this.#deps.onLate(turn);
+  }
+
+  #note(request: TurnRequest): void {
+    this.#lastRequest = requestFingerprint(request);
+    this.#request = request;
   }
 }
 

@@ -1,4 +1,5 @@
 /** From a turn request to the message that Claude receives: its text, its attachments, and what the store records of it. */
+import { formatNote } from "../api/openai-chat/response-format.ts";
 import { unquoteMarkup } from "../core/quoting.ts";
 import { messageFingerprint, plainText } from "../intake/fingerprint.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
@@ -42,8 +43,9 @@ export async function prepareMessage(
   delivered.rewrite(plan.rewritten);
   const images = plan.messages.flatMap((message) => message.images);
   const files = plan.messages.flatMap((message) => message.files);
+  const notes = [request.offer.note, formatNote(request.format)].filter((note) => note !== null);
   return {
-    text: messageText(plan, input.implied, request.offer.note),
+    text: messageText(plan, input.implied, notes.length === 0 ? null : notes.join("\n\n")),
     attachments: attachmentMeta(images, files, saveFile),
     // The client's history will show an empty message as such.
     fingerprints: input.implied?.kind === "empty" ? [messageFingerprint("")] : plan.users,

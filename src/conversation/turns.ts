@@ -2,24 +2,31 @@
  * The turns of one conversation: starts them, hands them what their process does, and keeps each one until all its
  * events have arrived.
  */
+import { getLogger } from "@logtape/logtape";
 import type { AgentProcess, ClaudeEvent, PermissionHook } from "../claude/agent-process.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import { RequestError } from "../core/errors.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
+import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import { PermissionPrompts } from "../permissions/prompts.ts";
 import type { TurnStore } from "../store/turns.ts";
+import type { TurnMessage } from "../turn/delivered-turn.ts";
+import { checkAnswer, invalidAnswer, repairNote } from "../turn/json-answer.ts";
 import { type ProgressFormatter, progressFormatter } from "../turn/progress.ts";
 import { TurnRunner } from "../turn/runner.ts";
 import type { Verdict } from "../wire/hooks.ts";
 import type { AttachmentStore } from "./attachment-store.ts";
+import { noteText } from "./message-text.ts";
 import type { LeasedProcess } from "./process-lease.ts";
 import type { ConversationRecord } from "./record.ts";
 import { RunningTurn } from "./running-turn.ts";
 import type { SaveFile } from "./tool-results.ts";
 import { prepareMessage } from "./turn-message.ts";
 import type { QueuedTurn } from "./turn-queue.ts";
+
+const log = getLogger(["synthesis", "conversation"]);
 
 /** What Claude reads as the result of a call of a client's tool when no turn runs. */
 const NO_CLIENT = "No client is connected to this chat now.";
@@ -29,6 +36,8 @@ interface TurnsDeps {
   readonly turns: TurnStore;
   readonly attachments: AttachmentStore;
   readonly permissions: PermissionBroker;
+  /** Checks answers that must fit a JSON Schema. */
+  readonly checker: SchemaChecker;
   readonly env: Record<string, string | undefined>;
   readonly clock: Clock;
   readonly sessionKey: string;
@@ -59,29 +68,45 @@ export class ConversationTurns {
   }
 
   /**
-   * Sends Claude the message of a request, and waits until Claude is free for the next one.
+   * Sends Claude the message of a request, and waits until Claude is free for the next one. An answer that must be JSON
+   * and is not valid is repeated in a second turn.
    * @param onSent called when the message was sent
    * @returns the error that the turn's last client received; null when there was none
    */
-  async run(
-    { request, response }: QueuedTurn,
-    { process, origin, claudeSession }: LeasedProcess,
-    onSent: () => void,
-  ): Promise<RequestError | null> {
-    const { config, turns, attachments, permissions, clock, record, sessionKey, onParked, onLate } = this.#deps;
+  async run(turn: QueuedTurn, leased: LeasedProcess, onSent: () => void): Promise<RequestError | null> {
+    const { request } = turn;
+    const { process, origin, claudeSession } = leased;
+    const { record } = this.#deps;
     await process.tools.offer(request.offer.catalogue);
+    const isFresh = origin === "cold" || origin === "spare";
+    const message = await prepareMessage(request, { record, isFresh, saveFile: this.#saveFile(claudeSession) });
+    const running = await this.#runTurn(turn, leased, message, onSent);
+    if (running === null) return null;
+    const repair = await this.#findRepair(running, message);
+    await this.#addDelivered(running, leased, message);
+    if (repair === null) return running.runner.error;
+    return this.#repair(repair, { request: running.request, response: running.runner.response }, leased);
+  }
+
+  /** Sends a message, and waits until Claude is free for the next one. @returns null when the client has disconnected */
+  async #runTurn(
+    { request, response }: QueuedTurn,
+    { process, claudeSession }: LeasedProcess,
+    message: TurnMessage,
+    onSent: () => void,
+    id = response.id,
+  ): Promise<RunningTurn | null> {
+    const { config, turns, permissions, clock, record, sessionKey, onParked, onLate } = this.#deps;
     const transcriptAt = await record.transcriptSize();
     // The plugin's connection may have dropped. It reconnects, and no message has been sent yet.
     await process.isConnected();
-    const saveFile: SaveFile = (content, extension) => attachments.saveFile(claudeSession, content, extension);
-    const isFresh = origin === "cold" || origin === "spare";
-    const message = await prepareMessage(request, { record, isFresh, saveFile });
     const runner = new TurnRunner({
       config,
       turns,
       clock,
       process,
       response,
+      id,
       sessionKey,
       claudeSession,
       traceId: request.traceId,
@@ -102,26 +127,91 @@ export class ConversationTurns {
         { retryAfter: 1 },
       );
     }
-    this.#running = new RunningTurn({
+    const running = new RunningTurn({
       runner,
       tools: process.tools,
       request,
       prompts: this.#prompts,
       permissions,
-      saveFile,
+      saveFile: this.#saveFile(claudeSession),
       onLate,
     });
+    this.#running = running;
     onSent();
     this.#unfinished.add(runner);
     void runner.finished.then(() => this.#unfinished.delete(runner));
     await runner.idle;
     this.#running = null;
-    if (runner.delivered) {
-      await record.addDelivered(runner.delivered, message.text, process.state === "exited");
-      // Claude is free before the end of its text has arrived.
-      void runner.finished.then(() => runner.delivered && record.delivered.complete(runner.delivered));
+    return running;
+  }
+
+  async #addDelivered({ runner }: RunningTurn, { process }: LeasedProcess, message: TurnMessage): Promise<void> {
+    const { record } = this.#deps;
+    if (!runner.delivered) return;
+    await record.addDelivered(runner.delivered, message.text, process.state === "exited");
+    // Claude is free before the end of its text has arrived.
+    void runner.finished.then(() => runner.delivered && record.delivered.complete(runner.delivered));
+  }
+
+  /**
+   * Checks the answer of a turn if it must be JSON, and sends it to the client if it is valid.
+   * @returns the message that asks Claude for another answer; null when none is needed
+   */
+  async #findRepair({ runner, request }: RunningTurn, message: TurnMessage): Promise<TurnMessage | null> {
+    const { format } = request;
+    const checked = await this.#checkAnswer(runner, request);
+    if (checked === null || format.type === "text") return null;
+    // A message that Claude does not have, for example since a hook has refused it, has no answer to repeat.
+    const users = runner.delivered?.exchanges.at(-1)?.users;
+    if (users === undefined) {
+      runner.fail(invalidAnswer(format));
+      return null;
     }
-    return runner.error;
+    runner.reject();
+    const text = noteText(repairNote(checked, format));
+    return { ...message, text, fingerprints: users, attachments: {}, dropped: 0, history: [], volatile: null };
+  }
+
+  /** Runs the turn in which Claude gives its answer again. An answer that is not valid either ends with an error. */
+  async #repair(message: TurnMessage, turn: QueuedTurn, leased: LeasedProcess): Promise<RequestError | null> {
+    log.info("the answer is not valid, claude is asked for another one", { session: this.#deps.sessionKey });
+    try {
+      const running = await this.#runTurn(turn, leased, message, () => {}, crypto.randomUUID());
+      if (running === null) return null;
+      const { runner, request } = running;
+      const problem = await this.#checkAnswer(runner, request);
+      if (problem !== null && request.format.type === "json") runner.fail(invalidAnswer(request.format));
+      await this.#addDelivered(running, leased, message);
+      return runner.error;
+    } catch (error) {
+      // The answer may be for a later request than the one that is being served.
+      turn.response.fail(error);
+      throw error;
+    }
+  }
+
+  /**
+   * Checks an answer that is held back, and sends it to the client if it is valid.
+   * @returns what is wrong with it, for Claude; null when it was sent, or was not held back
+   */
+  async #checkAnswer(runner: TurnRunner, { format, prefill }: TurnRequest): Promise<string | null> {
+    const { response } = runner;
+    if (format.type === "text" || response.heldText === null) return null;
+    // Claude is free before the end of its text has arrived.
+    await runner.finished;
+    const held = response.heldText;
+    if (held === null) return null;
+    // Before its answer Claude may have written about what it does.
+    const candidates = runner.lastMessage === null ? [held] : [held, runner.lastMessage];
+    const { text, problem, leftOut } = await checkAnswer(candidates, prefill, format, this.#deps.checker);
+    response.unchecked = leftOut;
+    if (response.disconnected.aborted) return null;
+    if (problem === null) runner.accept(text);
+    return problem;
+  }
+
+  #saveFile(claudeSession: string): SaveFile {
+    return (content, extension) => this.#deps.attachments.saveFile(claudeSession, content, extension);
   }
 
   /** Resolves when all events of all turns have arrived. */

@@ -10,6 +10,7 @@ import type { RunningConfig } from "../config/running-config.ts";
 import type { Config } from "../config/schema.ts";
 import type { ConversationRegistry } from "../conversation/registry.ts";
 import { RequestError, unexpected } from "../core/errors.ts";
+import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { OneShotQueue } from "../one-shot/queue.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import { storeError } from "../store/faults.ts";
@@ -46,6 +47,7 @@ export interface AppDeps {
   readonly permissionLog: PermissionLog;
   readonly oneShots: OneShotQueue;
   readonly turns: TurnStore;
+  readonly checker: SchemaChecker;
 }
 
 export function createApp(deps: AppDeps): Hono<Env> {

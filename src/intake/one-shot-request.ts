@@ -6,11 +6,13 @@ import { checkFileCount, decodeFile, decodeImage, tryDecode } from "../api/opena
 import { filesIn, imagesIn, refuseUnsupportedParts, unsupportedTypes } from "../api/openai-chat/content-parts.ts";
 import { pastCalls, textOf } from "../api/openai-chat/past-message.ts";
 import { messageText, speakerOf } from "../api/openai-chat/request.ts";
-import { type AnswerFormat, formatNote, readFormat } from "../api/openai-chat/response-format.ts";
+import { type AnswerFormat, formatNote, readFormat, schemaNote } from "../api/openai-chat/response-format.ts";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Effort } from "../config/schema.ts";
 import { type DecodedFile, type DecodedImage, fileText } from "../core/attachments.ts";
 import { labelledResult, labelName, quoteFile, quoteMarkup, quoteTags, withSpeaker } from "../core/quoting.ts";
+import type { JsonSchema } from "../core/tools.ts";
+import { claudeSchema } from "../json-schema/claude-schema.ts";
 import { impliedRequest, impliedText } from "./implied-request.ts";
 import type { ParsedMessage, ParsedRequest } from "./parsed-request.ts";
 
@@ -40,6 +42,8 @@ export interface OneShotRequest {
   /** The beginning of the answer, which the client gives and Claude continues; null when there is none. */
   readonly prefill: string | null;
   readonly format: AnswerFormat;
+  /** The schema that Claude Code enforces; null when it is only asked for the format. */
+  readonly claudeSchema: JsonSchema | null;
   /** An alias or a full name; null for Claude Code's own default. */
   readonly model: string | null;
   /** Null for the configured one. */
@@ -50,14 +54,14 @@ export interface OneShotRequest {
 export function readOneShotRequest(request: ParsedRequest): OneShotRequest {
   const { body } = request;
   const format = readFormat(body);
-  // Claude Code returns such an answer as the input of a tool, which is always an object.
-  const isEnforced = format.type === "json" && format.schema?.type === "object";
-  const note = isEnforced ? null : formatNote(format);
+  const enforced = format.type === "json" && format.schema ? claudeSchema(format.schema) : null;
+  const note = enforced ? schemaNote(format, enforced) : formatNote(format);
   return {
     system: [request.system, note ?? ""].filter((text) => text !== "").join("\n\n"),
     turns: readTurns(request),
     prefill: request.prefill,
-    format: format.type === "json" && !isEnforced ? { type: "json", schema: null } : format,
+    format,
+    claudeSchema: enforced,
     model: modelFor(body.model),
     effort: effortFor(body.reasoning_effort),
   };

@@ -1,6 +1,6 @@
 /** A turn request: what a client asks of a conversation, read from its chat request. */
 import { mkdirSync, realpathSync } from "node:fs";
-import { formatNote, readFormat } from "../api/openai-chat/response-format.ts";
+import { type AnswerFormat, readFormat } from "../api/openai-chat/response-format.ts";
 import { openClawHeader } from "../api/openclaw/headers.ts";
 import { isDirectChat } from "../api/openclaw/session-key.ts";
 import { effortFor, modelFor } from "../claude/models.ts";
@@ -32,6 +32,9 @@ export interface TurnRequest {
   /** Null for the configured one. */
   readonly effort: Effort | null;
   readonly offer: ToolOffer;
+  readonly format: AnswerFormat;
+  /** The beginning of the answer, which the client gives and Claude continues; null when there is none. */
+  readonly prefill: string | null;
   /** The id of the person who sent the message; null when the client does not name one. */
   readonly sender: string | null;
   /** The chat has only one person in it. */
@@ -71,6 +74,8 @@ export function readTurnRequest(
     sender: openclaw?.side ? null : senderOf(headers),
     isDirect: isDirectChat(key),
     offer: toolOfferOf(request, config),
+    format: readFormat(body),
+    prefill: request.prefill,
     workspace: workspaceFor(headers, openclaw?.workingDirectory ?? null, agent, config),
   };
 }
@@ -88,9 +93,8 @@ export function readOneShotTurnRequest(
   // The results of a client's tool would come with a later request, and a one-shot has none.
   const oneShotConfig: Config = { ...config, systemPrompt: "replace", clientTools: ["none"] };
   const turnRequest = readTurnRequest(request, identity, oneShotConfig);
-  const offer = { ...turnRequest.offer, note: formatNote(readFormat(request.body)) };
   mkdirSync(emptyFolder, { recursive: true, mode: 0o700 });
-  return [identity, { ...turnRequest, offer, workspace: { path: realpathSync(emptyFolder), trusted: true } }];
+  return [identity, { ...turnRequest, workspace: { path: realpathSync(emptyFolder), trusted: true } }];
 }
 
 /** The id of the person who sent a request; null when it is absent, or has characters that cannot be seen. */

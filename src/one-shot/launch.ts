@@ -78,11 +78,11 @@ export function prepareLaunch(
  * are `client_composed`: otherwise Claude Code would take a leading `/` for a command of its own, and read every file
  * that is named after an `@`.
  */
-export function inputSteps({ turns, format }: OneShotRequest): string[] {
+export function inputSteps({ turns, claudeSchema }: OneShotRequest): string[] {
   const steps: string[] = [];
   let step = "";
-  if (format.type === "json" && format.schema) {
-    const request = { subtype: "initialize", jsonSchema: format.schema };
+  if (claudeSchema) {
+    const request = { subtype: "initialize", jsonSchema: claudeSchema };
     step = jsonLine({ type: "control_request", request_id: "initialize", request });
   }
   turns.forEach(({ role, content }: DialogueTurn, index) => {
@@ -96,5 +96,11 @@ export function inputSteps({ turns, format }: OneShotRequest): string[] {
   });
   return steps;
 }
+
+/** The input that asks for another answer. */
+export const repairStep = (note: string): string => {
+  const message = { role: "user", content: [{ type: "text", text: note }] };
+  return jsonLine({ type: "user", client_composed: true, message });
+};
 
 const jsonLine = (value: object): string => `${JSON.stringify(value)}\n`;

@@ -5,13 +5,14 @@ import { failureFromText, type ModelFailure } from "../claude/model-failure.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import { RequestError, unexpected } from "../core/errors.ts";
-import { isJson } from "../core/json-gate.ts";
+import type { Usage } from "../core/usage.ts";
 import type { OneShotRequest } from "../intake/one-shot-request.ts";
+import type { SchemaChecker } from "../json-schema/checker.ts";
+import { checkAnswer, invalidAnswer, type JsonFormat, repairNote } from "../turn/json-answer.ts";
 import { MODEL_RETRY_MS, outcomeOf } from "../turn/model-error.ts";
 import type { ResponseStream } from "../turn/response-stream.ts";
 import { NO_ANSWER } from "../turn/turn-state.ts";
 import { AnswerText } from "./answer-text.ts";
-import { unfenced } from "./code-fence.ts";
 import { type OneShotContext, type OneShotExit, type OneShotProcess, startOneShotProcess } from "./process.ts";
 import type { StreamJsonEvent } from "./stream-json.ts";
 
@@ -29,7 +30,10 @@ export class OneShot {
   readonly #config: Config;
   readonly #clock: Clock;
   readonly #startedAt: number;
-  readonly #answer = new AnswerText();
+  readonly #checker: SchemaChecker;
+  #answer = new AnswerText();
+  /** The answer that was not valid JSON; null while there is none. */
+  #rejected: { readonly usage: Usage } | null = null;
   /** The user has set the number of retries, so it is not limited here. */
   readonly #hasOwnRetries: boolean;
   #process: OneShotProcess | null = null;
@@ -50,6 +54,7 @@ export class OneShot {
     this.#response = response;
     this.#config = context.config;
     this.#clock = context.clock;
+    this.#checker = context.checker;
     this.#startedAt = this.#clock.now();
     this.#hasOwnRetries = setsRetries(context.env);
     response.processOrigin = "cold";
@@ -115,6 +120,7 @@ export class OneShot {
         break;
       case "result":
         if (event.failed) this.#endWithFailure(event.text);
+        else if (this.#request.format.type === "json") void this.#endWithJson(this.#request.format, event);
         else this.#endWithResult(event);
     }
   }
@@ -133,6 +139,7 @@ export class OneShot {
   #endWithFailure(message: string): void {
     const failure = this.#failure ?? failureFromText("unknown", message);
     const outcome = outcomeOf({ ...failure, message: failure.message || message }, this.#clock.wallTime());
+    if (this.#request.format.type === "json") this.#process?.endInput();
     if (outcome instanceof RequestError) {
       this.#fail(outcome);
       return;
@@ -146,15 +153,30 @@ export class OneShot {
     this.#response.close();
   }
 
-  #endWithResult({ structured, usage }: StreamJsonEvent & { type: "result" }): void {
-    const { format, prefill } = this.#request;
-    const text = this.#answer.whole;
-    const whole = format.type === "json" ? (structured ?? unfenced(text)) : text;
-    // A continuation is valid JSON together with the prefill.
-    if (format.type === "json" && !isJson(whole) && !isJson((prefill ?? "") + whole)) {
-      this.#fail(new RequestError("claude_failed", "Claude Code did not return valid JSON. Send the request again."));
+  /** Ends with an answer that must be JSON. One that is not valid is repeated once. */
+  async #endWithJson(format: JsonFormat, { structured, usage }: StreamJsonEvent & { type: "result" }): Promise<void> {
+    const candidates = [structured ?? this.#answer.whole];
+    const { text, problem, leftOut } = await checkAnswer(candidates, this.#request.prefill, format, this.#checker);
+    if (this.#isAnswered) return;
+    this.#response.unchecked = leftOut;
+    if (problem !== null && this.#rejected === null) {
+      log.info("the answer is not valid, claude is asked for another one", { oneShot: this.#response.id });
+      this.#rejected = { usage };
+      this.#answer = new AnswerText();
+      this.#process?.askAgain(repairNote(problem, format));
       return;
     }
+    this.#process?.endInput();
+    if (problem !== null) {
+      this.#fail(invalidAnswer(format));
+      return;
+    }
+    this.#send(text);
+    this.#finish({ ...usage, output: usage.output + (this.#rejected?.usage.output ?? 0) });
+  }
+
+  #endWithResult({ usage }: StreamJsonEvent & { type: "result" }): void {
+    const whole = this.#answer.whole;
     const rest = this.#answer.complete(whole);
     if (rest === null) {
       this.#fail(
@@ -166,6 +188,10 @@ export class OneShot {
       return;
     }
     this.#send(whole.trim() === "" ? NO_ANSWER : rest);
+    this.#finish(usage);
+  }
+
+  #finish(usage: Usage): void {
     this.#isAnswered = true;
     this.#response.push({ type: "finish" });
     this.#response.push({ type: "usage", usage });

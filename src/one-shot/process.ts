@@ -11,7 +11,8 @@ import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import { readLines } from "../core/read-lines.ts";
 import type { OneShotRequest } from "../intake/one-shot-request.ts";
-import { inputSteps, prepareLaunch } from "./launch.ts";
+import type { SchemaChecker } from "../json-schema/checker.ts";
+import { inputSteps, prepareLaunch, repairStep } from "./launch.ts";
 import { parseEvent, type StreamJsonEvent } from "./stream-json.ts";
 
 const log = getLogger(["synthesis", "one-shot"]);
@@ -35,6 +36,8 @@ export interface OneShotContext {
   /** The server's environment. */
   readonly env: Record<string, string | undefined>;
   readonly clock: Clock;
+  /** Checks answers that must fit a JSON Schema. */
+  readonly checker: SchemaChecker;
 }
 
 export interface OneShotProcess {
@@ -43,6 +46,10 @@ export interface OneShotProcess {
   readonly exited: Promise<OneShotExit>;
   /** When the process last wrote to stdout, on the monotonic clock; null before its first output. */
   readonly lastOutputAt: number | null;
+  /** Asks for another answer. Only for an answer that must be JSON, and before `endInput`. */
+  askAgain(note: string): void;
+  /** Lets a process whose answer must be JSON exit. Any other exits after its answer. */
+  endInput(): void;
   /** Sends SIGTERM, and SIGKILL if the process does not exit. */
   stop(): void;
   /** Sends SIGKILL. */
@@ -82,14 +89,20 @@ export function startOneShotProcess(
     cancelStop = clock.after(STOP_TIMEOUT_MS, () => child.kill("SIGKILL"));
   };
 
-  const writeNextStep = async () => {
+  // The answer may not be valid, and then Claude is asked for another one.
+  const mayAskAgain = request.format.type === "json";
+  const write = async (input: string, isLast: boolean) => {
     try {
-      child.stdin.write(steps.shift() ?? "");
-      if (steps.length === 0) await child.stdin.end();
+      child.stdin.write(input);
+      if (isLast) await child.stdin.end();
       else await child.stdin.flush();
     } catch {
       // The process has closed its stdin. Its exit reports why.
     }
+  };
+  const writeNextStep = () => write(steps.shift() ?? "", steps.length === 0 && !mayAskAgain);
+  const expectExit = () => {
+    cancelStop ??= clock.after(STOP_TIMEOUT_MS, stop);
   };
   const take = (event: StreamJsonEvent) => {
     // While steps remain, a result only says that a message was added to the conversation.
@@ -98,7 +111,7 @@ export function startOneShotProcess(
       return;
     }
     onEvent(event);
-    if (event.type === "result") cancelStop ??= clock.after(STOP_TIMEOUT_MS, stop);
+    if (event.type === "result" && !mayAskAgain) expectExit();
   };
   const output = readLines(child.stdout, (line) => {
     lastOutputAt = clock.now();
@@ -130,6 +143,11 @@ export function startOneShotProcess(
     exited,
     get lastOutputAt() {
       return lastOutputAt;
+    },
+    askAgain: (note) => void write(repairStep(note), false),
+    endInput: () => {
+      void write("", true);
+      expectExit();
     },
     stop,
     kill: () => child.kill("SIGKILL"),

@@ -10,6 +10,7 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { RequestError, shuttingDown } from "../core/errors.ts";
 import { TypicalDuration } from "../core/typical-duration.ts";
 import type { OneShotRequest } from "../intake/one-shot-request.ts";
+import type { SchemaChecker } from "../json-schema/checker.ts";
 import { ResponseStream } from "../turn/response-stream.ts";
 import { OneShot } from "./one-shot.ts";
 
@@ -31,10 +32,12 @@ export interface OneShotDeps {
   readonly config: Config;
   readonly paths: Paths;
   readonly env: Record<string, string | undefined>;
+  /** Checks answers that must fit a JSON Schema. */
+  readonly checker: SchemaChecker;
   readonly clock?: Clock;
 }
 
-export function createOneShotQueue({ config, paths, env, clock = systemClock }: OneShotDeps): OneShotQueue {
+export function createOneShotQueue({ config, paths, env, checker, clock = systemClock }: OneShotDeps): OneShotQueue {
   const waiting: { readonly request: OneShotRequest; readonly response: ResponseStream }[] = [];
   const running = new Set<OneShot>();
   const answerDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
@@ -57,7 +60,7 @@ export function createOneShotQueue({ config, paths, env, clock = systemClock }: 
       if (!next) return;
       const startedAt = clock.now();
       const folder = join(paths.run, crypto.randomUUID());
-      const oneShot = new OneShot(next.request, next.response, { config, folder, env, clock });
+      const oneShot = new OneShot(next.request, next.response, { config, folder, env, checker, clock });
       running.add(oneShot);
       void oneShot.finished.then(() => {
         running.delete(oneShot);

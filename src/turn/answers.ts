@@ -89,6 +89,8 @@ export class TurnAnswers {
   park(end: ResponsePart, usage: Promise<Usage | null>): void {
     // The client has its whole answer, so it is expected to close the connection.
     this.unwatchClient();
+    // Text before calls or a question is not the answer that has a format.
+    this.#response.release();
     this.#response.push(end);
     this.#parkedAnswer = { text: this.#response.text, end, usage };
     this.close(usage);
@@ -107,6 +109,7 @@ export class TurnAnswers {
     }
     const { text, end, usage } = this.#parkedAnswer;
     response.isSent = true;
+    response.release();
     if (text !== "") response.push({ type: "text", text });
     response.push(end);
     void closeWith(response, usage);
@@ -131,7 +134,8 @@ export class TurnAnswers {
   delivered(isLastComplete: boolean, hasFailed: boolean): readonly Exchange[] {
     return this.#exchanges.map(({ users, responses }, at) => {
       const hasEnded = at < this.#exchanges.length - 1 || isLastComplete;
-      const isTruncated = responses.some((response) => response.isTruncated);
+      // An answer that is held back is not known to be one yet.
+      const isTruncated = responses.some((response) => response.isTruncated || response.heldText !== null);
       const isWhole = hasEnded && !hasFailed && !this.#isContinuation && !isTruncated;
       return { users, answer: isWhole ? answerFingerprint(responses.map(({ text }) => text).join("\n")) : null };
     });

@@ -51,6 +51,8 @@ export class ResponseStream {
   text = "";
   /** The client disconnected before the end, so it may have less than `text`. */
   isTruncated = false;
+  /** The parts of the client's JSON Schema that the answer was not checked against, each with its JSON pointer. */
+  unchecked: readonly string[] = [];
 
   readonly #clock: Clock;
   readonly #opening = Promise.withResolvers<void>();
@@ -61,6 +63,8 @@ export class ResponseStream {
   /** Ends the wait of `parts` for its next batch. */
   #hurry = () => {};
   #closed = false;
+  /** What is held back until it is checked; null while nothing is. */
+  #held: { text: string; usage: Usage | null } | null = null;
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
@@ -110,6 +114,7 @@ export class ResponseStream {
   /** Notes that the client has disconnected. */
   disconnect(): void {
     if (!this.#closed) this.isTruncated = true;
+    this.#held = null;
     // Closing also ends `parts`, in which a reader may be waiting.
     this.close();
     // The route may still be waiting for the answer to begin.
@@ -134,10 +139,71 @@ export class ResponseStream {
     this.#preface += text;
   }
 
+  /** Holds back the text and the end of the answer until `release` or an error. Errors and calls are not held back. */
+  hold(): void {
+    if (!this.#closed) this.#held = { text: "", usage: null };
+  }
+
+  /** The text that is held back; null when the answer is not held back, or is no longer. */
+  get heldText(): string | null {
+    return this.#held?.text ?? null;
+  }
+
+  /** Drops the text that is held back, and goes on holding. */
+  dropHeld(): void {
+    if (this.#held) this.#held.text = "";
+  }
+
+  /** Ends the answer that was held back with this text in place of the held one. */
+  endHeld(text: string): void {
+    const usage = this.#held?.usage ?? null;
+    // A notice of ours must not be in the JSON.
+    if (this.#preface !== "") this.push({ type: "progress", text: this.#preface });
+    this.#preface = "";
+    this.#held = null;
+    this.push({ type: "text", text });
+    this.push({ type: "finish" });
+    if (usage) this.push({ type: "usage", usage });
+    this.close();
+  }
+
+  /** Sends the text that is held back, unchecked. */
+  release(): void {
+    const text = this.#held?.text ?? "";
+    this.#held = null;
+    if (text !== "") this.push({ type: "text", text });
+  }
+
+  /** Keeps a part that is held back. @returns false for a part that is not */
+  #hold(part: ResponsePart): boolean {
+    if (this.#held === null) return false;
+    switch (part.type) {
+      case "text":
+        this.#held.text += part.text;
+        return true;
+      case "usage":
+        this.#held.usage = withOutputOf(part.usage, this.#held.usage);
+        return true;
+      case "finish":
+        // Of an answer that was cut off the client gets what there is, and the reason.
+        if (part.reason === undefined) return true;
+        this.release();
+        return false;
+      case "calls":
+        this.release();
+        return false;
+      case "error":
+        this.#held = null;
+        return false;
+      case "progress":
+        return false;
+    }
+  }
+
   /** Adds a part. A closed response ignores it. */
   push(part: ResponsePart): void {
-    if (this.#closed) return;
-    if (this.#preface !== "" && part.type !== "error" && part.type !== "usage") {
+    if (this.#closed || this.#hold(part)) return;
+    if (this.#preface !== "" && this.#held === null && part.type !== "error" && part.type !== "usage") {
       const text = this.#preface;
       this.#preface = "";
       this.push({ type: "text", text });
@@ -169,11 +235,15 @@ export class ResponseStream {
     this.push({ type: "error", error: reported });
   }
 
-  /** Ends the response after the parts so far. */
+  /** Ends the response after the parts so far. An answer that is held back ends with `endHeld` or an error. */
   close(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#held) return;
     this.#closed = true;
     this.#more.resolve();
     this.#hurry();
   }
 }
+
+/** The usage of an answer that Claude has written twice: the context is that of the second one. */
+const withOutputOf = (usage: Usage, before: Usage | null): Usage =>
+  before === null ? usage : { ...usage, output: before.output + usage.output };

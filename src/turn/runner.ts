@@ -38,6 +38,8 @@ export interface TurnRunnerDeps extends TranscriptSource {
   readonly turns: TurnStore;
   readonly process: TurnProcess;
   readonly response: ResponseStream;
+  /** The turn's id, a uuid. Absent for the first turn of the response, which has the response's id. */
+  readonly id?: string;
   readonly sessionKey: string;
   readonly claudeSession: string;
   /** The client's trace, from its `traceparent` header. */
@@ -58,7 +60,7 @@ export class TurnRunner {
 
   constructor(deps: TurnRunnerDeps) {
     const { config, turns, process, response, sessionKey, message, onParked, clock = systemClock } = deps;
-    const { id } = response;
+    const { id = response.id } = deps;
     const turn: TurnContext = {
       id,
       sessionKey,
@@ -132,6 +134,33 @@ export class TurnRunner {
   /** The error that the client has received; null while there is none. */
   get error(): RequestError | null {
     return this.#loop.error;
+  }
+
+  /** The stream of the newest answer. */
+  get response(): ResponseStream {
+    return this.#parts.answers.response;
+  }
+
+  /** The last message that Claude wrote, where it was reported; it may be only a part of the answer. */
+  get lastMessage(): string | null {
+    return this.#loop.state.lastMessage ?? null;
+  }
+
+  /** Ends an answer that was held back: it is valid. @param text of the answer */
+  accept(text: string): void {
+    this.response.endHeld(text);
+    this.#loop.accept();
+  }
+
+  /** Notes that the answer that is held back was not valid, and that Claude repeats it in the next turn. */
+  reject(): void {
+    this.response.dropHeld();
+    this.#loop.reject();
+  }
+
+  /** Ends an answer that was held back with an error. */
+  fail(error: RequestError): void {
+    this.#loop.fail(error);
   }
 
   /** What the turn has delivered to Claude; null when Claude has not received it. */

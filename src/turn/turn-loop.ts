@@ -40,6 +40,8 @@ export class TurnLoop {
   #state: TurnState;
   #error: RequestError | null = null;
   #isReadingTranscript = false;
+  /** What became of an answer that was checked after the turn; null for one that was not, or was valid. */
+  #rejection: "repeated" | "failed" | null = null;
   readonly #idle = Promise.withResolvers<void>();
   readonly #finished = Promise.withResolvers<void>();
   readonly #workEnded = new AbortController();
@@ -79,14 +81,34 @@ export class TurnLoop {
   /** Claude has answered the turn's message. */
   get isAnswered(): boolean {
     const { phase, isAbandoned } = this.#state;
-    return (phase === "done" || phase === "settling") && !isAbandoned;
+    return (phase === "done" || phase === "settling") && !isAbandoned && this.#rejection === null;
   }
 
   /** The turn's exchanges as fingerprints. */
   get exchanges(): readonly Exchange[] {
     // A settling turn still receives text.
     const isComplete = this.#state.phase === "done" && this.isAnswered;
-    return this.#parts.answers.delivered(isComplete, this.#error !== null);
+    const all = this.#parts.answers.delivered(isComplete, this.#error !== null);
+    return this.#rejection === "repeated" ? all.slice(0, -1) : all;
+  }
+
+  /** Records that the answer was checked after the turn, is valid, and was sent to the client. */
+  accept(): void {
+    this.#parts.stored.ended("done", null, this.exchanges);
+  }
+
+  /** Records that the answer was not valid. Its last exchange belongs to the next turn, in which Claude repeats it. */
+  reject(): void {
+    this.#rejection = "repeated";
+    this.#parts.stored.ended("done", null, this.exchanges);
+  }
+
+  /** Records that the answer was not valid, and sends the client the error. */
+  fail(error: RequestError): void {
+    this.#rejection = "failed";
+    this.#sendError(error);
+    this.#parts.answers.response.close();
+    this.#parts.stored.ended("failed", error.code, this.exchanges);
   }
 
   dispatch(event: TurnEvent): void {

@@ -14,6 +14,7 @@ import { Conversation } from "../../src/conversation/conversation.ts";
 import { RequestError, shuttingDown } from "../../src/core/errors.ts";
 import type { Identity } from "../../src/intake/identity.ts";
 import { readTurnRequest } from "../../src/intake/turn-request.ts";
+import { SchemaChecker } from "../../src/json-schema/checker.ts";
 import { createPermissionBroker } from "../../src/permissions/broker.ts";
 import { openStore, type Store } from "../../src/store/database.ts";
 import { createPermissionLog } from "../../src/store/permissions.ts";
@@ -145,6 +146,7 @@ function create(source: Identity["source"] = "user"): Conversation {
     {
       config,
       pool: pool as Pool,
+      checker: new SchemaChecker(),
       permissions: createPermissionBroker({ config, permissionLog: createPermissionLog(store), env, clock }),
       sessions: createSessionStore(store),
       turns: createTurnStore(store),

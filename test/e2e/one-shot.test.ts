@@ -120,6 +120,36 @@ describe("an answer", () => {
     );
     expect(JSON.parse(`${await answerOf(held)}`)).toEqual({ name: "Ada" });
   });
+
+  test("fits a schema that Claude Code does not take as it is: it gets a simpler one, and answers again", async () => {
+    world.mock.on(/a year/, function* () {
+      yield toolUse("StructuredOutput", { year: 0, pair: ["a", "b"] });
+    });
+    world.mock.on(/year must be/, function* () {
+      yield toolUse("StructuredOutput", { year: 1984, pair: ["a", 1] });
+    });
+    const schema = {
+      $schema: "https://json-schema.org/draft/2020-12/schema",
+      type: "object",
+      properties: {
+        year: { type: "number", minimum: 0, exclusiveMinimum: true },
+        pair: { prefixItems: [{ type: "string" }, { type: "number" }], minItems: 2 },
+        name: { type: "string", pattern: "(?i)ada", "x-order": 1 },
+        place: { $ref: "https://example.com/place.json" },
+        parent: { $dynamicRef: "#node" },
+        code: { $ref: "#/$defs/none" },
+      },
+      required: ["year"],
+    };
+    const json_schema = { name: "dated", schema };
+    const response = await world.server.post(
+      unstreamed("a year", { response_format: { type: "json_schema", json_schema } }),
+    );
+    expect(JSON.parse(`${await answerOf(response)}`)).toEqual({ year: 1984, pair: ["a", 1] });
+    expect(response.headers.get("x-synthesis-unchecked")).toBe(
+      "$dynamicRef at /properties/parent; $ref at /properties/place; $ref at /properties/code",
+    );
+  });
 });
 
 describe("the model is shown", () => {

@@ -166,9 +166,9 @@ describe("an answer's format", () => {
   test("has a schema that Claude Code enforces, if its root is an object", () => {
     const schema = { type: "object", properties: {} };
     const enforced = format({ type: "json_schema", json_schema: { name: "x", schema } });
-    expect([enforced.format, enforced.system]).toEqual([{ type: "json", schema }, ""]);
+    expect([enforced.format, enforced.claudeSchema, enforced.system]).toEqual([{ type: "json", schema }, schema, ""]);
     const list = format({ type: "json_schema", json_schema: { name: "x", schema: { type: "array" } } });
-    expect(list.format).toEqual({ type: "json", schema: null });
+    expect([list.format, list.claudeSchema]).toEqual([{ type: "json", schema: { type: "array" } }, null]);
     expect(list.system).toContain('{"type":"array"}');
   });
 

@@ -84,9 +84,9 @@ test("a one-shot for an interactive process has a conversation of its own, no to
     tools: [{ type: "function", function: { name: "look" } }],
     response_format: { type: "json_object" },
   });
-  const [identity, { offer, workspace }] = readOneShotTurnRequest(request, config, join(base, "empty"));
+  const [identity, { offer, format, workspace }] = readOneShotTurnRequest(request, config, join(base, "empty"));
   expect(identity).toMatchObject({ key: expect.stringMatching(/^one-shot:/), source: "one-shot" });
   expect([...offer.catalogue.keys()]).toEqual([]);
-  expect(offer.note).toContain("JSON object");
+  expect(format).toEqual({ type: "json", schema: null });
   expect(workspace).toEqual({ path: join(base, "empty"), trusted: true });
 });

@@ -1,14 +1,16 @@
 /** What is written to the process of a one-shot, and in which steps. */
 import { expect, test } from "bun:test";
+import type { JsonSchema } from "../../src/core/tools.ts";
 import type { DialogueTurn, OneShotRequest } from "../../src/intake/one-shot-request.ts";
 import { inputSteps } from "../../src/one-shot/launch.ts";
 
 const turn = (role: DialogueTurn["role"], text: string): DialogueTurn => ({ role, content: [{ type: "text", text }] });
-const request = (turns: readonly DialogueTurn[], format: OneShotRequest["format"] = { type: "text" }) => ({
+const request = (turns: readonly DialogueTurn[], claudeSchema: JsonSchema | null = null): OneShotRequest => ({
   system: "",
   turns,
   prefill: null,
-  format,
+  format: claudeSchema ? { type: "json", schema: claudeSchema } : { type: "text" },
+  claudeSchema,
   model: null,
   effort: null,
 });
@@ -37,6 +39,6 @@ test("marks every message as the client's, so that none is read as a command", (
 
 test("names the schema that the answer must fit before the first message", () => {
   const schema = { type: "object" };
-  const [step] = inputSteps(request([turn("user", "one")], { type: "json", schema }));
+  const [step] = inputSteps(request([turn("user", "one")], schema));
   expect(lines(step)).toMatchObject([{ type: "control_request", request: { jsonSchema: schema } }, { type: "user" }]);
 });

@@ -4,6 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
 import type { OneShotRequest } from "../../src/intake/one-shot-request.ts";
+import { SchemaChecker } from "../../src/json-schema/checker.ts";
 import { OneShot } from "../../src/one-shot/one-shot.ts";
 import type { OneShotExit } from "../../src/one-shot/process.ts";
 import type { StreamJsonEvent } from "../../src/one-shot/stream-json.ts";
@@ -15,6 +16,7 @@ const REQUEST: OneShotRequest = {
   turns: [{ role: "user", content: [{ type: "text", text: "hello" }] }],
   prefill: null,
   format: { type: "text" },
+  claudeSchema: null,
   model: null,
   effort: null,
 };
@@ -58,7 +60,7 @@ function start(request: OneShotRequest, env: Record<string, string> = {}) {
   const oneShot = new OneShot(
     request,
     response,
-    { config, folder: "/nowhere", env, clock },
+    { config, folder: "/nowhere", env, checker: new SchemaChecker(), clock },
     (_request, _context, on) => {
       take = on;
       return {
@@ -67,6 +69,8 @@ function start(request: OneShotRequest, env: Record<string, string> = {}) {
         get lastOutputAt() {
           return lastOutputAt;
         },
+        askAgain: () => actions.push("ask again"),
+        endInput: () => actions.push("end input"),
         stop: () => actions.push("stop"),
         kill: () => actions.push("kill"),
       };
@@ -119,30 +123,46 @@ describe("the answer", () => {
 });
 
 describe("an answer in JSON", () => {
-  test("is sent only when it is complete, without its code fence", () => {
-    const { write, response } = start(JSON_REQUEST);
+  test("is sent only when it is complete, without its code fence", async () => {
+    const { write, response, actions } = start(JSON_REQUEST);
     write(tokens('```json\n{"a":'));
     expect(response.text).toBe("");
     write(text('```json\n{"a":1}\n```'), result());
-    expect(response.text).toBe('{"a":1}');
+    await response.opened;
+    expect([response.text, actions]).toEqual(['{"a":1}', ["end input"]]);
   });
 
-  test("is the structured one, if there is one", () => {
+  test("is the structured one, if there is one", async () => {
     const { write, response } = start(JSON_REQUEST);
     write(text("Here it is."), result({ structured: '{"a":1}' }));
+    await response.opened;
     expect(response.text).toBe('{"a":1}');
   });
 
-  test("may be valid only together with the prefill", () => {
+  test("may be valid only together with the prefill", async () => {
     const { write, response } = start({ ...JSON_REQUEST, prefill: '{"a":' });
     write(text("1}"), result());
+    await response.opened;
     expect(response.text).toBe("1}");
   });
 
-  test("fails when it is not valid", () => {
-    const { write, error } = start(JSON_REQUEST);
+  test("is repeated when it is not valid, and only the second one is sent", async () => {
+    const { write, response, actions } = start(JSON_REQUEST);
     write(text("Sorry."), result());
-    expect(error()).toBe("claude_failed");
+    await setImmediate();
+    expect([response.text, actions]).toEqual(["", ["ask again"]]);
+    write(text('{"a":1}', "m2"), result());
+    await response.opened;
+    expect(response.text).toBe('{"a":1}');
+  });
+
+  test("fails when the second one is not valid either", async () => {
+    const { write, error, response, actions } = start(JSON_REQUEST);
+    write(text("Sorry."), result());
+    await setImmediate();
+    write(text("Sorry again.", "m2"), result());
+    await response.opened.catch(() => {});
+    expect([error(), actions]).toEqual(["claude_failed", ["ask again", "end input"]]);
   });
 });
 

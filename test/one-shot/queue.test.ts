@@ -7,6 +7,7 @@ import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
 import { isRunning } from "../../src/core/is-running.ts";
 import type { OneShotRequest } from "../../src/intake/one-shot-request.ts";
+import { SchemaChecker } from "../../src/json-schema/checker.ts";
 import { createOneShotQueue, type OneShotQueue } from "../../src/one-shot/queue.ts";
 import type { ResponseStream } from "../../src/turn/response-stream.ts";
 
@@ -31,7 +32,12 @@ function queueWith(script: string): OneShotQueue {
   rmSync(pids, { force: true });
   const paths = pathsFor(join(base, "home"));
   const config = { ...defaults(paths), claudeBin: claude, maxOneShots: 1, maxQueue: 10 };
-  return createOneShotQueue({ config, paths, env: { PATH: process.env.PATH, HOME: base } });
+  return createOneShotQueue({
+    config,
+    paths,
+    env: { PATH: process.env.PATH, HOME: base },
+    checker: new SchemaChecker(),
+  });
 }
 
 const request = (schema: Record<string, unknown> | null = null): OneShotRequest => ({
@@ -39,6 +45,7 @@ const request = (schema: Record<string, unknown> | null = null): OneShotRequest 
   turns: [{ role: "user", content: [{ type: "text", text: "hello" }] }],
   prefill: null,
   format: schema ? { type: "json", schema } : { type: "text" },
+  claudeSchema: schema,
   model: null,
   effort: null,
 });

@@ -1,12 +1,11 @@
 /** The `response_format` of a request. */
 import { z } from "zod";
 import { RequestError } from "../../core/errors.ts";
+import type { JsonSchema } from "../../core/tools.ts";
 import type { ChatRequest } from "./request.ts";
 
 /** With `json` the answer must parse. `schema` is null when Claude Code cannot enforce it. */
-export type AnswerFormat =
-  | { readonly type: "text" }
-  | { readonly type: "json"; readonly schema: Record<string, unknown> | null };
+export type AnswerFormat = { readonly type: "text" } | { readonly type: "json"; readonly schema: JsonSchema | null };
 
 const options = z.looseObject({
   response_format: z
@@ -39,4 +38,15 @@ export function formatNote(format: AnswerFormat): string | null {
     `Answer with a single JSON ${what} and nothing else: no words around it, no code fence.`;
   if (!format.schema) return only("object");
   return `${only("value")} It fits this JSON schema: ${JSON.stringify(format.schema)}`;
+}
+
+/**
+ * The instruction for an answer of which Claude Code enforces a simpler schema; null when that is the client's own.
+ * @param enforced the simpler schema
+ */
+export function schemaNote(format: AnswerFormat, enforced: JsonSchema): string | null {
+  if (format.type === "text" || !format.schema) return null;
+  const { $schema: _, ...schema } = format.schema;
+  if (Bun.deepEquals(schema, enforced)) return null;
+  return `The answer in JSON must fit this schema in every detail: ${JSON.stringify(schema)}`;
 }

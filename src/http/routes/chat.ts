@@ -7,6 +7,7 @@ import { Hono } from "hono";
 import { completion } from "../../api/openai-chat/chunks.ts";
 import { chatRequest } from "../../api/openai-chat/request.ts";
 import { checkSize } from "../../api/openai-chat/request-size.ts";
+import { readFormat } from "../../api/openai-chat/response-format.ts";
 import { findSideRequestForm } from "../../api/openai-chat/side-requests.ts";
 import { DEFAULT_MODEL } from "../../claude/models.ts";
 import type { Config } from "../../config/schema.ts";
@@ -15,6 +16,7 @@ import { type Identity, identify } from "../../intake/identity.ts";
 import { type OneShotRequest, readOneShotRequest } from "../../intake/one-shot-request.ts";
 import { type ParsedRequest, parseRequest } from "../../intake/parsed-request.ts";
 import { readOneShotTurnRequest, readTurnRequest } from "../../intake/turn-request.ts";
+import type { SchemaChecker } from "../../json-schema/checker.ts";
 import type { OneShotQueue } from "../../one-shot/queue.ts";
 import type { SessionStore } from "../../store/sessions.ts";
 import { withoutPrefillEcho } from "../../turn/prefill-echo.ts";
@@ -31,16 +33,19 @@ export interface ChatDeps {
   readonly conversations: ConversationRegistry;
   readonly oneShots: OneShotQueue;
   readonly sessions: SessionStore;
+  /** Checks answers that must fit a JSON Schema. */
+  readonly checker: SchemaChecker;
   /** An empty folder, created when it is needed. */
   readonly emptyFolder: string;
 }
 
-export function chatRoutes({ config, conversations, oneShots, sessions, emptyFolder }: ChatDeps): Hono<Env> {
+export function chatRoutes({ config, conversations, oneShots, sessions, checker, emptyFolder }: ChatDeps): Hono<Env> {
   // `checkSize` limits a request, so that reading it here does not block other requests for long.
   return new Hono<Env>().post("/", validJson(chatRequest, checkSize), async (c) => {
     const { headers, signal } = c.req.raw;
     const request = parseRequest(c.req.valid("json"), headers);
     const { body, openclaw } = request;
+    const format = readFormat(body);
     const named = identify(request, {
       identityHeader: config.identityHeader,
       identityFallback: config.identityFallback,
@@ -53,6 +58,8 @@ export function chatRoutes({ config, conversations, oneShots, sessions, emptyFol
         ? conversations.submit(...readOneShotTurnRequest(request, config, emptyFolder))
         : oneShots.submit(await readOneShot(request, c.req.raw));
 
+    // Claude works meanwhile.
+    const schemaCheck = format.type === "json" && format.schema ? checker.check(format.schema, null) : null;
     const includeUsage = body.stream_options?.include_usage === true;
     response.wantsUsage = includeUsage || body.stream !== true;
     disableIdleTimeout(c);
@@ -76,13 +83,28 @@ export function chatRoutes({ config, conversations, oneShots, sessions, emptyFol
     const parts = prefill === null ? all : withoutPrefillEcho(all, prefill);
     const created = Math.floor(Date.now() / 1000);
     const answer = completion(created, body.model || DEFAULT_MODEL, includeUsage, request.usesFunctions);
-    if (body.stream !== true) return wholeResponse(c, parts, answer);
-    return streamResponse(c, parts, answer, {
+    if (body.stream !== true) return withUnchecked(await wholeResponse(c, parts, answer), response.unchecked);
+    const known = response.unchecked.length > 0 ? response.unchecked : ((await schemaCheck)?.leftOut ?? []);
+    const streamed = streamResponse(c, parts, answer, {
       includeUsage,
       heartbeatMs: config.sseHeartbeatMs,
       onDisconnect: () => response.disconnect(),
     });
+    return withUnchecked(streamed, known);
   });
+}
+
+/** The length of the header in characters. A schema can have any number of parts that are not checked. */
+const MAX_UNCHECKED = 1_000;
+
+/** The response with a header that names the parts of the client's JSON Schema that the answer is not checked against. */
+function withUnchecked(response: Response, unchecked: readonly string[]): Response {
+  if (unchecked.length === 0) return response;
+  log.warning("response_format checked only in part", { leftOut: unchecked.length });
+  // A JSON pointer may hold any character, a header value only ASCII.
+  const value = unchecked.join("; ").slice(0, MAX_UNCHECKED).toWellFormed();
+  response.headers.set("x-synthesis-unchecked", value.replace(/[^\x20-\x7e]/gu, encodeURIComponent));
+  return response;
 }
 
 /** Reads a request that is answered as a one-shot. */
