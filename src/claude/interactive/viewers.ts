@@ -4,16 +4,20 @@ import type { Viewer } from "../agent-process.ts";
 import { COLUMNS, ROWS } from "./screen.ts";
 
 /**
- * How long the terminal keeps its changed size, in ms. Claude Code redraws its screen when the size changes. If both
- * changes came at once while it is busy, it would draw nothing.
+ * How long the terminal keeps its changed size, in ms. Claude Code redraws its screen when the size changes. If it saw
+ * both changes at once, because it is busy or the machine is, it would draw nothing.
  */
 const RESIZED_MS = 300;
+/** After this time, in ms, the terminal gets its own size back although Claude Code has drawn nothing. */
+const MAX_RESIZED_MS = 10_000;
 
 export class Viewers {
   readonly #viewers = new Set<Viewer>();
   readonly #resize: (columns: number, rows: number) => void;
   readonly #clock: Clock;
   #cancelRestore = () => {};
+  /** Is called for each output. */
+  #noteOutput = () => {};
 
   constructor(resize: (columns: number, rows: number) => void, clock: Clock) {
     this.#resize = resize;
@@ -30,6 +34,7 @@ export class Viewers {
   }
 
   draw(bytes: Uint8Array): void {
+    this.#noteOutput();
     for (const viewer of this.#viewers) viewer.draw(bytes);
   }
 
@@ -37,7 +42,27 @@ export class Viewers {
   redraw(): void {
     this.#cancelRestore();
     this.#resize(COLUMNS - 1, ROWS);
-    this.#cancelRestore = this.#clock.after(RESIZED_MS, () => this.#resize(COLUMNS, ROWS));
+    let hasDrawn = false;
+    let isTime = false;
+    const cancels = [
+      this.#clock.after(RESIZED_MS, () => {
+        isTime = true;
+        if (hasDrawn) restore();
+      }),
+      this.#clock.after(MAX_RESIZED_MS, () => restore()),
+    ];
+    this.#noteOutput = () => {
+      hasDrawn = true;
+      if (isTime) restore();
+    };
+    this.#cancelRestore = () => {
+      for (const cancel of cancels) cancel();
+      this.#noteOutput = () => {};
+    };
+    const restore = () => {
+      this.#cancelRestore();
+      this.#resize(COLUMNS, ROWS);
+    };
   }
 
   /** The process has exited. */

@@ -4,6 +4,9 @@ import { Viewers } from "../../../src/claude/interactive/viewers.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
 const RESIZED_MS = 300;
+const MAX_RESIZED_MS = 10_000;
+const RESIZED: [number, number] = [COLUMNS - 1, ROWS];
+const RESTORED: [number, number] = [COLUMNS, ROWS];
 
 function createViewers() {
   const sizes: [columns: number, rows: number][] = [];
@@ -37,16 +40,33 @@ test("a redraw changes the size of the terminal for a moment", async () => {
   const { viewers, sizes, clock } = createViewers();
   viewers.redraw();
   expect(sizes).toEqual([[COLUMNS - 1, ROWS]]);
+  viewers.draw(bytes("the screen"));
+  expect(sizes).toHaveLength(1);
   await clock.pass(RESIZED_MS);
+  expect(sizes).toEqual([RESIZED, RESTORED]);
+  viewers.draw(bytes("the screen again"));
+  await clock.pass(MAX_RESIZED_MS);
+  expect(sizes).toHaveLength(2);
+});
 
-  expect(sizes.at(-1)).toEqual([COLUMNS, ROWS]);
+test("a redraw keeps the changed size until a busy Claude Code has drawn, or for ten seconds", async () => {
+  const { viewers, sizes, clock } = createViewers();
+  viewers.redraw();
+  await clock.pass(RESIZED_MS + 1000);
+  expect(sizes).toEqual([RESIZED]);
+  viewers.draw(bytes("the screen"));
+  expect(sizes).toEqual([RESIZED, RESTORED]);
+
+  viewers.redraw();
+  await clock.pass(MAX_RESIZED_MS);
+  expect(sizes).toEqual([RESIZED, RESTORED, RESIZED, RESTORED]);
 });
 
 test("the size is not changed again after the process has exited", async () => {
   const { viewers, sizes, clock } = createViewers();
   viewers.redraw();
   viewers.end();
-  await clock.pass(RESIZED_MS);
+  await clock.pass(MAX_RESIZED_MS);
 
   expect(sizes).toHaveLength(1);
 });
