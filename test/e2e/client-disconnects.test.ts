@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { at, control } from "../support/control.ts";
 import { apiError, type ModelRequest, text, toolUse } from "../support/mock-anthropic.ts";
-import { claudesOf, descendants, withCommand } from "../support/processes.ts";
+import { claudesOf, descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { ask, next, say, texts } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -56,7 +56,7 @@ test.each(Object.keys(moments) as (keyof typeof moments)[])(
       if (moment === "text streams" || moment === "the model is silent") expect(await request.closed).toBe("aborted");
     }
     expect(claudesOf(world.server.pid)).toEqual([claude]);
-    expect(withCommand(descendants(world.server.pid), /^sleep 600/)).toEqual([]);
+    await waitForExit(withCommand(descendants(world.server.pid), /^sleep 600/));
   },
 );
 
@@ -72,6 +72,7 @@ test("drops a queued message when its client disconnects", async () => {
   const waiting = async () => ((await (await control(world, at("user:me"))).json()) as { waiting: number }).waiting;
   while ((await waiting()) !== 1) await Bun.sleep(10);
   disconnect();
+  while ((await waiting()) !== 0) await Bun.sleep(10);
   gate.resolve();
   await Array.fromAsync(first);
   await say(world.server, "hello");

@@ -62,7 +62,7 @@ test("a client that disables parallel tool calls gets one call at a time", async
 test("the time that the client takes for its tools does not count for the deadlines of a turn", async () => {
   await using world = await createWorld({
     standIn: true,
-    env: { SYNTHESIS_TURN_TIMEOUT_MS: "1500", SYNTHESIS_PROGRESS_TIMEOUT_MS: "1500" },
+    env: { SYNTHESIS_TURN_TIMEOUT_MS: "4000", SYNTHESIS_PROGRESS_TIMEOUT_MS: "4000" },
   });
   const { calls } = await call(world, "me");
   // This turn starts later and times out. By then the one that waits for results would have timed out, too.
