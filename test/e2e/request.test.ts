@@ -83,7 +83,7 @@ describe("the system prompt", () => {
   });
 });
 
-test("a request chooses the model and the effort, and a change resumes the conversation", async () => {
+test("a request chooses the model and the effort, and a change keeps the conversation", async () => {
   const say = async (message: string, more: object) => {
     const response = await world.server.post(ask(message, { user: "model", ...more }));
     await answerText(response);
@@ -91,8 +91,10 @@ test("a request chooses the model and the effort, and a change resumes the conve
     return [response.headers.get("x-synthesis-process"), body.model, body.output_config?.effort];
   };
   expect(await say("model one", {})).toEqual(["cold", expect.stringContaining("opus"), "medium"]);
+  // Over stream-json a running process changes both.
+  const changed = process.env.TEST_ENGINE === "stream" ? "warm" : "resumed";
   expect(await say("model two", { model: "haiku", reasoning_effort: "high" })).toEqual([
-    "resumed",
+    changed,
     expect.stringContaining("haiku"),
     "high",
   ]);
