@@ -2,8 +2,16 @@
 import type { Orders } from "./orders.ts";
 import type { PlannedMessage, Schedule } from "./schedule.ts";
 
-export function describeSchedule({ mode, maxProcesses, spares, shortIdleKill, clients, rounds }: Schedule): string {
-  const head = `${mode}, ${maxProcesses} processes, ${spares} spares${shortIdleKill ? ", short idle kill" : ""}, clients ${clients}`;
+export function describeSchedule({
+  engine,
+  mode,
+  maxProcesses,
+  spares,
+  shortIdleKill,
+  clients,
+  rounds,
+}: Schedule): string {
+  const head = `${engine}, ${mode}, ${maxProcesses} processes, ${spares} spares${shortIdleKill ? ", short idle kill" : ""}, clients ${clients}`;
   const lines = rounds.flatMap(({ messages, serverFault }, at) => [
     `round ${at + 1}: ${serverFault ?? "-"}`,
     ...messages.map(describeMessage),
@@ -23,10 +31,12 @@ function describeMessage({ conversation, orders, fault, queued, stream, onFailur
   return `  c${conversation}: ${details.filter((part) => typeof part === "string").join(", ")}`;
 }
 
-const describeOrders = ({ ignoresMessage, receipt, messages, stop, end }: Orders) => [
+const describeOrders = ({ ignoresMessage, receipt, messages, stop, end, noise, asksPermission }: Orders) => [
   ignoresMessage !== "never" && `ignores the message ${ignoresMessage}`,
   receipt !== "once" && `receipt ${receipt}`,
   stop !== "once" && `stop ${stop}`,
   end !== "answers" && end,
+  noise !== "none" && noise,
+  asksPermission && "permission prompt",
   `deltas ${messages.map(({ count, order }) => `${order}/${count}`).join(" ")}`,
 ];

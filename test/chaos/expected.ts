@@ -30,10 +30,17 @@ export function expectedOutcome(
   switch (fault) {
     case "kill":
     case "term":
+    case "half line":
       return isAnswered ? ANSWERED : failed(hold !== "inbound", "claude_exited");
     case "lose":
       if (hold === "inbound") return failed(false, "message_not_received");
       break;
+    case "freeze":
+      if (hold === "inbound") return failed(false, "message_not_received");
+      return failed(true, "turn_timeout");
+    case "close input":
+    case "close output":
+      return failed(true, "turn_timeout", "claude_exited");
     case "leave":
       return { end: "left", errors: [], delivered: true };
     case "interrupt":

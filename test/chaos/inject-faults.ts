@@ -36,10 +36,10 @@ export async function injectFault(
     case "term":
       process.kill(pid, fault === "kill" ? "SIGKILL" : "SIGTERM");
       // A message sent to a dying claude would be lost with it, and its client would get an error.
-      await within(
-        server.logged(new RegExp(`claude exited.*"pid":${pid}\\b`)),
-        "the server notices the exit of claude",
-      );
+      await within(server.logged(exitOf(pid)), "the server notices the exit of claude");
+      return "continue";
+    case "freeze":
+      process.kill(pid, "SIGSTOP");
       return "continue";
     case "leave":
       request.disconnect();
@@ -55,6 +55,9 @@ export async function injectFault(
       return fault;
   }
 }
+
+/** The line of the log that reports the exit of a claude. */
+export const exitOf = (pid: number | null): RegExp => new RegExp(`claude exited.*"pid":${pid}\\b`);
 
 /** The pid of a conversation's claude. */
 async function pidOf({ server, state }: ChaosWorld, conversation: Conversation): Promise<number> {

@@ -30,15 +30,31 @@ export interface Orders {
    */
   readonly end: "answers" | "fails" | "hangs" | "ignores Escape";
   readonly hold: Point | null;
+  /** What else is written, over stream-json, before the text. */
+  readonly noise: Noise;
+  /** Whether there is a permission prompt before the text. */
+  readonly asksPermission: boolean;
 }
+
+/**
+ * Lines of stream-json that have nothing to do with the turn.
+ * - `garbage`: lines of plain text, of other versions, and such that no one should parse
+ * - `another turn`: the end of a turn that no message of ours caused
+ * - `unknown request`: a control request that synthesis does not serve
+ * - `split lines`: no such line, but from now on every line arrives in several parts
+ */
+export type Noise = "none" | "garbage" | "another turn" | "unknown request" | "split lines";
 
 /**
  * - `drop`: the socket closes and reconnects
  * - `lose`: the plugin exits
  * - `stall`: the socket stays open, but nothing comes through until the server closes it
+ * - `close input`: claude reads nothing more from stdin
+ * - `close output`: claude writes nothing more to stdout
+ * - `half line`: claude dies in the middle of a line
  * - `escape`: nothing more happens until Escape
  */
-export type Command = "continue" | "drop" | "lose" | "stall" | "escape";
+export type Command = "continue" | "drop" | "lose" | "stall" | "close input" | "close output" | "half line" | "escape";
 
 export const DEFAULT_ORDERS: Orders = {
   ignoresMessage: "never",
@@ -47,6 +63,8 @@ export const DEFAULT_ORDERS: Orders = {
   stop: "once",
   end: "answers",
   hold: null,
+  noise: "none",
+  asksPermission: false,
 };
 
 export const MESSAGE_IDS = /#\w+/g;

@@ -5,12 +5,14 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Engine } from "../../src/claude/agent-process.ts";
 
 const root = join(import.meta.dir, "../..");
 /** A fault that no seed up to this one catches counts as not caught. */
 const SEEDS = 100;
 
-type Fault = readonly [what: string, file: string, code: string, instead: string];
+/** Without `only` it is a fault on both engines. */
+type Fault = readonly [what: string, file: string, code: string, instead: string, only?: Engine];
 
 export const PLANTED: readonly Fault[] = [
   [
@@ -18,6 +20,7 @@ export const PLANTED: readonly Fault[] = [
     "turn/receipt.ts",
     "!this.#wasSentAgain && this.send(true)",
     "!this.#wasSentAgain && this.send()",
+    "interactive",
   ],
   [
     "a failed turn also drops the next message in the queue",
@@ -36,6 +39,7 @@ export const PLANTED: readonly Fault[] = [
     "turn/text-assembler.ts",
     'if (delta.index < known.nextIndex || known.early.has(delta.index)) return [answer, ""];',
     "if (delta.index < known.nextIndex) return release({ ...answer, messages: answer.messages.with(at, { ...known, waiting: delta.text }) });",
+    "interactive",
   ],
   ["a child process of claude outlives it", "claude/exit-cleanup.ts", "killMarked(markOf(folder));", ""],
   [
@@ -55,12 +59,56 @@ export const PLANTED: readonly Fault[] = [
     "turn/text-assembler.ts",
     "const rest = whole.slice(answer.text.length);",
     'const rest = "";',
+    "interactive",
   ],
   [
     "the watch on Claude's debug log is never closed",
     "claude/interactive/boot.ts",
     "this.#debugLog.close();\n    this.#closeScreen();",
     "this.#closeScreen();",
+    "interactive",
+  ],
+  [
+    "the receipt is ignored",
+    "claude/stream/translator.ts",
+    'if (state === "started") return this.#start(id);',
+    'if (state === "started") {\n      this.#start(id);\n      return [];\n    }',
+    "stream",
+  ],
+  [
+    "the result of another turn ends the turn",
+    "claude/stream/translator.ts",
+    "if (this.#current === null || !line.user_message_uuids.includes(this.#current)) return [];",
+    "if (this.#current === null) return [];",
+    "stream",
+  ],
+  [
+    "a turn without a result stays open",
+    "claude/stream/translator.ts",
+    "if (!isOver) return [];",
+    "if (true) return [];",
+    "stream",
+  ],
+  [
+    "a text that is repeated after a broken stream is shown twice",
+    "claude/stream/translator.ts",
+    "shown = text.slice(this.#abandoned.length);",
+    "shown = text;",
+    "stream",
+  ],
+  [
+    "a control request that is not supported gets no response",
+    "claude/stream/process.ts",
+    "this.#child.write(controlErrorLine(line.id, line.why));",
+    "return;",
+    "stream",
+  ],
+  [
+    "a permission prompt gets no verdict",
+    "claude/stream/process.ts",
+    "if (response) this.#child.write",
+    'if (response && request.subtype !== "can_use_tool") this.#child.write',
+    "stream",
   ],
 ];
 
@@ -72,18 +120,19 @@ export function plant([, file, code, instead]: Fault, folder: string): void {
   writeFileSync(path, parts.join(instead));
 }
 
-/** Runs the suite once per planted fault. @returns how many were not caught */
-export async function plantAll(): Promise<number> {
+/** Runs the suite on an engine once per planted fault. @returns how many were not caught */
+export async function plantAll(engine: Engine): Promise<number> {
   let missed = 0;
   for (const fault of PLANTED) {
-    const [what] = fault;
+    const [what, , , , only = engine] = fault;
+    if (only !== engine) continue;
     const copy = mkdtempSync(join(tmpdir(), "synthesis-planted-"));
     for (const part of ["src", "test", "package.json", "tsconfig.json"]) {
       cpSync(join(root, part), join(copy, part), { recursive: true });
     }
     symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
     plant(fault, copy);
-    const run = [process.execPath, "test/chaos/chaos.ts", "--seeds", `${SEEDS}`, "--first"];
+    const run = [process.execPath, "test/chaos/chaos.ts", "--engine", engine, "--seeds", `${SEEDS}`, "--first"];
     const child = Bun.spawn(run, { cwd: copy, stdout: "pipe", stderr: "inherit" });
     const output = await child.stdout.text();
     const caught = /^seed (\d+) failed: (.*)/m.exec(output);

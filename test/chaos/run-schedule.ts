@@ -2,7 +2,7 @@
 import { type Outcome, type SentRequest, send } from "./client.ts";
 import { type Expected, expectedOutcome, expectedQueued, isAnsweredAt } from "./expected.ts";
 import { checkRows, checkShutdown } from "./final-checks.ts";
-import { injectFault, injectServerFault } from "./inject-faults.ts";
+import { exitOf, injectFault, injectServerFault } from "./inject-faults.ts";
 import { answerOf, DEFAULT_ORDERS, type Orders, wholeAnswer } from "./orders.ts";
 import type { Round, Schedule } from "./schedule.ts";
 import {
@@ -95,6 +95,7 @@ async function runRound(world: ChaosWorld, round: Round): Promise<void> {
       const command = await injectFault(world, ask, lead, claude.pid);
       if (round.serverFault) releases.push(() => claude.send(command));
       else claude.send(command);
+      if (command === "half line") await within(world.server.logged(exitOf(claude.pid)), "the server notices the exit");
       if (command === "drop" || command === "lose") await within(claude.obeyed, `${lead.ids} loses its socket`);
     }),
   );
@@ -132,7 +133,8 @@ async function check(world: ChaosWorld, message: SentMessage, expected: Expected
   const isLost = mayBeLost && !claudes.recordsAtOnce && !(await isRecorded(world, message));
   if (!isLost) delivered.push(...news);
   else if (delivered.length === 0) world.lostSessions += 1;
-  const wrong = difference(outcome, expected, whole);
+  const text = orders.asksPermission ? outcome.text.replace(REFUSAL_NOTE, "") : outcome.text;
+  const wrong = difference({ ...outcome, text }, expected, whole);
   if (wrong) {
     throw new Violation(`${ids} ${wrong}\nexpected: ${JSON.stringify(expected)}\nseen: ${JSON.stringify(outcome)}`);
   }
@@ -141,6 +143,9 @@ async function check(world: ChaosWorld, message: SentMessage, expected: Expected
   for (const id of ids) history.push({ role: "user", content: messageText(id) });
   history.push({ role: "assistant", content: outcome.text });
 }
+
+/** The answer says which tool was refused. */
+const REFUSAL_NOTE = /\[synthesis: Claude asked to use Bash.*?\]\n\n/s;
 
 const isRecorded = async (world: ChaosWorld, { conversation, ids }: SentMessage) =>
   (await recordOf(world, conversation)).includes(ids.at(-1) ?? "");

@@ -1,5 +1,6 @@
 /** Runs the schedules of seeds, and shrinks one that fails. */
 import fc from "fast-check";
+import type { Engine } from "../../src/claude/agent-process.ts";
 import { runSchedule } from "./run-schedule.ts";
 import { type Schedule, schedules } from "./schedule.ts";
 import { type ClaudeKind, Violation } from "./world.ts";
@@ -18,9 +19,9 @@ export interface Failure {
  * @param shrinks searches for the smallest schedule that still fails
  * @returns the schedule that failed and why; null when it passed
  */
-export async function runSeed(seed: number, who: ClaudeKind, shrinks = false): Promise<Failure | null> {
+export async function runSeed(seed: number, who: ClaudeKind, engine: Engine, shrinks = false): Promise<Failure | null> {
   let why = "";
-  const property = fc.asyncProperty(schedules(1, who), async (schedule) => {
+  const property = fc.asyncProperty(schedules(1, who, engine), async (schedule) => {
     try {
       await runSchedule(schedule, who);
       return true;
@@ -44,6 +45,7 @@ export async function runSeed(seed: number, who: ClaudeKind, shrinks = false): P
 export async function runSeeds(
   seeds: readonly number[],
   who: ClaudeKind,
+  engine: Engine,
   together: number,
   report: (seed: number, failure: Failure | null) => void,
   first = false,
@@ -51,7 +53,7 @@ export async function runSeeds(
   const waiting = [...seeds];
   const worker = async () => {
     for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {
-      const failure = await runSeed(seed, who);
+      const failure = await runSeed(seed, who, engine);
       report(seed, failure);
       if (failure && first) waiting.length = 0;
     }

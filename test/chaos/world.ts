@@ -65,6 +65,8 @@ export async function createChaosWorld(schedule: Schedule, who: ClaudeKind): Pro
     ...claudes.env,
     SYNTHESIS_HOME: state,
     SYNTHESIS_WORKSPACE: home.workspace,
+    SYNTHESIS_ENGINE: schedule.engine,
+    SYNTHESIS_PERMISSIONS: "refuse",
     SYNTHESIS_REPLY: schedule.mode,
     SYNTHESIS_MAX_PROCESSES: `${schedule.maxProcesses}`,
     SYNTHESIS_IDLE_KILL_MS: schedule.shortIdleKill ? "3000" : "2000000000",

@@ -1,22 +1,7 @@
 /** A turn of the stand-in for the tests in test/chaos: it follows orders, and lists all messages in its answer. */
 import { readFileSync } from "node:fs";
 import { answerOf, type Command, FAILURE, MESSAGE_IDS, type Orders, type Point } from "../chaos/orders.ts";
-
-export interface Claude {
-  readonly transcript: string;
-  readonly mode: "live" | "tool";
-  hook(body: object): Promise<void>;
-  row(value: object): void;
-  status(status: "busy" | "idle"): void;
-  /** Resolves when Escape is pressed next. */
-  escape(): Promise<void>;
-  /** Sends a reply, and resolves when the server has acknowledged it. */
-  reply(content: string, final: boolean): Promise<void>;
-  /** Breaks the plugin's socket: it drops, is closed for good, or stops reading. */
-  socket(what: "drop" | "lose" | "stall"): Promise<void>;
-  /** Forgets that this message has arrived, since it was lost with the socket. */
-  forget(): void;
-}
+import type { Link, Message, Self } from "./stand-in-link.ts";
 
 /** The ids of all messages in the transcript, oldest first. */
 function recordedMessages(transcript: string): string[] {
@@ -27,9 +12,20 @@ function recordedMessages(transcript: string): string[] {
   });
 }
 
-/** @param from the address of the orders server */
-export async function obey(from: string, claude: Claude, content: string, id: string, again: boolean): Promise<void> {
-  const { hook, row, mode } = claude;
+/**
+ * Takes a turn.
+ * @param from the address of the orders server
+ * @param forget forgets that the message has arrived, since it was lost with the connection
+ */
+export async function obey(
+  from: string,
+  { transcript, row, status }: Self,
+  link: Link,
+  mode: "live" | "tool",
+  { id, content, prompt, again }: Message,
+  forget: () => void,
+): Promise<void> {
+  const { hook } = link;
   const ask = async <T>(path: string, body: object): Promise<T> => {
     const response = await fetch(`${from}/${path}`, {
       method: "POST",
@@ -46,8 +42,8 @@ export async function obey(from: string, claude: Claude, content: string, id: st
     const command = await ask<Command>("at", { message, point });
     if (command === "escape") mustStop = true;
     else if (command !== "continue") {
-      if (point === "inbound") claude.forget();
-      await claude.socket(command);
+      if (point === "inbound") forget();
+      await link.obey(command);
       await ask("obeyed", { message });
       return point !== "inbound";
     }
@@ -56,17 +52,18 @@ export async function obey(from: string, claude: Claude, content: string, id: st
 
   if (orders.ignoresMessage === "always" || (orders.ignoresMessage === "once" && !again)) return;
   if (!(await at("inbound"))) return;
-  claude.status("busy");
-  const escaped = claude.escape();
+  status("busy");
+  const escaped = link.interrupt();
   const prompt_id = crypto.randomUUID();
-  const prompt = `<channel source="plugin:synthesis:chat" message_id="${id}">\n${content}\n</channel>`;
   row({ type: "user", promptId: prompt_id, message: { role: "user", content: prompt } });
   const receipt = () => hook({ hook_event_name: "UserPromptSubmit", prompt_id, prompt });
   const interrupted = async () => {
     await escaped;
     const content = [{ type: "text", text: "[Request interrupted by user]" }];
-    row({ type: "user", message: { role: "user", content } });
-    claude.status("idle");
+    const recorded = { type: "user", message: { role: "user", content } };
+    row(recorded);
+    status("idle");
+    link.ended("cancelled", recorded);
   };
 
   await at("taken");
@@ -76,7 +73,11 @@ export async function obey(from: string, claude: Claude, content: string, id: st
   if (mustStop || orders.end === "hangs") return interrupted();
   if (orders.end === "ignores Escape") return;
 
-  const texts = answerOf(recordedMessages(claude.transcript), orders, mode);
+  await link.makeNoise(orders.noise);
+  if (orders.asksPermission) {
+    await hook({ hook_event_name: "PermissionRequest", prompt_id, tool_name: "Bash", tool_input: { command: "ls" } });
+  }
+  const texts = answerOf(recordedMessages(transcript), orders, mode);
   const lastMessage = (last: string) => ({ prompt_id, last_assistant_message: last.trim() });
   const stop = () => hook({ hook_event_name: "Stop", ...lastMessage(texts.at(-1)?.join("") ?? "") });
   const record = () => {
@@ -90,15 +91,17 @@ export async function obey(from: string, claude: Claude, content: string, id: st
   const sendAnswer = async () => {
     for (const [index, { order }] of orders.messages.entries()) {
       const pieces = texts[index] ?? [];
+      const message_id = `${id} ${index}`;
       for (const piece of mode === "tool" ? pieces.keys() : order) {
         const delta = pieces[piece] ?? "";
         const isLast = piece === pieces.length - 1;
-        if (mode === "tool") await claude.reply(delta, isLast && index === texts.length - 1);
+        if (mode === "tool") await link.reply(delta, isLast && index === texts.length - 1);
         else {
-          const hooked = { message_id: `${id} ${index}`, index: piece, final: isLast, delta };
+          const hooked = { message_id, index: piece, final: isLast, delta };
           await hook({ hook_event_name: "MessageDisplay", prompt_id, ...hooked });
         }
       }
+      if (mode === "live" && !order.includes(pieces.length - 1)) link.repeat(message_id, pieces.join(""));
     }
   };
 
@@ -106,7 +109,7 @@ export async function obey(from: string, claude: Claude, content: string, id: st
   // An early `Stop` makes the server read the transcript, so the transcript must be complete.
   if (isEarly) {
     record();
-    claude.status("idle");
+    status("idle");
     await stop();
   }
   // In tool mode the final reply completes the answer, so the turn cannot fail after it.
@@ -120,12 +123,13 @@ export async function obey(from: string, claude: Claude, content: string, id: st
   }
   if (orders.end === "fails") {
     await hook({ hook_event_name: "StopFailure", prompt_id, error: FAILURE, last_assistant_message: "Too much." });
-    claude.status("idle");
-    return;
+    status("idle");
+    return link.ended("cancelled");
   }
   record();
-  claude.status("idle");
+  status("idle");
   if (orders.stop !== "lost") await stop();
   if (orders.stop === "twice") await stop();
+  link.ended("completed");
   await at("stopped");
 }

@@ -38,7 +38,7 @@ export async function createWorld({
     ...claude.env,
     SYNTHESIS_HOME: join(claude.base, "state"),
     SYNTHESIS_WORKSPACE: claude.workspace,
-    SYNTHESIS_ENGINE: standIn ? "interactive" : (process.env.TEST_ENGINE ?? "interactive"),
+    SYNTHESIS_ENGINE: process.env.TEST_ENGINE ?? "interactive",
     SYNTHESIS_CLAUDE_BIN: standIn ? standInClaude(claude.base) : REAL_CLAUDE,
     ...env,
   };

@@ -13,6 +13,8 @@ const MAX_STDERR = 2_000;
 const WRAPPED_MS = 2_500;
 /** How long the output of a process that has exited is read at most, in ms. */
 const REST_MS = 1_000;
+/** How long a process may run on after it has closed its input or its output, in ms. */
+const CLOSING_MS = 1_000;
 
 export class StreamChild {
   readonly #child: Bun.Subprocess<"pipe", "pipe", "pipe">;
@@ -33,11 +35,14 @@ export class StreamChild {
       // `detached` makes a process group, so that everything that the process starts can be killed with it.
       Bun.spawn(argv, { cwd, env, stdin: "pipe", stdout: "pipe", stderr: "pipe", detached: true }),
     );
-    const output = readLines(this.#child.stdout, onLine).catch((error) => {
-      // A process whose output is not read any more would block on a full pipe.
-      this.kill("SIGKILL");
-      log.error("claude killed, its output could not be handled: {error}", { pid: this.pid, error });
-    });
+    const output = readLines(this.#child.stdout, onLine).then(
+      () => this.#expectExit("output"),
+      (error) => {
+        // A process whose output is not read any more would block on a full pipe.
+        this.kill("SIGKILL");
+        log.error("claude killed, its output could not be handled: {error}", { pid: this.pid, error });
+      },
+    );
     const errors = readLines(this.#child.stderr, (line) => {
       this.#stderr = `${this.#stderr}${line}\n`.slice(-MAX_STDERR);
     }).catch((error) => log.debug("stderr of claude could not be read: {error}", { pid: this.pid, error }));
@@ -67,8 +72,10 @@ export class StreamChild {
   /** @param use returns the results of its operations, each of which may be a promise */
   #useInput(use: () => readonly unknown[]): boolean {
     // The process has closed its input. Its exit reports why.
-    const noteClosed = (error: unknown) =>
+    const noteClosed = (error: unknown) => {
       log.debug("claude does not read its input: {error}", { pid: this.pid, error });
+      this.#expectExit("input");
+    };
     try {
       // What does not fit into the pipe is written later, and fails later when the process exits without reading it.
       for (const result of use()) Promise.resolve(result).catch(noteClosed);
@@ -77,6 +84,15 @@ export class StreamChild {
       noteClosed(error);
       return false;
     }
+  }
+
+  /** A process that has closed a pipe can take no turn. Kills it, unless it is about to exit. */
+  #expectExit(pipe: "input" | "output"): void {
+    const timer = setTimeout(() => {
+      log.warning("claude killed: it has closed its {pipe}", { pid: this.pid, pipe });
+      this.kill("SIGKILL");
+    }, CLOSING_MS);
+    void this.#child.exited.then(() => clearTimeout(timer));
   }
 
   kill(signal: "SIGTERM" | "SIGKILL"): void {

@@ -89,6 +89,17 @@ test("the exit does not wait for a program that has left the process group and k
   expect(performance.now() - before).toBeLessThan(4_000);
 });
 
+test.each([
+  ["input", "exec 0<&-; sleep 30"],
+  ["output", "exec 1>&-; sleep 30"],
+])("a process that closes its %s and runs on is killed, because it could take no turn", async (_what, commands) => {
+  const { process } = start(commands);
+  await process.ready;
+  // The pipe is full then, so the server notices whenever the process closes it.
+  process.send("m1", "c", "x".repeat(3_000_000), {});
+  expect((await process.exited).signal).toBe("SIGKILL");
+});
+
 test("a request that synthesis does not serve is refused, so that Claude Code does not wait for a response", async () => {
   const { process, folder } = start(request({ subtype: "elicitation", mcp_server_name: "s", message: "Which one?" }));
   await process.exited;
