@@ -1,0 +1,4 @@
+import { playTable } from "./suite.ts";
+import { libraries } from "./table.ts";
+
+playTable(libraries);

@@ -1,0 +1,4 @@
+import { playTable } from "./suite.ts";
+import { programs } from "./table.ts";
+
+playTable(programs);

@@ -1,0 +1,158 @@
+/** The cases of the table, each played by a client against the real claude with a scripted model. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type ModelRequest, type Step, text, toolUse } from "../support/mock-anthropic.ts";
+import { createWorld, type World } from "../support/world.ts";
+import { type Access, type Case, CITIES, type Client, REPORT, type Row, weather, weatherIn } from "./client.ts";
+import { type Relay, startRelay } from "./relay.ts";
+
+interface Rig {
+  readonly world: World;
+  readonly relay: Relay;
+  readonly access: Access;
+}
+
+/** Makes the tests of these rows. All clients use one server, with nothing set but the engine. */
+export function playTable(table: Readonly<Record<string, Row>>): void {
+  let rig: Rig;
+  beforeAll(async () => {
+    const world = await createWorld({ env: { SYNTHESIS_ENGINE: "stream" } });
+    const relay = startRelay(world.server.url);
+    const [baseURL, apiKey, ending] = [`${relay.url}/v1`, world.server.key, new AsyncDisposableStack()];
+    ending.use(world);
+    ending.defer(() => relay.stop());
+    rig = { world, relay, access: { baseURL, apiKey, model: "synthesis-claude-bridge", ending } };
+  });
+  afterAll(() => rig.access.ending.disposeAsync());
+
+  for (const [name, row] of Object.entries(table)) {
+    describe(name, () => {
+      for (const [of, play] of Object.entries(cases) as [Case, Play<Case>][]) {
+        const drive = row[of];
+        if (typeof drive === "function") test(of, () => play(rig, drive, `${name} ${of}`, row));
+        else test.skip(`${of}: ${drive.because}`, () => {});
+      }
+    });
+  }
+}
+
+/** @param about begins the prompts of this test, so that the model's script finds them */
+type Play<C extends Case> = (rig: Rig, drive: Client[C], about: string, row: Row) => Promise<void>;
+
+const cases: { readonly [C in Case]: Play<C> } = {
+  text: async ({ world, access }, ask, about) => {
+    answerWith(world, about, function* () {
+      yield text(`Hello, ${about}.`);
+    });
+
+    expect(await ask(access, `${about}: say hello`)).toContain(`Hello, ${about}.`);
+  },
+
+  stream: async ({ world, access }, ask, about) => {
+    const firstArrived = Promise.withResolvers<void>();
+    answerWith(world, about, async function* () {
+      yield text("The first line.\n");
+      await firstArrived.promise;
+      yield text("The second line.\n");
+    });
+
+    let received = "";
+    await ask(access, `${about}: write two lines`, (piece) => {
+      received += piece;
+      if (received.includes("first line")) firstArrived.resolve();
+    });
+    expect(received).toContain("The first line.\nThe second line.");
+  },
+
+  turns: async ({ world, relay, access }, chat, about) => {
+    const before = relay.exchanges.length;
+    answerWith(world, `${about}: my name is Ada`, function* () {
+      yield text("Nice to meet you.");
+    });
+    const second: ModelRequest[] = [];
+    answerWith(world, `${about}: what is my name`, function* (request) {
+      second.push(request);
+      yield text("Your name is Ada.");
+    });
+
+    expect(await chat(access, [`${about}: my name is Ada`, `${about}: what is my name?`])).toContain("Ada");
+    const roles = second[0]?.body.messages.map(({ role }) => role).filter((role) => role !== "system");
+    expect(roles).toEqual(["user", "assistant", "user"]);
+    expect(second[0]?.shown).toContain("my name is Ada");
+    expect(second[0]?.shown).toContain("Nice to meet you.");
+    expect(relay.exchanges.slice(before).at(-1)?.process).toBe("warm");
+  },
+
+  tools: async ({ world, access }, ask, about) => {
+    const results: string[] = [];
+    answerWith(world, about, function* (request) {
+      const city = /weather in (\w+)/.exec(request.asked)?.[1] ?? "";
+      if (request.toolResults.length === 0) {
+        yield callOf(request, city);
+        return;
+      }
+      const all = request.toolResults.map(({ content }) => content);
+      results.push(...all);
+      yield text(`The model read: ${all.join(", ")}`);
+    });
+
+    // Two at a time, so that a result that reaches another's call is seen.
+    const answers = await Promise.all(CITIES.map((city) => ask(access, `${about}: what is the weather in ${city}?`)));
+    for (const [index, city] of CITIES.entries()) expect(answers[index]).toContain(weatherIn(city));
+    expect(results).toHaveLength(CITIES.length);
+  },
+
+  structured: async ({ world, access }, ask, about) => {
+    answerWith(world, about, function* (request) {
+      const { tools = [] } = request.body;
+      const form =
+        tools.find(({ name }) => /StructuredOutput$/.test(name)) ?? tools.find(({ name }) => name.startsWith("mcp__"));
+      if (form && request.toolResults.length === 0) yield toolUse(form.name, REPORT);
+      else if (/json/i.test(request.shown)) yield text(JSON.stringify(REPORT));
+      else yield text("The model was asked for no form.");
+    });
+
+    expect(await ask(access, `${about}: report the weather`)).toMatchObject(REPORT);
+  },
+
+  abort: async ({ world, access }, ask, about, row) => {
+    const stop = new AbortController();
+    const closed = Promise.withResolvers<"complete" | "aborted">();
+    answerWith(world, about, async function* (request) {
+      if (/after that/.test(request.asked)) {
+        yield text("The next answer.");
+        return;
+      }
+      request.closed.then(closed.resolve);
+      yield text("The first line.\n");
+      // A client that shows nothing yet is stopped as soon as the model has begun.
+      if (typeof row.stream !== "function") stop.abort();
+      await request.closed;
+    });
+
+    const stopped = ask(access, `${about}: write for ever`, () => stop.abort(), stop.signal).catch(() => {});
+    expect(await closed.promise).toBe("aborted");
+    await stopped;
+    let next = "";
+    await ask(access, `${about}: and after that`, (piece) => (next += piece), new AbortController().signal);
+    expect(next).toContain("The next answer.");
+  },
+};
+
+type Script = (request: ModelRequest) => AsyncIterable<Step> | Iterable<Step>;
+
+/** Scripts the model's answers to prompts that contain `prompt`. A request for the chat's title contains it, too. */
+function answerWith({ mock }: World, prompt: string, script: Script): void {
+  mock.on(new RegExp(prompt.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")), (request) =>
+    /title generator/.test(request.shown) ? [text("The weather")] : script(request),
+  );
+}
+
+/** A call of the client's tool that knows the weather: its own, or the one with which it reads a file. */
+function callOf({ body: { tools = [] } }: ModelRequest, city: string): Step {
+  const named = (name: RegExp) => tools.find((tool) => tool.name.startsWith("mcp__") && name.test(tool.name))?.name;
+  const own = named(new RegExp(`${weather.name}$`));
+  if (own) return toolUse(own, { city });
+  const read = named(/_read$/i);
+  if (read) return toolUse(read, { filePath: `${city}.txt`, filepath: `${city}.txt` });
+  return text("The client's tools were not offered.");
+}

@@ -1,0 +1,42 @@
+/** Which client does what. Where a client has no such case, the table says why. */
+import { type Row, without } from "./client.ts";
+import { agentsSdk } from "./libraries/agents-sdk.ts";
+import { aiSdkCompatible, aiSdkOpenAI } from "./libraries/ai-sdk.ts";
+import { instructor } from "./libraries/instructor.ts";
+import { langchainByTool, langgraph } from "./libraries/langgraph.ts";
+import { llamaindex } from "./libraries/llamaindex.ts";
+import { mastra } from "./libraries/mastra.ts";
+import { openai } from "./libraries/openai.ts";
+import { continueCli } from "./programs/continue.ts";
+import { opencode } from "./programs/opencode.ts";
+
+/** The row of a client that has only its way to a structured answer for itself. */
+const onlyStructured = ({ structured }: Pick<Row, "structured">, because: string): Row => {
+  const none = without(because);
+  return { text: none, stream: none, turns: none, tools: none, structured, abort: none };
+};
+const wrapsOpenAI = "every request without a schema is the one of `openai`, which it wraps";
+const sameModel = "the row above has it";
+
+export const libraries: Readonly<Record<string, Row>> = {
+  openai,
+  "ai with @ai-sdk/openai": aiSdkOpenAI,
+  "ai with @ai-sdk/openai-compatible": aiSdkCompatible,
+  "@langchain/openai with LangGraph": langgraph,
+  "@langchain/openai by a tool": onlyStructured(langchainByTool, sameModel),
+  "@openai/agents": agentsSdk,
+  llamaindex: { ...llamaindex, abort: without("it takes no signal") },
+  "@instructor-ai/instructor with TOOLS": onlyStructured(instructor("TOOLS"), wrapsOpenAI),
+  "@instructor-ai/instructor with JSON": onlyStructured(instructor("JSON"), wrapsOpenAI),
+  "@instructor-ai/instructor with JSON_SCHEMA": onlyStructured(instructor("JSON_SCHEMA"), wrapsOpenAI),
+  "@mastra/core": mastra,
+};
+
+export const programs: Readonly<Record<string, Row>> = {
+  "opencode-ai": opencode,
+  "@continuedev/cli": {
+    ...continueCli,
+    stream: without("`cn -p` shows an answer when it is complete"),
+    structured: without("it has no structured answers"),
+  },
+};
