@@ -28,7 +28,6 @@ class ListedFolder extends SessionFolder {
 const responseLine = (id: string, response: object) =>
   JSON.stringify({ type: "control_response", response: { subtype: "success", request_id: id, response } });
 const READY = responseLine("initialize 1", { pid: 77 });
-const SETTINGS = `${responseLine("get_settings 2", { sources: [] })}\n`;
 
 /** Starts a process. @param commands what it does when it is ready: shell commands, with `$DIR` as a folder of its own */
 function start(
@@ -36,21 +35,30 @@ function start(
   {
     ready = READY,
     settings = "{}",
+    used = () => ({ sources: [] }),
     tools = catalogueOf(),
     ...owner
-  }: Partial<ProcessOwner> & { ready?: string; settings?: string; tools?: ToolCatalogue } = {},
+  }: Partial<ProcessOwner> & {
+    ready?: string;
+    settings?: string;
+    /** How Claude Code has read the settings file. */
+    used?: (file: string) => object;
+    tools?: ToolCatalogue;
+  } = {},
 ) {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-test-")));
   folders.push(folder);
   const claudeBin = join(folder, "claude");
   writeFileSync(
     claudeBin,
-    `#!/bin/sh\nDIR=${folder}\nread -r line\necho '${ready}'\nread -r line\ncat $DIR/settings\n${commands}\n`,
+    // It responds when it has both requests, which are sent together to save time.
+    `#!/bin/sh\nDIR=${folder}\nread -r line\nread -r line\necho '${ready}'\ncat $DIR/settings\n${commands}\n`,
     { mode: 0o700 },
   );
-  writeFileSync(join(folder, "settings"), SETTINGS);
   mkdirSync(join(folder, ".claude"));
-  writeFileSync(join(folder, ".claude/settings.json"), settings);
+  const settingsFile = join(folder, ".claude/settings.json");
+  writeFileSync(settingsFile, settings);
+  writeFileSync(join(folder, "settings"), `${responseLine("get_settings 2", used(settingsFile))}\n`);
   const home = join(folder, "home");
   const sessionFolder = new ListedFolder({ HOME: home });
   const process = new StreamProcess(
@@ -136,11 +144,10 @@ test.each([
   ],
   ["becomes ready, with a note, without a settings file that restricts nothing", ['{"model":5}', []], 1],
 ] as const)("%s", async (_what, [content, sources], notes) => {
-  const { process, folder } = start("read -r line");
-  const file = join(folder, ".claude/settings.json");
-  writeFileSync(file, content);
-  const used = { sources: sources.map((source) => ({ source })), errors: [{ file, path: "model" }] };
-  writeFileSync(join(folder, "settings"), `${responseLine("get_settings 2", used)}\n`);
+  const { process } = start("read -r line", {
+    settings: content,
+    used: (file) => ({ sources: sources.map((source) => ({ source })), errors: [{ file, path: "model" }] }),
+  });
   if (notes === null) await expect(process.ready).rejects.toMatchObject({ reason: "invalid_settings" });
   else {
     await process.ready;
