@@ -10,6 +10,8 @@
  * Pure: each function takes an answer and returns the next one and the text that is released.
  */
 
+import { REPEATED } from "../claude/repeated-answer.ts";
+
 export interface Delta {
   readonly message: string;
   readonly index: number;
@@ -138,7 +140,7 @@ export function isWhole(answer: Answer, lastMessage: string | undefined): boolea
 
 /**
  * Completes the answer from Claude's transcript. Released text cannot be taken back: when it differs from the
- * beginning of the transcript's text, nothing more is released.
+ * transcript's text, a notice is released, and the transcript's text from the first message that differs.
  * @param texts the turn's messages, null when the transcript could not be read
  * @param lastMessage `last_assistant_message` of the `Stop` hook
  */
@@ -147,17 +149,62 @@ export function completeAnswer(
   texts: readonly string[] | null,
   lastMessage: string | undefined,
 ): readonly [answer: Answer, released: string, diverged: boolean] {
-  return texts === null ? [...completeFromStop(answer, lastMessage), false] : completeFromTranscript(answer, texts);
+  return texts === null
+    ? [...completeFromStop(answer, lastMessage), false]
+    : completeFromTranscript(answer, texts, lastMessage);
 }
 
-function completeFromTranscript(answer: Answer, texts: readonly string[]): readonly [Answer, string, boolean] {
-  const whole = texts.reduce((text, message) => text + paragraphBreak(text) + message, "");
+function completeFromTranscript(
+  answer: Answer,
+  texts: readonly string[],
+  lastMessage: string | undefined,
+): readonly [Answer, string, boolean] {
+  const whole = joinMessages(texts);
   const closed = { ...answer, messages: [], open: 0 };
-  if (!whole.startsWith(answer.text)) return [closed, "", whole.trim() !== answer.text.trim()];
+  if (!whole.startsWith(answer.text)) {
+    const released = difference(answer, texts, lastMessage);
+    return [{ ...closed, tail: (answer.tail + released).slice(-2) }, released, whole.trim() !== answer.text.trim()];
+  }
   const rest = whole.slice(answer.text.length);
   // The text so far belongs to an answer that has ended, so the rest begins the next one.
   const released = answer.tail === "" && answer.text !== "" ? rest.trimStart() : rest;
   return [{ ...closed, text: whole, tail: (answer.tail + released).slice(-2) }, released, false];
+}
+
+const joinMessages = (texts: readonly string[]): string =>
+  texts.reduce((text, message) => text + paragraphBreak(text) + message, "");
+
+/** What to release when the transcript's text does not begin with the released text. */
+function difference({ text, tail }: Answer, texts: readonly string[], lastMessage: string | undefined): string {
+  // White space between messages may differ without being a difference.
+  const shown = withoutSpace(text);
+  const messages = texts.map(withoutSpace);
+  const last = withoutSpace(lastMessage ?? "");
+  const all = messages.join("");
+  // The transcript may lack the last message still. Without a last message, it may lack one whenever it is shorter.
+  const isComplete = last === "" ? !shown.startsWith(all) : all.endsWith(last);
+  if (!isComplete || shown === all) return "";
+  if (all.startsWith(shown)) return afterCharacters(joinMessages(texts), shown.length);
+  let at = 0;
+  const first = messages.findIndex((message) => {
+    if (!shown.startsWith(message, at)) return true;
+    at += message.length;
+    return false;
+  });
+  // All messages were shown, and more: the last one is repeated, because what was shown after it does not count.
+  const from = first < 0 ? messages.length - 1 : first;
+  if (shown.endsWith(messages.slice(from).join("")) && first >= 0) return "";
+  return `${paragraphBreak(tail)}${REPEATED}${joinMessages(texts.slice(from))}`;
+}
+
+const withoutSpace = (text: string): string => text.replaceAll(/\s+/g, "");
+
+/** What follows the first `count` characters of a text, white space not counted. */
+function afterCharacters(text: string, count: number): string {
+  let rest = count;
+  let at = 0;
+  for (; rest > 0 && at < text.length; at += 1) if (/\S/.test(text[at] ?? "")) rest -= 1;
+  return text.slice(at);
 }
 
 /** Releases the deltas that have arrived, gaps or not, and then what `lastMessage` has beyond them. */

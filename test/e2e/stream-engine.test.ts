@@ -2,9 +2,10 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { REPEATED } from "../../src/claude/repeated-answer.ts";
 import { screenEvent } from "../../src/wire/screen.ts";
 import { at, control } from "../support/control.ts";
-import { text, toolUse } from "../support/mock-anthropic.ts";
+import { apiError, text, toolUse } from "../support/mock-anthropic.ts";
 import { claudesOf, descendants, pluginsOf, waitForExit, withCommand } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
 import { ask, events, next, postUntilSent, say, texts } from "../support/sse.ts";
@@ -131,6 +132,25 @@ test("refuses a folder with an unreadable settings file that restricts Claude, a
   writeFileSync(settings(world.claude.base), '{ "model": ');
   expect((await say(world.server, "hello")).answer).toMatch(/^\[synthesis: .*settings\.json.*\]\n\nYou said: hello$/s);
   expect((await say(world.server, "again")).answer).toBe("You said: again");
+});
+
+describe.each(["interactive", "stream"])("when a stream of the model breaks off, %s", (engine) => {
+  test("lets what was shown stand, and adds the rest, or says what is different", async () => {
+    await using world = await createWorld({ env: { SYNTHESIS_ENGINE: engine } });
+    const shown = "The sky is blue.\nIt has";
+    const answers = async (whole: string) => {
+      const name = crypto.randomUUID();
+      world.mock.on(new RegExp(name), function* ({ body }) {
+        yield text(body.stream ? shown : whole);
+        if (body.stream) yield apiError(500, "overloaded_error", "Overloaded");
+      });
+      return (await say(world.server, name)).answer;
+    };
+    expect(await answers(`${shown} clouds.`)).toBe(`${shown} clouds.`);
+    for (const other of ["Roses are red.\nSo is wine.", "The sky is blue.\nIt had clouds.", "The sky is blue."]) {
+      expect(await answers(other)).toBe(`${shown}\n\n${REPEATED}${other}`);
+    }
+  });
 });
 
 test("shows a viewer what Claude writes and does", async () => {

@@ -1,6 +1,7 @@
 /** The turn's reducer: which hooks belong to the turn, and how the turn ends, in any order of events. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { REPEATED } from "../../src/claude/repeated-answer.ts";
 import { RequestError } from "../../src/core/errors.ts";
 import { reduceTurn } from "../../src/turn/reducer.ts";
 import { newTurn, type TurnEvent, type TurnOutput, type TurnState } from "../../src/turn/turn-state.ts";
@@ -239,10 +240,10 @@ describe("a turn", () => {
     expect(outputs.map(({ type }) => type)).toEqual(["received", "text", "free", "finish", "read_transcript", "usage"]);
   });
 
-  test("reports a transcript that differs from the text sent", () => {
+  test("says that the transcript differs from the text sent, and sends what the transcript has", () => {
     const [, outputs] = run(prompt("p", "mine"), display("p", "a", 0, "hi"), stop("p", "ho"), transcript("ho"));
     expect(outputs.map(({ type }) => type)).toContain("diverged");
-    expect(seen(outputs)).toBe("hi■");
+    expect(seen(outputs)).toBe(`hi\n\n${REPEATED}ho■`);
   });
 });
 

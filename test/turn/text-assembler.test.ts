@@ -1,6 +1,7 @@
 /** The text of an answer, assembled from deltas in any order of arrival. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { REPEATED } from "../../src/claude/repeated-answer.ts";
 import {
   type Answer,
   addNote,
@@ -147,7 +148,62 @@ describe("completing an answer", () => {
   ][] = [
     ["fills a gap in an earlier message", open, ["one\nand a half", "two"], "two", "and a half\n\ntwo", false],
     ["releases a whole answer that no hook carried", emptyAnswer, ["one", "two"], "two", "one\n\ntwo", false],
-    ["releases nothing when the transcript differs from the released text", open, ["eins", "zwei"], "zwei", "", true],
+    [
+      "repeats the transcript's text, and says so, when it differs from the released text",
+      open,
+      ["eins", "zwei"],
+      "zwei",
+      `\n${REPEATED}eins\n\nzwei`,
+      true,
+    ],
+    [
+      "repeats the transcript's text from the first message that differs",
+      feed([delta("a", 0, "one\n", true), delta("b", 0, "tw")])[0],
+      ["one", "zwei", "three"],
+      "three",
+      `\n\n${REPEATED}zwei\n\nthree`,
+      true,
+    ],
+    [
+      "repeats the last message, and says so, when more was released",
+      feed([delta("a", 0, "one\ntwo\n")])[0],
+      ["one"],
+      "one",
+      `\n${REPEATED}one`,
+      true,
+    ],
+    [
+      "repeats nothing when the transcript lacks the last message",
+      feed([delta("a", 0, "one\ntwo\n")])[0],
+      ["one"],
+      "three",
+      "",
+      true,
+    ],
+    [
+      "repeats nothing when the last message is unknown and the transcript has less",
+      feed([delta("a", 0, "one\ntwo\n")])[0],
+      ["one"],
+      undefined,
+      "",
+      true,
+    ],
+    [
+      "repeats nothing when the different text was shown already",
+      feed([delta("a", 0, "one", true), delta("b", 0, "zwei", true)])[0],
+      ["zwei"],
+      "zwei",
+      "",
+      true,
+    ],
+    [
+      "continues the released text when only white space differs",
+      feed([delta("a", 0, "one", true), delta("b", 0, "tw")])[0],
+      ["one two three"],
+      "one two three",
+      "o three",
+      true,
+    ],
     ["without a transcript releases the held deltas", open, null, "two", "\ntwo", false],
     [
       "without a transcript releases the rest of the last text",

@@ -4,6 +4,7 @@
  */
 import type { HookBody } from "../../wire/hooks.ts";
 import type { ClaudeEvent } from "../agent-process.ts";
+import { REPEATED } from "../repeated-answer.ts";
 import type { Row } from "../transcript/rows.ts";
 import type { AssistantLine, StreamEventLine, StreamLine } from "./protocol.ts";
 
@@ -13,9 +14,6 @@ interface Block {
   /** The index of the next delta. */
   next: number;
 }
-
-/** Stands before the repetition of a text that differs from what was shown of it. */
-const REPEATED = "[synthesis: The connection to the model broke off. Claude has written its answer again.]\n\n";
 
 export class StreamTranslator {
   readonly #claudeSession: string;
@@ -28,6 +26,8 @@ export class StreamTranslator {
   #streamed: { readonly id: string; text: string } | null = null;
   /** What was shown of a message whose stream broke off, as far as its repetition has not come yet. */
   #abandoned = "";
+  /** As much of the repetition as was shown before. */
+  #repetition = "";
   /** How many blocks of the turn came without being streamed. */
   #wholeBlocks = 0;
   /** Tools that run, by the ids of their uses. */
@@ -102,6 +102,7 @@ export class StreamTranslator {
     this.#tools.clear();
     this.#streamed = null;
     this.#abandoned = "";
+    this.#repetition = "";
     this.#wholeBlocks = 0;
     this.#failure = null;
     this.#isRefused = false;
@@ -119,7 +120,7 @@ export class StreamTranslator {
     if (type === "message_start") {
       this.#blocks.clear();
       this.#streamed = { id, text: "" };
-      return [{ type: "api", activity: { what: "answered" } }];
+      return [{ type: "api", activity: { what: "answered" } }, ...this.#endRepetition()];
     }
     if (type === "content_block_start" && started?.type === "text") {
       this.#blocks.set(index, { message: `${id} ${index}`, next: 0 });
@@ -172,7 +173,8 @@ export class StreamTranslator {
       if (block.type === "tool_use" && block.id !== undefined && block.name !== undefined) {
         this.#tools.set(block.id, { name: block.name, startedAt: this.#now() });
         const use = { tool_name: block.name, tool_use_id: block.id, tool_input: block.input };
-        return [this.#hook({ hook_event_name: "PreToolUse", ...use }, agent ?? null)];
+        const hook = this.#hook({ hook_event_name: "PreToolUse", ...use }, agent ?? null);
+        return agent ? [hook] : [...this.#endRepetition(), hook];
       }
       const isNew = block.type === "text" && !agent && message.id !== this.#streamed?.id;
       return isNew ? this.#displayWhole(message.id, block.text ?? "") : [];
@@ -191,13 +193,26 @@ export class StreamTranslator {
     } else if (this.#abandoned.startsWith(text)) {
       shown = "";
       this.#abandoned = this.#abandoned.slice(text.length);
+      this.#repetition += text;
     } else {
-      shown = `${REPEATED}${text}`;
+      shown = `${REPEATED}${this.#repetition}${text}`;
       this.#abandoned = "";
     }
-    if (shown === "") return [];
+    return shown === "" ? [] : [this.#displayAtOnce(message, shown)];
+  }
+
+  /** The message that repeats another has no more text. What was shown beyond its text is said to be replaced. */
+  #endRepetition(): ClaudeEvent[] {
+    const isShorter = this.#abandoned.trim() !== "";
+    const shown = `${REPEATED}${this.#repetition}`.trim();
+    this.#abandoned = "";
+    this.#repetition = "";
+    return isShorter ? [this.#displayAtOnce("repeated", shown)] : [];
+  }
+
+  #displayAtOnce(message: string, text: string): ClaudeEvent {
     this.#wholeBlocks += 1;
-    return [this.#display({ message: `${message} whole ${this.#wholeBlocks}`, next: 0 }, shown, true)];
+    return this.#display({ message: `${message} whole ${this.#wholeBlocks}`, next: 0 }, text, true);
   }
 
   #translateResults(content: string | readonly { type: string }[], agent: string | null): ClaudeEvent[] {

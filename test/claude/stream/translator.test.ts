@@ -149,6 +149,16 @@ describe("text", () => {
         " answer.",
       ]);
     });
+
+    test("is shown whole, with a notice, when it is shorter and a tool or another message follows", () => {
+      const next = event({ type: "message_start" });
+      const use = assistant([{ type: "tool_use", id: "t1", name: "Bash", input: {} }], {}, "msg2");
+      for (const after of [next, use]) {
+        expect(rest([...repeated("It"), after])).toEqual([expect.stringMatching(/^\[synthesis: .*\]\n\nIt$/)]);
+        expect(rest([after])).toEqual([expect.stringMatching(/^\[synthesis: .*\]$/)]);
+        expect(rest([...repeated("It begins"), after])).toEqual([]);
+      }
+    });
   });
 
   test.each([
