@@ -20,6 +20,7 @@ import { descendants, withCommand } from "../support/processes.ts";
 import { PROGRAM, REAL_CLAUDE, startServer } from "../support/server.ts";
 import { standInClaude } from "../support/world.ts";
 import { worstBodies } from "../support/worst-bodies.ts";
+import { measureBesideBareClaude } from "./beside-bare-claude.ts";
 
 if (process.argv.includes("--help")) {
   console.log(
@@ -295,6 +296,7 @@ for (const [name, program] of [
   console.log(`| ${name} | ${median(starts).toFixed(0)} | ${size} |`);
 }
 await server.stop();
+await measureBesideBareClaude(mock);
 await mock.stop();
 home.remove();
 rmSync(base, { recursive: true, force: true });
