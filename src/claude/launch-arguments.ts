@@ -1,6 +1,6 @@
 /** The arguments of `claude` that are the same however it is run. */
 import type { Config } from "../config/schema.ts";
-import type { LaunchSpec } from "./launch-spec.ts";
+import type { LaunchChoice, LaunchSpec } from "./launch-spec.ts";
 import { allowedTools, DISALLOWED_TOOLS } from "./tool-rules.ts";
 
 /**
@@ -23,11 +23,16 @@ export const commonArguments = (
   "--allowed-tools",
   allowedTools(config),
   "--disallowed-tools",
-  DISALLOWED_TOOLS,
+  [...DISALLOWED_TOOLS, ...spec.choice.claudeTools.without].join(","),
   // Otherwise a resumed session keeps the system prompt that it began with.
   "--system-prompt-snapshot",
   "off",
-  ...(spec.choice.isOneShot ? ["--tools", ""] : []),
+  ...onlyTools(spec.choice),
   "--settings",
   settings,
 ];
+
+function onlyTools({ isOneShot, claudeTools }: LaunchChoice): readonly string[] {
+  const only = isOneShot ? [] : claudeTools.only;
+  return only === null ? [] : ["--tools", only.join(",")];
+}

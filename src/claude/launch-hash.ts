@@ -16,6 +16,7 @@ export function launchHash(choice: LaunchChoice, config: Config): string {
     choice.effort ?? effort,
     systemPrompt(choice, config),
     choice.isOneShot,
+    choice.claudeTools,
     config.systemPrompt,
     permissionMode,
     allowedTools,

@@ -1,6 +1,6 @@
 /** What one Claude Code process is started for, and which part of it a request may choose. */
 import type { Effort } from "../config/schema.ts";
-import type { ToolCatalogue } from "../core/tools.ts";
+import type { ClaudeTools, ToolCatalogue } from "../core/tools.ts";
 
 export interface LaunchSpec {
   /** The conversation's key. */
@@ -28,6 +28,8 @@ export interface LaunchChoice {
   readonly effort: Effort | null;
   /** The stable part of the client's system prompt; null when there is none. */
   readonly systemPrompt: string | null;
+  /** For a one-shot Claude has none of its tools, whatever this says. */
+  readonly claudeTools: ClaudeTools;
   /** For a one-shot: Claude gets no tools, and the client's system prompt replaces Claude Code's own. */
   readonly isOneShot: boolean;
 }

@@ -38,8 +38,13 @@ declare module "zod" {
 }
 const internal = <S extends z.ZodType>(schema: S): S => schema.meta({ isInternal: true });
 
-/** Values of `clientTools` that stand for a list of names. */
-const TOOL_GROUPS = ["auto", "all", "none"];
+/** Values of `clientTools` and `claudeTools` that stand for a list of names. */
+export const TOOL_GROUPS = ["auto", "all", "none"];
+
+const toolNames = list(/[\s,]+/, text).refine(
+  (names) => names.length === 1 || !names.some((name) => TOOL_GROUPS.includes(name)),
+  "expected auto, all, none, or names",
+);
 
 export const settings = {
   bridgePort: wholeNumber(0, 65535).describe(
@@ -57,15 +62,14 @@ export const settings = {
   allowedTools: list(/[\s,]+(?![^(]*\))/, text).describe(
     "The tools that Claude may use without asking, in Claude Code's rule syntax; for others it asks (see `permissions`)",
   ),
-  clientTools: list(/[\s,]+/, text)
-    .refine(
-      (names) => names.length === 1 || !names.some((name) => TOOL_GROUPS.includes(name)),
-      "expected auto, all, none, or names",
-    )
-    .describe(
-      "Which of a request's `tools` Claude is offered: `auto`, all except OpenClaw's file and shell tools, which Claude " +
-        "has itself; `all`; `none`; or a list of names, in which `*` stands for any characters",
-    ),
+  clientTools: toolNames.describe(
+    "Which of a request's `tools` Claude is offered: `auto`, all except OpenClaw's file and shell tools, which Claude " +
+      "has itself; `all`; `none`; or a list of names, in which `*` stands for any characters",
+  ),
+  claudeTools: toolNames.describe(
+    "Which of Claude Code's own tools Claude has: `auto`, all, but not those for files and shells where a client other " +
+      "than OpenClaw brings such tools; `all`; `none`; or a list of names",
+  ),
   reply: oneOf(REPLY_MODES).describe(
     "Which text is the answer: `live`, what Claude writes, as it writes it; `tool`, what Claude sends with the reply " +
       "tool, which also works where an administrator forbids hooks",
@@ -74,8 +78,12 @@ export const settings = {
     "How Claude Code is run: `interactive` in a terminal, `stream` over stream-json, which shows text token by token and " +
       "also works where Claude Code refuses channels. `auto` is `interactive`, and `stream` where channels are refused",
   ),
-  agents: record(z.strictObject({ workspace: path }), '{"ops": {"workspace": "/srv/ops"}}').describe(
-    'A workspace for each OpenClaw agent, as JSON: `{"ops": {"workspace": "/srv/ops"}}`',
+  agents: record(
+    z.strictObject({ workspace: path, claudeTools: toolNames.optional() }),
+    '{"ops": {"workspace": "/srv/ops"}}',
+  ).describe(
+    'A workspace for each OpenClaw agent, as JSON: `{"ops": {"workspace": "/srv/ops"}}`; with `claudeTools` an agent ' +
+      "has its own value of that setting",
   ),
   identityHeader: z
     .string()
@@ -172,6 +180,7 @@ export function defaults(paths: Paths): Config {
     permissionMode: "manual",
     allowedTools: ["Read", "Edit", "Bash"],
     clientTools: ["auto"],
+    claudeTools: ["auto"],
     reply: "live",
     engine: "auto",
     effort: "medium",

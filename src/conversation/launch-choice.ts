@@ -2,16 +2,25 @@
 import type { LaunchChoice } from "../claude/launch-spec.ts";
 import type { PrewarmSpec } from "../claude/pool/prewarmed.ts";
 import type { Config } from "../config/schema.ts";
+import { ALL_CLAUDE_TOOLS } from "../core/tools.ts";
 import { allowedWorkspace } from "../intake/workspace.ts";
 import type { SessionRow } from "../store/schema.ts";
 import type { SessionStore } from "../store/sessions.ts";
 
 /** The launch options of a recorded session. */
-export const launchChoice = ({ source, workspace, model, effort, systemPrompt }: SessionRow): LaunchChoice => ({
+export const launchChoice = ({
+  source,
   workspace,
   model,
   effort,
   systemPrompt,
+  claudeTools,
+}: SessionRow): LaunchChoice => ({
+  workspace,
+  model,
+  effort,
+  systemPrompt,
+  claudeTools: claudeTools ?? ALL_CLAUDE_TOOLS,
   isOneShot: source === "one-shot",
 });
 

@@ -11,6 +11,7 @@ import { findTranscript, isTranscriptPath, removeTranscript } from "../claude/tr
 import { recordedTurns, sentTexts } from "../claude/transcript/reader.ts";
 import type { Config } from "../config/schema.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
+import { ALL_CLAUDE_TOOLS } from "../core/tools.ts";
 import type { Identity } from "../intake/identity.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SessionRow } from "../store/schema.ts";
@@ -97,13 +98,16 @@ export class ConversationRecord {
     });
   }
 
-  #requestedChoice({ workspace, model, effort, systemPrompt }: TurnRequest, known: SessionRow | null): LaunchChoice {
+  #requestedChoice(request: TurnRequest, known: SessionRow | null): LaunchChoice {
+    const { workspace, model, effort, systemPrompt, claudeTools } = request;
     return {
       workspace: workspace.path,
       model,
       effort,
       // Some clients do not send their system prompt with every request, so a request without one keeps the last.
       systemPrompt: systemPrompt === "" ? (known?.systemPrompt ?? null) : systemPrompt,
+      // A coding client sends some requests without its tools. A list is not kept: the setting or a header gives it.
+      claudeTools: claudeTools ?? (known?.claudeTools?.only === null ? known.claudeTools : ALL_CLAUDE_TOOLS),
       isOneShot: this.#identity.source === "one-shot",
     };
   }

@@ -1,4 +1,4 @@
-/** The client's tools, as all parts of the server use them. */
+/** The client's tools, and the choice of Claude's own, as all parts of the server use them. */
 
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
@@ -52,3 +52,13 @@ export const clientCallId = (turn: string, id: string): string =>
 
 /** An id as it is compared: without the characters that a client may have dropped. */
 export const plainId = (id: string): string => id.replace(/[^A-Za-z0-9]/g, "");
+
+/** Which of Claude Code's own tools Claude has. */
+export interface ClaudeTools {
+  /** The names of the only ones that it has; null for all. */
+  readonly only: readonly string[] | null;
+  /** The names of those that it does not have. */
+  readonly without: readonly string[];
+}
+
+export const ALL_CLAUDE_TOOLS: ClaudeTools = { only: null, without: [] };

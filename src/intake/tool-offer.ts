@@ -21,19 +21,25 @@ export interface ToolOffer {
 }
 
 /** The offer for a request. The setting `clientTools` decides which of the request's tools are in it. */
-export function toolOfferOf({ body, openclaw }: ParsedRequest, config: Config): ToolOffer {
+export function toolOfferOf(request: ParsedRequest, config: Config): ToolOffer {
+  const { body } = request;
+  const isOffered = offerRule(request, config);
+  const catalogue = catalogueOf(
+    toolsOf(body).filter(({ name }) => isOffered(name)),
+    { maxNameLength: MAX_NAME_LENGTH, reserved: config.reply === "tool" ? [REPLY_TOOL.name] : [] },
+  );
+  return { catalogue, note: choiceNote(body, catalogue), isParallel: body.parallel_tool_calls !== false };
+}
+
+/** Whether the setting `clientTools` lets Claude have a tool of the request, by its name. */
+export function offerRule({ openclaw }: ParsedRequest, config: Config): (name: string) => boolean {
   const [first = "auto", ...more] = config.clientTools;
   const patterns = [first, ...more].map((pattern) => new Bun.Glob(pattern));
-  const isOffered = (name: string): boolean => {
+  return (name) => {
     if (first === "none") return false;
     if (first === "all") return true;
     // A side request needs OpenClaw's own tools, also those that Claude has equivalents of.
     if (first === "auto") return openclaw === null || openclaw.side !== null || !isBuiltInForClaude(name);
     return patterns.some((pattern) => pattern.match(name));
   };
-  const catalogue = catalogueOf(
-    toolsOf(body).filter(({ name }) => isOffered(name)),
-    { maxNameLength: MAX_NAME_LENGTH, reserved: config.reply === "tool" ? [REPLY_TOOL.name] : [] },
-  );
-  return { catalogue, note: choiceNote(body, catalogue), isParallel: body.parallel_tool_calls !== false };
 }

@@ -5,6 +5,8 @@ import { openClawHeader } from "../api/openclaw/headers.ts";
 import { isDirectChat } from "../api/openclaw/session-key.ts";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Config, Effort } from "../config/schema.ts";
+import type { ClaudeTools } from "../core/tools.ts";
+import { claudeToolsFor } from "./claude-tools.ts";
 import { type Affinity, type Identity, oneShotIdentity } from "./identity.ts";
 import { type Input, readInput } from "./input.ts";
 import type { ParsedRequest } from "./parsed-request.ts";
@@ -32,6 +34,8 @@ export interface TurnRequest {
   /** Null for the configured one. */
   readonly effort: Effort | null;
   readonly offer: ToolOffer;
+  /** Null when the request says nothing about them, because it has no tools: then they stay as they were. */
+  readonly claudeTools: ClaudeTools | null;
   readonly format: AnswerFormat;
   /** The beginning of the answer, which the client gives and Claude continues; null when there is none. */
   readonly prefill: string | null;
@@ -74,6 +78,7 @@ export function readTurnRequest(
     sender: openclaw?.side ? null : senderOf(headers),
     isDirect: isDirectChat(key),
     offer: toolOfferOf(request, config),
+    claudeTools: claudeToolsFor(request, agent, config),
     format: readFormat(body),
     prefill: request.prefill,
     workspace: workspaceFor(headers, openclaw?.workingDirectory ?? null, agent, config),

@@ -1,6 +1,7 @@
 /** The tables of the database. drizzle-kit generates the migrations from this file. Times are Unix milliseconds. */
 import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { EFFORTS } from "../config/schema.ts";
+import type { ClaudeTools } from "../core/tools.ts";
 
 /** What the client's side sent and what the assistant answered, as fingerprints. */
 export interface Exchange {
@@ -30,6 +31,8 @@ export const sessions = sqliteTable(
     effort: text({ enum: EFFORTS }),
     /** The stable part of the client's system prompt, used for requests without a system prompt. */
     systemPrompt: text("system_prompt"),
+    /** Which of Claude's own tools the last request that had tools of its own left to Claude; null for all. */
+    claudeTools: text("claude_tools", { mode: "json" }).$type<ClaudeTools>(),
     /** OpenClaw's session id, with which alone a request can name this conversation, and its generation. */
     affinity: text(),
     generation: integer(),

@@ -1,6 +1,8 @@
 /** Launch specs for tests of processes and of the pool. */
+
 import type { LaunchChoice, LaunchSpec } from "../../src/claude/launch-spec.ts";
 import type { OfferedTool, ToolCatalogue } from "../../src/core/tools.ts";
+import { ALL_CLAUDE_TOOLS } from "../../src/core/tools.ts";
 
 export const offeredTool = (name: string, description = ""): OfferedTool => ({
   name,
@@ -21,6 +23,14 @@ export const launchSpec = ({
   trusted: true,
   tools: catalogueOf(),
   rules: [],
-  choice: { workspace: "/w", model: null, effort: null, systemPrompt: null, isOneShot: false, ...choice },
+  choice: {
+    workspace: "/w",
+    model: null,
+    effort: null,
+    systemPrompt: null,
+    claudeTools: ALL_CLAUDE_TOOLS,
+    isOneShot: false,
+    ...choice,
+  },
   ...spec,
 });

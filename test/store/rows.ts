@@ -48,6 +48,7 @@ export const session = (key: string, more: Partial<SessionRow> = {}): Omit<Sessi
   model: null,
   effort: null,
   systemPrompt: null,
+  claudeTools: null,
   affinity: null,
   generation: null,
   createdAt: 1,

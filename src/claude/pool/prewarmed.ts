@@ -72,8 +72,12 @@ export class PrewarmedProcesses<T extends PrewarmedProcess> {
   #suits({ engine, spec: { trusted, choice, tools } }: Pick<T, "engine" | "spec">, wanted: PrewarmSpec): boolean {
     if (trusted !== wanted.trusted) return false;
     if (engine === "stream") {
-      const { workspace, isOneShot } = wanted.choice;
-      return choice.workspace === workspace && choice.isOneShot === isOneShot;
+      const { workspace, isOneShot, claudeTools } = wanted.choice;
+      return (
+        choice.workspace === workspace &&
+        choice.isOneShot === isOneShot &&
+        Bun.deepEquals(choice.claudeTools, claudeTools)
+      );
     }
     return (
       launchHash(choice, this.#config) === launchHash(wanted.choice, this.#config) &&

@@ -1,0 +1,1 @@
+ALTER TABLE `sessions` ADD `claude_tools` text;
