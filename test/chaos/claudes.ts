@@ -1,6 +1,7 @@
 /** The claudes of a schedule: stand-ins, which can be made to do anything, or the real claude with a scripted model. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { TESTED_VERSIONS } from "../../src/claude/tested-versions.ts";
 import { type ClaudeHome, createClaudeHome } from "../support/claude-home.ts";
 import { apiError, startMockAnthropic, text } from "../support/mock-anthropic.ts";
 import { REAL_CLAUDE } from "../support/server.ts";
@@ -53,7 +54,8 @@ export function standIns(server: OrdersServer, mode: "live" | "tool"): Claudes {
 function standInProgram({ base }: ClaudeHome): string {
   const path = join(base, "claude");
   const run = `exec '${process.execPath}' --preload '${support}/clock.ts' '${support}/stand-in-claude.ts' "$@"`;
-  const script = `#!/bin/sh\ncase "$1" in --version) echo '2.1.332 (Claude Code)';; auth) echo '{"loggedIn":true}';; *) ${run};; esac\n`;
+  const answers = `*' --version '*) echo '${TESTED_VERSIONS.newest} (Claude Code)';; *' auth status '*) echo '{"loggedIn":true}';;`;
+  const script = `#!/bin/sh\ncase " $* " in ${answers} *) ${run};; esac\n`;
   writeFileSync(path, script, { mode: 0o755 });
   return path;
 }

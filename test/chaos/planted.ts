@@ -98,16 +98,16 @@ export const PLANTED: readonly Fault[] = [
   ],
   [
     "a control request that is not supported gets no response",
-    "claude/stream/process.ts",
-    "this.#child.write(controlErrorLine(line.id, line.why));",
-    "return;",
+    "claude/stream/claude-requests.ts",
+    "this.#deps.write(controlErrorLine(id, why));",
+    "void [id, why];",
     "stream",
   ],
   [
     "a permission prompt gets no verdict",
-    "claude/stream/process.ts",
-    "if (response) this.#child.write",
-    'if (response && request.subtype !== "can_use_tool") this.#child.write',
+    "claude/stream/claude-requests.ts",
+    "if (response) write(",
+    'if (response && request.subtype !== "can_use_tool") write(',
     "stream",
   ],
 ];
