@@ -1,14 +1,23 @@
 /** The control requests that Claude Code makes: MCP messages for our tools, and permission prompts. Each gets a response. */
 import { getLogger } from "@logtape/logtape";
 import type { JSONRPCMessage } from "@modelcontextprotocol/server";
+import type { ReplyMode } from "../../wire/frames.ts";
+import type { ClaudeEvent } from "../agent-process.ts";
+import type { OfferedTools } from "../offered-tools.ts";
+import type { ControlRequests } from "./control-requests.ts";
+import { MCP_SERVER } from "./options.ts";
 import { PermissionRequests } from "./permission-requests.ts";
 import { type ControlRequest, controlErrorLine, controlResponseLine, type RefusedRequest } from "./protocol.ts";
-import type { ToolServer } from "./tool-server.ts";
+import { ToolServer } from "./tool-server.ts";
 
 const log = getLogger(["synthesis", "process"]);
 
 interface ClaudeRequestsDeps {
-  readonly toolServer: Pick<ToolServer, "handle">;
+  readonly mode: ReplyMode;
+  readonly tools: OfferedTools;
+  readonly control: Pick<ControlRequests, "send">;
+  /** Reports what Claude does with its tools. */
+  readonly emit: (event: ClaudeEvent) => void;
   /** Decides a permission prompt. */
   readonly decide: Parameters<PermissionRequests["handle"]>[3];
   /** The Claude session, and the prompt that Claude works on. */
@@ -21,9 +30,23 @@ interface ClaudeRequestsDeps {
 export class ClaudeRequests {
   readonly #deps: ClaudeRequestsDeps;
   readonly #permissions = new PermissionRequests();
+  readonly toolServer: ToolServer;
 
   constructor(deps: ClaudeRequestsDeps) {
+    const { mode, tools, control, emit } = deps;
     this.#deps = deps;
+    this.toolServer = new ToolServer({
+      mode,
+      tools: () => tools.definitions,
+      send: (message) => control.send({ subtype: "mcp_message", server_name: MCP_SERVER, message }),
+      onCall: (frame) => {
+        const call = tools.receive(frame);
+        if (call) emit({ type: "call", call });
+      },
+      onCancel: (id) => emit({ type: "call_cancelled", id }),
+      onReply: (frame) => emit({ type: "reply", frame }),
+      onListed: (revision) => tools.noteListed(revision),
+    });
   }
 
   async handle({ request_id: id, request }: ControlRequest): Promise<void> {
@@ -50,12 +73,14 @@ export class ClaudeRequests {
     this.#permissions.cancel(id);
   }
 
-  cancelAll(): void {
+  /** The process has exited. */
+  close(): void {
     this.#permissions.cancelAll();
+    this.toolServer.close();
   }
 
   async #handleMcp(message: JSONRPCMessage): Promise<object | null> {
-    const response = await this.#deps.toolServer.handle(message);
+    const response = await this.toolServer.handle(message);
     return response && { mcp_response: response };
   }
 }

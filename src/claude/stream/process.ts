@@ -17,7 +17,6 @@ import {
   type ProcessState,
   type Viewer,
 } from "../agent-process.ts";
-import { deniedToolsNote, findBlockingSettings } from "../blocking-settings.ts";
 import { setsRetries } from "../environment.ts";
 import { cleanUpAfterExit } from "../exit-cleanup.ts";
 import { fixedHash } from "../launch-hash.ts";
@@ -33,13 +32,12 @@ import { requireTrustedFolder } from "../trust.ts";
 import { unreadableSettingsNotes } from "../unreadable-settings.ts";
 import { StreamChild } from "./child.ts";
 import { ClaudeRequests } from "./claude-requests.ts";
-import { type ControlAnswer, ControlRequests } from "./control-requests.ts";
+import { ControlRequests } from "./control-requests.ts";
 import { EventView } from "./event-view.ts";
 import { prepareLaunch } from "./launch.ts";
-import { MCP_SERVER, StreamOptions } from "./options.ts";
+import { StreamOptions } from "./options.ts";
 import { channelMessage, parseLine, userMessageLine } from "./protocol.ts";
-import { exitedAtStart, startRefused, startStopped, startTimeout } from "./start-failures.ts";
-import { ToolServer } from "./tool-server.ts";
+import { exitedAtStart, StreamStart, stopped } from "./start.ts";
 import { StreamTranslator } from "./translator.ts";
 
 const log = getLogger(["synthesis", "process"]);
@@ -64,16 +62,17 @@ export class StreamProcess implements AgentProcess {
   readonly engine = "stream";
   readonly exited: Promise<Exit>;
   readonly tools: OfferedTools;
+  spec: LaunchSpec;
+  state: ProcessState = "starting";
+  hasWorked = false;
   memory: number | null = null;
   stopHooks: number | null = null;
   statusRevision = 0;
 
-  #spec: LaunchSpec;
   #owner: ProcessOwner;
   readonly #context: StreamContext;
   readonly #child: StreamChild;
   readonly #translator: StreamTranslator;
-  readonly #toolServer: ToolServer;
   readonly #control: ControlRequests;
   readonly #options: StreamOptions;
   readonly #requests: ClaudeRequests;
@@ -81,24 +80,19 @@ export class StreamProcess implements AgentProcess {
   readonly #activity: ProcessActivity;
   readonly #termination: Termination;
   readonly #session: SessionWatch;
-  /** What the client loses by how the process was started, in sentences. */
-  readonly #notes: string[];
-  #whenReady = newReady();
-  #cancelReadyTimer = () => {};
-  #state: ProcessState = "starting";
+  readonly #start: StreamStart;
   #status: SessionStatus;
-  #hasWorked = false;
 
   /** @throws RequestError when the program cannot be started at all */
   constructor(spec: LaunchSpec, owner: ProcessOwner, context: StreamContext) {
     const { config, env: parentEnv, folder, deny, sessionFolder, clock } = context;
     const { workspace } = spec.choice;
-    this.#spec = spec;
+    this.spec = spec;
     this.#owner = owner;
     this.#context = context;
     // Without a terminal Claude Code does not ask: it runs the hooks of any folder.
     if (!spec.trusted) requireTrustedFolder(workspace, parentEnv);
-    this.#notes = [...unreadableSettingsNotes(workspace, parentEnv)];
+    const notes = unreadableSettingsNotes(workspace, parentEnv);
     this.#status = { status: "idle", since: clock.wallTime() };
     this.#activity = new ProcessActivity(clock);
     this.#termination = new Termination((signal) => this.#child.kill(signal), clock);
@@ -106,17 +100,21 @@ export class StreamProcess implements AgentProcess {
     this.#session = new SessionWatch(sessionFolder, () => {}, this.#logFields);
     this.#translator = new StreamTranslator(spec.claudeSession, () => clock.now());
     const tools = this.#isSpare ? new Map() : spec.tools;
-    this.tools = new OfferedTools(tools, (frame) => this.#toolServer.push(frame), this.#logFields, clock);
-    this.#toolServer = this.#createToolServer();
+    this.tools = new OfferedTools(tools, (frame) => this.#requests.toolServer.push(frame), this.#logFields, clock);
     const write = (line: string) => this.#child.write(line);
     this.#control = new ControlRequests(write, this.#logFields, clock);
     this.#options = new StreamOptions(this.#control, spec, config, parentEnv);
-    this.#requests = new ClaudeRequests({
-      toolServer: this.#toolServer,
-      decide: (hook, signal) => this.#activity.duringPrompt(() => this.#owner.onPermission(hook, signal)),
-      session: () => ({ claudeSession: this.spec.claudeSession, promptId: this.#translator.current }),
-      write,
-      logFields: this.#logFields,
+    this.#requests = this.#createRequests(write);
+    this.#start = new StreamStart({
+      options: this.#options,
+      config,
+      env: parentEnv,
+      clock,
+      spec: () => this.spec,
+      isSpare: () => this.#isSpare,
+      notes,
+      onReady: (claudePid) => this.#noteReady(claudePid),
+      onFailure: () => void this.stop(),
     });
 
     // Everything that can fail comes before the spawn, so that no process runs without an owner.
@@ -129,21 +127,19 @@ export class StreamProcess implements AgentProcess {
     }
     this.exited = this.#child.exited.then((exit) => this.#cleanUp(exit));
     log.info("claude started", { ...this.#logFields(), engine: this.engine, resume: spec.resume });
-    void this.#start();
+    void this.#start.begin();
   }
 
-  #createToolServer(): ToolServer {
-    return new ToolServer({
+  #createRequests(write: (line: string) => void): ClaudeRequests {
+    return new ClaudeRequests({
       mode: this.#context.config.reply,
-      tools: () => this.tools.definitions,
-      send: (message) => this.#control.send({ subtype: "mcp_message", server_name: MCP_SERVER, message }),
-      onCall: (frame) => {
-        const call = this.tools.receive(frame);
-        if (call) this.#emit({ type: "call", call });
-      },
-      onCancel: (id) => this.#emit({ type: "call_cancelled", id }),
-      onReply: (frame) => this.#emit({ type: "reply", frame }),
-      onListed: (revision) => this.tools.noteListed(revision),
+      tools: this.tools,
+      control: this.#control,
+      emit: (event) => this.#emit(event),
+      decide: (hook, signal) => this.#activity.duringPrompt(() => this.#owner.onPermission(hook, signal)),
+      session: () => ({ claudeSession: this.spec.claudeSession, promptId: this.#translator.current }),
+      write,
+      logFields: this.#logFields,
     });
   }
 
@@ -156,11 +152,7 @@ export class StreamProcess implements AgentProcess {
   }
 
   get ready(): Promise<void> {
-    return this.#whenReady.promise;
-  }
-
-  get spec(): LaunchSpec {
-    return this.#spec;
+    return this.#start.ready;
   }
 
   get isBusy(): boolean {
@@ -171,20 +163,12 @@ export class StreamProcess implements AgentProcess {
     return this.#child.pid;
   }
 
-  get state(): ProcessState {
-    return this.#state;
-  }
-
   get connected(): boolean {
-    return this.#state === "ready";
+    return this.state === "ready";
   }
 
   get isUsable(): boolean {
-    return this.#state === "starting" || this.#state === "ready";
-  }
-
-  get hasWorked(): boolean {
-    return this.#hasWorked;
+    return this.state === "starting" || this.state === "ready";
   }
 
   get isShared(): boolean {
@@ -192,7 +176,7 @@ export class StreamProcess implements AgentProcess {
   }
 
   get status(): SessionStatus | null {
-    return this.#state === "ready" ? this.#status : null;
+    return this.state === "ready" ? this.#status : null;
   }
 
   get lastUsedAt(): number {
@@ -229,27 +213,24 @@ export class StreamProcess implements AgentProcess {
   }
 
   takeNotes(): readonly string[] {
-    return this.#notes.splice(0);
+    return this.#start.takeNotes();
   }
 
   assignTo(spec: LaunchSpec, owner: ProcessOwner): void {
     log.info("spare adopted", { session: spec.sessionKey, pid: this.pid, spare: this.spec.sessionKey });
-    this.#spec = { ...spec, claudeSession: this.spec.claudeSession };
+    this.spec = { ...spec, claudeSession: this.spec.claudeSession };
     this.#owner = owner;
     this.tools.begin(spec.tools);
     this.#activity.noteUse();
-    // A process that is still starting finds its conversation when it has come so far.
-    if (this.#state !== "ready") return;
-    this.#state = "starting";
-    this.#whenReady = newReady();
-    void this.#finishStart(this.#initialize());
+    if (this.state === "ready") this.state = "starting";
+    this.#start.adopt();
   }
 
   async adapt(choice: LaunchChoice): Promise<boolean> {
     const { config } = this.#context;
     if (fixedHash(choice, config) !== fixedHash(this.spec.choice, config)) return false;
     if (!(await this.#options.change(choice))) return false;
-    this.#spec = { ...this.spec, choice };
+    this.spec = { ...this.spec, choice };
     return true;
   }
 
@@ -261,9 +242,9 @@ export class StreamProcess implements AgentProcess {
     again = false,
   ): boolean {
     // A pipe loses nothing: a process that has not received the message does not read its input.
-    if (again || this.#state !== "ready") return false;
+    if (again || this.state !== "ready") return false;
     this.#activity.noteUse();
-    this.#hasWorked = true;
+    this.hasWorked = true;
     // With a new message, Claude no longer waits for the calls of an earlier one.
     this.tools.forgetCalls();
     this.#view.showMessage(content);
@@ -277,7 +258,7 @@ export class StreamProcess implements AgentProcess {
   }
 
   interrupt(): void {
-    if (this.#state === "ready") this.#control.send({ subtype: "interrupt" });
+    if (this.state === "ready") this.#control.send({ subtype: "interrupt" });
   }
 
   show(viewer: Viewer): () => number {
@@ -289,10 +270,9 @@ export class StreamProcess implements AgentProcess {
   }
 
   stop(): Promise<Exit> {
-    if (this.#state !== "exited" && !this.#termination.hasBegun) {
-      this.#cancelReadyTimer();
-      this.#whenReady.reject(startStopped());
-      this.#state = "draining";
+    if (this.state !== "exited" && !this.#termination.hasBegun) {
+      this.#start.end(stopped());
+      this.state = "draining";
       this.#child.endInput();
       this.#termination.begin(KILL_AFTER_MS);
     }
@@ -300,12 +280,12 @@ export class StreamProcess implements AgentProcess {
   }
 
   kill(): void {
-    if (this.#state !== "exited") this.#child.kill("SIGKILL");
+    if (this.state !== "exited") this.#child.kill("SIGKILL");
   }
 
   #handleLine(text: string): void {
     // A program that Claude has started may have the pipe still.
-    if (this.#state === "exited") return;
+    if (this.state === "exited") return;
     this.#activity.noteUse();
     this.#activity.noteOutput();
     const line = parseLine(text);
@@ -322,53 +302,14 @@ export class StreamProcess implements AgentProcess {
     }
   }
 
-  /** Asks Claude Code for its settings, and prepares it for its conversation if it has one already. */
-  async #start(): Promise<void> {
-    const { clock, config } = this.#context;
-    this.#cancelReadyTimer = clock.after(config.readyTimeoutMs, () =>
-      this.#failStart(startTimeout(config.readyTimeoutMs)),
-    );
-    const initialized = this.#isSpare ? null : this.#initialize();
-    try {
-      this.#notes.push(...(await this.#options.checkSettings(this.spec.choice.workspace)));
-    } catch (error) {
-      this.#failStart(error);
-      return;
-    }
-    // A conversation may have adopted the process meanwhile.
-    if (!this.#isSpare) await this.#finishStart(initialized ?? this.#initialize());
-    else if (this.#state === "starting") this.#noteReady();
-  }
-
-  /** Gives Claude Code the prompt and the tools of its conversation. */
-  #initialize(): Promise<ControlAnswer> {
-    const { choice } = this.spec;
-    const blocking = findBlockingSettings(choice.workspace, this.#context.env);
-    const deniedTools = deniedToolsNote(blocking, this.spec, this.#context.config);
-    if (deniedTools !== null) this.#notes.push(deniedTools);
-    return this.#options.initialize(choice);
-  }
-
-  /** The process is ready when Claude Code has the prompt, the tools and the model of its conversation. */
-  async #finishStart(initialized: Promise<ControlAnswer>): Promise<void> {
-    const [{ content, refusal }, isChanged] = await Promise.all([initialized, this.#options.change(this.spec.choice)]);
-    if (this.#state !== "starting") return;
-    // Without it Claude would not be offered any tools of ours.
-    if (refusal !== null) this.#failStart(startRefused(refusal));
-    else if (!isChanged) this.#failStart(startRefused("it refused the model or the effort"));
-    else {
-      const claude = content?.pid ?? this.pid;
+  #noteReady(claudePid: number | undefined): void {
+    this.state = "ready";
+    log.info("claude ready", this.#logFields());
+    if (!this.#isSpare) {
+      const claude = claudePid ?? this.pid;
       this.#child.isWrapper = claude !== this.pid;
       this.#session.begin(claude, this.spec.claudeSession);
-      this.#noteReady();
     }
-  }
-
-  #noteReady(): void {
-    this.#cancelReadyTimer();
-    this.#state = "ready";
-    log.info("claude ready", this.#logFields());
-    this.#whenReady.resolve();
     this.#emit({ type: "connection", open: true });
   }
 
@@ -383,22 +324,14 @@ export class StreamProcess implements AgentProcess {
     this.#owner.onEvent(this, event);
   }
 
-  #failStart(error: unknown): void {
-    this.#whenReady.reject(error);
-    void this.stop();
-  }
-
   /** Releases everything that belongs to the process after its exit, and reports the exit to the owner. */
   #cleanUp(exit: Exit): Exit {
-    this.#cancelReadyTimer();
     this.#termination.end();
-    this.#state = "exited";
-    // Has no effect if the process was ready.
-    this.#whenReady.reject(exitedAtStart(exit, this.#child.stderr));
+    this.state = "exited";
+    this.#start.end(exitedAtStart(exit, this.#child.stderr));
     this.#session.end();
     this.#control.close();
-    this.#requests.cancelAll();
-    this.#toolServer.close();
+    this.#requests.close();
     cleanUpAfterExit(this.pid, this.#context.folder);
     log.info("claude exited", { ...this.#logFields(), ...exit });
     try {
@@ -410,11 +343,4 @@ export class StreamProcess implements AgentProcess {
     this.#view.end();
     return exit;
   }
-}
-
-function newReady(): PromiseWithResolvers<void> {
-  const ready = Promise.withResolvers<void>();
-  // A rejection must not count as unhandled when nothing awaits the promise.
-  ready.promise.catch(() => {});
-  return ready;
 }

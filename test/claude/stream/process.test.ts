@@ -29,6 +29,8 @@ const responseLine = (id: string, response: object) =>
   JSON.stringify({ type: "control_response", response: { subtype: "success", request_id: id, response } });
 const READY = responseLine("initialize 1", { pid: 77 });
 
+const SPARE_SETTINGS = responseLine("get_settings 1", { sources: [] });
+
 /** Starts a process. @param commands what it does when it is ready: shell commands, with `$DIR` as a folder of its own */
 function start(
   commands: string,
@@ -37,6 +39,7 @@ function start(
     settings = "{}",
     used = () => ({ sources: [] }),
     tools = catalogueOf(),
+    spare = null,
     ...owner
   }: Partial<ProcessOwner> & {
     ready?: string;
@@ -44,17 +47,17 @@ function start(
     /** How Claude Code has read the settings file. */
     used?: (file: string) => object;
     tools?: ToolCatalogue;
+    /** It is a spare, and this is its response when it is given a prompt. */
+    spare?: string | null;
   } = {},
 ) {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-test-")));
   folders.push(folder);
   const claudeBin = join(folder, "claude");
-  writeFileSync(
-    claudeBin,
-    // It responds when it has both requests, which are sent together to save time.
-    `#!/bin/sh\nDIR=${folder}\nread -r line\nread -r line\necho '${ready}'\ncat $DIR/settings\n${commands}\n`,
-    { mode: 0o700 },
-  );
+  // It responds when it has both requests, which are sent together to save time.
+  const started = `read -r line\nread -r line\necho '${ready}'\ncat $DIR/settings`;
+  const adopted = `read -r line\necho '${SPARE_SETTINGS}'\nread -r line\necho '${spare}'`;
+  writeFileSync(claudeBin, `#!/bin/sh\nDIR=${folder}\n${spare ? adopted : started}\n${commands}\n`, { mode: 0o700 });
   mkdirSync(join(folder, ".claude"));
   const settingsFile = join(folder, ".claude/settings.json");
   writeFileSync(settingsFile, settings);
@@ -63,7 +66,7 @@ function start(
   const sessionFolder = new ListedFolder({ HOME: home });
   const process = new StreamProcess(
     launchSpec({ tools, choice: { workspace: folder } }),
-    { ...NO_OWNER, ...owner },
+    spare ? NO_OWNER : { ...NO_OWNER, ...owner },
     {
       config: { ...defaults(pathsFor(folder)), claudeBin },
       env: { HOME: home, PATH: Bun.env.PATH },
@@ -184,4 +187,27 @@ test("Claude Code below a wrapper that passes no signal on is stopped in order",
   await Promise.all([process.ready, asked.promise]);
   await process.stop();
   expect(readFileSync(join(folder, "ended"), "utf8")).toBe("ended\n");
+});
+
+test.each([
+  ["when it is ready", true],
+  ["while it starts", false],
+])("a spare that is adopted %s is ready again once it has its prompt", async (_when, isReady) => {
+  const { process, sessionFolder } = start("read -r line", { spare: responseLine("initialize 2", { pid: 78 }) });
+  if (isReady) await process.ready;
+  process.assignTo({ ...process.spec, sessionKey: "user:new" }, { ...NO_OWNER });
+  expect(process.state).toBe("starting");
+  await process.ready;
+  expect(process.state).toBe("ready");
+  expect(sessionFolder.listeners.map(({ pid }) => pid)).toEqual([78]);
+  await process.stop();
+});
+
+test("a spare that Claude Code refuses to give its prompt is not ready again", async () => {
+  const response = { subtype: "error", request_id: "initialize 2", error: "no" };
+  const { process } = start("read -r line", { spare: JSON.stringify({ type: "control_response", response }) });
+  await process.ready;
+  process.assignTo(process.spec, { ...NO_OWNER });
+  await expect(process.ready).rejects.toMatchObject({ code: "claude_not_ready" });
+  await process.exited;
 });

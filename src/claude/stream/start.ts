@@ -1,0 +1,148 @@
+/**
+ * How a stream process becomes ready: Claude Code says which settings it uses, and is given what its conversation needs.
+ * A spare becomes ready twice, without a conversation and with its first one.
+ */
+import type { Config } from "../../config/schema.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Exit } from "../agent-process.ts";
+import { deniedToolsNote, findBlockingSettings } from "../blocking-settings.ts";
+import { BootFailure } from "../boot-failure.ts";
+import type { LaunchSpec } from "../launch-spec.ts";
+import type { ControlAnswer } from "./control-requests.ts";
+import type { StreamOptions } from "./options.ts";
+
+interface StreamStartDeps {
+  readonly options: StreamOptions;
+  readonly config: Config;
+  /** The environment that Claude Code gets. */
+  readonly env: Record<string, string | undefined>;
+  readonly clock: Clock;
+  readonly spec: () => LaunchSpec;
+  /** No conversation owns the process yet. */
+  readonly isSpare: () => boolean;
+  /** What the client should know already, in sentences. */
+  readonly notes: readonly string[];
+  /** @param claudePid Claude Code's own process id, if it has told it */
+  readonly onReady: (claudePid: number | undefined) => void;
+  readonly onFailure: () => void;
+}
+
+export class StreamStart {
+  readonly #deps: StreamStartDeps;
+  readonly #notes: string[];
+  #whenReady = newReady();
+  #isPending = true;
+  #cancelTimeout = () => {};
+
+  constructor(deps: StreamStartDeps) {
+    this.#deps = deps;
+    this.#notes = [...deps.notes];
+  }
+
+  /** Resolves when messages can be sent. Rejects with a `BootFailure`. */
+  get ready(): Promise<void> {
+    return this.#whenReady.promise;
+  }
+
+  /** What the client loses by how the process was started, in sentences. Each is returned once. */
+  takeNotes(): readonly string[] {
+    return this.#notes.splice(0);
+  }
+
+  /** The process runs. */
+  async begin(): Promise<void> {
+    const { options, config, clock, spec, isSpare } = this.#deps;
+    const { readyTimeoutMs } = config;
+    this.#cancelTimeout = clock.after(readyTimeoutMs, () => this.#fail(timeout(readyTimeoutMs)));
+    const initialized = isSpare() ? null : this.#initialize();
+    try {
+      this.#notes.push(...(await options.checkSettings(spec().choice.workspace)));
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    // A conversation may have adopted the process meanwhile.
+    if (!isSpare()) await this.#finish(initialized ?? this.#initialize());
+    else this.#succeed(undefined);
+  }
+
+  /** A conversation has adopted the process. */
+  adopt(): void {
+    // `begin` finds the conversation.
+    if (this.#isPending) return;
+    this.#isPending = true;
+    this.#whenReady = newReady();
+    void this.#finish(this.#initialize());
+  }
+
+  /** The process is stopped, or has exited. @param failure why it did not become ready; ignored if it did */
+  end(failure: BootFailure): void {
+    this.#isPending = false;
+    this.#cancelTimeout();
+    this.#whenReady.reject(failure);
+  }
+
+  /** Gives Claude Code the prompt and the tools of its conversation. */
+  #initialize(): Promise<ControlAnswer> {
+    const { options, config, env } = this.#deps;
+    const spec = this.#deps.spec();
+    const deniedTools = deniedToolsNote(findBlockingSettings(spec.choice.workspace, env), spec, config);
+    if (deniedTools !== null) this.#notes.push(deniedTools);
+    return options.initialize(spec.choice);
+  }
+
+  async #finish(initialized: Promise<ControlAnswer>): Promise<void> {
+    const { options, spec } = this.#deps;
+    const [{ content, refusal }, isChanged] = await Promise.all([initialized, options.change(spec().choice)]);
+    // Without it Claude would not be offered any tools of ours.
+    if (refusal !== null) this.#fail(refused(refusal));
+    else if (!isChanged) this.#fail(refused("it refused the model or the effort"));
+    else this.#succeed(content?.pid);
+  }
+
+  #succeed(claudePid: number | undefined): void {
+    if (!this.#isPending) return;
+    this.#isPending = false;
+    this.#cancelTimeout();
+    this.#deps.onReady(claudePid);
+    this.#whenReady.resolve();
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#isPending) return;
+    this.#whenReady.reject(error);
+    this.#deps.onFailure();
+  }
+}
+
+function newReady(): PromiseWithResolvers<void> {
+  const ready = Promise.withResolvers<void>();
+  // A rejection must not count as unhandled when nothing awaits the promise.
+  ready.promise.catch(() => {});
+  return ready;
+}
+
+const timeout = (ms: number): BootFailure =>
+  new BootFailure(
+    "timeout",
+    `Claude Code was not ready after ${ms} ms. Send the message again; SYNTHESIS_READY_TIMEOUT_MS gives it more time.`,
+    { retryAfter: 30 },
+  );
+
+const refused = (why: string): BootFailure =>
+  new BootFailure(
+    "exited",
+    `Claude Code could not be initialized: ${why}. Run \`synthesis doctor --live\` to find the cause.`,
+  );
+
+export const stopped = (): BootFailure =>
+  new BootFailure("stopped", "Claude Code was stopped before it was ready. Send the message again.", { retryAfter: 1 });
+
+/** @param stderr the end of what the process has written to stderr */
+export function exitedAtStart({ code, signal }: Exit, stderr: string): BootFailure {
+  const reason = /No conversation found with session ID/.test(stderr) ? "session_not_found" : "exited";
+  const summary =
+    `Claude Code exited while it started (${signal ?? `exit code ${code}`}). Run \`synthesis doctor --live\` to find ` +
+    `the cause.${stderr === "" ? "" : ` It wrote: ${stderr}`}`;
+  return new BootFailure(reason, summary, { retryAfter: signal === null ? undefined : 5 });
+}
