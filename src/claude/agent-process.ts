@@ -18,6 +18,8 @@ export interface Exit {
 /** A model request: it was made, answered, or has failed. After a failure Claude Code waits, and repeats it. */
 export type ApiActivity =
   | { readonly what: "requested" | "answered" }
+  /** The stream of the answer has broken off. Claude Code requests the answer again, without a stream. */
+  | { readonly what: "broken_off" }
   | { readonly what: "failed"; readonly status: number | null; readonly message: string };
 
 export type ClaudeEvent =

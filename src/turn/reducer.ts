@@ -17,6 +17,7 @@ import { outcomeOf } from "./model-error.ts";
 import {
   type Answer,
   addNote,
+  afterBreak,
   afterStop,
   afterTool,
   appendDelta,
@@ -73,6 +74,8 @@ export function reduceTurn(state: TurnState, event: TurnEvent): Step {
       return state.promptId === null && !hasEnded(state) ? receive(state, event.promptId) : [state, []];
     case "join":
       return settleIfStopped(emit(state, join(state.answer, event.isContinuation)));
+    case "broken_off":
+      return [{ ...state, answer: afterBreak(state.answer) }, []];
     case "refused":
       return refuse(state, event.reason, event.isKept);
     case "failure":

@@ -275,6 +275,7 @@ export class TurnRunner {
         this.#parts.idleWatch.check();
         break;
       case "api":
+        if (event.activity.what === "broken_off") this.#loop.dispatch({ type: "broken_off" });
         this.#parts.modelRetries.note(event.activity, this.#phase === "running" && !this.#deps.process.hasOwnRetries);
         break;
       case "rows":

@@ -53,6 +53,8 @@ export interface Answer {
   readonly hasToolRun: boolean;
   /** The next message cannot continue the one before: a tool has run, a note came between, or Claude had stopped. */
   readonly startsParagraph: boolean;
+  /** A stream of the model has broken off. Hooks do not show its repetition, which only the transcript has. */
+  readonly hasBrokenOff: boolean;
 }
 
 export const emptyAnswer: Answer = {
@@ -64,6 +66,7 @@ export const emptyAnswer: Answer = {
   tail: "",
   hasToolRun: false,
   startsParagraph: true,
+  hasBrokenOff: false,
 };
 
 type Step = readonly [answer: Answer, released: string];
@@ -110,6 +113,9 @@ export const afterTool = (answer: Answer): Answer =>
 /** Notes that Claude has stopped. If it continues nevertheless, its next text is a paragraph of its own. */
 export const afterStop = (answer: Answer): Answer => ({ ...answer, startsParagraph: true });
 
+/** Notes that a stream of the model has broken off. Its repetition may differ from what was shown. */
+export const afterBreak = (answer: Answer): Answer => ({ ...answer, hasBrokenOff: true });
+
 /** Ends the client's answer. What follows is the client's next answer, so no blank line stands before it. */
 export const closeAnswer = (answer: Answer): Answer => ({ ...answer, tail: "", startsParagraph: true });
 
@@ -132,7 +138,7 @@ export const allMessagesComplete = ({ messages }: Answer): boolean => messages.e
  * @param lastMessage `last_assistant_message` of the `Stop` hook: Claude's last text, trimmed
  */
 export function isWhole(answer: Answer, lastMessage: string | undefined): boolean {
-  if (!allMessagesComplete(answer) || awaitsJoin(answer)) return false;
+  if (!allMessagesComplete(answer) || awaitsJoin(answer) || answer.hasBrokenOff) return false;
   // Claude ended without a last text, so no more text will arrive.
   if (!lastMessage?.trim()) return true;
   return !answer.hasToolRun && answer.text.trimEnd().endsWith(lastMessage.trim());

@@ -110,6 +110,8 @@ export type TurnEvent =
   | { readonly type: "receipt"; readonly promptId: string }
   /** How the message that waits starts: it continues the text before it without a break, or is a paragraph of its own. */
   | { readonly type: "join"; readonly isContinuation: boolean }
+  /** The stream of the model's answer has broken off, and Claude Code requests the answer again. */
+  | { readonly type: "broken_off" }
   /** A hook of the user's has refused the message. `isKept` says whether Claude still has the message in its context. */
   | { readonly type: "refused"; readonly reason: string; readonly isKept: boolean }
   /** Claude's record of the failed model request, null when it could not be read. `now` is Unix time in ms. */

@@ -147,6 +147,19 @@ describe.each(["interactive", "stream"])("when a stream of the model breaks off,
       return (await say(world.server, name)).answer;
     };
     expect(await answers(`${shown} clouds.`)).toBe(`${shown} clouds.`);
+    world.mock.on(/look/, function* ({ body, toolResults }) {
+      if (toolResults.length > 0) yield text("Nothing.");
+      else if (body.stream) {
+        yield text(shown);
+        yield apiError(500, "overloaded_error", "Overloaded");
+      } else {
+        yield text("I look.");
+        yield toolUse("Read", { file_path: "/nowhere" });
+      }
+    });
+    const { answer } = await say(world.server, "look");
+    expect(answer.startsWith(`${shown}\n\n`)).toBe(true);
+    expect(answer.endsWith(`${REPEATED}I look.\n\nNothing.`)).toBe(true);
     for (const other of ["Roses are red.\nSo is wine.", "The sky is blue.\nIt had clouds.", "The sky is blue."]) {
       expect(await answers(other)).toBe(`${shown}\n\n${REPEATED}${other}`);
     }

@@ -240,6 +240,17 @@ describe("a turn", () => {
     expect(outputs.map(({ type }) => type)).toEqual(["received", "text", "free", "finish", "read_transcript", "usage"]);
   });
 
+  test("waits for the transcript when a stream has broken off, because hooks do not show the repetition", () => {
+    const tool = hook({ ...common("p"), hook_event_name: "PostToolUse", tool_name: "Read", tool_use_id: "t" });
+    const texts = [display("p", "a", 0, "hi", true), tool, display("p", "b", 0, "ho", true)];
+    const events = [prompt("p", "mine"), ...texts];
+    const end = [stop("p", "ho"), transcript("hu", "ho")];
+    expect(seen(run(...events, ...end)[1])).toBe("hi\n\nho■");
+    expect(seen(run(...events, { type: "broken_off" }, ...end)[1])).toBe(`hi\n\nho\n\n${REPEATED}hu\n\nho■`);
+    const same = run(...events, { type: "broken_off" }, stop("p", "ho"), transcript("hi", "ho"));
+    expect(seen(same[1])).toBe("hi\n\nho■");
+  });
+
   test("says that the transcript differs from the text sent, and sends what the transcript has", () => {
     const [, outputs] = run(prompt("p", "mine"), display("p", "a", 0, "hi"), stop("p", "ho"), transcript("ho"));
     expect(outputs.map(({ type }) => type)).toContain("diverged");

@@ -31,6 +31,7 @@ export interface DebugLog {
 export function readApiActivity(line: string): ApiActivity | null {
   if (/\[API REQUEST\] \S+ source=repl_main_thread/.test(line)) return { what: "requested" };
   if (line.includes("Stream started - received first chunk")) return { what: "answered" };
+  if (line.includes("Error streaming, falling back to non-streaming mode")) return { what: "broken_off" };
   const failed = /API error \(attempt \d+\/\d+\): (?:(\d{3})\b )?(?:\d{3} )?(.*)/.exec(line);
   if (!failed) return null;
   const [, status, text = ""] = failed;

@@ -10,6 +10,10 @@ describe("readApiActivity", () => {
     ["[DEBUG] [API REQUEST] /v1/messages source=generate_session_title", null],
     ["[DEBUG] Stream started - received first chunk", { what: "answered" }],
     [
+      '[ERROR] Error streaming, falling back to non-streaming mode: {"type":"error","error":{"type":"overloaded_error"}}',
+      { what: "broken_off" },
+    ],
+    [
       '[ERROR] API error (attempt 1/2): 429 429 {"type":"error","error":{"type":"rate_limit_error","message":"slow down"}}',
       { what: "failed", status: 429, message: "slow down" },
     ],
