@@ -1,6 +1,7 @@
 /**
  * `bun run bench` measures synthesis and a bare relay in one run, in alternating rounds, with the same stand-ins; then
- * the real claude against the mock API, beside `claude -p`. It prints tables and ratios and asserts nothing.
+ * the real claude against the mock API: in a terminal, beside `claude -p`, and over stream-json, beside a bare claude
+ * (`beside-bare-claude.ts`). It prints tables and ratios and asserts nothing.
  *
  * How to read a ratio: the driver, the stand-ins and the server under test share the machine's cores, and a turn costs a
  * stand-in several times what it costs the relay. Turns per second therefore measure all of them together. The CPU time
@@ -83,6 +84,7 @@ const synthesis = (way: Way): Promise<Target> =>
     HOME: join(base, `home-${way}`),
     SYNTHESIS_HOME: join(base, `synthesis-${way}`),
     SYNTHESIS_CLAUDE_BIN: claude,
+    SYNTHESIS_ENGINE: "interactive",
     SYNTHESIS_REPLY: way === "frames" ? "tool" : "live",
     SYNTHESIS_MAX_PROCESSES: "64",
     SYNTHESIS_LOG_LEVEL: "warning",
@@ -206,6 +208,7 @@ const real = (name: string, settings: Record<string, string> = {}) =>
     SYNTHESIS_HOME: join(home.base, name),
     SYNTHESIS_WORKSPACE: home.workspace,
     SYNTHESIS_CLAUDE_BIN: REAL_CLAUDE,
+    SYNTHESIS_ENGINE: "interactive",
     ...settings,
   });
 const server = await real("state");
@@ -245,7 +248,7 @@ for (let round = 1; round <= 5; round += 1) {
 await ahead.stop();
 const [plugin = 0] = withCommand(descendants(server.pid), / channel$/);
 memory.push(`| plugin, in each claude | ${megabytes(plugin)} |`);
-console.log("\n| the real claude, mock API | ms |\n|---|---|");
+console.log("\n| the real claude in a terminal, mock API | ms |\n|---|---|");
 console.log(`| first turn of a conversation (cold) | ${median(cold).toFixed(0)} |`);
 console.log(`| first turn of a conversation, with a spare | ${median(spare).toFixed(0)} |`);
 console.log(`| every further turn (warm) | ${median(warm).toFixed(0)} |`);
@@ -255,7 +258,13 @@ for (const row of memory) console.log(row);
 
 const pauseFile = createPauseFile(join(home.base, "pauses.txt"));
 const stopped = await startServer(
-  { ...home.env, ...pauseFile.env, SYNTHESIS_HOME: join(home.base, "pauses"), SYNTHESIS_CLAUDE_BIN: claude },
+  {
+    ...home.env,
+    ...pauseFile.env,
+    SYNTHESIS_HOME: join(home.base, "pauses"),
+    SYNTHESIS_CLAUDE_BIN: claude,
+    SYNTHESIS_ENGINE: "interactive",
+  },
   [process.execPath, ...RECORD_PAUSES, ...PROGRAM.slice(1)],
 );
 const longestPause = async (): Promise<number> => {
