@@ -17,10 +17,28 @@ export const CHANNEL_SWITCHES = [
   "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
 ];
 /** Variables that select a provider with which channels do not work. */
-export const OTHER_PROVIDERS = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
+export const OTHER_PROVIDERS = [
+  "CLAUDE_CODE_USE_BEDROCK",
+  "CLAUDE_CODE_USE_VERTEX",
+  "CLAUDE_CODE_USE_FOUNDRY",
+  "CLAUDE_CODE_USE_MANTLE",
+  "CLAUDE_CODE_USE_ANTHROPIC_AWS",
+  "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
+];
+/** Claude Code loads no plugins when one of these variables is set. Its user wants that: it is reported, and not overridden. */
+export const PLUGINS_OFF = ["CLAUDE_CODE_SAFE_MODE", "CLAUDE_CODE_SKIP_PLUGIN_MCP_SERVERS"];
+/** Claude Code counts these as set whatever their value. It reads the others as true or false. */
+const SET_BY_ANY_VALUE = ["DISABLE_TELEMETRY", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"];
 
 /** The name of our MCP server in Claude Code's lists of servers. Patterns in these lists match addresses, not names. */
 const OUR_SERVER = `plugin:${PLUGIN_NAME}:${SERVER_NAME}`;
+
+/** The first variable that turns channels off, or selects a provider without them; undefined when there is none. */
+export const findChannelSwitch = (env: Readonly<Record<string, unknown>>): string | undefined =>
+  [...CHANNEL_SWITCHES, ...OTHER_PROVIDERS].find((name) => {
+    const value = String(env[name] ?? "");
+    return value !== "" && (SET_BY_ANY_VALUE.includes(name) || !/^(0|false|no|off)$/i.test(value.trim()));
+  });
 
 export interface BlockingSetting {
   readonly file: string;
@@ -82,10 +100,10 @@ function pluginKeys({ deniedMcpServers, allowedMcpServers }: Settings): Finding[
   ];
 }
 
-const channelKeys = ({ env = {} }: Settings): Finding[] =>
-  [...CHANNEL_SWITCHES, ...OTHER_PROVIDERS]
-    .filter((name) => env[name] !== undefined && env[name] !== "")
-    .map((name) => ({ key: `env.${name}`, blocks: "channel" }));
+function channelKeys({ env = {} }: Settings): Finding[] {
+  const name = findChannelSwitch(env);
+  return name === undefined ? [] : [{ key: `env.${name}`, blocks: "channel" }];
+}
 
 const toolKeys = ({ permissions }: Settings): Finding[] =>
   (permissions?.deny ?? [])

@@ -46,6 +46,8 @@ export async function claudeVersion(path: string, env: Env): Promise<string | nu
 const authStatus = z.looseObject({
   loggedIn: z.boolean(),
   authMethod: z.string().optional(),
+  /** Where the API key comes from that Claude Code uses, such as `ANTHROPIC_API_KEY`; absent when it uses none. */
+  apiKeySource: z.string().optional(),
   apiProvider: z.string().optional(),
   /** True when a variable is set that also turns channels off. */
   analyticsDisabled: z.boolean().optional(),
@@ -55,16 +57,19 @@ export type AuthStatus = z.infer<typeof authStatus>;
 
 /**
  * The answer of `claude auth status`. It does not check an API key with the API.
+ * @param folder where it is asked: the folder's settings count, if it exists
  * @param withheld variables that must win over those of settings files
  * @returns null when an older Claude Code, or another program, gives no such answer
  */
 export async function claudeAuth(
   path: string,
   env: Env,
+  folder: string,
   withheld: Record<string, string> = {},
 ): Promise<AuthStatus | null> {
   const settings = JSON.stringify({ env: withheld });
-  const output = await run([path, "--settings", settings, "auth", "status", "--json"], { ...env, ...withheld });
+  const argv = [path, "--settings", settings, "auth", "status", "--json"];
+  const output = await run(argv, { ...env, ...withheld }, existsSync(folder) ? { cwd: folder } : {});
   try {
     return authStatus.parse(JSON.parse(output));
   } catch {
@@ -73,11 +78,11 @@ export async function claudeAuth(
 }
 
 /** What a program prints before it exits or `ANSWER_MS` is over; empty when it cannot be started. */
-async function run(argv: string[], env: Env): Promise<string> {
+async function run(argv: string[], env: Env, options: { cwd?: string } = {}): Promise<string> {
   let child: Bun.Subprocess<"ignore", "pipe", "ignore">;
   try {
     // In its own process group: if `path` is a wrapper script, its child would outlive it and keep the pipe open.
-    child = Bun.spawn(argv, { env, stdin: "ignore", stdout: "pipe", stderr: "ignore", detached: true });
+    child = Bun.spawn(argv, { ...options, env, stdin: "ignore", stdout: "pipe", stderr: "ignore", detached: true });
   } catch {
     // The file is missing, or it is not a program.
     return "";

@@ -1,5 +1,5 @@
 /** What one Claude Code process is started for, and which part of it a request may choose. */
-import type { Effort } from "../config/schema.ts";
+import type { Effort, EngineSetting } from "../config/schema.ts";
 import type { ClaudeTools, ToolCatalogue } from "../core/tools.ts";
 
 export interface LaunchSpec {
@@ -12,6 +12,8 @@ export interface LaunchSpec {
   /** The configuration names the workspace, so the folder-trust dialog may be accepted. */
   readonly trusted: boolean;
   readonly choice: LaunchChoice;
+  /** The engine setting of the conversation's agent. */
+  readonly engine: EngineSetting;
   /** The client's tools that Claude is offered from the start. */
   readonly tools: ToolCatalogue;
   /** What is allowed without a permission prompt, in addition to the configuration, as Claude Code permission rules. */

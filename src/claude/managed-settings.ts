@@ -10,6 +10,7 @@ export const MANAGED_SETTINGS_FOLDER =
 
 const managed = z.looseObject({
   allowManagedHooksOnly: z.boolean().optional(),
+  disableAllHooks: z.boolean().optional(),
   channelsEnabled: z.boolean().optional(),
   allowedChannelPlugins: z.array(z.looseObject({ marketplace: z.string(), plugin: z.string() })).optional(),
 });
@@ -31,15 +32,21 @@ export function readManagedSettings(plugin: string, folder: string = MANAGED_SET
   const files = managedFiles(folder);
   let enabled = false;
   let allowed = false;
-  let hooksForbidden = false;
+  let managedHooksOnly = false;
+  let hooksDisabled = false;
   for (const { settings } of files) {
-    hooksForbidden = settings.allowManagedHooksOnly ?? hooksForbidden;
+    managedHooksOnly = settings.allowManagedHooksOnly ?? managedHooksOnly;
+    hooksDisabled = settings.disableAllHooks ?? hooksDisabled;
     enabled = settings.channelsEnabled ?? enabled;
     allowed ||= (settings.allowedChannelPlugins ?? []).some(
       (entry) => entry.marketplace === "inline" && entry.plugin === plugin,
     );
   }
-  return { channelAllowed: enabled && allowed, channelsDisabled: files.length > 0 && !enabled, hooksForbidden };
+  return {
+    channelAllowed: enabled && allowed,
+    channelsDisabled: files.length > 0 && !enabled,
+    hooksForbidden: managedHooksOnly || hooksDisabled,
+  };
 }
 
 /** The files with managed settings, in the order in which Claude Code reads them. Invalid files are left out. */

@@ -14,6 +14,7 @@ const servers = z.array(
 
 const settingsSchema = z.looseObject({
   env: ifValid(z.record(z.string(), z.unknown())),
+  apiKeyHelper: ifValid(z.string()),
   permissions: ifValid(z.looseObject({ deny: ifValid(z.array(z.string())) })),
   deniedMcpServers: ifValid(servers),
   allowedMcpServers: ifValid(servers),

@@ -4,11 +4,13 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { Command } from "commander";
+import { createEngines } from "../claude/engines.ts";
 import { readManagedSettings } from "../claude/managed-settings.ts";
 import { createLauncher } from "../claude/pool/launcher.ts";
 import { killOrphans } from "../claude/pool/orphans.ts";
 import { createPool } from "../claude/pool/pool.ts";
 import { startWatchdog } from "../claude/pool/watchdog.ts";
+import { namesEngine } from "../config/agent-settings.ts";
 import { loadChatKey, loadControlKey } from "../config/keys.ts";
 import { loadConfig } from "../config/load.ts";
 import { pathsFor } from "../config/paths.ts";
@@ -55,7 +57,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const load = (): Config => {
     const loaded = loadConfig(paths, env, flags);
     // Where managed settings forbid our hooks, an answer can only come through the reply tool.
-    return managed.hooksForbidden && loaded.engine === "interactive" ? { ...loaded, reply: "tool" } : loaded;
+    return managed.hooksForbidden && namesEngine("interactive", loaded) ? { ...loaded, reply: "tool" } : loaded;
   };
   const running = createRunningConfig(load(), load);
   const { config } = running;
@@ -79,7 +81,8 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const permissionLog = createPermissionLog(store);
 
   // Claude processes and conversations.
-  const launcher = createLauncher({ config, paths, port: () => server.port, managed, program, env });
+  const engines = createEngines({ config, paths, managed, env });
+  const launcher = createLauncher({ config, paths, port: () => server.port, managed, engines, program, env });
   const pool = createPool({ config, launcher });
   const attachments = createAttachmentStore(paths.attachments);
   const permissions = createPermissionBroker({ config, permissionLog, env });
@@ -104,6 +107,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       running,
       keys,
       pool,
+      engines,
       tokens: launcher.tokens,
       conversations,
       oneShots,
@@ -139,5 +143,6 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     },
     runner,
   );
-  await printStartupReport({ config, paths, origin: server.origin, quarantined });
+  const isReady = await printStartupReport({ config, paths, engines, origin: server.origin, quarantined });
+  if (isReady) launcher.probeChannel();
 }

@@ -1,23 +1,27 @@
 /** What the server prints for people when it has started: its address, and whether Claude Code is ready. */
 import { getLogger } from "@logtape/logtape";
 import { version } from "../../package.json";
+import type { Engines } from "../claude/engines.ts";
 import { TESTED_VERSIONS } from "../claude/tested-versions.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { inspectClaude } from "../doctor/claude.ts";
+import type { Check } from "../doctor/check.ts";
+import { type ClaudeInspection, inspectClaude } from "../doctor/claude.ts";
 import { workspaceChecks } from "../doctor/workspaces.ts";
 import { print } from "./print.ts";
 
 interface Startup {
   readonly config: Config;
   readonly paths: Paths;
+  readonly engines: Engines;
   /** `http://127.0.0.1:<port>` */
   readonly origin: string;
   /** Where the damaged database was moved, if it was damaged. */
   readonly quarantined: string | null;
 }
 
-export async function printStartupReport({ config, paths, origin, quarantined }: Startup): Promise<void> {
+/** @returns whether Claude Code can be started, as far as that can be seen */
+export async function printStartupReport({ config, paths, engines, origin, quarantined }: Startup): Promise<boolean> {
   print(`synthesis ${version} listens on ${origin}/v1`);
   print(`API key: ${config.apiKey ? "as configured" : paths.chatKey}`);
   print(`Workspace: ${config.workspace}`);
@@ -27,20 +31,22 @@ export async function printStartupReport({ config, paths, origin, quarantined }:
         "of the old ones.",
     );
   }
-  print(await claudeReport(config));
-}
-
-/** Which Claude Code the server uses, or the first problem that keeps it from being used. */
-async function claudeReport(config: Config): Promise<string> {
-  const { program, checks } = await inspectClaude(config, process.env);
+  const { program, checks } = await inspectClaude(config, process.env, engines);
   if (program) {
     getLogger(["synthesis", "claude"]).debug("found Claude Code {version}; tested are {oldest} to {newest}", {
       ...program,
       ...TESTED_VERSIONS,
     });
   }
-  const which = program ? `${program.path}, ${program.version}, ` : "";
   const problem = [...checks, ...workspaceChecks(config)].find(({ result }) => result === "failed");
+  print(claudeReport(program, problem));
+  for (const { name, found } of checks.filter(({ id }) => id === "engine.ok")) print(`${capitalized(name)}: ${found}`);
+  return problem === undefined;
+}
+
+/** Which Claude Code the server uses, or the first problem that keeps it from being used. */
+function claudeReport(program: ClaudeInspection["program"], problem: Check | undefined): string {
+  const which = program ? `${program.path}, ${program.version}, ` : "";
   if (!problem) return `Claude Code: ${which}ready to start`;
   const found = problem.found.replace(/\.$/, "");
   return (
@@ -48,3 +54,5 @@ async function claudeReport(config: Config): Promise<string> {
     "`synthesis doctor` checks everything else."
   );
 }
+
+const capitalized = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);

@@ -18,6 +18,8 @@ export interface Paths {
   readonly emptyFolder: string;
   /** The images and files that clients sent, in a folder for each Claude session. */
   readonly attachments: string;
+  /** Whether Claude Code last accepted our channel. */
+  readonly channelRecord: string;
   /** Locked by the one server that uses this state folder. */
   readonly lock: string;
   /** The folder from which OpenClaw loads our plugin. */
@@ -43,6 +45,7 @@ export function pathsFor(home: string | undefined): Paths {
     database: join(root, "synthesis.db"),
     emptyFolder: join(root, "nowhere"),
     attachments: join(root, "images"),
+    channelRecord: join(root, "channel.json"),
     lock: join(root, "server.lock"),
     openClawPlugin: join(root, "openclaw-plugin"),
     openClawRecord: join(root, "openclaw-setup.json"),

@@ -27,6 +27,7 @@ export type Effort = (typeof EFFORTS)[number];
 const PERMISSION_MODES = ["chat", "ask", "refuse"] as const;
 
 const ENGINE_SETTINGS = ["auto", "interactive", "stream"] as const;
+export type EngineSetting = (typeof ENGINE_SETTINGS)[number];
 
 const SYSTEM_PROMPT_MODES = ["append", "replace", "ignore"] as const;
 
@@ -76,14 +77,19 @@ export const settings = {
   ),
   engine: oneOf(ENGINE_SETTINGS).describe(
     "How Claude Code is run: `interactive` in a terminal, `stream` over stream-json, which shows text token by token and " +
-      "also works where Claude Code refuses channels. `auto` is `interactive`, and `stream` where channels are refused",
+      "also works where Claude Code refuses channels. `auto` is `interactive`, and `stream` where channels are refused or " +
+      "an API key is in use",
   ),
   agents: record(
-    z.strictObject({ workspace: path, claudeTools: toolNames.optional() }),
-    '{"ops": {"workspace": "/srv/ops"}}',
+    z.strictObject({
+      workspace: path.optional(),
+      engine: oneOf(ENGINE_SETTINGS).optional(),
+      claudeTools: toolNames.optional(),
+    }),
+    '{"ops": {"workspace": "/srv/ops", "engine": "stream"}}',
   ).describe(
-    'A workspace for each OpenClaw agent, as JSON: `{"ops": {"workspace": "/srv/ops"}}`; with `claudeTools` an agent ' +
-      "has its own value of that setting",
+    "What differs for an OpenClaw agent: its workspace, and its own values of `engine` and `claudeTools`, as JSON: " +
+      '`{"ops": {"workspace": "/srv/ops", "engine": "stream"}}`',
   ),
   identityHeader: z
     .string()

@@ -1,6 +1,7 @@
 /** The launch options of a conversation's process, as the store records them. */
 import type { LaunchChoice } from "../claude/launch-spec.ts";
 import type { PrewarmSpec } from "../claude/pool/prewarmed.ts";
+import { engineOf } from "../config/agent-settings.ts";
 import type { Config } from "../config/schema.ts";
 import { ALL_CLAUDE_TOOLS } from "../core/tools.ts";
 import { allowedWorkspace } from "../intake/workspace.ts";
@@ -29,5 +30,6 @@ export const likelyLaunches = (sessions: SessionStore, config: Config): PrewarmS
   sessions.latest(config.spares).flatMap((row) => {
     const { trusted } = allowedWorkspace(row.workspace, config) ?? {};
     // The store does not record the client's tools, so a prewarmed process starts with none.
-    return trusted === undefined ? [] : [{ trusted, choice: launchChoice(row), tools: new Map() }];
+    if (trusted === undefined) return [];
+    return [{ trusted, choice: launchChoice(row), engine: engineOf(row.agent, config), tools: new Map() }];
   });

@@ -8,6 +8,7 @@ import { getLogger } from "@logtape/logtape";
 import type { AgentProcess, ClaudeEvent, PermissionHook, ProcessOwner } from "../claude/agent-process.ts";
 import { BootFailure } from "../claude/boot-failure.ts";
 import type { Pool } from "../claude/pool/pool.ts";
+import { engineOf } from "../config/agent-settings.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import { type Identity, isEphemeral } from "../intake/identity.ts";
@@ -137,6 +138,7 @@ export class ProcessLease implements ProcessOwner {
       resume,
       trusted: request.workspace.trusted,
       choice: launchChoice(session),
+      engine: engineOf(session.agent, this.#deps.config),
       tools: request.offer.catalogue,
       rules: this.#grantedRules,
     };
@@ -147,7 +149,7 @@ export class ProcessLease implements ProcessOwner {
     try {
       await process.ready;
     } catch (error) {
-      if (this.#deps.config.engine === "auto" && isChannelRefused(error)) {
+      if (spec.engine === "auto" && isChannelRefused(error)) {
         // From now on the launcher uses the other engine, and no message has been sent in this session.
         await process.stop();
         return this.#start(request, { ...session, claudeSession: process.spec.claudeSession }, signal, isMemoryLost);

@@ -1,11 +1,11 @@
 /** Checks whether Claude Code accepts the channel through which our plugin sends it messages. */
 import { z } from "zod";
-import { CHANNEL_SWITCHES, OTHER_PROVIDERS } from "../claude/blocking-settings.ts";
+import { CHANNEL_SWITCHES, findChannelSwitch } from "../claude/blocking-settings.ts";
 import { stateFile } from "../claude/config-folder.ts";
+import type { AgentEngine } from "../claude/engines.ts";
 import type { AuthStatus } from "../claude/executable.ts";
 import { readJsonFile } from "../claude/json-file.ts";
 import { readManagedSettings } from "../claude/managed-settings.ts";
-import type { Config } from "../config/schema.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import { type Check, subject } from "./check.ts";
 
@@ -15,19 +15,25 @@ const channel = subject("channel");
 
 /**
  * Where Claude Code refuses channels, `auto` runs it over stream-json, so that nothing is wrong.
+ * @param engines of all conversations and of the agents
  * @param command what a person types to start this Claude Code
  */
-export function channelCheck(engine: Config["engine"], auth: AuthStatus | null, env: Env, command: string): Check {
-  if (engine === "stream") return channel.ok("not needed with SYNTHESIS_ENGINE=stream");
+export function channelCheck(
+  engines: readonly AgentEngine[],
+  auth: AuthStatus | null,
+  env: Env,
+  command: string,
+): Check {
+  if (!engines.some(({ engine }) => engine === "interactive")) return channel.ok("not needed over stream-json");
   const check = interactiveCheck(auth, env, command);
-  if (engine === "interactive" || check.result !== "failed") return check;
+  if (engines.some(({ setting }) => setting === "interactive") || check.result !== "failed") return check;
   return channel.ok(`${check.found}; Claude Code is run over stream-json instead`);
 }
 
 function interactiveCheck(auth: AuthStatus | null, env: Env, command: string): Check {
-  const set = [...CHANNEL_SWITCHES, ...OTHER_PROVIDERS].filter((variable) => env[variable]);
-  if (set.length > 0) {
-    return channel.failed("environment", `disabled by ${set.join(", ")}`, "Unset it where you start synthesis.");
+  const variable = findChannelSwitch(env);
+  if (variable) {
+    return channel.failed("environment", `disabled by ${variable}`, "Unset it where you start synthesis.");
   }
   if (auth?.apiProvider && auth.apiProvider !== "firstParty") {
     return channel.failed(

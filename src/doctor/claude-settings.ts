@@ -1,10 +1,13 @@
 /** Checks Claude Code's settings: managed, of the user, and of the workspaces. */
-import { existsSync, readFileSync, realpathSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type BlockingSetting, describeBlockingSetting, findBlockingSettings } from "../claude/blocking-settings.ts";
 import { configFolder } from "../claude/config-folder.ts";
+import type { AgentEngine } from "../claude/engines.ts";
 import { readManagedSettings } from "../claude/managed-settings.ts";
+import { agentWorkspaces, namesEngine } from "../config/agent-settings.ts";
 import type { Config } from "../config/schema.ts";
+import { realFolder } from "../core/real-folder.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import { type Check, subject } from "./check.ts";
 
@@ -15,14 +18,14 @@ const userSettings = subject("claude_settings", "claude's settings");
 const blockingSettings = subject("blocking_settings", "settings of workspaces");
 const mode = subject("permission_mode", "permission mode");
 
-export function hooksCheck({ reply, engine }: Config): Check {
-  if (engine === "stream") return hooks.ok("not needed with SYNTHESIS_ENGINE=stream");
+/** @param engines of all conversations and of the agents */
+export function hooksCheck({ reply }: Config, engines: readonly AgentEngine[]): Check {
+  if (!engines.some(({ engine }) => engine === "interactive")) return hooks.ok("not needed over stream-json");
   if (!readManagedSettings(PLUGIN_NAME).hooksForbidden) return hooks.ok("allowed");
   if (reply === "tool") return hooks.ok("forbidden by managed settings; the reply tool works without them");
-  if (engine === "auto") return hooks.ok("forbidden by managed settings; Claude Code is run over stream-json instead");
   return hooks.failed(
     "forbidden",
-    "forbidden by managed settings (allowManagedHooksOnly)",
+    "forbidden by managed settings (allowManagedHooksOnly or disableAllHooks)",
     "Set SYNTHESIS_REPLY=tool.",
   );
 }
@@ -57,8 +60,8 @@ export function permissionModeCheck({ permissionMode }: Config, env: Env): Check
 }
 
 /** Finds settings of the user and of the workspaces that block our plugin, its channel or its tools. */
-export function blockingSettingsChecks({ workspace, agents }: Config, env: Env): Check[] {
-  const workspaces = [workspace, ...Object.values(agents).map((agent) => agent.workspace)].map(realFolder);
+export function blockingSettingsChecks(config: Config, env: Env): Check[] {
+  const workspaces = [config.workspace, ...agentWorkspaces(config)].map(realFolder);
   // The user's own file blocks every workspace, and is reported once.
   const found = new Map(
     workspaces
@@ -66,11 +69,16 @@ export function blockingSettingsChecks({ workspace, agents }: Config, env: Env):
       .map((setting) => [describeBlockingSetting(setting), setting] as const),
   );
   if (found.size === 0) return [blockingSettings.ok("none that block synthesis")];
-  return [...found.values()].map(blockingSettingCheck);
+  const isInteractive = namesEngine("interactive", config);
+  return [...found.values()].map((setting) => blockingSettingCheck(setting, isInteractive));
 }
 
-function blockingSettingCheck(setting: BlockingSetting): Check {
+/** @param isInteractive the configuration requires Claude Code in a terminal */
+function blockingSettingCheck(setting: BlockingSetting, isInteractive: boolean): Check {
   const which = describeBlockingSetting(setting);
+  if (setting.blocks !== "tools" && !isInteractive) {
+    return blockingSettings.ok(`${which} keeps Claude Code from channels; it is run over stream-json there`);
+  }
   switch (setting.blocks) {
     case "plugin":
       return blockingSettings.failed("plugin", `${which} blocks the plugin of synthesis`, "Remove the setting.");
@@ -86,14 +94,5 @@ function blockingSettingCheck(setting: BlockingSetting): Check {
         `${which} denies Claude the tools of clients`,
         "Remove the setting to allow these tools.",
       );
-  }
-}
-
-function realFolder(folder: string): string {
-  try {
-    return realpathSync(folder);
-  } catch {
-    // The folder is created at the first message.
-    return resolve(folder);
   }
 }

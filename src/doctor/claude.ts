@@ -2,6 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { withheldKey } from "../claude/api-key.ts";
+import type { Engines } from "../claude/engines.ts";
 import { type AuthStatus, claudeAuth, claudeVersion, findExecutable } from "../claude/executable.ts";
 import { compareWithTested, TESTED_RANGE, TESTED_VERSIONS } from "../claude/tested-versions.ts";
 import type { Config } from "../config/schema.ts";
@@ -9,6 +10,7 @@ import { findProgram } from "../core/search-path.ts";
 import { channelCheck } from "./channel.ts";
 import { type Check, subject } from "./check.ts";
 import { hooksCheck, permissionModeCheck, userSettingsCheck } from "./claude-settings.ts";
+import { engineChecks } from "./engine.ts";
 
 type Env = Record<string, string | undefined>;
 
@@ -23,11 +25,14 @@ export interface ClaudeInspection {
 }
 
 /** The checks of {@link inspectClaude} alone. */
-export const claudeChecks = async (config: Config, env: Env): Promise<Check[]> =>
-  (await inspectClaude(config, env)).checks;
+export const claudeChecks = async (config: Config, env: Env, engines: Engines): Promise<Check[]> =>
+  (await inspectClaude(config, env, engines)).checks;
 
-/** Finds the configured Claude Code and checks everything about it. It starts no conversation. */
-export async function inspectClaude(config: Config, env: Env): Promise<ClaudeInspection> {
+/**
+ * Finds the configured Claude Code and checks everything about it. It starts no conversation.
+ * @param engines learns what Claude Code says about its login
+ */
+export async function inspectClaude(config: Config, env: Env, engines: Engines): Promise<ClaudeInspection> {
   const path = findExecutable(config.claudeBin, env);
   if (!path) return { program: null, checks: [notExecutable(config.claudeBin)] };
   const version = await claudeVersion(path, env);
@@ -35,13 +40,16 @@ export async function inspectClaude(config: Config, env: Env): Promise<ClaudeIns
   // In a terminal Claude Code asks whether it may use a key, and synthesis answers no. An unapproved key is therefore
   // hidden from it here, too.
   const withheld = withheldKey(config.workspace, env, config.useApiKey);
-  const auth = await claudeAuth(path, env, withheld);
+  const auth = await claudeAuth(path, env, config.workspace, withheld);
+  engines.noteLogin(auth);
+  const configured = engines.configured();
   const command = findProgram("claude", env) === path ? "claude" : path;
   const checks = [
     versionCheck(path, version, command, config.engine),
     loginCheck(auth, withheld.ANTHROPIC_API_KEY !== undefined, command),
-    channelCheck(config.engine, auth, env, command),
-    hooksCheck(config),
+    ...engineChecks(configured),
+    channelCheck(configured, auth, env, command),
+    hooksCheck(config, configured),
     userSettingsCheck(env),
     permissionModeCheck(config, env),
   ];

@@ -1,10 +1,13 @@
 /** Runs every check of `synthesis doctor`, subject by subject. */
 import { existsSync } from "node:fs";
+import { createEngines } from "../claude/engines.ts";
+import { readManagedSettings } from "../claude/managed-settings.ts";
 import { ConfigError } from "../config/config-error.ts";
 import { loadConfig } from "../config/load.ts";
 import { describePathProblem } from "../config/path-problem.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
+import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import { type Check, type Subject, subject } from "./check.ts";
 import { claudeChecks } from "./claude.ts";
 import { blockingSettingsChecks } from "./claude-settings.ts";
@@ -37,7 +40,7 @@ export async function runChecks(
   const source = existsSync(paths.configFile) ? paths.configFile : "defaults and environment";
   const groups = [
     [configuration.ok(source)],
-    await guarded(subject("claude"), () => claudeChecks(config, env)),
+    await guarded(subject("claude"), () => claudeChecks(config, env, enginesOf(paths, config, env))),
     await guarded(subject("blocking_settings", "settings of workspaces"), () => blockingSettingsChecks(config, env)),
     await guarded(subject("memory"), () => [memoryCheck(config)]),
     await guarded(subject("workspace"), () => workspaceChecks(config)),
@@ -48,6 +51,10 @@ export async function runChecks(
   ];
   return groups.flat();
 }
+
+/** The engines that a server would choose. */
+const enginesOf = (paths: Paths, config: Config, env: Record<string, string | undefined>) =>
+  createEngines({ config, paths, managed: readManagedSettings(PLUGIN_NAME), env });
 
 /** An error in the checks of one subject is reported as its failure, so that the other subjects are still checked. */
 async function guarded(about: Subject, checks: () => Check[] | Promise<Check[]>): Promise<Check[]> {

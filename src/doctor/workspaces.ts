@@ -12,7 +12,9 @@ export function workspaceChecks({ workspace, allowedRoots, agents }: Config): Ch
     unusable(defaultWorkspace, workspace, "SYNTHESIS_WORKSPACE") ??
       defaultWorkspace.ok(existsSync(workspace) ? workspace : `${workspace} (created at the first start)`),
     ...allowedRoots.filter((root) => root !== workspace).map(allowedRootCheck),
-    ...Object.entries(agents).map(([agent, { workspace: path }]) => agentWorkspaceCheck(agent, resolve(path))),
+    ...Object.entries(agents).flatMap(([agent, { workspace: path }]) =>
+      path === undefined ? [] : agentWorkspaceCheck(agent, resolve(path)),
+    ),
   ];
 }
 

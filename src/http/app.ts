@@ -4,6 +4,7 @@ import { type Context, type Handler, Hono, type MiddlewareHandler } from "hono";
 import { METHODS } from "hono/router";
 import { getPath } from "hono/utils/url";
 import { errorResponse } from "../api/openai-chat/error-response.ts";
+import type { Engines } from "../claude/engines.ts";
 import type { ProcessTokens } from "../claude/interactive/process-tokens.ts";
 import type { Pool } from "../claude/pool/pool.ts";
 import type { RunningConfig } from "../config/running-config.ts";
@@ -37,6 +38,7 @@ export interface AppDeps {
   readonly running: RunningConfig;
   readonly keys: { readonly chat: string; readonly control: string };
   readonly pool: Pool;
+  readonly engines: Pick<Engines, "configured">;
   /** Which interactive process a plugin or a hook belongs to. */
   readonly tokens: ProcessTokens;
   readonly conversations: ConversationRegistry;
@@ -51,7 +53,7 @@ export interface AppDeps {
 }
 
 export function createApp(deps: AppDeps): Hono<Env> {
-  const { keys, pool, conversations, sessions, turns } = deps;
+  const { keys, conversations, sessions, turns } = deps;
   const chatKey = requireChatKey(keys.chat);
   const controlKey = requireControlKey(keys.control);
   const chat = chatRoutes(deps);
@@ -61,7 +63,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
   return (
     app
       .use(restoringIdleTimeout)
-      .route("/health", withoutKey(healthRoutes(pool, conversations), notFound))
+      .route("/health", withoutKey(healthRoutes(deps), notFound))
       .route("/ready", withoutKey(readinessRoutes(conversations), notFound))
       .route("/v1/chat/completions", withKey(chatKey, chat, notFound))
       .route("/chat/completions", withKey(chatKey, chat, notFound))

@@ -2,6 +2,7 @@
 import { mkdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { openClawHeader } from "../api/openclaw/headers.ts";
+import { agentWorkspaces, workspaceOf } from "../config/agent-settings.ts";
 import type { Config } from "../config/schema.ts";
 import { RequestError } from "../core/errors.ts";
 
@@ -43,7 +44,7 @@ export function workspaceFor(
   }
   const guess = guessed !== null && isAbsolute(guessed) ? allowedWorkspace(guessed, config) : null;
   if (guess) return created(guess, guess.path);
-  const chosen = (agent !== null && config.agents[agent]?.workspace) || config.workspace;
+  const chosen = workspaceOf(agent, config);
   return created({ path: realPath(chosen), trusted: true }, chosen);
 }
 
@@ -52,13 +53,13 @@ export function allowedWorkspace(folder: string, config: Config): Workspace | nu
   // The file system functions throw for a NUL, and no path contains one.
   if (folder.includes("\0")) return null;
   const roots = config.allowedRoots.map(realPath);
-  const agentWorkspaces = Object.values(config.agents).map(({ workspace }) => realPath(workspace));
+  const named = [config.workspace, ...agentWorkspaces(config)].map(realPath);
   // The check uses the real path, because a link below an allowed root may lead out of it. It comes before anything is
   // created. `..` is resolved first: behind a folder that does not exist, a link would not be noticed.
   const path = realPath(resolve(folder));
-  const named = [realPath(config.workspace), ...agentWorkspaces].includes(path);
-  if (!named && !roots.some((root) => isWithin(path, root))) return null;
-  return { path, trusted: named || roots.includes(path) };
+  const isNamed = named.includes(path);
+  if (!isNamed && !roots.some((root) => isWithin(path, root))) return null;
+  return { path, trusted: isNamed || roots.includes(path) };
 }
 
 /** Creates the folder if it does not exist. @param shownPath the path as errors show it */

@@ -76,10 +76,10 @@ describe("claudeAuth", () => {
   test("reads whether a user is logged in", async () => {
     const status = { loggedIn: true, authMethod: "oauth" };
 
-    expect(await claudeAuth(write("claude", JSON.stringify(status)), env)).toMatchObject(status);
+    expect(await claudeAuth(write("claude", JSON.stringify(status)), env, folder)).toMatchObject(status);
   });
 
   test("is null when the program does not answer with JSON", async () => {
-    expect(await claudeAuth(write("claude", "error: unknown command"), env)).toBeNull();
+    expect(await claudeAuth(write("claude", "error: unknown command"), env, folder)).toBeNull();
   });
 });

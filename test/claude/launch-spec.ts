@@ -23,6 +23,7 @@ export const launchSpec = ({
   trusted: true,
   tools: catalogueOf(),
   rules: [],
+  engine: "auto",
   choice: {
     workspace: "/w",
     model: null,

@@ -111,6 +111,7 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
         SYNTHESIS_HOME: join(home.base, "state"),
         SYNTHESIS_WORKSPACE: home.workspace,
         SYNTHESIS_CLAUDE_BIN: standInClaude(home.base),
+        SYNTHESIS_ENGINE: "interactive",
         SYNTHESIS_API_KEY: key,
         SYNTHESIS_BRIDGE_PORT: "0",
       },

@@ -64,6 +64,7 @@ test.each([others, empty])(
       SYNTHESIS_HOME: join(claude.base, "state"),
       SYNTHESIS_WORKSPACE: claude.workspace,
       SYNTHESIS_CLAUDE_BIN: REAL_CLAUDE,
+      SYNTHESIS_ENGINE: "interactive",
       SYNTHESIS_BRIDGE_PORT: "0",
       ...proxies,
       ...exceptions,

@@ -1,5 +1,6 @@
 /** Whether Claude Code accepts our channel: what its environment, its provider and its feature flags say. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { createEngines } from "../../src/claude/engines.ts";
 import type { AuthStatus } from "../../src/claude/executable.ts";
 import { channelCheck } from "../../src/doctor/channel.ts";
 import { createFixture, type Fixture } from "./fixture.ts";
@@ -14,7 +15,13 @@ const check = (
   auth: Partial<AuthStatus> = {},
   env: Record<string, string> = {},
   engine: "auto" | "interactive" | "stream" = "interactive",
-) => channelCheck(engine, { loggedIn: true, ...auth }, { ...fixture.env, ...env }, "claude");
+) => {
+  const wholeEnv = { ...fixture.env, ...env };
+  const config = fixture.config({ engine });
+  const managed = { channelAllowed: false, channelsDisabled: false, hooksForbidden: false };
+  const engines = createEngines({ config, paths: fixture.paths, managed, env: wholeEnv });
+  return channelCheck(engines.configured(), { loggedIn: true, ...auth }, wholeEnv, "claude");
+};
 
 test.each(["auto", "stream"] as const)("accepts a refused channel where the engine %s does without it", (engine) => {
   expect(check({}, { DISABLE_TELEMETRY: "1" }, engine)).toMatchObject({ id: "channel.ok" });

@@ -15,13 +15,15 @@ interface Setup extends Omit<HomeOptions, "api"> {
 async function check({ program, ...options }: Setup): Promise<Check[]> {
   using fixture = createFixture(options);
   const claudeBin = program && fixture.write("claude", program.content, program.mode);
-  return await claudeChecks(fixture.config(claudeBin ? { claudeBin } : {}), fixture.env);
+  const config = fixture.config(claudeBin ? { claudeBin } : {});
+  return await claudeChecks(config, fixture.env, fixture.engines(config));
 }
 
 test("accepts a Claude Code of the tested version with a user who is logged in", async () => {
   expect((await check({})).map(({ id }) => id)).toEqual([
     "claude.ok",
     "login.ok",
+    "engine.ok",
     "channel.ok",
     "hooks.ok",
     "claude_settings.ok",

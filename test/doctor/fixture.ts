@@ -1,9 +1,12 @@
 /** A user of this machine in a temporary folder: a home for Claude Code, a state folder and a configuration. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { createEngines, type Engines } from "../../src/claude/engines.ts";
+import { readManagedSettings } from "../../src/claude/managed-settings.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { type Paths, pathsFor } from "../../src/config/paths.ts";
 import type { Config } from "../../src/config/schema.ts";
+import { PLUGIN_NAME } from "../../src/plugin/manifest.ts";
 import { createClaudeHome, type HomeOptions } from "../support/claude-home.ts";
 import { REAL_CLAUDE } from "../support/server.ts";
 
@@ -15,6 +18,8 @@ export interface Fixture extends Disposable {
   readonly env: Record<string, string>;
   /** The configuration that a server would have, with these settings changed. */
   config(settings?: Partial<Config>): Config;
+  /** The engines that a server would choose with this configuration. */
+  engines(config: Config): Engines;
   /** Writes a file that is named by its path below `base`. @returns its path */
   write(path: string, content: string, mode?: number): string;
 }
@@ -30,6 +35,7 @@ export function createFixture({ env, ...home }: Omit<HomeOptions, "api"> & { env
     SYNTHESIS_HOME: paths.home,
     SYNTHESIS_WORKSPACE: workspace,
     SYNTHESIS_CLAUDE_BIN: REAL_CLAUDE,
+    SYNTHESIS_ENGINE: "interactive",
     SYNTHESIS_BRIDGE_PORT: "0",
     ...env,
   };
@@ -39,6 +45,7 @@ export function createFixture({ env, ...home }: Omit<HomeOptions, "api"> & { env
     paths,
     env: wholeEnv,
     config: (settings = {}) => ({ ...loadConfig(paths, wholeEnv, {}), ...settings }),
+    engines: (config) => createEngines({ config, paths, managed: readManagedSettings(PLUGIN_NAME), env: wholeEnv }),
     write: (path, content, mode = 0o600) => {
       const file = join(base, path);
       mkdirSync(dirname(file), { recursive: true });

@@ -11,6 +11,7 @@ test("every check of a machine on which nothing is wrong is ok", async () => {
     "configuration.ok",
     "claude.ok",
     "login.ok",
+    "engine.ok",
     "channel.ok",
     "hooks.ok",
     "claude_settings.ok",

@@ -6,32 +6,12 @@ import { REPEATED } from "../../src/claude/repeated-answer.ts";
 import { screenEvent } from "../../src/wire/screen.ts";
 import { at, control } from "../support/control.ts";
 import { apiError, text, toolUse } from "../support/mock-anthropic.ts";
-import { claudesOf, descendants, pluginsOf, waitForExit, withCommand } from "../support/processes.ts";
+import { claudesOf, descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
 import { ask, events, next, postUntilSent, say, texts } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
 const stream = { SYNTHESIS_ENGINE: "stream" };
-const auto = { SYNTHESIS_ENGINE: "auto" };
-describe("where Claude Code refuses channels, auto", () => {
-  test("answers the request for which the process was refused, and the next ones at once", async () => {
-    await using world = await createWorld({ env: auto, channels: false });
-    expect((await say(world.server, "one")).answer).toBe("You said: one");
-    expect(await say(world.server, "two")).toEqual({ answer: "You said: two", origin: "warm" });
-    expect((await say(world.server, "hello", { user: "other" })).answer).toBe("You said: hello");
-    const engines = [...world.server.log().matchAll(/"message":"claude started".*?"engine":"(\w+)"/g)].map(
-      ([, one]) => one,
-    );
-    expect(engines).toEqual(["interactive", "stream", "stream"]);
-    expect(pluginsOf(world.server.pid)).toEqual([]);
-  });
-
-  test("starts no interactive process when a variable says so beforehand", async () => {
-    await using world = await createWorld({ env: { ...auto, DISABLE_TELEMETRY: "1" } });
-    expect((await say(world.server, "one")).answer).toBe("You said: one");
-    expect(world.server.log()).not.toContain('"engine":"interactive"');
-  });
-});
 
 test("shows text before its line is complete", async () => {
   await using world = await createWorld({ env: stream });

@@ -26,7 +26,7 @@ const LEFT_OUT: readonly [test: string, why: string][] = [
 ];
 
 /** Files that start no interactive process of the real claude, or choose the engine themselves. */
-const OTHER_FILES = ["binary", "client", "lost", "one-shot", "running-options", "stream-engine"];
+const OTHER_FILES = ["binary", "client", "engine", "lost", "one-shot", "running-options", "stream-engine"];
 
 const folder = join(import.meta.dir, "../e2e");
 const files = [...new Bun.Glob("*.test.ts").scanSync(folder)]

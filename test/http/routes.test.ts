@@ -240,6 +240,7 @@ test("/health needs no key and says nothing private", async () => {
     processes: expect.any(Number),
     conns: expect.any(Number),
     login: expect.stringMatching(/^(ok|expired|unknown)$/),
+    engines: [{ agent: null, engine: "interactive", reason: "setting" }],
   });
 });
 

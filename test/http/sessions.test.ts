@@ -246,6 +246,7 @@ describe("reset", () => {
       ...world.claude.env,
       SYNTHESIS_HOME: join(world.claude.base, "state"),
       SYNTHESIS_CLAUDE_BIN: join(world.claude.base, "claude"),
+      SYNTHESIS_ENGINE: "interactive",
     });
     const response = await control(`${at("user:me")}/reset`, "POST", controlKey(world), again.url);
     expect(await json(response)).toMatchObject({ state: "cold", turns: 0 });

@@ -26,6 +26,8 @@ export interface HomeOptions {
   readonly trusted?: boolean;
   /** The environment has an API key, so claude is logged in. */
   readonly loggedIn?: boolean;
+  /** Claude is logged in with a claude.ai plan, by a token of it, instead of an API key. */
+  readonly plan?: boolean;
   /** The user has approved the API key in the environment. */
   readonly keyApproved?: boolean;
   /** Claude offers channels. */
@@ -38,6 +40,7 @@ export function createClaudeHome({
   api,
   trusted = true,
   loggedIn = true,
+  plan = false,
   keyApproved = true,
   channels = true,
   retries = "once",
@@ -66,7 +69,11 @@ export function createClaudeHome({
       HOME: home,
       ANTHROPIC_BASE_URL: api,
       ...(retries === "once" ? { CLAUDE_CODE_MAX_RETRIES: "1" } : {}),
-      ...(loggedIn ? { ANTHROPIC_API_KEY: FAKE_API_KEY } : {}),
+      ...(plan
+        ? { CLAUDE_CODE_OAUTH_TOKEN: "sk-ant-oat01-test" }
+        : loggedIn
+          ? { ANTHROPIC_API_KEY: FAKE_API_KEY }
+          : {}),
     },
     remove: () => rmSync(base, { recursive: true, force: true }),
   };

@@ -6,7 +6,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { ApiActivity, Exit } from "../agent-process.ts";
-import { type BlockingSetting, deniedToolsNote, describeBlockingSetting } from "../blocking-settings.ts";
+import { type BlockingSetting, deniedToolsNote, describeBlockingSetting, PLUGINS_OFF } from "../blocking-settings.ts";
 import { BootFailure } from "../boot-failure.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
 import { restrictingFiles } from "../restricting-settings.ts";
@@ -24,8 +24,6 @@ const PRESS_AGAIN_MS = 400;
 const RETRY_SECONDS = 30;
 /** The same for a process that was killed while it started. */
 const RETRY_KILLED_SECONDS = 5;
-/** A user who sets one of these variables wants no plugins. synthesis reports that and does not override it. */
-const PLUGINS_OFF = ["CLAUDE_CODE_SAFE_MODE", "CLAUDE_CODE_SKIP_PLUGIN_MCP_SERVERS"];
 
 export interface BootDeps {
   readonly spec: LaunchSpec;

@@ -182,9 +182,9 @@ export class InteractiveProcess implements AgentProcess {
     return this.#owner.isBusy();
   }
 
-  assignTo({ sessionKey }: LaunchSpec, owner: ProcessOwner): void {
+  assignTo({ sessionKey, engine }: LaunchSpec, owner: ProcessOwner): void {
     log.info("spare adopted", { session: sessionKey, pid: this.pid, spare: this.spec.sessionKey });
-    this.#spec = { ...this.spec, sessionKey };
+    this.#spec = { ...this.spec, sessionKey, engine };
     this.#owner = owner;
     this.#activity.noteUse();
   }

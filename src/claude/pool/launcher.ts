@@ -4,10 +4,11 @@ import { getLogger } from "@logtape/logtape";
 import type { Paths } from "../../config/paths.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
-import type { AgentProcess, ProcessOwner } from "../agent-process.ts";
+import { ALL_CLAUDE_TOOLS } from "../../core/tools.ts";
+import { type AgentProcess, type Engine, NO_OWNER, type ProcessOwner } from "../agent-process.ts";
 import { BootFailure } from "../boot-failure.ts";
 import { denyRules } from "../deny-rules.ts";
-import { chooseEngine } from "../engine.ts";
+import type { Engines } from "../engines.ts";
 import { InteractiveProcess } from "../interactive/process.ts";
 import { ProcessTokens } from "../interactive/process-tokens.ts";
 import { type SpawnPty, spawnInPty } from "../interactive/pty.ts";
@@ -15,11 +16,9 @@ import type { LaunchSpec } from "../launch-spec.ts";
 import type { ManagedSettings } from "../managed-settings.ts";
 import { SessionFolder } from "../session-file.ts";
 import { StreamProcess } from "../stream/process.ts";
+import { ChannelProbe } from "./channel-probe.ts";
 
 const log = getLogger(["synthesis", "pool"]);
-
-/** How long a refused channel keeps `auto` on stream-json before it tries the channel again. */
-const REFUSAL_MS = 60 * 60_000;
 
 export interface Launcher {
   /** @throws RequestError when the process cannot be started at all */
@@ -28,8 +27,12 @@ export interface Launcher {
   readonly tokens: ProcessTokens;
   /** The process id of another `claude` that has this Claude session open; null when there is none. */
   findRival(claudeSession: string): Promise<number | null>;
-  /** Stops watching the session files, because the server stops. */
-  close(): void;
+  /** The engine that a process with this spec would have now. */
+  engineFor(spec: Pick<LaunchSpec, "engine" | "choice">): Engine;
+  /** Finds out in the background whether Claude Code accepts the channel, if that is unknown and decides the engine. */
+  probeChannel(): void;
+  /** Stops what runs beside the processes, because the server stops. Resolves when it has ended. */
+  close(): Promise<void>;
 }
 
 export interface LauncherOptions {
@@ -38,6 +41,7 @@ export interface LauncherOptions {
   /** The port the server listens on. */
   readonly port: () => number;
   readonly managed: ManagedSettings;
+  readonly engines: Engines;
   /** The command that starts this program again, for the plugin: its executable and first arguments. */
   readonly program: readonly string[];
   readonly env: Record<string, string | undefined>;
@@ -55,28 +59,84 @@ export function createLauncher({
   const deny = denyRules(paths);
   const sessionFolder = new SessionFolder(options.env);
   const tokens = new ProcessTokens();
-  /** Why Claude Code last refused its channel, and until when that counts, in ms of the monotonic clock. */
-  let refusal: { readonly why: string; readonly until: number } | null = null;
+  const { config, env, engines } = options;
+
+  /** How many processes are starting in a terminal. */
+  let starting = 0;
+
+  function startInteractive(spec: LaunchSpec, owner: ProcessOwner): InteractiveProcess {
+    const folder = join(paths.run, crypto.randomUUID());
+    const process = new InteractiveProcess(spec, owner, {
+      ...options,
+      port: port(),
+      folder,
+      deny,
+      sessionFolder,
+      clock,
+      spawn,
+    });
+    tokens.add(process);
+    starting += 1;
+    process.ready.then(
+      () => {
+        starting -= 1;
+        engines.noteChannel(null);
+      },
+      (error) => {
+        starting -= 1;
+        if (error instanceof BootFailure && error.reason === "channel_refused") engines.noteChannel(error.summary);
+      },
+    );
+    return process;
+  }
+
+  const probe = new ChannelProbe({
+    clock,
+    // A process that is starting finds out the same.
+    workspace: () => (starting > 0 ? null : engines.undecidedWorkspace()),
+    start: (workspace) =>
+      startInteractive(
+        {
+          sessionKey: `probe:${crypto.randomUUID()}`,
+          claudeSession: crypto.randomUUID(),
+          resume: false,
+          // The configuration names the workspace.
+          trusted: true,
+          choice: {
+            workspace,
+            model: null,
+            effort: null,
+            systemPrompt: null,
+            claudeTools: ALL_CLAUDE_TOOLS,
+            isOneShot: false,
+          },
+          engine: "interactive",
+          tools: new Map(),
+          rules: [],
+        },
+        NO_OWNER,
+      ),
+  });
+
   return {
     start: (spec, owner) => {
-      const folder = join(paths.run, crypto.randomUUID());
-      const { config, managed, env } = options;
-      const refused = refusal !== null && clock.now() < refusal.until ? refusal.why : null;
-      const { engine, why } = chooseEngine(config, spec.choice.workspace, managed, env, refused);
+      const { engine, reason, why } = engines.choose(spec.engine, spec.choice.workspace);
       log.debug("engine chosen: {engine}, because {why}", { session: spec.sessionKey, engine, why });
-      if (engine === "stream")
-        return new StreamProcess(spec, owner, { config, env, folder, deny, sessionFolder, clock });
-      const context = { ...options, port: port(), folder, deny, sessionFolder, clock, spawn };
-      const process = new InteractiveProcess(spec, owner, context);
-      tokens.add(process);
-      process.ready.catch((error) => {
-        if (!(error instanceof BootFailure) || error.reason !== "channel_refused") return;
-        refusal = { why: error.summary, until: clock.now() + REFUSAL_MS };
-      });
-      return process;
+      if (engine === "interactive") {
+        probe.cancel();
+        return startInteractive(spec, owner);
+      }
+      if (reason === "channel_refused") probe.plan();
+      const folder = join(paths.run, crypto.randomUUID());
+      return new StreamProcess(spec, owner, { config, env, folder, deny, sessionFolder, clock });
     },
     tokens,
     findRival: (claudeSession) => sessionFolder.findRival(claudeSession),
-    close: () => sessionFolder.close(),
+    engineFor: (spec) => engines.choose(spec.engine, spec.choice.workspace).engine,
+    probeChannel: () => probe.run(),
+    close: () => {
+      sessionFolder.close();
+      return probe.close();
+    },
   };
 }

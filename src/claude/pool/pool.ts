@@ -51,7 +51,7 @@ export interface Pool {
 
 export interface PoolOptions {
   readonly config: Config;
-  readonly launcher: Pick<Launcher, "start" | "findRival" | "close">;
+  readonly launcher: Pick<Launcher, "start" | "findRival" | "engineFor" | "close">;
   readonly clock?: Clock;
   /** Measures the memory of processes and their descendants, in bytes by process id. */
   readonly measure?: typeof measureTrees;
@@ -60,7 +60,7 @@ export interface PoolOptions {
 export function createPool({ config, launcher, clock = systemClock, measure = measureTrees }: PoolOptions): Pool {
   const processes = new Set<AgentProcess>();
   const slots = createProcessSlots(config, processes, makeRoom);
-  const prewarmed = new PrewarmedProcesses<AgentProcess>(config);
+  const prewarmed = new PrewarmedProcesses<AgentProcess>(config, launcher.engineFor);
   let stopping = false;
   const idleCheckMs = Math.min(MAX_IDLE_CHECK_MS, config.idleKillMs / 2);
   let cancelIdleCheck = clock.after(idleCheckMs, stopLongIdle);
@@ -229,11 +229,11 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
     },
     async stopAll() {
       cancelTimers();
-      launcher.close();
-      await Promise.all([...processes].map((process) => process.stop()));
+      await Promise.all([launcher.close(), ...[...processes].map((process) => process.stop())]);
     },
     killAll: () => {
       cancelTimers();
+      void launcher.close();
       for (const process of processes) process.kill();
     },
   };

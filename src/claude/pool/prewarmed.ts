@@ -10,7 +10,7 @@ import { launchHash } from "../launch-hash.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
 
 /** What decides whether a process is suitable for a conversation. */
-export type PrewarmSpec = Pick<LaunchSpec, "trusted" | "choice" | "tools">;
+export type PrewarmSpec = Pick<LaunchSpec, "trusted" | "choice" | "engine" | "tools">;
 
 /** The part of a process that is used here. */
 interface PrewarmedProcess {
@@ -22,12 +22,15 @@ interface PrewarmedProcess {
 
 export class PrewarmedProcesses<T extends PrewarmedProcess> {
   readonly #config: Config;
+  readonly #engineFor: (spec: PrewarmSpec) => Engine;
   /** How the newest conversations were started, newest first. */
   #recent: readonly PrewarmSpec[] = [];
   readonly #processes = new Set<T>();
 
-  constructor(config: Config) {
+  /** @param engineFor the engine that a process with this spec would have now */
+  constructor(config: Config, engineFor: (spec: PrewarmSpec) => Engine) {
     this.#config = config;
+    this.#engineFor = engineFor;
   }
 
   has = (process: T): boolean => this.#processes.has(process);
@@ -70,7 +73,8 @@ export class PrewarmedProcesses<T extends PrewarmedProcess> {
   }
 
   #suits({ engine, spec: { trusted, choice, tools } }: Pick<T, "engine" | "spec">, wanted: PrewarmSpec): boolean {
-    if (trusted !== wanted.trusted) return false;
+    // A process that was started before the engine changed suits no conversation that starts now.
+    if (trusted !== wanted.trusted || engine !== this.#engineFor(wanted)) return false;
     if (engine === "stream") {
       const { workspace, isOneShot, claudeTools } = wanted.choice;
       return (

@@ -5,13 +5,28 @@
 import { Hono } from "hono";
 import { version } from "../../../package.json";
 import { errorHeaders } from "../../api/openai-chat/error-response.ts";
+import type { Engines } from "../../claude/engines.ts";
 import type { Pool } from "../../claude/pool/pool.ts";
 import type { ConversationRegistry } from "../../conversation/registry.ts";
 import type { Env } from "../env.ts";
 
-export const healthRoutes = (pool: Pool, conversations: ConversationRegistry): Hono<Env> =>
+interface HealthDeps {
+  readonly pool: Pool;
+  readonly conversations: ConversationRegistry;
+  readonly engines: Pick<Engines, "configured">;
+}
+
+export const healthRoutes = ({ pool, conversations, engines }: HealthDeps): Hono<Env> =>
   new Hono<Env>().get("/", (c) =>
-    c.json({ ok: true, version, processes: pool.size, conns: pool.connections, login: conversations.login }),
+    c.json({
+      ok: true,
+      version,
+      processes: pool.size,
+      conns: pool.connections,
+      login: conversations.login,
+      // The reason in words would name files.
+      engines: engines.configured().map(({ agent, engine, reason }) => ({ agent, engine, reason })),
+    }),
   );
 
 export const readinessRoutes = (conversations: ConversationRegistry): Hono<Env> =>

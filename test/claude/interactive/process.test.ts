@@ -14,6 +14,7 @@ import { join } from "node:path";
 import type { ClaudeEvent, Exit, PermissionHook } from "../../../src/claude/agent-process.ts";
 import { NO_OWNER, type ProcessOwner } from "../../../src/claude/agent-process.ts";
 import { BootFailure } from "../../../src/claude/boot-failure.ts";
+import { createEngines } from "../../../src/claude/engines.ts";
 import { Connection } from "../../../src/claude/interactive/connection.ts";
 import type { InteractiveProcess } from "../../../src/claude/interactive/process.ts";
 import type { PtyOptions, SpawnPty } from "../../../src/claude/interactive/pty.ts";
@@ -78,7 +79,6 @@ function startProcess({ spec = {}, settings = {}, env = {}, owner = NO_OWNER, sp
   const paths = pathsFor(join(home, "state"));
   const config = {
     ...defaults(paths),
-    engine: "interactive" as const,
     claudeBin: "/bin/true",
     readyTimeoutMs: READY_TIMEOUT_MS,
     ...settings,
@@ -90,17 +90,22 @@ function startProcess({ spec = {}, settings = {}, env = {}, owner = NO_OWNER, sp
     return pty;
   };
   const managed = { channelAllowed: true, channelsDisabled: false, hooksForbidden: false };
+  const claudeEnv = { CLAUDE_CONFIG_DIR: join(home, "claude"), ...env };
   const launcher = createLauncher({
     config,
     paths,
     port: () => 1,
     managed,
+    engines: createEngines({ config, paths, managed, env: claudeEnv, clock }),
     program: ["synthesis"],
-    env: { CLAUDE_CONFIG_DIR: join(home, "claude"), ...env },
+    env: claudeEnv,
     clock,
     spawn,
   });
-  const process = launcher.start({ ...launchSpec({ choice: { workspace } }), ...spec }, owner) as InteractiveProcess;
+  const process = launcher.start(
+    { ...launchSpec({ choice: { workspace }, engine: "interactive" }), ...spec },
+    owner,
+  ) as InteractiveProcess;
   const terminal = pty as unknown as FakePty;
   const logFile = terminal.argv[terminal.argv.indexOf("--debug-file") + 1] as string;
   open.push(() => terminal.exit());

@@ -16,6 +16,7 @@ const never = new AbortController().signal;
 
 /** The part of a process that the pool uses. It becomes ready and exits when the test says so. */
 class FakeProcess {
+  readonly engine = "interactive";
   static #nextPid = 1;
   readonly pid = FakeProcess.#nextPid++;
   readonly bridgeToken = `bridge-${this.pid}`;
@@ -96,7 +97,8 @@ function createTestPool(settings: Partial<Config> = {}) {
       return process as unknown as AgentProcess;
     },
     findRival: async (claudeSession: string) => rivals.get(claudeSession) ?? null,
-    close: () => {},
+    engineFor: () => "interactive" as const,
+    close: async () => {},
   };
   const memory = new Map<number, number>();
   const pool = createPool({ config, launcher, clock, measure: async () => memory });

@@ -11,7 +11,8 @@ const specOf = (choice: Partial<LaunchChoice> = {}, tools: string[] = [], truste
   launchSpec({ choice, tools: catalogueOf(...tools), trusted });
 const processOf = (spec: PrewarmSpec, isUsable = true, engine: Engine = "interactive") => ({ spec, isUsable, engine });
 const prewarmedWith = (...processes: ReturnType<typeof processOf>[]) => {
-  const prewarmed = new PrewarmedProcesses<ReturnType<typeof processOf>>(config);
+  const engine = processes[0]?.engine ?? "interactive";
+  const prewarmed = new PrewarmedProcesses<ReturnType<typeof processOf>>(config, () => engine);
   for (const process of processes) prewarmed.add(process);
   return prewarmed;
 };
@@ -59,6 +60,17 @@ describe("take", () => {
 
   test("refuses a process whose plugin is not connected", () => {
     expect(prewarmedWith(processOf(specOf(), false)).take(specOf())).toBeNull();
+  });
+
+  test("refuses a process that was started with another engine than one would be now, and gives it up", () => {
+    let engine: Engine = "interactive";
+    const prewarmed = new PrewarmedProcesses<ReturnType<typeof processOf>>(config, () => engine);
+    prewarmed.add(processOf(specOf()));
+    engine = "stream";
+    prewarmed.noteStarted(specOf());
+
+    expect(prewarmed.take(specOf())).toBeNull();
+    expect(prewarmed.plan().surplus).toHaveLength(1);
   });
 
   test("gives a process only once", () => {
