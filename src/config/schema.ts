@@ -40,7 +40,7 @@ declare module "zod" {
 const internal = <S extends z.ZodType>(schema: S): S => schema.meta({ isInternal: true });
 
 /** Values of `clientTools` and `claudeTools` that stand for a list of names. */
-export const TOOL_GROUPS = ["auto", "all", "none"];
+const TOOL_GROUPS = ["auto", "all", "none"];
 
 const toolNames = list(/[\s,]+/, text).refine(
   (names) => names.length === 1 || !names.some((name) => TOOL_GROUPS.includes(name)),

@@ -239,13 +239,3 @@ export function parseJson(text: string, bounds: JsonBounds = JSON_BOUNDS): unkno
   new JsonGate(bounds).write(Buffer.from(text));
   return JSON.parse(text);
 }
-
-/** Whether a text is JSON within the bounds. */
-export function isJson(text: string): boolean {
-  try {
-    parseJson(text);
-    return true;
-  } catch {
-    return false;
-  }
-}

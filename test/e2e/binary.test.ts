@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "../support/mock-anthropic.ts";
 import { say } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
@@ -21,12 +22,22 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test("answers with the real claude, and resumes a conversation", async () => {
+test("answers with the real claude, checks an answer against a schema, and resumes a conversation", async () => {
   await using world = await createWorld({
     program: [join(folder, "empty/synthesis")],
     env: { SYNTHESIS_IDLE_KILL_MS: "300" },
   });
   expect(await say(world.server, "one")).toEqual({ answer: "You said: one", origin: "cold" });
+  // The check runs in a thread, whose program the binary contains.
+  world.mock.on(/a number/, function* () {
+    yield text('{"n": "seven"}');
+  });
+  world.mock.on(/n must be number/, function* () {
+    yield text('{"n": 7}');
+  });
+  const schema = { type: "object", properties: { n: { type: "number" } } };
+  const response_format = { type: "json_schema", json_schema: { name: "n", schema } };
+  expect((await say(world.server, "a number", { response_format })).answer).toBe('{"n": 7}');
   await world.server.logged(/claude exited/);
   expect(await say(world.server, "two")).toEqual({ answer: "You said: two", origin: "resumed" });
 });

@@ -145,3 +145,66 @@ describe("a reader", () => {
     expect((await next).done).toBe(true);
   });
 });
+
+describe("an answer that is held back", () => {
+  const usage = { input: 10, cached: 5, output: 3 };
+  const held = () => {
+    const response = new ResponseStream();
+    response.hold();
+    return response;
+  };
+  const partsOf = async (response: ResponseStream) => (await Array.fromAsync(response.parts())).flat();
+
+  test("is sent at its end, as the text that was checked, with the usage of all its turns", async () => {
+    const response = held();
+    response.addPreface("[synthesis: A notice.]");
+    response.push({ type: "text", text: "not JSON" });
+    response.push({ type: "finish" });
+    response.push({ type: "usage", usage });
+    response.close();
+    expect(response.heldText).toBe("not JSON");
+    response.dropHeld();
+    response.push({ type: "progress", text: "Works\n" });
+    response.push({ type: "text", text: "{}\n" });
+    response.push({ type: "finish" });
+    response.push({ type: "usage", usage: { ...usage, input: 20 } });
+    response.close();
+    response.endHeld("{}");
+    expect(await partsOf(response)).toEqual([
+      { type: "progress", text: "Works\n[synthesis: A notice.]" },
+      { type: "text", text: "{}" },
+      { type: "finish" },
+      { type: "usage", usage: { input: 20, cached: 5, output: 6 } },
+    ]);
+    expect(response.text).toBe("{}");
+  });
+
+  test("goes out unchecked before calls, and when it was cut off", async () => {
+    for (const end of [
+      { type: "calls", calls: [] },
+      { type: "finish", reason: "length" },
+    ] as const) {
+      const response = held();
+      response.push({ type: "text", text: "so far" });
+      response.push(end);
+      response.close();
+      expect(await partsOf(response)).toEqual([{ type: "text", text: "so far" }, end]);
+    }
+  });
+
+  test("is dropped by an error, which can still set the status", async () => {
+    const response = held();
+    response.push({ type: "text", text: "so far" });
+    response.fail(new RequestError("claude_exited", "Gone."));
+    await expect(response.opened).rejects.toMatchObject({ code: "claude_exited" });
+    expect(await partsOf(response)).toMatchObject([{ type: "error" }]);
+  });
+
+  test("ends when the client disconnects", async () => {
+    const response = held();
+    response.push({ type: "text", text: "so far" });
+    response.disconnect();
+    expect(await partsOf(response)).toEqual([]);
+    expect(response.isTruncated).toBe(true);
+  });
+});
