@@ -9,6 +9,7 @@ interface Rig {
   readonly world: World;
   readonly relay: Relay;
   readonly access: Access;
+  readonly scripts: Map<string, Script>;
 }
 
 /** Makes the tests of these rows. All clients use one server, with nothing set but the engine. */
@@ -20,7 +21,7 @@ export function playTable(table: Readonly<Record<string, Row>>): void {
     const [baseURL, apiKey, ending] = [`${relay.url}/v1`, world.server.key, new AsyncDisposableStack()];
     ending.use(world);
     ending.defer(() => relay.stop());
-    rig = { world, relay, access: { baseURL, apiKey, model: "synthesis-claude-bridge", ending } };
+    rig = { world, relay, access: { baseURL, apiKey, model: "synthesis-claude-bridge", ending }, scripts: new Map() };
   });
   afterAll(() => rig.access.ending.disposeAsync());
 
@@ -39,53 +40,53 @@ export function playTable(table: Readonly<Record<string, Row>>): void {
 type Play<C extends Case> = (rig: Rig, drive: Client[C], about: string, row: Row) => Promise<void>;
 
 const cases: { readonly [C in Case]: Play<C> } = {
-  text: async ({ world, access }, ask, about) => {
-    answerWith(world, about, function* () {
+  text: async (rig, ask, about) => {
+    answerWith(rig, about, function* () {
       yield text(`Hello, ${about}.`);
     });
 
-    expect(await ask(access, `${about}: say hello`)).toContain(`Hello, ${about}.`);
+    expect(await ask(rig.access, `${about}: say hello`)).toContain(`Hello, ${about}.`);
   },
 
-  stream: async ({ world, access }, ask, about) => {
+  stream: async (rig, ask, about) => {
     const firstArrived = Promise.withResolvers<void>();
-    answerWith(world, about, async function* () {
+    answerWith(rig, about, async function* () {
       yield text("The first line.\n");
       await firstArrived.promise;
       yield text("The second line.\n");
     });
 
     let received = "";
-    await ask(access, `${about}: write two lines`, (piece) => {
+    await ask(rig.access, `${about}: write two lines`, (piece) => {
       received += piece;
       if (received.includes("first line")) firstArrived.resolve();
     });
     expect(received).toContain("The first line.\nThe second line.");
   },
 
-  turns: async ({ world, relay, access }, chat, about) => {
-    const before = relay.exchanges.length;
-    answerWith(world, `${about}: my name is Ada`, function* () {
+  turns: async (rig, chat, about) => {
+    const before = rig.relay.exchanges.length;
+    answerWith(rig, `${about}: my name is Ada`, function* () {
       yield text("Nice to meet you.");
     });
     const second: ModelRequest[] = [];
-    answerWith(world, `${about}: what is my name`, function* (request) {
+    answerWith(rig, `${about}: what is my name`, function* (request) {
       second.push(request);
       yield text("Your name is Ada.");
     });
 
-    expect(await chat(access, [`${about}: my name is Ada`, `${about}: what is my name?`])).toContain("Ada");
+    expect(await chat(rig.access, [`${about}: my name is Ada`, `${about}: what is my name?`])).toContain("Ada");
     const roles = second[0]?.body.messages.map(({ role }) => role).filter((role) => role !== "system");
     expect(roles).toEqual(["user", "assistant", "user"]);
     expect(second[0]?.shown).toContain("my name is Ada");
     expect(second[0]?.shown).toContain("Nice to meet you.");
-    expect(relay.exchanges.slice(before).at(-1)?.process).toBe("warm");
+    expect(rig.relay.exchanges.slice(before).at(-1)?.process).toBe("warm");
   },
 
-  tools: async ({ world, access }, ask, about) => {
+  tools: async (rig, ask, about) => {
     const results: string[] = [];
-    answerWith(world, about, function* (request) {
-      const city = /weather in (\w+)/.exec(request.asked)?.[1] ?? "";
+    answerWith(rig, about, function* (request) {
+      const city = /weather in (\w+)\?/.exec(request.shown)?.[1] ?? "";
       if (request.toolResults.length === 0) {
         yield callOf(request, city);
         return;
@@ -96,13 +97,15 @@ const cases: { readonly [C in Case]: Play<C> } = {
     });
 
     // Two at a time, so that a result that reaches another's call is seen.
-    const answers = await Promise.all(CITIES.map((city) => ask(access, `${about}: what is the weather in ${city}?`)));
+    const answers = await Promise.all(
+      CITIES.map((city) => ask(rig.access, `${about}: what is the weather in ${city}?`)),
+    );
     for (const [index, city] of CITIES.entries()) expect(answers[index]).toContain(weatherIn(city));
     expect(results).toHaveLength(CITIES.length);
   },
 
-  structured: async ({ world, access }, ask, about) => {
-    answerWith(world, about, function* (request) {
+  structured: async (rig, ask, about) => {
+    answerWith(rig, about, function* (request) {
       const { tools = [] } = request.body;
       const form =
         tools.find(({ name }) => /StructuredOutput$/.test(name)) ?? tools.find(({ name }) => name.startsWith("mcp__"));
@@ -111,14 +114,14 @@ const cases: { readonly [C in Case]: Play<C> } = {
       else yield text("The model was asked for no form.");
     });
 
-    expect(await ask(access, `${about}: report the weather`)).toMatchObject(REPORT);
+    expect(await ask(rig.access, `${about}: report the weather`)).toMatchObject(REPORT);
   },
 
-  abort: async ({ world, access }, ask, about, row) => {
+  abort: async (rig, ask, about, row) => {
     const stop = new AbortController();
     const closed = Promise.withResolvers<"complete" | "aborted">();
-    answerWith(world, about, async function* (request) {
-      if (/after that/.test(request.asked)) {
+    answerWith(rig, about, async function* (request) {
+      if (/after that/.test(request.shown)) {
         yield text("The next answer.");
         return;
       }
@@ -129,22 +132,30 @@ const cases: { readonly [C in Case]: Play<C> } = {
       await request.closed;
     });
 
-    const stopped = ask(access, `${about}: write for ever`, () => stop.abort(), stop.signal).catch(() => {});
+    const stopped = ask(rig.access, `${about}: write for ever`, () => stop.abort(), stop.signal).catch(() => {});
     expect(await closed.promise).toBe("aborted");
     await stopped;
     let next = "";
-    await ask(access, `${about}: and after that`, (piece) => (next += piece), new AbortController().signal);
+    await ask(rig.access, `${about}: and after that`, (piece) => (next += piece), new AbortController().signal);
     expect(next).toContain("The next answer.");
   },
 };
 
 type Script = (request: ModelRequest) => AsyncIterable<Step> | Iterable<Step>;
 
-/** Scripts the model's answers to prompts that contain `prompt`. A request for the chat's title contains it, too. */
-function answerWith({ mock }: World, prompt: string, script: Script): void {
-  mock.on(new RegExp(prompt.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")), (request) =>
-    /title generator/.test(request.shown) ? [text("The weather")] : script(request),
-  );
+/**
+ * Scripts the model's answers to prompts that contain `prompt`. The newest script counts.
+ * A note of the server may follow the prompt, and a request for the chat's title contains it.
+ */
+function answerWith({ world, scripts }: Rig, prompt: string, script: Script): void {
+  if (scripts.size === 0) {
+    world.mock.on(/^/, (request) => {
+      if (/title generator/.test(request.shown)) return [text("The weather")];
+      const known = [...scripts].findLast(([part]) => request.shown.includes(part));
+      return known ? known[1](request) : [text("The model knows no such prompt.")];
+    });
+  }
+  scripts.set(prompt, script);
 }
 
 /** A call of the client's tool that knows the weather: its own, or the one with which it reads a file. */

@@ -44,7 +44,8 @@ async function startServer({ baseURL, apiKey, model, ending }: Access): Promise<
     OPENCODE_DISABLE_AUTOUPDATE: "1",
     OPENCODE_DISABLE_MODELS_FETCH: "1",
   });
-  ending.defer(() => program.stop());
+  // Nothing of it is needed any more.
+  ending.defer(() => program.stop("SIGKILL"));
   const url = /http:\S+/.exec(await program.printed(/listening on http/))?.[0];
   const post = async (path: string, body: object) => {
     const headers = { "content-type": "application/json" };

@@ -24,8 +24,8 @@ export interface Program {
   printed(match: RegExp): Promise<string>;
   /** Resolves with its whole output when it exits; throws if it failed. */
   output(): Promise<string>;
-  /** Ends it with this signal, and waits for the exit. */
-  stop(signal?: NodeJS.Signals): Promise<void>;
+  /** Ends it, and waits for the exit. */
+  stop(signal: NodeJS.Signals): Promise<void>;
 }
 
 /** @param env what is added to `HOME` and `PATH` */
@@ -61,7 +61,7 @@ export function startProgram(
       if (end[2] !== 0) throw failure(end);
       return lines.join("\n");
     },
-    stop: async (signal = "SIGTERM") => {
+    stop: async (signal) => {
       child.kill(signal);
       await child.exited;
     },
