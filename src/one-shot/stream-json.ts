@@ -1,9 +1,10 @@
 /** The events of `claude --print --output-format stream-json`, as far as an answer depends on them. */
 
-import { z } from "zod";
 import { failureFromText, type ModelFailure, readFailureRow } from "../claude/model-failure.ts";
-import { parseJson } from "../core/json-gate.ts";
+import { parseLine, type StreamEventLine, type StreamLine } from "../claude/stream/protocol.ts";
 import type { Usage } from "../core/usage.ts";
+
+type LineOf<T extends StreamLine["type"]> = StreamLine & { readonly type: T };
 
 export type StreamJsonEvent =
   /** The model has written more of a message. */
@@ -31,57 +32,42 @@ export type StreamJsonEvent =
   /** Any other line. It only shows that the process is alive. */
   | { readonly type: "other" };
 
-const tokens = z.number().catch(0);
-const streamEvent = z.looseObject({
-  type: z.literal("stream_event"),
-  parent_tool_use_id: z.null().optional(),
-  event: z.looseObject({
-    type: z.string(),
-    delta: z
-      .looseObject({
-        type: z.string().optional(),
-        text: z.string().optional(),
-        stop_reason: z.string().nullish(),
-      })
-      .optional(),
-  }),
-  api_message_id: z.string().optional(),
-  abandoned_blocks: z.looseObject({ api_message_id: z.string() }).optional(),
-});
-const lineSchema = z.union([
-  streamEvent,
-  z.looseObject({
-    type: z.literal("assistant"),
-    parent_tool_use_id: z.null().optional(),
-    error: z.string().optional(),
-    message: z.looseObject({
-      id: z.string(),
-      content: z.array(z.looseObject({ type: z.string(), text: z.string().optional() })),
-    }),
-  }),
-  z.looseObject({
-    type: z.literal("result"),
-    is_error: z.boolean(),
-    result: z.string().optional(),
-    errors: z.array(z.string()).optional(),
-    structured_output: z.unknown().optional(),
-    usage: z.looseObject({
-      input_tokens: tokens,
-      cache_read_input_tokens: tokens,
-      cache_creation_input_tokens: tokens,
-      output_tokens: tokens,
-    }),
-  }),
-  z.looseObject({
-    type: z.literal("system"),
-    subtype: z.literal("api_retry"),
-    retry_delay_ms: z.number(),
-    error_status: z.number().nullish().catch(null),
-    error: z.string().catch("unknown"),
-  }),
-]);
+/** Parses one line of output. */
+export function parseEvent(text: string): StreamJsonEvent {
+  const line = parseLine(text);
+  // A subagent's message is no part of the answer.
+  if (line === null || ("parent_tool_use_id" in line && line.parent_tool_use_id)) return { type: "other" };
+  switch (line.type) {
+    case "stream_event":
+      return readEvent(line);
+    case "system":
+      return readRetry(line);
+    case "assistant":
+      if (line.error !== undefined) {
+        return { type: "failure", failure: readFailureRow(line) ?? failureFromText(line.error) };
+      }
+      return {
+        type: "text",
+        message: line.message.id,
+        text: line.message.content.map(({ type, text }) => (type === "text" ? text : "")).join(""),
+      };
+    case "result":
+      // A result beyond a bound could not be read, so nobody knows what it says.
+      if (line.usage === undefined) return { type: "other" };
+      return {
+        type: "result",
+        failed: line.is_error,
+        text: line.result ?? line.errors?.join("\n") ?? "",
+        structured: line.structured_output === undefined ? null : JSON.stringify(line.structured_output),
+        usage: readUsage(line.usage),
+      };
+    default:
+      return { type: "other" };
+  }
+}
 
-function readEvent({ event, api_message_id: message = "" }: z.infer<typeof streamEvent>): StreamJsonEvent {
+function readEvent({ event, api_message_id: message = "", abandoned_blocks }: StreamEventLine): StreamJsonEvent {
+  if (abandoned_blocks) return { type: "abandoned", message: abandoned_blocks.api_message_id ?? "" };
   const { type, delta } = event;
   if (type === "content_block_delta" && delta?.type === "text_delta") {
     return { type: "tokens", message, text: delta.text ?? "" };
@@ -90,50 +76,20 @@ function readEvent({ event, api_message_id: message = "" }: z.infer<typeof strea
   return { type: "other" };
 }
 
-/** Parses one line of output. */
-export function parseEvent(text: string): StreamJsonEvent {
-  let value: unknown;
-  try {
-    value = parseJson(text);
-  } catch {
-    // A warning in plain text, or JSON beyond a bound.
-    return { type: "other" };
-  }
-  const read = lineSchema.safeParse(value);
-  if (!read.success) return { type: "other" };
-  const { data } = read;
-  switch (data.type) {
-    case "stream_event":
-      if (data.abandoned_blocks) return { type: "abandoned", message: data.abandoned_blocks.api_message_id };
-      return readEvent(data);
-    case "system":
-      return {
-        type: "retry",
-        failure: { ...failureFromText(data.error), status: data.error_status ?? null },
-        delayMs: data.retry_delay_ms,
-      };
-    case "assistant":
-      if (data.error !== undefined) {
-        return { type: "failure", failure: readFailureRow(data) ?? failureFromText(data.error) };
-      }
-      return {
-        type: "text",
-        message: data.message.id,
-        text: data.message.content.map(({ type, text }) => (type === "text" ? text : "")).join(""),
-      };
-    case "result": {
-      const { input_tokens, cache_read_input_tokens, cache_creation_input_tokens, output_tokens } = data.usage;
-      return {
-        type: "result",
-        failed: data.is_error,
-        text: data.result ?? data.errors?.join("\n") ?? "",
-        structured: data.structured_output === undefined ? null : JSON.stringify(data.structured_output),
-        usage: {
-          input: input_tokens + cache_read_input_tokens + cache_creation_input_tokens,
-          cached: cache_read_input_tokens,
-          output: output_tokens,
-        },
-      };
-    }
-  }
+function readRetry({ subtype, error = "unknown", error_status, retry_delay_ms }: LineOf<"system">): StreamJsonEvent {
+  if (subtype !== "api_retry" || retry_delay_ms === undefined) return { type: "other" };
+  return {
+    type: "retry",
+    failure: { ...failureFromText(error), status: error_status ?? null },
+    delayMs: retry_delay_ms,
+  };
+}
+
+function readUsage(usage: NonNullable<LineOf<"result">["usage"]>): Usage {
+  const { input_tokens, cache_read_input_tokens, cache_creation_input_tokens, output_tokens } = usage;
+  return {
+    input: input_tokens + cache_read_input_tokens + cache_creation_input_tokens,
+    cached: cache_read_input_tokens,
+    output: output_tokens,
+  };
 }

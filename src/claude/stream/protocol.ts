@@ -27,7 +27,7 @@ const streamEvent = z.looseObject({
   parent_tool_use_id: parent,
   api_message_id: z.string().optional(),
   /** The stream has broken off, and Claude Code repeats the request. */
-  abandoned_blocks: z.looseObject({}).optional(),
+  abandoned_blocks: z.looseObject({ api_message_id: z.string().optional() }).optional(),
   event: z.looseObject({
     type: z.string(),
     index: z.number().optional(),
@@ -51,12 +51,15 @@ const assistant = z.looseObject({
     model: z.string().optional(),
     stop_reason: z.string().nullish(),
     content: z.array(contentBlock),
-    usage: z.looseObject({
-      input_tokens: z.number(),
-      output_tokens: z.number(),
-      cache_read_input_tokens: z.number().nullish(),
-      cache_creation_input_tokens: z.number().nullish(),
-    }),
+    usage: z
+      .looseObject({
+        input_tokens: z.number(),
+        output_tokens: z.number(),
+        cache_read_input_tokens: z.number().nullish(),
+        cache_creation_input_tokens: z.number().nullish(),
+      })
+      // A text counts also without figures.
+      .catch({ input_tokens: 0, output_tokens: 0 }),
   }),
 });
 
@@ -67,12 +70,27 @@ const user = z.looseObject({
   message: z.looseObject({ content: z.union([z.string(), z.array(contentBlock)]) }),
 });
 
+const count = z.number().catch(0);
+
 /** Claude Code has finished a turn. */
 const result = z.looseObject({
   type: z.literal("result"),
   is_error: z.boolean(),
   /** The last text, or Claude Code's account of a failure. */
   result: z.string().optional(),
+  /** The same account where there is no text. */
+  errors: z.array(z.string()).optional(),
+  /** The answer that fits the schema of `initialize`. */
+  structured_output: z.unknown().optional(),
+  usage: z
+    .looseObject({
+      input_tokens: count,
+      cache_read_input_tokens: count,
+      cache_creation_input_tokens: count,
+      output_tokens: count,
+    })
+    .optional()
+    .catch(undefined),
   /** For example `completed`, `api_error`, or `aborted_streaming` after an interruption. */
   terminal_reason: z.string().optional(),
   user_message_uuids: z.array(z.string()).default([]),
@@ -91,8 +109,9 @@ const system = z.looseObject({
   /** Of `status`: `requesting` when a model request starts. */
   status: z.string().nullish(),
   /** Of `api_retry`. */
-  error_status: z.number().nullish(),
-  error: z.string().optional(),
+  error_status: z.number().nullish().catch(null),
+  error: z.string().optional().catch(undefined),
+  retry_delay_ms: z.number().optional().catch(undefined),
   /** Of `informational`, when a hook of the user's has refused the message. */
   prompt_submit_outcome: z.looseObject({}).optional(),
 });
