@@ -17,7 +17,7 @@ export const CHANNEL_SWITCHES = [
   "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
 ];
 /** Variables that select a provider with which channels do not work. */
-export const OTHER_PROVIDERS = [
+const OTHER_PROVIDERS = [
   "CLAUDE_CODE_USE_BEDROCK",
   "CLAUDE_CODE_USE_VERTEX",
   "CLAUDE_CODE_USE_FOUNDRY",

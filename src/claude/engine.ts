@@ -10,7 +10,7 @@ import type { AuthStatus } from "./executable.ts";
 import type { ManagedSettings } from "./managed-settings.ts";
 
 /** Why an engine was chosen. Unlike the text in `why` it does not change. */
-export type EngineReason =
+type EngineReason =
   /** The configuration names the engine. */
   | "setting"
   /** A variable turns channels or plugins off, or selects a provider without channels. */
@@ -61,6 +61,7 @@ function whyStream(workspace: string, facts: EngineFacts): [EngineReason, string
   if (pluginSwitch) return ["environment", `Claude Code loads no plugins while ${pluginSwitch} is set`];
   if (managed.channelsDisabled) return ["managed_settings", "managed settings do not enable channels"];
   if (managed.hooksForbidden) return ["managed_settings", "managed settings forbid our hooks"];
+  if (managed.pluginForbidden) return ["managed_settings", "managed settings keep our plugin out (allowedMcpServers)"];
   const setting = findBlockingSettings(workspace, env).find(({ blocks }) => blocks !== "tools");
   if (setting) return ["claude_settings", `${setting.key} in ${setting.file} keeps Claude Code from channels`];
   if (auth?.apiProvider && auth.apiProvider !== "firstParty") {

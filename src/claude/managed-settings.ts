@@ -11,6 +11,7 @@ export const MANAGED_SETTINGS_FOLDER =
 const managed = z.looseObject({
   allowManagedHooksOnly: z.boolean().optional(),
   disableAllHooks: z.boolean().optional(),
+  allowedMcpServers: z.array(z.unknown()).optional().catch(undefined),
   channelsEnabled: z.boolean().optional(),
   allowedChannelPlugins: z.array(z.looseObject({ marketplace: z.string(), plugin: z.string() })).optional(),
 });
@@ -25,6 +26,8 @@ export interface ManagedSettings {
   readonly channelsDisabled: boolean;
   /** Claude Code ignores our hooks, so answers can only come through the reply tool. */
   readonly hooksForbidden: boolean;
+  /** Only listed MCP servers are allowed. Then Claude Code starts no server of any plugin, not even one that is listed. */
+  readonly pluginForbidden: boolean;
 }
 
 /** What the managed settings in `folder` allow a plugin named `plugin` that is loaded with `--plugin-dir`. */
@@ -46,6 +49,7 @@ export function readManagedSettings(plugin: string, folder: string = MANAGED_SET
     channelAllowed: enabled && allowed,
     channelsDisabled: files.length > 0 && !enabled,
     hooksForbidden: managedHooksOnly || hooksDisabled,
+    pluginForbidden: files.some(({ settings }) => settings.allowedMcpServers !== undefined),
   };
 }
 

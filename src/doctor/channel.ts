@@ -57,6 +57,13 @@ function interactiveCheck(auth: AuthStatus | null, env: Env, command: string): C
       "Ask your administrator for `channelsEnabled: true`.",
     );
   }
+  if (managed.pluginForbidden) {
+    return channel.failed(
+      "managed_settings",
+      "managed settings keep the plugin of synthesis out (allowedMcpServers)",
+      "Set SYNTHESIS_ENGINE=auto.",
+    );
+  }
   const way = managed.channelAllowed ? "allowed by managed settings" : "as a development channel";
   if (isFeatureEnabled(env)) return channel.ok(way);
   return channel.warning(

@@ -11,7 +11,7 @@ afterAll(() => rmSync(base, { recursive: true, force: true }));
 const KEY = "sk-ant-test-0000000000000000000000000000000000";
 const login = { loggedIn: true, authMethod: "claude.ai", apiProvider: "firstParty", analyticsDisabled: false };
 const nothing: EngineFacts = {
-  managed: { channelAllowed: false, channelsDisabled: false, hooksForbidden: false },
+  managed: { channelAllowed: false, channelsDisabled: false, hooksForbidden: false, pluginForbidden: false },
   env: {},
   useApiKey: false,
   auth: login,
@@ -82,6 +82,12 @@ describe("auto runs Claude Code over stream-json", () => {
       { managed: { ...nothing.managed, hooksForbidden: true } },
       "managed_settings",
       "hooks",
+    ],
+    [
+      "managed settings keep our plugin out",
+      { managed: { ...nothing.managed, pluginForbidden: true } },
+      "managed_settings",
+      "plugin",
     ],
     [
       "the user's settings turn telemetry off",

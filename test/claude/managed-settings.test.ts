@@ -51,3 +51,14 @@ test.each(cases)("the channel is allowed: %s", (what, files, allowed) => {
     hooksForbidden: what === "not if only managed hooks are allowed",
   });
 });
+
+test.each([
+  ["hooks are off", { disableAllHooks: true }, { hooksForbidden: true, pluginForbidden: false }],
+  ["only listed servers are allowed", { allowedMcpServers: [] }, { hooksForbidden: false, pluginForbidden: true }],
+  ["a list of servers is none", { allowedMcpServers: "all" }, { hooksForbidden: false, pluginForbidden: false }],
+])("notices that %s", (what, settings, found) => {
+  const folder = join(base, what);
+  mkdirSync(folder);
+  writeFileSync(join(folder, "managed-settings.json"), JSON.stringify({ channelsEnabled: true, ...settings }));
+  expect(readManagedSettings("synthesis", folder)).toMatchObject(found);
+});

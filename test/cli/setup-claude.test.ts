@@ -49,6 +49,7 @@ test("--write allows our channel for every user, and --remove undoes it", async 
     channelAllowed: true,
     channelsDisabled: false,
     hooksForbidden: false,
+    pluginForbidden: false,
   });
   expect(statSync(file).mode & 0o777).toBe(0o644);
   expect((await setup(["--remove"])).output).toContain("Removed");

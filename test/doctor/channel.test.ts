@@ -18,7 +18,7 @@ const check = (
 ) => {
   const wholeEnv = { ...fixture.env, ...env };
   const config = fixture.config({ engine });
-  const managed = { channelAllowed: false, channelsDisabled: false, hooksForbidden: false };
+  const managed = { channelAllowed: false, channelsDisabled: false, hooksForbidden: false, pluginForbidden: false };
   const engines = createEngines({ config, paths: fixture.paths, managed, env: wholeEnv });
   return channelCheck(engines.configured(), { loggedIn: true, ...auth }, wholeEnv, "claude");
 };

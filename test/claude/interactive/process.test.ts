@@ -89,7 +89,7 @@ function startProcess({ spec = {}, settings = {}, env = {}, owner = NO_OWNER, sp
     pty = new FakePty(argv, options);
     return pty;
   };
-  const managed = { channelAllowed: true, channelsDisabled: false, hooksForbidden: false };
+  const managed = { channelAllowed: true, channelsDisabled: false, hooksForbidden: false, pluginForbidden: false };
   const claudeEnv = { CLAUDE_CONFIG_DIR: join(home, "claude"), ...env };
   const launcher = createLauncher({
     config,
