@@ -24,20 +24,20 @@ describe.each([
     rig.openclaw.call<{ runId: string }>("chat.send", { sessionKey, message, idempotencyKey: crypto.randomUUID() });
   beforeAll(async () => {
     rig = await createRig(name, { plugin });
-  }, 120_000);
+  }, 300_000);
   afterAll(() => rig[Symbol.asyncDispose](), 60_000);
 
   test("the second turn of a session shows the first one once", async () => {
     scenario("two-turns");
-    expect(await rig.openclaw.agent("first words")).toContain("first words");
-    expect(await rig.openclaw.agent("second words")).toContain("second words");
+    expect(await rig.openclaw.say("first words", "agent:main:main")).toContain("first words");
+    expect(await rig.openclaw.say("second words", "agent:main:main")).toContain("second words");
     const { shown } = await rig.mock.request(/second words/);
     expect([times(shown, "first words\n"), times(shown, "second words")]).toEqual([2, 1]);
   });
 
   test("another agent has its own claude in its own workspace", async () => {
     scenario("other-agent");
-    expect(await rig.openclaw.agent("words for ops", { agent: "ops" })).toContain("words for ops");
+    expect(await rig.openclaw.say("words for ops", "agent:ops:main")).toContain("words for ops");
     const { shown } = await rig.mock.request(/words for ops/);
     expect(shown).not.toContain("first words");
     expect(shown).toContain(rig.ops);
@@ -139,7 +139,7 @@ describe.each([
   test("the summary of a compaction is a one-shot", async () => {
     scenario("compaction");
     await rig.openclaw.say("words to sum up", "agent:main:long");
-    await rig.openclaw.json("sessions", "compact", "agent:main:long", "--json");
+    await rig.openclaw.call("sessions.compact", { key: "agent:main:long" });
     const summary = await rig.recorder.request(/context summarization assistant/);
     expect(await conversation(summary)).toBe("stateless");
     await rig.openclaw.say("words after the summary", "agent:main:long");
@@ -155,7 +155,7 @@ describe.each([
 
   test("a heartbeat is a turn of the agent's conversation", async () => {
     scenario("heartbeat");
-    await rig.openclaw.run("system", "event", "--text", "the kettle boils", "--mode", "now");
+    await rig.openclaw.call("wake", { text: "the kettle boils", mode: "now" });
     expect(await conversation(await rig.recorder.request(/the kettle boils/))).toBe("agent:main:main");
   });
 
@@ -215,7 +215,7 @@ describe.each([
 
     for (const number of [1, 2, 3]) await say(number);
     expect(await shown(3)).toEqual([1, 1, 1]);
-    await rig.openclaw.json("sessions", "compact", key, "--json");
+    await rig.openclaw.call("sessions.compact", { key });
     await say(4);
     expect(await shown(4)).toEqual([1, 1, 1, 1]);
     await rig.openclaw.call("sessions.create", { agentId: "main", message: "name this chat" });
@@ -237,6 +237,17 @@ describe.each([
     await rig.openclaw.say("and now?", "agent:main:restart");
     const { shown } = await rig.mock.request(/and now/);
     expect(times(shown, "words before the restart\n")).toBe(2);
+  });
+
+  test("a conversation continues through auto where channels are refused", async () => {
+    scenario("channels-refused");
+    // A login of claude.ai, for which auto would run claude in a terminal.
+    const login = { CLAUDE_CODE_OAUTH_TOKEN: "sk-ant-oat01-test", ANTHROPIC_API_KEY: "" };
+    await rig.restartSynthesis("SIGTERM", { ...login, SYNTHESIS_ENGINE: "auto", DISABLE_TELEMETRY: "1" });
+    expect(await rig.openclaw.say("and without channels?", "agent:main:restart")).toContain("and without channels?");
+    const { shown } = await rig.mock.request(/without channels/);
+    expect(times(shown, "words before the restart\n")).toBe(2);
+    await rig.restartSynthesis();
   });
 
   test("a message is shown once when synthesis is killed during its answer and OpenClaw sends it again", async () => {

@@ -33,7 +33,7 @@ beforeAll(async () => {
     else yield toolUse("mcp__plugin_synthesis_chat__write", { path, content: "Ann likes tea.\n" });
   });
   rig.mock.on(/(\n|UTC\] )yes( \w+)?\s*<\/channel>/, () => [text("Yes to what?\n")]);
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await rig[Symbol.asyncDispose]();
   await telegram[Symbol.asyncDispose]();

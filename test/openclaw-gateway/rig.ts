@@ -14,11 +14,17 @@ export interface Rig extends AsyncDisposable, Pick<World, "mock" | "claude"> {
   readonly ops: string;
   /** The address of synthesis. */
   url(): string;
-  /** Ends synthesis, by default with SIGTERM, and starts it again on the same state folder. */
-  restartSynthesis(signal?: NodeJS.Signals): Promise<void>;
+  /** Ends synthesis, by default with SIGTERM, and starts it again on the same state folder, with more variables. */
+  restartSynthesis(signal?: NodeJS.Signals, env?: Record<string, string>): Promise<void>;
 }
 
-const PLUGIN_FOLDER = join(import.meta.dir, "../../src/setup/openclaw-plugin");
+/** Our plugin as `synthesis setup openclaw` configures it, and as a user then allows it to read who sends a message. */
+const WITH_PLUGIN = {
+  plugins: {
+    load: { paths: [join(import.meta.dir, "../../src/setup/openclaw-plugin")] },
+    entries: { synthesis: { enabled: true, hooks: { allowConversationAccess: true } } },
+  },
+};
 
 /**
  * @param name the scenario, for the folder of the recorder
@@ -56,17 +62,10 @@ export async function createRig(
         },
         entries: { main: { workspace: folders.main }, ops: { workspace: folders.ops } },
       },
+      ...(plugin ? WITH_PLUGIN : {}),
       ...config,
     }),
   );
-  if (plugin) {
-    const { code, stderr } = await openclaw.run(
-      ...["plugins", "install", "--link", PLUGIN_FOLDER, "--force", "--accept-capabilities"],
-    );
-    if (code !== 0) throw new Error(stderr);
-    // A user must allow the plugin to read who sends a message and in which chat.
-    await openclaw.run("config", "set", "plugins.entries.synthesis.hooks.allowConversationAccess", "true");
-  }
   await openclaw.startGateway();
 
   let second: TestServer | null = null;
@@ -80,9 +79,9 @@ export async function createRig(
     main: folders.main,
     ops: folders.ops,
     url: () => (second ?? world.server).url,
-    restartSynthesis: async (signal) => {
+    restartSynthesis: async (signal, more = {}) => {
       await (second ?? world.server).stop(signal);
-      second = await startServer({ ...world.serverEnv, SYNTHESIS_API_KEY: world.server.key });
+      second = await startServer({ ...world.serverEnv, SYNTHESIS_API_KEY: world.server.key, ...more });
       recorder.pointAt(second.url);
     },
     [Symbol.asyncDispose]: () => all.disposeAsync(),

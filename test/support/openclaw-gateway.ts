@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { openClawIn } from "./openclaw-install.ts";
+import { callGateway } from "./openclaw-rpc.ts";
 
 /** The result of a command. */
 interface Outcome {
@@ -24,14 +25,12 @@ export interface OpenClaw extends AsyncDisposable {
   readonly config: () => Record<string, unknown>;
   /** Runs `openclaw <args>`. */
   run(...args: string[]): Promise<Outcome>;
-  /** Runs `openclaw <args>` and parses its output as JSON. */
-  json<T>(...args: string[]): Promise<T>;
   /** Starts or restarts the gateway, and waits until it answers. */
   startGateway(): Promise<void>;
   stopGateway(): Promise<void>;
-  /** Runs a turn with `openclaw agent`. @returns the answer */
-  agent(message: string, options?: { agent?: string; sessionKey?: string }): Promise<string>;
-  /** Runs a turn over the gateway's chat endpoint, which is faster. @returns the answer */
+  /** The process id of the shell that runs the gateway; 0 when none runs. */
+  gatewayPid(): number;
+  /** Runs a turn of the agent in the session key over the gateway's chat endpoint. @returns the answer */
   say(message: string, sessionKey: string): Promise<string>;
   /** Calls a method of the gateway's own protocol. */
   call<T = unknown>(method: string, params: object): Promise<T>;
@@ -49,8 +48,14 @@ const TOKEN = "a-token-for-tests";
  */
 const WITH_GROUP = '("$0" "$@" </dev/null; kill 0) & cat >/dev/null; kill 0';
 
-/** @param config the content of `openclaw.json` without the part of the gateway */
-export async function createOpenClaw(config: Record<string, unknown>): Promise<OpenClaw> {
+/**
+ * @param config the content of `openclaw.json` without the part of the gateway
+ * @param more variables for OpenClaw's programs, which override the usual ones
+ */
+export async function createOpenClaw(
+  config: Record<string, unknown>,
+  more: Record<string, string> = {},
+): Promise<OpenClaw> {
   const installed = process.env.SYNTHESIS_TEST_OPENCLAW;
   if (!installed) throw new Error("run these with `bun run test:openclaw`");
   const { node, script } = openClawIn(installed);
@@ -76,6 +81,7 @@ export async function createOpenClaw(config: Record<string, unknown>): Promise<O
     OPENCLAW_STATE_DIR: state,
     OPENCLAW_NO_RESPAWN: "1",
     NO_COLOR: "1",
+    ...more,
   };
 
   let gateway: Bun.Subprocess | null = null;
@@ -85,13 +91,6 @@ export async function createOpenClaw(config: Record<string, unknown>): Promise<O
     const child = Bun.spawn([program, ...args], { cwd: base, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
     const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
     return { code: await child.exited, stdout, stderr };
-  };
-  const json = async <T>(...args: string[]): Promise<T> => {
-    let { code, stdout, stderr } = await run(...args);
-    // A bug in OpenClaw: the command fails when its gateway closes the same database at that moment.
-    if (code !== 0 && /Agent database cleanup failed/.test(stderr)) ({ code, stdout, stderr } = await run(...args));
-    if (code !== 0) throw new Error(`openclaw ${args[0]}: ${stdout}${stderr}`);
-    return JSON.parse(stdout) as T;
   };
   const stopGateway = async () => {
     if (!gateway) return;
@@ -120,8 +119,8 @@ export async function createOpenClaw(config: Record<string, unknown>): Promise<O
     program,
     config: () => JSON.parse(readFileSync(configFile, "utf8")) as Record<string, unknown>,
     run,
-    json,
     stopGateway,
+    gatewayPid: () => gateway?.pid ?? 0,
     startGateway: async () => {
       await stopGateway();
       gateway = Bun.spawn(["sh", "-c", WITH_GROUP, program, "gateway", "run", "--port", `${port}`], {
@@ -143,22 +142,16 @@ export async function createOpenClaw(config: Record<string, unknown>): Promise<O
       void gateway.exited.then(() => {
         hasExited = true;
       });
-      while (!(await answers(`http://127.0.0.1:${port}/healthz`))) {
+      while (!(await answers(`http://127.0.0.1:${port}/startupz`))) {
         if (hasExited) throw new Error(`the gateway exited:\n${log}`);
         await Bun.sleep(50);
       }
     },
-    agent: async (message, { agent = "main", sessionKey } = {}) => {
-      const key = sessionKey ? ["--session-key", sessionKey] : [];
-      const { result } = await json<{ result: { payloads: { text?: string }[] } }>(
-        ...["agent", "--agent", agent, ...key, "-m", message, "--json"],
-      );
-      return result.payloads.map(({ text }) => text ?? "").join("\n");
-    },
-    call: (method, params) => json("gateway", "call", method, "--params", JSON.stringify(params), "--json"),
+    call: (method, params) => callGateway(port, TOKEN, method, params),
     chat,
     say: async (message, sessionKey) => {
-      const body = { messages: [{ role: "user", content: message }] };
+      const agent = sessionKey.split(":")[1];
+      const body = { model: `openclaw/${agent}`, messages: [{ role: "user", content: message }] };
       const response = await chat(body, { "x-openclaw-session-key": sessionKey });
       const answer = (await response.json()) as {
         choices?: { message: { content: string } }[];
