@@ -94,8 +94,12 @@ export function systemText({ messages }: ChatRequest): string {
 /** In characters. OpenAI allows 64. */
 const MAX_NAME_LENGTH = 64;
 
-/** The name of the person who wrote a message, on one line; null when there is none. Some clients name every user `user`. */
+/**
+ * The name of the person or agent who wrote a message, on one line; null when there is none. Some clients give every
+ * message a name that says no more than its role: `user`, and `assistant` or, as LangGraph does, `model`.
+ */
 export function speakerOf({ name, role }: ChatMessage): string | null {
   const speaker = (name ?? "").slice(0, MAX_NAME_LENGTH).replace(/\s+/g, " ").trim();
-  return speaker === "" || speaker.toLowerCase() === role ? null : speaker;
+  const lower = speaker.toLowerCase();
+  return lower === "" || lower === role || (role === "assistant" && lower === "model") ? null : speaker;
 }
