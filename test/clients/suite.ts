@@ -85,9 +85,11 @@ const cases: { readonly [C in Case]: Play<C> } = {
 
   tools: async (rig, ask, about) => {
     const results: string[] = [];
+    const own: string[] = [];
     answerWith(rig, about, function* (request) {
       const city = /weather in (\w+)\?/.exec(request.shown)?.[1] ?? "";
       if (request.toolResults.length === 0) {
+        own.push(...toolNames(request).filter((name) => /^(Bash|Edit|Read|Write)$/.test(name)));
         yield callOf(request, city);
         return;
       }
@@ -102,14 +104,16 @@ const cases: { readonly [C in Case]: Play<C> } = {
     );
     for (const [index, city] of CITIES.entries()) expect(answers[index]).toContain(weatherIn(city));
     expect(results).toHaveLength(CITIES.length);
+    // Claude works with the client's hands, in the client's folder.
+    expect(own).toEqual([]);
   },
 
   structured: async (rig, ask, about) => {
     answerWith(rig, about, function* (request) {
-      const { tools = [] } = request.body;
+      const names = toolNames(request);
       const form =
-        tools.find(({ name }) => /StructuredOutput$/.test(name)) ?? tools.find(({ name }) => name.startsWith("mcp__"));
-      if (form && request.toolResults.length === 0) yield toolUse(form.name, REPORT);
+        names.find((name) => /StructuredOutput$/.test(name)) ?? names.find((name) => name.startsWith("mcp__"));
+      if (form && request.toolResults.length === 0) yield toolUse(form, REPORT);
       else if (/json/i.test(request.shown)) yield text(JSON.stringify(REPORT));
       else yield text("The model was asked for no form.");
     });
@@ -158,12 +162,14 @@ function answerWith({ world, scripts }: Rig, prompt: string, script: Script): vo
   scripts.set(prompt, script);
 }
 
+const toolNames = ({ body: { tools = [] } }: ModelRequest): string[] => tools.map(({ name }) => name);
+
 /** A call of the client's tool that knows the weather: its own, or the one with which it reads a file. */
-function callOf({ body: { tools = [] } }: ModelRequest, city: string): Step {
-  const named = (name: RegExp) => tools.find((tool) => tool.name.startsWith("mcp__") && name.test(tool.name))?.name;
-  const own = named(new RegExp(`${weather.name}$`));
+function callOf(request: ModelRequest, city: string): Step {
+  const offered = (name: RegExp) => toolNames(request).find((one) => one.startsWith("mcp__") && name.test(one));
+  const own = offered(new RegExp(`${weather.name}$`));
   if (own) return toolUse(own, { city });
-  const read = named(/_read$/i);
+  const read = offered(/_read$/i);
   if (read) return toolUse(read, { filePath: `${city}.txt`, filepath: `${city}.txt` });
   return text("The client's tools were not offered.");
 }
