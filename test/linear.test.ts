@@ -22,9 +22,11 @@ import { isAnswerTo } from "../src/conversation/tool-results.ts";
 import { undelivered } from "../src/conversation/undelivered.ts";
 import { clientCallId } from "../src/core/tools.ts";
 import { ClientExchange } from "../src/intake/exchange.ts";
+import { isFileOrShellTool } from "../src/intake/file-and-shell-tools.ts";
 import { answerFingerprint, messageFingerprint } from "../src/intake/fingerprint.ts";
 import type { NewMessage } from "../src/intake/new-message.ts";
 import { catalogueOf } from "../src/intake/tool-catalogue.ts";
+import { claudeSchema } from "../src/json-schema/claude-schema.ts";
 import { readVerdict } from "../src/permissions/chat-answers.ts";
 import { unfenced } from "../src/turn/code-fence.ts";
 import { type Answer, appendDelta, emptyAnswer } from "../src/turn/text-assembler.ts";
@@ -118,6 +120,14 @@ const work: [what: string, run: (length: number) => unknown][] = [
   [
     "announced images",
     (n) => withToolImages([{ role: "tool", content: filled(n, "(see attached ") }, withImage(filled(n, "image "))]),
+  ],
+  [
+    "a reference in a schema",
+    (n) => claudeSchema({ type: "object", properties: { a: { $ref: `#/$defs/${filled(n, "a")}` } } }),
+  ],
+  [
+    "a tool's name that may be that of a file tool",
+    (n) => isFileOrShellTool({ name: filled(n, "aB_", "__"), description: "", parameters: {} }),
   ],
   ["a call's id", (n) => clientCallId("turn", filled(n, "toolu_"))],
   [
