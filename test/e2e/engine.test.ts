@@ -50,7 +50,6 @@ describe("auto answers a client and OpenClaw over stream-json, and says why", ()
       "claude_settings",
       /DO_NOT_TRACK in .*settings\.json/,
     ],
-    ["plugins are off", { plan: true }, { CLAUDE_CODE_SAFE_MODE: "1" }, "environment", /CLAUDE_CODE_SAFE_MODE/],
   ])("where %s", async (_when, options, env, reason, why) => {
     await using world = await createWorld({ ...options, env: { ...auto, ...env } });
     const { server } = world;
