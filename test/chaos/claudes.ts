@@ -7,6 +7,7 @@ import { apiError, startMockAnthropic, text } from "../support/mock-anthropic.ts
 import { REAL_CLAUDE } from "../support/server.ts";
 import { answerOf, FAILURE, MESSAGE_IDS, type Orders } from "./orders.ts";
 import type { OrdersServer } from "./orders-server.ts";
+import type { Schedule } from "./schedule.ts";
 
 const support = join(import.meta.dir, "../support");
 
@@ -25,8 +26,8 @@ export interface Claudes {
   stop(): Promise<void>;
 }
 
-/** Stand-ins for claude. @param mode the reply mode in which they answer */
-export function standIns(server: OrdersServer, mode: "live" | "tool"): Claudes {
+/** Stand-ins for claude that answer in the reply mode of a schedule. */
+export function standIns(server: OrdersServer, { engine, mode }: Pick<Schedule, "engine" | "mode">): Claudes {
   const home = createClaudeHome({ api: "http://127.0.0.1:9" });
   return {
     home,
@@ -34,7 +35,7 @@ export function standIns(server: OrdersServer, mode: "live" | "tool"): Claudes {
     env: {
       SYNTHESIS_CLAUDE_BIN: standInProgram(home),
       SYNTHESIS_READY_TIMEOUT_MS: "200000",
-      SYNTHESIS_RECEIPT_TIMEOUT_MS: "40000",
+      SYNTHESIS_RECEIPT_TIMEOUT_MS: engine === "stream" ? "100000" : "40000",
       SYNTHESIS_PROGRESS_TIMEOUT_MS: "60000",
       SYNTHESIS_BRIDGE_PING_MS: "3000",
       SYNTHESIS_DRAIN_MS: "100000",
@@ -45,7 +46,7 @@ export function standIns(server: OrdersServer, mode: "live" | "tool"): Claudes {
     },
     failure: FAILURE,
     recordsAtOnce: true,
-    patience: 30_000,
+    patience: 60_000,
     stop: async () => home.remove(),
   };
 }

@@ -55,7 +55,7 @@ export interface ChaosWorld extends AsyncDisposable {
 
 export async function createChaosWorld(schedule: Schedule, who: ClaudeKind): Promise<ChaosWorld> {
   const ordersServer = startOrdersServer();
-  const claudes = who === "real" ? realClaudes(ordersServer) : standIns(ordersServer, schedule.mode);
+  const claudes = who === "real" ? realClaudes(ordersServer) : standIns(ordersServer, schedule);
   const { home, speed } = claudes;
   const clock = await createClock(join(home.base, "clock"), speed);
   const state = join(home.base, "state");
