@@ -16,7 +16,7 @@ import type { Orders, Point } from "./orders.ts";
  * - `leave`: the client disconnects
  * - `interrupt`: a control request interrupts the turn
  */
-export type Fault =
+type Fault =
   | "kill"
   | "term"
   | "drop"

@@ -16,7 +16,19 @@ interface Report {
 }
 
 const USAGE = { input_tokens: 3, cache_read_input_tokens: 1, cache_creation_input_tokens: 0 };
+/** Of a message that calls tools: the figures that `stand-in-claude.ts` records. */
+const CALL_USAGE = { input_tokens: 1, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 };
 const SYNTHETIC = { input_tokens: 0, cache_read_input_tokens: 0, cache_creation_input_tokens: 0, output_tokens: 0 };
+
+interface OpenMessage {
+  readonly id: string;
+  readonly usage: typeof USAGE;
+  /** How many blocks are complete. */
+  blocks: number;
+  /** Of the block that is being written; null when none is. */
+  text: string | null;
+  tokens: number;
+}
 
 /** The model's message never has the id of the user's. */
 const modelMessage = (id: string): string => `msg_${id}`;
@@ -26,7 +38,7 @@ export class StandInAnswer {
   /** The user's message. */
   #turn = "";
   /** The model's message that is being streamed; null when none is. */
-  #message: { readonly id: string; blocks: number; text: string | null; tokens: number } | null = null;
+  #message: OpenMessage | null = null;
   /** The text that was written last. */
   #last = "";
   /** Tools that run. */
@@ -127,7 +139,7 @@ export class StandInAnswer {
   }
 
   #useTool({ tool_use_id: id = "", tool_name: name, tool_input: input = {} }: Report): void {
-    this.#open(this.#message?.id ?? `calls ${id}`);
+    this.#open(this.#message?.id ?? `calls ${id}`, CALL_USAGE);
     const message = this.#message;
     if (!message) return;
     const index = message.blocks;
@@ -138,7 +150,7 @@ export class StandInAnswer {
     this.#assistant(message.id, { type: "tool_use", id, name, input });
     this.#event({ type: "content_block_stop", index });
     message.blocks += 1;
-    message.tokens += 1;
+    message.tokens = 1;
   }
 
   #finishTool(id: string, is_error: boolean): void {
@@ -155,10 +167,10 @@ export class StandInAnswer {
     this.#result({ subtype: "success", is_error: true, result: text, terminal_reason: "api_error" });
   }
 
-  #open(id: string): void {
+  #open(id: string, usage = USAGE): void {
     if (this.#message?.id === id) return;
-    this.#message = { id, blocks: 0, text: null, tokens: 0 };
-    const message = { id, type: "message", role: "assistant", content: [], usage: { ...USAGE, output_tokens: 1 } };
+    this.#message = { id, usage, blocks: 0, text: null, tokens: 0 };
+    const message = { id, type: "message", role: "assistant", content: [], usage: { ...usage, output_tokens: 1 } };
     this.#event({ type: "message_start", message });
   }
 
@@ -167,7 +179,8 @@ export class StandInAnswer {
   }
 
   #assistant(id: string, block: object, tokens = 1, more: { readonly error?: string | undefined } = {}): void {
-    const usage = more.error === undefined ? { ...USAGE, output_tokens: tokens } : SYNTHETIC;
+    const figures = this.#message?.id === id ? this.#message.usage : USAGE;
+    const usage = more.error === undefined ? { ...figures, output_tokens: tokens } : SYNTHETIC;
     const message = { id, type: "message", role: "assistant", content: [block], stop_reason: null, usage };
     this.#output.write({ type: "assistant", message, parent_tool_use_id: null, ...more });
   }
