@@ -2,6 +2,7 @@
  * An agent process: a running Claude Code that works for one conversation, however it is run. Everything it reports
  * reaches its owner as one stream of events.
  */
+import type { MessageContent } from "../core/dialogue.ts";
 import type { ToolCall } from "../core/tools.ts";
 import type { ReplyFrame } from "../wire/frames.ts";
 import type { HookBody, Verdict } from "../wire/hooks.ts";
@@ -55,6 +56,13 @@ export interface Viewer {
 export interface ProcessOwner {
   /** Whether the process has work to do. The pool stops only processes that have none. */
   isBusy(): boolean;
+  /**
+   * Since when its turn has waited for results of the client's tools and for nothing else, in ms of the monotonic clock;
+   * null when it does not.
+   */
+  parkedSince(): number | null;
+  /** Ends that wait, because another conversation needs the slot of the process. */
+  releaseParked(): void;
   /** Receives everything that happens in the process, in the order of arrival. */
   onEvent(process: AgentProcess, event: ClaudeEvent): void;
   /** Decides a permission prompt. @param signal aborted when Claude no longer waits for the verdict */
@@ -66,6 +74,8 @@ export interface ProcessOwner {
 /** The owner of a prewarmed process until a conversation adopts it. */
 export const NO_OWNER: ProcessOwner = {
   isBusy: () => false,
+  parkedSince: () => null,
+  releaseParked: () => {},
   onEvent: () => {},
   onPermission: async () => ({ behavior: "deny", message: "No conversation owns this process yet.", rule: null }),
   onOversized: () => {},
@@ -82,8 +92,7 @@ export interface AgentProcess {
   readonly spec: LaunchSpec;
   readonly pid: number;
   readonly state: ProcessState;
-  /** Whether its owner has work for it. */
-  readonly isBusy: boolean;
+  readonly owner: ProcessOwner;
   /** Resolves when messages can be sent. Rejects with a `BootFailure` when that will never be possible. */
   readonly ready: Promise<void>;
   readonly exited: Promise<Exit>;
@@ -134,7 +143,7 @@ export interface AgentProcess {
   /** Gives the idle process other launch options. @returns false when it has to be restarted for them */
   adapt(choice: LaunchChoice): Promise<boolean>;
   /**
-   * Sends a message.
+   * Sends a message. Blocks reach the model as they are, which only a stream process can do.
    * @param messageId a uuid
    * @param attachments attributes of the message's channel tag that name its files
    * @param again Claude never received the message
@@ -143,7 +152,7 @@ export interface AgentProcess {
   send(
     messageId: string,
     chatId: string,
-    content: string,
+    content: MessageContent,
     attachments: Readonly<Record<string, string>>,
     again?: boolean,
   ): boolean;

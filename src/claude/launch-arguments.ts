@@ -32,7 +32,7 @@ export const commonArguments = (
   settings,
 ];
 
-function onlyTools({ isOneShot, claudeTools }: LaunchChoice): readonly string[] {
-  const only = isOneShot ? [] : claudeTools.only;
+function onlyTools({ isIsolated, claudeTools }: LaunchChoice): readonly string[] {
+  const only = isIsolated ? [] : claudeTools.only;
   return only === null ? [] : ["--tools", only.join(",")];
 }

@@ -15,7 +15,7 @@ export function launchHash(choice: LaunchChoice, config: Config): string {
     choice.model,
     choice.effort ?? effort,
     systemPrompt(choice, config),
-    choice.isOneShot,
+    choice.isIsolated,
     choice.claudeTools,
     config.systemPrompt,
     permissionMode,

@@ -1,5 +1,6 @@
 /** What one Claude Code process is started for, and which part of it a request may choose. */
 import type { Effort, EngineSetting } from "../config/schema.ts";
+import type { DialogueTurn } from "../core/dialogue.ts";
 import type { ClaudeTools, ToolCatalogue } from "../core/tools.ts";
 
 export interface LaunchSpec {
@@ -16,6 +17,8 @@ export interface LaunchSpec {
   readonly engine: EngineSetting;
   /** The client's tools that Claude is offered from the start. */
   readonly tools: ToolCatalogue;
+  /** What was said before, for a process that has no transcript. It begins with the user. */
+  readonly history?: readonly DialogueTurn[];
   /** What is allowed without a permission prompt, in addition to the configuration, as Claude Code permission rules. */
   readonly rules: readonly string[];
 }
@@ -30,8 +33,11 @@ export interface LaunchChoice {
   readonly effort: Effort | null;
   /** The stable part of the client's system prompt; null when there is none. */
   readonly systemPrompt: string | null;
-  /** For a one-shot Claude has none of its tools, whatever this says. */
+  /** An isolated Claude has none of its tools, whatever this says. */
   readonly claudeTools: ClaudeTools;
-  /** For a one-shot: Claude gets no tools, and the client's system prompt replaces Claude Code's own. */
-  readonly isOneShot: boolean;
+  /**
+   * For a request that names no conversation: Claude gets only the client's tools and the client's system prompt, and
+   * nothing of the user's setup.
+   */
+  readonly isIsolated: boolean;
 }

@@ -1,6 +1,7 @@
 /** The text that is added to Claude's system prompt, or that replaces it. */
 import type { Config } from "../config/schema.ts";
 import type { ReplyMode } from "../wire/frames.ts";
+import { NO_SYSTEM_PROMPT } from "./isolation.ts";
 import type { LaunchChoice } from "./launch-spec.ts";
 
 const HOW_TO_ANSWER = {
@@ -20,11 +21,13 @@ Your working directory is ${workspace}.
 `;
 
 /** Whether our text takes the place of Claude Code's own system prompt. */
-export const replacesSystemPrompt = ({ isOneShot }: Pick<LaunchChoice, "isOneShot">, config: Config): boolean =>
-  config.systemPrompt === "replace" || isOneShot;
+export const replacesSystemPrompt = ({ isIsolated }: Pick<LaunchChoice, "isIsolated">, config: Config): boolean =>
+  config.systemPrompt === "replace" || isIsolated;
 
 /** The client's system prompt and ours. Ours comes last, so that nothing in the client's text can follow it. */
-export const systemPrompt = ({ workspace, systemPrompt, isOneShot }: LaunchChoice, config: Config): string =>
-  [config.systemPrompt === "ignore" && !isOneShot ? null : systemPrompt, channelPrompt(workspace, config.reply)]
-    .filter((part) => part !== null)
-    .join("\n\n");
+export function systemPrompt({ workspace, systemPrompt, isIsolated }: LaunchChoice, config: Config): string {
+  // Its messages have no channel tag that would have to be explained.
+  if (isIsolated && config.oneShots === "print") return systemPrompt ?? NO_SYSTEM_PROMPT;
+  const ofClient = config.systemPrompt === "ignore" && !isIsolated ? null : systemPrompt;
+  return [ofClient, channelPrompt(workspace, config.reply)].filter((part) => part !== null).join("\n\n");
+}

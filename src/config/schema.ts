@@ -132,6 +132,9 @@ export const settings = {
   maxOneShots: wholeNumber(1, 256).describe(
     "How many requests without a conversation are answered at the same time; each is one more process",
   ),
+  maxLingering: wholeNumber(0, 64).describe(
+    "How many processes wait, for five minutes each, for the next request of a chat that names no conversation",
+  ),
   maxQueue: wholeNumber(0, 10_000).describe(
     "How many messages may wait, over all conversations; in one conversation at most 16",
   ),
@@ -202,6 +205,7 @@ export function defaults(paths: Paths): Config {
     processMemoryMb: 2_048,
     oneShots: "print",
     maxOneShots: 4,
+    maxLingering: 2,
     maxQueue: 64,
     idleKillMs: 1_800_000,
     keepDays: 90,

@@ -1,5 +1,5 @@
 /** Finds the branch of a conversation that a request belongs to, from the live conversations and the store. */
-import type { Identity } from "../intake/identity.ts";
+import { type Identity, isEphemeral } from "../intake/identity.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SessionStore } from "../store/sessions.ts";
 import type { TurnStore } from "../store/turns.ts";
@@ -44,7 +44,7 @@ export function createBranchRouter(
   return {
     route: (identity, request) => {
       const { key, source } = identity;
-      if (request.fromOpenClaw || source === "side" || source === "one-shot") return identity;
+      if (request.fromOpenClaw || isEphemeral(source)) return identity;
       const model = modelOf(key);
       if (model === undefined || (model === request.model && !branched.has(key))) return identity;
       const branches = [asBranch(sessions.find(key) ?? { key }), ...sessions.branches(key).map(asBranch)];

@@ -23,7 +23,9 @@ import { ConversationTurns } from "./turns.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
 
-const ONE_SHOT_ENDED = new RequestError("shutting_down", "This one-shot conversation has ended.");
+const CHAT_ENDED = new RequestError("turn_interrupted", "This chat has ended. Send the request again.");
+/** What Claude reads as the result of a call when the turn ends before the client has sent it. */
+const SLOT_TAKEN = "The client did not send the result, and another conversation needed this process.";
 
 export interface ConversationDeps extends RecordDeps {
   readonly pool: Pool;
@@ -38,6 +40,8 @@ export interface ConversationListener {
    * @param error the error that its client received; null when there was none
    */
   onTurn(ms: number | null, error: RequestError | null): void;
+  /** Whether an unnamed conversation stays after a turn, because its next request may follow. */
+  keeps(): boolean;
   /** The conversation has no process, and no request waits or runs. */
   onRest(): void;
 }
@@ -60,6 +64,8 @@ export class Conversation {
   #serving: QueuedTurn | null = null;
   /** When the message of that request was sent to Claude, on the monotonic clock; null before. */
   #sentAt: number | null = null;
+  /** When the turn was parked last, on the monotonic clock. */
+  #parkedAt = 0;
   /** The shape of the newest request, by which side requests are recognised. Null before the first one. */
   #shape: RequestShape | null = null;
   /** Why requests are refused; null while they are accepted. */
@@ -87,9 +93,17 @@ export class Conversation {
         isOwnMessage: (messageId) => this.#turns.isOwnMessage(messageId),
         onEvent: (process, event) => {
           this.#turns.handleEvent(process, event);
-          if (event.type === "exit") this.#checkRest();
+          if (event.type === "exit") this.#handleExit();
         },
         onPermission: (hook, signal) => this.#turns.askPermission(hook, () => this.#serving?.request, signal),
+        parkedSince: () => {
+          const waitsForPerson = deps.permissions.pending.some(({ session }) => session === identity.key);
+          return this.#running?.awaitsResults && !waitsForPerson ? this.#parkedAt : null;
+        },
+        releaseParked: () => {
+          if (isEphemeral(identity.source)) this.remove();
+          else this.#running?.runner.abandon(new Map(), SLOT_TAKEN);
+        },
         betweenTurns: (change) => {
           this.#changes.push(change);
           void this.#work();
@@ -145,6 +159,11 @@ export class Conversation {
   /** Whether the turn that runs waits for this request, so that it need not queue. */
   awaits(request: TurnRequest): boolean {
     return this.#running?.awaits(request) ?? false;
+  }
+
+  /** Whether a request has a result that the turn waits for. */
+  hasResultFor(request: TurnRequest): boolean {
+    return this.#running?.hasResultFor(request) ?? false;
   }
 
   /**
@@ -237,7 +256,7 @@ export class Conversation {
       const turn = this.#queue.shift();
       if (!turn) break;
       await this.#serve(turn);
-      if (isEphemeral(this.identity.source) && this.#queue.length === 0) this.#removeOneShot();
+      if (isEphemeral(this.identity.source) && this.#queue.length === 0 && !this.#listener.keeps()) this.remove();
       // The process is idle until the next request, and another conversation may be waiting for its slot.
       this.#deps.pool.noteIdle();
     }
@@ -289,15 +308,23 @@ export class Conversation {
       turn.runner.interrupt(this.#refusal);
       return;
     }
+    this.#parkedAt = this.#clock.now();
+    this.#deps.pool.noteIdle();
     const retries = this.#queue.removeWhere(({ request }) => turn.isRetry(request));
     for (const { response } of retries) turn.repeat(response);
   }
 
-  /** Deletes a one-shot conversation after its only turn. */
-  #removeOneShot(): void {
-    this.end(ONE_SHOT_ENDED, (record) => record.remove(true)).catch((error) =>
-      log.error("one-shot conversation not removed: {error}", { session: this.identity.key, error }),
+  /** Ends a conversation that no later request can name, and deletes everything of it. */
+  remove(): void {
+    this.end(CHAT_ENDED, (record) => record.remove(true)).catch((error) =>
+      log.error("unnamed conversation not removed: {error}", { session: this.identity.key, error }),
     );
+  }
+
+  #handleExit(): void {
+    // Its process knew everything that was said, so nothing of an unnamed chat is left.
+    if (!this.#isWorking && isEphemeral(this.identity.source)) this.remove();
+    this.#checkRest();
   }
 
   #checkRest(): void {

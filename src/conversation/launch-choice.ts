@@ -4,6 +4,7 @@ import type { PrewarmSpec } from "../claude/pool/prewarmed.ts";
 import { engineOf } from "../config/agent-settings.ts";
 import type { Config } from "../config/schema.ts";
 import { ALL_CLAUDE_TOOLS } from "../core/tools.ts";
+import { isIsolated } from "../intake/identity.ts";
 import { allowedWorkspace } from "../intake/workspace.ts";
 import type { SessionRow } from "../store/schema.ts";
 import type { SessionStore } from "../store/sessions.ts";
@@ -22,7 +23,7 @@ export const launchChoice = ({
   effort,
   systemPrompt,
   claudeTools: claudeTools ?? ALL_CLAUDE_TOOLS,
-  isOneShot: source === "one-shot",
+  isIsolated: isIsolated(source),
 });
 
 /** The launch options that new conversations are likely to need: those of the conversations that were used last. */

@@ -36,6 +36,9 @@ export interface LeaseHolder {
   onPermission(hook: PermissionHook, signal: AbortSignal): Promise<Verdict>;
   /** Runs a change of the process when no turn runs, before the next request is served. */
   betweenTurns(change: () => Promise<void>): void;
+  /** As `ProcessOwner` says. */
+  parkedSince(): number | null;
+  releaseParked(): void;
 }
 
 interface LeaseDeps {
@@ -86,6 +89,14 @@ export class ProcessLease implements ProcessOwner {
     return this.#holder.isServing() || this.#externalPrompts.isAny;
   }
 
+  parkedSince(): number | null {
+    return this.#holder.parkedSince();
+  }
+
+  releaseParked(): void {
+    this.#holder.releaseParked();
+  }
+
   /**
    * Gets a process that is free for a turn. It waits for external prompts to end, and for a process slot.
    * @param signal aborted when the client disconnects
@@ -93,7 +104,9 @@ export class ProcessLease implements ProcessOwner {
    */
   async acquire(request: TurnRequest, session: SessionRow, signal: AbortSignal): Promise<LeasedProcess | null> {
     const current = this.#process;
-    if (current && (await this.#isFreeFor(current, session, signal))) {
+    // The process of an unnamed chat knows only the history that the request continues.
+    const mayKnowHistory = request.dialogue === null || request.continuesDialogue;
+    if (current && mayKnowHistory && (await this.#isFreeFor(current, session, signal))) {
       return { process: current, origin: "warm", claudeSession: session.claudeSession, notices: [] };
     }
     if (current && signal.aborted) return null;
@@ -138,8 +151,10 @@ export class ProcessLease implements ProcessOwner {
       resume,
       trusted: request.workspace.trusted,
       choice: launchChoice(session),
-      engine: engineOf(session.agent, this.#deps.config),
+      // Only there can a process be started without a transcript and with a history.
+      engine: request.dialogue ? "stream" : engineOf(session.agent, this.#deps.config),
       tools: request.offer.catalogue,
+      ...(request.dialogue ? { history: request.dialogue().history } : {}),
       rules: this.#grantedRules,
     };
     const prewarmed = resume || spec.rules.length > 0 ? null : pool.adopt(spec, this);

@@ -12,7 +12,7 @@ import { recordedTurns, sentTexts } from "../claude/transcript/reader.ts";
 import type { Config } from "../config/schema.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { ALL_CLAUDE_TOOLS } from "../core/tools.ts";
-import type { Identity } from "../intake/identity.ts";
+import { type Identity, isIsolated } from "../intake/identity.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SessionRow } from "../store/schema.ts";
 import type { SessionStore } from "../store/sessions.ts";
@@ -108,7 +108,7 @@ export class ConversationRecord {
       systemPrompt: systemPrompt === "" ? (known?.systemPrompt ?? null) : systemPrompt,
       // A coding client sends some requests without its tools. A list is not kept: the setting or a header gives it.
       claudeTools: claudeTools ?? (known?.claudeTools?.only === null ? known.claudeTools : ALL_CLAUDE_TOOLS),
-      isOneShot: this.#identity.source === "one-shot",
+      isIsolated: isIsolated(this.#identity.source),
     };
   }
 
@@ -186,6 +186,7 @@ export class ConversationRecord {
    * @param named the path that a hook gave; it is ignored unless it can be a transcript's path
    */
   async transcript(named: string | null = null): Promise<string | null> {
+    if (this.#identity.source === "unnamed") return null;
     if (named !== null && isTranscriptPath(named, projectsFolder(this.#deps.env))) return named;
     const { claudeSession } = this.#row as SessionRow;
     if (!this.#transcript || !existsSync(this.#transcript)) {

@@ -5,15 +5,18 @@
 
 import { findExecutable } from "../claude/executable.ts";
 import { claudeNotFound } from "../claude/start-errors.ts";
+import { systemClock } from "../core/clock.ts";
 import { RequestError, shuttingDown } from "../core/errors.ts";
 import { TypicalDuration } from "../core/typical-duration.ts";
 import type { Identity } from "../intake/identity.ts";
+import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SessionRow } from "../store/schema.ts";
 import { ResponseStream } from "../turn/response-stream.ts";
 import { createBranchRouter } from "./branch-router.ts";
 import { Conversation, type ConversationDeps } from "./conversation.ts";
 import type { ConversationRecord } from "./record.ts";
+import { UnnamedChats } from "./unnamed.ts";
 
 /** How many requests may wait in one conversation. */
 const MAX_WAITING = 16;
@@ -27,6 +30,11 @@ export interface ConversationRegistry {
   unavailability(): RequestError | null;
   /** Hands a request to its conversation, which begins with it if it is new. */
   submit(identity: Identity, request: TurnRequest): ResponseStream;
+  /**
+   * Hands a request that names no conversation to the one that it continues, or begins a new one.
+   * @param mayLinger as in `UnnamedChats.submit`
+   */
+  submitUnnamed(parsed: ParsedRequest, request: TurnRequest, mayLinger: boolean): ResponseStream;
   /** The conversation with this key, if it has a process or serves a request. */
   find(key: string): Conversation | undefined;
   /** Ends a conversation's turns and its process. Its next message begins a new Claude session. */
@@ -42,21 +50,35 @@ export interface ConversationRegistry {
 export function createConversationRegistry(deps: ConversationDeps): ConversationRegistry {
   const { config, pool, sessions, turns, env } = deps;
   const conversations = new Map<string, Conversation>();
+  // Nothing but answers is expected of the Claude of an unnamed chat, so it needs no reply tool.
+  const unnamedDeps: ConversationDeps = { ...deps, config: { ...config, reply: "live" } };
   const branches = createBranchRouter(sessions, turns, (key) => conversations.get(key));
   const turnDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
   let login: ConversationRegistry["login"] = "unknown";
   let draining = false;
   let quietTimer: Timer | undefined;
 
+  const unnamed = new UnnamedChats(config, deps.clock ?? systemClock, {
+    ownerOfCalls: (request) =>
+      [...conversations.values()].find((one) => one.identity.source === "unnamed" && one.hasResultFor(request))
+        ?.identity.key ?? null,
+    submit: (identity, request) => submit(identity, request),
+    remove: (key) => conversations.get(key)?.remove(),
+  });
+
   const create = (identity: Identity): Conversation =>
-    new Conversation(identity, deps, {
+    new Conversation(identity, identity.source === "unnamed" ? unnamedDeps : deps, {
       onTurn: (ms, error) => {
         if (ms !== null) turnDuration.add(ms);
         if (error?.code === "claude_not_logged_in") login = "expired";
         else if (!error) login = "ok";
         collectWhenQuiet();
       },
-      onRest: () => conversations.delete(identity.key),
+      keeps: () => unnamed.keeps(identity.key),
+      onRest: () => {
+        conversations.delete(identity.key);
+        unnamed.forget(identity.key);
+      },
     });
 
   /** Frees memory after busy times: the heap has grown then, and the engine does not shrink it while it is idle. */
@@ -112,6 +134,22 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     await Promise.all([session, ...sessions.branches(session.key)].map((row) => end(row, message, change)));
   }
 
+  function submit(named: Identity, requested: TurnRequest): ResponseStream {
+    const response = new ResponseStream();
+    // A program that wants JSON cannot use a part of it, and must not get anything else.
+    if (requested.format.type === "json") response.hold();
+    const identity = branches.route(named, requested);
+    const request = identity === named ? requested : { ...requested, affinity: null };
+    const conversation = conversations.get(identity.key) ?? create(identity);
+    const error = refusal(conversation, request);
+    if (error) response.fail(error);
+    else {
+      conversations.set(identity.key, conversation);
+      conversation.submit({ request, response });
+    }
+    return response;
+  }
+
   return {
     unavailability() {
       if (draining) return shuttingDown();
@@ -127,21 +165,8 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
       );
       branches.forget(session.key);
     },
-    submit: (named, requested) => {
-      const response = new ResponseStream();
-      // A program that wants JSON cannot use a part of it, and must not get anything else.
-      if (requested.format.type === "json") response.hold();
-      const identity = branches.route(named, requested);
-      const request = identity === named ? requested : { ...requested, affinity: null };
-      const conversation = conversations.get(identity.key) ?? create(identity);
-      const error = refusal(conversation, request);
-      if (error) response.fail(error);
-      else {
-        conversations.set(identity.key, conversation);
-        conversation.submit({ request, response });
-      }
-      return response;
-    },
+    submit,
+    submitUnnamed: (parsed, request, mayLinger) => unnamed.submit(parsed, request, mayLinger),
     get login() {
       return login;
     },

@@ -4,6 +4,7 @@
  */
 
 import type { OfferedTools } from "../claude/offered-tools.ts";
+import { clientCallId, plainId } from "../core/tools.ts";
 import { isRetry, type RequestFingerprint, requestFingerprint } from "../intake/request-retry.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
@@ -82,6 +83,19 @@ export class RunningTurn {
   /** Whether the turn is parked, and a request repeats the last one because the client lost the answer to it. */
   isRetry(request: TurnRequest): boolean {
     return this.#awaitedCalls !== null && isRetry(request, this.#lastRequest);
+  }
+
+  /** Whether the turn waits for results of the client's tools, and for no person. */
+  get awaitsResults(): boolean {
+    return (this.#awaitedCalls?.ids.length ?? 0) > 0 && this.#deps.prompts.chatPrompt === null;
+  }
+
+  /** Whether a request has the result of a call that the turn waits for. No other turn has a call with that id. */
+  hasResultFor({ input }: TurnRequest): boolean {
+    const calls = this.#awaitedCalls;
+    if (calls === null) return false;
+    const ids = calls.ids.map((id) => clientCallId(calls.turn, id));
+    return input.messages.some((message) => message.role === "tool" && ids.includes(plainId(message.callId)));
   }
 
   /** Gives the last answer again. The turn stays parked. */

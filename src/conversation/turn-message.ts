@@ -2,7 +2,7 @@
 import { formatNote } from "../api/openai-chat/response-format.ts";
 import { unquoteMarkup } from "../core/quoting.ts";
 import { messageFingerprint, plainText } from "../intake/fingerprint.ts";
-import type { TurnRequest } from "../intake/turn-request.ts";
+import type { Dialogue, TurnRequest } from "../intake/turn-request.ts";
 import type { TurnRunnerDeps } from "../turn/runner.ts";
 import { attachmentMeta } from "./attachment-meta.ts";
 import { withDeliveredAsHistory } from "./delivered-input.ts";
@@ -23,6 +23,7 @@ export async function prepareMessage(
   request: TurnRequest,
   { record, isFresh, saveFile }: MessageContext,
 ): Promise<TurnRunnerDeps["message"]> {
+  if (request.dialogue) return unnamedMessage(request.dialogue());
   const { delivered } = record;
   const input = withDeliveredAsHistory(delivered.exchanges, request.input);
   const plan = await record.withSentTexts((sentText) =>
@@ -45,7 +46,7 @@ export async function prepareMessage(
   const files = plan.messages.flatMap((message) => message.files);
   const notes = [request.offer.note, formatNote(request.format)].filter((note) => note !== null);
   return {
-    text: messageText(plan, input.implied, notes.length === 0 ? null : notes.join("\n\n")),
+    content: messageText(plan, input.implied, notes.length === 0 ? null : notes.join("\n\n")),
     attachments: attachmentMeta(images, files, saveFile),
     // The client's history will show an empty message as such.
     fingerprints: input.implied?.kind === "empty" ? [messageFingerprint("")] : plan.users,
@@ -56,3 +57,15 @@ export async function prepareMessage(
     volatile: plan.volatile?.fingerprint ?? null,
   };
 }
+
+/** A message of a chat that names no conversation. The process was started with what was said before. */
+const unnamedMessage = ({ message }: Dialogue): TurnRunnerDeps["message"] => ({
+  content: message,
+  attachments: {},
+  fingerprints: [],
+  isContinuation: false,
+  hadHistory: false,
+  dropped: 0,
+  history: [],
+  volatile: null,
+});

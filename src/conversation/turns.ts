@@ -6,6 +6,7 @@ import { getLogger } from "@logtape/logtape";
 import type { AgentProcess, ClaudeEvent, PermissionHook } from "../claude/agent-process.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
+import { contentText, type MessageContent } from "../core/dialogue.ts";
 import { RequestError } from "../core/errors.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
@@ -145,10 +146,15 @@ export class ConversationTurns {
     return running;
   }
 
-  async #addDelivered({ runner }: RunningTurn, { process }: LeasedProcess, message: TurnMessage): Promise<void> {
+  async #addDelivered(
+    { runner, request }: RunningTurn,
+    { process }: LeasedProcess,
+    message: TurnMessage,
+  ): Promise<void> {
     const { record } = this.#deps;
-    if (!runner.delivered) return;
-    await record.addDelivered(runner.delivered, message.text, process.state === "exited");
+    // A chat that names no conversation is recognised by its history, and has no transcript.
+    if (!runner.delivered || request.dialogue) return;
+    await record.addDelivered(runner.delivered, contentText(message.content), process.state === "exited");
     // Claude is free before the end of its text has arrived.
     void runner.finished.then(() => runner.delivered && record.delivered.complete(runner.delivered));
   }
@@ -168,8 +174,9 @@ export class ConversationTurns {
       return null;
     }
     runner.reject();
-    const text = noteText(repairNote(checked, format));
-    return { ...message, text, fingerprints: users, attachments: {}, dropped: 0, history: [], volatile: null };
+    const note = repairNote(checked, format);
+    const content: MessageContent = request.dialogue ? [{ type: "text", text: note }] : noteText(note);
+    return { ...message, content, fingerprints: users, attachments: {}, dropped: 0, history: [], volatile: null };
   }
 
   /** Runs the turn in which Claude gives its answer again. An answer that is not valid either ends with an error. */

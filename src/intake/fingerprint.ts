@@ -49,7 +49,7 @@ const MARK_RUN = /(\p{M}{31,})/u;
  * The text with composed accents. A long run of marks stays the same, because sorting it takes quadratic time: 64 kB of
  * marks would stop the server for half a minute.
  */
-function composed(text: string): string {
+export function composed(text: string): string {
   if (text.length > MAX_COMPOSED_LENGTH) return text;
   return text
     .split(MARK_RUN)

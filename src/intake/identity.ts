@@ -16,7 +16,7 @@ const DEFAULT = "default";
 /** `<id>:<generation>` */
 const GENERATION = /^(.+):(\d{1,9})$/;
 /** The beginnings of the keys that are made here. An OpenClaw key that begins like one of them gets a prefix. */
-const OWN_KEY = /^(?:default$|(?:key|chat|affinity|header|agent-id|user|one-shot|model):)/;
+const OWN_KEY = /^(?:default$|(?:key|chat|affinity|header|agent-id|user|one-shot|unnamed|model):)/;
 
 export interface Identity {
   readonly key: string;
@@ -31,7 +31,8 @@ export interface Identity {
     | "user"
     | "default"
     | "side"
-    | "one-shot";
+    | "one-shot"
+    | "unnamed";
   readonly agent: string | null;
   readonly chat: string | null;
   /** OpenClaw's session id. Recorded even when something else names the conversation: a later request may have only this. */
@@ -107,8 +108,21 @@ export function identify(
   return identityFallback === "default" ? identity("default", DEFAULT) : null;
 }
 
-/** Whether a conversation is deleted after its turn, because no later request can belong to it. */
-export const isEphemeral = (source: string): boolean => source === "side" || source === "one-shot";
+/** Whether a conversation is deleted when it ends: no later request can name it. */
+export const isEphemeral = (source: string): boolean =>
+  source === "side" || source === "one-shot" || source === "unnamed";
+
+/** Whether Claude gets only the client's tools in such a conversation, and nothing of the user's setup. */
+export const isIsolated = (source: string): boolean => source === "one-shot" || source === "unnamed";
+
+/** The identity of a chat that names no conversation. Its next request is recognised by what it contains. */
+export const unnamedIdentity = (): Identity => ({
+  key: `unnamed:${crypto.randomUUID()}`,
+  source: "unnamed",
+  agent: null,
+  chat: null,
+  affinity: null,
+});
 
 /** The identity of a one-shot that an interactive process answers: a conversation of one turn. */
 export const oneShotIdentity = (): Identity => ({

@@ -1,13 +1,15 @@
 /** A turn request: what a client asks of a conversation, read from its chat request. */
 import { mkdirSync, realpathSync } from "node:fs";
-import { type AnswerFormat, readFormat } from "../api/openai-chat/response-format.ts";
+import { type AnswerFormat, formatNote, readFormat } from "../api/openai-chat/response-format.ts";
 import { openClawHeader } from "../api/openclaw/headers.ts";
 import { isDirectChat } from "../api/openclaw/session-key.ts";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Config, Effort } from "../config/schema.ts";
+import type { Block, DialogueTurn } from "../core/dialogue.ts";
 import type { ClaudeTools } from "../core/tools.ts";
 import { claudeToolsFor } from "./claude-tools.ts";
-import { type Affinity, type Identity, oneShotIdentity } from "./identity.ts";
+import { readDialogue } from "./dialogue.ts";
+import { type Affinity, type Identity, oneShotIdentity, unnamedIdentity } from "./identity.ts";
 import { type Input, readInput } from "./input.ts";
 import type { ParsedRequest } from "./parsed-request.ts";
 import { type RequestShape, shapeOf } from "./request-shape.ts";
@@ -46,6 +48,18 @@ export interface TurnRequest {
   /** OpenClaw's session id. */
   readonly affinity: Affinity | null;
   readonly shape: RequestShape;
+  /** For a request that names no conversation: its messages, as real messages. Null for all others. */
+  readonly dialogue: (() => Dialogue) | null;
+  /** The conversation's process knows everything of the dialogue but its last message. */
+  readonly continuesDialogue: boolean;
+}
+
+/** The messages of a request that names no conversation. */
+export interface Dialogue {
+  /** What was said before. */
+  readonly history: readonly DialogueTurn[];
+  /** The message to answer. */
+  readonly message: readonly Block[];
 }
 
 const NO_SYSTEM_PROMPT = { stable: "", volatile: "" };
@@ -82,7 +96,43 @@ export function readTurnRequest(
     format: readFormat(body),
     prefill: request.prefill,
     workspace: workspaceFor(headers, openclaw?.workingDirectory ?? null, agent, config),
+    dialogue: null,
+    continuesDialogue: false,
   };
+}
+
+/**
+ * Reads a request that names no conversation.
+ * @param emptyFolder where the process works; created if it does not exist
+ */
+export function readUnnamedTurnRequest(request: ParsedRequest, config: Config, emptyFolder: string): TurnRequest {
+  const isolated: Config = { ...config, systemPrompt: "replace", clientTools: ["all"], reply: "live" };
+  const turnRequest = readTurnRequest(request, unnamedIdentity(), isolated);
+  const { offer, format } = turnRequest;
+  let dialogue: Dialogue | null = null;
+  return {
+    ...turnRequest,
+    systemPrompt: request.system,
+    volatile: "",
+    workspace: emptyWorkspace(emptyFolder),
+    dialogue: () => {
+      dialogue ??= splitDialogue(readDialogue(request, offer.catalogue), [offer.note, formatNote(format)]);
+      return dialogue;
+    },
+  };
+}
+
+/** @param notes what the client asks about its tools and the format of the answer */
+function splitDialogue(turns: readonly DialogueTurn[], notes: readonly (string | null)[]): Dialogue {
+  const message = turns.at(-1)?.content ?? [];
+  const added = notes.flatMap((text): Block[] => (text === null ? [] : [{ type: "text", text }]));
+  return { history: turns.slice(0, -1), message: [...message, ...added] };
+}
+
+/** A folder with nothing in it for Claude to read. */
+function emptyWorkspace(folder: string): Workspace {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return { path: realpathSync(folder), trusted: true };
 }
 
 /**
@@ -98,8 +148,7 @@ export function readOneShotTurnRequest(
   // The results of a client's tool would come with a later request, and a one-shot has none.
   const oneShotConfig: Config = { ...config, systemPrompt: "replace", clientTools: ["none"] };
   const turnRequest = readTurnRequest(request, identity, oneShotConfig);
-  mkdirSync(emptyFolder, { recursive: true, mode: 0o700 });
-  return [identity, { ...turnRequest, workspace: { path: realpathSync(emptyFolder), trusted: true } }];
+  return [identity, { ...turnRequest, workspace: emptyWorkspace(emptyFolder) }];
 }
 
 /** The id of the person who sent a request; null when it is absent, or has characters that cannot be seen. */

@@ -3,12 +3,18 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { withheldKey } from "../claude/api-key.ts";
 import { inheritedEnvironment, retries, UNATTENDED } from "../claude/environment.ts";
+import {
+  ISOLATION_ARGUMENTS,
+  ISOLATION_PERMISSION_MODE,
+  ISOLATION_VARIABLES,
+  isolationSettings,
+  NO_SYSTEM_PROMPT,
+} from "../claude/isolation.ts";
 import { makeMarkedFolder } from "../claude/marked-folder.ts";
 import { MARK_VARIABLE } from "../claude/process-mark.ts";
 import type { Config } from "../config/schema.ts";
-import type { DialogueTurn, OneShotRequest } from "../intake/one-shot-request.ts";
-
-const NO_SYSTEM_PROMPT = "You are a helpful assistant.";
+import type { DialogueTurn } from "../core/dialogue.ts";
+import type { OneShotRequest } from "../intake/one-shot-request.ts";
 
 /**
  * Writes the files that the process reads.
@@ -33,10 +39,7 @@ export function prepareLaunch(
   const variables = {
     ...UNATTENDED,
     [MARK_VARIABLE]: basename(folder),
-    /** Claude Code must not read files that a message names, even if `client_composed` should fail to prevent it. */
-    CLAUDE_CODE_DISABLE_ATTACHMENTS: "1",
-    /** Telemetry takes a fifth of the startup time, and leaves a file behind when it cannot be sent. */
-    DISABLE_TELEMETRY: "1",
+    ...ISOLATION_VARIABLES,
     ...withheldKey(cwd, parentEnv, config.useApiKey),
   };
   const env: Record<string, string> = { ...inheritedEnvironment(parentEnv), ...retries(parentEnv), ...variables };
@@ -48,19 +51,13 @@ export function prepareLaunch(
     "stream-json",
     "--include-partial-messages",
     "--verbose",
-    "--no-session-persistence",
-    // Without CLAUDE.md, hooks, plugins, MCP servers and skills. Login and model work as always.
-    "--safe-mode",
-    "--strict-mcp-config",
-    "--setting-sources",
-    "user",
-    "--disable-slash-commands",
+    ...ISOLATION_ARGUMENTS,
     "--tools",
     "",
     "--permission-mode",
-    "dontAsk",
+    ISOLATION_PERMISSION_MODE,
     "--settings",
-    writeFile("settings.json", JSON.stringify({ disableAllHooks: true, env: variables })),
+    writeFile("settings.json", JSON.stringify(isolationSettings(variables))),
     "--system-prompt-file",
     writeFile("system-prompt.md", request.system || NO_SYSTEM_PROMPT),
     "--effort",

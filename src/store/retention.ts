@@ -61,7 +61,7 @@ export function createRetention({ database }: Store): Retention {
       database
         .select({ key: sessions.key, source: sessions.source })
         .from(sessions)
-        .where(or(lt(sessions.lastActiveAt, before), inArray(sessions.source, ["one-shot", "side"])))
+        .where(or(lt(sessions.lastActiveAt, before), inArray(sessions.source, ["one-shot", "side", "unnamed"])))
         .all()
         .map(({ key, source }) => ({ key, isOneShot: source === "one-shot" || source === "side" })),
     isCurrentClaudeSession: (claudeSession) =>

@@ -1,11 +1,12 @@
 /** What a turn delivers to Claude, and what the next delivery has to know of it. */
 
+import type { MessageContent } from "../core/dialogue.ts";
 import type { Exchange } from "../store/schema.ts";
 import type { SentTurn } from "../store/turns.ts";
 
 /** The message that starts a turn, and what is stored to recognise it in later requests. */
 export interface TurnMessage extends Pick<SentTurn, "fingerprints" | "hadHistory" | "dropped" | "volatile"> {
-  readonly text: string;
+  readonly content: MessageContent;
   readonly history: readonly Exchange[];
   /** Attributes of its channel tag: the paths of its images and files. */
   readonly attachments: Readonly<Record<string, string>>;

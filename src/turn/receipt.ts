@@ -4,6 +4,7 @@
  */
 
 import { getLogger } from "@logtape/logtape";
+import type { MessageContent } from "../core/dialogue.ts";
 import { RequestError } from "../core/errors.ts";
 import type { TurnContext } from "./turn-context.ts";
 import type { TurnParts } from "./turn-loop.ts";
@@ -12,7 +13,7 @@ import { awaitsReceipt } from "./turn-state.ts";
 const log = getLogger(["synthesis", "turn"]);
 
 interface OutgoingMessage {
-  readonly text: string;
+  readonly content: MessageContent;
   /** Attributes of the message's channel tag that name its files. */
   readonly attachments: Readonly<Record<string, string>>;
 }
@@ -39,7 +40,7 @@ export class Receipt {
    */
   send(again = false): boolean {
     const { process, id, sessionKey } = this.#turn;
-    return process.send(id, sessionKey, this.#message.text, this.#message.attachments, again);
+    return process.send(id, sessionKey, this.#message.content, this.#message.attachments, again);
   }
 
   /** Sends the message to a plugin that has reconnected: the old socket may have dropped with the message in it. */

@@ -47,6 +47,8 @@ export class ResponseStream {
   error: RequestError | null = null;
   /** The client receives the token usage. */
   wantsUsage = true;
+  /** How the answer has ended; null before its end, and when it ends with an error. */
+  end: (ResponsePart & { type: "finish" | "calls" }) | null = null;
   /** All text of the answer so far. */
   text = "";
   /** The client disconnected before the end, so it may have less than `text`. */
@@ -209,6 +211,7 @@ export class ResponseStream {
       this.push({ type: "text", text });
     }
     if (part.type === "text") this.text += part.text;
+    if (part.type === "finish" || part.type === "calls") this.end = part;
     // Usage only follows an answer that has begun. An error that comes first rejects `opened` instead.
     if (part.type !== "error" && part.type !== "usage") this.open();
     const last = this.#parts.at(-1);

@@ -7,6 +7,7 @@ import { getLogger } from "@logtape/logtape";
 import type { ClaudeEvent, Exit } from "../claude/agent-process.ts";
 import type { Config } from "../config/schema.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
+import { contentText } from "../core/dialogue.ts";
 import { RequestError } from "../core/errors.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { REPLY_TOOL } from "../plugin/reply-tool.ts";
@@ -189,7 +190,7 @@ export class TurnRunner {
   /** Stores the turn and sends its message. False when the plugin is not connected. */
   async start(): Promise<boolean> {
     const { response, sessionKey, claudeSession, traceId, process, message } = this.#deps;
-    const { text, attachments: _attachments, isContinuation: _isContinuation, ...delivery } = message;
+    const { content, attachments: _attachments, isContinuation: _isContinuation, ...delivery } = message;
     const { answers, deadlines, idleWatch, stored } = this.#parts;
     deadlines.start();
     // A message that could not be stored must not be sent: after a restart nothing would be known of it.
@@ -200,7 +201,12 @@ export class TurnRunner {
       stored.ended("failed", "message_not_received", null);
       return false;
     }
-    log.info("message sent", { session: sessionKey, turn: this.id, pid: process.pid, characters: text.length });
+    log.info("message sent", {
+      session: sessionKey,
+      turn: this.id,
+      pid: process.pid,
+      characters: contentText(content).length,
+    });
     response.isSent = true;
     deadlines.arm();
     answers.watchClient();

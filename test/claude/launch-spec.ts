@@ -30,7 +30,7 @@ export const launchSpec = ({
     effort: null,
     systemPrompt: null,
     claudeTools: ALL_CLAUDE_TOOLS,
-    isOneShot: false,
+    isIsolated: false,
     ...choice,
   },
   ...spec,

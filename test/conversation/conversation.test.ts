@@ -156,6 +156,7 @@ function create(source: Identity["source"] = "user"): Conversation {
     },
     {
       onTurn: (ms, error) => void turns.push({ ms, code: error?.code ?? null }),
+      keeps: () => false,
       onRest: () => {
         rests += 1;
       },

@@ -10,8 +10,8 @@ const row = (changes: Partial<SessionRow> = {}) =>
   ({ source: "user", workspace: "/tmp", model: "opus", effort: null, systemPrompt: null, ...changes }) as SessionRow;
 
 test("only a one-shot conversation is launched as a one-shot", () => {
-  expect(launchChoice(row()).isOneShot).toBe(false);
-  expect(launchChoice(row({ source: "one-shot" })).isOneShot).toBe(true);
+  expect(launchChoice(row()).isIsolated).toBe(false);
+  expect(launchChoice(row({ source: "one-shot" })).isIsolated).toBe(true);
 });
 
 test("expects the options of the conversations used last, but of none whose workspace is no longer allowed", () => {

@@ -135,6 +135,8 @@ beforeEach(() => {
 
 function create(source: Identity["source"] = "user"): ProcessLease {
   const holder: LeaseHolder = {
+    parkedSince: () => null,
+    releaseParked: () => {},
     isServing: () => isServing,
     isOwnMessage: () => false,
     onEvent: (_process, { type }) => void events.push(type),

@@ -1,7 +1,8 @@
 /** What is written to the process of a one-shot, and in which steps. */
 import { expect, test } from "bun:test";
+import type { DialogueTurn } from "../../src/core/dialogue.ts";
 import type { JsonSchema } from "../../src/core/tools.ts";
-import type { DialogueTurn, OneShotRequest } from "../../src/intake/one-shot-request.ts";
+import type { OneShotRequest } from "../../src/intake/one-shot-request.ts";
 import { inputSteps } from "../../src/one-shot/launch.ts";
 
 const turn = (role: DialogueTurn["role"], text: string): DialogueTurn => ({ role, content: [{ type: "text", text }] });

@@ -154,7 +154,7 @@ export function createTurn({ config = {}, isConnected = true, failsToInsert = fa
     claudeSession: "session",
     traceId: null,
     message: {
-      text: "hello",
+      content: "hello",
       history: [],
       attachments: {},
       isContinuation: false,

@@ -8,7 +8,7 @@ import { type ChatMessage, messageText } from "./request.ts";
 /** Longer arguments are cut: a file that a tool has written would fill the history. In characters. */
 const MAX_ARGUMENTS = 4_000;
 
-interface PastCall {
+export interface PastCall {
   /** Null when the client sends none. */
   readonly id: string | null;
   readonly name: string;
@@ -60,7 +60,7 @@ export function resultNames(messages: readonly ChatMessage[]): ReadonlyMap<numbe
 }
 
 /** The calls in `tool_calls`, of functions and of custom tools, and in the `function_call` of the API before them. */
-function callsIn({ tool_calls: calls, function_call: legacy }: ChatMessage): readonly PastCall[] {
+export function callsIn({ tool_calls: calls, function_call: legacy }: ChatMessage): readonly PastCall[] {
   return [
     ...(calls ?? []).flatMap((call) => (isRecord(call) ? readCall(call.id, call.function ?? call.custom) : [])),
     ...readCall(null, legacy),

@@ -6,6 +6,7 @@ import { rmSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
+import { contentText, type MessageContent } from "../../core/dialogue.ts";
 import { RequestError } from "../../core/errors.ts";
 import { newToken } from "../../core/tokens.ts";
 import type { HookBody, Verdict } from "../../wire/hooks.ts";
@@ -178,8 +179,8 @@ export class InteractiveProcess implements AgentProcess {
     return this.#spec;
   }
 
-  get isBusy(): boolean {
-    return this.#owner.isBusy();
+  get owner(): ProcessOwner {
+    return this.#owner;
   }
 
   assignTo({ sessionKey, engine }: LaunchSpec, owner: ProcessOwner): void {
@@ -268,7 +269,7 @@ export class InteractiveProcess implements AgentProcess {
   send(
     messageId: string,
     chatId: string,
-    content: string,
+    content: MessageContent,
     attachments: Readonly<Record<string, string>>,
     again = false,
   ): boolean {
@@ -284,7 +285,7 @@ export class InteractiveProcess implements AgentProcess {
       ...attachments,
     };
     // `again` makes the plugin pass on a message whose id it knows.
-    return this.bridge.push({ type: "inbound", content, meta, ...(again ? { again } : {}) });
+    return this.bridge.push({ type: "inbound", content: contentText(content), meta, ...(again ? { again } : {}) });
   }
 
   reportedRows(): null {

@@ -108,7 +108,7 @@ export function createLauncher({
             effort: null,
             systemPrompt: null,
             claudeTools: ALL_CLAUDE_TOOLS,
-            isOneShot: false,
+            isIsolated: false,
           },
           engine: "interactive",
           tools: new Map(),
@@ -128,7 +128,9 @@ export function createLauncher({
       }
       if (reason === "channel_refused") probe.plan();
       const folder = join(paths.run, crypto.randomUUID());
-      return new StreamProcess(spec, owner, { config, env, folder, deny, sessionFolder, clock });
+      // An unnamed chat's Claude has nothing to do but to answer, so it needs no reply tool.
+      const own: Config = spec.choice.isIsolated ? { ...config, reply: "live" } : config;
+      return new StreamProcess(spec, owner, { config: own, env, folder, deny, sessionFolder, clock });
     },
     tokens,
     findRival: (claudeSession) => sessionFolder.findRival(claudeSession),

@@ -11,6 +11,7 @@ import { type AgentProcess, NO_OWNER, type ProcessOwner } from "../agent-process
 import type { LaunchSpec } from "../launch-spec.ts";
 import type { Launcher } from "./launcher.ts";
 import { measureTrees } from "./memory.ts";
+import { isUnnamed, ParkedProcesses } from "./parked.ts";
 import { PrewarmedProcesses, type PrewarmSpec } from "./prewarmed.ts";
 import { createProcessSlots } from "./slots.ts";
 
@@ -26,7 +27,8 @@ const MAX_IDLE_CHECK_MS = 60_000;
 export interface Pool {
   /**
    * Starts a process as soon as there is a slot for it. Callers get slots in the order of their calls. For a caller that
-   * waits, the process that has been idle longest is stopped; a busy process never is.
+   * waits, the process that has been idle longest is stopped; a busy process never is,
+   * unless its turn is parked on the client's tools.
    * @param signal ends the wait for a slot
    * @throws RequestError when the process cannot be started, or another `claude` has the Claude session open
    */
@@ -35,7 +37,7 @@ export interface Pool {
   adopt(spec: LaunchSpec, owner: ProcessOwner): AgentProcess | null;
   /** Says which processes the next conversations will probably need, most probable first. */
   expect(specs: readonly PrewarmSpec[]): void;
-  /** A conversation's process has become idle, so it may be stopped for a caller that waits. */
+  /** A conversation's process has become idle or is parked, so its slot may be given to a caller that waits. */
   noteIdle(): void;
   /** A process could be started at once, possibly in place of an idle one. */
   readonly hasRoom: boolean;
@@ -61,19 +63,21 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
   const processes = new Set<AgentProcess>();
   const slots = createProcessSlots(config, processes, makeRoom);
   const prewarmed = new PrewarmedProcesses<AgentProcess>(config, launcher.engineFor);
+  const parked = new ParkedProcesses(processes, clock, makeRoom);
   let stopping = false;
   const idleCheckMs = Math.min(MAX_IDLE_CHECK_MS, config.idleKillMs / 2);
   let cancelIdleCheck = clock.after(idleCheckMs, stopLongIdle);
   let cancelMeasuring = clock.after(MEASURE_MS, measureAll);
   let cancelPrewarming = () => {};
 
-  /** The idle processes in the order in which they are stopped: prewarmed ones first, then the longest idle. */
+  /** Which idle process is stopped first: one that waits for the continuation of an unnamed chat, then a prewarmed one. */
+  const rank = (process: AgentProcess): number => (isUnnamed(process) ? 0 : prewarmed.has(process) ? 1 : 2);
+
+  /** The idle processes in the order in which they are stopped; of one rank the longest idle first. */
   const evictable = () =>
     [...processes]
-      .filter((process) => process.state === "ready" && !process.isBusy)
-      .sort(
-        (one, other) => Number(prewarmed.has(other)) - Number(prewarmed.has(one)) || one.lastUsedAt - other.lastUsedAt,
-      );
+      .filter((process) => process.state === "ready" && !process.owner.isBusy())
+      .sort((one, other) => rank(one) - rank(other) || one.lastUsedAt - other.lastUsedAt);
 
   async function measureAll(): Promise<void> {
     try {
@@ -118,12 +122,16 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
     }
   }
 
-  /** Stops one idle process for each caller that waits, less those that are already stopping. */
+  /**
+   * Stops one idle process for each caller that waits, less those that are already stopping. If there are not enough, it
+   * ends turns that wait for their clients.
+   */
   function makeRoom(): void {
     const draining = [...processes].filter((process) => process.state === "draining").length;
-    for (const process of evictable().slice(0, Math.max(0, slots.waiting - draining))) {
-      stopIdle(process, "to make room");
-    }
+    const missing = Math.max(0, slots.waiting - draining);
+    const idle = evictable().slice(0, missing);
+    for (const process of idle) stopIdle(process, "to make room");
+    parked.release(missing - idle.length);
   }
 
   function cancelTimers(): void {
@@ -131,6 +139,7 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
     cancelIdleCheck();
     cancelMeasuring();
     cancelPrewarming();
+    parked.close();
   }
 
   function releaseSlot(): void {
@@ -196,14 +205,14 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
       }
       const process = launch(spec, owner);
       const noteReady = () => {
-        if (!spec.resume) prewarmed.noteStarted(spec);
+        if (!spec.resume && !spec.choice.isIsolated) prewarmed.noteStarted(spec);
         planPrewarming();
       };
       process.ready.then(noteReady, () => {});
       return process;
     },
     adopt(spec, owner) {
-      const process = prewarmed.take(spec);
+      const process = spec.choice.isIsolated ? null : prewarmed.take(spec);
       if (!process) return null;
       process.assignTo(spec, owner);
       prewarmed.noteStarted(spec);
@@ -219,7 +228,7 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
       planPrewarming();
     },
     get hasRoom() {
-      return slots.areFree || (slots.waiting === 0 && evictable().length > 0);
+      return slots.areFree || (slots.waiting === 0 && (evictable().length > 0 || parked.areReleasable));
     },
     get size() {
       return processes.size;

@@ -76,10 +76,10 @@ export class PrewarmedProcesses<T extends PrewarmedProcess> {
     // A process that was started before the engine changed suits no conversation that starts now.
     if (trusted !== wanted.trusted || engine !== this.#engineFor(wanted)) return false;
     if (engine === "stream") {
-      const { workspace, isOneShot, claudeTools } = wanted.choice;
+      const { workspace, isIsolated, claudeTools } = wanted.choice;
       return (
         choice.workspace === workspace &&
-        choice.isOneShot === isOneShot &&
+        choice.isIsolated === isIsolated &&
         Bun.deepEquals(choice.claudeTools, claudeTools)
       );
     }

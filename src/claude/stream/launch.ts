@@ -5,6 +5,12 @@ import type { Config } from "../../config/schema.ts";
 import { withheldKey } from "../api-key.ts";
 import { inheritedEnvironment, retries, UNATTENDED } from "../environment.ts";
 import { requireExecutable } from "../executable.ts";
+import {
+  ISOLATION_ARGUMENTS,
+  ISOLATION_PERMISSION_MODE,
+  ISOLATION_VARIABLES,
+  isolationSettings,
+} from "../isolation.ts";
 import { commonArguments } from "../launch-arguments.ts";
 import { launchSettings, mcpLimits } from "../launch-settings.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
@@ -38,13 +44,22 @@ export function prepareLaunch(
     ...mcpLimits(config),
     ...proxyExceptions(spec.choice.workspace, parentEnv),
     ...withheldKey(spec.choice.workspace, parentEnv, config.useApiKey),
+    ...(spec.choice.isIsolated ? ISOLATION_VARIABLES : {}),
   };
   try {
     makeMarkedFolder(folder);
     const settings = join(folder, "settings.json");
-    writeFileSync(settings, JSON.stringify(launchSettings(spec, variables, deny)), { mode: 0o600 });
+    const { isIsolated } = spec.choice;
+    const content = isIsolated ? isolationSettings(variables) : launchSettings(spec, variables, deny);
+    writeFileSync(settings, JSON.stringify(content), { mode: 0o600 });
     return {
-      argv: [executable, ...STREAM_JSON, ...commonArguments(spec, config, settings)],
+      argv: [
+        executable,
+        ...STREAM_JSON,
+        ...(isIsolated
+          ? [...ISOLATION_ARGUMENTS, ...commonArguments(spec, config, settings, ISOLATION_PERMISSION_MODE)]
+          : commonArguments(spec, config, settings)),
+      ],
       env: {
         ...inheritedEnvironment(parentEnv),
         ...retries(parentEnv),

@@ -6,6 +6,7 @@ import { rmSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
+import { contentText, type MessageContent } from "../../core/dialogue.ts";
 import { RequestError } from "../../core/errors.ts";
 import { PLUGIN_NAME, SERVER_NAME } from "../../plugin/manifest.ts";
 import {
@@ -36,6 +37,7 @@ import { ControlRequests } from "./control-requests.ts";
 import { EventView } from "./event-view.ts";
 import { prepareLaunch } from "./launch.ts";
 import { StreamOptions } from "./options.ts";
+import { PastDialogue } from "./past-dialogue.ts";
 import { channelMessage, parseLine, userMessageLine } from "./protocol.ts";
 import { exitedAtStart, StreamStart, stopped } from "./start.ts";
 import { StreamTranslator } from "./translator.ts";
@@ -82,6 +84,7 @@ export class StreamProcess implements AgentProcess {
   readonly #session: SessionWatch;
   readonly #start: StreamStart;
   #status: SessionStatus;
+  readonly #past: PastDialogue;
 
   /** @throws RequestError when the program cannot be started at all */
   constructor(spec: LaunchSpec, owner: ProcessOwner, context: StreamContext) {
@@ -92,7 +95,7 @@ export class StreamProcess implements AgentProcess {
     this.#context = context;
     // Without a terminal Claude Code does not ask: it runs the hooks of any folder.
     if (!spec.trusted) requireTrustedFolder(workspace, parentEnv);
-    const notes = unreadableSettingsNotes(workspace, parentEnv);
+    const notes = spec.choice.isIsolated ? [] : unreadableSettingsNotes(workspace, parentEnv);
     this.#status = { status: "idle", since: clock.wallTime() };
     this.#activity = new ProcessActivity(clock);
     this.#termination = new Termination((signal) => this.#child.kill(signal), clock);
@@ -105,6 +108,7 @@ export class StreamProcess implements AgentProcess {
     this.#control = new ControlRequests(write, this.#logFields, clock);
     this.#options = new StreamOptions(this.#control, spec, config, parentEnv);
     this.#requests = this.#createRequests(write);
+    this.#past = new PastDialogue(spec.history ?? [], write);
     this.#start = new StreamStart({
       options: this.#options,
       config,
@@ -113,6 +117,7 @@ export class StreamProcess implements AgentProcess {
       spec: () => this.spec,
       isSpare: () => this.#isSpare,
       notes,
+      tellPast: () => this.#past.write(),
       onReady: (claudePid) => this.#noteReady(claudePid),
       onFailure: () => void this.stop(),
     });
@@ -155,8 +160,8 @@ export class StreamProcess implements AgentProcess {
     return this.#start.ready;
   }
 
-  get isBusy(): boolean {
-    return this.#owner.isBusy();
+  get owner(): ProcessOwner {
+    return this.#owner;
   }
 
   get pid(): number {
@@ -237,7 +242,7 @@ export class StreamProcess implements AgentProcess {
   send(
     messageId: string,
     chatId: string,
-    content: string,
+    content: MessageContent,
     attachments: Readonly<Record<string, string>>,
     again = false,
   ): boolean {
@@ -247,7 +252,8 @@ export class StreamProcess implements AgentProcess {
     this.hasWorked = true;
     // With a new message, Claude no longer waits for the calls of an earlier one.
     this.tools.forgetCalls();
-    this.#view.showMessage(content);
+    this.#view.showMessage(contentText(content));
+    if (typeof content !== "string") return this.#child.write(userMessageLine(messageId, content));
     const meta = {
       message_id: messageId,
       chat_id: chatId,
@@ -294,7 +300,7 @@ export class StreamProcess implements AgentProcess {
     else if (line.type === "control_request") void this.#requests.handle(line);
     else if (line.type === "control_cancel_request") this.#requests.cancel(line.request_id);
     else if (line.type === "control_response") this.#control.receive(line);
-    else {
+    else if (line.type !== "result" || !this.#past.noteRead()) {
       for (const event of this.#translator.translate(line)) {
         if (event.type === "status") this.#noteStatus();
         this.#emit(event);

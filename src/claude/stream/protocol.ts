@@ -4,6 +4,7 @@
  * adds some.
  */
 import { z } from "zod";
+import type { DialogueTurn, MessageContent } from "../../core/dialogue.ts";
 import { JSON_BOUNDS, JsonRejected, parseJson } from "../../core/json-gate.ts";
 
 const contentBlock = z.looseObject({
@@ -260,11 +261,19 @@ export function channelMessage(source: string, meta: Readonly<Record<string, str
   return `<channel source="${source}"${attributes.join("")}>\n${safe}\n</channel>`;
 }
 
+/** The line that adds a turn to the dialogue. Claude does not answer it, and Claude Code reports a result. */
+export const pastTurnLine = ({ role, content }: DialogueTurn): string =>
+  JSON.stringify(
+    role === "assistant"
+      ? { type: "assistant", message: { role, content } }
+      : { type: "user", client_composed: true, shouldQuery: false, message: { role, content } },
+  );
+
 /**
  * The line that sends a message.
  * @param id a uuid; Claude Code reports under it when the turn starts and ends
  */
-export const userMessageLine = (id: string, content: string): string =>
+export const userMessageLine = (id: string, content: MessageContent): string =>
   JSON.stringify({
     type: "user",
     uuid: id,

@@ -22,6 +22,8 @@ interface StreamStartDeps {
   readonly isSpare: () => boolean;
   /** What the client should know already, in sentences. */
   readonly notes: readonly string[];
+  /** Gives Claude Code what was said before the process was started. Resolves when it has read that. */
+  readonly tellPast: () => Promise<void>;
   /** @param claudePid Claude Code's own process id, if it has told it */
   readonly onReady: (claudePid: number | undefined) => void;
   readonly onFailure: () => void;
@@ -97,7 +99,10 @@ export class StreamStart {
     // Without it Claude would not be offered any tools of ours.
     if (refusal !== null) this.#fail(refused(refusal));
     else if (!isChanged) this.#fail(refused("it refused the model or the effort"));
-    else this.#succeed(content?.pid);
+    else {
+      await this.#deps.tellPast();
+      this.#succeed(content?.pid);
+    }
   }
 
   #succeed(claudePid: number | undefined): void {

@@ -9,17 +9,19 @@ import { chatRequest } from "../../api/openai-chat/request.ts";
 import { checkSize } from "../../api/openai-chat/request-size.ts";
 import { readFormat } from "../../api/openai-chat/response-format.ts";
 import { findSideRequestForm } from "../../api/openai-chat/side-requests.ts";
+import { toolsOf } from "../../api/openai-chat/tools.ts";
 import { DEFAULT_MODEL } from "../../claude/models.ts";
 import type { Config } from "../../config/schema.ts";
 import type { ConversationRegistry } from "../../conversation/registry.ts";
 import { type Identity, identify } from "../../intake/identity.ts";
 import { type OneShotRequest, readOneShotRequest } from "../../intake/one-shot-request.ts";
 import { type ParsedRequest, parseRequest } from "../../intake/parsed-request.ts";
-import { readOneShotTurnRequest, readTurnRequest } from "../../intake/turn-request.ts";
+import { readOneShotTurnRequest, readTurnRequest, readUnnamedTurnRequest } from "../../intake/turn-request.ts";
 import type { SchemaChecker } from "../../json-schema/checker.ts";
 import type { OneShotQueue } from "../../one-shot/queue.ts";
 import type { SessionStore } from "../../store/sessions.ts";
 import { withoutPrefillEcho } from "../../turn/prefill-echo.ts";
+import type { ResponseStream } from "../../turn/response-stream.ts";
 import { yieldIfLarge } from "../body.ts";
 import { errorsAsText, streamResponse, wholeResponse } from "../chat-response.ts";
 import type { Env } from "../env.ts";
@@ -40,6 +42,27 @@ export interface ChatDeps {
 }
 
 export function chatRoutes({ config, conversations, oneShots, sessions, checker, emptyFolder }: ChatDeps): Hono<Env> {
+  /**
+   * Submits a request that belongs to no conversation. A later request may continue it if it offers tools, or is an
+   * ordinary message. Any other one needs no process that stays, and is answered as a one-shot.
+   */
+  async function submitUnnamed(request: ParsedRequest, sent: Request): Promise<ResponseStream> {
+    const { body, openclaw, prefill, system } = request;
+    if (config.oneShots === "interactive") {
+      return conversations.submit(...readOneShotTurnRequest(request, config, emptyFolder));
+    }
+    const isSide = openclaw !== null || findSideRequestForm(body, system) !== null;
+    const mayContinue = !isSide && prefill === null && readFormat(body).type === "text";
+    const offersTools = openclaw === null && toolsOf(body).length > 0;
+    if (!offersTools && !(mayContinue && config.maxLingering > 0)) {
+      return oneShots.submit(await readOneShot(request, sent));
+    }
+    const turnRequest = readUnnamedTurnRequest(request, config, emptyFolder);
+    // Writing large images to the process takes as long as reading them did, so other requests run in between.
+    await yieldIfLarge(sent);
+    return conversations.submitUnnamed(request, turnRequest, mayContinue);
+  }
+
   // `checkSize` limits a request, so that reading it here does not block other requests for long.
   return new Hono<Env>().post("/", validJson(chatRequest, checkSize), async (c) => {
     const { headers, signal } = c.req.raw;
@@ -54,9 +77,7 @@ export function chatRoutes({ config, conversations, oneShots, sessions, checker,
     const identity = named && isSideRequest(request, named, conversations) ? null : named;
     const response = identity
       ? conversations.submit(identity, readTurnRequest(request, identity, config))
-      : config.oneShots === "interactive"
-        ? conversations.submit(...readOneShotTurnRequest(request, config, emptyFolder))
-        : oneShots.submit(await readOneShot(request, c.req.raw));
+      : await submitUnnamed(request, c.req.raw);
 
     // Claude works meanwhile.
     const schemaCheck = format.type === "json" && format.schema ? checker.check(format.schema, null) : null;

@@ -154,6 +154,8 @@ function recordingOwner(verdict: Promise<Verdict> = Promise.resolve({ behavior: 
   const events: ClaudeEvent["type"][] = [];
   const owner: ProcessOwner = {
     isBusy: () => true,
+    parkedSince: () => null,
+    releaseParked: () => {},
     onEvent: (_process, event) => void events.push(event.type),
     onPermission: () => verdict,
     onOversized: () => {},
@@ -398,7 +400,7 @@ describe("the owner of a process", () => {
   test("is missing for a prewarmed process, which is idle and denies permissions", async () => {
     const { process } = startProcess();
 
-    expect(process.isBusy).toBe(false);
+    expect(process.owner.isBusy()).toBe(false);
     expect(await process.askPermission(permissionHook, never)).toMatchObject({ behavior: "deny" });
   });
 
@@ -408,7 +410,7 @@ describe("the owner of a process", () => {
     process.assignTo({ ...process.spec, sessionKey: "user:new" }, owner);
     process.receiveHook(hook("Stop"));
 
-    expect([process.spec.sessionKey, process.isBusy, events]).toEqual(["user:new", true, ["hook"]]);
+    expect([process.spec.sessionKey, process.owner.isBusy(), events]).toEqual(["user:new", true, ["hook"]]);
     expect(await process.askPermission(permissionHook, never)).toMatchObject({ behavior: "allow" });
   });
 

@@ -37,10 +37,6 @@ class FakeProcess {
     public lastUsedAt: number,
   ) {}
 
-  get isBusy(): boolean {
-    return this.owner.isBusy();
-  }
-
   get isUsable(): boolean {
     return this.state === "starting" || this.state === "ready";
   }
@@ -75,6 +71,8 @@ class FakeProcess {
 
 const ownerWith = (isBusy: boolean): ProcessOwner => ({
   isBusy: () => isBusy,
+  parkedSince: () => null,
+  releaseParked: () => {},
   onEvent: () => {},
   onPermission: async () => ({ behavior: "deny", message: "", rule: null }),
   onOversized: () => {},
@@ -302,11 +300,11 @@ describe("a prewarmed process", () => {
     pool.expect([launchSpec()]);
     await clock.pass(QUIET_MS);
     const [spare] = started;
-    expect(spare?.isBusy).toBe(false);
+    expect(spare?.owner.isBusy()).toBe(false);
 
     const adopted = pool.adopt(launchSpec({ sessionKey: "a" }), busyOwner);
     expect(adopted).toBe(spare as never);
-    expect([spare?.spec.sessionKey, spare?.isBusy]).toEqual(["a", true]);
+    expect([spare?.spec.sessionKey, spare?.owner.isBusy()]).toEqual(["a", true]);
     expect(pool.adopt(launchSpec({ sessionKey: "b" }), busyOwner)).toBeNull();
   });
 

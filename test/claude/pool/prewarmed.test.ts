@@ -32,7 +32,7 @@ describe("take", () => {
     ["refuses a trusted folder for a request that must not trust it", specOf(), specOf({}, [], false), false],
     ["gives a process that was offered fewer tools", specOf({}, ["a"]), specOf({}, ["a", "b"]), true],
     ["refuses a process that was offered a tool too many", specOf({}, ["a", "b"]), specOf({}, ["a"]), false],
-    ["refuses a process for one-shots", specOf({ isOneShot: true }), specOf(), false],
+    ["refuses a process for one-shots", specOf({ isIsolated: true }), specOf(), false],
   ])("%s", (_name, spec, wanted, isTaken) => {
     const process = processOf(spec);
 
@@ -44,7 +44,7 @@ describe("take", () => {
     ["another effort", { effort: "low" }, true],
     ["another system prompt", { systemPrompt: "Be brief." }, true],
     ["another workspace", { workspace: "/x" }, false],
-    ["no tools of Claude's own", { isOneShot: true }, false],
+    ["no tools of Claude's own", { isIsolated: true }, false],
   ] as const)("over stream-json, gives a process for a conversation with %s", (_, wanted, isTaken) => {
     const process = processOf(specOf({}, ["a"]), true, "stream");
 

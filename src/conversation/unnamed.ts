@@ -1,0 +1,134 @@
+/**
+ * The chats of requests that name no conversation. A request joins a chat when it has the result of one of its calls, or
+ * when its history is exactly what went over the wire in that chat. Any other request begins anew. After an answer the
+ * process of a chat lingers for a while, so that the next request finds it.
+ */
+import { getLogger } from "@logtape/logtape";
+import type { Config } from "../config/schema.ts";
+import type { Clock } from "../core/clock.ts";
+import { type Identity, unnamedIdentity } from "../intake/identity.ts";
+import type { ParsedRequest } from "../intake/parsed-request.ts";
+import type { TurnRequest } from "../intake/turn-request.ts";
+import { chainAfter, type WireChain, wireChain } from "../intake/wire-chain.ts";
+import type { ResponseStream } from "../turn/response-stream.ts";
+
+const log = getLogger(["synthesis", "conversation"]);
+
+/** How long a process waits for the next request of its chat, in ms. */
+const LINGER_MS = 300_000;
+
+/** The conversations, as unnamed chats need them. */
+export interface UnnamedConversations {
+  /** The key of the unnamed conversation whose parked turn waits for a result in this request; null when there is none. */
+  ownerOfCalls(request: TurnRequest): string | null;
+  submit(identity: Identity, request: TurnRequest): ResponseStream;
+  /** Ends an unnamed conversation and its process. */
+  remove(key: string): void;
+}
+
+interface Chat {
+  readonly chain: WireChain;
+  /** Of the newest request. */
+  readonly response: ResponseStream;
+  /** The process has received exactly what went over the wire. */
+  readonly isExact: boolean;
+  /** The next request may continue the answer. */
+  readonly mayLinger: boolean;
+}
+
+/** A chat whose process waits for the request that continues it. */
+interface LingeringChat {
+  readonly key: string;
+  /** The chain that this request must have. */
+  readonly chain: string;
+  readonly cancelTimer: () => void;
+}
+
+export class UnnamedChats {
+  readonly #config: Pick<Config, "maxLingering">;
+  readonly #clock: Clock;
+  readonly #conversations: UnnamedConversations;
+  /** By the keys of their conversations. */
+  readonly #chats = new Map<string, Chat>();
+  /** The chat that lingers longest comes first. */
+  #lingering: readonly LingeringChat[] = [];
+
+  constructor(config: Pick<Config, "maxLingering">, clock: Clock, conversations: UnnamedConversations) {
+    this.#config = config;
+    this.#clock = clock;
+    this.#conversations = conversations;
+  }
+
+  /** @param mayLinger the request is an ordinary one: its answer may be continued */
+  submit(parsed: ParsedRequest, request: TurnRequest, mayLinger: boolean): ResponseStream {
+    const chain = wireChain(parsed);
+    const owner = this.#conversations.ownerOfCalls(request);
+    const known = owner ?? this.#take(chain.answered);
+    const identity = known === null ? unnamedIdentity() : { ...unnamedIdentity(), key: known };
+    const response = this.#conversations.submit(identity, {
+      ...request,
+      continuesDialogue: owner === null && known !== null,
+    });
+    const isExact = known === null || this.#continues(known, chain);
+    this.#chats.set(identity.key, { chain, response, isExact, mayLinger });
+    // Nobody continues an answer that nobody has received, so its process is not kept.
+    response.disconnected.addEventListener("abort", () => {
+      if (response.isTruncated && this.#chats.get(identity.key)?.response === response) {
+        this.#conversations.remove(identity.key);
+      }
+    });
+    return response;
+  }
+
+  /** Whether the history of a request is exactly what went over the wire in this chat. */
+  #continues(key: string, { answered }: WireChain): boolean {
+    const chat = this.#chats.get(key);
+    return chat?.isExact === true && answered === chainOf(chat);
+  }
+
+  /** Takes the chat that a request continues, so that no other request can. */
+  #take(chain: string | null): string | null {
+    const chat = this.#lingering.find((one) => one.chain === chain);
+    if (!chat) return null;
+    this.#stopLingering(chat);
+    log.debug("unnamed chat continued", { session: chat.key });
+    return chat.key;
+  }
+
+  /** Whether a chat stays after a turn. */
+  keeps(key: string): boolean {
+    const chat = this.#chats.get(key);
+    const { maxLingering } = this.#config;
+    if (!chat?.mayLinger || !chat.isExact || maxLingering === 0 || !isWhole(chat.response)) return false;
+    const chain = chainOf(chat);
+    if (chain === null) return false;
+    const cancelTimer = this.#clock.after(LINGER_MS, () => this.#conversations.remove(key));
+    this.#lingering = [...this.#lingering, { key, chain, cancelTimer }];
+    for (const surplus of this.#lingering.slice(0, -maxLingering)) {
+      this.#stopLingering(surplus);
+      this.#conversations.remove(surplus.key);
+    }
+    return true;
+  }
+
+  /** The conversation of a chat has ended. */
+  forget(key: string): void {
+    this.#chats.delete(key);
+    const lingering = this.#lingering.find((one) => one.key === key);
+    if (lingering) this.#stopLingering(lingering);
+  }
+
+  #stopLingering(chat: LingeringChat): void {
+    chat.cancelTimer();
+    this.#lingering = this.#lingering.filter((one) => one !== chat);
+  }
+}
+
+/** The chain after the newest answer of a chat; null when it has not ended. */
+function chainOf({ chain, response: { text, end } }: Chat): string | null {
+  return end === null ? null : chainAfter(chain.whole, { text, calls: end.type === "calls" ? end.calls : [] });
+}
+
+/** Whether an answer is complete, and its client has received it. */
+const isWhole = ({ end, error, isTruncated }: ResponseStream): boolean =>
+  end?.type === "finish" && end.reason === undefined && error === null && !isTruncated;
