@@ -105,7 +105,7 @@ export class ProcessLease implements ProcessOwner {
   async acquire(request: TurnRequest, session: SessionRow, signal: AbortSignal): Promise<LeasedProcess | null> {
     const current = this.#process;
     // The process of an unnamed chat knows only the history that the request continues.
-    const mayKnowHistory = request.dialogue === null || request.continuesDialogue;
+    const mayKnowHistory = !request.dialogue || request.continuesDialogue;
     if (current && mayKnowHistory && (await this.#isFreeFor(current, session, signal))) {
       return { process: current, origin: "warm", claudeSession: session.claudeSession, notices: [] };
     }

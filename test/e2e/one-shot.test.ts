@@ -17,7 +17,11 @@ import {
 import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
 import { answerText, ask, next, texts } from "../support/sse.ts";
-import { createWorld, type World } from "../support/world.ts";
+import { createWorld as createAnyWorld, type World, type WorldOptions } from "../support/world.ts";
+
+/** A server that answers every request without a conversation by a process of its own, which exits. */
+const createWorld = (options: WorldOptions = {}): Promise<World> =>
+  createAnyWorld({ ...options, env: { SYNTHESIS_MAX_LINGERING: "0", ...options.env } });
 
 let world: World;
 beforeAll(async () => {

@@ -1,0 +1,238 @@
+/** Which request joins which unnamed chat, and how long a chat lingers. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { UnnamedChats } from "../../src/conversation/unnamed.ts";
+import { clientCallId } from "../../src/core/tools.ts";
+import type { ParsedRequest } from "../../src/intake/parsed-request.ts";
+import type { TurnRequest } from "../../src/intake/turn-request.ts";
+import { ResponseStream } from "../../src/turn/response-stream.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+import { parsedRequest } from "../support/parsed-request.ts";
+
+interface Message {
+  readonly role: string;
+  readonly content: string | null;
+  readonly [field: string]: unknown;
+}
+const user = (content: string): Message => ({ role: "user", content });
+const assistant = (content: string): Message => ({ role: "assistant", content });
+const parse = (messages: readonly Message[]) => parsedRequest({ messages });
+
+/** Unnamed chats over conversations that the test plays. `known` is what the process of each has received and said. */
+function createChats(maxLingering = 2) {
+  const clock = new ManualClock();
+  const known = new Map<string, Message[]>();
+  /** The ids of the calls that a conversation waits for. */
+  const calls = new Map<string, string>();
+  let submitted: { key: string; continues: boolean; response: ResponseStream } | undefined;
+  const chats = new UnnamedChats({ maxLingering }, clock, {
+    ownerOfCalls: (request) => {
+      const { messages } = request as unknown as { messages: readonly Message[] };
+      const id = messages.at(-1)?.tool_call_id;
+      return [...calls].find(([, call]) => call === id)?.[0] ?? null;
+    },
+    submit: ({ key }, { continuesDialogue }) => {
+      submitted = { key, continues: continuesDialogue, response: new ResponseStream() };
+      return submitted.response;
+    },
+    remove: (key) => end(key),
+  });
+
+  function end(key: string): void {
+    known.delete(key);
+    calls.delete(key);
+    chats.forget(key);
+  }
+
+  /** Sends a request. @returns its chat, and whether that knew the history */
+  function send(messages: readonly Message[], mayLinger = true) {
+    chats.submit(parse(messages) as ParsedRequest, { messages } as unknown as TurnRequest, mayLinger);
+    const { key, continues, response } = submitted as NonNullable<typeof submitted>;
+    const isResult = calls.delete(key);
+    const before = known.get(key) ?? [];
+    // A new process is given the whole history; one that runs gets only what is new.
+    known.set(key, continues || isResult ? [...before, ...messages.slice(before.length)] : [...messages]);
+    return {
+      key,
+      continues,
+      response,
+      known: () => known.get(key),
+      answer: (text: string) => {
+        response.push({ type: "text", text });
+        response.push({ type: "finish" });
+        response.close();
+        known.get(key)?.push(assistant(text));
+        if (!chats.keeps(key)) end(key);
+      },
+      call: (turn: string) => {
+        const id = clientCallId(turn, "toolu_1");
+        const one = { id, name: "weather", arguments: "{}" };
+        response.push({ type: "calls", calls: [one] });
+        response.close();
+        calls.set(key, id);
+        const tool_calls = [{ id, type: "function", function: { name: "weather", arguments: "{}" } }];
+        const message = { role: "assistant", content: null, tool_calls };
+        known.get(key)?.push(message);
+        return message;
+      },
+    };
+  }
+  return { clock, chats, known, send, end };
+}
+
+describe("a request", () => {
+  const first = [user("hello")];
+  const second = [...first, assistant("hi"), user("again")];
+
+  test("finds the chat whose answer its history ends with", () => {
+    const { send } = createChats();
+    const one = send(first);
+    one.answer("hi");
+    const two = send(second);
+    expect([two.key, two.continues]).toEqual([one.key, true]);
+    two.answer("yes");
+    expect(send([...second, assistant("yes"), user("third")]).key).toBe(one.key);
+  });
+
+  test("begins anew while the answer is not complete", () => {
+    const { send } = createChats();
+    const one = send(first);
+    one.response.push({ type: "text", text: "hi" });
+    expect(send(second).key).not.toBe(one.key);
+  });
+
+  test("begins anew when another request has continued the chat", () => {
+    const { send } = createChats();
+    const one = send(first);
+    one.answer("hi");
+    const two = send(second);
+    const three = send(second);
+    expect(two.key).toBe(one.key);
+    expect([three.key === one.key, three.continues]).toEqual([false, false]);
+  });
+
+  test.each<[what: string, spoil: (one: ReturnType<ReturnType<typeof createChats>["send"]>) => void]>([
+    ["failed", ({ response }) => response.fail(new Error("broken"))],
+    ["was cut by the model's limit", ({ response }) => response.push({ type: "finish", reason: "length" })],
+    ["did not reach its client", ({ response }) => response.disconnect()],
+  ])("begins anew when the answer %s", (_what, spoil) => {
+    const { send, chats, end } = createChats();
+    const one = send(first);
+    one.response.push({ type: "text", text: "hi" });
+    spoil(one);
+    one.response.close();
+    expect(chats.keeps(one.key)).toBe(false);
+    end(one.key);
+    expect(send(second).key).not.toBe(one.key);
+  });
+
+  test("of another kind leaves no chat that lingers", () => {
+    const { send } = createChats();
+    const one = send(first, false);
+    one.answer("hi");
+    expect(send(second).key).not.toBe(one.key);
+  });
+
+  test("with the result of a call finds the chat that made it, although its history differs", () => {
+    const { send } = createChats();
+    const one = send(first);
+    const call = one.call("turn 1");
+    const other = send(first);
+    other.call("turn 2");
+    const result = { role: "tool", content: "rain", tool_call_id: (call.tool_calls[0] as { id: string }).id };
+    const two = send([call, result]);
+    expect(two.key).toBe(one.key);
+    two.answer("It rains.");
+    // Its process knows more than the request had.
+    expect(send([call, result, assistant("It rains."), user("thanks")]).key).not.toBe(one.key);
+  });
+
+  test("continues a chat in which tools were called", () => {
+    const { send } = createChats();
+    const one = send(first);
+    const call = one.call("turn 1");
+    const result = { role: "tool", content: "rain", tool_call_id: (call.tool_calls[0] as { id: string }).id };
+    send([...first, call, result]).answer("It rains.");
+    const next = send([...first, call, result, assistant("It rains."), user("thanks")]);
+    expect([next.key, next.continues]).toEqual([one.key, true]);
+  });
+});
+
+describe("a chat", () => {
+  test("lingers for five minutes", async () => {
+    const { send, clock, known } = createChats();
+    const one = send([user("hello")]);
+    one.answer("hi");
+    await clock.pass(299_999);
+    expect(known.has(one.key)).toBe(true);
+    await clock.pass(1);
+    expect(known.has(one.key)).toBe(false);
+    expect(clock.timers).toBe(0);
+  });
+
+  test("ends when more chats linger than may, the oldest first", () => {
+    const { send, known, clock } = createChats(2);
+    const keys = ["a", "b", "c"].map((text) => {
+      const chat = send([user(text)]);
+      chat.answer("hi");
+      return chat.key;
+    });
+    expect(keys.map((key) => known.has(key))).toEqual([false, true, true]);
+    expect(clock.timers).toBe(2);
+  });
+
+  test("does not linger when none may", () => {
+    const { send, known } = createChats(0);
+    const one = send([user("hello")]);
+    one.answer("hi");
+    expect(known.has(one.key)).toBe(false);
+  });
+
+  test("ends with the client's connection", () => {
+    const { send, known } = createChats();
+    const one = send([user("hello")]);
+    one.response.disconnect();
+    expect(known.has(one.key)).toBe(false);
+  });
+});
+
+test("property: a request joins only a chat whose process has received exactly its history", () => {
+  const step = fc.record({
+    /** Which of the requests that were sent is continued, or none. */
+    continued: fc.option(fc.nat(7)),
+    message: fc.constantFrom("a", "b"),
+    /** How the client changes what it had received. */
+    change: fc.constantFrom("none", "none", "none", "answer", "message"),
+    end: fc.constantFrom("x", "x", "y", "open", "fail", "disconnect", "exit"),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const { send, known, chats, end } = createChats(3);
+      const past: Message[][] = [];
+      for (const { continued, message, change, end: how } of steps) {
+        const before = [...((continued === null ? undefined : past.at(-1 - continued)) ?? [])];
+        if (before.length > 0 && change === "answer") before[before.length - 1] = assistant("z");
+        if (before.length > 0 && change === "message") before[0] = user("z");
+        const messages = [...before, user(message)];
+        const one = send(messages);
+        // The heart of it: what the process has seen is what the request says.
+        expect(one.known()).toEqual(messages);
+        if (how === "open") continue;
+        if (how === "fail") one.response.fail(new Error("broken"));
+        else if (how === "disconnect") one.response.disconnect();
+        else if (how === "exit") end(one.key);
+        else {
+          one.answer(how);
+          past.push([...messages, assistant(how)]);
+          continue;
+        }
+        if (known.has(one.key)) {
+          expect(chats.keeps(one.key)).toBe(false);
+          end(one.key);
+        }
+        past.push([...messages, assistant("x")]);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
