@@ -24,7 +24,7 @@ export interface ToolUseBlock {
   readonly input: Readonly<Record<string, unknown>>;
 }
 
-export interface ToolResultBlock {
+interface ToolResultBlock {
   readonly type: "tool_result";
   readonly tool_use_id: string;
   readonly is_error: boolean;

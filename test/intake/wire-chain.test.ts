@@ -55,10 +55,7 @@ describe("a history is another one", () => {
       "with an image",
       next(assistant(ANSWER.text), [{ type: "image_url", image_url: { url: "data:image/png;base64,AA" } }]),
     ],
-    [
-      "with a name",
-      chain([FIRST[0] as object, { ...user(GREETING), name: "ann" }, assistant(ANSWER.text)]).answered,
-    ],
+    ["with a name", chain([FIRST[0] as object, { ...user(GREETING), name: "ann" }, assistant(ANSWER.text)]).answered],
     [
       "with another system prompt",
       chain([{ role: "system", content: "Be long." }, FIRST[1] as object, assistant(ANSWER.text)]).answered,
