@@ -36,7 +36,7 @@ test("accepts fields that do not apply to Claude Code", async () => {
     prediction: { type: "content", content: "x" },
     presence_penalty: 0.5,
     prompt_cache_key: "shared",
-    response_format: { type: "json_object" },
+    response_format: { type: "text" },
     safety_identifier: "me",
     seed: 1,
     service_tier: "auto",
