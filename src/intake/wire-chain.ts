@@ -55,7 +55,9 @@ function link(message: ChatMessage): string {
   );
   const calls = callsIn(message).map((call) => [call.id, call.name, normalArguments(call.arguments)]);
   const isEmpty = said.every((one) => one === "");
-  return JSON.stringify([role, name ?? null, isEmpty ? [] : said, calls, tool_call_id ?? null]);
+  // An answer has no name. A client that runs several agents adds the agent's.
+  const speaker = role === "assistant" ? null : (name ?? null);
+  return JSON.stringify([role, speaker, isEmpty ? [] : said, calls, tool_call_id ?? null]);
 }
 
 /** Clients change line ends, white space around a text, and the composition of accents. */

@@ -28,6 +28,7 @@ describe("a history is known", () => {
     ["with other white space around a text", next(assistant(`\n ${ANSWER.text}  `))],
     ["with decomposed accents", next(assistant(ANSWER.text.normalize("NFD")), GREETING.normalize("NFD"))],
     ["with a text as a list of parts", next(assistant([{ type: "text", text: ANSWER.text }]))],
+    ["with the name of the client's agent", next(assistant(ANSWER.text, { name: "model" }))],
     ["with fields that Claude is not given", next(assistant(ANSWER.text, { refusal: null, reasoning_content: "hm" }))],
   ])("%s", (_what, answered) => {
     expect(answered).toBe(sent);
