@@ -11,7 +11,9 @@ function start({ baseURL, apiKey, model }: Access, folders: Folders, prompt: str
   const config = join(folders.home, "config.yaml");
   const claude = { name: "Claude", provider: "openai", model, apiBase: baseURL, apiKey };
   writeFileSync(config, Bun.YAML.stringify({ name: "Test", version: "1.0.0", schema: "v1", models: [claude] }));
-  return startProgram(["node", script, "--config", config, ...options, "-p", prompt], folders);
+  return startProgram(["node", script, "--config", config, ...options, "-p", prompt], folders, {
+    CONTINUE_CLI_ENABLE_TELEMETRY: "0",
+  });
 }
 
 export const continueCli = {
