@@ -101,8 +101,8 @@ export const settings = {
       "Claude's own, `ignore` drops it",
   ),
   identityFallback: oneOf(["one-shot", "default"]).describe(
-    "How a request that names no conversation is answered: `one-shot`, from the messages it sends, and nothing is " +
-      "kept; `default`, in one conversation that all such requests share",
+    "What a request that names no conversation belongs to: `one-shot`, to nothing but the messages that it sends; " +
+      "`default`, to one conversation that all such requests share",
   ),
   progress: oneOf(["off", "brief", "full"]).describe(
     "What Claude is doing, sent as `reasoning_content`: `brief`, each tool use; `full`, its result too; `off`, nothing",
@@ -127,13 +127,14 @@ export const settings = {
   ),
   oneShots: oneOf(["print", "interactive"]).describe(
     "How a request without a conversation is answered: `print`, with `claude -p`, which is faster; `interactive`, in a " +
-      "terminal, for plans that bill `claude -p` separately",
+      "terminal and without tools, for plans that bill `claude -p` separately",
   ),
   maxOneShots: wholeNumber(1, 256).describe(
-    "How many requests without a conversation are answered at the same time; each is one more process",
+    "How many one-shots are answered at the same time; each is one more process",
   ),
   maxLingering: wholeNumber(0, 64).describe(
-    "How many processes wait, for five minutes each, for the next request of a chat that names no conversation",
+    "How many processes of unnamed chats stay after an answer, for five minutes each, so that the next message finds " +
+      "its process; with 0, each message starts one",
   ),
   maxQueue: wholeNumber(0, 10_000).describe(
     "How many messages may wait, over all conversations; in one conversation at most 16",
