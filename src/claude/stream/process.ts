@@ -300,7 +300,8 @@ export class StreamProcess implements AgentProcess {
     else if (line.type === "control_request") void this.#requests.handle(line);
     else if (line.type === "control_cancel_request") this.#requests.cancel(line.request_id);
     else if (line.type === "control_response") this.#control.receive(line);
-    else if (line.type !== "result" || !this.#past.noteRead()) {
+    else if (line.type === "result" && this.#past.noteRead()) this.#start.noteProgress();
+    else {
       for (const event of this.#translator.translate(line)) {
         if (event.type === "status") this.#noteStatus();
         this.#emit(event);

@@ -53,9 +53,8 @@ export class StreamStart {
 
   /** The process runs. */
   async begin(): Promise<void> {
-    const { options, config, clock, spec, isSpare } = this.#deps;
-    const { readyTimeoutMs } = config;
-    this.#cancelTimeout = clock.after(readyTimeoutMs, () => this.#fail(timeout(readyTimeoutMs)));
+    const { options, spec, isSpare } = this.#deps;
+    this.#beginTimeout();
     const initialized = isSpare() ? null : this.#initialize();
     try {
       this.#notes.push(...(await options.checkSettings(spec().choice.workspace)));
@@ -66,6 +65,19 @@ export class StreamStart {
     // A conversation may have adopted the process meanwhile.
     if (!isSpare()) await this.#finish(initialized ?? this.#initialize());
     else this.#succeed(undefined);
+  }
+
+  /** Claude Code has read a message of the past, so it may take as long again for the next one: the past may be long. */
+  noteProgress(): void {
+    if (!this.#isPending) return;
+    this.#cancelTimeout();
+    this.#beginTimeout();
+  }
+
+  #beginTimeout(): void {
+    const { clock, config } = this.#deps;
+    const { readyTimeoutMs } = config;
+    this.#cancelTimeout = clock.after(readyTimeoutMs, () => this.#fail(timeout(readyTimeoutMs)));
   }
 
   /** A conversation has adopted the process. */
