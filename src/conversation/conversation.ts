@@ -105,7 +105,10 @@ export class Conversation {
           else this.#running?.runner.abandon(new Map(), SLOT_TAKEN);
         },
         betweenTurns: (change) => {
-          this.#changes.push(change);
+          this.#changes.push(async () => {
+            await change();
+            if (!this.hasProcess && this.#isDone) this.remove();
+          });
           void this.#work();
         },
       },
@@ -247,6 +250,11 @@ export class Conversation {
     await Promise.allSettled(this.#ending);
   }
 
+  /** No later request can name the conversation, and none waits. */
+  get #isDone(): boolean {
+    return isEphemeral(this.identity.source) && this.#queue.length === 0;
+  }
+
   /** Serves the queue, one request after the other. */
   async #work(): Promise<void> {
     if (this.#isWorking) return;
@@ -256,7 +264,8 @@ export class Conversation {
       const turn = this.#queue.shift();
       if (!turn) break;
       await this.#serve(turn);
-      if (isEphemeral(this.identity.source) && this.#queue.length === 0 && !this.#listener.keeps()) this.remove();
+      // An unnamed chat whose process has exited after the answer has nothing that the next request could find.
+      if (this.#isDone && !(this.hasProcess && this.#listener.keeps())) this.remove();
       // The process is idle until the next request, and another conversation may be waiting for its slot.
       this.#deps.pool.noteIdle();
     }

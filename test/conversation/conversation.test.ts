@@ -107,6 +107,8 @@ let started: FakeProcess[];
 let beforeStart: () => Promise<void>;
 let idleNotes: number;
 let rests: number;
+/** Whether an unnamed conversation stays after its turns. */
+let keeps: boolean;
 let turns: { ms: number | null; code: string | null }[];
 let conversation: Conversation;
 const home = () => mkdtempSync(join(base, "home-"));
@@ -117,6 +119,7 @@ beforeEach(() => {
   beforeStart = async () => {};
   idleNotes = 0;
   rests = 0;
+  keeps = false;
   turns = [];
   conversation = create();
 });
@@ -156,7 +159,7 @@ function create(source: Identity["source"] = "user"): Conversation {
     },
     {
       onTurn: (ms, error) => void turns.push({ ms, code: error?.code ?? null }),
-      keeps: () => false,
+      keeps: () => keeps,
       onRest: () => {
         rests += 1;
       },
@@ -367,4 +370,43 @@ test("a one-shot conversation is removed after its turn", async () => {
   expect(process().state).toBe("exited");
   expect(createSessionStore(store).find("user:ann")).toBeUndefined();
   expect(rests).toBeGreaterThan(0);
+});
+
+describe("an unnamed conversation that stays after its turn is removed", () => {
+  beforeEach(() => {
+    store.close();
+    keeps = true;
+    conversation = create("unnamed");
+  });
+  const rows = () => createSessionStore(store).all().length;
+
+  test.each<[when: string, end: () => unknown]>([
+    ["when its process exits", () => process().stop()],
+    [
+      "when its process is stopped because it has grown too large",
+      () => process().owner.onOversized(process().asProcess),
+    ],
+  ])("%s", async (_when, end) => {
+    const { ended } = submit("one");
+    await settle();
+    process().answer("1");
+    expect(await ended).toBe("1");
+    await settle();
+    expect([process().state, rows()]).toEqual(["ready", 1]);
+    end();
+    await settle();
+    expect([process().state, rows()]).toEqual(["exited", 0]);
+    expect(rests).toBeGreaterThan(0);
+  });
+
+  test("when its process exits right after the answer", async () => {
+    const { ended } = submit("one");
+    await settle();
+    process().answer("1");
+    void process().stop();
+    expect(await ended).toBe("1");
+    await settle();
+    expect(rows()).toBe(0);
+    expect(rests).toBeGreaterThan(0);
+  });
 });
