@@ -16,6 +16,11 @@ const log = getLogger(["synthesis", "conversation"]);
 
 /** How long a process waits for the next request of its chat, in ms. */
 const LINGER_MS = 300_000;
+/**
+ * After so many first answers that no request continued, only one of as many lingers: programs that ask only once should
+ * not pay for chats.
+ */
+const FIRST_ANSWERS = 8;
 
 /** The conversations, as unnamed chats need them. */
 export interface UnnamedConversations {
@@ -52,6 +57,8 @@ export class UnnamedChats {
   readonly #chats = new Map<string, Chat>();
   /** The chat that lingers longest comes first. */
   #lingering: readonly LingeringChat[] = [];
+  /** How many first answers there were since the last request that continued a chat. */
+  #notContinued = 0;
 
   constructor(config: Pick<Config, "maxLingering">, clock: Clock, conversations: UnnamedConversations) {
     this.#config = config;
@@ -91,6 +98,7 @@ export class UnnamedChats {
     const chat = this.#lingering.find((one) => one.chain === chain);
     if (!chat) return null;
     this.#stopLingering(chat);
+    this.#notContinued = 0;
     log.debug("unnamed chat continued", { session: chat.key });
     return chat.key;
   }
@@ -101,7 +109,7 @@ export class UnnamedChats {
     const { maxLingering } = this.#config;
     if (!chat?.mayLinger || !chat.isExact || maxLingering === 0 || !isWhole(chat.response)) return false;
     const chain = chainOf(chat);
-    if (chain === null) return false;
+    if (chain === null || !(chat.chain.answered !== null || this.#isFirstAnswerKept())) return false;
     const cancelTimer = this.#clock.after(LINGER_MS, () => this.#conversations.remove(key));
     this.#lingering = [...this.#lingering, { key, chain, cancelTimer }];
     for (const surplus of this.#lingering.slice(0, -maxLingering)) {
@@ -109,6 +117,12 @@ export class UnnamedChats {
       this.#conversations.remove(surplus.key);
     }
     return true;
+  }
+
+  /** Whether a chat lingers that has only its first answer. */
+  #isFirstAnswerKept(): boolean {
+    this.#notContinued += 1;
+    return this.#notContinued <= FIRST_ANSWERS || this.#notContinued % FIRST_ANSWERS === 0;
   }
 
   /** The conversation of a chat has ended. */

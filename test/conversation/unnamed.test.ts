@@ -181,6 +181,35 @@ describe("a chat", () => {
     expect(clock.timers).toBe(2);
   });
 
+  test("lingers seldom after its first answer when no client continues one", () => {
+    const { send, known } = createChats(1);
+    /** Which of the chats linger after their first answers. */
+    const ask = (count: number) =>
+      Array.from({ length: count }, (_, at) => {
+        const chat = send([user(`prompt ${at}`)]);
+        chat.answer("hi");
+        return known.has(chat.key);
+      });
+    expect(ask(8)).toEqual(Array(8).fill(true));
+    expect(ask(16).filter(Boolean)).toHaveLength(2);
+    // A chat that goes on is none of those.
+    const longer = send([user("hello"), assistant("hi"), user("again")]);
+    longer.answer("yes");
+    expect(known.has(longer.key)).toBe(true);
+    expect(ask(1)).toEqual([false]);
+    const next = send([user("hello"), assistant("hi"), user("again"), assistant("yes"), user("third")]);
+    expect(next.key).toBe(longer.key);
+  });
+
+  test("lingers again after its first answer when a client has continued one", () => {
+    const { send, known } = createChats(1);
+    for (let at = 0; at < 24; at += 1) send([user("hello")]).answer("hi");
+    expect(send([user("hello"), assistant("hi"), user("again")]).continues).toBe(true);
+    const chat = send([user("hello")]);
+    chat.answer("hi");
+    expect(known.has(chat.key)).toBe(true);
+  });
+
   test("does not linger when none may", () => {
     const { send, known } = createChats(0);
     const one = send([user("hello")]);

@@ -67,13 +67,18 @@ export class StreamOptions {
     }
   }
 
-  /** Gives Claude Code the system prompt and our MCP server. Only the first call has an effect. */
-  initialize(choice: LaunchChoice): Promise<ControlAnswer> {
+  /**
+   * Gives Claude Code the system prompt and our MCP server. Only the first call has an effect.
+   * @param hasTools the client has tools
+   */
+  initialize(choice: LaunchChoice, hasTools: boolean): Promise<ControlAnswer> {
+    const needsServer = hasTools || !choice.isIsolated;
     const prompt = replacesSystemPrompt(choice, this.#config) ? "systemPrompt" : "appendSystemPrompt";
     const request = {
       subtype: "initialize",
       [prompt]: systemPrompt(choice, this.#config),
-      sdkMcpServers: [MCP_SERVER],
+      // Nothing is offered to a chat without tools, and connecting a server costs Claude Code some 20 ms.
+      sdkMcpServers: needsServer ? [MCP_SERVER] : [],
     };
     return this.#control.ask(request, this.#config.readyTimeoutMs);
   }

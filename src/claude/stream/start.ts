@@ -102,7 +102,7 @@ export class StreamStart {
     const spec = this.#deps.spec();
     const deniedTools = deniedToolsNote(findBlockingSettings(spec.choice.workspace, env), spec, config);
     if (deniedTools !== null) this.#notes.push(deniedTools);
-    return options.initialize(spec.choice);
+    return options.initialize(spec.choice, spec.tools.size > 0);
   }
 
   async #finish(initialized: Promise<ControlAnswer>): Promise<void> {
