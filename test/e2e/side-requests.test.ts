@@ -154,6 +154,9 @@ describe("opencode", () => {
     expect(named).toEqual({ session: "stateless", answer: "Watering" });
     const quoting = await send(turn(namer, user("Name this chat.\n\nPerson: water the plants")), headers);
     expect(quoting).toEqual({ session: "stateless", answer: "Watering" });
+    // No request continues it, so no process waits for one.
+    const { data } = (await (await control(world, "")).json()) as { data: { key: string }[] };
+    expect(data.filter(({ key }) => key.startsWith("unnamed:"))).toEqual([]);
 
     const result = { role: "tool", tool_call_id: call.id, content: "ferns" };
     const called = { role: "assistant", content: null, tool_calls: message?.tool_calls };

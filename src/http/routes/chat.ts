@@ -45,14 +45,15 @@ export function chatRoutes({ config, conversations, oneShots, sessions, checker,
   /**
    * Submits a request that belongs to no conversation. A later request may continue it if it offers tools, or is an
    * ordinary message. Any other one needs no process that stays, and is answered as a one-shot.
+   * @param isSide it is a side request about a conversation
    */
-  async function submitUnnamed(request: ParsedRequest, sent: Request): Promise<ResponseStream> {
+  async function submitUnnamed(request: ParsedRequest, sent: Request, isSide: boolean): Promise<ResponseStream> {
     const { body, openclaw, prefill, system } = request;
     if (config.oneShots === "interactive") {
       return conversations.submit(...readOneShotTurnRequest(request, config, emptyFolder));
     }
-    const isSide = openclaw !== null || findSideRequestForm(body, system) !== null;
-    const mayContinue = !isSide && prefill === null && readFormat(body).type === "text";
+    const isOrdinary = !isSide && openclaw === null && findSideRequestForm(body, system) === null;
+    const mayContinue = isOrdinary && prefill === null && readFormat(body).type === "text";
     const offersTools = openclaw === null && toolsOf(body).length > 0;
     if (!offersTools && !(mayContinue && config.maxLingering > 0)) {
       return oneShots.submit(await readOneShot(request, sent));
@@ -77,7 +78,7 @@ export function chatRoutes({ config, conversations, oneShots, sessions, checker,
     const identity = named && isSideRequest(request, named, conversations) ? null : named;
     const response = identity
       ? conversations.submit(identity, readTurnRequest(request, identity, config))
-      : await submitUnnamed(request, c.req.raw);
+      : await submitUnnamed(request, c.req.raw, named !== null);
 
     // Claude works meanwhile.
     const schemaCheck = format.type === "json" && format.schema ? checker.check(format.schema, null) : null;
