@@ -36,8 +36,8 @@ export interface LaunchChoice {
   /** An isolated Claude has none of its tools, whatever this says. */
   readonly claudeTools: ClaudeTools;
   /**
-   * For a request that names no conversation: Claude gets only the client's tools and the client's system prompt, and
-   * nothing of the user's setup.
+   * For a request that names no conversation: Claude gets only the client's tools and the client's system prompt. Over
+   * stream-json it also gets nothing of the user's setup.
    */
   readonly isIsolated: boolean;
 }

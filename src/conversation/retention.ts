@@ -39,13 +39,13 @@ export function startRetention(deps: RetentionDeps): () => void {
       if (stopped) return;
     }
     let removed = 0;
-    for (const { key, isOneShot } of retention.expiredConversations(before)) {
+    for (const { key, removesTranscript } of retention.expiredConversations(before)) {
       // A conversation in memory is in use.
       if (conversations.find(key)) continue;
       for (const claudeSession of sessions.remove(key)) {
         attachments.remove(claudeSession);
-        // One-shots leave no transcript, except when the server was killed.
-        if (isOneShot) await removeTranscript(claudeSession, env);
+        // A conversation of one request leaves a transcript only when the server was killed.
+        if (removesTranscript) await removeTranscript(claudeSession, env);
       }
       removed += 1;
       await Bun.sleep(PAUSE_MS);

@@ -78,7 +78,7 @@ export class UnnamedChats {
     });
     const isExact = known === null || this.#continues(known, chain);
     this.#chats.set(identity.key, { chain, response, isExact, mayLinger });
-    // Nobody continues an answer that nobody has received, so its process is not kept.
+    // No request continues an answer that its client has not received, so its process is not kept.
     response.disconnected.addEventListener("abort", () => {
       if (response.isTruncated && this.#chats.get(identity.key)?.response === response) {
         this.#conversations.remove(identity.key);

@@ -112,7 +112,7 @@ export function identify(
 export const isEphemeral = (source: string): boolean =>
   source === "side" || source === "one-shot" || source === "unnamed";
 
-/** Whether Claude gets only the client's tools in such a conversation, and nothing of the user's setup. */
+/** Whether Claude has none of its own tools in such a conversation; in an unnamed chat also nothing of the user's setup. */
 export const isIsolated = (source: string): boolean => source === "one-shot" || source === "unnamed";
 
 /** The identity of a chat that names no conversation. Its next request is recognised by what it contains. */

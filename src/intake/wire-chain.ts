@@ -1,7 +1,7 @@
 /**
  * Recognises the history of a request that names no conversation. The chain is a hash of everything that went over the
- * wire, request by request and answer by answer. Two histories with the same chain are equal but for what is named in
- * `normalText` and `link`: there is no likeness.
+ * wire, request by request and answer by answer. Two histories with the same chain are equal but for what
+ * `link`, `normalText`, `normalArguments` and `canonical` name. A similar history has another chain.
  */
 import { callsIn } from "../api/openai-chat/past-message.ts";
 import type { ChatMessage } from "../api/openai-chat/request.ts";

@@ -1,4 +1,4 @@
-/** The thread that checks values against schemas. A schema can take exponential time, so that the server must not do it. */
+/** The thread that checks values against schemas. A schema can take exponential time, so the server's own thread must not do it. */
 import { type CheckRequest, type CheckResponse, READY } from "./check-messages.ts";
 import { compile } from "./validator.ts";
 

@@ -52,7 +52,7 @@ export function parseEvent(text: string): StreamJsonEvent {
         text: line.message.content.map(({ type, text }) => (type === "text" ? text : "")).join(""),
       };
     case "result":
-      // A result beyond a bound could not be read, so nobody knows what it says.
+      // A result beyond a bound could not be read, so its text is unknown.
       if (line.usage === undefined) return { type: "other" };
       return {
         type: "result",

@@ -13,7 +13,7 @@ export interface Retention {
    */
   deleteBatch(before: number): number;
   /** Conversations without a message since `before`, and those of one-shots, to which no client can return. */
-  expiredConversations(before: number): { readonly key: string; readonly isOneShot: boolean }[];
+  expiredConversations(before: number): { readonly key: string; readonly removesTranscript: boolean }[];
   /** Whether a conversation uses this Claude session now, not only in the past. */
   isCurrentClaudeSession(claudeSession: string): boolean;
 }
@@ -63,7 +63,7 @@ export function createRetention({ database }: Store): Retention {
         .from(sessions)
         .where(or(lt(sessions.lastActiveAt, before), inArray(sessions.source, ["one-shot", "side", "unnamed"])))
         .all()
-        .map(({ key, source }) => ({ key, isOneShot: source === "one-shot" || source === "side" })),
+        .map(({ key, source }) => ({ key, removesTranscript: source === "one-shot" || source === "side" })),
     isCurrentClaudeSession: (claudeSession) =>
       database.select({ key: sessions.key }).from(sessions).where(eq(sessions.claudeSession, claudeSession)).get() !==
       undefined,

@@ -151,7 +151,7 @@ export class ResponseStream {
     return this.#held?.text ?? null;
   }
 
-  /** Drops the text that is held back, and goes on holding. */
+  /** Drops the text that is held back. What follows is held back, too. */
   dropHeld(): void {
     if (this.#held) this.#held.text = "";
   }

@@ -25,8 +25,8 @@ async function run({ stopAtOnce = false } = {}) {
         return batches >= 0 ? 10 : 0;
       },
       expiredConversations: () => [
-        { key: "old", isOneShot: false },
-        { key: "in-memory", isOneShot: false },
+        { key: "old", removesTranscript: false },
+        { key: "in-memory", removesTranscript: false },
       ],
       isCurrentClaudeSession: (claudeSession) => claudeSession === "current",
     },

@@ -59,7 +59,7 @@ async function ask(messages: Message[], options: Options = {}, { server } = worl
 const callIdOf = (message: OpenAI.ChatCompletionMessage) => message.tool_calls?.[0]?.id as string;
 const claudes = (of = world) => withCommand(descendants(of.server.pid), /--print/);
 
-test("a chat goes on in its process, and one with another history begins anew", async () => {
+test("a chat continues in its process, and one with another history begins anew", async () => {
   const chat = [user("hello")];
   const first = await ask(chat);
   chat.push(first.message, user("and now"));

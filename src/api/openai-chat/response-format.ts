@@ -4,7 +4,7 @@ import { RequestError } from "../../core/errors.ts";
 import type { JsonSchema } from "../../core/tools.ts";
 import type { ChatRequest } from "./request.ts";
 
-/** With `json` the answer must parse. `schema` is null when Claude Code cannot enforce it. */
+/** With `json` the answer must fit `schema`; null when any JSON object will do. */
 export type AnswerFormat = { readonly type: "text" } | { readonly type: "json"; readonly schema: JsonSchema | null };
 
 const options = z.looseObject({

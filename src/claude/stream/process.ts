@@ -117,7 +117,7 @@ export class StreamProcess implements AgentProcess {
       spec: () => this.spec,
       isSpare: () => this.#isSpare,
       notes,
-      tellPast: () => this.#past.write(),
+      writePast: () => this.#past.write(),
       onReady: (claudePid) => this.#noteReady(claudePid),
       onFailure: () => void this.stop(),
     });

@@ -23,8 +23,8 @@ interface StreamStartDeps {
   /** What the client should know already, in sentences. */
   readonly notes: readonly string[];
   /** Gives Claude Code what was said before the process was started. Resolves when it has read that. */
-  readonly tellPast: () => Promise<void>;
-  /** @param claudePid Claude Code's own process id, if it has told it */
+  readonly writePast: () => Promise<void>;
+  /** @param claudePid Claude Code's own process id, if it has reported it */
   readonly onReady: (claudePid: number | undefined) => void;
   readonly onFailure: () => void;
 }
@@ -112,7 +112,7 @@ export class StreamStart {
     if (refusal !== null) this.#fail(refused(refusal));
     else if (!isChanged) this.#fail(refused("it refused the model or the effort"));
     else {
-      await this.#deps.tellPast();
+      await this.#deps.writePast();
       this.#succeed(content?.pid);
     }
   }
