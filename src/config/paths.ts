@@ -14,7 +14,7 @@ export interface Paths {
   readonly run: string;
   /** The SQLite database: conversations, their Claude sessions, turns and permissions. */
   readonly database: string;
-  /** The workspace of a one-shot, which must see no files. Always empty. */
+  /** The workspace for requests that name no conversation, whose Claude must see no files. Always empty. */
   readonly emptyFolder: string;
   /** The images and files that clients sent, in a folder for each Claude session. */
   readonly attachments: string;

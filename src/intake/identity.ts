@@ -51,7 +51,7 @@ export interface Affinity {
 export interface IdentityOptions {
   /** The header by which another chat program names its conversations. */
   readonly identityHeader?: string | undefined;
-  /** What a request that names no conversation is: a one-shot, or a part of the conversation that all such requests share. */
+  /** What a request that names no conversation belongs to: nothing, or the conversation that all such requests share. */
   readonly identityFallback: "one-shot" | "default";
   /** The key of the conversation that last had this affinity id. */
   readonly aliasOf?: (affinityId: string) => string | undefined;
@@ -65,7 +65,7 @@ interface NamedRequest extends Pick<ParsedRequest, "headers" | "openclaw"> {
 /**
  * Finds the conversation of a request: by its session key, else by agent and chat, the Runtime line, the affinity, the
  * configured header, the agent alone, or the user.
- * @returns null for a one-shot
+ * @returns null for a request that names no conversation, or is none of its turns
  * @throws RequestError (`invalid_request`) for a name that is too long or has characters that are not printable
  */
 export function identify(

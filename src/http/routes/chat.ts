@@ -1,6 +1,6 @@
 /**
  * `POST /v1/chat/completions`: reads a chat request, finds the conversation it belongs to, passes it on and sends the
- * response. A request that belongs to no conversation is answered as a one-shot.
+ * response. A request that names no conversation continues an unnamed chat, or is answered as a one-shot.
  */
 import { getLogger } from "@logtape/logtape";
 import { Hono } from "hono";

@@ -26,7 +26,7 @@ async function tellingPast() {
       ({ choice: { workspace: "/nowhere", claudeTools: { only: null, without: [] } } }) as unknown as LaunchSpec,
     isSpare: () => false,
     notes: [],
-    tellPast: () => past.promise,
+    writePast: () => past.promise,
     onReady: () => {},
     onFailure: () => {
       failures += 1;
