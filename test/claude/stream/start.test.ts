@@ -1,12 +1,12 @@
 /** How long a stream process may take to become ready. */
 import { expect, test } from "bun:test";
 import { setImmediate } from "node:timers/promises";
-import type { LaunchSpec } from "../../../src/claude/launch-spec.ts";
 import type { StreamOptions } from "../../../src/claude/stream/options.ts";
 import { StreamStart } from "../../../src/claude/stream/start.ts";
 import { pathsFor } from "../../../src/config/paths.ts";
 import { defaults } from "../../../src/config/schema.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
+import { launchSpec } from "../launch-spec.ts";
 
 const READY_MS = 1_000;
 
@@ -22,8 +22,7 @@ async function tellingPast() {
     config: { ...defaults(pathsFor("/nowhere")), readyTimeoutMs: READY_MS },
     env: {},
     clock,
-    spec: () =>
-      ({ choice: { workspace: "/nowhere", claudeTools: { only: null, without: [] } } }) as unknown as LaunchSpec,
+    spec: () => launchSpec({ choice: { workspace: "/nowhere" } }),
     isSpare: () => false,
     notes: [],
     writePast: () => past.promise,
