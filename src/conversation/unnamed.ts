@@ -17,8 +17,8 @@ const log = getLogger(["synthesis", "conversation"]);
 /** How long a process waits for the next request of its chat, in ms. */
 const LINGER_MS = 300_000;
 /**
- * After so many first answers that no request continued, only one of as many lingers: programs that ask only once should
- * not pay for chats.
+ * After this many first answers in a row that no request continued, only each eighth first answer lingers, because programs
+ * that ask only once should not pay for chats.
  */
 const FIRST_ANSWERS = 8;
 
@@ -57,7 +57,7 @@ export class UnnamedChats {
   readonly #chats = new Map<string, Chat>();
   /** The chat that lingers longest comes first. */
   #lingering: readonly LingeringChat[] = [];
-  /** How many first answers there were since the last request that continued a chat. */
+  /** How many first answers were given since a request last continued a chat. */
   #notContinued = 0;
 
   constructor(config: Pick<Config, "maxLingering">, clock: Clock, conversations: UnnamedConversations) {

@@ -192,7 +192,7 @@ describe("a chat", () => {
       });
     expect(ask(8)).toEqual(Array(8).fill(true));
     expect(ask(16).filter(Boolean)).toHaveLength(2);
-    // A chat that goes on is none of those.
+    // A chat that continues is none of those.
     const longer = send([user("hello"), assistant("hi"), user("again")]);
     longer.answer("yes");
     expect(known.has(longer.key)).toBe(true);
