@@ -33,6 +33,8 @@ export interface UnnamedConversations {
 
 interface Chat {
   readonly chain: WireChain;
+  /** Its client knows no ids of calls. */
+  readonly usesFunctions: boolean;
   /** Of the newest request. */
   readonly response: ResponseStream;
   /** The process has received exactly what went over the wire. */
@@ -69,15 +71,18 @@ export class UnnamedChats {
   /** @param mayLinger the request is an ordinary one: its answer may be continued */
   submit(parsed: ParsedRequest, request: TurnRequest, mayLinger: boolean): ResponseStream {
     const chain = wireChain(parsed);
-    const owner = this.#conversations.ownerOfCalls(request);
+    const owner = this.#conversations.ownerOfCalls(request) ?? this.#awaiting(chain.answered);
     const known = owner ?? this.#take(chain.answered);
     const identity = known === null ? unnamedIdentity() : { ...unnamedIdentity(), key: known };
     const response = this.#conversations.submit(identity, {
       ...request,
       continuesDialogue: owner === null && known !== null,
     });
+    // A request that was refused leaves its chat as it was.
+    if (response.error !== null) return response;
     const isExact = known === null || this.#continues(known, chain);
-    this.#chats.set(identity.key, { chain, response, isExact, mayLinger });
+    const { usesFunctions } = parsed;
+    this.#chats.set(identity.key, { chain, usesFunctions, response, isExact, mayLinger });
     // No request continues an answer that its client has not received, so its process is not kept.
     response.disconnected.addEventListener("abort", () => {
       if (response.isTruncated && this.#chats.get(identity.key)?.response === response) {
@@ -91,6 +96,13 @@ export class UnnamedChats {
   #continues(key: string, { answered }: WireChain): boolean {
     const chat = this.#chats.get(key);
     return chat?.isExact === true && answered === chainOf(chat);
+  }
+
+  /** The chat that waits for the result of a call without an id: it is found by its history, as after an answer. */
+  #awaiting(chain: string | null): string | null {
+    const isAwaiting = (chat: Chat) =>
+      chat.usesFunctions && chat.isExact && chat.response.end?.type === "calls" && chainOf(chat) === chain;
+    return [...this.#chats].find(([, chat]) => isAwaiting(chat))?.[0] ?? null;
   }
 
   /** Takes the chat that a request continues, so that no other request can. */
@@ -139,8 +151,10 @@ export class UnnamedChats {
 }
 
 /** The chain after the newest answer of a chat; null when it has not ended. */
-function chainOf({ chain, response: { text, end } }: Chat): string | null {
-  return end === null ? null : chainAfter(chain.whole, { text, calls: end.type === "calls" ? end.calls : [] });
+function chainOf({ chain, usesFunctions, response: { text, end } }: Chat): string | null {
+  if (end === null) return null;
+  const calls = end.type === "calls" ? end.calls : [];
+  return chainAfter(chain.whole, { text, calls: usesFunctions ? calls.map((call) => ({ ...call, id: null })) : calls });
 }
 
 /** Whether an answer is complete, and its client has received it. */

@@ -20,7 +20,8 @@ export interface WireChain {
 /** What a client has received as an answer. */
 export interface WireAnswer {
   readonly text: string;
-  readonly calls: readonly ToolCall[];
+  /** In the API before `tools` a call has no id. */
+  readonly calls: readonly (Omit<ToolCall, "id"> & { readonly id: string | null })[];
 }
 
 /** The chain of a request: of its model, effort and tools, and then of its messages with the system prompt. */

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { UnnamedChats } from "../../src/conversation/unnamed.ts";
+import { RequestError } from "../../src/core/errors.ts";
 import { clientCallId } from "../../src/core/tools.ts";
 import type { ParsedRequest } from "../../src/intake/parsed-request.ts";
 import type { TurnRequest } from "../../src/intake/turn-request.ts";
@@ -17,6 +18,8 @@ interface Message {
 const user = (content: string): Message => ({ role: "user", content });
 const assistant = (content: string): Message => ({ role: "assistant", content });
 const parse = (messages: readonly Message[]) => parsedRequest({ messages });
+/** A request of the API before `tools`. */
+const parseLegacy = (messages: readonly Message[]) => parsedRequest({ messages, functions: [{ name: "weather" }] });
 
 /** Unnamed chats over conversations that the test plays. `known` is what the process of each has received and said. */
 function createChats(maxLingering = 2) {
@@ -24,6 +27,7 @@ function createChats(maxLingering = 2) {
   const known = new Map<string, Message[]>();
   /** The ids of the calls that a conversation waits for. */
   const calls = new Map<string, string>();
+  let isFull = false;
   let submitted: { key: string; continues: boolean; response: ResponseStream } | undefined;
   const chats = new UnnamedChats({ maxLingering }, clock, {
     ownerOfCalls: (request) => {
@@ -33,6 +37,7 @@ function createChats(maxLingering = 2) {
     },
     submit: ({ key }, { continuesDialogue }) => {
       submitted = { key, continues: continuesDialogue, response: new ResponseStream() };
+      if (isFull) submitted.response.fail(new RequestError("queue_full", "full"));
       return submitted.response;
     },
     remove: (key) => end(key),
@@ -45,8 +50,8 @@ function createChats(maxLingering = 2) {
   }
 
   /** Sends a request. @returns its chat, and whether that knew the history */
-  function send(messages: readonly Message[], mayLinger = true) {
-    chats.submit(parse(messages) as ParsedRequest, { messages } as unknown as TurnRequest, mayLinger);
+  function send(messages: readonly Message[], mayLinger = true, read = parse) {
+    chats.submit(read(messages) as ParsedRequest, { messages } as unknown as TurnRequest, mayLinger);
     const { key, continues, response } = submitted as NonNullable<typeof submitted>;
     const isResult = calls.delete(key);
     const before = known.get(key) ?? [];
@@ -77,7 +82,14 @@ function createChats(maxLingering = 2) {
       },
     };
   }
-  return { clock, chats, known, send, end };
+  /** Sends a request that is refused, since too many wait. */
+  function refuse(messages: readonly Message[]): ResponseStream {
+    isFull = true;
+    const response = chats.submit(parse(messages), { messages } as unknown as TurnRequest, true);
+    isFull = false;
+    return response;
+  }
+  return { clock, chats, known, send, refuse, end };
 }
 
 describe("a request", () => {
@@ -145,6 +157,35 @@ describe("a request", () => {
     two.answer("It rains.");
     // Its process knows more than the request had.
     expect(send([call, result, assistant("It rains."), user("thanks")]).key).not.toBe(one.key);
+  });
+
+  test("that is refused leaves the chat that it belongs to as it was", () => {
+    const { send, refuse, known } = createChats();
+    const one = send(first);
+    const call = one.call("turn 1");
+    const result = { role: "tool", content: "rain", tool_call_id: (call.tool_calls[0] as { id: string }).id };
+    refuse([...first, call, result]).disconnect();
+    expect(known.has(one.key)).toBe(true);
+    send([...first, call, result]).answer("It rains.");
+    expect(send([...first, call, result, assistant("It rains."), user("thanks")]).key).toBe(one.key);
+  });
+
+  test("with the result of a call without an id finds the chat by its history, and no second one does", () => {
+    const { send } = createChats();
+    const one = send(first, true, parseLegacy);
+    one.call("turn 1");
+    const function_call = { name: "weather", arguments: "{ }" };
+    const messages = [
+      ...first,
+      { role: "assistant", content: null, function_call },
+      { role: "function", name: "weather", content: "rain" },
+    ];
+    expect(send([user("hi"), ...messages.slice(1)], true, parseLegacy).key).not.toBe(one.key);
+    const two = send(messages, true, parseLegacy);
+    const three = send(messages, true, parseLegacy);
+    expect([two.key === one.key, three.key === one.key]).toEqual([true, false]);
+    two.answer("It rains.");
+    expect(send([...messages, assistant("It rains."), user("thanks")], true, parseLegacy).key).toBe(one.key);
   });
 
   test("continues a chat in which tools were called", () => {
