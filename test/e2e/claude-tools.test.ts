@@ -17,7 +17,7 @@ async function ownTools({ mock }: World, asked: RegExp): Promise<readonly string
   return tools.map(({ name }) => name).filter((name) => !name.startsWith("mcp__"));
 }
 
-test("over stream-json a coding client's hands replace Claude's, also where a request comes without them", async () => {
+test("over stream-json a coding client's own tools replace Claude's, also where a request comes without them", async () => {
   await using world = await createWorld({ env: { SYNTHESIS_ENGINE: "stream" } });
   await say(world.server, "first");
   expect(await ownTools(world, /first/)).toEqual(expect.arrayContaining(OWN));
@@ -31,7 +31,7 @@ test("over stream-json a coding client's hands replace Claude's, also where a re
   expect(await ownTools(world, /fourth/)).toEqual(["WebFetch"]);
 });
 
-test("in a terminal a coding client's hands replace Claude's", async () => {
+test("in a terminal a coding client's own tools replace Claude's", async () => {
   await using world = await createWorld({ env: { SYNTHESIS_ENGINE: "interactive" } });
   await say(world.server, "hello", hands);
   const own = await ownTools(world, /hello/);

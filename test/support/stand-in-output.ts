@@ -79,7 +79,7 @@ async function writeAll(bytes: Buffer): Promise<void> {
       at += writeSync(STDOUT, bytes, at);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      // Claude goes on although its server was killed, or it has closed its output itself.
+      // Claude continues to run although its server was killed, or it has closed its output itself.
       if (code === "EPIPE" || code === "EBADF") return;
       if (code !== "EAGAIN") throw error;
       await Bun.sleep(1);

@@ -62,7 +62,7 @@ describe("take", () => {
     expect(prewarmedWith(processOf(specOf(), false)).take(specOf())).toBeNull();
   });
 
-  test("refuses a process that was started with another engine than one would be now, and gives it up", () => {
+  test("refuses a process that was started with another engine than one would be now, and plans to stop it", () => {
     let engine: Engine = "interactive";
     const prewarmed = new PrewarmedProcesses<ReturnType<typeof processOf>>(config, () => engine);
     prewarmed.add(processOf(specOf()));
