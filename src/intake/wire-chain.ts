@@ -5,6 +5,7 @@
  */
 import { callsIn } from "../api/openai-chat/past-message.ts";
 import type { ChatMessage } from "../api/openai-chat/request.ts";
+import { toolsOf } from "../api/openai-chat/tools.ts";
 import { parseJson } from "../core/json-gate.ts";
 import type { ToolCall } from "../core/tools.ts";
 import { composed } from "./fingerprint.ts";
@@ -27,7 +28,9 @@ export interface WireAnswer {
 /** The chain of a request: of its model, effort and tools, and then of its messages with the system prompt. */
 export function wireChain({ body }: ParsedRequest): WireChain {
   const { model, reasoning_effort, tools } = body;
-  let whole = hash("", canonical([model ?? null, reasoning_effort ?? null, tools ?? []]));
+  // `tool_choice` may rule all tools out, and a process that was started without tools is offered none later.
+  const hasTools = toolsOf(body).length > 0;
+  let whole = hash("", canonical([model ?? null, reasoning_effort ?? null, tools ?? [], hasTools]));
   let answered: string | null = null;
   for (const message of body.messages) {
     whole = hash(whole, link(message));

@@ -166,3 +166,10 @@ test("a chat whose client never sends a result makes room, and its late result i
   expect([late.message.content, late.origin]).toEqual(["fog", "cold"]);
   expect(claudes(small)).toHaveLength(1);
 });
+
+test("tools that tool_choice has ruled out in one message are offered in the next", async () => {
+  const chat = [user("good evening")];
+  const first = await ask(chat, { tools, tool_choice: "none" });
+  const second = await ask([...chat, first.message, user("and the weather?")], { tools });
+  expect([first.finish_reason, second.finish_reason]).toEqual(["stop", "tool_calls"]);
+});

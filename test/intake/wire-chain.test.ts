@@ -76,6 +76,12 @@ describe("a history is another one", () => {
     expect(answered).not.toBeNull();
   });
 
+  test("when tool_choice rules the tools out in only one of the requests", () => {
+    const after = chainAfter(chain(FIRST, { tools: [weather], tool_choice: "none" }).whole, ANSWER);
+    expect(next(assistant(ANSWER.text), undefined, { tools: [weather] })).not.toBe(after);
+    expect(next(assistant(ANSWER.text), undefined, { tools: [weather], tool_choice: "none" })).toBe(after);
+  });
+
   test("with the same call under another id", () => {
     const first = [user("the weather?")];
     const calls = [{ id: "call1", name: "weather", arguments: "{}" }];
