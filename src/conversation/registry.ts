@@ -8,7 +8,7 @@ import { claudeNotFound } from "../claude/start-errors.ts";
 import { systemClock } from "../core/clock.ts";
 import { RequestError, shuttingDown } from "../core/errors.ts";
 import { TypicalDuration } from "../core/typical-duration.ts";
-import type { Identity } from "../intake/identity.ts";
+import { type Identity, isEphemeral } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SessionRow } from "../store/schema.ts";
@@ -158,7 +158,10 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     },
     find: (key) => conversations.get(key),
     reset: (session) =>
-      endAll(session, "This session was reset. Send the message again to begin a new one.", (record) => record.reset()),
+      endAll(session, "This session was reset. Send the message again to begin a new one.", (record) =>
+        // No message could begin a new Claude session in it.
+        isEphemeral(session.source) ? record.remove(true) : record.reset(),
+      ),
     remove: async (session, transcripts) => {
       await endAll(session, "This session was deleted. Send the message again to begin a new one.", (record) =>
         record.remove(transcripts),

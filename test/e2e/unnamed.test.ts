@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type OpenAI from "openai";
+import { at, control } from "../support/control.ts";
 import { apiError, text, toolUse } from "../support/mock-anthropic.ts";
 import { descendants, withCommand } from "../support/processes.ts";
 import { next, texts } from "../support/sse.ts";
@@ -101,6 +102,28 @@ test("tools work without a name, in chats with the same words at the same time",
   expect(answers.map(({ origin }) => origin)).toEqual(["warm", "warm"]);
 });
 
+test("a result finds its call when its client takes the tools back and wants JSON", async () => {
+  const question = user("the weather?");
+  const first = await ask([question], { tools });
+  const answer = await ask([question, first.message, result(callIdOf(first.message), '{"sky":"clear"}')], {
+    tools,
+    tool_choice: "none",
+    response_format: { type: "json_object" },
+  });
+  expect([answer.message.content, answer.origin]).toEqual(['{"sky":"clear"}', "warm"]);
+});
+
+test("the result of a function of the older API, whose calls have no ids, finds its call", async () => {
+  const question = user("the weather?");
+  const functions = [{ name: "weather", parameters: { type: "object", properties: {} } }];
+  const first = await ask([question], { functions });
+  expect(first.finish_reason).toBe("function_call");
+  const answer = await ask([question, first.message, { role: "function", name: "weather", content: "mist" }], {
+    functions,
+  });
+  expect([answer.message.content, answer.origin]).toEqual(["mist", "warm"]);
+});
+
 test("calls and results of a chat that has ended are given to the next process as such", async () => {
   const call: OpenAI.ChatCompletionMessageToolCall = {
     id: "call_old",
@@ -130,6 +153,18 @@ test("an answer that its client did not wait for is not continued, and its proce
   gone.abort();
   await world.server.logged(/claude exited/);
   while (claudes().length >= before) await Bun.sleep(20);
+});
+
+test("a reset removes a chat, since no message could begin it again", async () => {
+  const chat = [user("hello")];
+  for (const words of ["to be reset", "and gone"]) chat.push((await ask(chat)).message, user(words));
+  await ask(chat);
+  const list = async () => ((await (await control(world, "")).json()) as { data: { key: string }[] }).data;
+  // The chat that was used last comes first.
+  const key = (await list())[0]?.key ?? "";
+  const done = await control(world, `${at(key)}/reset`, { method: "POST" });
+  expect([done.status, await done.json()]).toEqual([200, expect.objectContaining({ state: "cold", pid: null })]);
+  expect(await list()).not.toContainEqual(expect.objectContaining({ key }));
 });
 
 describe("a failure has an HTTP status:", () => {

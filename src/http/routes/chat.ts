@@ -44,7 +44,8 @@ export interface ChatDeps {
 export function chatRoutes({ config, conversations, oneShots, sessions, checker, emptyFolder }: ChatDeps): Hono<Env> {
   /**
    * Submits a request that belongs to no conversation. A later request may continue it if it offers tools, or is an
-   * ordinary message. Any other one needs no process that stays, and is answered as a one-shot.
+   * ordinary message, and the result of a tool may continue an earlier one. Any other one needs no process that stays,
+   * and is answered as a one-shot.
    * @param isSide it is a side request about a conversation
    */
   async function submitUnnamed(request: ParsedRequest, sent: Request, isSide: boolean): Promise<ResponseStream> {
@@ -54,8 +55,10 @@ export function chatRoutes({ config, conversations, oneShots, sessions, checker,
     }
     const isOrdinary = !isSide && openclaw === null && findSideRequestForm(body, system) === null;
     const mayContinue = isOrdinary && prefill === null && readFormat(body).type === "text";
-    const offersTools = openclaw === null && toolsOf(body).length > 0;
-    if (!offersTools && !(mayContinue && config.maxLingering > 0)) {
+    // A client may take its tools back with the result, so that the next answer is the last one.
+    const hasResult = request.messages.at(-1)?.role === "tool";
+    const usesTools = openclaw === null && (hasResult || toolsOf(body).length > 0);
+    if (!usesTools && !(mayContinue && config.maxLingering > 0)) {
       return oneShots.submit(await readOneShot(request, sent));
     }
     const turnRequest = readUnnamedTurnRequest(request, config, emptyFolder);

@@ -103,7 +103,8 @@ export function sessionRoutes({ conversations, sessions, turns }: SessionsDeps):
       disableIdleTimeout(c);
       await conversations.reset(row);
       log.info("session reset", { session: row.key });
-      return c.json(sessionBody(find(row.key)));
+      // An unnamed chat has ended with it.
+      return c.json(sessionBody(sessions.find(row.key) ?? row));
     })
     .get("/:key/screen", (c) => {
       const { key } = find(c.req.param("key"));
