@@ -27,8 +27,7 @@ const MAX_IDLE_CHECK_MS = 60_000;
 export interface Pool {
   /**
    * Starts a process as soon as there is a slot for it. Callers get slots in the order of their calls. For a caller that
-   * waits, the process that has been idle longest is stopped; a busy process never is,
-   * unless its turn is parked on the client's tools.
+   * waits, an idle process is stopped; a busy process never is, unless its turn waits for results of the client's tools.
    * @param signal ends the wait for a slot
    * @throws RequestError when the process cannot be started, or another `claude` has the Claude session open
    */
