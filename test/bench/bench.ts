@@ -22,6 +22,7 @@ import { PROGRAM, REAL_CLAUDE, startServer } from "../support/server.ts";
 import { standInClaude } from "../support/world.ts";
 import { worstBodies } from "../support/worst-bodies.ts";
 import { measureBesideBareClaude } from "./beside-bare-claude.ts";
+import { measureUnnamed } from "./unnamed.ts";
 
 if (process.argv.includes("--help")) {
   console.log(
@@ -34,6 +35,8 @@ const ROUNDS = 3;
 const MEASURE_MS = 2_000;
 const CLIENTS = [1, 16, 64];
 const LINES = 5_000;
+/** `bun test/bench/unnamed.ts` asks 200. */
+const SINGLE_PROMPTS = 20;
 /** How long the server is left without a turn before its memory at rest is measured, in ms. */
 const REST_MS = 3_000;
 /** claude takes a message before its start is complete. A spare is given this time, in ms, as it has in practice. */
@@ -306,6 +309,7 @@ for (const [name, program] of [
 }
 await server.stop();
 await measureBesideBareClaude(mock);
+await measureUnnamed(mock, SINGLE_PROMPTS);
 await mock.stop();
 home.remove();
 rmSync(base, { recursive: true, force: true });

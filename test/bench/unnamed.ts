@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClaudeHome } from "../support/claude-home.ts";
-import type { MockAnthropic } from "../support/mock-anthropic.ts";
+import { type MockAnthropic, startMockAnthropic } from "../support/mock-anthropic.ts";
 import { descendants } from "../support/processes.ts";
 import { REAL_CLAUDE, startServer, type TestServer } from "../support/server.ts";
 
@@ -88,7 +88,6 @@ function print(what: string, one: number, other: number, target: string): void {
 }
 
 if (import.meta.main) {
-  const { startMockAnthropic } = await import("../support/mock-anthropic.ts");
   const mock = startMockAnthropic();
   await measureUnnamed(mock, Number(process.argv[2] ?? 200));
   await mock.stop();
