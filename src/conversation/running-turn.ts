@@ -26,7 +26,8 @@ interface RunningTurnDeps {
   readonly request: TurnRequest;
   readonly prompts: Pick<PermissionPrompts, "chatPrompt" | "closeChatPrompt">;
   readonly permissions: Pick<PermissionBroker, "answer">;
-  readonly saveFile: SaveFile;
+  /** Null for a Claude that cannot read files. */
+  readonly saveFile: SaveFile | null;
   /** Takes a request whose turn ended while it was about to join. */
   readonly onLate: (turn: QueuedTurn) => void;
 }

@@ -53,11 +53,12 @@ export const isAnswerTo = ({ messages }: Pick<Input, "messages">, calls: Awaited
 /**
  * Results as Claude receives them.
  * @param context the client's context, which is appended to the last result; empty for none
+ * @param save null for a Claude that cannot read files. It runs over stream-json, which has no frames
  */
 export function toolResults(
   { results }: Pick<MatchedResults, "results">,
   context: string,
-  save: SaveFile,
+  save: SaveFile | null,
 ): ToolResults {
   const last = [...results.keys()].at(-1);
   return new Map(
@@ -65,31 +66,35 @@ export function toolResults(
   );
 }
 
-function toolResult({ text, images, files, isError }: ToolInput, context: string | null, save: SaveFile): ToolResult {
+function toolResult(
+  { text, images, files, isError }: ToolInput,
+  context: string | null,
+  save: SaveFile | null,
+): ToolResult {
   const content: ToolContent[] = [];
   let room = MAX_CONTENT_BYTES;
-  const add = (part: ToolContent, instead: () => string) => {
-    const bytes = Buffer.byteLength(JSON.stringify(part));
-    if (bytes <= room) {
+  const add = (part: ToolContent, instead: (save: SaveFile) => string) => {
+    const bytes = save === null ? 0 : Buffer.byteLength(JSON.stringify(part));
+    if (save === null || bytes <= room) {
       content.push(part);
       room -= bytes;
-    } else content.push({ type: "text", text: instead() });
+    } else content.push({ type: "text", text: instead(save) });
   };
   if (text !== "" || images.length + files.length === 0) {
     add(
       { type: "text", text: quoteMarkup(text) },
-      () => `[This result is too long to be shown here. It is in ${save(text, "txt")}]`,
+      (to) => `[This result is too long to be shown here. It is in ${to(text, "txt")}]`,
     );
   }
   for (const { bytes, extension, mimeType } of images) {
     add(
       { type: "image", data: Buffer.from(bytes).toString("base64"), mimeType },
-      () => `[An image too large to be shown here. It is in ${save(bytes, extension)}]`,
+      (to) => `[An image too large to be shown here. It is in ${to(bytes, extension)}]`,
     );
   }
   for (const { bytes, extension, name } of files) {
-    const shown = { type: "text" as const, text: `[The file ${name} is in ${save(bytes, extension)}]` };
-    add(shown, () => shown.text);
+    const where = save === null ? "cannot be shown here" : `is in ${save(bytes, extension)}`;
+    content.push({ type: "text", text: `[The file ${name} ${where}]` });
   }
   if (context !== null) content.push({ type: "text", text: contextBlock(quoteMarkup(context)) });
   return { content, isError };

@@ -134,7 +134,8 @@ export class ConversationTurns {
       request,
       prompts: this.#prompts,
       permissions,
-      saveFile: this.#saveFile(claudeSession),
+      // The Claude of a request that names no conversation has none of its own tools.
+      saveFile: request.dialogue ? null : this.#saveFile(claudeSession),
       onLate,
     });
     this.#running = running;

@@ -95,6 +95,20 @@ describe("Claude receives", () => {
     expect(saved).toEqual([[MAX_FRAME_BYTES, "txt"]]);
   });
 
+  test("everything in the result if it cannot read files", () => {
+    const text = "x".repeat(MAX_FRAME_BYTES);
+    const file = {
+      type: "file",
+      file: { filename: "a.pdf", file_data: `data:application/pdf;base64,${btoa("%PDF-1.4")}` },
+    };
+    const input = read(result("a", [{ type: "text", text }, file]));
+    const { content } = toolResults(splitToolResults(input.messages, calls), "", null).get("a") ?? {};
+    expect(content).toEqual([
+      { type: "text", text },
+      { type: "text", text: "[The file a.pdf cannot be shown here]" },
+    ]);
+  });
+
   test("an empty text for a result without content", () => {
     expect(receive(read(result("a", ""))).results.get("a")?.content).toEqual([{ type: "text", text: "" }]);
   });
