@@ -1,7 +1,7 @@
 /**
  * Processes whose turns wait for results of the client's tools. Many clients never send them, and would keep all others
- * waiting. So a caller that waits for a slot gets that of a parked process: of an unnamed chat at once, since its next
- * request contains everything; of a conversation after a while.
+ * waiting. So a caller that waits for a slot gets that of a parked process: of an unnamed chat as soon as a quick tool
+ * would have returned, since its next request contains everything; of a conversation after a while.
  */
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../core/clock.ts";
@@ -11,10 +11,21 @@ const log = getLogger(["synthesis", "pool"]);
 
 /** How long a conversation may be parked before another one gets its slot, in ms. */
 const PARKED_MS = 60_000;
+/**
+ * The same for an unnamed chat. Most tools return sooner. Without this time, every round of every chat would start a
+ * process as soon as one more chat than there are slots calls tools.
+ */
+const UNNAMED_PARKED_MS = 1_000;
 /** How long a released process may take to become idle, in ms. */
 const RELEASE_MS = 10_000;
 
 type ParkedProcess = Pick<AgentProcess, "owner" | "spec" | "pid" | "state">;
+
+/** A parked process, and for how long it has been parked, in ms. */
+interface Parked {
+  readonly process: ParkedProcess;
+  readonly ms: number;
+}
 
 /** Whether the process works for a chat that names no conversation. */
 export const isUnnamed = ({ spec }: Pick<AgentProcess, "spec">): boolean => spec.choice.isIsolated;
@@ -55,8 +66,9 @@ export class ParkedProcesses {
     if (chosen.length < missing) this.#awaitNext();
   }
 
+  /** Whether a process can be released, now or within a second. */
   get areReleasable(): boolean {
-    return this.#releasable.length > 0;
+    return this.#parked.some(({ process, ms }) => isUnnamed(process) || ms >= PARKED_MS);
   }
 
   close(): void {
@@ -66,13 +78,13 @@ export class ParkedProcesses {
   /** Unnamed chats first, and of each kind the one that was parked first. */
   get #releasable(): readonly ParkedProcess[] {
     return this.#parked
-      .filter(({ process, ms }) => isUnnamed(process) || ms >= PARKED_MS)
+      .filter((one) => remainingMs(one) <= 0)
       .sort((one, other) => Number(isUnnamed(other.process)) - Number(isUnnamed(one.process)) || other.ms - one.ms)
       .map(({ process }) => process);
   }
 
   /** The parked processes, and for how long they have been parked. */
-  get #parked(): readonly { readonly process: ParkedProcess; readonly ms: number }[] {
+  get #parked(): readonly Parked[] {
     return [...this.#processes].flatMap((process) => {
       const since = process.state === "ready" && !this.#released.has(process) ? process.owner.parkedSince() : null;
       return since === null ? [] : [{ process, ms: this.#clock.now() - since }];
@@ -81,7 +93,10 @@ export class ParkedProcesses {
 
   /** Calls back when the next process can be released. */
   #awaitNext(): void {
-    const longest = Math.max(...this.#parked.map(({ ms }) => ms));
-    if (Number.isFinite(longest)) this.#cancelTimer = this.#clock.after(PARKED_MS - longest, this.#onReleasable);
+    const next = Math.min(...this.#parked.map(remainingMs));
+    if (Number.isFinite(next)) this.#cancelTimer = this.#clock.after(next, this.#onReleasable);
   }
 }
+
+/** How long the process may still be parked, in ms; 0 or less when it can be released. */
+const remainingMs = ({ process, ms }: Parked): number => (isUnnamed(process) ? UNNAMED_PARKED_MS : PARKED_MS) - ms;

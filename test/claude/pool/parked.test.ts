@@ -39,8 +39,8 @@ describe("a caller gets the slot of", () => {
   test("the unnamed chat that was parked first, and then of a conversation", () => {
     const { parked, add, released } = setUp();
     add("named", 90_000);
-    add("new", 10, true);
-    add("old", 20, true);
+    add("new", 1_010, true);
+    add("old", 1_020, true);
     parked.release(3);
     expect(released).toEqual(["old", "new", "named"]);
   });
@@ -61,6 +61,21 @@ describe("a caller gets the slot of", () => {
     expect(released).toEqual(["older"]);
   });
 
+  test("no unnamed chat whose tool may be about to return, but of one whose tool takes a second", async () => {
+    const { clock, parked, add, released, calls } = setUp();
+    add("named", 10_000);
+    add("unnamed", 300, true);
+    // The caller will not wait for long.
+    expect(parked.areReleasable).toBe(true);
+    parked.release(1);
+    await clock.pass(699);
+    expect([calls(), released]).toEqual([0, []]);
+    await clock.pass(1);
+    expect(calls()).toBe(1);
+    parked.release(1);
+    expect(released).toEqual(["unnamed"]);
+  });
+
   test("no process that works or waits for a person", () => {
     const { parked, add, released } = setUp();
     add("busy", null, true);
@@ -72,8 +87,8 @@ describe("a caller gets the slot of", () => {
 
 test("a process that was released counts until it is idle", async () => {
   const { clock, parked, add, released } = setUp();
-  const first = add("first", 100, true);
-  add("second", 50, true);
+  const first = add("first", 1_100, true);
+  add("second", 1_050, true);
   parked.release(1);
   parked.release(1);
   expect(released).toEqual(["first"]);
@@ -85,8 +100,8 @@ test("a process that was released counts until it is idle", async () => {
 
 test("a process that does not become idle counts for ten seconds", async () => {
   const { clock, parked, add, released } = setUp();
-  add("first", 100, true);
-  add("second", 50, true);
+  add("first", 1_100, true);
+  add("second", 1_050, true);
   parked.release(1);
   await clock.pass(10_001);
   parked.release(1);
