@@ -20,6 +20,7 @@ import {
 import type { Row } from "../claude/transcript/rows.ts";
 import {
   callsTogetherWith,
+  failureIn,
   modelCalls,
   type RefusedPrompt,
   type TurnRecord,
@@ -116,7 +117,8 @@ export class TranscriptSync {
   /** Reads how the model request failed, and ends the turn with that. */
   async readFailure(named: string): Promise<void> {
     const { process, clock, dispatch } = this.#turn;
-    const record = await this.#readWithin(named, RECORD_MS, readFailure);
+    const rows = process.reportedRows(this.#turn.id);
+    const record = rows ? failureIn(rows) : await this.#readWithin(named, RECORD_MS, readFailure);
     // At a plan limit Claude Code shows a menu and takes no messages. The next message resumes it without the menu.
     if (record && isPlanLimit(record.failure)) void process.stop();
     dispatch({ type: "failure", record, now: clock.wallTime() });

@@ -14,6 +14,7 @@ const config = { ...defaults(pathsFor("/nowhere")), keepDays: 30 };
 async function run({ stopAtOnce = false } = {}) {
   const deleted: string[] = [];
   const expired = Promise.withResolvers<number>();
+  const last = Promise.withResolvers<void>();
   let batches = 2;
   const stop = startRetention({
     config,
@@ -33,13 +34,19 @@ async function run({ stopAtOnce = false } = {}) {
     sessions: { remove: (key: string) => [`session of ${key}`] } as Partial<SessionStore> as SessionStore,
     conversations: { find: (key: string) => key === "in-memory" || undefined } as unknown as ConversationRegistry,
     attachments: {
-      remove: (claudeSession: string) => void deleted.push(claudeSession),
+      remove: (claudeSession: string) => {
+        deleted.push(claudeSession);
+        if (claudeSession === "orphaned") last.resolve();
+      },
       unusedSince: () => ["current", "orphaned"],
     } as Partial<AttachmentStore> as AttachmentStore,
     env: {},
   });
-  if (stopAtOnce) stop();
-  await Bun.sleep(200);
+  if (stopAtOnce) {
+    stop();
+    // Nothing tells that it has ended. It would go on after 20 ms.
+    await Bun.sleep(200);
+  } else await last.promise;
   stop();
   return { deleted, before: await expired.promise };
 }

@@ -162,10 +162,13 @@ export class StreamTranslator {
     return this.#hook({ hook_event_name: "MessageDisplay", message_id, index, final, delta });
   }
 
-  #translateMessage({ message, error, parent_tool_use_id: agent }: AssistantLine): ClaudeEvent[] {
+  #translateMessage(line: AssistantLine): ClaudeEvent[] {
+    const { message, error, parent_tool_use_id: agent } = line;
     if (error !== undefined) {
       // A subagent's failed request does not end the turn.
-      if (!agent) this.#failure = error;
+      if (agent) return [];
+      this.#failure = error;
+      this.#rows?.rows.push({ ...line, isSidechain: false, isApiErrorMessage: true });
       return [];
     }
     this.#rows?.rows.push({ type: "assistant", isSidechain: Boolean(agent), message });

@@ -112,8 +112,11 @@ export interface FailedTurn {
 }
 
 /** The failure of a turn. @returns null when `jsonl` contains none */
-export function findFailure(jsonl: string, messageId: string): FailedTurn | null {
-  const rows = [...rowsOfTurn(jsonl, messageId)];
+export const findFailure = (jsonl: string, messageId: string): FailedTurn | null =>
+  failureIn([...rowsOfTurn(jsonl, messageId)]);
+
+/** As `findFailure`, in the rows of one turn. */
+export function failureIn(rows: readonly Row[]): FailedTurn | null {
   const failed = rows.findLast((row) => row.type === "assistant" && row.isApiErrorMessage && !row.isSidechain);
   const failure = failed ? readFailureRow(failed) : null;
   return failure ? { failure, texts: textsOfTurn(rows) } : null;
