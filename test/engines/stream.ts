@@ -15,6 +15,7 @@ const LEFT_OUT: readonly [test: string, why: string][] = [
   ["are named when they switch plugins off", "there is no plugin"],
   ["only their owner can read the secrets in a process's folder", "the plugin's files have the secrets"],
   ["takes only a conversation with the same options", "a spare suits any conversation of its workspace"],
+  ["a prewarmed process is stopped before", "a spare suits any conversation of its workspace"],
   ["shows a running turn, sends no key to claude", "there is no terminal"],
   ["shows the screen of an unknown dialog", "there is no terminal"],
   ["waits for a process that does not exit, but for less time", "a SessionEnd hook says that the session has ended"],
