@@ -143,6 +143,17 @@ test("the same message after the calls is a new message, which ends the turn", a
   expect(newest?.shown.split("twice over\n")).toHaveLength(3);
 });
 
+/** Waits until Claude Code has recorded a message, which takes it some 100 ms. */
+async function isRecorded({ claude }: World, message: string): Promise<void> {
+  const transcripts = new Bun.Glob(".claude/projects/*/*.jsonl");
+  for (;;) {
+    const paths = [...transcripts.scanSync({ cwd: claude.home, dot: true })].map((path) => join(claude.home, path));
+    const texts = await Promise.all(paths.map((path) => Bun.file(path).text()));
+    if (texts.some((text) => text.includes(message))) return;
+    await Bun.sleep(20);
+  }
+}
+
 describe("a retry starts a turn of its own", () => {
   const body = { user: "over", ...TOOLS, messages: [user("call a")] };
   const begin = async (env: Record<string, string>) => {
@@ -166,6 +177,8 @@ describe("a retry starts a turn of its own", () => {
   test("after the claude that made the calls was killed", async () => {
     await using begun = await begin({});
     const { pid } = (await (await control(begun, at("user:over"))).json()) as { pid: number };
+    // A message that Claude Code has not recorded is lost with it, and would be sent again.
+    await isRecorded(begun, "call a");
     process.kill(pid, "SIGKILL");
     await begun.server.logged(/"turn .*user:over/);
     await isAnswered(begun);
