@@ -17,10 +17,12 @@ const log = getLogger(["synthesis", "conversation"]);
 /** How long a process waits for the next request of its chat, in ms. */
 const LINGER_MS = 300_000;
 /**
- * After this many first answers in a row that no request continued, only each eighth first answer lingers, because programs
- * that ask only once should not pay for chats.
+ * After this many first answers in a row that no request continued, few first answers linger, because programs that ask
+ * only once should not pay for chats. A chat that goes beyond its first answer always lingers.
  */
-const FIRST_ANSWERS = 8;
+const FIRST_ANSWERS = 4;
+/** How many first answers come to one that lingers then. */
+const FEW_EVERY = 32;
 
 /** The conversations, as unnamed chats need them. */
 export interface UnnamedConversations {
@@ -134,7 +136,7 @@ export class UnnamedChats {
   /** Whether a chat lingers that has only its first answer. */
   #isFirstAnswerKept(): boolean {
     this.#notContinued += 1;
-    return this.#notContinued <= FIRST_ANSWERS || this.#notContinued % FIRST_ANSWERS === 0;
+    return this.#notContinued <= FIRST_ANSWERS || this.#notContinued % FEW_EVERY === 0;
   }
 
   /** The conversation of a chat has ended. */

@@ -231,8 +231,8 @@ describe("a chat", () => {
         chat.answer("hi");
         return known.has(chat.key);
       });
-    expect(ask(8)).toEqual(Array(8).fill(true));
-    expect(ask(16).filter(Boolean)).toHaveLength(2);
+    expect(ask(4)).toEqual(Array(4).fill(true));
+    expect(ask(64).filter(Boolean)).toHaveLength(2);
     // A chat that continues is none of those.
     const longer = send([user("hello"), assistant("hi"), user("again")]);
     longer.answer("yes");
@@ -244,7 +244,7 @@ describe("a chat", () => {
 
   test("lingers again after its first answer when a client has continued one", () => {
     const { send, known } = createChats(1);
-    for (let at = 0; at < 24; at += 1) send([user("hello")]).answer("hi");
+    for (let at = 0; at < 32; at += 1) send([user("hello")]).answer("hi");
     expect(send([user("hello"), assistant("hi"), user("again")]).continues).toBe(true);
     const chat = send([user("hello")]);
     chat.answer("hi");
