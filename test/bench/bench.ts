@@ -22,6 +22,7 @@ import { PROGRAM, REAL_CLAUDE, startServer } from "../support/server.ts";
 import { standInClaude } from "../support/world.ts";
 import { worstBodies } from "../support/worst-bodies.ts";
 import { measureBesideBareClaude } from "./beside-bare-claude.ts";
+import { median } from "./median.ts";
 import { measureUnnamed } from "./unnamed.ts";
 
 if (process.argv.includes("--help")) {
@@ -153,8 +154,6 @@ async function deltas(target: Target): Promise<number> {
   return (LINES / (performance.now() - start)) * 1000;
 }
 
-const median = (values: number[]) =>
-  values.sort((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
 const megabytes = (pid: number) => {
   // On Linux the proportional set size, in which shared pages count in part; elsewhere the resident set size.
   const rollup = Bun.spawnSync(["cat", `/proc/${pid}/smaps_rollup`]).stdout.toString();

@@ -10,6 +10,7 @@ import { type MockAnthropic, text } from "../support/mock-anthropic.ts";
 import { REAL_CLAUDE, startServer, type TestServer } from "../support/server.ts";
 import { ask, texts } from "../support/sse.ts";
 import { startBareClaude } from "./bare-claude.ts";
+import { median } from "./median.ts";
 
 const WARM_TURNS = 40;
 const CONVERSATIONS = 8;
@@ -42,9 +43,6 @@ async function time(say: Say, content = "hello"): Promise<Answer> {
   const silence = Math.max(0, ...at.slice(1).map((one, index) => one - (at[index] ?? 0)));
   return { firstText: at[0] ?? Number.NaN, end, silence };
 }
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 /** Through a server, in the conversation of `user`. */
 const through =

@@ -16,6 +16,7 @@ import { installOpenClaw } from "../support/openclaw-install.ts";
 import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { REAL_CLAUDE, startServer } from "../support/server.ts";
 import { texts } from "../support/sse.ts";
+import { median } from "./median.ts";
 
 const rounds = Number(process.argv[2] ?? 10);
 if (!(rounds > 0)) {
@@ -183,8 +184,6 @@ for (let round = 0; round <= rounds; round += 1) {
   console.error(`round ${round} of ${rounds}`);
 }
 
-const median = (values: number[]) =>
-  values.sort((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
 console.log(`\nthrough OpenClaw, medians of ${rounds} rounds, in ms; ratios to the first row of a kind\n`);
 console.log(
   "| turn | way | model request | ratio | first text | ratio | end | ratio | gateway CPU | synthesis CPU |\n|---|---|---|---|---|---|---|---|---|---|",

@@ -8,13 +8,11 @@ import { createClaudeHome } from "../support/claude-home.ts";
 import { type MockAnthropic, startMockAnthropic } from "../support/mock-anthropic.ts";
 import { descendants } from "../support/processes.ts";
 import { REAL_CLAUDE, startServer, type TestServer } from "../support/server.ts";
+import { median } from "./median.ts";
 
 const CHATS = 5;
 /** The kernel counts processor time in ticks of 10 ms. */
 const MS_PER_TICK = 10;
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 /** @param prompts how many prompts are asked of each server, each of them once */
 export async function measureUnnamed(mock: MockAnthropic, prompts: number): Promise<void> {
