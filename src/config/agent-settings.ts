@@ -13,6 +13,12 @@ export const workspaceOf = (agent: string | null, config: Pick<Config, "agents" 
 export const engineOf = (agent: string | null, config: Pick<Config, "agents" | "engine">): EngineSetting =>
   own(agent, config)?.engine ?? config.engine;
 
+/** The setting of Claude's own tools in an agent's conversations. @param agent null for a conversation without one */
+export const claudeToolsOf = (
+  agent: string | null,
+  config: Pick<Config, "agents" | "claudeTools">,
+): readonly string[] => own(agent, config)?.claudeTools ?? config.claudeTools;
+
 /** Whether the configuration names this engine, for all conversations or for an agent's. */
 export const namesEngine = (engine: EngineSetting, config: Pick<Config, "agents" | "engine">): boolean =>
   [null, ...Object.keys(config.agents)].some((agent) => engineOf(agent, config) === engine);

@@ -1,6 +1,7 @@
 /** Which of Claude Code's own tools a request leaves to Claude. */
 import { toolsOf } from "../api/openai-chat/tools.ts";
 import { FILE_AND_SHELL_TOOLS } from "../claude/tool-rules.ts";
+import { claudeToolsOf } from "../config/agent-settings.ts";
 import type { Config } from "../config/schema.ts";
 import { RequestError } from "../core/errors.ts";
 import { ALL_CLAUDE_TOOLS, type ClaudeTools } from "../core/tools.ts";
@@ -17,9 +18,8 @@ const HEADER = "x-synthesis-claude-tools";
  * @returns null when the setting depends on the request's tools, and the request has none
  */
 export function claudeToolsFor(request: ParsedRequest, agent: string | null, config: Config): ClaudeTools | null {
-  const configured = (agent !== null && config.agents[agent]?.claudeTools) || config.claudeTools;
   const requested = namesIn(request.headers);
-  const allowed = choiceOf(configured, request, config);
+  const allowed = choiceOf(claudeToolsOf(agent, config), request, config);
   if (requested === null) return allowed;
   const wanted = choiceOf(requested, request, config) ?? ALL_CLAUDE_TOOLS;
   return both(allowed ?? ALL_CLAUDE_TOOLS, wanted);
