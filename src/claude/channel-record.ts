@@ -69,7 +69,7 @@ export class ChannelRecord {
     }
   }
 
-  /** Changes when Claude Code is updated, or is told to use another login. */
+  /** Changes when Claude Code is updated, or uses another login. */
   #claude(): string {
     const { claudeBin, env } = this.#deps;
     const program = findExecutable(claudeBin, env);

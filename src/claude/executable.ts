@@ -37,7 +37,7 @@ export function requireExecutable({ claudeBin }: Pick<Config, "claudeBin">, env:
   return path;
 }
 
-/** The version that `--version` prints, such as `2.1.332` of `2.1.332 (Claude Code)`; null for another program. */
+/** The version in the output of `--version`, such as `2.1.332` of `2.1.332 (Claude Code)`; null for another program. */
 export async function claudeVersion(path: string, env: Env): Promise<string | null> {
   const output = await run([path, "--version"], env);
   return /^(\d+\.\d+\.\d+)\S* \(Claude Code\)/m.exec(output)?.[1] ?? null;

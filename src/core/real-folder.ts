@@ -7,7 +7,7 @@ export function realFolder(folder: string): string {
   try {
     return realpathSync(folder);
   } catch {
-    // Whoever uses the folder learns why it cannot be reached.
+    // The first use of the folder fails, and says why it cannot be reached.
     return resolve(folder);
   }
 }

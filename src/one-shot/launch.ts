@@ -12,8 +12,8 @@ import {
 } from "../claude/isolation.ts";
 import { makeMarkedFolder } from "../claude/marked-folder.ts";
 import { MARK_VARIABLE } from "../claude/process-mark.ts";
+import { STREAM_JSON_ARGUMENTS } from "../claude/stream/protocol.ts";
 import type { Config } from "../config/schema.ts";
-import type { DialogueTurn } from "../core/dialogue.ts";
 import type { OneShotRequest } from "../intake/one-shot-request.ts";
 
 /**
@@ -44,13 +44,7 @@ export function prepareLaunch(
   };
   const env: Record<string, string> = { ...inheritedEnvironment(parentEnv), ...retries(parentEnv), ...variables };
   const argv = [
-    "--print",
-    "--input-format",
-    "stream-json",
-    "--output-format",
-    "stream-json",
-    "--include-partial-messages",
-    "--verbose",
+    ...STREAM_JSON_ARGUMENTS,
     ...ISOLATION_ARGUMENTS,
     "--tools",
     "",
@@ -66,38 +60,3 @@ export function prepareLaunch(
   ];
   return { argv, env, cwd };
 }
-
-/**
- * The input of the process, in steps: one now, and one each time Claude Code has read a message.
- *
- * Every message but the last is only added to the conversation (`shouldQuery: false`). Claude Code reports when that is
- * done. The answer of the assistant that follows must not be written before that, or it would come first. All messages
- * are `client_composed`: otherwise Claude Code would take a leading `/` for a command of its own, and read every file
- * that is named after an `@`.
- */
-export function inputSteps({ turns, claudeSchema }: OneShotRequest): string[] {
-  const steps: string[] = [];
-  let step = "";
-  if (claudeSchema) {
-    const request = { subtype: "initialize", jsonSchema: claudeSchema };
-    step = jsonLine({ type: "control_request", request_id: "initialize", request });
-  }
-  turns.forEach(({ role, content }: DialogueTurn, index) => {
-    const message = { role, content };
-    if (role === "assistant") step += jsonLine({ type: "assistant", message });
-    else {
-      const query = index === turns.length - 1 ? {} : { shouldQuery: false };
-      steps.push(step + jsonLine({ type: "user", client_composed: true, ...query, message }));
-      step = "";
-    }
-  });
-  return steps;
-}
-
-/** The input that asks for another answer. */
-export const repairStep = (note: string): string => {
-  const message = { role: "user", content: [{ type: "text", text: note }] };
-  return jsonLine({ type: "user", client_composed: true, message });
-};
-
-const jsonLine = (value: object): string => `${JSON.stringify(value)}\n`;

@@ -7,12 +7,14 @@ import { getLogger } from "@logtape/logtape";
 import { requireExecutable } from "../claude/executable.ts";
 import { killGroup } from "../claude/process-mark.ts";
 import { spawnFailed } from "../claude/start-errors.ts";
+import { PastDialogue } from "../claude/stream/past-dialogue.ts";
+import { controlRequestLine, userMessageLine } from "../claude/stream/protocol.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import { readLines } from "../core/read-lines.ts";
 import type { OneShotRequest } from "../intake/one-shot-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
-import { inputSteps, prepareLaunch, repairStep } from "./launch.ts";
+import { prepareLaunch } from "./launch.ts";
 import { parseEvent, type StreamJsonEvent } from "./stream-json.ts";
 
 const log = getLogger(["synthesis", "one-shot"]);
@@ -67,12 +69,18 @@ export function startOneShotProcess(
   onEvent: (event: StreamJsonEvent) => void,
 ): OneShotProcess {
   const claude = requireExecutable(config, parentEnv);
+  const { turns, claudeSchema } = request;
   let child: Bun.Subprocess<"pipe", "pipe", "pipe">;
-  let steps: string[];
+  let initialization: string | null;
+  let past: PastDialogue;
+  let message: string;
   try {
     const { argv, env, cwd } = prepareLaunch(request, folder, config, parentEnv);
     // Before the spawn, because it may throw: a process without an owner would never be stopped.
-    steps = inputSteps(request);
+    const initialize = { subtype: "initialize", jsonSchema: claudeSchema };
+    initialization = claudeSchema && controlRequestLine("initialize", initialize);
+    past = new PastDialogue(turns.slice(0, -1), (line) => write(line));
+    message = userMessageLine(crypto.randomUUID(), turns.at(-1)?.content ?? []);
     // `detached` makes a process group, so that everything that the process starts can be killed with it.
     child = Bun.spawn([claude, ...argv], { cwd, env, stdin: "pipe", stdout: "pipe", stderr: "pipe", detached: true });
   } catch (error) {
@@ -91,25 +99,31 @@ export function startOneShotProcess(
 
   // The answer may not be valid, and then Claude is asked for another one.
   const mayAskAgain = request.format.type === "json";
-  const write = async (input: string, isLast: boolean) => {
+  const useInput = async (use: () => unknown) => {
     try {
-      child.stdin.write(input);
-      if (isLast) await child.stdin.end();
-      else await child.stdin.flush();
+      await use();
     } catch {
       // The process has closed its stdin. Its exit reports why.
     }
   };
-  const writeNextStep = () => write(steps.shift() ?? "", steps.length === 0 && !mayAskAgain);
+  const endInput = () => useInput(() => child.stdin.end());
+  const write = (line: string) =>
+    useInput(() => {
+      child.stdin.write(`${line}\n`);
+      return child.stdin.flush();
+    });
+  const writeRequest = async () => {
+    if (initialization !== null) void write(initialization);
+    await past.write();
+    await write(message);
+    if (!mayAskAgain) await endInput();
+  };
   const expectExit = () => {
     cancelStop ??= clock.after(STOP_TIMEOUT_MS, stop);
   };
   const take = (event: StreamJsonEvent) => {
-    // While steps remain, a result only says that a message was added to the conversation.
-    if (event.type === "result" && !event.failed && steps.length > 0) {
-      void writeNextStep();
-      return;
-    }
+    // Such a result only says that a message was added to the conversation.
+    if (event.type === "result" && !event.failed && past.noteRead()) return;
     onEvent(event);
     if (event.type === "result" && !mayAskAgain) expectExit();
   };
@@ -122,7 +136,7 @@ export function startOneShotProcess(
     log.error("one-shot killed, its output could not be handled: {error}", { pid: child.pid, error });
   });
   const stderr = child.stderr.text().catch(() => "");
-  void writeNextStep();
+  void writeRequest();
 
   const exited = (async (): Promise<OneShotExit> => {
     await child.exited;
@@ -144,9 +158,9 @@ export function startOneShotProcess(
     get lastOutputAt() {
       return lastOutputAt;
     },
-    askAgain: (note) => void write(repairStep(note), false),
+    askAgain: (note) => void write(userMessageLine(crypto.randomUUID(), [{ type: "text", text: note }])),
     endInput: () => {
-      void write("", true);
+      void endInput();
       expectExit();
     },
     stop,

@@ -1,6 +1,6 @@
 /**
  * `bun run test:claude --version X` runs `test/e2e` on any version of Claude Code; `--newest` asks the registry for the
- * newest one. `.ci/run` does not run it: a release of somebody else must not stop a change of ours from landing.
+ * newest one. `.ci/run` does not run it: a release of another project must not stop a change of ours from landing.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

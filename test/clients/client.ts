@@ -1,7 +1,7 @@
 /** What each client of the suite can be asked to do. A driver does it as the client's own documentation says. */
 import { z } from "zod";
 
-/** All that a client is told about the server. */
+/** All that a client knows about the server. */
 export interface Access {
   /** Ends in `/v1`. */
   readonly baseURL: string;

@@ -102,7 +102,7 @@ async function timesShown({ mock }: World, ...messages: string[]): Promise<numbe
   return messages.map((message) => shown.split(`\n${message}\n`).length - 1);
 }
 
-test("a conversation moves in the request for which its channel is refused, and is told nothing twice", async () => {
+test("a conversation moves in the request for which its channel is refused, and Claude gets nothing twice", async () => {
   await using world = await createWorld({ env: auto, plan: true });
   await say(world.server, "one");
   expect(await health(world.server)).toEqual([{ agent: null, engine: "interactive", reason: "default" }]);
@@ -119,7 +119,7 @@ test("a conversation moves in the request for which its channel is refused, and 
   expect(await timesShown(world, "one", "two", "three")).toEqual([1, 1, 1]);
 });
 
-test("a conversation moves back when its channel is accepted again, and is told nothing twice", async () => {
+test("a conversation moves back when its channel is accepted again, and Claude gets nothing twice", async () => {
   await using world = await createWorld({ env: { SYNTHESIS_ENGINE: "stream" }, plan: true });
   await say(world.server, "one");
   await world.server.stop();

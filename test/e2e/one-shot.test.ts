@@ -1,7 +1,7 @@
 /** On the real claude: one-shots, which belong to no conversation and leave nothing behind. */
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type OpenAI from "openai";
 import type { ChatMessage } from "../../src/api/openai-chat/request.ts";
@@ -17,6 +17,7 @@ import {
 import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { startServer } from "../support/server.ts";
 import { answerText, ask, next, texts } from "../support/sse.ts";
+import { hasHookRun, layTraps } from "../support/traps.ts";
 import { createWorld as createAnyWorld, type World, type WorldOptions } from "../support/world.ts";
 
 /** A server that answers every request without a conversation by a process of its own, which exits. */
@@ -25,19 +26,9 @@ const createWorld = (options: WorldOptions = {}): Promise<World> =>
 
 let world: World;
 beforeAll(async () => {
-  world = await createWorld({ prepare: ({ home, workspace }) => layTraps(home, workspace) });
+  world = await createWorld({ prepare: layTraps });
 });
 afterAll(() => world[Symbol.asyncDispose]());
-
-/** Memory files and hooks of the user, which a one-shot must not use. */
-function layTraps(home: string, workspace: string): void {
-  mkdirSync(join(home, ".claude"));
-  writeFileSync(join(home, ".claude/CLAUDE.md"), "the user's memory");
-  writeFileSync(join(workspace, "CLAUDE.md"), "the workspace's memory");
-  const hooks = [{ hooks: [{ type: "command", command: `touch '${join(home, "hook-ran")}'` }] }];
-  const settings = { hooks: { SessionStart: hooks, UserPromptSubmit: hooks, Stop: hooks, SessionEnd: hooks } };
-  writeFileSync(join(home, ".claude/settings.json"), JSON.stringify(settings));
-}
 
 type Message = { role: string; content: unknown };
 /** The body of a one-shot. */
@@ -194,7 +185,7 @@ describe("the model is shown", () => {
     expect(JSON.stringify(body.system)).toContain("You are a parrot.");
     expect(body.tools ?? []).toEqual([]);
     expect(shown).not.toContain("memory");
-    expect(readdirSync(world.claude.home)).not.toContain("hook-ran");
+    expect(hasHookRun(world.claude)).toBe(false);
   });
 
   test("a path in a message, but not the file", async () => {

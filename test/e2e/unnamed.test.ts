@@ -1,12 +1,11 @@
 /** On the real claude: requests that name no conversation, as most clients and agent libraries send them. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import type OpenAI from "openai";
 import { at, control } from "../support/control.ts";
 import { apiError, text, toolUse } from "../support/mock-anthropic.ts";
 import { descendants, withCommand } from "../support/processes.ts";
 import { next, texts } from "../support/sse.ts";
+import { hasHookRun, layTraps } from "../support/traps.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 type Message = OpenAI.ChatCompletionMessageParam;
@@ -24,26 +23,14 @@ const result = (id: string, content: string): Message => ({ role: "tool", tool_c
 
 let world: World;
 beforeAll(async () => {
-  world = await createWorld({ prepare: ({ home, workspace }) => layTraps(home, workspace) });
-  // The model asks for the weather once, and then says what it was told.
+  world = await createWorld({ prepare: layTraps });
+  // The model asks for the weather once, and then repeats the results.
   world.mock.on(/weather/, function* ({ toolResults }) {
     if (toolResults.length > 0) yield text(toolResults.map(({ content }) => content).join(" and "));
     else yield toolUse(TOOL, { city: "Oslo" });
   });
 });
 afterAll(() => world[Symbol.asyncDispose]());
-
-/** Memory files and hooks of the user, which Claude must not use here. */
-function layTraps(home: string, workspace: string): void {
-  mkdirSync(join(home, ".claude"));
-  writeFileSync(join(home, ".claude/CLAUDE.md"), "the user's memory");
-  writeFileSync(join(workspace, "CLAUDE.md"), "the workspace's memory");
-  const hooks = [{ hooks: [{ type: "command", command: `touch '${join(home, "hook-ran")}'` }] }];
-  writeFileSync(
-    join(home, ".claude/settings.json"),
-    JSON.stringify({ hooks: { UserPromptSubmit: hooks, Stop: hooks } }),
-  );
-}
 
 /** Asks with the official client, which names no conversation. */
 async function ask(messages: Message[], options: Options = {}, { server } = world) {
@@ -83,8 +70,8 @@ test("Claude is shown the client's prompt and messages, and nothing of the user'
   expect(shown).not.toContain("<channel");
   expect(body.tools ?? []).toEqual([]);
   expect(body.output_config?.effort).toBe("low");
-  const { base, home } = world.claude;
-  expect(readdirSync(base).concat(readdirSync(home))).not.toContain("hook-ran");
+  const { home } = world.claude;
+  expect(hasHookRun(world.claude)).toBe(false);
   expect([...new Bun.Glob("**/*.jsonl").scanSync({ cwd: home, dot: true })]).toEqual([]);
 });
 

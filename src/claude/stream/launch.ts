@@ -17,6 +17,10 @@ import type { LaunchSpec } from "../launch-spec.ts";
 import { makeMarkedFolder } from "../marked-folder.ts";
 import { MARK_VARIABLE } from "../process-mark.ts";
 import { proxyExceptions } from "../proxy-exceptions.ts";
+import { STREAM_JSON_ARGUMENTS } from "./protocol.ts";
+
+/** Permission prompts are control requests. */
+const PROMPTS_AS_REQUESTS = ["--permission-prompt-tool", "stdio"] as const;
 
 export interface StreamLaunch {
   readonly argv: string[];
@@ -55,7 +59,8 @@ export function prepareLaunch(
     return {
       argv: [
         executable,
-        ...STREAM_JSON,
+        ...STREAM_JSON_ARGUMENTS,
+        ...PROMPTS_AS_REQUESTS,
         ...(isIsolated
           ? [...ISOLATION_ARGUMENTS, ...commonArguments(spec, config, settings, ISOLATION_PERMISSION_MODE)]
           : commonArguments(spec, config, settings)),
@@ -72,16 +77,3 @@ export function prepareLaunch(
     throw error;
   }
 }
-
-/** Stream-json both ways, with every token, and with permission prompts as control requests. */
-const STREAM_JSON = [
-  "--print",
-  "--input-format",
-  "stream-json",
-  "--output-format",
-  "stream-json",
-  "--include-partial-messages",
-  "--verbose",
-  "--permission-prompt-tool",
-  "stdio",
-];

@@ -8,14 +8,17 @@ import { pastTurnLine } from "./protocol.ts";
 
 export class PastDialogue {
   readonly #write: (line: string) => unknown;
-  readonly #turns: DialogueTurn[];
+  readonly #turns: { readonly role: DialogueTurn["role"]; readonly line: string }[];
   readonly #written = Promise.withResolvers<void>();
   /** A message was written that Claude Code has not reported as read. */
   #isWaiting = false;
 
-  /** @param turns begin with the user and alternate */
+  /**
+   * @param turns begin with the user and alternate
+   * @throws when they cannot be serialised
+   */
   constructor(turns: readonly DialogueTurn[], write: (line: string) => unknown) {
-    this.#turns = [...turns];
+    this.#turns = turns.map((turn) => ({ role: turn.role, line: pastTurnLine(turn) }));
     this.#write = write;
   }
 
@@ -35,7 +38,7 @@ export class PastDialogue {
 
   #writeNext(): void {
     for (let turn = this.#turns.shift(); turn; turn = this.#turns.shift()) {
-      this.#write(pastTurnLine(turn));
+      this.#write(turn.line);
       if (turn.role === "assistant") continue;
       this.#isWaiting = true;
       return;

@@ -7,6 +7,17 @@ import { z } from "zod";
 import type { DialogueTurn, MessageContent } from "../../core/dialogue.ts";
 import { JSON_BOUNDS, JsonRejected, parseJson } from "../../core/json-gate.ts";
 
+/** The arguments of `claude` for stream-json both ways, with every token. */
+export const STREAM_JSON_ARGUMENTS = [
+  "--print",
+  "--input-format",
+  "stream-json",
+  "--output-format",
+  "stream-json",
+  "--include-partial-messages",
+  "--verbose",
+] as const;
+
 const contentBlock = z.looseObject({
   type: z.string(),
   text: z.string().optional(),

@@ -10,7 +10,7 @@ import { launchSpec } from "../launch-spec.ts";
 
 const READY_MS = 1_000;
 
-/** A process that has been initialized, and is told what was said before. */
+/** A process that has been initialized, and is being given what was said before. */
 async function tellingPast() {
   const clock = new ManualClock();
   let failures = 0;
