@@ -5,6 +5,7 @@
 
 import { findExecutable } from "../claude/executable.ts";
 import { claudeNotFound } from "../claude/start-errors.ts";
+import { unnamedConfig } from "../config/unnamed.ts";
 import { systemClock } from "../core/clock.ts";
 import { RequestError, shuttingDown } from "../core/errors.ts";
 import { TypicalDuration } from "../core/typical-duration.ts";
@@ -50,8 +51,7 @@ export interface ConversationRegistry {
 export function createConversationRegistry(deps: ConversationDeps): ConversationRegistry {
   const { config, pool, sessions, turns, env } = deps;
   const conversations = new Map<string, Conversation>();
-  // Nothing but answers is expected of the Claude of an unnamed chat, so it needs no reply tool.
-  const unnamedDeps: ConversationDeps = { ...deps, config: { ...config, reply: "live" } };
+  const unnamedDeps: ConversationDeps = { ...deps, config: unnamedConfig(config) };
   const branches = createBranchRouter(sessions, turns, (key) => conversations.get(key));
   const turnDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
   let login: ConversationRegistry["login"] = "unknown";

@@ -5,6 +5,7 @@ import { openClawHeader } from "../api/openclaw/headers.ts";
 import { isDirectChat } from "../api/openclaw/session-key.ts";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Config, Effort } from "../config/schema.ts";
+import { unnamedConfig } from "../config/unnamed.ts";
 import type { Block, DialogueTurn } from "../core/dialogue.ts";
 import type { ClaudeTools } from "../core/tools.ts";
 import { claudeToolsFor } from "./claude-tools.ts";
@@ -65,13 +66,15 @@ export interface Dialogue {
 const NO_SYSTEM_PROMPT = { stable: "", volatile: "" };
 
 /**
- * Reads what a request asks of its conversation. Creates the workspace's folder if it does not exist.
+ * Reads what a request asks of its conversation.
+ * @param workspace if the request does not decide it; otherwise its folder is created if it does not exist
  * @throws RequestError for a request that cannot be served
  */
 export function readTurnRequest(
   request: ParsedRequest,
   { key, source, agent, affinity }: Identity,
   config: Config,
+  workspace?: Workspace,
 ): TurnRequest {
   const { body, headers, openclaw } = request;
   const { stable, volatile } = config.systemPrompt === "ignore" ? NO_SYSTEM_PROMPT : request.systemPrompt;
@@ -95,7 +98,7 @@ export function readTurnRequest(
     claudeTools: claudeToolsFor(request, agent, config),
     format: readFormat(body),
     prefill: request.prefill,
-    workspace: workspaceFor(headers, openclaw?.workingDirectory ?? null, agent, config),
+    workspace: workspace ?? workspaceFor(headers, openclaw?.workingDirectory ?? null, agent, config),
     dialogue: null,
     continuesDialogue: false,
   };
@@ -106,15 +109,14 @@ export function readTurnRequest(
  * @param emptyFolder where the process works; created if it does not exist
  */
 export function readUnnamedTurnRequest(request: ParsedRequest, config: Config, emptyFolder: string): TurnRequest {
-  const isolated: Config = { ...config, systemPrompt: "replace", clientTools: ["all"], reply: "live" };
-  const turnRequest = readTurnRequest(request, unnamedIdentity(), isolated);
+  const workspace = emptyWorkspace(emptyFolder);
+  const turnRequest = readTurnRequest(request, unnamedIdentity(), unnamedConfig(config), workspace);
   const { offer, format } = turnRequest;
   let dialogue: Dialogue | null = null;
   return {
     ...turnRequest,
     systemPrompt: request.system,
     volatile: "",
-    workspace: emptyWorkspace(emptyFolder),
     dialogue: () => {
       dialogue ??= splitDialogue(readDialogue(request, offer.catalogue), [offer.note, formatNote(format)]);
       return dialogue;
@@ -147,8 +149,7 @@ export function readOneShotTurnRequest(
   const identity = oneShotIdentity();
   // The results of a client's tool would come with a later request, and a one-shot has none.
   const oneShotConfig: Config = { ...config, systemPrompt: "replace", clientTools: ["none"] };
-  const turnRequest = readTurnRequest(request, identity, oneShotConfig);
-  return [identity, { ...turnRequest, workspace: emptyWorkspace(emptyFolder) }];
+  return [identity, readTurnRequest(request, identity, oneShotConfig, emptyWorkspace(emptyFolder))];
 }
 
 /** The id of the person who sent a request; null when it is absent, or has characters that cannot be seen. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import type { Paths } from "../../config/paths.ts";
 import type { Config } from "../../config/schema.ts";
+import { unnamedConfig } from "../../config/unnamed.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { ALL_CLAUDE_TOOLS } from "../../core/tools.ts";
 import { type AgentProcess, type Engine, NO_OWNER, type ProcessOwner } from "../agent-process.ts";
@@ -128,8 +129,7 @@ export function createLauncher({
       }
       if (reason === "channel_refused") probe.plan();
       const folder = join(paths.run, crypto.randomUUID());
-      // An unnamed chat's Claude has nothing to do but to answer, so it needs no reply tool.
-      const own: Config = spec.choice.isIsolated ? { ...config, reply: "live" } : config;
+      const own = spec.choice.isIsolated ? unnamedConfig(config) : config;
       return new StreamProcess(spec, owner, { config: own, env, folder, deny, sessionFolder, clock });
     },
     tokens,
