@@ -23,6 +23,7 @@ import { createConversationRegistry } from "../conversation/registry.ts";
 import { startRetention } from "../conversation/retention.ts";
 import { listen } from "../http/listen.ts";
 import { SchemaChecker } from "../json-schema/checker.ts";
+import { AccountLimits } from "../limits/account.ts";
 import { createOneShotQueue } from "../one-shot/queue.ts";
 import { createPermissionBroker } from "../permissions/broker.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
@@ -81,8 +82,9 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const permissionLog = createPermissionLog(store);
 
   // Claude processes and conversations.
+  const limits = new AccountLimits();
   const engines = createEngines({ config, paths, managed, env });
-  const launcher = createLauncher({ config, paths, port: () => server.port, managed, engines, program, env });
+  const launcher = createLauncher({ config, paths, port: () => server.port, managed, engines, limits, program, env });
   const pool = createPool({ config, launcher });
   const attachments = createAttachmentStore(paths.attachments);
   const permissions = createPermissionBroker({ config, permissionLog, env });
@@ -97,7 +99,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     checker,
     env,
   });
-  const oneShots = createOneShotQueue({ config, paths, env, checker });
+  const oneShots = createOneShotQueue({ config, paths, env, checker, limits });
 
   // HTTP: clients, hooks and plugins, all on one port.
   const { emptyFolder } = paths;
@@ -108,6 +110,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       keys,
       pool,
       engines,
+      limits,
       tokens: launcher.tokens,
       conversations,
       oneShots,

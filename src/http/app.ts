@@ -12,6 +12,7 @@ import type { Config } from "../config/schema.ts";
 import type { ConversationRegistry } from "../conversation/registry.ts";
 import { RequestError, unexpected } from "../core/errors.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
+import type { AccountLimits } from "../limits/account.ts";
 import type { OneShotQueue } from "../one-shot/queue.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import { storeError } from "../store/faults.ts";
@@ -39,6 +40,7 @@ export interface AppDeps {
   readonly keys: { readonly chat: string; readonly control: string };
   readonly pool: Pool;
   readonly engines: Pick<Engines, "configured">;
+  readonly limits: AccountLimits;
   /** Which interactive process a plugin or a hook belongs to. */
   readonly tokens: ProcessTokens;
   readonly conversations: ConversationRegistry;

@@ -11,6 +11,7 @@ import { RequestError, shuttingDown } from "../core/errors.ts";
 import { TypicalDuration } from "../core/typical-duration.ts";
 import type { OneShotRequest } from "../intake/one-shot-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
+import type { AccountLimits } from "../limits/account.ts";
 import { ResponseStream } from "../turn/response-stream.ts";
 import { OneShot } from "./one-shot.ts";
 
@@ -34,6 +35,7 @@ export interface OneShotDeps {
   readonly env: Record<string, string | undefined>;
   /** Checks answers that must fit a JSON Schema. */
   readonly checker: SchemaChecker;
+  readonly limits: AccountLimits;
   readonly clock?: Clock;
 }
 

@@ -8,6 +8,7 @@ import { defaults } from "../../src/config/schema.ts";
 import { isRunning } from "../../src/core/is-running.ts";
 import type { OneShotRequest } from "../../src/intake/one-shot-request.ts";
 import { SchemaChecker } from "../../src/json-schema/checker.ts";
+import { AccountLimits } from "../../src/limits/account.ts";
 import { createOneShotQueue, type OneShotQueue } from "../../src/one-shot/queue.ts";
 import type { ResponseStream } from "../../src/turn/response-stream.ts";
 
@@ -33,6 +34,7 @@ function queueWith(script: string): OneShotQueue {
   const paths = pathsFor(join(base, "home"));
   const config = { ...defaults(paths), claudeBin: claude, maxOneShots: 1, maxQueue: 10 };
   return createOneShotQueue({
+    limits: new AccountLimits(),
     config,
     paths,
     env: { PATH: process.env.PATH, HOME: base },

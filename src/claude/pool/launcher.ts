@@ -6,6 +6,7 @@ import type { Config } from "../../config/schema.ts";
 import { unnamedConfig } from "../../config/unnamed.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { ALL_CLAUDE_TOOLS } from "../../core/tools.ts";
+import type { AccountLimits } from "../../limits/account.ts";
 import { type AgentProcess, type Engine, NO_OWNER, type ProcessOwner } from "../agent-process.ts";
 import { BootFailure } from "../boot-failure.ts";
 import { denyRules } from "../deny-rules.ts";
@@ -43,6 +44,7 @@ export interface LauncherOptions {
   readonly port: () => number;
   readonly managed: ManagedSettings;
   readonly engines: Engines;
+  readonly limits: AccountLimits;
   /** The command that starts this program again, for the plugin: its executable and first arguments. */
   readonly program: readonly string[];
   readonly env: Record<string, string | undefined>;

@@ -22,6 +22,7 @@ import type { LaunchSpec } from "../../../src/claude/launch-spec.ts";
 import { createLauncher } from "../../../src/claude/pool/launcher.ts";
 import { pathsFor } from "../../../src/config/paths.ts";
 import { type Config, defaults } from "../../../src/config/schema.ts";
+import { AccountLimits } from "../../../src/limits/account.ts";
 import { PROTOCOL } from "../../../src/wire/frames.ts";
 import type { HookBody, Verdict } from "../../../src/wire/hooks.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
@@ -92,6 +93,7 @@ function startProcess({ spec = {}, settings = {}, env = {}, owner = NO_OWNER, sp
   const managed = { channelAllowed: true, channelsDisabled: false, hooksForbidden: false, pluginForbidden: false };
   const claudeEnv = { CLAUDE_CONFIG_DIR: join(home, "claude"), ...env };
   const launcher = createLauncher({
+    limits: new AccountLimits(),
     config,
     paths,
     port: () => 1,
