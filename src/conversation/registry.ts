@@ -36,6 +36,8 @@ export interface ConversationRegistry {
    * @param mayLinger as in `UnnamedChats.submit`
    */
   submitUnnamed(parsed: ParsedRequest, request: TurnRequest, mayLinger: boolean): ResponseStream;
+  /** As in `UnnamedChats`. */
+  expectsNext(parsed: ParsedRequest): boolean;
   /** The conversation with this key, if it has a process or serves a request. */
   find(key: string): Conversation | undefined;
   /** Ends a conversation's turns and its process. Its next message begins a new Claude session. */
@@ -170,6 +172,7 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     },
     submit,
     submitUnnamed: (parsed, request, mayLinger) => unnamed.submit(parsed, request, mayLinger),
+    expectsNext: (parsed) => unnamed.expectsNext(parsed),
     get login() {
       return login;
     },

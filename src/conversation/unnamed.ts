@@ -1,7 +1,8 @@
 /**
  * The chats of requests that name no conversation. A request joins a chat when it has the result of one of its calls, or
  * when its history is exactly what went over the wire in that chat. Any other request begins anew. After an answer the
- * process of a chat lingers for a while, so that the next request finds it.
+ * process of a chat lingers for a while, so that the next request finds it. A request whose process need not linger is
+ * no chat but a one-shot, which has no record and no slot and so costs less.
  */
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../config/schema.ts";
@@ -17,11 +18,11 @@ const log = getLogger(["synthesis", "conversation"]);
 /** How long a process waits for the next request of its chat, in ms. */
 const LINGER_MS = 300_000;
 /**
- * After this many first answers in a row that no request continued, few first answers linger, because programs that ask
- * only once should not pay for chats. A chat that goes beyond its first answer always lingers.
+ * After this many first requests in a row without one that continues a chat, the processes of few first answers linger,
+ * because programs that ask only once should not pay for chats. A chat that goes beyond its first answer always lingers.
  */
 const FIRST_ANSWERS = 4;
-/** How many first answers come to one that lingers then. */
+/** How many first requests come to one whose process lingers then. */
 const FEW_EVERY = 32;
 
 /** The conversations, as unnamed chats need them. */
@@ -41,7 +42,7 @@ interface Chat {
   readonly response: ResponseStream;
   /** The process has received exactly what went over the wire. */
   readonly isExact: boolean;
-  /** The next request may continue the answer. */
+  /** Its process lingers after the answer. */
   readonly mayLinger: boolean;
 }
 
@@ -61,7 +62,7 @@ export class UnnamedChats {
   readonly #chats = new Map<string, Chat>();
   /** The chat that lingers longest comes first. */
   #lingering: readonly LingeringChat[] = [];
-  /** How many first answers were given since a request last continued a chat. */
+  /** How many first requests have come since a request last continued a chat. */
   #notContinued = 0;
 
   constructor(config: Pick<Config, "maxLingering">, clock: Clock, conversations: UnnamedConversations) {
@@ -70,7 +71,18 @@ export class UnnamedChats {
     this.#conversations = conversations;
   }
 
-  /** @param mayLinger the request is an ordinary one: its answer may be continued */
+  /**
+   * Whether the process of an ordinary request should linger. It is decided when the request arrives, so that any other
+   * request without tools can be answered as a one-shot.
+   */
+  expectsNext({ messages }: Pick<ParsedRequest, "messages">): boolean {
+    if (this.#config.maxLingering === 0) return false;
+    if (messages.some(({ role }) => role === "assistant")) return true;
+    this.#notContinued += 1;
+    return this.#notContinued <= FIRST_ANSWERS || this.#notContinued % FEW_EVERY === 0;
+  }
+
+  /** @param mayLinger the process may linger after the answer */
   submit(parsed: ParsedRequest, request: TurnRequest, mayLinger: boolean): ResponseStream {
     const chain = wireChain(parsed);
     const owner = this.#conversations.ownerOfCalls(request) ?? this.#awaiting(chain.answered);
@@ -82,6 +94,7 @@ export class UnnamedChats {
     });
     // A request that was refused leaves its chat as it was.
     if (response.error !== null) return response;
+    if (known !== null) this.#notContinued = 0;
     const isExact = known === null || this.#continues(known, chain);
     const { usesFunctions } = parsed;
     this.#chats.set(identity.key, { chain, usesFunctions, response, isExact, mayLinger });
@@ -112,7 +125,6 @@ export class UnnamedChats {
     const chat = this.#lingering.find((one) => one.chain === chain);
     if (!chat) return null;
     this.#stopLingering(chat);
-    this.#notContinued = 0;
     log.debug("unnamed chat continued", { session: chat.key });
     return chat.key;
   }
@@ -121,9 +133,9 @@ export class UnnamedChats {
   keeps(key: string): boolean {
     const chat = this.#chats.get(key);
     const { maxLingering } = this.#config;
-    if (!chat?.mayLinger || !chat.isExact || maxLingering === 0 || !isWhole(chat.response)) return false;
+    if (!chat?.mayLinger || !chat.isExact || !isWhole(chat.response)) return false;
     const chain = chainOf(chat);
-    if (chain === null || !(chat.chain.answered !== null || this.#isFirstAnswerKept())) return false;
+    if (chain === null) return false;
     const cancelTimer = this.#clock.after(LINGER_MS, () => this.#conversations.remove(key));
     this.#lingering = [...this.#lingering, { key, chain, cancelTimer }];
     for (const surplus of this.#lingering.slice(0, -maxLingering)) {
@@ -131,12 +143,6 @@ export class UnnamedChats {
       this.#conversations.remove(surplus.key);
     }
     return true;
-  }
-
-  /** Whether a chat lingers that has only its first answer. */
-  #isFirstAnswerKept(): boolean {
-    this.#notContinued += 1;
-    return this.#notContinued <= FIRST_ANSWERS || this.#notContinued % FEW_EVERY === 0;
   }
 
   /** The conversation of a chat has ended. */

@@ -222,47 +222,44 @@ describe("a chat", () => {
     expect(clock.timers).toBe(2);
   });
 
-  test("lingers seldom after its first answer when no client continues one", () => {
-    const { send, known } = createChats(1);
-    /** Which of the chats linger after their first answers. */
-    const ask = (count: number) =>
-      Array.from({ length: count }, (_, at) => {
-        const chat = send([user(`prompt ${at}`)]);
-        chat.answer("hi");
-        return known.has(chat.key);
-      });
-    expect(ask(4)).toEqual(Array(4).fill(true));
-    expect(ask(64).filter(Boolean)).toHaveLength(2);
-    // A chat that continues is none of those.
-    const longer = send([user("hello"), assistant("hi"), user("again")]);
-    longer.answer("yes");
-    expect(known.has(longer.key)).toBe(true);
-    expect(ask(1)).toEqual([false]);
-    const next = send([user("hello"), assistant("hi"), user("again"), assistant("yes"), user("third")]);
-    expect(next.key).toBe(longer.key);
-  });
-
-  test("lingers again after its first answer when a client has continued one", () => {
-    const { send, known } = createChats(1);
-    for (let at = 0; at < 32; at += 1) send([user("hello")]).answer("hi");
-    expect(send([user("hello"), assistant("hi"), user("again")]).continues).toBe(true);
-    const chat = send([user("hello")]);
-    chat.answer("hi");
-    expect(known.has(chat.key)).toBe(true);
-  });
-
-  test("does not linger when none may", () => {
-    const { send, known } = createChats(0);
-    const one = send([user("hello")]);
-    one.answer("hi");
-    expect(known.has(one.key)).toBe(false);
-  });
-
   test("ends with the client's connection", () => {
     const { send, known } = createChats();
     const one = send([user("hello")]);
     one.response.disconnect();
     expect(known.has(one.key)).toBe(false);
+  });
+});
+
+describe("the process of a request is expected to be needed again", () => {
+  const first = { messages: parse([user("hello")]).messages };
+  const later = { messages: parse([user("hello"), assistant("hi"), user("again")]).messages };
+  /** How many of so many first requests are expected to be continued. */
+  const expected = ({ chats }: ReturnType<typeof createChats>, count: number) =>
+    Array.from({ length: count }, () => chats.expectsNext(first)).filter(Boolean).length;
+
+  test("seldom when no client continues a chat, and always when a request does", () => {
+    const world = createChats();
+    expect([expected(world, 4), expected(world, 64)]).toEqual([4, 2]);
+    expect(world.chats.expectsNext(later)).toBe(true);
+    world.send([user("hello"), assistant("hi"), user("again")]).answer("yes");
+    expect(expected(world, 1)).toBe(0);
+    world.send([user("hello"), assistant("hi"), user("again"), assistant("yes"), user("third")]);
+    expect(expected(world, 64)).toBe(6);
+  });
+
+  test("after a result has found its call, too", () => {
+    const world = createChats();
+    expected(world, 32);
+    const call = world.send([user("hello")]).call("turn 1");
+    const result = { role: "tool", content: "rain", tool_call_id: (call.tool_calls[0] as { id: string }).id };
+    expect(expected(world, 1)).toBe(0);
+    world.send([user("hello"), call, result]);
+    expect(expected(world, 1)).toBe(1);
+  });
+
+  test("never when none may linger", () => {
+    const { chats } = createChats(0);
+    expect([chats.expectsNext(first), chats.expectsNext(later)]).toEqual([false, false]);
   });
 });
 

@@ -43,9 +43,8 @@ export interface ChatDeps {
 
 export function chatRoutes({ config, conversations, oneShots, sessions, checker, emptyFolder }: ChatDeps): Hono<Env> {
   /**
-   * Submits a request that belongs to no conversation. A later request may continue it if it offers tools, or is an
-   * ordinary message, and the result of a tool may continue an earlier one. Any other one needs no process that stays,
-   * and is answered as a one-shot.
+   * Submits a request that belongs to no conversation. It needs an unnamed chat if it has tools or a result, or if its
+   * process should linger. Any other request is answered as a one-shot.
    * @param isSide it is a side request about a conversation
    */
   async function submitUnnamed(request: ParsedRequest, sent: Request, isSide: boolean): Promise<ResponseStream> {
@@ -54,17 +53,16 @@ export function chatRoutes({ config, conversations, oneShots, sessions, checker,
       return conversations.submit(...readOneShotTurnRequest(request, config, emptyFolder));
     }
     const isOrdinary = !isSide && openclaw === null && findSideRequestForm(body, system) === null;
-    const mayContinue = isOrdinary && prefill === null && readFormat(body).type === "text";
+    const mayLinger =
+      isOrdinary && prefill === null && readFormat(body).type === "text" && conversations.expectsNext(request);
     // A client may take its tools back with the result, so that the next answer is the last one.
     const hasResult = request.messages.at(-1)?.role === "tool";
     const usesTools = openclaw === null && (hasResult || toolsOf(body).length > 0);
-    if (!usesTools && !(mayContinue && config.maxLingering > 0)) {
-      return oneShots.submit(await readOneShot(request, sent));
-    }
+    if (!usesTools && !mayLinger) return oneShots.submit(await readOneShot(request, sent));
     const turnRequest = readUnnamedTurnRequest(request, config, emptyFolder);
     // Writing large images to the process takes as long as reading them did, so other requests run in between.
     await yieldIfLarge(sent);
-    return conversations.submitUnnamed(request, turnRequest, mayContinue);
+    return conversations.submitUnnamed(request, turnRequest, mayLinger);
   }
 
   // `checkSize` limits a request, so that reading it here does not block other requests for long.
