@@ -74,9 +74,46 @@ export interface MockAnthropic {
   readonly requests: readonly ModelRequest[];
   /** Answers with this script when `asked` of a request matches. The newest matching rule counts. */
   on(match: RegExp, script: Script): void;
+  /** Sends these headers with every answer from now on, errors included. @param headers for example `planHeaders(…)` */
+  sendHeaders(headers: Record<string, string>): void;
   /** The first request with a matching `asked`, already recorded or still to come. */
   request(match: RegExp): Promise<ModelRequest>;
   stop(): Promise<void>;
+}
+
+/** A window of the plan, as Anthropic reports it. */
+interface PlanWindow {
+  /** The part that is used; 1 is all of it. */
+  readonly used: number;
+  /** When the window ends, Unix time in seconds. */
+  readonly resetsAt: number;
+}
+
+/**
+ * The headers with which Anthropic reports a plan's limits.
+ * @param windows by their names in the headers: `5h`, `7d`, `7d_oi` or `overage`
+ * @param status of the whole account
+ * @param claim the window that the status is about, as in `five_hour`
+ */
+export function planHeaders(
+  windows: Readonly<Record<string, PlanWindow>>,
+  status: "allowed" | "allowed_warning" | "rejected" = "allowed",
+  claim = "five_hour",
+): Record<string, string> {
+  const prefix = "anthropic-ratelimit-unified";
+  const [first] = Object.values(windows);
+  return {
+    [`${prefix}-status`]: status,
+    [`${prefix}-representative-claim`]: claim,
+    ...(first ? { [`${prefix}-reset`]: `${first.resetsAt}` } : {}),
+    ...Object.fromEntries(
+      Object.entries(windows).flatMap(([name, { used, resetsAt }]) => [
+        [`${prefix}-${name}-utilization`, `${used}`],
+        [`${prefix}-${name}-reset`, `${resetsAt}`],
+        [`${prefix}-${name}-status`, used >= 1 ? "rejected" : "allowed"],
+      ]),
+    ),
+  };
 }
 
 /** The input usage of an answer if its script has no usage. The output tokens are the number of its steps. */
@@ -92,6 +129,7 @@ const echo: Script = function* (request) {
 export function startMockAnthropic(port = 0): MockAnthropic {
   const rules: { match: RegExp; script: Script }[] = [];
   const requests: ModelRequest[] = [];
+  let answerHeaders: Record<string, string> = {};
   const waiting: { match: RegExp; resolve: (request: ModelRequest) => void }[] = [];
 
   const server = Bun.serve({
@@ -118,7 +156,9 @@ export function startMockAnthropic(port = 0): MockAnthropic {
       }
       const script = rules.findLast((rule) => rule.match.test(recorded.asked))?.script ?? echo;
       request.signal.addEventListener("abort", () => end.resolve("aborted"));
-      return respond(recorded, script(recorded), request.signal, end.resolve);
+      const response = await respond(recorded, script(recorded), request.signal, end.resolve);
+      for (const [name, value] of Object.entries(answerHeaders)) response.headers.set(name, value);
+      return response;
     },
   });
 
@@ -127,6 +167,9 @@ export function startMockAnthropic(port = 0): MockAnthropic {
     requests,
     on: (match, script) => {
       rules.push({ match, script });
+    },
+    sendHeaders: (headers) => {
+      answerHeaders = headers;
     },
     request: (match) => {
       const known = requests.find((request) => match.test(request.asked));
