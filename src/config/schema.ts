@@ -127,7 +127,7 @@ export const settings = {
   ),
   oneShots: oneOf(["print", "interactive"]).describe(
     "How a request without a conversation is answered: `print`, with `claude -p`, which is faster; `interactive`, in a " +
-      "terminal and without tools, for plans that bill `claude -p` separately",
+      "terminal, for plans that bill `claude -p` separately",
   ),
   maxOneShots: wholeNumber(1, 256).describe(
     "How many one-shots are answered at the same time; each is one more process",

@@ -7,7 +7,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
-import { type Identity, unnamedIdentity } from "../intake/identity.ts";
+import { type Identity, oneShotIdentity, unnamedIdentity } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import { chainAfter, type WireChain, wireChain } from "../intake/wire-chain.ts";
@@ -87,7 +87,9 @@ export class UnnamedChats {
     const chain = wireChain(parsed);
     const owner = this.#conversations.ownerOfCalls(request) ?? this.#awaiting(chain.answered);
     const known = owner ?? this.#take(chain.answered);
-    const identity = known === null ? unnamedIdentity() : { ...unnamedIdentity(), key: known };
+    // A process in a terminal has no dialogue, and its conversation is a one-shot that may call tools.
+    const begun = request.dialogue === null ? oneShotIdentity() : unnamedIdentity();
+    const identity = known === null ? begun : { ...begun, key: known };
     const response = this.#conversations.submit(identity, {
       ...request,
       continuesDialogue: owner === null && known !== null,

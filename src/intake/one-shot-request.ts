@@ -3,6 +3,7 @@
  * a dialogue, which is the input of Claude Code's print mode.
  */
 import { type AnswerFormat, formatNote, readFormat, schemaNote } from "../api/openai-chat/response-format.ts";
+import { checkChoice } from "../api/openai-chat/tools.ts";
 import { effortFor, modelFor } from "../claude/models.ts";
 import type { Effort } from "../config/schema.ts";
 import type { DialogueTurn } from "../core/dialogue.ts";
@@ -26,9 +27,14 @@ export interface OneShotRequest {
   readonly effort: Effort | null;
 }
 
-/** @throws RequestError (`invalid_request`) for a message that Claude cannot be given, or an unknown format */
+/**
+ * @throws RequestError (`invalid_request`) for a message that Claude cannot be given, an unknown format, or a call that
+ * must be made
+ */
 export function readOneShotRequest(request: ParsedRequest): OneShotRequest {
   const { body } = request;
+  // A one-shot has no tools.
+  if (request.openclaw === null) checkChoice(body, new Map());
   const format = readFormat(body);
   const enforced = format.type === "json" && format.schema ? claudeSchema(format.schema) : null;
   const note = enforced ? schemaNote(format, enforced) : formatNote(format);

@@ -1,6 +1,6 @@
 /** Which of the client's tools Claude is offered, and what the client asks about their use. */
 
-import { choiceNote, toolsOf } from "../api/openai-chat/tools.ts";
+import { checkChoice, choiceNote, toolsOf } from "../api/openai-chat/tools.ts";
 import { isBuiltInForClaude } from "../api/openclaw/tools.ts";
 import type { Config } from "../config/schema.ts";
 import type { ToolCatalogue } from "../core/tools.ts";
@@ -20,7 +20,10 @@ export interface ToolOffer {
   readonly isParallel: boolean;
 }
 
-/** The offer for a request. The setting `clientTools` decides which of the request's tools are in it. */
+/**
+ * The offer for a request. The setting `clientTools` decides which of the request's tools are in it.
+ * @throws RequestError (`invalid_request`) when the request wants a call of a tool that is not in it
+ */
 export function toolOfferOf(request: ParsedRequest, config: Config): ToolOffer {
   const { body } = request;
   const isOffered = offerRule(request, config);
@@ -28,6 +31,8 @@ export function toolOfferOf(request: ParsedRequest, config: Config): ToolOffer {
     toolsOf(body).filter(({ name }) => isOffered(name)),
     { maxNameLength: MAX_NAME_LENGTH, reserved: config.reply === "tool" ? [REPLY_TOOL.name] : [] },
   );
+  // OpenClaw would end its run on an error.
+  if (request.openclaw === null) checkChoice(body, catalogue);
   return { catalogue, note: choiceNote(body, catalogue), isParallel: body.parallel_tool_calls !== false };
 }
 

@@ -138,18 +138,15 @@ function emptyWorkspace(folder: string): Workspace {
 }
 
 /**
- * Reads a one-shot as the only turn of a conversation of its own, for one-shots that an interactive process answers.
+ * Reads a request that names no conversation and is answered by an interactive process: as the only turn of a
+ * conversation of its own.
  * @param emptyFolder where the process works; created if it does not exist
  */
-export function readOneShotTurnRequest(
-  request: ParsedRequest,
-  config: Config,
-  emptyFolder: string,
-): [identity: Identity, turnRequest: TurnRequest] {
-  const identity = oneShotIdentity();
-  // The results of a client's tool would come with a later request, and a one-shot has none.
-  const oneShotConfig: Config = { ...config, systemPrompt: "replace", clientTools: ["none"] };
-  return [identity, readTurnRequest(request, identity, oneShotConfig, emptyWorkspace(emptyFolder))];
+export function readOneShotTurnRequest(request: ParsedRequest, config: Config, emptyFolder: string): TurnRequest {
+  // OpenClaw's side requests have tools that are not meant for their answer.
+  const clientTools: Config["clientTools"] = request.openclaw === null ? ["all"] : ["none"];
+  const oneShotConfig: Config = { ...config, systemPrompt: "replace", clientTools };
+  return readTurnRequest(request, oneShotIdentity(), oneShotConfig, emptyWorkspace(emptyFolder));
 }
 
 /** The id of the person who sent a request; null when it is absent, or has characters that cannot be seen. */

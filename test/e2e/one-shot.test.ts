@@ -385,6 +385,32 @@ test("an interactive claude can answer one-shots, too, and leaves nothing behind
   expect(kept(other)).toEqual({ sessions: [], turns: 0, pastSessions: 0, transcripts: 0 });
 });
 
+test("an interactive claude calls the tools of a request without a name, and exits after the answer", async () => {
+  await using other = await createWorld({ env: { SYNTHESIS_ONE_SHOTS: "interactive" } });
+  other.mock.on(/weather/, function* ({ toolResults }) {
+    if (toolResults.length > 0) yield text(`It says: ${toolResults[0]?.content}`);
+    else yield toolUse("mcp__plugin_synthesis_chat__weather", { city: "Oslo" });
+  });
+  const tools = [{ type: "function" as const, function: { name: "weather", parameters: { type: "object" } } }];
+  const question = { role: "user" as const, content: "the weather?" };
+  const ask = (...messages: OpenAI.ChatCompletionMessageParam[]) =>
+    other.server.openai.chat.completions
+      .create({ model: "sonnet", messages: [question, ...messages], tools, tool_choice: "required" })
+      .withResponse();
+  const first = (await ask()).data.choices[0]?.message as OpenAI.ChatCompletionMessage;
+  const id = first.tool_calls?.[0]?.id ?? "";
+  const { data, response } = await ask(first, { role: "tool", tool_call_id: id, content: "rain" });
+  expect([data.choices[0]?.message.content, response.headers.get("x-synthesis-process")]).toEqual([
+    "It says: rain",
+    "warm",
+  ]);
+  const { body } = await other.mock.request(/the weather/);
+  expect(body.tools?.map(({ name }) => name)).toEqual(["mcp__plugin_synthesis_chat__weather"]);
+  await other.server.logged(/claude exited.*one-shot:/);
+  await other.server.stop();
+  expect(kept(other)).toEqual({ sessions: [], turns: 0, pastSessions: 0, transcripts: 0 });
+});
+
 /** What an ended server and its claudes have stored of conversations. */
 function kept({ claude: { base, home } }: World) {
   const database = new Database(join(base, "state/synthesis.db"), { readonly: true });

@@ -78,15 +78,14 @@ describe("a turn request of another client", () => {
   });
 });
 
-test("a one-shot for an interactive process has a conversation of its own, no tools and an empty folder", () => {
+test("a one-shot for an interactive process has the client's tools and an empty folder", () => {
   const request = parsedRequest({
     messages: [user("hello")],
     tools: [{ type: "function", function: { name: "look" } }],
     response_format: { type: "json_object" },
   });
-  const [identity, { offer, format, workspace }] = readOneShotTurnRequest(request, config, join(base, "empty"));
-  expect(identity).toMatchObject({ key: expect.stringMatching(/^one-shot:/), source: "one-shot" });
-  expect([...offer.catalogue.keys()]).toEqual([]);
+  const { offer, format, workspace } = readOneShotTurnRequest(request, config, join(base, "empty"));
+  expect([...offer.catalogue.keys()]).toEqual(["look"]);
   expect(format).toEqual({ type: "json", schema: null });
   expect(workspace).toEqual({ path: join(base, "empty"), trusted: true });
 });

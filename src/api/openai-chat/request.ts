@@ -29,16 +29,26 @@ const functionTool = z.looseObject({
   description: z.string().nullish(),
   parameters: z.record(z.string(), z.unknown()).nullish(),
 });
-const tool = z.looseObject({ type: z.string(), function: functionTool.optional() });
+const tool = z
+  .looseObject({ type: z.string(), function: functionTool.optional() })
+  .refine(({ type, function: definition }) => type !== "function" || definition !== undefined, {
+    error: "is missing; it must be an object with the function's name and parameters",
+    path: ["function"],
+  });
 const namedTool = z.looseObject({ function: z.looseObject({ name: z.string() }).optional() });
 const toolChoice = z.union(
   [
     z.enum(["none", "auto", "required"]),
-    z.looseObject({
-      type: z.string(),
-      function: z.looseObject({ name: z.string() }).optional(),
-      allowed_tools: z.looseObject({ mode: z.string(), tools: z.array(namedTool) }).optional(),
-    }),
+    z
+      .looseObject({
+        type: z.enum(["function", "allowed_tools"], "must be function or allowed_tools"),
+        function: z.looseObject({ name: z.string() }).optional(),
+        allowed_tools: z.looseObject({ mode: z.string(), tools: z.array(namedTool) }).optional(),
+      })
+      .refine((choice) => choice[choice.type] !== undefined, {
+        error: "names a field that is missing",
+        path: ["type"],
+      }),
   ],
   "must be none, auto, required, or an object that names a tool",
 );

@@ -1,4 +1,5 @@
 /** The tools of a request, and its `tool_choice`. */
+import { RequestError } from "../../core/errors.ts";
 import type { ClientTool, ToolCatalogue } from "../../core/tools.ts";
 import type { ChatRequest } from "./request.ts";
 
@@ -25,13 +26,36 @@ export function choiceNote({ tools, tool_choice: choice }: ChatRequest, catalogu
   // Tools of an earlier request may still be offered.
   if (choice === "none")
     return tools?.length ? "This message must be answered without the chat program's tools." : null;
-  if (catalogue.size === 0 || !choice || choice === "auto") return null;
-  if (choice !== "required" && choice.type === "function") {
-    const named = [...catalogue].find(([, { name }]) => name === choice.function?.name)?.[0];
-    return named ? `This message must be answered by a call of the tool ${named}.` : null;
-  }
-  const isRequired = choice === "required" || choice.allowed_tools?.mode === "required";
-  return isRequired ? `This message must be answered by a call of one of the tools ${namesOf(catalogue)}.` : null;
+  const required = requiredTool(choice);
+  if (required === undefined || catalogue.size === 0) return null;
+  if (required === null) return `This message must be answered by a call of one of the tools ${namesOf(catalogue)}.`;
+  const named = [...catalogue].find(([, { name }]) => name === required)?.[0];
+  return named ? `This message must be answered by a call of the tool ${named}.` : null;
+}
+
+/**
+ * Refuses a request that wants a call of a tool that Claude is not offered, because its answer would have no call.
+ * @param offered the tools that Claude is offered
+ * @throws RequestError (`invalid_request`)
+ */
+export function checkChoice(request: ChatRequest, offered: ToolCatalogue): void {
+  const required = requiredTool(request.tool_choice);
+  const isThere = ({ name }: Pick<ClientTool, "name">) => required === null || name === required;
+  if (required === undefined || [...offered.values()].some(isThere)) return;
+  const advice = toolsOf(request).some(isThere)
+    ? "SYNTHESIS_CLIENT_TOOLS does not let Claude have it. Change that setting, or leave tool_choice out."
+    : "tools has none that is a function. Send it there, or leave tool_choice out.";
+  const what = required === null ? "a tool" : `the tool ${required}`;
+  throw new RequestError("invalid_request", `tool_choice asks for a call of ${what}, but ${advice}`, {
+    param: "tool_choice",
+  });
+}
+
+/** The tool that must be called; null when it may be any, undefined when the request leaves the choice to the model. */
+function requiredTool(choice: ChatRequest["tool_choice"]): string | null | undefined {
+  if (!choice || choice === "none" || choice === "auto") return undefined;
+  if (choice === "required" || choice.allowed_tools?.mode === "required") return null;
+  return choice.type === "function" ? choice.function?.name : undefined;
 }
 
 const namesOf = (catalogue: ToolCatalogue): string => [...catalogue.keys()].join(", ");

@@ -50,7 +50,7 @@ export function chatRoutes({ config, conversations, oneShots, sessions, checker,
   async function submitUnnamed(request: ParsedRequest, sent: Request, isSide: boolean): Promise<ResponseStream> {
     const { body, openclaw, prefill, system } = request;
     if (config.oneShots === "interactive") {
-      return conversations.submit(...readOneShotTurnRequest(request, config, emptyFolder));
+      return conversations.submitUnnamed(request, readOneShotTurnRequest(request, config, emptyFolder), false);
     }
     const isOrdinary = !isSide && openclaw === null && findSideRequestForm(body, system) === null;
     const mayLinger =

@@ -61,7 +61,17 @@ describe("names the field and what it must be", () => {
       "tool_choice",
       "tool_choice must be none, auto, required, or an object that names a tool.",
     ],
-    [having({ tool_choice: {} }), "tool_choice.type", "tool_choice.type is missing; it must be a string."],
+    [having({ tool_choice: {} }), "tool_choice.type", "tool_choice.type must be function or allowed_tools."],
+    [
+      having({ tool_choice: { type: "function", name: "look" } }),
+      "tool_choice.type",
+      "tool_choice.type names a field that is missing.",
+    ],
+    [
+      having({ tools: [{ type: "function", name: "look" }] }),
+      "tools[0].function",
+      "tools[0].function is missing; it must be an object with the function's name and parameters.",
+    ],
   ];
   test.each(cases)("%j", (body, param, text) => {
     const { error } = chatRequest.safeParse(body, { error: describeIssue });
