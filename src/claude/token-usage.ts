@@ -2,13 +2,16 @@
  * How many tokens the model calls of a turn used. Clients use an answer's figures to see how full the context is: that is
  * the input of its last call. The cost of the turn is the sum of all its calls.
  */
-import type { Usage } from "../core/usage.ts";
+import type { ModelUsage, Usage } from "../core/usage.ts";
 import { TOOL_PREFIX } from "../plugin/manifest.ts";
 import { REPLY_TOOL } from "../plugin/reply-tool.ts";
 
 /** One model request that was answered. */
 export interface ModelCall {
+  readonly model: string;
   readonly usage: Usage;
+  /** The part of the input that was written to the cache. */
+  readonly cacheWrite: number;
   readonly toolUses: readonly ToolUse[];
   /** The call was made by a sub-agent, which has a context of its own. */
   readonly isSubagent: boolean;
@@ -48,9 +51,23 @@ export function answerUsage(calls: readonly ModelCall[], { after, end }: AnswerS
   return { ...ended.usage, output };
 }
 
-/** The sum of all calls; null when there are none. */
-export const totalUsage = (calls: readonly ModelCall[]): Usage | null =>
-  calls.length === 0 ? null : calls.reduce((sum, { usage }) => add(sum, usage), NONE);
+/** The sums of all calls by model. The model of Claude's own last call comes first, those of subagents last. */
+export function usageByModel(calls: readonly ModelCall[]): ModelUsage[] {
+  const sums = new Map<string, ModelUsage>();
+  const own = calls.filter(({ isSubagent }) => !isSubagent);
+  for (const { model, usage, cacheWrite } of [...own.toReversed(), ...calls.filter((call) => call.isSubagent)]) {
+    const sum = sums.get(model) ?? { model, calls: 0, input: 0, cacheRead: 0, cacheWrite: 0, output: 0, cost: null };
+    sums.set(model, {
+      ...sum,
+      calls: sum.calls + 1,
+      input: sum.input + usage.input - usage.cached - cacheWrite,
+      cacheRead: sum.cacheRead + usage.cached,
+      cacheWrite: sum.cacheWrite + cacheWrite,
+      output: sum.output + usage.output,
+    });
+  }
+  return [...sums.values()];
+}
 
 /** The index of the call with this tool use; -1 when there is none. */
 export const callWith = (calls: readonly ModelCall[], toolUse: string): number =>

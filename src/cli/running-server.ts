@@ -12,6 +12,7 @@ import {
   permissionPromptDetails,
 } from "../wire/permissions.ts";
 import { type Session, type SessionDetails, sessionDetails, sessionList } from "../wire/sessions.ts";
+import { type UsageQuery, type UsageReport, usageReport } from "../wire/usage.ts";
 import { Failure } from "./failure.ts";
 
 export interface RunningServer {
@@ -36,6 +37,7 @@ export interface RunningServer {
   permission(id: string): Promise<PermissionPromptDetails>;
   /** Answers a permission prompt. @throws Failure if it no longer waits */
   answer(id: string, verdict: PermissionVerdict): Promise<void>;
+  usage(query: UsageQuery): Promise<UsageReport>;
 }
 
 /**
@@ -99,6 +101,12 @@ export function runningServer(home: string | undefined): RunningServer {
       permissionPromptDetails.parse(await (await call(`/permissions/${encodeURIComponent(id)}`)).json()),
     answer: async (id, verdict) => {
       await call(`/permissions/${encodeURIComponent(id)}`, { method: "POST", body: JSON.stringify(verdict) });
+    },
+    usage: async (query) => {
+      const search = new URLSearchParams(
+        Object.entries(query).map(([name, value]) => [name, `${value}`] as [string, string]),
+      );
+      return usageReport.parse(await (await call(`/usage?${search}`)).json());
     },
   };
 }

@@ -32,6 +32,7 @@ import { createPermissionLog } from "../store/permissions.ts";
 import { createRetention } from "../store/retention.ts";
 import { createSessionStore } from "../store/sessions.ts";
 import { createTurnStore } from "../store/turns.ts";
+import { createUsageSums } from "../store/usage.ts";
 import { configureLog } from "./log.ts";
 import { openPort } from "./open-port.ts";
 import { addSettings } from "./options.ts";
@@ -79,6 +80,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   }
   const turns = createTurnStore(store);
   const sessions = createSessionStore(store);
+  const usage = createUsageSums(store);
   const permissionLog = createPermissionLog(store);
 
   // Claude processes and conversations.
@@ -116,6 +118,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       oneShots,
       sessions,
       turns,
+      usage,
       permissions,
       permissionLog,
       checker,
@@ -127,7 +130,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   // Background work.
   pool.expect(likelyLaunches(sessions, config));
   const retention = createRetention(store);
-  const stopRetention = startRetention({ config, retention, sessions, conversations, attachments, env });
+  const stopRetention = startRetention({ config, retention, usage, sessions, conversations, attachments, env });
   const watchdog = startWatchdog([...program, "sweep", "--home", paths.home]);
 
   shutDownOnSignal(

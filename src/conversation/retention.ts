@@ -7,6 +7,7 @@ import { removeTranscript } from "../claude/transcript/location.ts";
 import type { Config } from "../config/schema.ts";
 import type { Retention } from "../store/retention.ts";
 import type { SessionStore } from "../store/sessions.ts";
+import type { UsageSums } from "../store/usage.ts";
 import type { AttachmentStore } from "./attachment-store.ts";
 import type { ConversationRegistry } from "./registry.ts";
 
@@ -19,6 +20,7 @@ const PAUSE_MS = 20;
 interface RetentionDeps {
   readonly config: Config;
   readonly retention: Retention;
+  readonly usage: Pick<UsageSums, "mergeOldestDay">;
   readonly sessions: SessionStore;
   readonly conversations: ConversationRegistry;
   readonly attachments: AttachmentStore;
@@ -27,7 +29,7 @@ interface RetentionDeps {
 
 /** Deletes expired data now and once a day. @returns stops it; nothing is deleted afterwards */
 export function startRetention(deps: RetentionDeps): () => void {
-  const { config, retention, sessions, conversations, attachments, env } = deps;
+  const { config, retention, usage, sessions, conversations, attachments, env } = deps;
   let stopped = false;
 
   async function deleteExpired(): Promise<void> {
@@ -35,6 +37,10 @@ export function startRetention(deps: RetentionDeps): () => void {
     let rows = 0;
     for (let deleted = retention.deleteBatch(before); deleted > 0; deleted = retention.deleteBatch(before)) {
       rows += deleted;
+      await Bun.sleep(PAUSE_MS);
+      if (stopped) return;
+    }
+    while (usage.mergeOldestDay(before)) {
       await Bun.sleep(PAUSE_MS);
       if (stopped) return;
     }

@@ -6,3 +6,18 @@ export interface Usage {
   readonly cached: number;
   readonly output: number;
 }
+
+/** The tokens of one model, by the kinds that Anthropic bills. */
+export interface ModelUsage {
+  /** As Anthropic's API names it, such as `claude-opus-4-5-20251101`. */
+  readonly model: string;
+  /** How many model calls were answered. */
+  readonly calls: number;
+  /** Input tokens that were neither read from the cache nor written to it. */
+  readonly input: number;
+  readonly cacheRead: number;
+  readonly cacheWrite: number;
+  readonly output: number;
+  /** In US dollars, as Claude Code calculates it; null when Claude Code has not said. */
+  readonly cost: number | null;
+}

@@ -19,6 +19,7 @@ import { storeError } from "../store/faults.ts";
 import type { PermissionLog } from "../store/permissions.ts";
 import type { SessionStore } from "../store/sessions.ts";
 import type { TurnStore } from "../store/turns.ts";
+import type { UsageSums } from "../store/usage.ts";
 import { canonicalPath } from "./addresses.ts";
 import { requireChatKey, requireControlKey } from "./authorization.ts";
 import { BODY_LIMIT } from "./body.ts";
@@ -31,6 +32,7 @@ import { healthRoutes, readinessRoutes } from "./routes/health.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { permissionRoutes } from "./routes/permissions.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { usageRoutes } from "./routes/usage.ts";
 
 const log = getLogger(["synthesis", "http"]);
 
@@ -51,6 +53,7 @@ export interface AppDeps {
   readonly permissionLog: PermissionLog;
   readonly oneShots: OneShotQueue;
   readonly turns: TurnStore;
+  readonly usage: UsageSums;
   readonly checker: SchemaChecker;
 }
 
@@ -72,6 +75,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
       .route("/v1/models", withKey(chatKey, modelRoutes, notFound))
       .route("/v1/sessions", withKey(controlKey, sessionRoutes({ conversations, sessions, turns }), notFound))
       .route("/v1/permissions", withKey(controlKey, permissionRoutes(deps), notFound))
+      .route("/v1/usage", withKey(controlKey, usageRoutes(deps), notFound))
       .route("/v1/config", withKey(controlKey, configRoutes(deps.running), notFound))
       // `listen.ts` answers POST /hooks itself. Only another method gets here.
       .all("/hooks", chatKey, () => methodNotAllowed("/hooks", ["POST"]))

@@ -1,7 +1,8 @@
 /** The tables of the database. drizzle-kit generates the migrations from this file. Times are Unix milliseconds. */
-import { index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { index, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { EFFORTS } from "../config/schema.ts";
 import type { ClaudeTools } from "../core/tools.ts";
+import type { ModelUsage } from "../core/usage.ts";
 
 /** What the client's side sent and what the assistant answered, as fingerprints. */
 export interface Exchange {
@@ -93,6 +94,10 @@ export const turns = sqliteTable(
     tokensIn: integer("tokens_in"),
     tokensOut: integer("tokens_out"),
     tokensCached: integer("tokens_cached"),
+    /** The same tokens by model and kind, the turn's main model first. Null in rows of earlier versions. */
+    modelUsage: text("model_usage", { mode: "json" }).$type<readonly ModelUsage[]>(),
+    /** Not all model calls have been counted yet. A server that was killed reads the rest from the transcript. */
+    isUsageOpen: integer("usage_open", { mode: "boolean" }).notNull().default(false),
   },
   (table) => [
     index("turns_session").on(table.session, table.sentAt),
@@ -127,7 +132,46 @@ export const permissions = sqliteTable(
   (table) => [index("permissions_asked").on(table.askedAt)],
 );
 
+/**
+ * The sums of turns and tokens. They outlive their turns and conversations. The row of a turn and the sums that it is
+ * part of change in one transaction, so that nothing is counted twice.
+ */
+export const usageSums = sqliteTable(
+  "usage_sums",
+  {
+    /** When the hour or the day begins in the server's time zone. */
+    startsAt: integer("starts_at").notNull(),
+    /** Hours become days when their turns have expired. */
+    span: text({ enum: ["hour", "day"] }).notNull(),
+    /** The session key; `unnamed` or `one-shot` for requests that name no conversation. */
+    conversation: text().notNull(),
+    /** Empty for none. */
+    agent: text().notNull(),
+    /** The model that used the tokens, and the main model of the turns; empty for turns without an answered call. */
+    model: text().notNull(),
+    done: integer().notNull(),
+    failed: integer().notNull(),
+    interrupted: integer().notNull(),
+    lost: integer().notNull(),
+    /** Answered model calls; Claude Code does not number those that it makes for itself. */
+    calls: integer().notNull(),
+    /** Input tokens that were neither read from the cache nor written to it. */
+    input: integer().notNull(),
+    cacheRead: integer("cache_read").notNull(),
+    cacheWrite: integer("cache_write").notNull(),
+    output: integer().notNull(),
+    /** In US dollars, as Claude Code calculates it. */
+    cost: real().notNull(),
+    /** Turns that used tokens at an unknown cost. */
+    unpriced: integer().notNull(),
+    /** How many turns had their first text within each time, in ms. See `firstTextBucket`. */
+    firstTexts: text("first_texts", { mode: "json" }).$type<Readonly<Record<string, number>>>().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.startsAt, table.span, table.conversation, table.agent, table.model] })],
+);
+
 export type SessionRow = typeof sessions.$inferSelect;
 export type PastSessionRow = typeof pastSessions.$inferSelect;
 export type TurnRow = typeof turns.$inferSelect;
 export type PermissionRow = typeof permissions.$inferSelect;
+export type UsageRow = typeof usageSums.$inferSelect;

@@ -6,9 +6,10 @@
 import { setImmediate } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { and, desc, eq, isNotNull, or, sql, sum } from "drizzle-orm";
-import type { Usage } from "../core/usage.ts";
+import type { ModelUsage, Usage } from "../core/usage.ts";
 import type { Store } from "./database.ts";
 import { sessions, type TurnRow, turns } from "./schema.ts";
+import { type CountedTurn, createUsageSums } from "./usage.ts";
 
 const log = getLogger(["synthesis", "store"]);
 
@@ -40,6 +41,8 @@ const PROGRESS = [
   "tokensIn",
   "tokensOut",
   "tokensCached",
+  "modelUsage",
+  "isUsageOpen",
   "exchanges",
 ] as const;
 
@@ -70,8 +73,14 @@ export interface TurnStore {
   /** Records the receipt of a message, and counts the turn in its conversation. */
   markReceived(id: string, session: string, at: number, promptId: string | null): void;
   markEnded(id: string, end: TurnEnd): void;
-  /** Sets the tokens of all model calls of a turn so far. The last of them become known after its end. */
-  setUsage(id: string, total: Usage): void;
+  /**
+   * Sets the tokens of all model calls of a turn so far. The last of them become known after its end.
+   * @param total by model, the main model first
+   * @param isFinal no more follow
+   */
+  setUsage(id: string, total: readonly ModelUsage[], isFinal: boolean): void;
+  /** Counts a request that has no turn of its own. It is recorded with the next changes. */
+  count(request: CountedTurn): void;
   /** The tokens of all turns of a conversation; null if no turn has any recorded. */
   totalUsage(session: string): Usage | null;
   /** Commits the collected changes now. If that fails, they are kept and committed later. */
@@ -93,6 +102,7 @@ export function createTurnStore({ database }: Store): TurnStore {
       volatile: sql.placeholder("volatile"),
       traceId: sql.placeholder("traceId"),
       sentAt: sql.placeholder("sentAt"),
+      isUsageOpen: true,
     })
     .prepare();
   const columns = PROGRESS.map((name) => [name, sql`coalesce(${sql.placeholder(name)}, ${turns[name]})`]);
@@ -107,9 +117,12 @@ export function createTurnStore({ database }: Store): TurnStore {
     .where(eq(sessions.key, sql.placeholder("session")))
     .prepare();
 
+  const sums = createUsageSums({ database });
+
   const unchanged = Object.fromEntries(PROGRESS.map((name) => [name, null]));
   const collected = new Map<string, Progress>();
   const counted: { session: string; at: number }[] = [];
+  let uncounted: CountedTurn[] = [];
   let timer: Timer | undefined;
   let unsent: SentTurn[] = [];
   let unsentCommit: Promise<void> | undefined;
@@ -118,19 +131,37 @@ export function createTurnStore({ database }: Store): TurnStore {
     collected.set(id, { ...collected.get(id), ...progress });
     timer ??= setTimeout(flush, COLLECT_MS);
   };
+  const record = (id: string, progress: Progress) => {
+    const { exchanges, modelUsage, isUsageOpen, ...columns } = progress;
+    update.run({
+      ...unchanged,
+      id,
+      ...columns,
+      isUsageOpen: isUsageOpen === undefined ? null : Number(isUsageOpen),
+      modelUsage: modelUsage ? JSON.stringify(modelUsage) : null,
+      exchanges: exchanges ? JSON.stringify(exchanges) : null,
+    });
+  };
+  /** Records the change, also in the sums. */
+  const recordAndCount = (id: string, progress: Progress) => {
+    // Null when the conversation was deleted meanwhile. What the turn counted for until then stays.
+    const before = changesSums(progress) ? sums.turn(id) : null;
+    record(id, progress);
+    if (before) sums.replace(before, { ...before, ...withoutNulls(progress) });
+  };
   /** Commits the collected changes and those of `more` in one transaction. */
   const commit = (more: () => void) => {
     database.transaction(() => {
-      for (const [id, { exchanges, ...progress }] of collected) {
-        update.run({ ...unchanged, id, ...progress, exchanges: exchanges ? JSON.stringify(exchanges) : null });
-      }
+      for (const [id, progress] of collected) recordAndCount(id, progress);
       for (const one of counted) count.run(one);
+      for (const one of uncounted) sums.replace(null, one);
       more();
     });
     clearTimeout(timer);
     timer = undefined;
     collected.clear();
     counted.length = 0;
+    uncounted = [];
   };
   async function commitUnsent() {
     // Messages that are sent at the same time join this commit.
@@ -150,7 +181,7 @@ export function createTurnStore({ database }: Store): TurnStore {
     });
   }
   function flush() {
-    if (collected.size === 0) return;
+    if (collected.size === 0 && uncounted.length === 0) return;
     try {
       commit(() => {});
     } catch (error) {
@@ -194,8 +225,13 @@ export function createTurnStore({ database }: Store): TurnStore {
     },
     markEnded: (id, { state, at, firstTextAt, errorCode, exchanges }) =>
       collect(id, { state, endedAt: at, firstTextAt, errorCode, exchanges }),
-    setUsage: (id, { input, output, cached }) =>
-      collect(id, { tokensIn: input, tokensOut: output, tokensCached: cached }),
+    setUsage: (id, total, isFinal) => {
+      collect(id, { modelUsage: total, ...tokensOf(total), ...(isFinal ? { isUsageOpen: false } : {}) });
+    },
+    count: (request) => {
+      uncounted.push(request);
+      timer ??= setTimeout(flush, COLLECT_MS);
+    },
     totalUsage: (session) => {
       flush();
       const row = database
@@ -207,5 +243,22 @@ export function createTurnStore({ database }: Store): TurnStore {
       return { input: Number(row.input), cached: Number(row.cached), output: Number(row.output) };
     },
     flush,
+  };
+}
+
+/** Whether a change of a turn changes what it counts for. Its receipt does not. */
+const changesSums = ({ endedAt, modelUsage }: Progress): boolean => endedAt !== undefined || modelUsage !== undefined;
+
+const withoutNulls = (progress: Progress): Progress =>
+  Object.fromEntries(Object.entries(progress).filter(([, value]) => value !== null));
+
+/** Without any call nothing is known to have been used. */
+function tokensOf(total: readonly ModelUsage[]): Progress {
+  if (total.length === 0) return {};
+  const sum = (count: (usage: ModelUsage) => number) => total.reduce((all, usage) => all + count(usage), 0);
+  return {
+    tokensIn: sum(({ input, cacheRead, cacheWrite }) => input + cacheRead + cacheWrite),
+    tokensOut: sum(({ output }) => output),
+    tokensCached: sum(({ cacheRead }) => cacheRead),
   };
 }

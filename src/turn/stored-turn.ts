@@ -2,7 +2,7 @@
 
 import type { Clock } from "../core/clock.ts";
 import type { ErrorCode } from "../core/errors.ts";
-import type { Usage } from "../core/usage.ts";
+import type { ModelUsage } from "../core/usage.ts";
 import type { Exchange } from "../store/schema.ts";
 import type { SentTurn, TurnStore } from "../store/turns.ts";
 
@@ -39,9 +39,9 @@ export class StoredTurn {
     this.#firstTextAt ??= this.#clock.wallTime();
   }
 
-  /** @param total the tokens of all model calls so far */
-  noteUsage(total: Usage): void {
-    this.#turns.setUsage(this.#id, total);
+  /** @param total the tokens of all model calls so far, by model @param isFinal no more model calls follow */
+  noteUsage(total: readonly ModelUsage[], isFinal: boolean): void {
+    this.#turns.setUsage(this.#id, total, isFinal);
   }
 
   ended(

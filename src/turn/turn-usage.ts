@@ -3,7 +3,7 @@
  * lists the model calls of the whole turn, and the tool use that ends an answer shows where the next one begins.
  */
 
-import { type AnswerSpan, answerUsage, FINAL_REPLY, type ModelCall, totalUsage } from "../claude/token-usage.ts";
+import { type AnswerSpan, answerUsage, FINAL_REPLY, type ModelCall, usageByModel } from "../claude/token-usage.ts";
 import type { Usage } from "../core/usage.ts";
 import type { HookBody } from "../wire/hooks.ts";
 import type { StoredTurn } from "./stored-turn.ts";
@@ -62,9 +62,13 @@ export class TurnUsage {
     return null;
   }
 
-  /** The usage of the turn's last answer, once Claude has recorded the turn's end. @param calls of the whole turn */
-  endTurn(calls: readonly ModelCall[]): Usage | null {
-    this.#store(calls);
+  /**
+   * The usage of the turn's last answer.
+   * @param calls of the whole turn
+   * @param isFinal Claude has recorded the turn's end
+   */
+  endTurn(calls: readonly ModelCall[], isFinal = true): Usage | null {
+    this.#store(calls, isFinal);
     // What Claude does after its final reply belongs to no answer.
     if (this.#previousEnd === FINAL_REPLY) return null;
     return answerUsage(calls, { after: this.#previousEnd, end: null });
@@ -73,7 +77,7 @@ export class TurnUsage {
   /** The same for a turn whose end Claude may not record. @param hasExited no more model calls are recorded */
   async endTurnEarly(hasExited: boolean): Promise<Usage | null> {
     const calls = await this.#transcript.readModelCalls(null, hasExited ? 0 : USAGE_MS);
-    return calls && this.endTurn(calls);
+    return calls && this.endTurn(calls, hasExited);
   }
 
   #endAnswer(toolUse: string): Promise<Usage | null> {
@@ -85,12 +89,11 @@ export class TurnUsage {
   async #answerUsage(span: AnswerSpan): Promise<Usage | null> {
     const calls = await this.#transcript.readModelCalls(span.end, USAGE_MS);
     if (!calls) return null;
-    this.#store(calls);
+    this.#store(calls, false);
     return answerUsage(calls, span);
   }
 
-  #store(calls: readonly ModelCall[]): void {
-    const total = totalUsage(calls);
-    if (total) this.#stored.noteUsage(total);
+  #store(calls: readonly ModelCall[], isFinal: boolean): void {
+    if (calls.length > 0 || isFinal) this.#stored.noteUsage(usageByModel(calls), isFinal);
   }
 }

@@ -16,6 +16,7 @@ async function run({ stopAtOnce = false } = {}) {
   const expired = Promise.withResolvers<number>();
   const last = Promise.withResolvers<void>();
   let batches = 2;
+  let days = 2;
   const stop = startRetention({
     config,
     retention: {
@@ -30,6 +31,13 @@ async function run({ stopAtOnce = false } = {}) {
         { key: "in-memory", removesTranscript: false },
       ],
       isCurrentClaudeSession: (claudeSession) => claudeSession === "current",
+    },
+    usage: {
+      mergeOldestDay: () => {
+        days -= 1;
+        if (days >= 0) deleted.push("hours of a day");
+        return days >= 0;
+      },
     },
     sessions: { remove: (key: string) => [`session of ${key}`] } as Partial<SessionStore> as SessionStore,
     conversations: { find: (key: string) => key === "in-memory" || undefined } as unknown as ConversationRegistry,
@@ -51,9 +59,9 @@ async function run({ stopAtOnce = false } = {}) {
   return { deleted, before: await expired.promise };
 }
 
-test("deletes rows in batches, then unused conversations and attachments", async () => {
+test("deletes rows in batches, merges hours into days, then deletes unused conversations and attachments", async () => {
   const { deleted, before } = await run();
-  expect(deleted).toEqual(["rows", "rows", "session of old", "orphaned"]);
+  expect(deleted).toEqual(["rows", "rows", "hours of a day", "hours of a day", "session of old", "orphaned"]);
   expect(Math.abs(Date.now() - 30 * DAY_MS - before)).toBeLessThan(60_000);
 });
 

@@ -4,6 +4,8 @@ import { createSessionStore } from "../../src/store/sessions.ts";
 import { createTurnStore } from "../../src/store/turns.ts";
 import { createTestDatabase, sentTurn } from "./rows.ts";
 
+/** The usage of a model call that read 1 of 4 input tokens from the cache. */
+const USAGE = { model: "opus", calls: 1, input: 2, cacheRead: 1, cacheWrite: 1, output: 2, cost: null };
 const END = { state: "done", at: 30, firstTextAt: 25, errorCode: null, exchanges: null } as const;
 
 test("a turn is in the database before its message is sent", async () => {
@@ -30,7 +32,7 @@ test("later changes are committed together, and before anything is read", async 
   await turns.insertSent(sentTurn("1", "a"));
   turns.markReceived("1", "a", 20, "prompt");
   turns.markEnded("1", END);
-  turns.setUsage("1", { input: 4, output: 2, cached: 1 });
+  turns.setUsage("1", [USAGE], true);
   expect(sessions.find("a")?.turns).toBe(0);
   expect(turns.latest("a", 10)).toMatchObject([
     { state: "done", promptId: "prompt", receivedAt: 20, firstTextAt: 25, endedAt: 30, tokensIn: 4, tokensOut: 2 },
@@ -44,7 +46,7 @@ test("a change leaves the columns that it does not set", async () => {
   await turns.insertSent(sentTurn("1", "a"));
   turns.markReceived("1", "a", 20, "prompt");
   turns.flush();
-  turns.setUsage("1", { input: 4, output: 2, cached: 1 });
+  turns.setUsage("1", [USAGE], true);
   expect(turns.latest("a", 10)).toMatchObject([{ state: "running", promptId: "prompt", tokensCached: 1 }]);
 });
 
@@ -81,7 +83,7 @@ test("the usage of a conversation is the sum over its turns, and null without an
   const turns = createTurnStore(database.store);
   for (const id of ["1", "2"]) {
     await turns.insertSent(sentTurn(id, "a"));
-    turns.setUsage(id, { input: 4, output: 2, cached: 1 });
+    turns.setUsage(id, [USAGE], true);
   }
   expect(turns.totalUsage("a")).toEqual({ input: 8, output: 4, cached: 2 });
   expect(turns.totalUsage("b")).toBeNull();

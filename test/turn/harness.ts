@@ -97,7 +97,8 @@ function fakeStore(failsToInsert: boolean) {
     markReceived: (_id, _session, receivedAt, promptId) =>
       void Object.assign(row, { state: "running", receivedAt, promptId }),
     markEnded: (_id, end) => void Object.assign(row, end),
-    setUsage: (_id, usage) => void Object.assign(row, { usage }),
+    setUsage: (_id, usage, isUsageFinal) => void Object.assign(row, { usage, isUsageFinal }),
+    count: unused,
   };
   return { row, turns };
 }

@@ -7,6 +7,7 @@ const modelCall = (id: string, input: number, output: number, toolUse?: string) 
   type: "assistant",
   message: {
     id,
+    model: "opus",
     content: toolUse === undefined ? [] : [{ type: "tool_use", id: toolUse, name: "weather" }],
     usage: { input_tokens: input, output_tokens: output },
   },
@@ -21,7 +22,7 @@ test("an answer has the input of its last model call and the output of all its c
   await runner.finished;
   await settle();
   expect(client.usage).toEqual({ input: 20, cached: 0, output: 3 });
-  expect(row.usage).toEqual({ input: 30, cached: 0, output: 3 });
+  expect(row).toMatchObject({ usage: [{ model: "opus", calls: 2, input: 30, output: 3 }], isUsageFinal: true });
 });
 
 test("the answers before and after a tool call each have their own usage", async () => {
@@ -34,7 +35,7 @@ test("the answers before and after a tool call each have their own usage", async
   await runner.finished;
   await settle();
   expect(next.usage).toEqual({ input: 20, cached: 0, output: 2 });
-  expect(row.usage).toEqual({ input: 30, cached: 0, output: 3 });
+  expect(row).toMatchObject({ usage: [{ model: "opus", calls: 2, input: 30, output: 3 }], isUsageFinal: true });
   // The first answer ended before the transcript existed.
   expect(client.usage).toBeUndefined();
 });

@@ -31,11 +31,14 @@ export function modelCalls(rows: Iterable<Row>): ModelCall[] {
   const calls = new Map<string, ModelCall>();
   for (const row of rows) {
     if (row.type !== "assistant" || row.isApiErrorMessage || row.message.model === SYNTHETIC_MODEL) continue;
-    const { id, content, usage } = row.message;
+    const { id, model = "", content, usage } = row.message;
     const cached = usage.cache_read_input_tokens ?? 0;
-    const input = usage.input_tokens + cached + (usage.cache_creation_input_tokens ?? 0);
+    const cacheWrite = usage.cache_creation_input_tokens ?? 0;
+    const input = usage.input_tokens + cached + cacheWrite;
     const toolUses = content.filter(({ type }) => type === "tool_use");
     calls.set(id, {
+      model,
+      cacheWrite,
       // Every row of a message has its usage; only the last row's is complete.
       usage: { input, cached, output: usage.output_tokens },
       toolUses: [...(calls.get(id)?.toolUses ?? []), ...toolUses],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { answerUsage, totalUsage } from "../../../src/claude/token-usage.ts";
+import { answerUsage, usageByModel } from "../../../src/claude/token-usage.ts";
 import {
   findCalls,
   findFailure,
@@ -69,7 +69,9 @@ describe("findTurn", () => {
     );
     const record = findTurn(jsonl, "mine");
     expect(record?.texts).toEqual(["ok", "ab"]);
-    expect(totalUsage(record?.calls ?? [])).toEqual({ input: 30, cached: 6, output: 10 });
+    expect(usageByModel(record?.calls ?? [])).toMatchObject([
+      { calls: 2, input: 20, cacheRead: 6, cacheWrite: 4, output: 10 },
+    ]);
   });
 
   const incomplete: [what: string, jsonl: string][] = [
@@ -222,8 +224,10 @@ describe("the tokens of an answer", () => {
       call(3, textBlock("x")),
       end,
     ];
-    expect(totalUsage(findTurn(lines(prompt("mine"), ...rows), "mine")?.calls ?? [])).toEqual(of(6, 6));
-    expect(totalUsage([])).toBeNull();
+    expect(usageByModel(findTurn(lines(prompt("mine"), ...rows), "mine")?.calls ?? [])).toMatchObject([
+      { calls: 3, output: 6 },
+    ]);
+    expect(usageByModel([])).toEqual([]);
     expect(answerUsage([], { after: null, end: null })).toBeNull();
   });
 });

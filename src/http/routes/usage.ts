@@ -1,0 +1,86 @@
+/** `/v1/usage`: the sums of turns, tokens, cost and times, by time, conversation, agent or model. */
+import { Hono } from "hono";
+import type { TurnStore } from "../../store/turns.ts";
+import {
+  added,
+  firstTextWithin,
+  NO_FIGURES,
+  startOfDay,
+  type UsageFigures,
+  type UsageGroup,
+  type UsageSums,
+} from "../../store/usage.ts";
+import {
+  type UsageBy,
+  type UsageFiguresBody,
+  type UsageGroupBody,
+  type UsageReport,
+  usageQuery,
+} from "../../wire/usage.ts";
+import type { Env } from "../env.ts";
+import { valid } from "../validation.ts";
+
+const DEFAULT_DAYS = 30;
+
+interface UsageDeps {
+  readonly turns: Pick<TurnStore, "flush">;
+  readonly usage: Pick<UsageSums, "query">;
+}
+
+export const usageRoutes = ({ turns, usage }: UsageDeps): Hono<Env> =>
+  new Hono<Env>().get("/", valid("query", usageQuery), (c) => {
+    const { by, days = DEFAULT_DAYS, since: day } = c.req.valid("query");
+    const since = day === undefined ? daysAgo(days - 1) : new Date(`${day}T00:00`).getTime();
+    turns.flush();
+    const groups = usage.query(by, since);
+    return c.json({
+      object: "usage",
+      by,
+      since,
+      time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+      data: groups.map((group) => groupBody(by, group)),
+      total: figuresBody(groups.reduce<UsageFigures>((sum, group) => added(sum, group), NO_FIGURES)),
+    } satisfies UsageReport);
+  });
+
+/** The beginning of the day that many days ago, in the server's time zone. */
+function daysAgo(days: number): number {
+  const day = new Date(startOfDay(Date.now()));
+  return day.setDate(day.getDate() - days);
+}
+
+const groupBody = (by: UsageBy, { key, ...figures }: UsageGroup): UsageGroupBody => ({
+  name: typeof key === "number" ? timeName(by, key) : key === "" ? null : key,
+  starts_at: typeof key === "number" ? key : null,
+  ...figuresBody(figures),
+});
+
+/** `2026-11-27 14:00` or, of a day, `2026-11-27`, in the server's time zone. */
+function timeName(by: UsageBy, ms: number): string {
+  const at = new Date(ms);
+  const two = (value: number) => `${value}`.padStart(2, "0");
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return by === "day" ? day : `${day} ${two(at.getHours())}:${two(at.getMinutes())}`;
+}
+
+function figuresBody(figures: UsageFigures): UsageFiguresBody {
+  const { done, failed, interrupted, lost, calls, input, cacheRead, cacheWrite, output } = figures;
+  const { cost, unpriced, firstTexts } = figures;
+  const median = firstTextWithin(firstTexts, 0.5);
+  const p95 = firstTextWithin(firstTexts, 0.95);
+  return {
+    turns: { done, failed, interrupted, lost },
+    model_calls: calls,
+    input_tokens: input,
+    cache_read_input_tokens: cacheRead,
+    cache_creation_input_tokens: cacheWrite,
+    output_tokens: output,
+    // Sums of fractions have digits beyond any meaning.
+    cost_usd: cost === 0 && unpriced > 0 ? null : Math.round(cost * 1e6) / 1e6,
+    turns_without_cost: unpriced,
+    first_text:
+      median === null || p95 === null
+        ? null
+        : { turns: Object.values(firstTexts).reduce((sum, count) => sum + count, 0), median_ms: median, p95_ms: p95 },
+  };
+}
