@@ -21,6 +21,7 @@ import type { SessionStore } from "../store/sessions.ts";
 import type { TurnStore } from "../store/turns.ts";
 import type { UsageSums } from "../store/usage.ts";
 import { canonicalPath } from "./addresses.ts";
+import { createAnswer } from "./answer.ts";
 import { requireChatKey, requireControlKey } from "./authorization.ts";
 import { BODY_LIMIT } from "./body.ts";
 import { inflateBody } from "./encodings.ts";
@@ -61,7 +62,8 @@ export function createApp(deps: AppDeps): Hono<Env> {
   const { keys, conversations, sessions, turns } = deps;
   const chatKey = requireChatKey(keys.chat);
   const controlKey = requireControlKey(keys.control);
-  const chat = chatRoutes(deps);
+  const answer = createAnswer(deps);
+  const chat = chatRoutes(deps, answer);
   const app = new Hono<Env>({ getPath: (request) => canonicalPath(getPath(request)) });
   const notFound = notFoundIn(app);
 

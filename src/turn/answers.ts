@@ -3,10 +3,11 @@
  * more than one answer when it is parked in between, on tool calls or on a question.
  */
 
+import type { ResponsePart } from "../core/response-part.ts";
 import type { Usage } from "../core/usage.ts";
 import { answerFingerprint } from "../intake/fingerprint.ts";
 import type { Exchange } from "../store/schema.ts";
-import type { ResponsePart, ResponseStream } from "./response-stream.ts";
+import type { ResponseStream } from "./response-stream.ts";
 
 /** Messages of the user, and the answers to them. */
 interface OpenExchange {

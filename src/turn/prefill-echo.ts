@@ -3,7 +3,7 @@
  * only, but models often start again from the beginning. The client has that text already.
  */
 
-import type { ResponsePart } from "./response-stream.ts";
+import type { ResponsePart } from "../core/response-part.ts";
 
 /**
  * Removes `prefill` from the start of an answer that repeats all of it. Text is held back only while it may still turn

@@ -3,23 +3,12 @@
 import { setImmediate } from "node:timers/promises";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { RequestError, unexpected } from "../core/errors.ts";
-import type { ToolCall } from "../core/tools.ts";
+import type { ResponsePart } from "../core/response-part.ts";
 import type { Usage } from "../core/usage.ts";
 import { storeError } from "../store/faults.ts";
 
 /** How a request got its agent process; `waiting` while it has none. */
 export type ProcessOrigin = "warm" | "cold" | "spare" | "resumed" | "waiting";
-
-export type ResponsePart =
-  | { readonly type: "text"; readonly text: string }
-  /** A line about what Claude is doing. */
-  | { readonly type: "progress"; readonly text: string }
-  /** The answer ends with these calls, and the client sends their results with its next request. */
-  | { readonly type: "calls"; readonly calls: readonly ToolCall[] }
-  /** The answer is complete; a `reason` says why Claude's model was cut off. */
-  | { readonly type: "finish"; readonly reason?: "length" | "content_filter" }
-  | { readonly type: "usage"; readonly usage: Usage }
-  | { readonly type: "error"; readonly error: RequestError };
 
 /**
  * From one batch of parts to the next at least, in ms, so that a client gets at most 60 chunks of text a second however

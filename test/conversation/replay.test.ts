@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ConversationRecord } from "../../src/conversation/record.ts";
 import { replayAnswer } from "../../src/conversation/replay.ts";
-import { type ResponsePart, ResponseStream } from "../../src/turn/response-stream.ts";
+import type { ResponsePart } from "../../src/core/response-part.ts";
+import { ResponseStream } from "../../src/turn/response-stream.ts";
 
 const base = mkdtempSync(join(tmpdir(), "synthesis-replay-"));
 afterAll(() => rmSync(base, { recursive: true, force: true }));

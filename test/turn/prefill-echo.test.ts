@@ -1,8 +1,8 @@
 /** The rest of an answer that the client has begun, without the text that the client has already. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import type { ResponsePart } from "../../src/core/response-part.ts";
 import { withoutPrefillEcho } from "../../src/turn/prefill-echo.ts";
-import type { ResponsePart } from "../../src/turn/response-stream.ts";
 
 async function* answer(...texts: string[]): AsyncGenerator<readonly ResponsePart[]> {
   for (const text of texts) yield [{ type: "text", text }];

@@ -3,7 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { RequestError } from "../../src/core/errors.ts";
-import { type ResponsePart, ResponseStream } from "../../src/turn/response-stream.ts";
+import type { ResponsePart } from "../../src/core/response-part.ts";
+import { ResponseStream } from "../../src/turn/response-stream.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 test("parts that are pushed together are read as one batch, with neighbouring texts joined", async () => {

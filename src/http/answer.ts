@@ -1,0 +1,91 @@
+/** Answers a request in the dialect of its client. All dialects of the clients come through here. */
+import { getLogger } from "@logtape/logtape";
+import type { Context } from "hono";
+import type { AnswerWriter } from "../api/answer-writer.ts";
+import { readFormat } from "../api/openai-chat/response-format.ts";
+import type { Identity } from "../intake/identity.ts";
+import type { ParsedRequest } from "../intake/parsed-request.ts";
+import type { SchemaChecker } from "../json-schema/checker.ts";
+import { withoutPrefillEcho } from "../turn/prefill-echo.ts";
+import type { ResponseStream } from "../turn/response-stream.ts";
+import type { Env } from "./env.ts";
+import { errorsAsText } from "./errors-as-text.ts";
+import { disableIdleTimeout } from "./idle-timeout.ts";
+import { streamAnswer, wholeAnswer } from "./send-answer.ts";
+import { createSubmit, type SubmitDeps } from "./submit.ts";
+
+const log = getLogger(["synthesis", "chat"]);
+
+export interface AnswerDeps extends SubmitDeps {
+  /** Checks answers that must fit a JSON Schema. */
+  readonly checker: SchemaChecker;
+}
+
+/**
+ * @param named the conversation that the request names; null when it names none
+ * @param writerFor makes the writer of the answer
+ * @throws RequestError for a request that cannot be served, or fails before its answer has begun
+ */
+export type Answer = (
+  c: Context<Env>,
+  request: ParsedRequest,
+  named: Identity | null,
+  writerFor: (response: ResponseStream) => AnswerWriter,
+) => Promise<Response>;
+
+export function createAnswer(deps: AnswerDeps): Answer {
+  const { config, checker } = deps;
+  const submit = createSubmit(deps);
+
+  return async (c, request, named, writerFor) => {
+    const { signal } = c.req.raw;
+    const { body, openclaw } = request;
+    const isStreamed = body.stream === true;
+    const format = readFormat(body);
+    const { response, identity } = await submit(request, named, c.req.raw);
+
+    // Claude works meanwhile.
+    const schemaCheck = format.type === "json" && format.schema ? checker.check(format.schema, null) : null;
+    const writer = writerFor(response);
+    response.wantsUsage = writer.hasUsage || !isStreamed;
+    disableIdleTimeout(c);
+    signal.addEventListener("abort", () => response.disconnect());
+    if (signal.aborted) response.disconnect();
+    // A streaming client needs heartbeats while it waits. Any other client gets its status together with the answer.
+    if (isStreamed) response.openAfter(config.sseHeartbeatMs);
+    try {
+      await response.opened;
+    } catch (error) {
+      // OpenClaw repeats a request that failed. Once Claude has the message, the error is sent as text instead.
+      if (!openclaw || !response.isSent || response.disconnected.aborted) throw error;
+    }
+    // A session key may hold any character, a header value only ASCII.
+    c.header("x-synthesis-session", identity ? encodeURI(identity.key) : "stateless");
+    c.header("x-synthesis-process", response.processOrigin);
+    c.header("x-request-id", response.id);
+
+    const prefill = openclaw ? null : request.prefill;
+    const all = openclaw ? errorsAsText(response) : response.parts();
+    const parts = prefill === null ? all : withoutPrefillEcho(all, prefill);
+    if (!isStreamed) return withUnchecked(await wholeAnswer(c, parts, writer), response.unchecked);
+    const known = response.unchecked.length > 0 ? response.unchecked : ((await schemaCheck)?.leftOut ?? []);
+    const streamed = streamAnswer(c, parts, writer, {
+      heartbeatMs: config.sseHeartbeatMs,
+      onDisconnect: () => response.disconnect(),
+    });
+    return withUnchecked(streamed, known);
+  };
+}
+
+/** The length of the header in characters. A schema can have any number of parts that are not checked. */
+const MAX_UNCHECKED = 1_000;
+
+/** The response with a header that names the parts of the client's JSON Schema that the answer is not checked against. */
+function withUnchecked(response: Response, unchecked: readonly string[]): Response {
+  if (unchecked.length === 0) return response;
+  log.warning("response_format checked only in part", { leftOut: unchecked.length });
+  // A JSON pointer may hold any character, a header value only ASCII.
+  const value = unchecked.join("; ").slice(0, MAX_UNCHECKED).toWellFormed();
+  response.headers.set("x-synthesis-unchecked", value.replace(/[^\x20-\x7e]/gu, encodeURIComponent));
+  return response;
+}
