@@ -15,18 +15,38 @@ export interface ModelFailure {
   readonly isRefusal: boolean;
   /** The conversation is too long for the model, or the request has too many bytes. */
   readonly isTooLong: boolean;
-  /** When the plan's usage limit resets, Unix time in s; null when that is unknown. */
+  /**
+   * The window of the plan that is used up: `five_hour`, `seven_day`, `seven_day_opus`, or another name, as Claude Code
+   * says it; `unknown` when it does not say which. Null for any other failure, such as too many requests in a minute.
+   *
+   * An interactive process then opens a menu that holds back messages, or it plans to continue when the limit resets, with
+   * a message that the client may have sent again by then.
+   */
+  readonly window: string | null;
+  /** When the limit resets, or when Claude Code would try again, Unix time in s; null when that is unknown. */
   readonly resetsAt: number | null;
 }
 
-const limits = z.looseObject({ resetsAt: z.number() }).nullish().catch(null);
+const limits = z
+  .looseObject({
+    resetsAt: z.number().nullish().catch(null),
+    rateLimitType: z.string().nullish().catch(null),
+    /** The account pays for what exceeds the plan, so a window that is used up rejects nothing. */
+    isUsingOverage: z.boolean().nullish().catch(null),
+  })
+  .nullish()
+  .catch(null);
 
-/**
- * Whether the plan's usage limit is reached. An interactive process then opens a menu that holds back messages, or it
- * plans to continue when the limit resets, with a message that the client may have sent again by then.
- */
-export const isPlanLimit = ({ kind, resetsAt, message }: ModelFailure): boolean =>
-  kind === "rate_limit" && (resetsAt !== null || /\bhit your\b/.test(message));
+const UNKNOWN_WINDOW = "unknown";
+
+/** The windows that Claude Code's text names. */
+const WINDOWS_IN_TEXT: readonly [text: RegExp, window: string][] = [
+  [/\bhit your (?:session|5-hour) limit\b/i, "five_hour"],
+  [/\bhit your weekly limit\b/i, "seven_day"],
+  [/\bhit your opus limit\b/i, "seven_day_opus"],
+  [/\bhit your sonnet limit\b/i, "seven_day_sonnet"],
+  [/\bhit your\b/i, UNKNOWN_WINDOW],
+];
 
 /** The row of a failed request, in camel case in the transcript and in snake case from `claude --print`. */
 const failureRow = z.looseObject({
@@ -48,12 +68,19 @@ export function readFailureRow(row: unknown): ModelFailure | null {
   const { error, message, apiErrorStatus, api_error_status, quotaLimits, api_error_params } = read.data;
   const text = message.content.map((block) => block.text ?? "").join("");
   const known = failureFromText(error, text);
+  const limit = quotaLimits ?? api_error_params?.rate_limit_info ?? null;
   return {
     ...known,
     status: apiErrorStatus ?? api_error_status ?? known.status,
     isRefusal: message.stop_reason === "refusal" || known.isRefusal,
-    resetsAt: quotaLimits?.resetsAt ?? api_error_params?.rate_limit_info?.resetsAt ?? null,
+    window: limit?.isUsingOverage ? null : windowOf(limit, known),
+    resetsAt: limit?.resetsAt ?? null,
   };
+}
+
+function windowOf(limit: z.infer<typeof limits>, { kind, window }: ModelFailure): string | null {
+  // Claude Code also reports a limit without a reset, when Anthropic allows no more requests for the moment.
+  return kind === "rate_limit" && limit?.resetsAt ? (limit.rateLimitType ?? window ?? UNKNOWN_WINDOW) : window;
 }
 
 /** The failure as its kind and Claude Code's text describe it, for a failure that has no row in the transcript. */
@@ -63,5 +90,6 @@ export const failureFromText = (kind: string, message = ""): ModelFailure => ({
   status: Number(/^(?:Please run \/login · )?API Error: (\d{3})\b/.exec(message)?.[1] ?? 0) || null,
   isRefusal: kind === "invalid_request" && /safeguards flagged this message|Usage Policy/.test(message),
   isTooLong: /^(?:Prompt is too long|Request too large)/.test(message),
+  window: kind === "rate_limit" ? (WINDOWS_IN_TEXT.find(([text]) => text.test(message))?.[1] ?? null) : null,
   resetsAt: null,
 });

@@ -24,6 +24,7 @@ import { startRetention } from "../conversation/retention.ts";
 import { listen } from "../http/listen.ts";
 import { SchemaChecker } from "../json-schema/checker.ts";
 import { AccountLimits } from "../limits/account.ts";
+import { Rejections } from "../limits/rejections.ts";
 import { createOneShotQueue } from "../one-shot/queue.ts";
 import { createPermissionBroker } from "../permissions/broker.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
@@ -85,6 +86,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
 
   // Claude processes and conversations.
   const limits = new AccountLimits();
+  const rejections = new Rejections();
   const engines = createEngines({ config, paths, managed, env });
   const launcher = createLauncher({ config, paths, port: () => server.port, managed, engines, limits, program, env });
   const pool = createPool({ config, launcher });
@@ -99,9 +101,10 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     attachments,
     permissions,
     checker,
+    rejections,
     env,
   });
-  const oneShots = createOneShotQueue({ config, paths, env, checker, limits });
+  const oneShots = createOneShotQueue({ config, paths, env, checker, limits, rejections });
 
   // HTTP: clients, hooks and plugins, all on one port.
   const { emptyFolder } = paths;
@@ -113,6 +116,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       pool,
       engines,
       limits,
+      rejections,
       tokens: launcher.tokens,
       conversations,
       oneShots,

@@ -12,6 +12,7 @@ import type { ParsedRequest } from "../intake/parsed-request.ts";
 import { looksLikeSideRequest, type RequestShape } from "../intake/request-shape.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
+import type { Rejections } from "../limits/rejections.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import { findAnsweredTurn } from "./delivery-plan.ts";
 import { ProcessLease } from "./process-lease.ts";
@@ -31,6 +32,7 @@ export interface ConversationDeps extends RecordDeps {
   readonly pool: Pool;
   readonly permissions: PermissionBroker;
   readonly checker: SchemaChecker;
+  readonly rejections: Rejections;
 }
 
 export interface ConversationListener {
@@ -301,6 +303,8 @@ export class Conversation {
     const session = await this.#record.sessionFor(request);
     const answered = findAnsweredTurn(this.#record.delivered.all, request);
     if (answered !== null && (await replayAnswer(answered, this.#record, response, session.key))) return null;
+    const refused = this.#deps.rejections.admit(session.model, response.begun);
+    if (refused) throw refused;
     const leased = await this.#lease.acquire(request, session, response.disconnected);
     if (!leased) return null;
     response.processOrigin = leased.origin;

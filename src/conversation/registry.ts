@@ -51,7 +51,7 @@ export interface ConversationRegistry {
 }
 
 export function createConversationRegistry(deps: ConversationDeps): ConversationRegistry {
-  const { config, pool, sessions, turns, env } = deps;
+  const { config, pool, sessions, turns, rejections, env } = deps;
   const conversations = new Map<string, Conversation>();
   const unnamedDeps: ConversationDeps = { ...deps, config: unnamedConfig(config) };
   const branches = createBranchRouter(sessions, turns, (key) => conversations.get(key));
@@ -156,7 +156,7 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     unavailability() {
       if (draining) return shuttingDown();
       if (!findExecutable(config.claudeBin, env)) return claudeNotFound(config.claudeBin);
-      return pool.hasRoom ? null : fullQueue();
+      return rejections.refusal(null) ?? (pool.hasRoom ? null : fullQueue());
     },
     find: (key) => conversations.get(key),
     reset: (session) =>

@@ -10,6 +10,7 @@ import { contentText, type MessageContent } from "../core/dialogue.ts";
 import { RequestError } from "../core/errors.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
+import type { Rejections } from "../limits/rejections.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import { PermissionPrompts } from "../permissions/prompts.ts";
 import type { TurnStore } from "../store/turns.ts";
@@ -39,6 +40,7 @@ interface TurnsDeps {
   readonly permissions: PermissionBroker;
   /** Checks answers that must fit a JSON Schema. */
   readonly checker: SchemaChecker;
+  readonly rejections: Rejections;
   readonly env: Record<string, string | undefined>;
   readonly clock: Clock;
   readonly sessionKey: string;
@@ -97,7 +99,7 @@ export class ConversationTurns {
     onSent: () => void,
     id = response.id,
   ): Promise<RunningTurn | null> {
-    const { config, turns, permissions, clock, record, sessionKey, onParked, onLate } = this.#deps;
+    const { config, turns, permissions, clock, record, rejections, sessionKey, onParked, onLate } = this.#deps;
     const transcriptAt = await record.transcriptSize();
     // The plugin's connection may have dropped. It reconnects, and no message has been sent yet.
     await process.isConnected();
@@ -144,6 +146,8 @@ export class ConversationTurns {
     void runner.finished.then(() => this.#unfinished.delete(runner));
     await runner.idle;
     this.#running = null;
+    // Before the client has the error, and sends its next message.
+    if (runner.error) rejections.note(runner.error, process.spec.choice.model);
     return running;
   }
 

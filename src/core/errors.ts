@@ -24,6 +24,7 @@ export type ErrorCode =
   | "origin_not_allowed"
   // Capacity
   | "queue_full"
+  | "usage_limit_reached"
   | "rate_limited"
   | "overloaded"
   | "shutting_down"

@@ -15,6 +15,7 @@ import { databaseChecks } from "./database.ts";
 import { memoryCheck } from "./memory.ts";
 import { openClawChecks } from "./openclaw.ts";
 import { portCheck } from "./port.ts";
+import { rejectionChecks } from "./rejections.ts";
 import { stateFolderChecks } from "./state-folder.ts";
 import { workspaceChecks } from "./workspaces.ts";
 
@@ -46,6 +47,7 @@ export async function runChecks(
     await guarded(subject("workspace"), () => workspaceChecks(config)),
     await guarded(subject("state_folder", "state folder"), () => stateFolderChecks(paths)),
     await guarded(subject("port"), async () => [await portCheck(paths, config)]),
+    await guarded(subject("usage_limit", "usage limit"), () => rejectionChecks(paths)),
     await guarded(subject("database"), () => databaseChecks(paths, config)),
     await guarded(subject("openclaw", "OpenClaw"), () => openClawChecks(paths, config, env)),
   ];

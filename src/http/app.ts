@@ -13,6 +13,7 @@ import type { ConversationRegistry } from "../conversation/registry.ts";
 import { RequestError, unexpected } from "../core/errors.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { AccountLimits } from "../limits/account.ts";
+import type { Rejections } from "../limits/rejections.ts";
 import type { OneShotQueue } from "../one-shot/queue.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import { storeError } from "../store/faults.ts";
@@ -44,6 +45,7 @@ export interface AppDeps {
   readonly pool: Pool;
   readonly engines: Pick<Engines, "configured">;
   readonly limits: AccountLimits;
+  readonly rejections: Rejections;
   /** Which interactive process a plugin or a hook belongs to. */
   readonly tokens: ProcessTokens;
   readonly conversations: ConversationRegistry;

@@ -8,6 +8,7 @@ import { RequestError, unexpected } from "../core/errors.ts";
 import type { Usage } from "../core/usage.ts";
 import type { OneShotRequest } from "../intake/one-shot-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
+import type { Rejections } from "../limits/rejections.ts";
 import { checkAnswer, invalidAnswer, type JsonFormat, repairNote } from "../turn/json-answer.ts";
 import { MODEL_RETRY_MS, outcomeOf } from "../turn/model-error.ts";
 import type { ResponseStream } from "../turn/response-stream.ts";
@@ -31,6 +32,7 @@ export class OneShot {
   readonly #clock: Clock;
   readonly #startedAt: number;
   readonly #checker: SchemaChecker;
+  readonly #rejections: Rejections;
   #answer = new AnswerText();
   /** The answer that was not valid JSON; null while there is none. */
   #rejected: { readonly usage: Usage } | null = null;
@@ -55,6 +57,7 @@ export class OneShot {
     this.#config = context.config;
     this.#clock = context.clock;
     this.#checker = context.checker;
+    this.#rejections = context.rejections;
     this.#startedAt = this.#clock.now();
     this.#hasOwnRetries = setsRetries(context.env);
     response.processOrigin = "cold";
@@ -222,6 +225,7 @@ export class OneShot {
   #fail(error: RequestError): void {
     if (this.#isAnswered) return;
     this.#isAnswered = true;
+    this.#rejections.note(error, this.#request.model);
     this.#response.fail(error);
   }
 

@@ -12,6 +12,7 @@ import { TypicalDuration } from "../core/typical-duration.ts";
 import type { OneShotRequest } from "../intake/one-shot-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { AccountLimits } from "../limits/account.ts";
+import type { Rejections } from "../limits/rejections.ts";
 import { ResponseStream } from "../turn/response-stream.ts";
 import { OneShot } from "./one-shot.ts";
 
@@ -36,10 +37,12 @@ export interface OneShotDeps {
   /** Checks answers that must fit a JSON Schema. */
   readonly checker: SchemaChecker;
   readonly limits: AccountLimits;
+  readonly rejections: Rejections;
   readonly clock?: Clock;
 }
 
-export function createOneShotQueue({ config, paths, env, checker, clock = systemClock }: OneShotDeps): OneShotQueue {
+export function createOneShotQueue(deps: OneShotDeps): OneShotQueue {
+  const { config, paths, env, checker, rejections, clock = systemClock } = deps;
   const waiting: { readonly request: OneShotRequest; readonly response: ResponseStream }[] = [];
   const running = new Set<OneShot>();
   const answerDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
@@ -60,9 +63,14 @@ export function createOneShotQueue({ config, paths, env, checker, clock = system
     while (running.size < config.maxOneShots) {
       const next = waiting.shift();
       if (!next) return;
+      const refused = rejections.admit(next.request.model, next.response.begun);
+      if (refused) {
+        next.response.fail(refused);
+        continue;
+      }
       const startedAt = clock.now();
       const folder = join(paths.run, crypto.randomUUID());
-      const oneShot = new OneShot(next.request, next.response, { config, folder, env, checker, clock });
+      const oneShot = new OneShot(next.request, next.response, { config, folder, env, checker, rejections, clock });
       running.add(oneShot);
       void oneShot.finished.then(() => {
         running.delete(oneShot);

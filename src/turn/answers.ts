@@ -83,7 +83,7 @@ export class TurnAnswers {
   noteToolUse(): void {
     this.#haveToolsRun = true;
     this.#response.hasRunTools = true;
-    this.#response.open();
+    this.#response.begin();
   }
 
   /** Ends the present answer with `end` and parks the turn. */

@@ -3,12 +3,15 @@
 import type { ModelFailure } from "../claude/model-failure.ts";
 import { resetTime } from "../claude/reset-time.ts";
 import { type ErrorCode, RequestError } from "../core/errors.ts";
+import { UsageLimitError } from "../limits/usage-limit-error.ts";
 
 /** How long Claude may retry a failed model request before the client receives the error, in ms. */
 export const MODEL_RETRY_MS = 8_000;
 /** Seconds after which a limit or an overload may be over, when Claude Code does not say. */
 const LIMIT_S = 60;
 const OVERLOAD_S = 30;
+/** Seconds after which a window of the plan may have been reset, when Claude Code does not say. */
+const WINDOW_S = 300;
 
 /** The end of an answer that the model did not finish. The client gets it as an answer, not as an error. */
 export interface CutAnswer {
@@ -24,9 +27,15 @@ export interface CutAnswer {
 export function outcomeOf(failure: ModelFailure, now: number): RequestError | CutAnswer {
   if (failure.isRefusal) return { reason: "content_filter", message: failure.message };
   if (failure.kind === "max_output_tokens") return { reason: "length", message: failure.message };
+  if (failure.window !== null) {
+    const resetsAt = resetOf(failure, now);
+    if (resetsAt !== null && resetsAt > now) return new UsageLimitError(failure.window, resetsAt, now);
+  }
   const code = codeOf(failure);
   const { advice, fallback } = ADVICE[code];
-  const message = `${advice} ${failure.message || fallback}`.trim();
+  // OpenClaw takes any "usage limit" for one that lasts, and would not repeat the request.
+  const reason = failure.message.replace(" (not your usage limit)", "");
+  const message = `${advice} ${reason || fallback}`.trim();
   return new RequestError(code, message, {
     param: code === "context_length_exceeded" ? "messages" : null,
     retryAfter: retryAfter(code, failure, now),
@@ -35,6 +44,7 @@ export function outcomeOf(failure: ModelFailure, now: number): RequestError | Cu
 
 type ModelErrorCode = Extract<
   ErrorCode,
+  | "usage_limit_reached"
   | "rate_limited"
   | "overloaded"
   | "claude_not_logged_in"
@@ -48,6 +58,10 @@ type ModelErrorCode = Extract<
 
 /** What the person can do, and a message for failures about which Claude Code says nothing. */
 const ADVICE: Record<ModelErrorCode, { readonly advice: string; readonly fallback: string }> = {
+  usage_limit_reached: {
+    advice: "Claude's usage limit is reached. Use another model, or try again later.",
+    fallback: "",
+  },
   rate_limited: { advice: "Claude's rate limit is reached. Try again later.", fallback: "" },
   overloaded: { advice: "Claude's API is overloaded. Try again later.", fallback: "" },
   claude_not_logged_in: {
@@ -71,7 +85,8 @@ const ADVICE: Record<ModelErrorCode, { readonly advice: string; readonly fallbac
   claude_failed: { advice: "", fallback: "Claude Code could not answer. Send the message again." },
 };
 
-function codeOf({ kind, status, isTooLong }: ModelFailure): ModelErrorCode {
+function codeOf({ kind, status, isTooLong, window }: ModelFailure): ModelErrorCode {
+  if (window !== null) return "usage_limit_reached";
   if (status === 529) return "overloaded";
   switch (kind) {
     case "rate_limit":
@@ -99,16 +114,20 @@ function codeOf({ kind, status, isTooLong }: ModelFailure): ModelErrorCode {
   return isFinal || kind === "invalid_request" ? "invalid_request" : "claude_failed";
 }
 
-function retryAfter(code: ModelErrorCode, { resetsAt, message }: ModelFailure, now: number): number | undefined {
+/** When the limit ends, Unix time in ms; null when Claude Code does not say. */
+const resetOf = ({ resetsAt, message }: ModelFailure, now: number): number | null =>
+  resetsAt === null ? resetTime(message, now) : resetsAt * 1000;
+
+function retryAfter(code: ModelErrorCode, failure: ModelFailure, now: number): number | undefined {
   switch (code) {
+    case "usage_limit_reached":
     case "rate_limited": {
-      const reset = resetsAt === null ? resetTime(message, now) : resetsAt * 1000;
-      return reset === null ? LIMIT_S : Math.max(1, Math.ceil((reset - now) / 1000));
+      const reset = resetOf(failure, now);
+      if (reset === null) return code === "rate_limited" ? LIMIT_S : WINDOW_S;
+      return Math.max(1, Math.ceil((reset - now) / 1000));
     }
     case "overloaded":
       return OVERLOAD_S;
-    case "claude_not_logged_in":
-      return 60;
     default:
       return undefined;
   }

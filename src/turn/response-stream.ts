@@ -27,6 +27,10 @@ export class ResponseStream {
    * `openAfter` sets. Rejects with an error that comes first, which can still set the HTTP status.
    */
   readonly opened: Promise<void>;
+  /** Resolves when Claude has begun to answer, with text, a tool or progress. Never rejects. */
+  readonly begun: Promise<void>;
+  /** `begun` has resolved. */
+  hasBegun = false;
   processOrigin: ProcessOrigin = "waiting";
   /** The message was sent to Claude, so Claude may have acted on it. */
   isSent = false;
@@ -47,6 +51,7 @@ export class ResponseStream {
 
   readonly #clock: Clock;
   readonly #opening = Promise.withResolvers<void>();
+  readonly #beginning = Promise.withResolvers<void>();
   readonly #disconnection = new AbortController();
   #preface = "";
   #parts: ResponsePart[] = [];
@@ -61,6 +66,7 @@ export class ResponseStream {
     this.#clock = clock;
     this.opened = this.#opening.promise;
     this.opened.catch(() => {});
+    this.begun = this.#beginning.promise;
   }
 
   /**
@@ -114,13 +120,15 @@ export class ResponseStream {
   }
 
   /** Marks the answer as begun. */
-  open(): void {
+  begin(): void {
+    this.hasBegun = true;
+    this.#beginning.resolve();
     this.#opening.resolve();
   }
 
   /** Opens the response after `ms` at the latest, so that its client receives heartbeats. */
   openAfter(ms: number): void {
-    const cancel = this.#clock.after(ms, () => this.open());
+    const cancel = this.#clock.after(ms, () => this.#opening.resolve());
     this.#opening.promise.then(cancel, cancel);
     this.disconnected.addEventListener("abort", cancel);
   }
@@ -202,7 +210,7 @@ export class ResponseStream {
     if (part.type === "text") this.text += part.text;
     if (part.type === "finish" || part.type === "calls") this.end = part;
     // Usage only follows an answer that has begun. An error that comes first rejects `opened` instead.
-    if (part.type !== "error" && part.type !== "usage") this.open();
+    if (part.type !== "error" && part.type !== "usage") this.begin();
     const last = this.#parts.at(-1);
     // Texts of one batch need only one chunk, and so do lines of progress.
     if ((part.type === "text" || part.type === "progress") && part.type === last?.type) {

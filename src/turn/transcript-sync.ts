@@ -4,7 +4,6 @@
  */
 
 import { getLogger } from "@logtape/logtape";
-import { isPlanLimit } from "../claude/model-failure.ts";
 import { callWith, type ModelCall } from "../claude/token-usage.ts";
 import {
   findPrompt,
@@ -120,7 +119,7 @@ export class TranscriptSync {
     const rows = process.reportedRows(this.#turn.id);
     const record = rows ? failureIn(rows) : await this.#readWithin(named, RECORD_MS, readFailure);
     // At a plan limit Claude Code shows a menu and takes no messages. The next message resumes it without the menu.
-    if (record && isPlanLimit(record.failure)) void process.stop();
+    if (record && record.failure.window !== null) void process.stop();
     dispatch({ type: "failure", record, now: clock.wallTime() });
   }
 

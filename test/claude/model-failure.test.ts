@@ -1,21 +1,18 @@
 import { expect, test } from "bun:test";
-import { failureFromText, isPlanLimit, readFailureRow } from "../../src/claude/model-failure.ts";
+import { failureFromText, readFailureRow } from "../../src/claude/model-failure.ts";
 
 test("a failed model request is read from its row in the transcript and from its line of `claude -p`", () => {
   const message = { stop_reason: "stop_sequence", content: [{ type: "text", text: "You've hit your limit" }] };
-  const transcript = { message, error: "rate_limit", apiErrorStatus: 429, quotaLimits: { resetsAt: 7 } };
-  const line = {
-    message,
-    error: "rate_limit",
-    api_error_status: 429,
-    api_error_params: { rate_limit_info: { resetsAt: 7 } },
-  };
+  const limit = { status: "rejected", resetsAt: 7, rateLimitType: "seven_day_opus", isUsingOverage: false };
+  const transcript = { message, error: "rate_limit", apiErrorStatus: 429, quotaLimits: limit };
+  const line = { message, error: "rate_limit", api_error_status: 429, api_error_params: { rate_limit_info: limit } };
   const read = {
     kind: "rate_limit",
     message: "You've hit your limit",
     status: 429,
     isRefusal: false,
     isTooLong: false,
+    window: "seven_day_opus",
     resetsAt: 7,
   };
   expect(readFailureRow(transcript)).toEqual(read);
@@ -36,10 +33,24 @@ test.each<[kind: string, text: string, expected: object]>([
   expect(failureFromText(kind, text)).toMatchObject(expected);
 });
 
-test.each<[kind: string, text: string, isLimit: boolean]>([
-  ["rate_limit", "You've hit your session limit · resets 3pm (UTC)", true],
-  ["rate_limit", "This request would exceed your account's rate limit.", false],
-  ["overloaded", "You've hit your limit", false],
-])("%s with the text %j is a plan's limit: %p", (kind, text, isLimit) => {
-  expect(isPlanLimit(failureFromText(kind, text))).toBe(isLimit);
+test.each<[kind: string, text: string, window: string | null]>([
+  ["rate_limit", "You've hit your session limit · resets 3pm (UTC)", "five_hour"],
+  ["rate_limit", "You've hit your 5-hour limit · resets 3pm (UTC)", "five_hour"],
+  ["rate_limit", "You've hit your weekly limit · resets 3pm (UTC)", "seven_day"],
+  ["rate_limit", "You've hit your Opus limit · resets 3pm (UTC)", "seven_day_opus"],
+  ["rate_limit", "You've hit your limit · resets 3pm (UTC)", "unknown"],
+  ["rate_limit", "This request would exceed your account's rate limit.", null],
+  ["overloaded", "You've hit your limit", null],
+])("%s with the text %j is the end of the window %p", (kind, text, window) => {
+  expect(failureFromText(kind, text).window).toBe(window);
+});
+
+test.each<[what: string, limit: object, window: string | null]>([
+  ["names a window that is used up", { resetsAt: 7, rateLimitType: "five_hour" }, "five_hour"],
+  ["has a reset and no name", { resetsAt: 7 }, "unknown"],
+  ["has no reset, because there were too many requests", { status: "rejected", isUsingOverage: false }, null],
+  ["is that of an account that pays for more", { resetsAt: 7, rateLimitType: "five_hour", isUsingOverage: true }, null],
+])("a row whose limit %s", (_what, quotaLimits, window) => {
+  const message = { stop_reason: "stop_sequence", content: [{ type: "text", text: "Slow down." }] };
+  expect(readFailureRow({ message, error: "rate_limit", quotaLimits })?.window).toBe(window);
 });

@@ -15,6 +15,7 @@ import { RequestError, shuttingDown } from "../../src/core/errors.ts";
 import type { Identity } from "../../src/intake/identity.ts";
 import { readTurnRequest } from "../../src/intake/turn-request.ts";
 import { SchemaChecker } from "../../src/json-schema/checker.ts";
+import { Rejections } from "../../src/limits/rejections.ts";
 import { createPermissionBroker } from "../../src/permissions/broker.ts";
 import { openStore, type Store } from "../../src/store/database.ts";
 import { createPermissionLog } from "../../src/store/permissions.ts";
@@ -88,6 +89,15 @@ class FakeProcess {
     const { id } = this.#newest;
     this.#hook(id, "UserPromptSubmit", { prompt: `<channel source="x" message_id="${id}">\nhi\n</channel>` });
   }
+  /** Anthropic rejects the newest message, for an hour. */
+  reject() {
+    const { id } = this.#newest;
+    this.receive();
+    const reset = new Date(this.clock.wallTime() + 3_600_000);
+    const at = `${reset.getUTCHours() % 12 || 12}:${`${reset.getUTCMinutes()}`.padStart(2, "0")}`;
+    const text = `You've hit your weekly limit · resets ${at}${reset.getUTCHours() < 12 ? "am" : "pm"} (UTC)`;
+    this.#hook(id, "StopFailure", { error: "rate_limit", last_assistant_message: text });
+  }
   /** Claude receives its newest message and answers it. */
   answer(text: string) {
     const { id } = this.#newest;
@@ -105,6 +115,7 @@ let clock: ManualClock;
 let started: FakeProcess[];
 /** Called before a process starts. */
 let beforeStart: () => Promise<void>;
+let rejections: Rejections;
 let idleNotes: number;
 let rests: number;
 /** Whether an unnamed conversation stays after its turns. */
@@ -115,6 +126,7 @@ const home = () => mkdtempSync(join(base, "home-"));
 
 beforeEach(() => {
   clock = new ManualClock();
+  rejections = new Rejections(clock);
   started = [];
   beforeStart = async () => {};
   idleNotes = 0;
@@ -156,6 +168,7 @@ function create(source: Identity["source"] = "user"): Conversation {
       attachments: createAttachmentStore(join(folder, "images")),
       env,
       clock,
+      rejections,
     },
     {
       onTurn: (ms, error) => void turns.push({ ms, code: error?.code ?? null }),
@@ -251,6 +264,29 @@ describe("requests", () => {
     process().answer("2");
     expect(await two.ended).toBe("2");
     expect(turns[0]).toEqual({ ms: null, code: "claude_not_ready" });
+  });
+
+  test("are refused without a process after Anthropic has rejected one, until one that is let through is answered", async () => {
+    const one = submit("one");
+    const two = submit("two");
+    await settle();
+    process().reject();
+    await clock.pass(1_000);
+    expect([await one.ended, await two.ended]).toEqual(["✗usage_limit_reached", "✗usage_limit_reached"]);
+    expect(sentTexts()).toEqual(["one"]);
+    expect(turns.map(({ ms }) => ms !== null)).toEqual([true, false]);
+
+    await clock.pass(300_000);
+    const probe = submit("three");
+    await settle();
+    expect(sentTexts().at(-1)).toContain("three");
+    process().answer("3");
+    expect(await probe.ended).toBe("3");
+    await settle();
+    const next = submit("four");
+    await settle();
+    process().answer("4");
+    expect(await next.ended).toBe("4");
   });
 
   test("fail when the connection drops before the message is sent, and the process is stopped", async () => {

@@ -241,6 +241,7 @@ test("/health needs no key and says nothing private", async () => {
     conns: expect.any(Number),
     login: expect.stringMatching(/^(ok|expired|unknown)$/),
     engines: [{ agent: null, engine: "interactive", reason: "setting" }],
+    rejections: [],
   });
 });
 

@@ -5,6 +5,7 @@ import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
 import type { OneShotRequest } from "../../src/intake/one-shot-request.ts";
 import { SchemaChecker } from "../../src/json-schema/checker.ts";
+import { Rejections } from "../../src/limits/rejections.ts";
 import { OneShot } from "../../src/one-shot/one-shot.ts";
 import type { OneShotExit } from "../../src/one-shot/process.ts";
 import type { StreamJsonEvent } from "../../src/one-shot/stream-json.ts";
@@ -38,6 +39,7 @@ const failure = (kind: string) => ({
   status: null,
   isRefusal: false,
   isTooLong: false,
+  window: null,
   resetsAt: null,
 });
 const retry = (delayMs: number): StreamJsonEvent => ({ type: "retry", failure: failure("overloaded"), delayMs });
@@ -53,6 +55,7 @@ const config = {
 function start(request: OneShotRequest, env: Record<string, string> = {}) {
   const clock = new ManualClock();
   const response = new ResponseStream();
+  const rejections = new Rejections(clock);
   const exited = Promise.withResolvers<OneShotExit>();
   const actions: string[] = [];
   let take = (_event: StreamJsonEvent) => {};
@@ -60,7 +63,7 @@ function start(request: OneShotRequest, env: Record<string, string> = {}) {
   const oneShot = new OneShot(
     request,
     response,
-    { config, folder: "/nowhere", env, checker: new SchemaChecker(), clock },
+    { config, folder: "/nowhere", env, checker: new SchemaChecker(), rejections, clock },
     (_request, _context, on) => {
       take = on;
       return {
@@ -79,6 +82,7 @@ function start(request: OneShotRequest, env: Record<string, string> = {}) {
   return {
     clock,
     response,
+    rejections,
     actions,
     oneShot,
     /** The process writes these events. */
@@ -171,6 +175,21 @@ describe("a failed request to the model", () => {
     const { write, error } = start(REQUEST);
     write({ type: "failure", failure: failure("rate_limit") }, result({ failed: true, text: "Slow down." }));
     expect(error()).toBe("rate_limited");
+  });
+
+  test("refuses later messages when a window of the plan is used up", () => {
+    const { write, error, rejections, clock } = start({ ...REQUEST, model: "opus" });
+    const resetsAt = clock.wallTime() / 1000 + 60;
+    const used = { ...failure("rate_limit"), window: "seven_day_opus", resetsAt };
+    write({ type: "failure", failure: used }, result({ failed: true, text: "Used up." }));
+    expect(error()).toBe("usage_limit_reached");
+    expect([rejections.refusal("opus")?.code, rejections.refusal("sonnet")]).toEqual(["usage_limit_reached", null]);
+  });
+
+  test("that would be repeated later refuses no other message", () => {
+    const { write, error, rejections } = start(REQUEST);
+    write({ type: "retry", failure: failure("rate_limit"), delayMs: 60_000 });
+    expect([error(), rejections.current()]).toEqual(["rate_limited", []]);
   });
 
   test("is retried for a few seconds, and then is the error", async () => {

@@ -10,6 +10,7 @@ import type { DialogueTurn } from "../../src/core/dialogue.ts";
 import type { JsonSchema } from "../../src/core/tools.ts";
 import type { OneShotRequest } from "../../src/intake/one-shot-request.ts";
 import { SchemaChecker } from "../../src/json-schema/checker.ts";
+import { Rejections } from "../../src/limits/rejections.ts";
 import { startOneShotProcess } from "../../src/one-shot/process.ts";
 
 const base = mkdtempSync(join(tmpdir(), "synthesis-one-shot-"));
@@ -48,7 +49,14 @@ async function run(turns: readonly DialogueTurn[], claudeSchema: JsonSchema | nu
   const config = { ...defaults(pathsFor("/nowhere")), claudeBin: program };
   const folder = join(base, crypto.randomUUID());
   const env = { HOME: base, PATH: process.env.PATH };
-  const context = { config, folder, env, clock: systemClock, checker: new SchemaChecker() };
+  const context = {
+    config,
+    folder,
+    env,
+    clock: systemClock,
+    checker: new SchemaChecker(),
+    rejections: new Rejections(),
+  };
   let results = 0;
   const started = startOneShotProcess(request, context, ({ type }) => {
     if (type === "result") results += 1;

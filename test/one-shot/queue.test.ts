@@ -9,6 +9,7 @@ import { isRunning } from "../../src/core/is-running.ts";
 import type { OneShotRequest } from "../../src/intake/one-shot-request.ts";
 import { SchemaChecker } from "../../src/json-schema/checker.ts";
 import { AccountLimits } from "../../src/limits/account.ts";
+import { Rejections } from "../../src/limits/rejections.ts";
 import { createOneShotQueue, type OneShotQueue } from "../../src/one-shot/queue.ts";
 import type { ResponseStream } from "../../src/turn/response-stream.ts";
 
@@ -35,6 +36,7 @@ function queueWith(script: string): OneShotQueue {
   const config = { ...defaults(paths), claudeBin: claude, maxOneShots: 1, maxQueue: 10 };
   return createOneShotQueue({
     limits: new AccountLimits(),
+    rejections: new Rejections(),
     config,
     paths,
     env: { PATH: process.env.PATH, HOME: base },

@@ -66,6 +66,21 @@ describe("the error or the end for", () => {
       failure("rate_limit", 429, "resets 3pm (UTC)"),
       [429, "rate_limited", 10_800],
     ],
+    [
+      "a window of the plan that is used up",
+      failure("rate_limit", 429, "", { window: "five_hour", resetsAt: NOW / 1000 + 4321 }),
+      [429, "usage_limit_reached", 4321],
+    ],
+    [
+      "a window of the plan whose reset is in the message",
+      failureFromText("rate_limit", "You've hit your session limit · resets 3pm (UTC)"),
+      [429, "usage_limit_reached", 10_800],
+    ],
+    [
+      "a window of the plan whose reset is unknown",
+      failureFromText("rate_limit", "You've hit your limit"),
+      [429, "usage_limit_reached", 300],
+    ],
     ["an answer at its length limit", failure("max_output_tokens", null), "length"],
     ["a refusal", failure("invalid_request", null, "", { isRefusal: true }), "content_filter"],
     [
@@ -82,6 +97,12 @@ describe("the error or the end for", () => {
   ];
   test.each(cases)("%s", (_what, one, expected) => {
     expect(seen(one)).toEqual(expected);
+  });
+
+  test("too many requests in a minute are no usage limit, in the message neither", () => {
+    const text = "API Error: Server is temporarily limiting requests (not your usage limit) · Slow down.";
+    const { code, message } = outcomeOf(failureFromText("rate_limit", text), NOW) as RequestError;
+    expect([code, message.includes("usage limit")]).toEqual(["rate_limited", false]);
   });
 
   test("a prompt that is too long names the request's field", () => {

@@ -1,6 +1,7 @@
 /** The turn's reducer: which hooks belong to the turn, and how the turn ends, in any order of events. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { failureFromText } from "../../src/claude/model-failure.ts";
 import { REPEATED } from "../../src/claude/repeated-answer.ts";
 import { RequestError } from "../../src/core/errors.ts";
 import { reduceTurn } from "../../src/turn/reducer.ts";
@@ -686,7 +687,7 @@ describe("a model request that fails", () => {
     hook({ ...common("p"), hook_event_name: "StopFailure", error, ...more });
   const recorded = (kind: string, texts: string[], message = "It failed."): TurnEvent => ({
     type: "failure",
-    record: { texts, failure: { kind, message, status: null, isRefusal: false, isTooLong: false, resetsAt: null } },
+    record: { texts, failure: failureFromText(kind, message) },
     now: 0,
   });
 

@@ -43,6 +43,7 @@ const kinds: Record<ErrorCode, Kind> = {
   request_too_large: [413, "invalid_request_error"],
   unsupported_encoding: [415, "invalid_request_error"],
   queue_full: [429, "rate_limit_error"],
+  usage_limit_reached: [429, "rate_limit_error"],
   rate_limited: [429, "rate_limit_error"],
   internal_error: [500, "server_error"],
   claude_failed: [502, "server_error"],
@@ -64,6 +65,8 @@ export const ERROR_CODES = Object.keys(kinds) as readonly ErrorCode[];
 
 /** The `retry-after` in seconds if waiting helps, but the error has no time. */
 const DEFAULT_RETRY_AFTER = 30;
+/** The longest `retry-after` in seconds that the SDKs of OpenAI wait for. After a longer one they retry in some seconds. */
+const LONGEST_SDK_WAIT = 60;
 
 const WORK_DONE = "Tools have already run for this request. Check what they did before you send it again.";
 
@@ -88,11 +91,15 @@ export const errorBody = (error: RequestError): ErrorBody =>
 
 /** The headers that an error needs besides its body. */
 export function errorHeaders(error: RequestError): Record<string, string> {
+  // The SDKs of OpenAI and Anthropic retry every 429 and 5xx unless this header forbids it.
+  const noRetry = { "x-should-retry": "false" };
+  if (isFinal(error)) return noRetry;
   const [status, , endedBy] = kinds[error.code];
   const retryAfter = error.retryAfter ?? (endedBy === "waiting" ? DEFAULT_RETRY_AFTER : undefined);
-  if (retryAfter !== undefined && endedBy !== "a person" && !isFinal(error)) return { "retry-after": `${retryAfter}` };
-  // The SDKs of OpenAI and Anthropic retry every 5xx unless this header forbids it.
-  if (isFinal(error) || status === 503) return { "x-should-retry": "false" };
+  if (retryAfter !== undefined && endedBy !== "a person") {
+    return { "retry-after": `${retryAfter}`, ...(retryAfter > LONGEST_SDK_WAIT ? noRetry : {}) };
+  }
+  if (status === 503) return noRetry;
   // RFC 9110 requires a 401 to name the authentication scheme.
   return status === 401 ? { "www-authenticate": "Bearer" } : {};
 }

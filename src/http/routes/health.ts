@@ -8,15 +8,18 @@ import { errorHeaders } from "../../api/openai-chat/error-response.ts";
 import type { Engines } from "../../claude/engines.ts";
 import type { Pool } from "../../claude/pool/pool.ts";
 import type { ConversationRegistry } from "../../conversation/registry.ts";
+import type { Rejections } from "../../limits/rejections.ts";
+import { UsageLimitError } from "../../limits/usage-limit-error.ts";
 import type { Env } from "../env.ts";
 
 interface HealthDeps {
   readonly pool: Pool;
   readonly conversations: ConversationRegistry;
   readonly engines: Pick<Engines, "configured">;
+  readonly rejections: Rejections;
 }
 
-export const healthRoutes = ({ pool, conversations, engines }: HealthDeps): Hono<Env> =>
+export const healthRoutes = ({ pool, conversations, engines, rejections }: HealthDeps): Hono<Env> =>
   new Hono<Env>().get("/", (c) =>
     c.json({
       ok: true,
@@ -26,6 +29,7 @@ export const healthRoutes = ({ pool, conversations, engines }: HealthDeps): Hono
       login: conversations.login,
       // The reason in words would name files.
       engines: engines.configured().map(({ agent, engine, reason }) => ({ agent, engine, reason })),
+      rejections: rejections.current().map(({ window, models, resetsAt }) => ({ window, models, resets_at: resetsAt })),
     }),
   );
 
@@ -33,5 +37,8 @@ export const readinessRoutes = (conversations: ConversationRegistry): Hono<Env> 
   new Hono<Env>().get("/", (c) => {
     const unavailable = conversations.unavailability();
     if (!unavailable) return c.json({ ready: true });
-    return c.json({ ready: false, reason: unavailable.code }, 503, errorHeaders(unavailable));
+    const { code: reason } = unavailable;
+    const limit =
+      unavailable instanceof UsageLimitError ? { window: unavailable.window, resets_at: unavailable.resetsAt } : {};
+    return c.json({ ready: false, reason, ...limit }, 503, errorHeaders(unavailable));
   });

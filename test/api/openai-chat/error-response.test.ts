@@ -18,6 +18,9 @@ describe("the headers of an error say whether a retry helps", () => {
     ["shutting_down", 5, { "retry-after": "5" }],
     ["queue_full", 3, { "retry-after": "3" }],
     ["rate_limited", 60, { "retry-after": "60" }],
+    ["usage_limit_reached", 60, { "retry-after": "60" }],
+    // OpenAI's SDKs do not wait longer than a minute, and would retry in vain.
+    ["usage_limit_reached", 61, { "retry-after": "61", "x-should-retry": "false" }],
     ["claude_failed", undefined, {}],
     ["invalid_request", undefined, {}],
     ["invalid_api_key", undefined, { "www-authenticate": "Bearer" }],
