@@ -3,6 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
 import type { AnswerWriter } from "../api/answer-writer.ts";
 import { readFormat } from "../api/openai-chat/response-format.ts";
+import { failoverResponse, letsFailOver } from "../api/openclaw/failover.ts";
 import type { Identity } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
@@ -56,8 +57,10 @@ export function createAnswer(deps: AnswerDeps): Answer {
     try {
       await response.opened;
     } catch (error) {
+      if (!openclaw || response.disconnected.aborted) throw error;
+      if (letsFailOver(error)) return failoverResponse(error);
       // OpenClaw repeats a request that failed. Once Claude has the message, the error is sent as text instead.
-      if (!openclaw || !response.isSent || response.disconnected.aborted) throw error;
+      if (!response.isSent) throw error;
     }
     // A session key may hold any character, a header value only ASCII.
     c.header("x-synthesis-session", identity ? encodeURI(identity.key) : "stateless");

@@ -1,6 +1,6 @@
 /** On the real claude: the error that a client gets when claude, its login, its API or its channel fails. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import OpenAI from "openai";
@@ -156,15 +156,41 @@ describe("an API error before the answer has begun", () => {
     });
   });
 
+  /** The start of a request of OpenClaw's. */
+  const openclaw = { "x-openclaw-session-key": "agent:main:main" };
+
   test("is text for OpenClaw, which would repeat the work after an error", async () => {
     world.mock.on(/fail for OpenClaw/, function* () {
-      yield apiError(529, "overloaded_error", "Overloaded");
+      yield apiError(500, "api_error", "Internal server error");
     });
-    for (const stream of [true, false]) {
-      const session = { "x-openclaw-session-key": "agent:main:main" };
-      const response = await world.server.post(ask(`fail for OpenClaw, stream: ${stream}`, { stream }), session);
-      expect(response.status).toBe(200);
-      expect(await response.text()).toMatch(/\[synthesis: .*"finish_reason":"stop"/s);
+    world.mock.on(/work and fail for OpenClaw/, function* ({ toolResults }) {
+      if (toolResults.length > 0) yield apiError(529, "overloaded_error", "Overloaded");
+      else yield toolUse("Bash", { command: "true", description: "Nothing" });
+    });
+    for (const what of ["fail", "work and fail"]) {
+      for (const stream of [true, false]) {
+        const response = await world.server.post(ask(`${what} for OpenClaw, stream: ${stream}`, { stream }), openclaw);
+        expect(response.status).toBe(200);
+        expect(await response.text()).toMatch(/\[synthesis: .*"finish_reason":"stop"/s);
+      }
+    }
+  });
+
+  test("is an error for OpenClaw when another model can answer, so that it fails over at once", async () => {
+    const errors: [status: number, type: string, expected: [status: number, code: string]][] = [
+      [529, "overloaded_error", [503, "overloaded"]],
+      [429, "rate_limit_error", [429, "rate_limited"]],
+      [401, "authentication_error", [503, "claude_not_logged_in"]],
+    ];
+    for (const [status, type, expected] of errors) {
+      world.mock.on(new RegExp(`fail over at ${status}`), function* () {
+        yield apiError(status, type, "Not now", { "retry-after": "0" });
+      });
+      const response = await world.server.post(ask(`fail over at ${status}`), openclaw);
+      const { error } = (await response.json()) as { error: { code: string } };
+      expect([response.status, error.code]).toEqual(expected);
+      // Otherwise OpenClaw repeats the request for a minute and a half.
+      expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(90);
     }
   });
 });
@@ -211,45 +237,6 @@ describe("claude's own retries, where the user has not set their number", () => 
     const next = await world.server.post(unstreamed("hello"));
     expect(await next.json()).toMatchObject({ choices: [{ message: { content: "You said: hello" } }] });
   });
-});
-
-test("a plan's limit is 429 with the time until its reset in Retry-After", async () => {
-  await using world = await createWorld({
-    loggedIn: false,
-    prepare: ({ home }) => {
-      const login = {
-        accessToken: "sk-ant-oat01-test",
-        refreshToken: "sk-ant-ort01-test",
-        expiresAt: Date.now() + 8 * 3_600_000,
-        scopes: ["user:inference", "user:profile"],
-        subscriptionType: "max",
-      };
-      mkdirSync(join(home, ".claude"));
-      writeFileSync(join(home, ".claude/.credentials.json"), JSON.stringify({ claudeAiOauth: login }));
-    },
-  });
-  for (const [claim, seconds, user] of [
-    ["five_hour", 5_000, "me"],
-    ["seven_day", 300_000, undefined],
-  ] as const) {
-    world.mock.on(new RegExp(`limit ${claim}`), function* () {
-      const reset = Math.floor(Date.now() / 1000) + seconds;
-      yield apiError(429, "rate_limit_error", "This request would exceed your account's rate limit.", {
-        "retry-after": `${seconds}`,
-        "anthropic-ratelimit-unified-status": "rejected",
-        "anthropic-ratelimit-unified-reset": `${reset}`,
-        "anthropic-ratelimit-unified-representative-claim": claim,
-      });
-    });
-    const response = await world.server.post(ask(`limit ${claim}`, { user }));
-    expect(response.status).toBe(429);
-    const after = Number(response.headers.get("retry-after"));
-    expect(after).toBeGreaterThan(seconds - 60);
-    expect(after).toBeLessThanOrEqual(seconds);
-  }
-  const next = await world.server.post(unstreamed("hello"));
-  expect(next.headers.get("x-synthesis-process")).toBe("resumed");
-  expect(await next.json()).toMatchObject({ choices: [{ message: { content: "You said: hello" } }] });
 });
 
 interface Refusal {
