@@ -4,6 +4,7 @@ import { quoteMarkup } from "../core/quoting.ts";
 import { clientCallId, plainId } from "../core/tools.ts";
 import type { Input } from "../intake/input.ts";
 import type { NewMessage, ToolInput } from "../intake/new-message.ts";
+import { MAX_RESULT_SIZE } from "../plugin/mcp-tool.ts";
 import type { ToolResult, ToolResults } from "../turn/turn-state.ts";
 import { MAX_FRAME_BYTES, type ToolContent } from "../wire/frames.ts";
 import { contextBlock } from "./message-text.ts";
@@ -49,6 +50,13 @@ export function splitToolResults(messages: readonly NewMessage[], { turn, ids: c
 /** Whether a request has results of these calls, and no user message. */
 export const isAnswerTo = ({ messages }: Pick<Input, "messages">, calls: AwaitedCalls): boolean =>
   messages.every(({ role }) => role === "tool") && splitToolResults(messages, calls).results.size > 0;
+
+/**
+ * Whether Claude Code shows the model all of a result. It writes a longer text to a file, and a PDF file has no form in
+ * the result of a tool.
+ */
+export const isShownWhole = (message: NewMessage): boolean =>
+  message.role !== "tool" || (message.files.length === 0 && quoteMarkup(message.text).length <= MAX_RESULT_SIZE);
 
 /**
  * Results as Claude receives them.

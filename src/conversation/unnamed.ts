@@ -12,6 +12,7 @@ import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import { chainAfter, type WireChain, wireChain } from "../intake/wire-chain.ts";
 import type { ResponseStream } from "../turn/response-stream.ts";
+import { isShownWhole } from "./tool-results.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
 
@@ -85,7 +86,7 @@ export class UnnamedChats {
   /** @param mayLinger the process may linger after the answer */
   submit(parsed: ParsedRequest, request: TurnRequest, mayLinger: boolean): ResponseStream {
     const chain = wireChain(parsed);
-    const owner = this.#conversations.ownerOfCalls(request) ?? this.#awaiting(chain.answered);
+    const owner = this.#findOwner(request, chain.answered);
     const known = owner ?? this.#take(chain.answered);
     // A process in a terminal has no dialogue, and its conversation is a one-shot that may call tools.
     const begun = request.dialogue === null ? oneShotIdentity() : unnamedIdentity();
@@ -107,6 +108,15 @@ export class UnnamedChats {
       }
     });
     return response;
+  }
+
+  /** The chat whose calls wait for the results in a request; null when there is none that could be given all of them. */
+  #findOwner(request: TurnRequest, chain: string | null): string | null {
+    const owner = this.#conversations.ownerOfCalls(request) ?? this.#awaiting(chain);
+    if (owner === null || request.input.messages.every(isShownWhole)) return owner;
+    // This Claude cannot read files. A new process is given the same results as messages, which have no such limit.
+    this.#conversations.remove(owner);
+    return null;
   }
 
   /** Whether the history of a request is exactly what went over the wire in this chat. */

@@ -3,7 +3,7 @@ import type { Tool } from "@modelcontextprotocol/server";
 import type { ToolDefinition } from "../wire/frames.ts";
 
 /** In characters, the most that Claude Code allows. It writes a longer result to a file and shows the model the start. */
-const MAX_RESULT_SIZE = 500_000;
+export const MAX_RESULT_SIZE = 500_000;
 
 /** A tool of the client's. */
 export const asMcpTool = (tool: ToolDefinition): Tool => ({

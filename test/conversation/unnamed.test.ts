@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { UnnamedChats } from "../../src/conversation/unnamed.ts";
 import { RequestError } from "../../src/core/errors.ts";
 import { clientCallId } from "../../src/core/tools.ts";
+import { readInput } from "../../src/intake/input.ts";
 import type { ParsedRequest } from "../../src/intake/parsed-request.ts";
 import type { TurnRequest } from "../../src/intake/turn-request.ts";
 import { ResponseStream } from "../../src/turn/response-stream.ts";
@@ -18,6 +19,9 @@ interface Message {
 const user = (content: string): Message => ({ role: "user", content });
 const assistant = (content: string): Message => ({ role: "assistant", content });
 const parse = (messages: readonly Message[]) => parsedRequest({ messages });
+/** The part of a turn request that is used here. */
+const requestOf = (messages: readonly Message[]) =>
+  ({ messages, input: readInput(parse(messages)) }) as unknown as TurnRequest;
 /** A request of the API before `tools`. */
 const parseLegacy = (messages: readonly Message[]) => parsedRequest({ messages, functions: [{ name: "weather" }] });
 
@@ -51,7 +55,7 @@ function createChats(maxLingering = 2) {
 
   /** Sends a request. @returns its chat, and whether that knew the history */
   function send(messages: readonly Message[], mayLinger = true, read = parse) {
-    chats.submit(read(messages) as ParsedRequest, { messages } as unknown as TurnRequest, mayLinger);
+    chats.submit(read(messages) as ParsedRequest, requestOf(messages), mayLinger);
     const { key, continues, response } = submitted as NonNullable<typeof submitted>;
     const isResult = calls.delete(key);
     const before = known.get(key) ?? [];
@@ -85,7 +89,7 @@ function createChats(maxLingering = 2) {
   /** Sends a request that is refused, since too many wait. */
   function refuse(messages: readonly Message[]): ResponseStream {
     isFull = true;
-    const response = chats.submit(parse(messages), { messages } as unknown as TurnRequest, true);
+    const response = chats.submit(parse(messages), requestOf(messages), true);
     isFull = false;
     return response;
   }
@@ -157,6 +161,20 @@ describe("a request", () => {
     two.answer("It rains.");
     // Its process knows more than the request had.
     expect(send([call, result, assistant("It rains."), user("thanks")]).key).not.toBe(one.key);
+  });
+
+  test("with a result that its chat could not show whole begins anew, and the chat ends", () => {
+    const { send, known } = createChats();
+    for (const [content, isShown] of [
+      ["x".repeat(500_000), true],
+      ["x".repeat(500_001), false],
+    ] as const) {
+      const one = send(first);
+      const call = one.call(`turn ${isShown}`);
+      const tool_call_id = (call.tool_calls[0] as { id: string }).id;
+      const two = send([...first, call, { role: "tool", content, tool_call_id }]);
+      expect([two.key === one.key, known.has(one.key)]).toEqual([isShown, isShown]);
+    }
   });
 
   test("that is refused leaves the chat that it belongs to as it was", () => {

@@ -111,6 +111,17 @@ test("the result of a function of the older API, whose calls have no ids, finds 
   expect([answer.message.content, answer.origin]).toEqual(["mist", "warm"]);
 });
 
+test("a result that Claude Code would write to a file is given to a new process, which gets it whole", async () => {
+  world.mock.on(/long report/, function* ({ toolResults }) {
+    if (toolResults.length > 0) yield text(`The report has ${toolResults[0]?.content.length} characters.`);
+    else yield toolUse(TOOL, {});
+  });
+  const question = user("a long report");
+  const first = await ask([question], { tools });
+  const answer = await ask([question, first.message, result(callIdOf(first.message), "x".repeat(600_000))], { tools });
+  expect([answer.message.content, answer.origin]).toEqual(["The report has 600000 characters.", "cold"]);
+});
+
 test("calls and results of a chat that has ended are given to the next process as such", async () => {
   const call: OpenAI.ChatCompletionMessageToolCall = {
     id: "call_old",
