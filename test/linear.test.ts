@@ -212,6 +212,7 @@ const branch = (length: number) => ({
       volatile: null,
       answered: true,
       truncation: null,
+      hasFailed: false,
     },
   ],
 });

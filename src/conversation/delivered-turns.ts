@@ -5,7 +5,7 @@
 
 import type { Exchange, TurnRow } from "../store/schema.ts";
 import { MAX_DELIVERED_TURNS } from "../store/turns.ts";
-import { type DeliveredTurn, truncationOf } from "../turn/delivered-turn.ts";
+import { type DeliveredTurn, failedWithoutText, truncationOf } from "../turn/delivered-turn.ts";
 import type { DeliveredExchange } from "./delivered-exchange.ts";
 import { addExchanges, type DeliveryPlan, deliveredExchanges } from "./delivery-plan.ts";
 
@@ -123,5 +123,6 @@ export function deliveredTurn(row: TurnRow): DeliveredTurn {
     volatile,
     answered: state === "done",
     truncation: state === "lost" ? "lost" : truncationOf(errorCode, firstTextAt !== null),
+    hasFailed: failedWithoutText(errorCode, firstTextAt !== null),
   };
 }

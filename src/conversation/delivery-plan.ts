@@ -209,8 +209,8 @@ function withoutFirst(messages: readonly NewMessage[], delivered: readonly strin
 }
 
 /**
- * For OpenClaw. It drops messages from its history and rewrites others, so only one thing counts as a change: a message
- * in the history that Claude has never received.
+ * For OpenClaw. It drops messages from its history and rewrites others, so only two things count as a change: a message
+ * in the history that Claude has never received, and another model's answer to a message that Claude could not answer.
  */
 function openClawDelta(turns: readonly DeliveredTurn[], input: Input): Delta {
   const unanswered = new Set(
@@ -226,8 +226,9 @@ function openClawDelta(turns: readonly DeliveredTurn[], input: Input): Delta {
   const rest = undelivered(input.messages, (fingerprint) => missed.has(fingerprint));
   // When nothing else is new, the user wants another answer to the same message.
   const messages = rest.length > 0 ? rest : undelivered(input.messages, (fingerprint) => unanswered.has(fingerprint));
-  const change = firstUnknown(turns, input);
-  if (change < 0) return messagesOnly(messages);
+  const changes = [firstUnknown(turns, input), firstForeignAnswer(turns, input)].filter((at) => at >= 0);
+  if (changes.length === 0) return messagesOnly(messages);
+  const change = Math.min(...changes);
   const history = input.history.slice(change);
   return {
     ...messagesOnly(messages),
@@ -246,6 +247,27 @@ function firstUnknown(turns: readonly DeliveredTurn[], { history, historyFingerp
   if (known < 0) return historyFingerprints.length === 0 ? -1 : 0;
   return history.findIndex(
     ({ fingerprints }, at) => at > known && fingerprints.some((fingerprint) => !isReceived(fingerprint)),
+  );
+}
+
+/**
+ * The index in the history of the first answer that another model has given to a message that Claude received and could
+ * not answer; -1 when there is none. OpenClaw fails over to another model then.
+ */
+function firstForeignAnswer(turns: readonly DeliveredTurn[], { history }: Input): number {
+  // The message of a turn with a history had everything up to that turn.
+  const from = turns.findLastIndex((turn) => turn.history.length > 0);
+  const since = Math.max(turns.findLastIndex(({ answered }) => answered) + 1, from);
+  const failed = new Set(
+    turns.slice(since).flatMap((turn) => (turn.hasFailed ? usersOf(turn).map(textFingerprint) : [])),
+  );
+  if (failed.size === 0) return -1;
+  return history.findIndex(
+    ({ role, text }, at) =>
+      // OpenClaw also has an error that it got as text for an answer.
+      role === "assistant" &&
+      !/^(?:> )?\[synthesis:/.test(text) &&
+      history[at - 1]?.fingerprints.some((fingerprint) => failed.has(textFingerprint(fingerprint))) === true,
   );
 }
 

@@ -38,6 +38,8 @@ export interface DeliveredTurn {
    * since Claude records it.
    */
   readonly truncation: "lost" | "failed" | null;
+  /** It ended with an error before any text, so the client may have got the answer from another model. */
+  readonly hasFailed: boolean;
 }
 
 /**
@@ -46,4 +48,9 @@ export interface DeliveredTurn {
  * @param code of the error
  */
 export const truncationOf = (code: string | null, hasBegun: boolean): DeliveredTurn["truncation"] =>
-  hasBegun && code !== null && code !== "turn_interrupted" ? "failed" : null;
+  hasBegun && isFailure(code) ? "failed" : null;
+
+/** Whether an error ended its turn before the answer had begun. @param code of the error */
+export const failedWithoutText = (code: string | null, hasBegun: boolean): boolean => !hasBegun && isFailure(code);
+
+const isFailure = (code: string | null): boolean => code !== null && code !== "turn_interrupted";

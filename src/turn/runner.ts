@@ -15,7 +15,7 @@ import type { TurnStore } from "../store/turns.ts";
 import type { HookBody } from "../wire/hooks.ts";
 import { TurnAnswers } from "./answers.ts";
 import { type Deadline, Deadlines } from "./deadlines.ts";
-import { type DeliveredTurn, type TurnMessage, truncationOf } from "./delivered-turn.ts";
+import { type DeliveredTurn, failedWithoutText, type TurnMessage, truncationOf } from "./delivered-turn.ts";
 import { IdleWatch } from "./idle-watch.ts";
 import { Interruption } from "./interruption.ts";
 import { ModelRetries } from "./model-retries.ts";
@@ -169,6 +169,8 @@ export class TurnRunner {
     if (!this.#loop.state.received) return null;
     const { traceId, message } = this.#deps;
     const { dropped, history, hadHistory, volatile } = message;
+    const code = this.#loop.error?.code ?? null;
+    const { hasText } = this.#parts.stored;
     return {
       turn: this.id,
       traceId,
@@ -178,7 +180,8 @@ export class TurnRunner {
       hadHistory,
       volatile,
       answered: this.#loop.isAnswered,
-      truncation: truncationOf(this.#loop.error?.code ?? null, this.#parts.stored.hasText),
+      truncation: truncationOf(code, hasText),
+      hasFailed: failedWithoutText(code, hasText),
     };
   }
 

@@ -16,6 +16,7 @@ const turn = (user: string, answer: string | null): DeliveredTurn => ({
   volatile: null,
   answered: true,
   truncation: null,
+  hasFailed: false,
 });
 const branch = (
   key: string,

@@ -15,6 +15,7 @@ const turn = (id: string, changes: Partial<DeliveredTurn> = {}): DeliveredTurn =
   volatile: null,
   answered: true,
   truncation: null,
+  hasFailed: false,
   ...changes,
 });
 const users = ({ exchanges }: DeliveredTurns) => exchanges.flatMap((exchange) => exchange.users);

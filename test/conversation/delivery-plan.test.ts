@@ -41,6 +41,7 @@ const turn = (users: string[], more: Partial<DeliveredTurn> & { answer?: string 
     volatile: null,
     answered: true,
     truncation: null,
+    hasFailed: false,
     ...rest,
   };
 };
@@ -206,6 +207,43 @@ describe("a request delivers", () => {
     expect(plan(before, request(["u:one", "a:1", "u:two"], { fromOpenClaw: true })).past).toBeNull();
   });
 
+  const openclaw = { fromOpenClaw: true };
+  const failed = turn(["two"], { ...unanswered, hasFailed: true });
+  test.each<[what: string, before: DeliveredTurn[], messages: string[], past: unknown]>([
+    ["the answer that OpenClaw got from another model", [turn(["one"]), failed], [], ["changed", ["else"]]],
+    [
+      "all that OpenClaw got from another model, although Claude has never received the later messages",
+      [turn(["one"]), failed],
+      ["u:later", "a:again"],
+      ["changed", ["else", "later", "again"]],
+    ],
+    [
+      "another model's answer once",
+      [turn(["one"]), failed, turn(["x"], { history: [{ users: [], answer: null }], ...unanswered, hasFailed: true })],
+      ["u:x", "a:more"],
+      ["changed", ["more"]],
+    ],
+    [
+      "another model's answer not after Claude has answered",
+      [turn(["one"]), failed, turn(["x"])],
+      ["u:x", "a:3"],
+      null,
+    ],
+  ])("%s", (_what, before, more, past) => {
+    const messages = ["u:one", "a:1", "u:two", "a:else", ...more, "u:now"];
+    expect(pastOf(plan(before, request(messages, openclaw)))).toEqual(past as never);
+  });
+
+  test("no part of an answer that the user has interrupted", () => {
+    const asked = request(["u:one", "a:1", "u:two", "a:part", "u:now"], openclaw);
+    expect(plan([turn(["one"]), turn(["two"], unanswered)], asked).past).toBeNull();
+  });
+
+  test("no error that OpenClaw got as text", () => {
+    const asked = request(["u:one", "a:1", "u:two", "a:[synthesis: It failed.]", "u:now"], openclaw);
+    expect(plan([turn(["one"]), failed], asked).past).toBeNull();
+  });
+
   test("the volatile part of the system prompt when it changes", () => {
     const volatile = (before: DeliveredTurn[], text: string) =>
       plan(before, request(["u:x"], { volatile: text })).volatile;
@@ -242,6 +280,7 @@ function conversation(...rounds: [messages: string[], answer: string | null][]) 
       volatile: null,
       answered: answer !== null,
       truncation: null,
+      hasFailed: false,
     });
     return { past: pastOf(delivery), sent: delivery.messages.map(({ text }) => text) };
   });

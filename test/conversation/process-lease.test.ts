@@ -85,6 +85,7 @@ const deliveredTurn = (answered: boolean) => ({
   volatile: null,
   answered,
   truncation: null,
+  hasFailed: false,
 });
 
 function session(changes: Partial<SessionRow> = {}): SessionRow {

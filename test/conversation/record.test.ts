@@ -58,6 +58,7 @@ const turn = (id: string, changes: Partial<DeliveredTurn> = {}): DeliveredTurn =
   volatile: null,
   answered: true,
   truncation: null,
+  hasFailed: false,
   ...changes,
 });
 

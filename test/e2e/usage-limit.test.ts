@@ -3,23 +3,14 @@
  * messages for it are refused before they are sent.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { apiError, type Step, text, toolUse } from "../support/mock-anthropic.ts";
+import { limitReached, text, toolUse } from "../support/mock-anthropic.ts";
 import { ask, events } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 const SECONDS = 5_000;
 
-/** What Anthropic answers when a window is used up. */
-function rejected(claim: string, more: Record<string, string> = {}): Step {
-  const reset = Math.floor(Date.now() / 1000) + SECONDS;
-  return apiError(429, "rate_limit_error", "This request would exceed your account's rate limit.", {
-    "retry-after": `${SECONDS}`,
-    "anthropic-ratelimit-unified-status": "rejected",
-    "anthropic-ratelimit-unified-reset": `${reset}`,
-    "anthropic-ratelimit-unified-representative-claim": claim,
-    ...more,
-  });
-}
+/** Unix time in seconds. */
+const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds;
 
 const LOOK = {
   type: "function",
@@ -57,7 +48,9 @@ describe.each(["interactive", "stream"])("with the engine %s", (engine) => {
     expect(calls).toHaveLength(1);
 
     world.mock.on(/the best model/, function* () {
-      yield rejected("seven_day_opus", { "anthropic-ratelimit-unified-overage-status": "rejected" });
+      yield limitReached("seven_day_opus", inSeconds(SECONDS), {
+        "anthropic-ratelimit-unified-overage-status": "rejected",
+      });
     });
     const first = await outcome("the best model", { model: "opus" });
     expect([first.response.status, first.error]).toEqual([
@@ -74,7 +67,7 @@ describe.each(["interactive", "stream"])("with the engine %s", (engine) => {
     expect((await outcome("another model", { model: "sonnet", user: undefined })).error).toBeUndefined();
 
     world.mock.on(/any model/, function* () {
-      yield rejected("five_hour");
+      yield limitReached("five_hour", inSeconds(SECONDS));
     });
     expect((await outcome("any model", { user: undefined })).error?.code).toBe("usage_limit_reached");
     const refused = [
@@ -109,8 +102,7 @@ describe.each(["interactive", "stream"])("with the engine %s", (engine) => {
 test("a message is sent again after the reset", async () => {
   await using soon = await createWorld({ plan: true, env: { SYNTHESIS_ENGINE: "stream" } });
   soon.mock.on(/until soon/, function* () {
-    const reset = Math.ceil(Date.now() / 1000) + 1;
-    yield rejected("five_hour", { "anthropic-ratelimit-unified-reset": `${reset}`, "retry-after": "1" });
+    yield limitReached("five_hour", inSeconds(2));
   });
   expect((await soon.server.post(ask("until soon"))).status).toBe(429);
   // On a slow machine, the reset may have passed when the error arrives.

@@ -26,19 +26,30 @@ const WITH_PLUGIN = {
   },
 };
 
+/** Another provider in OpenClaw's configuration. */
+const otherProvider = (url: string) => ({
+  baseUrl: `${url}/v1`,
+  apiKey: "sk-other-000000000000",
+  models: [{ id: "large", name: "Large", contextWindow: 200_000, maxTokens: 8_000, input: ["text"] }],
+});
+
 /**
  * @param name the scenario, for the folder of the recorder
  * @param config more of OpenClaw's configuration
  * @param compaction OpenClaw's settings for compaction
+ * @param fallback the address of another model, from which OpenClaw answers when claude cannot. Claude then has a login of
+ *   claude.ai, as only its plans have limits
  */
 export async function createRig(
   name: string,
-  { plugin, config, compaction }: { plugin: boolean; config?: Record<string, object>; compaction?: object },
+  options: { plugin: boolean; config?: Record<string, object>; compaction?: object; fallback?: string },
 ): Promise<Rig> {
+  const { plugin, config, compaction, fallback } = options;
   let folders = { state: "", main: "", ops: "" };
   const env: Record<string, string> = {};
-  const options: WorldOptions = {
+  const worldOptions: WorldOptions = {
     env,
+    plan: fallback !== undefined,
     prepare: ({ base, workspace }) => {
       folders = { state: join(base, "state"), main: workspace, ops: join(base, "ops") };
       mkdirSync(folders.ops);
@@ -46,17 +57,22 @@ export async function createRig(
     },
   };
   await using undo = new AsyncDisposableStack();
-  const world = undo.use(await createWorld(options));
+  const world = undo.use(await createWorld(worldOptions));
   const recorder = startRecorder(world.server.url);
   undo.defer(() => recorder.stop());
   recorder.scenario(name);
   const openclaw = undo.use(
     await createOpenClaw({
-      models: { providers: { synthesis: provider(recorder.url, world.server.key) } },
+      models: {
+        providers: {
+          synthesis: provider(recorder.url, world.server.key),
+          ...(fallback ? { other: otherProvider(fallback) } : {}),
+        },
+      },
       agents: {
         ownership: "explicit",
         defaults: {
-          model: "synthesis/synthesis-claude-bridge",
+          model: { primary: "synthesis/synthesis-claude-bridge", ...(fallback ? { fallbacks: ["other/large"] } : {}) },
           systemAgent: { agentId: "main" },
           ...(compaction ? { compaction } : {}),
         },

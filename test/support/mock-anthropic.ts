@@ -116,6 +116,19 @@ export function planHeaders(
   };
 }
 
+/**
+ * Anthropic's answer when a window of the plan is used up. Claude reads it so only with a login of claude.ai.
+ * @param claim as in `planHeaders`
+ * @param resetsAt Unix time in seconds
+ * @param more headers
+ */
+export const limitReached = (claim: string, resetsAt: number, more: Record<string, string> = {}): Step =>
+  apiError(429, "rate_limit_error", "This request would exceed your account's rate limit.", {
+    "retry-after": `${Math.max(resetsAt - Math.floor(Date.now() / 1000), 0)}`,
+    ...planHeaders({ "5h": { used: 1, resetsAt } }, "rejected", claim),
+    ...more,
+  });
+
 /** The input usage of an answer if its script has no usage. The output tokens are the number of its steps. */
 export const INPUT_USAGE = { input_tokens: 100, cache_read_input_tokens: 40, cache_creation_input_tokens: 2 };
 

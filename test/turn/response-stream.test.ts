@@ -209,3 +209,32 @@ describe("an answer that is held back", () => {
     expect(response.isTruncated).toBe(true);
   });
 });
+
+describe("an answer has begun", () => {
+  const text: ResponsePart = { type: "text", text: "hello" };
+
+  test("with its first part, and not with the heartbeats or an error", async () => {
+    const clock = new ManualClock();
+    const response = new ResponseStream(clock);
+    response.openAfter(10);
+    await clock.pass(10);
+    await response.opened;
+    expect(response.hasBegun).toBe(false);
+    response.push(text);
+    await response.begun;
+    expect(response.hasBegun).toBe(true);
+
+    const failed = new ResponseStream();
+    failed.fail(new RequestError("overloaded", "Too much."));
+    expect(failed.hasBegun).toBe(false);
+  });
+
+  test("with a text that is held back only when it is sent", async () => {
+    const response = new ResponseStream();
+    response.hold();
+    response.push(text);
+    expect(response.hasBegun).toBe(false);
+    response.endHeld("hello");
+    expect(response.hasBegun).toBe(true);
+  });
+});

@@ -137,7 +137,7 @@ test("tells the client that Claude exited during the turn", async () => {
   await settle();
   expect(client.received).toBe("half✗claude_exited");
   expect(row).toMatchObject({ state: "failed", errorCode: "claude_exited" });
-  expect(runner.delivered).toMatchObject({ answered: false, truncation: "failed" });
+  expect(runner.delivered).toMatchObject({ answered: false, truncation: "failed", hasFailed: false });
 });
 
 test("closes the response at once when it is interrupted with an error", async () => {
