@@ -48,20 +48,18 @@ writeFileSync(join(home.home, ".claude/settings.json"), JSON.stringify({ model: 
 
 interface Way {
   readonly name: string;
-  readonly agent: string;
+  /** The model of OpenClaw that is this way. */
+  readonly model: string;
   /** The process id of synthesis, if the turn goes through it. */
   readonly server?: number;
 }
 const ENGINES = ["stream", "interactive"] as const;
-const workspaces = Object.fromEntries(["backend", ...ENGINES].map((agent) => [agent, join(home.base, agent)]));
-for (const path of Object.values(workspaces)) mkdirSync(path);
 const servers = await Promise.all(
   ENGINES.map(async (engine) => {
     const server = await startServer({
       ...home.env,
       SYNTHESIS_HOME: join(home.base, `state-${engine}`),
       SYNTHESIS_WORKSPACE: home.workspace,
-      SYNTHESIS_ALLOWED_ROOTS: Object.values(workspaces).join(":"),
       SYNTHESIS_ENGINE: engine,
       SYNTHESIS_CLAUDE_BIN: REAL_CLAUDE,
       SYNTHESIS_LOG_LEVEL: "info",
@@ -86,19 +84,9 @@ const openclaw = await createOpenClaw(
         servers.map(({ engine, server }) => [`synthesis-${engine}`, provider(server.url, server.key)]),
       ),
     },
-    agents: {
-      ownership: "explicit",
-      defaults: { model: `claude-cli/${MODEL}`, systemAgent: { agentId: "backend" } },
-      entries: {
-        backend: { workspace: workspaces.backend },
-        ...Object.fromEntries(
-          ENGINES.map((engine) => [
-            engine,
-            { workspace: workspaces[engine], model: `synthesis-${engine}/synthesis-claude-bridge` },
-          ]),
-        ),
-      },
-    },
+    // One agent for all. With every change of the agent OpenClaw opens a database again, in a new thread, and lets another
+    // process check it. That takes longer than the turn.
+    agents: { defaults: { model: `claude-cli/${MODEL}`, workspace: home.workspace } },
   },
   // Otherwise OpenClaw looks into /usr/bin first.
   { PATH: `${bin}:${dirname(process.execPath)}:${process.env.PATH}`, HOME: home.home, OPENCLAW_PATH_BOOTSTRAPPED: "1" },
@@ -107,8 +95,12 @@ all.use(openclaw);
 await openclaw.startGateway();
 
 const ways: readonly Way[] = [
-  { name: "claude-cli backend", agent: "backend" },
-  ...servers.map(({ engine, server }) => ({ name: `synthesis, ${engine}`, agent: engine, server: server.pid })),
+  { name: "claude-cli backend", model: `claude-cli/${MODEL}` },
+  ...servers.map(({ engine, server }) => ({
+    name: `synthesis, ${engine}`,
+    model: `synthesis-${engine}/synthesis-claude-bridge`,
+    server: server.pid,
+  })),
 ];
 
 /** The times from the start of a turn to the model request, the first text and the end, and CPU times, in ms. */
@@ -132,12 +124,12 @@ function cpuTime(pid: number): number {
 
 const [gateway = 0] = withCommand(descendants(openclaw.gatewayPid()), /openclaw-gateway/);
 
-async function turn({ agent, name, server }: Way, chat: string): Promise<Timing> {
+async function turn({ name, model, server }: Way, chat: string): Promise<Timing> {
   const cpu = { gateway: cpuTime(gateway), server: server ? cpuTime(server) : 0 };
   const start = performance.now();
   const response = await openclaw.chat(
-    { model: `openclaw/${agent}`, stream: true, messages: [{ role: "user", content: "a bench message" }] },
-    { "x-openclaw-session-key": `agent:${agent}:${chat}` },
+    { stream: true, messages: [{ role: "user", content: "a bench message" }] },
+    { "x-openclaw-session-key": `agent:main:${chat}`, "x-openclaw-model": model },
   );
   let first = 0;
   let answer = "";
@@ -170,7 +162,7 @@ const timings = new Map(ways.map((way) => [way, { new: [], warm: [], resumed: []
 
 for (let round = 0; round <= rounds; round += 1) {
   const measure = async (kind: Kind, way: Way) => {
-    const timing = await turn(way, `chat-${round}`);
+    const timing = await turn(way, `${way.model.split("/")[0]}-${round}`);
     // The first round compiles the code of all programs and is not counted.
     if (round > 0) timings.get(way)?.[kind].push(timing);
   };

@@ -60,7 +60,9 @@ export async function createOpenClaw(
   if (!installed) throw new Error("run these with `bun run test:openclaw`");
   const { node, script } = openClawIn(installed);
   const base = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-openclaw-")));
-  const state = join(base, "state");
+  // OpenClaw keeps a folder `state` in it. If both had one name, it would take each change of that one for a change of its
+  // skills, and load all of them again and again.
+  const state = join(base, ".openclaw");
   const configFile = join(state, "openclaw.json");
   const port = freePort();
   mkdirSync(join(base, "home"));
