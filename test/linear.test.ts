@@ -62,6 +62,7 @@ const exchange = (users: readonly string[]) => ({
   answer: "x",
   turn: "t",
   answered: true,
+  hasFailed: false,
   recorded: { users, answer: "x" },
 });
 

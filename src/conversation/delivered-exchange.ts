@@ -7,6 +7,8 @@ export interface DeliveredExchange extends Exchange {
   readonly turn: string;
   /** Claude has answered it. The client may keep, drop or repeat a message that was never answered. */
   readonly answered: boolean;
+  /** Claude could not answer it, and wrote no part of an answer. */
+  readonly hasFailed: boolean;
   /** The exchange as that turn records it. */
   readonly recorded: Exchange;
 }

@@ -146,15 +146,15 @@ export function deliveredExchanges(turns: readonly DeliveredTurn[]): DeliveredEx
 
 /** Adds the next turn to the exchanges. */
 export function addExchanges(all: DeliveredExchange[], delivered: DeliveredTurn): void {
-  const { turn, dropped, history, exchanges, answered } = delivered;
+  const { turn, dropped, history, exchanges, answered, hasFailed } = delivered;
   all.length = Math.max(0, all.length - dropped);
-  for (const recorded of history) all.push({ ...recorded, turn, answered: true, recorded });
+  for (const recorded of history) all.push({ ...recorded, turn, answered: true, hasFailed: false, recorded });
   for (const [at, recorded] of exchanges.entries()) {
     const before = all.at(-1);
     // A turn without user messages had tool results whose own turn had ended. It continues the previous exchange.
     if (recorded.users.length === 0 && before) all.splice(-1, 1, { ...before, answer: null });
     // Exchanges before the last one ended with a permission prompt, which counts as an answer.
-    else all.push({ ...recorded, turn, answered: answered || at < exchanges.length - 1, recorded });
+    else all.push({ ...recorded, turn, answered: answered || at < exchanges.length - 1, hasFailed, recorded });
   }
 }
 

@@ -101,8 +101,9 @@ function matchOne(
     next += 1;
     if (!sameTexts(exchange.users, users.slice(used, used + exchange.users.length))) continue;
     used += exchange.users.length;
-    // The client has kept the part of the answer that it received.
-    if (used === users.length) return { next };
+    if (used < users.length) continue;
+    // The client has kept the part of the answer that it received. If it received none, another model has answered.
+    return exchange.hasFailed && client.answer !== "" && !client.isOpen ? null : { next };
   }
   const exchange = delivered[next];
   if (!exchange) return null;

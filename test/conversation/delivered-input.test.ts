@@ -12,7 +12,7 @@ describe("the user's message before an answer that the client has begun", () => 
   const delivered = (...turns: object[][]): DeliveredExchange[] =>
     turns.map((messages, at) => {
       const recorded = { users: read(...messages).newFingerprints, answer: null };
-      return { ...recorded, turn: `${at}`, answered: true, recorded };
+      return { ...recorded, turn: `${at}`, answered: true, hasFailed: false, recorded };
     });
   const cases: [what: string, turns: object[][], messages: object[], isHistory: boolean][] = [
     [

@@ -76,6 +76,27 @@ describe("a request delivers", () => {
     ],
     ["the same message again, after its answer", [turn(["one"])], ["u:one", "a:1", "u:one"], ["one"], null],
     ["nothing, when Claude has the message and has not answered it", [turn(["one"], unanswered)], ["u:one"], [], null],
+    [
+      "the answer of another model to a message that Claude could not answer",
+      [turn(["one"]), turn(["two"], { answered: false, hasFailed: true })],
+      ["u:one", "a:1", "u:two", "a:else", "u:three"],
+      ["three"],
+      ["changed", ["two", "else"]],
+    ],
+    [
+      "nothing about an unanswered message of which the client has no answer either",
+      [turn(["one"]), turn(["two"], { answered: false, hasFailed: true })],
+      ["u:one", "a:1", "u:two", "a:", "u:three"],
+      ["three"],
+      null,
+    ],
+    [
+      "nothing about the part of an answer that was interrupted",
+      [turn(["one"]), turn(["two"], { answered: false })],
+      ["u:one", "a:1", "u:two", "a:part", "u:three"],
+      ["three"],
+      null,
+    ],
     ["only the message after an unanswered one", [turn(["one"], unanswered)], ["u:one", "u:two"], ["two"], null],
     ["the message that replaces an unanswered one", [turn(["one"], unanswered)], ["u:two"], ["two"], null],
     [

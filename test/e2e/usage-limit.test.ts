@@ -3,6 +3,7 @@
  * messages for it are refused before they are sent.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import OpenAI from "openai";
 import { limitReached, text, toolUse } from "../support/mock-anthropic.ts";
 import { ask, events } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -79,6 +80,18 @@ describe.each(["interactive", "stream"])("with the engine %s", (engine) => {
     expect(refused.map(({ error, requests }) => [error?.code, requests])).toEqual(
       refused.map(() => ["usage_limit_reached", 0]),
     );
+
+    // OpenAI's client does not retry. By default it would twice, after some seconds.
+    let attempts = 0;
+    const counting = (input: string | URL | Request, init?: RequestInit) => {
+      attempts += 1;
+      return fetch(input, init);
+    };
+    const { url, key: apiKey } = world.server;
+    const client = new OpenAI({ baseURL: `${url}/v1`, apiKey, fetch: counting });
+    const asked = client.chat.completions.create({ model: "haiku", messages: [{ role: "user", content: "hello" }] });
+    expect(await asked.catch((error) => error)).toBeInstanceOf(OpenAI.RateLimitError);
+    expect(attempts).toBe(1);
 
     const ready = await fetch(`${world.server.url}/ready`);
     expect([ready.status, await ready.json()]).toEqual([
