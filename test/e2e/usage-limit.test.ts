@@ -27,10 +27,10 @@ describe.each(["interactive", "stream"])("with the engine %s", (engine) => {
 
   /** The status and code of the error, and how many model requests the message caused. */
   async function outcome(content: string, more: object = {}) {
-    const before = world.mock.requests.length;
     const response = await world.server.post(ask(content, { stream: false, ...more }));
     const { error } = (await response.json()) as { error?: { code: string; type: string } };
-    return { response, error, requests: world.mock.requests.length - before };
+    const requests = world.mock.requests.filter(({ shown }) => shown.includes(content)).length;
+    return { response, error, requests };
   }
   /** A request with the tool of the client, and what was said after the message. */
   const withTool = (user: string | undefined, content: string, ...after: object[]) =>

@@ -82,11 +82,10 @@ test("at the plan's limit the fallback answers, and claude returns after the res
   expect(await statuses("a costly question")).toEqual([429]);
   expect(await ready()).toBe(false);
 
-  const sent = rig.mock.requests.length;
   expect(await rig.openclaw.say("a second question", key)).toBe("I stand in.");
   expect(await statuses("a second question")).toEqual([429]);
   // It was refused before it was sent.
-  expect(rig.mock.requests.length).toBe(sent);
+  expect(rig.mock.requests.some(({ shown }) => shown.includes("a second question"))).toBe(false);
   expect(times(other.asked.at(-1) ?? "", "a costly question")).toBe(1);
 
   while (!(await ready())) await Bun.sleep(100);
