@@ -3,6 +3,7 @@
  * reaches its owner as one stream of events.
  */
 import type { MessageContent } from "../core/dialogue.ts";
+import type { SessionFigures } from "../core/session-figures.ts";
 import type { ToolCall } from "../core/tools.ts";
 import type { ReplyFrame } from "../wire/frames.ts";
 import type { HookBody, Verdict } from "../wire/hooks.ts";
@@ -38,6 +39,8 @@ export type ClaudeEvent =
   | { readonly type: "api"; readonly activity: ApiActivity }
   /** `reportedRows` has a message that is complete now. */
   | { readonly type: "rows" }
+  /** The process has new `figures`. In a terminal they come a moment after the answer. */
+  | { readonly type: "figures" }
   | { readonly type: "exit"; readonly exit: Exit };
 
 export type PermissionHook = HookBody & { hook_event_name: "PermissionRequest" };
@@ -117,6 +120,8 @@ export interface AgentProcess {
   readonly lastOutputAt: number;
   /** When the process was last used, in ms of the monotonic clock. */
   readonly lastUsedAt: number;
+  /** What Claude Code last reported about its conversation; null before the first answer. */
+  readonly figures: SessionFigures | null;
   /** The user has set how often Claude Code retries a failed model request. */
   readonly hasOwnRetries: boolean;
   /** A Stop hook of the user's may keep Claude working after a `Stop`. */

@@ -16,6 +16,7 @@ const settingsSchema = z.looseObject({
   env: ifValid(z.record(z.string(), z.unknown())),
   apiKeyHelper: ifValid(z.string()),
   permissions: ifValid(z.looseObject({ deny: ifValid(z.array(z.string())) })),
+  statusLine: ifValid(z.looseObject({ type: z.literal("command"), command: z.string() })),
   deniedMcpServers: ifValid(servers),
   allowedMcpServers: ifValid(servers),
 });

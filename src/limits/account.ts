@@ -2,7 +2,10 @@
  * How much of the account's plan is used, as Claude Code last reported it. A plan has windows of time, each with a limit:
  * five hours, seven days, and others that Claude Code names.
  */
+import { getLogger } from "@logtape/logtape";
 import { type Clock, systemClock } from "../core/clock.ts";
+
+const log = getLogger(["synthesis", "limits"]);
 
 /** A window of the plan. What Claude Code has not said is null. */
 export interface PlanWindow {
@@ -53,6 +56,7 @@ export class AccountLimits {
     }
     if (!isChanged) return;
     const windows = this.windows();
+    log.debug("the plan is used: {windows}", { windows });
     for (const listener of this.#listeners) listener(windows);
   }
 

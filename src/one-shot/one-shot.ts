@@ -33,6 +33,7 @@ export class OneShot {
   readonly #startedAt: number;
   readonly #checker: SchemaChecker;
   readonly #rejections: Rejections;
+  readonly #limits: OneShotContext["limits"];
   #answer = new AnswerText();
   /** The answer that was not valid JSON; null while there is none. */
   #rejected: { readonly usage: Usage } | null = null;
@@ -58,6 +59,7 @@ export class OneShot {
     this.#clock = context.clock;
     this.#checker = context.checker;
     this.#rejections = context.rejections;
+    this.#limits = context.limits;
     this.#startedAt = this.#clock.now();
     this.#hasOwnRetries = setsRetries(context.env);
     response.processOrigin = "cold";
@@ -100,6 +102,7 @@ export class OneShot {
   }
 
   #take(event: StreamJsonEvent): void {
+    if (event.type === "limits") this.#limits.note(event.windows);
     if (this.#isAnswered) return;
     switch (event.type) {
       case "tokens":

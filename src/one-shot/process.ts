@@ -14,6 +14,7 @@ import type { Clock } from "../core/clock.ts";
 import { readLines } from "../core/read-lines.ts";
 import type { OneShotRequest } from "../intake/one-shot-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
+import type { AccountLimits } from "../limits/account.ts";
 import type { Rejections } from "../limits/rejections.ts";
 import { prepareLaunch } from "./launch.ts";
 import { parseEvent, type StreamJsonEvent } from "./stream-json.ts";
@@ -39,6 +40,7 @@ export interface OneShotContext {
   /** The server's environment. */
   readonly env: Record<string, string | undefined>;
   readonly clock: Clock;
+  readonly limits: Pick<AccountLimits, "note">;
   /** Checks answers that must fit a JSON Schema. */
   readonly checker: SchemaChecker;
   readonly rejections: Rejections;

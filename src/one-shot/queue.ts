@@ -42,7 +42,7 @@ export interface OneShotDeps {
 }
 
 export function createOneShotQueue(deps: OneShotDeps): OneShotQueue {
-  const { config, paths, env, checker, rejections, clock = systemClock } = deps;
+  const { config, paths, env, checker, limits, rejections, clock = systemClock } = deps;
   const waiting: { readonly request: OneShotRequest; readonly response: ResponseStream }[] = [];
   const running = new Set<OneShot>();
   const answerDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
@@ -70,7 +70,8 @@ export function createOneShotQueue(deps: OneShotDeps): OneShotQueue {
       }
       const startedAt = clock.now();
       const folder = join(paths.run, crypto.randomUUID());
-      const oneShot = new OneShot(next.request, next.response, { config, folder, env, checker, rejections, clock });
+      const context = { config, folder, env, checker, limits, rejections, clock };
+      const oneShot = new OneShot(next.request, next.response, context);
       running.add(oneShot);
       void oneShot.finished.then(() => {
         running.delete(oneShot);

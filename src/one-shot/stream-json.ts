@@ -1,8 +1,10 @@
 /** The events of `claude --print --output-format stream-json`, as far as an answer depends on them. */
 
 import { failureFromText, type ModelFailure, readFailureRow } from "../claude/model-failure.ts";
+import { reportedWindows } from "../claude/stream/figures.ts";
 import { parseLine, type StreamEventLine, type StreamLine } from "../claude/stream/protocol.ts";
 import type { Usage } from "../core/usage.ts";
+import type { ReportedWindow } from "../limits/account.ts";
 
 type LineOf<T extends StreamLine["type"]> = StreamLine & { readonly type: T };
 
@@ -29,6 +31,8 @@ export type StreamJsonEvent =
       readonly structured: string | null;
       readonly usage: Usage;
     }
+  /** Claude Code reports how much of the plan is used. */
+  | { readonly type: "limits"; readonly windows: readonly ReportedWindow[] }
   /** Any other line. It only shows that the process is alive. */
   | { readonly type: "other" };
 
@@ -61,6 +65,8 @@ export function parseEvent(text: string): StreamJsonEvent {
         structured: line.structured_output === undefined ? null : JSON.stringify(line.structured_output),
         usage: readUsage(line.usage),
       };
+    case "rate_limit_event":
+      return { type: "limits", windows: reportedWindows(line) };
     default:
       return { type: "other" };
   }

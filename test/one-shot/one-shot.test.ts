@@ -5,6 +5,7 @@ import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
 import type { OneShotRequest } from "../../src/intake/one-shot-request.ts";
 import { SchemaChecker } from "../../src/json-schema/checker.ts";
+import { AccountLimits } from "../../src/limits/account.ts";
 import { Rejections } from "../../src/limits/rejections.ts";
 import { OneShot } from "../../src/one-shot/one-shot.ts";
 import type { OneShotExit } from "../../src/one-shot/process.ts";
@@ -63,7 +64,7 @@ function start(request: OneShotRequest, env: Record<string, string> = {}) {
   const oneShot = new OneShot(
     request,
     response,
-    { config, folder: "/nowhere", env, checker: new SchemaChecker(), rejections, clock },
+    { config, folder: "/nowhere", env, checker: new SchemaChecker(), limits: new AccountLimits(), rejections, clock },
     (_request, _context, on) => {
       take = on;
       return {

@@ -10,6 +10,7 @@ import type { DialogueTurn } from "../../src/core/dialogue.ts";
 import type { JsonSchema } from "../../src/core/tools.ts";
 import type { OneShotRequest } from "../../src/intake/one-shot-request.ts";
 import { SchemaChecker } from "../../src/json-schema/checker.ts";
+import { AccountLimits } from "../../src/limits/account.ts";
 import { Rejections } from "../../src/limits/rejections.ts";
 import { startOneShotProcess } from "../../src/one-shot/process.ts";
 
@@ -56,6 +57,7 @@ async function run(turns: readonly DialogueTurn[], claudeSchema: JsonSchema | nu
     clock: systemClock,
     checker: new SchemaChecker(),
     rejections: new Rejections(),
+    limits: new AccountLimits(),
   };
   let results = 0;
   const started = startOneShotProcess(request, context, ({ type }) => {

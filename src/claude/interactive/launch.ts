@@ -1,5 +1,5 @@
 /** How an interactive Claude Code process is started: its arguments, its environment, and the files they name. */
-import { rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Config } from "../../config/schema.ts";
 import { PLUGIN_NAME, writePlugin } from "../../plugin/manifest.ts";
@@ -13,6 +13,7 @@ import { makeMarkedFolder } from "../marked-folder.ts";
 import { MARK_VARIABLE } from "../process-mark.ts";
 import { proxyExceptions } from "../proxy-exceptions.ts";
 import { replacesSystemPrompt, systemPrompt } from "../system-prompt.ts";
+import { statusLine } from "./status-line.ts";
 
 export interface LaunchContext {
   /** The port the server listens on. */
@@ -32,6 +33,8 @@ export interface Launch {
   readonly argv: string[];
   readonly env: Record<string, string>;
   readonly debugFile: string;
+  /** Where the status line writes its file. */
+  readonly statusFolder: string;
 }
 
 /**
@@ -53,7 +56,7 @@ export function prepareLaunch(
     ...mcpLimits(config),
     ...proxyExceptions(spec.choice.workspace, parentEnv),
   };
-  const files = writeFiles(spec, context, config, variables);
+  const files = writeFiles(spec, context, config, variables, parentEnv);
   return {
     argv: [executable, ...launchArguments(spec, context, config, files)],
     env: {
@@ -63,6 +66,7 @@ export function prepareLaunch(
       TERM: "xterm-256color",
     },
     debugFile: files.debugLog,
+    statusFolder: files.status,
   };
 }
 
@@ -72,6 +76,7 @@ interface LaunchFiles {
   readonly settings: string;
   readonly systemPrompt: string;
   readonly debugLog: string;
+  readonly status: string;
 }
 
 function writeFiles(
@@ -79,6 +84,7 @@ function writeFiles(
   context: LaunchContext,
   config: Config,
   variables: Record<string, string>,
+  parentEnv: Record<string, string | undefined>,
 ): LaunchFiles {
   const write = (name: string, content: string) => {
     const path = join(context.folder, name);
@@ -89,12 +95,16 @@ function writeFiles(
     makeMarkedFolder(context.folder);
     const plugin = join(context.folder, "plugin");
     writePlugin(plugin, { ...context, claudeSession: spec.claudeSession }, context.program);
+    // A folder of its own, because a watch of the process's folder would report every line of the debug log.
+    const status = join(context.folder, "status");
+    mkdirSync(status, { mode: 0o700 });
     const settings = {
       ...launchSettings(spec, variables, context.deny),
       disableAllHooks: false,
       allowedHttpHookUrls: [`http://127.0.0.1:${context.port}/*`],
       enabledPlugins: { [`${PLUGIN_NAME}@inline`]: true },
       spinnerTipsEnabled: false,
+      statusLine: statusLine(status, spec.choice.workspace, parentEnv),
     };
     return {
       plugin,
@@ -102,6 +112,7 @@ function writeFiles(
       systemPrompt: write("system-prompt.md", systemPrompt(spec.choice, config)),
       // Created here with mode 0600, because Claude Code would create it readable by everyone.
       debugLog: write("debug.log", ""),
+      status,
     };
   } catch (error) {
     // The disk may be full. No process starts now, so nothing else would remove what was written.

@@ -8,7 +8,9 @@ import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import { contentText, type MessageContent } from "../../core/dialogue.ts";
 import { RequestError } from "../../core/errors.ts";
+import type { SessionFigures } from "../../core/session-figures.ts";
 import { newToken } from "../../core/tokens.ts";
+import type { AccountLimits } from "../../limits/account.ts";
 import type { HookBody, Verdict } from "../../wire/hooks.ts";
 import type {
   AgentProcess,
@@ -36,6 +38,7 @@ import { Boot } from "./boot.ts";
 import { type Launch, type LaunchContext, prepareLaunch } from "./launch.ts";
 import { PluginBridge } from "./plugin-bridge.ts";
 import type { PtyProcess, SpawnPty } from "./pty.ts";
+import { StatusLineWatch } from "./status-line.ts";
 import { Viewers } from "./viewers.ts";
 
 const log = getLogger(["synthesis", "process"]);
@@ -53,6 +56,7 @@ export interface ProcessContext extends Omit<LaunchContext, "bridgeToken" | "hoo
   /** The server's environment, which the process inherits in part. */
   readonly env: Record<string, string | undefined>;
   readonly sessionFolder: SessionFolder;
+  readonly limits: Pick<AccountLimits, "note">;
   readonly clock: Clock;
   readonly spawn: SpawnPty;
 }
@@ -78,6 +82,8 @@ export class InteractiveProcess implements AgentProcess {
   readonly #termination: Termination;
   readonly #whenReady = Promise.withResolvers<void>();
   readonly #session: SessionWatch;
+  readonly #statusLine: StatusLineWatch;
+  figures: SessionFigures | null = null;
   #hasWorked = false;
   #state: ProcessState = "starting";
 
@@ -102,6 +108,11 @@ export class InteractiveProcess implements AgentProcess {
     const tokens = { bridgeToken: this.bridgeToken, hookToken: this.hookToken };
     const launch = prepareLaunch(spec, { ...context, ...tokens }, config, env);
     this.#boot = this.#createBoot(launch.debugFile, blockingSettings);
+    this.#statusLine = new StatusLineWatch(launch.statusFolder, ({ windows, figures }) => {
+      this.figures = figures;
+      context.limits.note(windows);
+      this.#emit({ type: "figures" });
+    });
     this.#child = this.#spawn(launch);
     this.ready = this.#whenReady.promise;
     // A rejection must not count as unhandled when nothing awaits `ready`.
@@ -347,6 +358,7 @@ export class InteractiveProcess implements AgentProcess {
   #noteReady(): void {
     this.#state = "ready";
     this.#session.begin(this.bridge.claudePid ?? this.pid, this.spec.claudeSession);
+    this.#statusLine.begin();
     log.info("claude ready", this.#logFields());
     this.#whenReady.resolve();
   }
@@ -358,6 +370,7 @@ export class InteractiveProcess implements AgentProcess {
     // Has no effect if the process was ready.
     this.#whenReady.reject(this.#boot.failureAtExit(exit));
     this.#session.end();
+    this.#statusLine.end();
     this.#viewers.end();
     this.#child.close();
     this.#boot.close();

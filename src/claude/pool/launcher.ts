@@ -62,7 +62,7 @@ export function createLauncher({
   const deny = denyRules(paths);
   const sessionFolder = new SessionFolder(options.env);
   const tokens = new ProcessTokens();
-  const { config, env, engines } = options;
+  const { config, env, engines, limits } = options;
 
   /** How many processes are starting in a terminal. */
   let starting = 0;
@@ -132,7 +132,7 @@ export function createLauncher({
       if (reason === "channel_refused") probe.plan();
       const folder = join(paths.run, crypto.randomUUID());
       const own = spec.choice.isIsolated ? unnamedConfig(config) : config;
-      return new StreamProcess(spec, owner, { config: own, env, folder, deny, sessionFolder, clock });
+      return new StreamProcess(spec, owner, { config: own, env, folder, deny, sessionFolder, limits, clock });
     },
     tokens,
     findRival: (claudeSession) => sessionFolder.findRival(claudeSession),

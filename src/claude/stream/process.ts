@@ -8,6 +8,8 @@ import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import { contentText, type MessageContent } from "../../core/dialogue.ts";
 import { RequestError } from "../../core/errors.ts";
+import type { SessionFigures } from "../../core/session-figures.ts";
+import type { AccountLimits } from "../../limits/account.ts";
 import { PLUGIN_NAME, SERVER_NAME } from "../../plugin/manifest.ts";
 import {
   type AgentProcess,
@@ -35,6 +37,7 @@ import { StreamChild } from "./child.ts";
 import { ClaudeRequests } from "./claude-requests.ts";
 import { ControlRequests } from "./control-requests.ts";
 import { EventView } from "./event-view.ts";
+import { reportedWindows, StreamFigures } from "./figures.ts";
 import { prepareLaunch } from "./launch.ts";
 import { StreamOptions } from "./options.ts";
 import { PastDialogue } from "./past-dialogue.ts";
@@ -57,6 +60,7 @@ export interface StreamContext {
   /** Permission rules that keep Claude's tools from the server's own files. */
   readonly deny: readonly string[];
   readonly sessionFolder: SessionFolder;
+  readonly limits: Pick<AccountLimits, "note">;
   readonly clock: Clock;
 }
 
@@ -79,6 +83,7 @@ export class StreamProcess implements AgentProcess {
   readonly #options: StreamOptions;
   readonly #requests: ClaudeRequests;
   readonly #view = new EventView();
+  readonly #figures = new StreamFigures();
   readonly #activity: ProcessActivity;
   readonly #termination: Termination;
   readonly #session: SessionWatch;
@@ -192,6 +197,10 @@ export class StreamProcess implements AgentProcess {
     return this.#activity.lastOutputAt;
   }
 
+  get figures(): SessionFigures | null {
+    return this.#figures.current;
+  }
+
   get hasOwnRetries(): boolean {
     return setsRetries(this.#context.env);
   }
@@ -302,6 +311,8 @@ export class StreamProcess implements AgentProcess {
     else if (line.type === "control_response") this.#control.receive(line);
     else if (line.type === "result" && this.#past.noteRead()) this.#start.noteProgress();
     else {
+      this.#context.limits.note(reportedWindows(line));
+      if (this.#figures.read(line)) this.#emit({ type: "figures" });
       for (const event of this.#translator.translate(line)) {
         if (event.type === "status") this.#noteStatus();
         this.#emit(event);

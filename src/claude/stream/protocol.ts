@@ -103,6 +103,13 @@ const result = z.looseObject({
     })
     .optional()
     .catch(undefined),
+  /** What the process has cost so far, in US dollars. */
+  total_cost_usd: z.number().optional().catch(undefined),
+  /** By model; all its calls so far, those of subagents included. */
+  modelUsage: z
+    .record(z.string(), z.looseObject({ contextWindow: z.number().optional().catch(undefined) }))
+    .optional()
+    .catch(undefined),
   /** For example `completed`, `api_error`, or `aborted_streaming` after an interruption. */
   terminal_reason: z.string().optional(),
   user_message_uuids: z.array(z.string()).default([]),
@@ -126,6 +133,20 @@ const system = z.looseObject({
   retry_delay_ms: z.number().optional().catch(undefined),
   /** Of `informational`, when a hook of the user's has refused the message. */
   prompt_submit_outcome: z.looseObject({}).optional(),
+});
+
+const window = z.looseObject({ utilization: z.number(), resetsAt: z.number().optional().catch(undefined) });
+
+/** How much of the plan is used. `utilization` is 1 when all of a window is used; `resetsAt` is in seconds. */
+const rateLimitEvent = z.looseObject({
+  type: z.literal("rate_limit_event"),
+  rate_limit_info: z.looseObject({
+    unifiedWindows: z.record(z.string(), window.optional().catch(undefined)).optional().catch(undefined),
+    /** The window that limits the account now, when it is near its limit. */
+    rateLimitType: z.string().optional().catch(undefined),
+    utilization: z.number().optional().catch(undefined),
+    resetsAt: z.number().optional().catch(undefined),
+  }),
 });
 
 const controlRequest = z.looseObject({
@@ -187,6 +208,7 @@ const schemas = {
   result,
   command_lifecycle: lifecycle,
   system,
+  rate_limit_event: rateLimitEvent,
   control_request: controlRequest,
   control_cancel_request: controlCancel,
   control_response: controlResponse,

@@ -10,6 +10,7 @@ import { pathsFor } from "../../../src/config/paths.ts";
 import { defaults } from "../../../src/config/schema.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import type { ToolCatalogue } from "../../../src/core/tools.ts";
+import { AccountLimits } from "../../../src/limits/account.ts";
 import { catalogueOf, launchSpec } from "../launch-spec.ts";
 
 const folders: string[] = [];
@@ -73,6 +74,7 @@ function start(
       folder: join(folder, crypto.randomUUID()),
       deny: [],
       sessionFolder,
+      limits: new AccountLimits(),
       clock: systemClock,
     },
   );
