@@ -95,3 +95,14 @@ test("at the plan's limit the fallback answers, and claude returns after the res
     ["words before\n", "a costly question", "a second question", "I stand in."].map((what) => times(shown, what)),
   ).toEqual([2, 1, 1, 2]);
 }, 120_000);
+
+test("a limit that shows after the stream has begun with a heartbeat is answered by the fallback, too", async () => {
+  rig.mock.on(/a slow question/, async function* () {
+    const { answered } = await rig.recorder.request(/a slow question/);
+    expect((await answered).status).toBe(200);
+    yield limitReached("five_hour", Math.floor(Date.now() / 1000) + 3_600);
+  });
+  await rig.restartSynthesis("SIGTERM", { SYNTHESIS_SSE_HEARTBEAT_MS: "100" });
+  expect(await rig.openclaw.say("a slow question", "agent:main:slow")).toBe("I stand in.");
+  expect(await statuses("a slow question")).toEqual([200]);
+});
