@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import OpenAI from "openai";
-import { limitReached, text, toolUse } from "../support/mock-anthropic.ts";
+import { limitReached, planHeaders, text, toolUse } from "../support/mock-anthropic.ts";
 import { ask, events } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -41,12 +41,17 @@ describe.each(["interactive", "stream"])("with the engine %s", (engine) => {
       if (toolResults.length > 0) yield text("I have looked");
       else yield toolUse("mcp__plugin_synthesis_chat__look", {});
     });
+    // A limit that is only reported as used up, because the account pays for more.
+    const used = { used: 1, resetsAt: inSeconds(SECONDS) };
+    world.mock.sendHeaders(planHeaders({ "5h": used, "7d": used }, "allowed"));
     const chunks = await Array.fromAsync(events(await world.server.post(withTool("worker", "look around"))));
     const calls = chunks.flatMap((chunk) => {
       const { choices } = chunk as { choices?: { delta: { tool_calls?: { id: string }[] } }[] };
       return choices?.[0]?.delta.tool_calls ?? [];
     });
     expect(calls).toHaveLength(1);
+    expect((await fetch(`${world.server.url}/ready`)).status).toBe(200);
+    world.mock.sendHeaders({});
 
     world.mock.on(/the best model/, function* () {
       yield limitReached("seven_day_opus", inSeconds(SECONDS), {
