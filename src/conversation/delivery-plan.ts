@@ -151,8 +151,9 @@ export function addExchanges(all: DeliveredExchange[], delivered: DeliveredTurn)
   for (const recorded of history) all.push({ ...recorded, turn, answered: true, hasFailed: false, recorded });
   for (const [at, recorded] of exchanges.entries()) {
     const before = all.at(-1);
-    // A turn without user messages had tool results whose own turn had ended. It continues the previous exchange.
-    if (recorded.users.length === 0 && before) all.splice(-1, 1, { ...before, answer: null });
+    // A turn without user messages had tool results whose own turn had ended, or asked again for an answer. It continues
+    // the previous exchange.
+    if (recorded.users.length === 0 && before) all.splice(-1, 1, { ...before, answer: null, hasFailed });
     // Exchanges before the last one ended with a permission prompt, which counts as an answer.
     else all.push({ ...recorded, turn, answered: answered || at < exchanges.length - 1, hasFailed, recorded });
   }

@@ -84,6 +84,13 @@ describe("a request delivers", () => {
       ["changed", ["two", "else"]],
     ],
     [
+      "nothing about the answer that Claude gave when it was asked again",
+      [turn(["one"]), turn(["two"], { answered: false, hasFailed: true }), turn([])],
+      ["u:one", "a:1", "u:two", "a:2", "u:three"],
+      ["three"],
+      null,
+    ],
+    [
       "nothing about an unanswered message of which the client has no answer either",
       [turn(["one"]), turn(["two"], { answered: false, hasFailed: true })],
       ["u:one", "a:1", "u:two", "a:", "u:three"],
