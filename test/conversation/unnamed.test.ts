@@ -18,6 +18,8 @@ interface Message {
 }
 const user = (content: string): Message => ({ role: "user", content });
 const assistant = (content: string): Message => ({ role: "assistant", content });
+const TOOLS = [{ type: "function", function: { name: "weather" } }];
+const OTHER = [{ type: "function", function: { name: "weather", description: "of today" } }];
 const parse = (messages: readonly Message[]) => parsedRequest({ messages });
 /** The part of a turn request that is used here. */
 const requestOf = (messages: readonly Message[]) =>
@@ -64,6 +66,7 @@ function createChats(maxLingering = 2) {
     return {
       key,
       continues,
+      isResult,
       response,
       known: () => known.get(key),
       answer: (text: string) => {
@@ -281,43 +284,91 @@ describe("the process of a request is expected to be needed again", () => {
   });
 });
 
+/** One step of a client: it sends a request, or an answer that is under way ends. Numbers choose among what there is. */
+const step = fc.record({
+  /** Which request is continued, counted back from the newest; null begins a chat. */
+  continued: fc.option(fc.nat(7)),
+  /** What becomes of the history that the client sends. */
+  change: fc.constantFrom("none", "none", "none", "none", "answer", "message", "cut"),
+  message: fc.constantFrom("a", "b"),
+  options: fc.constantFrom(
+    {},
+    {},
+    {},
+    { model: "opus" },
+    { reasoning_effort: "low" },
+    { tools: TOOLS },
+    { tools: OTHER },
+  ),
+  system: fc.constantFrom(null, null, "s"),
+  /** The same request is sent again at once. */
+  isRepeated: fc.boolean(),
+  end: fc.constantFrom("x", "x", "x", "y", "open", "call", "call", "fail", "length", "disconnect", "exit"),
+  /** Of an answer that was left open: how many steps it takes. */
+  wait: fc.nat(3),
+});
+
 test("property: a request joins only a chat whose process has received exactly its history", () => {
-  const step = fc.record({
-    /** Which of the requests that were sent is continued, or none. */
-    continued: fc.option(fc.nat(7)),
-    message: fc.constantFrom("a", "b"),
-    /** How the client changes what it had received. */
-    change: fc.constantFrom("none", "none", "none", "answer", "message"),
-    end: fc.constantFrom("x", "x", "y", "open", "fail", "disconnect", "exit"),
-  });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const { send, known, chats, end } = createChats(3);
-      const past: Message[][] = [];
-      for (const { continued, message, change, end: how } of steps) {
-        const before = [...((continued === null ? undefined : past.at(-1 - continued)) ?? [])];
-        if (before.length > 0 && change === "answer") before[before.length - 1] = assistant("z");
-        if (before.length > 0 && change === "message") before[0] = user("z");
-        const messages = [...before, user(message)];
-        const one = send(messages);
-        // The heart of it: what the process has seen is what the request says.
-        expect(one.known()).toEqual(messages);
-        if (how === "open") continue;
+      /** The histories that clients have, with the options that they were answered with. */
+      const past: { messages: Message[]; options: object }[] = [];
+      /** Answers under way. */
+      let open: { one: ReturnType<typeof send>; messages: Message[]; options: object; steps: number }[] = [];
+      /** What a process was started with. It never changes. */
+      const startedWith = new Map<string, string>();
+      const settle = ({ one, messages, options }: Omit<(typeof open)[number], "steps">, how: string) => {
+        if (how === "call") {
+          const call = one.call(crypto.randomUUID());
+          const tool_call_id = (call.tool_calls[0] as { id: string }).id;
+          past.push({ messages: [...messages, call, { role: "tool", content: "rain", tool_call_id }], options });
+          return;
+        }
+        past.push({ messages: [...messages, assistant(how === "y" ? "y" : "x")], options });
+        if (how === "x" || how === "y") return one.answer(how);
+        one.response.push({ type: "text", text: "x" });
         if (how === "fail") one.response.fail(new Error("broken"));
         else if (how === "disconnect") one.response.disconnect();
-        else if (how === "exit") end(one.key);
-        else {
-          one.answer(how);
-          past.push([...messages, assistant(how)]);
-          continue;
+        else if (how === "length") one.response.push({ type: "finish", reason: "length" });
+        one.response.close();
+        if (!known.has(one.key)) return;
+        if (how !== "exit") expect(chats.keeps(one.key)).toBe(false);
+        end(one.key);
+      };
+      for (const { continued, change, message, options: own, system, isRepeated, end: how, wait } of steps) {
+        const found = continued === null ? undefined : past.at(-1 - continued);
+        const before = [...(found?.messages ?? (system === null ? [] : [{ role: "system", content: system }]))];
+        const options = found?.options ?? own;
+        const answered = before.findLastIndex(({ role }) => role === "assistant");
+        if (answered >= 0 && change === "answer") before[answered] = { ...before[answered], content: "z" } as Message;
+        if (before.length > 0 && change === "message") before[0] = user("z");
+        if (change === "cut") before.shift();
+        const isResult = before.at(-1)?.role === "tool";
+        const messages = isResult ? before : [...before, user(message)];
+        // Some clients change their options in the middle of a chat.
+        const used = change === "none" && message === "b" ? own : options;
+        for (let copy = 0; copy < (isRepeated ? 2 : 1); copy += 1) {
+          const one = send(messages, true, () => parsedRequest({ messages, ...used }));
+          const isBusy = open.some(({ one: { key } }) => key === one.key);
+          const signature = JSON.stringify(used);
+          // The heart of it: what the process has seen is what the request says, and no one else's turn runs in it.
+          if (one.continues) {
+            expect(one.known()).toEqual(messages);
+            expect(signature).toBe(startedWith.get(one.key) ?? "");
+            expect(isBusy).toBe(false);
+          } else if (!one.isResult) {
+            expect(startedWith.has(one.key)).toBe(false);
+            startedWith.set(one.key, signature);
+          }
+          if (how === "open" || copy === 1) open.push({ one, messages, options: used, steps: wait });
+          else settle({ one, messages, options: used }, how);
         }
-        if (known.has(one.key)) {
-          expect(chats.keeps(one.key)).toBe(false);
-          end(one.key);
-        }
-        past.push([...messages, assistant("x")]);
+        const ending = open.filter(({ steps: left }) => left === 0);
+        open = open.filter(({ steps: left }) => left > 0).map((one) => ({ ...one, steps: one.steps - 1 }));
+        for (const one of ending) settle(one, message === "a" ? "x" : "disconnect");
       }
     }),
-    { numRuns: 500 },
+    { numRuns: 1_000 },
   );
 });
