@@ -33,6 +33,7 @@ import { configRoutes } from "./routes/config.ts";
 import { healthRoutes, readinessRoutes } from "./routes/health.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { permissionRoutes } from "./routes/permissions.ts";
+import { responsesRoutes } from "./routes/responses.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { usageRoutes } from "./routes/usage.ts";
 
@@ -76,6 +77,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
       .route("/ready", withoutKey(readinessRoutes(conversations), notFound))
       .route("/v1/chat/completions", withKey(chatKey, chat, notFound))
       .route("/chat/completions", withKey(chatKey, chat, notFound))
+      .route("/v1/responses", withKey(chatKey, responsesRoutes(deps, answer), notFound))
       .route("/v1/models", withKey(chatKey, modelRoutes, notFound))
       .route("/v1/sessions", withKey(controlKey, sessionRoutes({ conversations, sessions, turns }), notFound))
       .route("/v1/permissions", withKey(controlKey, permissionRoutes(deps), notFound))

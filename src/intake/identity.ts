@@ -16,7 +16,8 @@ const DEFAULT = "default";
 /** `<id>:<generation>` */
 const GENERATION = /^(.+):(\d{1,9})$/;
 /** The beginnings of the keys that are made here. An OpenClaw key that begins like one of them gets a prefix. */
-const OWN_KEY = /^(?:default$|(?:key|chat|affinity|header|agent-id|user|one-shot|unnamed|model):)/;
+const OWN_KEY =
+  /^(?:default$|(?:key|chat|affinity|header|conversation|agent-id|user|response|one-shot|unnamed|model):)/;
 
 export interface Identity {
   readonly key: string;
@@ -27,6 +28,7 @@ export interface Identity {
     | "runtime"
     | "affinity"
     | "header"
+    | "conversation"
     | "agent"
     | "user"
     | "default"
@@ -51,6 +53,8 @@ export interface Affinity {
 export interface IdentityOptions {
   /** The header by which another chat program names its conversations. */
   readonly identityHeader?: string | undefined;
+  /** The `conversation` of the Responses API. */
+  readonly conversation?: string | null | undefined;
   /** What a request that names no conversation belongs to: nothing, or the conversation that all such requests share. */
   readonly identityFallback: "one-shot" | "default";
   /** The key of the conversation that last had this affinity id. */
@@ -64,13 +68,13 @@ interface NamedRequest extends Pick<ParsedRequest, "headers" | "openclaw"> {
 
 /**
  * Finds the conversation of a request: by its session key, else by agent and chat, the Runtime line, the affinity, the
- * configured header, the agent alone, or the user.
+ * configured header, the `conversation`, the agent alone, or the user.
  * @returns null for a request that names no conversation, or is none of its turns
  * @throws RequestError (`invalid_request`) for a name that is too long or has characters that are not printable
  */
 export function identify(
   { body, headers, openclaw }: NamedRequest,
-  { identityHeader, identityFallback, aliasOf }: IdentityOptions,
+  { identityHeader, conversation, identityFallback, aliasOf }: IdentityOptions,
 ): Identity | null {
   // A side request may have the names of a conversation, but is not a turn of it. One with tools gets a conversation of
   // its own, so that the results of its calls find their turn.
@@ -85,6 +89,7 @@ export function identify(
   const runtimeSession = checkName(openclaw?.runtime?.session, "the session in the Runtime line");
   const affinity = openclaw?.side ? null : readAffinity(body, header);
   const customName = identityHeader ? header(identityHeader) : null;
+  const ownConversation = checkName(conversation, "conversation");
   const user = checkName(body.user, "user");
   const sideSession = checkName(openclaw?.side?.session, "the session in the Runtime line");
 
@@ -103,6 +108,7 @@ export function identify(
   if (affinity) return identity("affinity", aliasOf?.(affinity.id) ?? `affinity:${affinity.id}`);
   // The name of a header contains no colon, so the key is unambiguous.
   if (customName) return identity("header", `header:${identityHeader?.toLowerCase()}:${customName}`);
+  if (ownConversation) return identity("conversation", `conversation:${ownConversation}`);
   if (agent) return identity("agent", `agent-id:${agent}`);
   if (user) return identity("user", `user:${user}`);
   return identityFallback === "default" ? identity("default", DEFAULT) : null;

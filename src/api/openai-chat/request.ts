@@ -59,7 +59,7 @@ const functionChoice = z.union(
 );
 
 /** The efforts of OpenAI's API, and `max` of Claude Code's. */
-const REASONING_EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
+export const REASONING_EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 
 export const chatRequest = z.looseObject({
   model: z.string().nullish(),

@@ -1,0 +1,104 @@
+/** `/v1/responses` over HTTP, with OpenAI's own library as the client. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import OpenAI from "openai";
+import { at, control } from "../support/control.ts";
+import { createHttpWorld, type HttpWorld } from "../support/http-world.ts";
+
+let world: HttpWorld;
+let client: OpenAI;
+beforeAll(async () => {
+  world = await createHttpWorld();
+  client = new OpenAI({ baseURL: `${world.server.url}/v1`, apiKey: world.server.key, maxRetries: 0 });
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const model = "synthesis-claude-bridge";
+const lookup = { type: "function", name: "lookup", parameters: { type: "object" }, strict: false } as const;
+
+describe("a named conversation", () => {
+  test("answers a text", async () => {
+    const response = await client.responses.create({ model, user: "text", input: "hello" });
+
+    expect(response).toMatchObject({ object: "response", status: "completed", model, output_text: "You said: hello" });
+  });
+
+  test("streams the events of an answer in order", async () => {
+    const stream = await client.responses.create({ model, user: "stream", input: "hello", stream: true });
+    const events = await Array.fromAsync(stream);
+
+    expect(events.map(({ sequence_number }) => sequence_number)).toEqual([...events.keys()]);
+    expect(events.map(({ type }) => type).filter((type, at, all) => type !== all[at - 1])).toEqual([
+      "response.created",
+      "response.in_progress",
+      "response.output_item.added",
+      "response.content_part.added",
+      "response.output_text.delta",
+      "response.output_text.done",
+      "response.content_part.done",
+      "response.output_item.done",
+      "response.completed",
+    ]);
+  });
+
+  test("goes on over chat completions and over responses", async () => {
+    await client.responses.create({ model, user: "both", input: "one" });
+    await client.chat.completions.create({ model, user: "both", messages: [{ role: "user", content: "two" }] });
+    await client.responses.create({ model, user: "both", input: "three" });
+
+    expect(await (await control(world, at("user:both"))).json()).toMatchObject({ turns: 3, past_sessions: [] });
+  });
+
+  test("calls the client's functions, and takes their outputs", async () => {
+    const input: OpenAI.Responses.ResponseInput = [{ role: "user", content: "call 2" }];
+    const first = await client.responses.create({ model, user: "calls", input, tools: [lookup] });
+    const calls = first.output.filter((item) => item.type === "function_call");
+    expect(calls.map(({ name, arguments: given }) => [name, given])).toEqual([
+      ["lookup", '{"index":0}'],
+      ["lookup", '{"index":1}'],
+    ]);
+    input.push(...(first.output as OpenAI.Responses.ResponseInputItem[]));
+    for (const [at, { call_id }] of calls.entries()) {
+      input.push({ type: "function_call_output", call_id, output: `result ${at}` });
+    }
+
+    const second = await client.responses.create({ model, user: "calls", input, tools: [lookup] });
+
+    expect(second.output_text).toBe("You said: result 0|result 1");
+  });
+});
+
+test("`conversation` names a conversation of its own", async () => {
+  const first = await client.responses.create({ model, conversation: { id: "conv_1" }, input: "one" });
+  await client.responses.create({ model, conversation: "conv_1", user: "other", input: "two" });
+
+  expect(first.conversation).toEqual({ id: "conv_1" });
+  expect(await (await control(world, at("conversation:conv_1"))).json()).toMatchObject({ turns: 2 });
+});
+
+describe("errors", () => {
+  test.each([
+    [{ input: [] }, "input"],
+    [
+      { input: [{ role: "user", content: [{ type: "input_image", image_url: "https://a/b.png" }] }] },
+      "input[0].content[0].image_url",
+    ],
+    [{ input: [{ type: "computer_call" }] }, "input[0].type"],
+    [{ input: [{ type: "function_call_output", output: "1" }] }, "input[0].call_id"],
+    [{ input: "hi", tools: [{ type: "file_search", vector_store_ids: [] }] }, "tools[0].type"],
+    [{ input: "hi", background: true }, "background"],
+    [{ input: "hi", reasoning: { effort: "huge" } }, "reasoning.effort"],
+    [{ input: "hi", conversation: "conv_1", previous_response_id: "resp_1" }, "previous_response_id"],
+  ])("a request that cannot be served is refused by the name of its field: %j", async (body, param) => {
+    const refused = await world.postJson("/v1/responses", { model, user: "errors", ...body });
+
+    expect(refused.status).toBe(400);
+    expect(await refused.json()).toMatchObject({ error: { type: "invalid_request_error", param } });
+  });
+
+  test("an error of the model is thrown by OpenAI's library as its own exception", async () => {
+    const failed = await client.responses.create({ model, user: "fails", input: "fail" }).catch((thrown) => thrown);
+
+    expect(failed).toBeInstanceOf(OpenAI.RateLimitError);
+    expect(failed).toMatchObject({ code: "rate_limited" });
+  });
+});
