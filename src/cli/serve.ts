@@ -21,6 +21,7 @@ import { createAttachmentStore } from "../conversation/attachment-store.ts";
 import { likelyLaunches } from "../conversation/launch-choice.ts";
 import { createConversationRegistry } from "../conversation/registry.ts";
 import { startRetention } from "../conversation/retention.ts";
+import { systemClock } from "../core/clock.ts";
 import { listen } from "../http/listen.ts";
 import { SchemaChecker } from "../json-schema/checker.ts";
 import { AccountLimits } from "../limits/account.ts";
@@ -29,6 +30,7 @@ import { createOneShotQueue } from "../one-shot/queue.ts";
 import { createPermissionBroker } from "../permissions/broker.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import { openStore } from "../store/database.ts";
+import { createFiguresStore } from "../store/figures.ts";
 import { createPermissionLog } from "../store/permissions.ts";
 import { createRetention } from "../store/retention.ts";
 import { createSessionStore } from "../store/sessions.ts";
@@ -82,10 +84,11 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const turns = createTurnStore(store);
   const sessions = createSessionStore(store);
   const usage = createUsageSums(store);
+  const figures = createFiguresStore(store);
   const permissionLog = createPermissionLog(store);
 
   // Claude processes and conversations.
-  const limits = new AccountLimits();
+  const limits = new AccountLimits(systemClock, figures);
   const rejections = new Rejections();
   const engines = createEngines({ config, paths, managed, env });
   const launcher = createLauncher({ config, paths, port: () => server.port, managed, engines, limits, program, env });
@@ -98,6 +101,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     pool,
     sessions,
     turns,
+    figures,
     attachments,
     permissions,
     checker,
@@ -122,6 +126,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       oneShots,
       sessions,
       turns,
+      figures,
       usage,
       permissions,
       permissionLog,
@@ -147,6 +152,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       checker,
       server,
       turns,
+      figures,
       store,
       lock,
       watchdog,

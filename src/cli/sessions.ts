@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { visibleLine } from "../core/visible-text.ts";
 import type { Session, SessionDetails } from "../wire/sessions.ts";
 import { seconds, table, time } from "./format.ts";
+import { bar } from "./limits.ts";
 import { homeOption, sessionArgument } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { runningServer } from "./running-server.ts";
@@ -88,9 +89,19 @@ function listTable(sessions: readonly Session[]): string {
   );
 }
 
-function details({ last_turns, past_sessions, created_at, last_active_at, ...facts }: SessionDetails): string {
+/** `75 % of the input, 2 misses (tools_changed)` */
+function promptCache({ cache_hit_ratio, cache_misses, last_cache_miss_cause }: SessionDetails["figures"]): string {
+  const ratio = cache_hit_ratio === null ? "unknown" : `${Math.round(cache_hit_ratio * 100)} % of the input`;
+  const cause = last_cache_miss_cause === null ? "" : ` (${last_cache_miss_cause})`;
+  return cache_misses === null ? ratio : `${ratio}, ${cache_misses} misses${cause}`;
+}
+
+function details({ last_turns, past_sessions, figures, created_at, last_active_at, ...facts }: SessionDetails): string {
   const about = [
     ...Object.entries(facts).flatMap(([name, value]) => (value === null ? [] : [[name.replace("_", " "), `${value}`]])),
+    ["context used", bar(figures.context_used_percent)],
+    ["session cost", figures.cost_usd === null ? "unknown" : `$${figures.cost_usd.toFixed(2)}`],
+    ["prompt cache", promptCache(figures)],
     ["created", time(created_at)],
     ["last active", time(last_active_at)],
   ];

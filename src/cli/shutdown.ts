@@ -7,6 +7,7 @@ import type { Listener } from "../http/listen.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { OneShotQueue } from "../one-shot/queue.ts";
 import type { Store } from "../store/database.ts";
+import type { FiguresStore } from "../store/figures.ts";
 import type { Lock } from "../store/lock.ts";
 import type { TurnStore } from "../store/turns.ts";
 import { type ParentLink, watchPackageRunner } from "./package-runner.ts";
@@ -28,6 +29,7 @@ interface RunningParts {
   readonly checker: SchemaChecker;
   readonly server: Listener;
   readonly turns: TurnStore;
+  readonly figures: FiguresStore;
   readonly store: Store;
   readonly lock: Lock;
   readonly watchdog: Watchdog;
@@ -69,6 +71,7 @@ async function shutDown(parts: RunningParts): Promise<void> {
   parts.checker.close();
   await Promise.race([server.stop(), Bun.sleep(LAST_READ_MS)]);
   parts.turns.flush();
+  parts.figures.flush();
   parts.store.close();
   parts.lock.release();
   parts.watchdog.dismiss();

@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import { USAGE_BY, type UsageFiguresBody, type UsageQuery, type UsageReport } from "../wire/usage.ts";
 import { table } from "./format.ts";
+import { limitsTable } from "./limits.ts";
 import { homeOption } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { runningServer } from "./running-server.ts";
@@ -14,7 +15,7 @@ interface Options extends UsageQuery {
 
 export const usageCommand = (): Command =>
   new Command("usage")
-    .description("show turns, tokens, cost and the time to the first text")
+    .description("show how much of the plan is used, and turns, tokens, cost and the time to the first text")
     .addOption(homeOption())
     .addOption(new Option("--by <property>", "group the figures").choices(USAGE_BY).default("day"))
     .addOption(new Option("--days <count>", "the last days, with today (default 30)").conflicts("since"))
@@ -24,7 +25,7 @@ export const usageCommand = (): Command =>
     .action(async ({ home, json, csv, ...query }: Options) => {
       const report = await runningServer(home).usage(query);
       if (json) printJson(report);
-      else print(csv ? usageCsv(report) : usageTable(report));
+      else print(csv ? usageCsv(report) : `${limitsTable(report.limits)}\n\n${usageTable(report)}`);
     });
 
 function usageTable({ by, data, total, time_zone }: UsageReport): string {

@@ -14,6 +14,7 @@ import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { Rejections } from "../limits/rejections.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
+import type { FiguresStore } from "../store/figures.ts";
 import { findAnsweredTurn } from "./delivery-plan.ts";
 import { ProcessLease } from "./process-lease.ts";
 import { ConversationRecord, type RecordDeps } from "./record.ts";
@@ -31,6 +32,7 @@ const SLOT_TAKEN = "The client did not send the result, and another conversation
 export interface ConversationDeps extends RecordDeps {
   readonly pool: Pool;
   readonly permissions: PermissionBroker;
+  readonly figures: Pick<FiguresStore, "noteSession">;
   readonly checker: SchemaChecker;
   readonly rejections: Rejections;
 }
@@ -94,6 +96,9 @@ export class Conversation {
         isServing: () => this.#serving !== null,
         isOwnMessage: (messageId) => this.#turns.isOwnMessage(messageId),
         onEvent: (process, event) => {
+          if (event.type === "figures" && process.figures && !isEphemeral(identity.source)) {
+            deps.figures.noteSession(identity.key, process.spec.claudeSession, process.figures);
+          }
           this.#turns.handleEvent(process, event);
           if (event.type === "exit") this.#handleExit();
         },

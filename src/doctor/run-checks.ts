@@ -14,6 +14,7 @@ import { blockingSettingsChecks } from "./claude-settings.ts";
 import { databaseChecks } from "./database.ts";
 import { memoryCheck } from "./memory.ts";
 import { openClawChecks } from "./openclaw.ts";
+import { planChecks } from "./plan.ts";
 import { portCheck } from "./port.ts";
 import { rejectionChecks } from "./rejections.ts";
 import { stateFolderChecks } from "./state-folder.ts";
@@ -48,6 +49,7 @@ export async function runChecks(
     await guarded(subject("state_folder", "state folder"), () => stateFolderChecks(paths)),
     await guarded(subject("port"), async () => [await portCheck(paths, config)]),
     await guarded(subject("usage_limit", "usage limit"), () => rejectionChecks(paths)),
+    await guarded(subject("plan", "limits of the plan"), () => planChecks(paths, config)),
     await guarded(subject("database"), () => databaseChecks(paths, config)),
     await guarded(subject("openclaw", "OpenClaw"), () => openClawChecks(paths, config, env)),
   ];

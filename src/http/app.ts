@@ -17,6 +17,7 @@ import type { Rejections } from "../limits/rejections.ts";
 import type { OneShotQueue } from "../one-shot/queue.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import { storeError } from "../store/faults.ts";
+import type { FiguresStore } from "../store/figures.ts";
 import type { PermissionLog } from "../store/permissions.ts";
 import type { SessionStore } from "../store/sessions.ts";
 import type { TurnStore } from "../store/turns.ts";
@@ -31,6 +32,7 @@ import { restoreIdleTimeout } from "./idle-timeout.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { configRoutes } from "./routes/config.ts";
 import { healthRoutes, readinessRoutes } from "./routes/health.ts";
+import { limitsRoutes } from "./routes/limits.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { permissionRoutes } from "./routes/permissions.ts";
 import { responsesRoutes } from "./routes/responses.ts";
@@ -57,12 +59,13 @@ export interface AppDeps {
   readonly permissionLog: PermissionLog;
   readonly oneShots: OneShotQueue;
   readonly turns: TurnStore;
+  readonly figures: FiguresStore;
   readonly usage: UsageSums;
   readonly checker: SchemaChecker;
 }
 
 export function createApp(deps: AppDeps): Hono<Env> {
-  const { keys, conversations, sessions, turns } = deps;
+  const { keys, conversations } = deps;
   const chatKey = requireChatKey(keys.chat);
   const controlKey = requireControlKey(keys.control);
   const answer = createAnswer(deps);
@@ -79,7 +82,8 @@ export function createApp(deps: AppDeps): Hono<Env> {
       .route("/chat/completions", withKey(chatKey, chat, notFound))
       .route("/v1/responses", withKey(chatKey, responsesRoutes(deps, answer), notFound))
       .route("/v1/models", withKey(chatKey, modelRoutes, notFound))
-      .route("/v1/sessions", withKey(controlKey, sessionRoutes({ conversations, sessions, turns }), notFound))
+      .route("/v1/limits", withKey(chatKey, limitsRoutes(deps.limits), notFound))
+      .route("/v1/sessions", withKey(controlKey, sessionRoutes(deps), notFound))
       .route("/v1/permissions", withKey(controlKey, permissionRoutes(deps), notFound))
       .route("/v1/usage", withKey(controlKey, usageRoutes(deps), notFound))
       .route("/v1/config", withKey(controlKey, configRoutes(deps.running), notFound))

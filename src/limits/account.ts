@@ -4,6 +4,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { type Clock, systemClock } from "../core/clock.ts";
+import type { FiguresStore } from "../store/figures.ts";
 
 const log = getLogger(["synthesis", "limits"]);
 
@@ -27,11 +28,15 @@ export type LimitsListener = (windows: readonly PlanWindow[]) => void;
 
 export class AccountLimits {
   readonly #clock: Pick<Clock, "wallTime">;
+  readonly #store: Pick<FiguresStore, "noteWindows"> | undefined;
   readonly #windows = new Map<string, PlanWindow>();
   readonly #listeners = new Set<LimitsListener>();
 
-  constructor(clock: Pick<Clock, "wallTime"> = systemClock) {
+  /** @param store keeps the figures for the next start of the server */
+  constructor(clock: Pick<Clock, "wallTime"> = systemClock, store?: Pick<FiguresStore, "windows" | "noteWindows">) {
     this.#clock = clock;
+    this.#store = store;
+    for (const window of store?.windows() ?? []) this.#windows.set(window.name, window);
   }
 
   /**
@@ -55,6 +60,7 @@ export class AccountLimits {
       this.#windows.set(window.name, { ...window, seenAt });
     }
     if (!isChanged) return;
+    this.#store?.noteWindows([...this.#windows.values()]);
     const windows = this.windows();
     log.debug("the plan is used: {windows}", { windows });
     for (const listener of this.#listeners) listener(windows);

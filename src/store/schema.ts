@@ -1,6 +1,7 @@
 /** The tables of the database. drizzle-kit generates the migrations from this file. Times are Unix milliseconds. */
 import { index, integer, primaryKey, real, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { EFFORTS } from "../config/schema.ts";
+import type { SessionFigures } from "../core/session-figures.ts";
 import type { ClaudeTools } from "../core/tools.ts";
 import type { ModelUsage } from "../core/usage.ts";
 
@@ -170,8 +171,27 @@ export const usageSums = sqliteTable(
   (table) => [primaryKey({ columns: [table.startsAt, table.span, table.conversation, table.agent, table.model] })],
 );
 
+/** The windows of the account's plan, as Claude Code last reported them. */
+export const planWindows = sqliteTable("plan_windows", {
+  name: text().primaryKey(),
+  usedPercent: real("used_percent"),
+  resetsAt: integer("resets_at"),
+  seenAt: integer("seen_at").notNull(),
+});
+
+/** What Claude Code last reported about each conversation. */
+export const sessionFigures = sqliteTable("session_figures", {
+  session: text()
+    .primaryKey()
+    .references(() => sessions.key, { onDelete: "cascade" }),
+  /** The Claude session that the figures are of. */
+  claudeSession: text("claude_session").notNull(),
+  figures: text({ mode: "json" }).$type<SessionFigures>().notNull(),
+});
+
 export type SessionRow = typeof sessions.$inferSelect;
 export type PastSessionRow = typeof pastSessions.$inferSelect;
 export type TurnRow = typeof turns.$inferSelect;
 export type PermissionRow = typeof permissions.$inferSelect;
+export type PlanWindowRow = typeof planWindows.$inferSelect;
 export type UsageRow = typeof usageSums.$inferSelect;

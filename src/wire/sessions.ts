@@ -55,6 +55,17 @@ export const sessionDetails = session.extend({
   tokens_in: z.number().nullable(),
   tokens_out: z.number().nullable(),
   tokens_cached: z.number().nullable(),
+  /** What Claude Code last reported about the Claude session. What it has not said is null. */
+  figures: z.object({
+    /** How much of the model's context window the conversation fills. */
+    context_used_percent: z.number().nullable(),
+    /** What the Claude session has cost, in US dollars, as Claude Code calculates it. */
+    cost_usd: z.number().nullable(),
+    /** The part of the input that came from the prompt cache, from 0 to 1. */
+    cache_hit_ratio: z.number().nullable(),
+    cache_misses: z.number().nullable(),
+    last_cache_miss_cause: z.string().nullable(),
+  }),
   /** The latest turns, oldest first. */
   last_turns: z.array(turn),
   past_sessions: z.array(pastSession),

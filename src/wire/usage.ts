@@ -1,5 +1,6 @@
 /** The body of `/v1/usage`, as the server sends it and the command line reads it. Times are Unix milliseconds. */
 import { z } from "zod";
+import { planLimits } from "./limits.ts";
 
 export const USAGE_BY = ["day", "hour", "agent", "model", "conversation"] as const;
 export type UsageBy = (typeof USAGE_BY)[number];
@@ -43,6 +44,8 @@ export const usageReport = z.object({
   time_zone: z.string(),
   data: z.array(group),
   total: figures,
+  /** How much of the account's plan is used now. */
+  limits: planLimits,
 });
 export type UsageReport = z.infer<typeof usageReport>;
 

@@ -167,6 +167,7 @@ function create(source: Identity["source"] = "user"): Conversation {
       turns: createTurnStore(store),
       attachments: createAttachmentStore(join(folder, "images")),
       env,
+      figures: { noteSession: () => {} },
       clock,
       rejections,
     },

@@ -6,6 +6,8 @@ import { Hono } from "hono";
 import { z } from "zod";
 import type { ConversationRegistry } from "../../conversation/registry.ts";
 import { RequestError } from "../../core/errors.ts";
+import type { SessionFigures } from "../../core/session-figures.ts";
+import type { FiguresStore } from "../../store/figures.ts";
 import type { PastSessionRow, SessionRow, TurnRow } from "../../store/schema.ts";
 import type { SessionStore } from "../../store/sessions.ts";
 import type { TurnStore } from "../../store/turns.ts";
@@ -26,9 +28,10 @@ interface SessionsDeps {
   readonly conversations: ConversationRegistry;
   readonly sessions: SessionStore;
   readonly turns: TurnStore;
+  readonly figures: Pick<FiguresStore, "ofSession">;
 }
 
-export function sessionRoutes({ conversations, sessions, turns }: SessionsDeps): Hono<Env> {
+export function sessionRoutes({ conversations, sessions, turns, figures }: SessionsDeps): Hono<Env> {
   /** @throws RequestError if the key is unknown */
   const find = (key: string): SessionRow => {
     // The session's row counts its turns, and the store writes that count a little later.
@@ -74,6 +77,7 @@ export function sessionRoutes({ conversations, sessions, turns }: SessionsDeps):
         tokens_in: total?.input ?? null,
         tokens_out: total?.output ?? null,
         tokens_cached: total?.cached ?? null,
+        figures: figuresBody(figures.ofSession(row.key, row.claudeSession)),
         last_turns: turns.latest(row.key, LATEST_TURNS).map(turnBody),
         past_sessions: sessions.pastSessions(row.key).map(pastSessionBody),
       } satisfies SessionDetails);
@@ -116,6 +120,14 @@ export function sessionRoutes({ conversations, sessions, turns }: SessionsDeps):
       return screenStream(process, () => restoreIdleTimeout(c));
     });
 }
+
+const figuresBody = (figures: SessionFigures | null): SessionDetails["figures"] => ({
+  context_used_percent: figures?.contextUsedPercent ?? null,
+  cost_usd: figures?.costUsd ?? null,
+  cache_hit_ratio: figures?.cacheHitRatio ?? null,
+  cache_misses: figures?.cacheMisses ?? null,
+  last_cache_miss_cause: figures?.lastCacheMissCause ?? null,
+});
 
 const turnBody = (turn: TurnRow): SessionTurn => ({
   id: turn.id,

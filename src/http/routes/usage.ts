@@ -1,5 +1,6 @@
 /** `/v1/usage`: the sums of turns, tokens, cost and times, by time, conversation, agent or model. */
 import { Hono } from "hono";
+import type { AccountLimits } from "../../limits/account.ts";
 import type { TurnStore } from "../../store/turns.ts";
 import {
   added,
@@ -19,15 +20,17 @@ import {
 } from "../../wire/usage.ts";
 import type { Env } from "../env.ts";
 import { valid } from "../validation.ts";
+import { limitsBody } from "./limits.ts";
 
 const DEFAULT_DAYS = 30;
 
 interface UsageDeps {
   readonly turns: Pick<TurnStore, "flush">;
   readonly usage: Pick<UsageSums, "query">;
+  readonly limits: Pick<AccountLimits, "windows">;
 }
 
-export const usageRoutes = ({ turns, usage }: UsageDeps): Hono<Env> =>
+export const usageRoutes = ({ turns, usage, limits }: UsageDeps): Hono<Env> =>
   new Hono<Env>().get("/", valid("query", usageQuery), (c) => {
     const { by, days = DEFAULT_DAYS, since: day } = c.req.valid("query");
     const since = day === undefined ? daysAgo(days - 1) : new Date(`${day}T00:00`).getTime();
@@ -39,6 +42,7 @@ export const usageRoutes = ({ turns, usage }: UsageDeps): Hono<Env> =>
       since,
       time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       data: groups.map((group) => groupBody(by, group)),
+      limits: limitsBody(limits),
       total: figuresBody(groups.reduce<UsageFigures>((sum, group) => added(sum, group), NO_FIGURES)),
     } satisfies UsageReport);
   });

@@ -1,0 +1,53 @@
+/** On the real claude: how much of the plan and of the context is used, in every place that shows it. */
+import { expect, test } from "bun:test";
+import { at, control, controlKey } from "../support/control.ts";
+import { planHeaders, text, usage } from "../support/mock-anthropic.ts";
+import { PROGRAM } from "../support/server.ts";
+import { say } from "../support/sse.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+const resetsAt = Math.floor(Date.now() / 1000) + 3_600;
+
+async function run({ serverEnv }: World, ...args: string[]): Promise<string> {
+  const child = Bun.spawn([...PROGRAM, ...args], { env: serverEnv, stdout: "pipe", stderr: "inherit" });
+  return child.stdout.text();
+}
+
+const get = async ({ server }: World, path: string, key: string): Promise<unknown> =>
+  (await fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${key}` } })).json();
+
+test.each(["interactive", "stream"])("the figures of a plan appear everywhere (%s)", async (engine) => {
+  await using world = await createWorld({ plan: true, env: { SYNTHESIS_ENGINE: engine } });
+  const { server, mock } = world;
+  const window = (name: string, used_percent: number) => ({ name, used_percent, resets_at: resetsAt * 1000 });
+  const expected = [window("five_hour", 42), window("seven_day", 91.5)].map((one) => expect.objectContaining(one));
+  expect(await get(world, "/v1/limits", server.key)).toEqual({ object: "limits", data: [] });
+  mock.sendHeaders(planHeaders({ "5h": { used: 0.42, resetsAt }, "7d": { used: 0.915, resetsAt } }));
+  mock.on(/figures/, function* () {
+    yield usage({ input_tokens: 10_000, cache_read_input_tokens: 60_000, cache_creation_input_tokens: 10_000 });
+    yield text("counted");
+  });
+
+  expect((await say(server, "figures")).answer).toBe("counted");
+  // In a terminal the figures come a moment after the answer.
+  await server.logged(/the plan is used/);
+
+  expect(await get(world, "/v1/limits", server.key)).toEqual({ object: "limits", data: expected });
+  expect(await get(world, "/v1/usage", controlKey(world))).toMatchObject({ limits: expected });
+  expect(await (await control(world, at("user:me"))).json()).toMatchObject({
+    figures: { context_used_percent: 8, cost_usd: expect.any(Number), cache_hit_ratio: 0.75 },
+  });
+  const table = await run(world, "usage");
+  expect(table).toMatch(/^5 hours +█{8}░{12} 42 %/m);
+  expect(table).toMatch(/^7 days +█{18}░{2} 91.5 %/m);
+  expect(await run(world, "sessions", "show", "user:me")).toMatch(/^context used: +█{2}░{18} 8 %$/m);
+  expect(await run(world, "doctor")).toContain("five_hour 42 %, seven_day 91.5 %");
+});
+
+test("the limits are unknown with an API key, which has none", async () => {
+  await using world = await createWorld({ env: { SYNTHESIS_ENGINE: "stream" } });
+  world.mock.sendHeaders(planHeaders({ "5h": { used: 0.07, resetsAt } }));
+  await say(world.server, "one");
+  expect(await get(world, "/v1/limits", world.server.key)).toEqual({ object: "limits", data: [] });
+  expect(await run(world, "usage")).toContain("The plan's limits are unknown.");
+});
