@@ -138,6 +138,29 @@ describe("start", () => {
     expect(keys(started)).toEqual(["first", "second", "third"]);
   });
 
+  test("waits a second at most when clients of unnamed chats send no results, however many there are", async () => {
+    const { pool, started, clock } = createTestPool({ maxProcesses: 8 });
+    for (let at = 0; at < 8; at += 1) {
+      const since = clock.now();
+      const owner = {
+        ...busyOwner,
+        parkedSince: () => since,
+        releaseParked: () => void started[at]?.exit(),
+      };
+      await pool.start(launchSpec({ sessionKey: `chat ${at}`, choice: { isIsolated: true } }), owner, never);
+      started[at]?.becomeReady();
+    }
+    expect(pool.hasRoom).toBe(true);
+    const next = pool.start(launchSpec({ sessionKey: "next" }), idleOwner, never);
+    await clock.pass(999);
+    expect(started).toHaveLength(8);
+    await clock.pass(1);
+    await next;
+    expect(keys(started).at(-1)).toBe("next");
+    expect(started.filter(({ state }) => state === "exited")).toHaveLength(1);
+    pool.killAll();
+  });
+
   test("never stops a busy process", async () => {
     const { pool, startReady, clock } = createTestPool({ maxProcesses: 1 });
     const busy = await startReady("busy", busyOwner);
