@@ -51,3 +51,14 @@ test("the limits are unknown with an API key, which has none", async () => {
   expect(await get(world, "/v1/limits", world.server.key)).toEqual({ object: "limits", data: [] });
   expect(await run(world, "usage")).toContain("The plan's limits are unknown.");
 });
+
+test("an answer outside any conversation reports the limits, too", async () => {
+  await using world = await createWorld({ plan: true });
+  world.mock.sendHeaders(planHeaders({ "5h": { used: 0.07, resetsAt } }));
+  const messages = [{ role: "user", content: "once" }];
+  expect((await world.server.post({ model: "synthesis-claude-bridge", messages })).status).toBe(200);
+  await world.server.logged(/the plan is used/);
+  expect(await get(world, "/v1/limits", world.server.key)).toMatchObject({
+    data: [{ name: "five_hour", used_percent: 7 }],
+  });
+});

@@ -12,6 +12,8 @@ type Stream = (model: object, context: object, options?: { headers?: Headers; re
 interface Provider {
   wrapStreamFn(context: { agentId?: string; workspaceDir?: string; streamFn?: Stream }): Stream | undefined;
   wrapSimpleCompletionStreamFn(context: { agentId?: string; streamFn?: Stream }): Stream | undefined;
+  resolveUsageAuth(context: { resolveApiKeyFromConfigAndStore(): string | undefined }): { token: string } | null;
+  fetchUsageSnapshot(context: object): Promise<object | null>;
   resolveTransportTurnState(context: { sessionId?: string }): { headers: Headers } | undefined;
 }
 
@@ -117,4 +119,48 @@ test("has the version of the program", () => {
   for (const file of ["package.json", "openclaw.plugin.json"]) {
     expect((JSON.parse(readFileSync(join(folder, file), "utf8")) as { version: string }).version).toBe(version);
   }
+});
+
+test("gives OpenClaw the figures of the plan that are known, with the provider's own key", async () => {
+  const { provider } = load();
+  const window = (name: string, used_percent: number | null, resets_at: number | null) => ({
+    name,
+    used_percent,
+    resets_at,
+    seen_at: 1,
+  });
+  const data = [window("five_hour", 42, 5_000), window("seven_day", null, null), window("seven_day_opus", 7, null)];
+  const requests: unknown[] = [];
+  const context = (
+    response: Response,
+    config: object = { models: { providers: { synthesis: { baseUrl: "http://s/v1/" } } } },
+  ) => ({
+    config,
+    provider: "synthesis",
+    token: "chat-key",
+    fetchFn: async (url: string, { headers }: { headers: object }) => {
+      requests.push([url, headers]);
+      return response;
+    },
+  });
+  const snapshot = { provider: "synthesis", displayName: "Claude (synthesis)" };
+
+  expect(provider.resolveUsageAuth({ resolveApiKeyFromConfigAndStore: () => "chat-key" })).toEqual({
+    token: "chat-key",
+  });
+  expect(provider.resolveUsageAuth({ resolveApiKeyFromConfigAndStore: () => undefined })).toBeNull();
+  expect(await provider.fetchUsageSnapshot(context(Response.json({ object: "limits", data })))).toEqual({
+    ...snapshot,
+    windows: [
+      { label: "5h", usedPercent: 42, resetAt: 5_000 },
+      { label: "seven day opus", usedPercent: 7 },
+    ],
+  });
+  expect(requests).toEqual([["http://s/v1/limits", { authorization: "Bearer chat-key" }]]);
+  expect(await provider.fetchUsageSnapshot(context(new Response(null, { status: 401 })))).toEqual({
+    ...snapshot,
+    windows: [],
+    error: "HTTP 401",
+  });
+  expect(await provider.fetchUsageSnapshot(context(Response.json({}), {}))).toBeNull();
 });

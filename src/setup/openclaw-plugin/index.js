@@ -9,6 +9,8 @@ import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
 const PROVIDER = "synthesis";
 /** How many sessions are remembered. Each model call sends the data of its session, so old ones can be dropped. */
 const MAX_SESSIONS = 1000;
+/** The names of the plan's windows, as OpenClaw labels those of other providers. */
+const LABELS = { five_hour: "5h", seven_day: "Week" };
 
 export default definePluginEntry({
   id: PROVIDER,
@@ -48,6 +50,12 @@ export default definePluginEntry({
       // OpenClaw's own requests, such as for a title, belong to no conversation.
       wrapSimpleCompletionStreamFn: ({ agentId, streamFn }) =>
         withHeaders(streamFn, () => ({ "x-openclaw-agent-id": agentId, "x-openclaw-kind": "simple-completion" })),
+      // OpenClaw shows how much of the plan is used where it shows the usage of other providers.
+      resolveUsageAuth: ({ resolveApiKeyFromConfigAndStore: resolveKey }) => {
+        const token = resolveKey();
+        return token ? { token } : null;
+      },
+      fetchUsageSnapshot,
       resolveTransportTurnState: ({ sessionId }) =>
         sessionId
           ? { headers: encode({ "x-openclaw-session-key": sessionKeys.get(sessionId), ...senders.get(sessionId) }) }
@@ -55,6 +63,27 @@ export default definePluginEntry({
     });
   },
 });
+
+/** What OpenClaw shows of the plan. It knows no unknown figure, so a window without one is left out. */
+async function fetchUsageSnapshot({ config, provider, token, fetchFn, signal }) {
+  const baseUrl = config.models?.providers?.[PROVIDER]?.baseUrl;
+  if (!baseUrl) return null;
+  const response = await fetchFn(`${baseUrl.replace(/\/+$/, "")}/limits`, {
+    headers: { authorization: `Bearer ${token}` },
+    signal,
+  });
+  const snapshot = { provider, displayName: "Claude (synthesis)", windows: [] };
+  if (!response.ok) return { ...snapshot, error: `HTTP ${response.status}` };
+  const { data } = await response.json();
+  const windows = data
+    .filter(({ used_percent: used }) => used !== null)
+    .map(({ name, used_percent: usedPercent, resets_at: resetAt }) => ({
+      label: LABELS[name] ?? name.replaceAll("_", " "),
+      usedPercent,
+      ...(resetAt === null ? {} : { resetAt }),
+    }));
+  return { ...snapshot, windows };
+}
 
 function withHeaders(streamFn, headersFor) {
   if (!streamFn) return undefined;
