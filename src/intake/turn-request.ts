@@ -7,6 +7,7 @@ import { effortFor, modelFor } from "../claude/models.ts";
 import type { Config, Effort } from "../config/schema.ts";
 import { unnamedConfig } from "../config/unnamed.ts";
 import type { Block, DialogueTurn } from "../core/dialogue.ts";
+import { RequestError } from "../core/errors.ts";
 import type { ClaudeTools } from "../core/tools.ts";
 import { claudeToolsFor } from "./claude-tools.ts";
 import { readDialogue } from "./dialogue.ts";
@@ -141,12 +142,22 @@ function emptyWorkspace(folder: string): Workspace {
  * Reads a request that names no conversation and is answered by an interactive process: as the only turn of a
  * conversation of its own.
  * @param emptyFolder where the process works; created if it does not exist
+ * @throws RequestError (`invalid_request`) for images and files, which a process in a terminal gets as files to read
  */
 export function readOneShotTurnRequest(request: ParsedRequest, config: Config, emptyFolder: string): TurnRequest {
   // OpenClaw's side requests have tools that are not meant for their answer.
   const clientTools: Config["clientTools"] = request.openclaw === null ? ["all"] : ["none"];
   const oneShotConfig: Config = { ...config, systemPrompt: "replace", clientTools };
-  return readTurnRequest(request, oneShotIdentity(), oneShotConfig, emptyWorkspace(emptyFolder));
+  const turnRequest = readTurnRequest(request, oneShotIdentity(), oneShotConfig, emptyWorkspace(emptyFolder));
+  // This Claude has no tool that reads files.
+  if (turnRequest.input.messages.some((one) => one.role === "user" && one.images.length + one.files.length > 0)) {
+    throw new RequestError(
+      "invalid_request",
+      "With SYNTHESIS_ONE_SHOTS=interactive, images and files need a conversation. Name one, for example with `user`.",
+      { param: "messages" },
+    );
+  }
+  return turnRequest;
 }
 
 /** The id of the person who sent a request; null when it is absent, or has characters that cannot be seen. */

@@ -78,6 +78,12 @@ describe("a turn request of another client", () => {
   });
 });
 
+test("a one-shot for an interactive process is refused when it has a file, which that process could not read", () => {
+  const file = { type: "file", file: { filename: "a.txt", file_data: btoa("a") } };
+  const request = parsedRequest({ messages: [{ role: "user", content: [file] }] });
+  expect(() => readOneShotTurnRequest(request, config, join(base, "empty"))).toThrow(/Name one/);
+});
+
 test("a one-shot for an interactive process has the client's tools and an empty folder", () => {
   const request = parsedRequest({
     messages: [user("hello")],
