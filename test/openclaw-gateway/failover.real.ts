@@ -1,6 +1,7 @@
 /** OpenClaw answers from the next model of its configuration when claude cannot, and returns to claude afterwards. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { apiError, limitReached, text, toolUse } from "../support/mock-anthropic.ts";
+import { join } from "node:path";
+import { apiError, limitReached, planHeaders, text, toolUse } from "../support/mock-anthropic.ts";
 import { createRig, type Rig } from "./rig.ts";
 
 /** How long the limit lasts, in seconds: long enough for two messages on a slow machine. */
@@ -44,6 +45,35 @@ const statuses = (what: string) =>
       .map(async ({ answered }) => (await answered).status),
   );
 const ready = async () => (await fetch(`${rig.url()}/ready`)).ok;
+
+/** The windows of the plan that synthesis knows. */
+async function planWindows(): Promise<readonly object[]> {
+  const key = (await Bun.file(join(rig.claude.base, "state/chat.key")).text()).trim();
+  const response = await fetch(`${rig.url()}/v1/limits`, { headers: { authorization: `Bearer ${key}` } });
+  return ((await response.json()) as { data: object[] }).data;
+}
+
+test("OpenClaw's usage display shows how much of the plan is used", async () => {
+  const resetsAt = Math.floor(Date.now() / 1000) + 3_600;
+  rig.mock.sendHeaders(planHeaders({ "5h": { used: 0.42, resetsAt }, "7d": { used: 0.915, resetsAt } }));
+  expect(await rig.openclaw.say("how much is left?", "agent:main:usage")).toContain("how much is left?");
+  rig.mock.sendHeaders({});
+  // In a terminal Claude Code reports the figures a moment after the answer.
+  while ((await planWindows()).length === 0) await Bun.sleep(100);
+
+  const resetAt = resetsAt * 1000;
+  expect(await rig.openclaw.call("usage.status", {})).toMatchObject({
+    providers: [
+      {
+        provider: "synthesis",
+        windows: [
+          { label: "5h", usedPercent: 42, resetAt },
+          { label: "Week", usedPercent: 91.5, resetAt },
+        ],
+      },
+    ],
+  });
+});
 
 test.each([
   ["an overload", 529, "overloaded_error", 503],
