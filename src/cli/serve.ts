@@ -21,6 +21,7 @@ import { createAttachmentStore } from "../conversation/attachment-store.ts";
 import { likelyLaunches } from "../conversation/launch-choice.ts";
 import { createConversationRegistry } from "../conversation/registry.ts";
 import { startRetention } from "../conversation/retention.ts";
+import { recoverUsage } from "../conversation/usage-recovery.ts";
 import { systemClock } from "../core/clock.ts";
 import { listen } from "../http/listen.ts";
 import { SchemaChecker } from "../json-schema/checker.ts";
@@ -108,7 +109,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     rejections,
     env,
   });
-  const oneShots = createOneShotQueue({ config, paths, env, checker, limits, rejections });
+  const oneShots = createOneShotQueue({ config, paths, env, checker, limits, rejections, turns });
 
   // HTTP: clients, hooks and plugins, all on one port.
   const { emptyFolder } = paths;
@@ -140,6 +141,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   pool.expect(likelyLaunches(sessions, config));
   const retention = createRetention(store);
   const stopRetention = startRetention({ config, retention, usage, sessions, conversations, attachments, env });
+  void recoverUsage(turns, env);
   const watchdog = startWatchdog([...program, "sweep", "--home", paths.home]);
 
   shutDownOnSignal(

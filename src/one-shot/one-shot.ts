@@ -5,7 +5,7 @@ import { failureFromText, type ModelFailure } from "../claude/model-failure.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import { RequestError, unexpected } from "../core/errors.ts";
-import type { Usage } from "../core/usage.ts";
+import type { ModelUsage, Usage } from "../core/usage.ts";
 import type { OneShotRequest } from "../intake/one-shot-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { Rejections } from "../limits/rejections.ts";
@@ -34,6 +34,14 @@ export class OneShot {
   readonly #checker: SchemaChecker;
   readonly #rejections: Rejections;
   readonly #limits: OneShotContext["limits"];
+  readonly #count: OneShotContext["count"];
+  /** When the process was started, and when the client got the first text, in Unix ms. */
+  readonly #sentAt: number;
+  #firstTextAt: number | null = null;
+  /** What the process has used so far, and by how many model calls. */
+  #used: readonly ModelUsage[] = [];
+  #calls = 0;
+  #isCounted = false;
   #answer = new AnswerText();
   /** The answer that was not valid JSON; null while there is none. */
   #rejected: { readonly usage: Usage } | null = null;
@@ -60,7 +68,9 @@ export class OneShot {
     this.#checker = context.checker;
     this.#rejections = context.rejections;
     this.#limits = context.limits;
+    this.#count = context.count;
     this.#startedAt = this.#clock.now();
+    this.#sentAt = this.#clock.wallTime();
     this.#hasOwnRetries = setsRetries(context.env);
     response.processOrigin = "cold";
     try {
@@ -103,6 +113,7 @@ export class OneShot {
 
   #take(event: StreamJsonEvent): void {
     if (event.type === "limits") this.#limits.note(event.windows);
+    if (event.type === "result") this.#noteUsage(event);
     if (this.#isAnswered) return;
     switch (event.type) {
       case "tokens":
@@ -131,6 +142,29 @@ export class OneShot {
     }
   }
 
+  #noteUsage({ models, usage, failed }: StreamJsonEvent & { type: "result" }): void {
+    if (!failed) this.#calls += 1;
+    const { input, cached, output } = usage;
+    const unnamed = {
+      model: "",
+      calls: 0,
+      input: input - cached,
+      cacheRead: cached,
+      cacheWrite: 0,
+      output,
+      cost: null,
+    };
+    const [main, ...others] = models ?? [unnamed];
+    this.#used = main ? [{ ...main, calls: this.#calls }, ...others] : [];
+  }
+
+  /** Counts the request once. It comes with the answer: the process may be killed before it has exited. */
+  #countAs(state: "done" | "failed" | "interrupted"): void {
+    if (this.#isCounted) return;
+    this.#isCounted = true;
+    this.#count({ state, sentAt: this.#sentAt, firstTextAt: this.#firstTextAt, modelUsage: this.#used });
+  }
+
   /** Claude Code retries for minutes. The client waits only for a few seconds, and then gets the error. */
   #takeRetry({ failure, delayMs }: StreamJsonEvent & { type: "retry" }): void {
     const now = this.#clock.now();
@@ -155,6 +189,7 @@ export class OneShot {
       this.#send(this.#answer.addParagraph(outcome.message));
     }
     this.#isAnswered = true;
+    this.#countAs("done");
     this.#response.push({ type: "finish", reason: outcome.reason });
     this.#response.close();
   }
@@ -199,6 +234,7 @@ export class OneShot {
 
   #finish(usage: Usage): void {
     this.#isAnswered = true;
+    this.#countAs("done");
     this.#response.push({ type: "finish" });
     this.#response.push({ type: "usage", usage });
     this.#response.close();
@@ -216,12 +252,14 @@ export class OneShot {
       ),
     );
     const { id: oneShot, disconnected, error } = this.#response;
+    this.#countAs(error ? "failed" : "interrupted");
     const state = disconnected.aborted ? "disconnected" : (error?.code ?? "done");
     const ms = Math.round(this.#clock.now() - this.#startedAt);
     log.info("one-shot ended: {state}", { state, oneShot, pid, how, ms });
   }
 
   #send(text: string): void {
+    if (text !== "") this.#firstTextAt ??= this.#clock.wallTime();
     if (text !== "") this.#response.push({ type: "text", text });
   }
 

@@ -16,6 +16,7 @@ import type { OneShotRequest } from "../intake/one-shot-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { AccountLimits } from "../limits/account.ts";
 import type { Rejections } from "../limits/rejections.ts";
+import type { CountedTurn } from "../store/usage.ts";
 import { prepareLaunch } from "./launch.ts";
 import { parseEvent, type StreamJsonEvent } from "./stream-json.ts";
 
@@ -44,6 +45,8 @@ export interface OneShotContext {
   /** Checks answers that must fit a JSON Schema. */
   readonly checker: SchemaChecker;
   readonly rejections: Rejections;
+  /** Counts the request and what it used. */
+  readonly count: (request: Omit<CountedTurn, "conversation" | "agent">) => void;
 }
 
 export interface OneShotProcess {

@@ -13,8 +13,11 @@ import type { OneShotRequest } from "../intake/one-shot-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { AccountLimits } from "../limits/account.ts";
 import type { Rejections } from "../limits/rejections.ts";
+import type { TurnStore } from "../store/turns.ts";
+import { ONE_SHOT } from "../store/usage.ts";
 import { ResponseStream } from "../turn/response-stream.ts";
 import { OneShot } from "./one-shot.ts";
+import type { OneShotContext } from "./process.ts";
 
 const log = getLogger(["synthesis", "one-shot"]);
 
@@ -38,11 +41,13 @@ export interface OneShotDeps {
   readonly checker: SchemaChecker;
   readonly limits: AccountLimits;
   readonly rejections: Rejections;
+  /** Where the requests and what they use are counted. */
+  readonly turns: Pick<TurnStore, "count">;
   readonly clock?: Clock;
 }
 
 export function createOneShotQueue(deps: OneShotDeps): OneShotQueue {
-  const { config, paths, env, checker, limits, rejections, clock = systemClock } = deps;
+  const { config, paths, env, checker, limits, rejections, turns, clock = systemClock } = deps;
   const waiting: { readonly request: OneShotRequest; readonly response: ResponseStream }[] = [];
   const running = new Set<OneShot>();
   const answerDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
@@ -70,7 +75,9 @@ export function createOneShotQueue(deps: OneShotDeps): OneShotQueue {
       }
       const startedAt = clock.now();
       const folder = join(paths.run, crypto.randomUUID());
-      const context = { config, folder, env, checker, limits, rejections, clock };
+      const count: OneShotContext["count"] = (request) =>
+        turns.count({ ...request, conversation: ONE_SHOT, agent: null });
+      const context = { config, folder, env, checker, limits, rejections, count, clock };
       const oneShot = new OneShot(next.request, next.response, context);
       running.add(oneShot);
       void oneShot.finished.then(() => {

@@ -2,8 +2,9 @@
 
 import { failureFromText, type ModelFailure, readFailureRow } from "../claude/model-failure.ts";
 import { reportedWindows } from "../claude/stream/figures.ts";
+import { readModelUsage } from "../claude/stream/model-usage.ts";
 import { parseLine, type StreamEventLine, type StreamLine } from "../claude/stream/protocol.ts";
-import type { Usage } from "../core/usage.ts";
+import type { ModelUsage, Usage } from "../core/usage.ts";
 import type { ReportedWindow } from "../limits/account.ts";
 
 type LineOf<T extends StreamLine["type"]> = StreamLine & { readonly type: T };
@@ -30,6 +31,8 @@ export type StreamJsonEvent =
       /** The answer that fits the requested schema, as JSON; null when no schema was requested. */
       readonly structured: string | null;
       readonly usage: Usage;
+      /** What the process has used so far, by model; null when Claude Code does not say. */
+      readonly models: readonly ModelUsage[] | null;
     }
   /** Claude Code reports how much of the plan is used. */
   | { readonly type: "limits"; readonly windows: readonly ReportedWindow[] }
@@ -64,6 +67,7 @@ export function parseEvent(text: string): StreamJsonEvent {
         text: line.result ?? line.errors?.join("\n") ?? "",
         structured: line.structured_output === undefined ? null : JSON.stringify(line.structured_output),
         usage: readUsage(line.usage),
+        models: readModelUsage(line),
       };
     case "rate_limit_event":
       return { type: "limits", windows: reportedWindows(line) };

@@ -79,6 +79,10 @@ export interface TurnStore {
    * @param isFinal no more follow
    */
   setUsage(id: string, total: readonly ModelUsage[], isFinal: boolean): void;
+  /** The turns that ended with a server that was killed, before all their model calls were counted. */
+  openUsage(): { readonly id: string; readonly claudeSession: string }[];
+  /** Counts no more model calls for a turn. */
+  closeUsage(id: string): void;
   /** Counts a request that has no turn of its own. It is recorded with the next changes. */
   count(request: CountedTurn): void;
   /** The tokens of all turns of a conversation; null if no turn has any recorded. */
@@ -228,6 +232,13 @@ export function createTurnStore({ database }: Store): TurnStore {
     setUsage: (id, total, isFinal) => {
       collect(id, { modelUsage: total, ...tokensOf(total), ...(isFinal ? { isUsageOpen: false } : {}) });
     },
+    openUsage: () =>
+      database
+        .select({ id: turns.id, claudeSession: turns.claudeSession })
+        .from(turns)
+        .where(and(eq(turns.isUsageOpen, true), isNotNull(turns.endedAt)))
+        .all(),
+    closeUsage: (id) => collect(id, { isUsageOpen: false }),
     count: (request) => {
       uncounted.push(request);
       timer ??= setTimeout(flush, COLLECT_MS);

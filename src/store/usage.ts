@@ -62,7 +62,8 @@ export function createUsageSums({ database }: { readonly database: BunSQLiteData
   function change(key: Key, by: UsageFigures, sign: 1 | -1): void {
     const known = database.select().from(usageSums).where(matches(key)).get();
     const next = added(known ?? NO_FIGURES, by, sign);
-    if (known) database.update(usageSums).set(next).where(matches(key)).run();
+    if (isEmpty(next)) database.delete(usageSums).where(matches(key)).run();
+    else if (known) database.update(usageSums).set(next).where(matches(key)).run();
     else
       database
         .insert(usageSums)
@@ -157,6 +158,9 @@ const SUMS = Object.fromEntries(
 ) as unknown as Record<keyof Counts, ReturnType<typeof sql<number>>>;
 
 export const NO_FIGURES: UsageFigures = { ...counts(() => 0), firstTexts: {} };
+
+const isEmpty = (figures: UsageFigures): boolean =>
+  COUNTS.every((name) => Math.abs(figures[name]) < 1e-9) && Object.keys(figures.firstTexts).length === 0;
 
 /** The sum of two rows. @param sign -1 to subtract the second one */
 export const added = (one: UsageFigures, other: UsageFigures, sign: 1 | -1 = 1): UsageFigures => ({

@@ -30,6 +30,7 @@ const result = (more: object = {}): StreamJsonEvent => ({
   text: "",
   structured: null,
   usage,
+  models: null,
   ...more,
 });
 const tokens = (text: string, message = "m1"): StreamJsonEvent => ({ type: "tokens", message, text });
@@ -59,12 +60,22 @@ function start(request: OneShotRequest, env: Record<string, string> = {}) {
   const rejections = new Rejections(clock);
   const exited = Promise.withResolvers<OneShotExit>();
   const actions: string[] = [];
+  const counted: object[] = [];
   let take = (_event: StreamJsonEvent) => {};
   let lastOutputAt: number | null = null;
   const oneShot = new OneShot(
     request,
     response,
-    { config, folder: "/nowhere", env, checker: new SchemaChecker(), limits: new AccountLimits(), rejections, clock },
+    {
+      config,
+      folder: "/nowhere",
+      env,
+      checker: new SchemaChecker(),
+      limits: new AccountLimits(),
+      rejections,
+      count: (one) => void counted.push(one),
+      clock,
+    },
     (_request, _context, on) => {
       take = on;
       return {
@@ -85,6 +96,7 @@ function start(request: OneShotRequest, env: Record<string, string> = {}) {
     response,
     rejections,
     actions,
+    counted,
     oneShot,
     /** The process writes these events. */
     write: (...events: StreamJsonEvent[]) => {
@@ -271,4 +283,13 @@ test("the process is stopped when the client disconnects", () => {
   const { response, actions } = start(REQUEST);
   response.disconnect();
   expect(actions).toEqual(["stop"]);
+});
+
+test("counts a request once, with what its process has used, as soon as it is answered", () => {
+  const opus = { model: "opus", calls: 0, input: 1, cacheRead: 2, cacheWrite: 3, output: 4, cost: 0.5 };
+  const { counted, write, clock } = start(REQUEST);
+  write({ type: "tokens", message: "m", text: "hi" }, { type: "text", message: "m", text: "hi" });
+  write(result({ models: [opus] }));
+  const now = clock.wallTime();
+  expect(counted).toEqual([{ state: "done", sentAt: now, firstTextAt: now, modelUsage: [{ ...opus, calls: 1 }] }]);
 });

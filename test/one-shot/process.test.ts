@@ -58,6 +58,7 @@ async function run(turns: readonly DialogueTurn[], claudeSchema: JsonSchema | nu
     checker: new SchemaChecker(),
     rejections: new Rejections(),
     limits: new AccountLimits(),
+    count: () => {},
   };
   let results = 0;
   const started = startOneShotProcess(request, context, ({ type }) => {

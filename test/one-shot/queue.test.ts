@@ -41,6 +41,7 @@ function queueWith(script: string): OneShotQueue {
     paths,
     env: { PATH: process.env.PATH, HOME: base },
     checker: new SchemaChecker(),
+    turns: { count: () => {} },
   });
 }
 

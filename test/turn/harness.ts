@@ -100,6 +100,8 @@ function fakeStore(failsToInsert: boolean) {
     markEnded: (_id, end) => void Object.assign(row, end),
     setUsage: (_id, usage, isUsageFinal) => void Object.assign(row, { usage, isUsageFinal }),
     count: unused,
+    openUsage: unused,
+    closeUsage: unused,
   };
   return { row, turns };
 }

@@ -84,6 +84,15 @@ const user = z.looseObject({
 
 const count = z.number().catch(0);
 
+const modelFigures = z.looseObject({
+  contextWindow: z.number().optional().catch(undefined),
+  inputTokens: count,
+  cacheReadInputTokens: count,
+  cacheCreationInputTokens: count,
+  outputTokens: count,
+  costUSD: z.number().optional().catch(undefined),
+});
+
 /** Claude Code has finished a turn. */
 const result = z.looseObject({
   type: z.literal("result"),
@@ -106,10 +115,7 @@ const result = z.looseObject({
   /** What the process has cost so far, in US dollars. */
   total_cost_usd: z.number().optional().catch(undefined),
   /** By model; all its calls so far, those of subagents included. */
-  modelUsage: z
-    .record(z.string(), z.looseObject({ contextWindow: z.number().optional().catch(undefined) }))
-    .optional()
-    .catch(undefined),
+  modelUsage: z.record(z.string(), modelFigures).optional().catch(undefined),
   /** For example `completed`, `api_error`, or `aborted_streaming` after an interruption. */
   terminal_reason: z.string().optional(),
   user_message_uuids: z.array(z.string()).default([]),
