@@ -36,7 +36,7 @@ export interface UsageGroup extends UsageFigures {
   readonly key: string | number;
 }
 
-export type UsageBy = "day" | "hour" | "conversation" | "agent" | "model";
+type UsageBy = "day" | "hour" | "conversation" | "agent" | "model";
 
 export interface UsageSums {
   /** What a turn counts for; null when there is no such turn. */
