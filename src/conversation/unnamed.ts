@@ -22,7 +22,7 @@ const LINGER_MS = 300_000;
  * After this many first requests in a row without one that continues a chat, the processes of few first answers linger,
  * because programs that ask only once should not pay for chats. A chat that goes beyond its first answer always lingers.
  */
-const FIRST_ANSWERS = 4;
+const FIRST_ANSWERS = 8;
 /** How many first requests come to one whose process lingers then. */
 const FEW_EVERY = 32;
 

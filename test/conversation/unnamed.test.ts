@@ -260,12 +260,12 @@ describe("the process of a request is expected to be needed again", () => {
 
   test("seldom when no client continues a chat, and always when a request does", () => {
     const world = createChats();
-    expect([expected(world, 4), expected(world, 64)]).toEqual([4, 2]);
+    expect([expected(world, 8), expected(world, 64)]).toEqual([8, 2]);
     expect(world.chats.expectsNext(later)).toBe(true);
     world.send([user("hello"), assistant("hi"), user("again")]).answer("yes");
     expect(expected(world, 1)).toBe(0);
     world.send([user("hello"), assistant("hi"), user("again"), assistant("yes"), user("third")]);
-    expect(expected(world, 64)).toBe(6);
+    expect(expected(world, 64)).toBe(10);
   });
 
   test("after a result has found its call, too", () => {

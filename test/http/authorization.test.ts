@@ -19,7 +19,7 @@ const routes = createApp({ keys: { chat: "", control: "" } } as AppDeps)
   .routes.filter(({ method }) => method !== "ALL")
   .map(({ method, path }) => ({ method, path: path.replaceAll(/:\w+/g, "x") }));
 const withoutKey = ["/health", "/ready"];
-const isControl = (path: string) => /^\/v1\/(sessions|permissions|config)/.test(path);
+const isControl = (path: string) => /^\/v1\/(sessions|permissions|config|usage)/.test(path);
 const withKey = routes.filter(({ path }) => !withoutKey.includes(path));
 
 describe("every route asks for its key", () => {

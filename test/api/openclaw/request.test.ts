@@ -85,7 +85,7 @@ describe("the side request is", () => {
     [
       "none, for an agent with tools that makes titles",
       plain([{ role: "system", content: "Generate a concise session title." }, user("hello")], {}, [
-        { type: "function" },
+        { type: "function", function: { name: "look" } },
       ]),
       null,
     ],
