@@ -233,7 +233,12 @@ describe("a turn that fails", () => {
 
   test("counts the tokens used before its server was killed", async () => {
     await using killed = await createWorld();
-    killed.mock.on(/wait/, () => [cost(10, 5, 7), toolUse(`${TOOL_PREFIX}a`, {})]);
+    const stop = Promise.withResolvers<void>();
+    killed.mock.on(/wait/, async function* ({ toolResults }) {
+      // Claude goes on without its server for a while.
+      if (toolResults.length > 0) await stop.promise;
+      yield* [cost(10, 5, 7), toolUse(`${TOOL_PREFIX}a`, {})];
+    });
     await send({ user: "killed", messages: [user("wait")], ...TOOLS }, false, killed.server);
     expect(await session("user:killed", killed)).toMatchObject(totals(15, 5, 7));
     await killed.server.stop("SIGKILL");
@@ -243,6 +248,7 @@ describe("a turn that fails", () => {
     const { last_turns, ...total } = await session("user:killed", after);
     expect(last_turns).toMatchObject([{ state: "lost", ...totals(15, 5, 7) }, { state: "done" }]);
     expect(total.tokens_in).toBeGreaterThan(15);
+    stop.resolve();
     await server.stop();
   });
 });
