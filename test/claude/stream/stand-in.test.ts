@@ -19,7 +19,9 @@ const TOOLS = { tools: [{ type: "function", function: { name: "look" } }] };
 function keepLines(folder: string, claude: string): { program: string; lines: string } {
   const program = join(folder, "claude-with-lines");
   const lines = join(folder, "lines");
-  const kept = `'${claude}' "$@" | tee '${lines}'`;
+  // Each line is kept before the server reads it. `tee` would do it the other way round.
+  const keep = `while IFS= read -r line; do printf '%s\\n' "$line" >>'${lines}'; printf '%s\\n' "$line"; done`;
+  const kept = `'${claude}' "$@" | ${keep}`;
   writeFileSync(program, `#!/bin/sh\ncase "$1" in --print) ${kept};; *) exec '${claude}' "$@";; esac\n`, {
     mode: 0o755,
   });
