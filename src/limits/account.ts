@@ -23,14 +23,10 @@ export interface PlanWindow {
 /** What Claude Code reports of a window. */
 export type ReportedWindow = Omit<PlanWindow, "seenAt">;
 
-/** Is called with all windows after a report that changed a figure. */
-export type LimitsListener = (windows: readonly PlanWindow[]) => void;
-
 export class AccountLimits {
   readonly #clock: Pick<Clock, "wallTime">;
   readonly #store: Pick<FiguresStore, "noteWindows"> | undefined;
   readonly #windows = new Map<string, PlanWindow>();
-  readonly #listeners = new Set<LimitsListener>();
 
   /** @param store keeps the figures for the next start of the server */
   constructor(clock: Pick<Clock, "wallTime"> = systemClock, store?: Pick<FiguresStore, "windows" | "noteWindows">) {
@@ -61,14 +57,6 @@ export class AccountLimits {
     }
     if (!isChanged) return;
     this.#store?.noteWindows([...this.#windows.values()]);
-    const windows = this.windows();
-    log.debug("the plan is used: {windows}", { windows });
-    for (const listener of this.#listeners) listener(windows);
-  }
-
-  /** Adds a listener. @returns removes it again */
-  onChange(listener: LimitsListener): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    log.debug("the plan is used: {windows}", { windows: this.windows() });
   }
 }

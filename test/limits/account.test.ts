@@ -5,10 +5,9 @@ import { ManualClock } from "../support/manual-clock.ts";
 const HOUR = 3_600_000;
 
 function accountAt(clock = new ManualClock()) {
-  const limits = new AccountLimits(clock);
-  const changes: (readonly PlanWindow[])[] = [];
-  const stopListening = limits.onChange((windows) => changes.push(windows));
-  return { clock, limits, changes, stopListening };
+  const stored: (readonly PlanWindow[])[] = [];
+  const limits = new AccountLimits(clock, { windows: () => [], noteWindows: (windows) => stored.push(windows) });
+  return { clock, limits, stored };
 }
 
 test("knows no window before Claude Code has reported one", () => {
@@ -43,15 +42,13 @@ test("a window whose reset has passed is unknown, not empty", async () => {
   expect(limits.windows()).toEqual([{ name: "five_hour", usedPercent: null, resetsAt: null, seenAt }]);
 });
 
-test("tells its listeners only of figures that changed", () => {
-  const { limits, changes, stopListening } = accountAt();
+test("stores only figures that changed", () => {
+  const { limits, stored } = accountAt();
   const report = { name: "five_hour", usedPercent: 80, resetsAt: null };
 
   limits.note([report]);
   limits.note([report]);
   limits.note([{ ...report, usedPercent: 81 }]);
-  stopListening();
-  limits.note([{ ...report, usedPercent: 82 }]);
 
-  expect(changes.map(([window]) => window?.usedPercent)).toEqual([80, 81]);
+  expect(stored.map(([window]) => window?.usedPercent)).toEqual([80, 81]);
 });
