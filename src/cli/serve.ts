@@ -21,7 +21,7 @@ import { createAttachmentStore } from "../conversation/attachment-store.ts";
 import { likelyLaunches } from "../conversation/launch-choice.ts";
 import { createConversationRegistry } from "../conversation/registry.ts";
 import { startRetention } from "../conversation/retention.ts";
-import { recoverUsage } from "../conversation/usage-recovery.ts";
+import { startUsageRecovery } from "../conversation/usage-recovery.ts";
 import { systemClock } from "../core/clock.ts";
 import { listen } from "../http/listen.ts";
 import { SchemaChecker } from "../json-schema/checker.ts";
@@ -141,13 +141,14 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   pool.expect(likelyLaunches(sessions, config));
   const retention = createRetention(store);
   const stopRetention = startRetention({ config, retention, usage, sessions, conversations, attachments, env });
-  void recoverUsage(turns, env);
+  const stopUsageRecovery = startUsageRecovery(turns, env);
   const watchdog = startWatchdog([...program, "sweep", "--home", paths.home]);
 
   shutDownOnSignal(
     {
       drainMs: config.drainMs,
       stopRetention,
+      stopUsageRecovery,
       conversations,
       oneShots,
       pool,

@@ -23,6 +23,7 @@ interface RunningParts {
   /** How long running turns and one-shots may take to finish. */
   readonly drainMs: number;
   readonly stopRetention: () => void;
+  readonly stopUsageRecovery: () => void;
   readonly conversations: ConversationRegistry;
   readonly oneShots: OneShotQueue;
   readonly pool: Pool;
@@ -65,6 +66,7 @@ export function shutDownOnSignal(parts: RunningParts, runner: readonly ParentLin
 async function shutDown(parts: RunningParts): Promise<void> {
   const { drainMs, conversations, oneShots, pool, server } = parts;
   parts.stopRetention();
+  parts.stopUsageRecovery();
   log.info("shutting down");
   await Promise.all([conversations.drain(drainMs), oneShots.drain(drainMs)]);
   await pool.stopAll();
