@@ -16,8 +16,7 @@ const DEFAULT = "default";
 /** `<id>:<generation>` */
 const GENERATION = /^(.+):(\d{1,9})$/;
 /** The beginnings of the keys that are made here. An OpenClaw key that begins like one of them gets a prefix. */
-const OWN_KEY =
-  /^(?:default$|(?:key|chat|affinity|header|conversation|agent-id|user|response|one-shot|unnamed|model):)/;
+const OWN_KEY = /^(?:default$|(?:key|chat|affinity|header|conversation|agent-id|user|one-shot|unnamed|model):)/;
 
 export interface Identity {
   readonly key: string;

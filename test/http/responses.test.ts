@@ -83,6 +83,7 @@ describe("errors", () => {
       "input[0].content[0].image_url",
     ],
     [{ input: [{ type: "computer_call" }] }, "input[0].type"],
+    [{ input: [{ type: "item_reference", id: "msg_1" }] }, "input[0].type"],
     [{ input: [{ type: "function_call_output", output: "1" }] }, "input[0].call_id"],
     [{ input: "hi", tools: [{ type: "file_search", vector_store_ids: [] }] }, "tools[0].type"],
     [{ input: "hi", background: true }, "background"],

@@ -13,9 +13,6 @@ export interface ItemMessage {
 /** Items that say nothing that Claude could use: what another model thought, or what OpenAI's servers keep. */
 const IGNORED = new Set(["reasoning", "compaction", "compaction_trigger", "configuration_update"]);
 
-/** Stands for an answer that the client does not send because it expects it to be stored. */
-const REFERENCED = "(An earlier answer of yours.)";
-
 type Call = { id: string | null | undefined; type: "function"; function: { name: string; arguments: unknown } };
 
 /**
@@ -51,17 +48,16 @@ function readItem(item: InputItem, index: number): ChatMessage | null {
     case "function_call_output":
     case "custom_tool_call_output":
       return result(item, index);
-    case "item_reference":
-      return { role: "assistant", content: REFERENCED };
   }
   if (IGNORED.has(type)) return null;
-  throw new RequestError(
-    "invalid_request",
-    `input[${index}] is an item of the type ${type.slice(0, 50)}, which Claude cannot be given. ` +
-      "Send messages, and calls of functions and custom tools with their outputs.",
-    { param: `input[${index}].type` },
-  );
+  throw new RequestError("invalid_request", refusal(type, index), { param: `input[${index}].type` });
 }
+
+const refusal = (type: string, index: number): string =>
+  type === "item_reference"
+    ? `input[${index}] refers to an item that is not stored: no text is. Send the item itself; most programs do with store: false.`
+    : `input[${index}] is an item of the type ${type.slice(0, 50)}, which Claude cannot be given. ` +
+      "Send messages, and calls of functions and custom tools with their outputs.";
 
 /** @throws RequestError (`invalid_request`) for a result that belongs to no call */
 function result({ call_id: id, output }: InputItem, index: number): ChatMessage {
