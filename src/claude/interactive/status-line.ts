@@ -27,7 +27,7 @@ export function statusLine(folder: string, workspace: string, env: Record<string
   const own = settingsFiles(workspace, env).findLast(({ settings }) => settings.statusLine)?.settings.statusLine;
   const file = shellQuoted(join(folder, FILE));
   // The server never sees half a file, because a rename replaces it at once. The command may run twice at a time.
-  const save = `umask 077; cat > ${file}.$$ && mv -f ${file}.$$ ${file}`;
+  const save = `(umask 077; cat > ${file}.$$) && mv -f ${file}.$$ ${file}`;
   // `eval` keeps the user's command in one piece, whatever it ends with.
   const command = own ? `${save}; eval ${shellQuoted(own.command)} < ${file}` : save;
   return { ...own, type: "command", command };
