@@ -145,7 +145,7 @@ export class OneShot {
   #noteUsage({ models, usage, failed }: StreamJsonEvent & { type: "result" }): void {
     if (!failed) this.#calls += 1;
     const { input, cached, output } = usage;
-    const unnamed = {
+    const ofUnknownModel = {
       model: "",
       calls: 0,
       input: input - cached,
@@ -154,7 +154,7 @@ export class OneShot {
       output,
       cost: null,
     };
-    const [main, ...others] = models ?? [unnamed];
+    const [main, ...others] = models ?? [ofUnknownModel];
     this.#used = main ? [{ ...main, calls: this.#calls }, ...others] : [];
   }
 

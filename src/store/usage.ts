@@ -1,9 +1,10 @@
 /**
- * The sums of turns, tokens, cost and times, by hour. Whoever changes what a turn counts for replaces its part of the
- * sums in the same transaction. So the sums always equal the turns, and stay when the turns are deleted.
+ * The sums of turns, tokens, cost and times, by hour. A change of what a turn counts for replaces its part of the sums in
+ * the same transaction. So the sums always equal the turns, and stay when the turns are deleted.
  */
 import { and, eq, gte, lt, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
+import type { UsageBy } from "../wire/usage.ts";
 import type * as schema from "./schema.ts";
 import { type SessionRow, sessions, type TurnRow, turns, type UsageRow, usageSums } from "./schema.ts";
 
@@ -35,8 +36,6 @@ export interface UsageGroup extends UsageFigures {
   /** The session key, the agent or the model; empty for none. Of a time, its beginning in ms. */
   readonly key: string | number;
 }
-
-type UsageBy = "day" | "hour" | "conversation" | "agent" | "model";
 
 export interface UsageSums {
   /** What a turn counts for; null when there is no such turn. */

@@ -1,4 +1,4 @@
-/** `synthesis usage`, and `GET /v1/usage` that it prints. */
+/** `synthesis usage`, and `GET /v1/usage` whose figures it shows. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { UsageReport } from "../../src/wire/usage.ts";
@@ -36,7 +36,7 @@ const get = async (query: string) => {
   return { status: response.status, body: (await response.json()) as UsageReport };
 };
 
-test("prints the sums as a table that ends with the total", async () => {
+test("shows the sums as a table that ends with the total", async () => {
   const { out, code } = await usage();
   const [plan, , titles, today, total, , times] = out.trimEnd().split("\n");
   expect(plan).toStartWith("The plan's limits are unknown.");
@@ -47,7 +47,7 @@ test("prints the sums as a table that ends with the total", async () => {
   expect(code).toBe(0);
 });
 
-test("prints the sums of each conversation as CSV, in which no cell is a formula", async () => {
+test("shows the sums of each conversation as CSV, in which no cell is a formula", async () => {
   const { out } = await usage("--by", "conversation", "--csv");
   const [titles, ...lines] = out.trimEnd().split("\n");
   expect(titles).toStartWith("conversation,done,failed,interrupted,lost,model_calls,input_tokens,");
@@ -57,7 +57,7 @@ test("prints the sums of each conversation as CSV, in which no cell is a formula
   ]);
 });
 
-test("prints JSON, and the days since a date", async () => {
+test("shows JSON, and the days since a date", async () => {
   const { out } = await usage("--by", "agent", "--since", "2020-02-01", "--json");
   expect(JSON.parse(out)).toMatchObject({
     by: "agent",

@@ -87,7 +87,7 @@ test.each([
   expect(await statuses(`during ${what}`)).toEqual([expected]);
 });
 
-test("an error after claude has used a tool is told in the chat, and the fallback does not repeat the work", async () => {
+test("an error after claude has used a tool is text in the chat, and the fallback does not repeat the work", async () => {
   rig.mock.on(/work and fail/, function* ({ toolResults }) {
     if (toolResults.length > 0) yield apiError(529, "overloaded_error", "Overloaded");
     else yield toolUse("Bash", { command: "true", description: "Nothing" });

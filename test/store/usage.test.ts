@@ -103,7 +103,7 @@ test("the sums stay when their turns and conversations are deleted", async () =>
   createSessionStore(database.store).remove("a");
   expect(turns.latest("a", 10)).toEqual([]);
   expect(query(database, "conversation")).toEqual(before);
-  // It may still be told of a turn that it no longer has.
+  // Figures of a deleted turn may still arrive.
   turns.setUsage("a1", [used(99)], true);
   turns.flush();
   expect(query(database, "conversation")).toEqual(before);

@@ -30,7 +30,7 @@ function folders() {
   };
 }
 
-/** Runs the status line as Claude Code does. @returns what it prints */
+/** Runs the status line as Claude Code does. @returns its output */
 function run(setting: object, input: string): string {
   const { command } = setting as { command: string };
   const { stdout, stderr } = Bun.spawnSync(["sh", "-c", command], { stdin: Buffer.from(input) });
@@ -50,7 +50,7 @@ const STATUS = JSON.stringify({
 });
 
 describe("the command", () => {
-  test("writes its input to a file that only the user can read, and prints nothing", () => {
+  test("writes its input to a file that only the user can read, and shows nothing", () => {
     const { folder, workspace, env } = folders();
 
     expect(run(statusLine(folder, workspace, env), STATUS)).toBe("");
