@@ -49,12 +49,21 @@ export const usageReport = z.object({
 });
 export type UsageReport = z.infer<typeof usageReport>;
 
+/** Ten years. */
+const MAX_DAYS = 3_650;
+const DAYS = `must be a whole number from 1 to ${MAX_DAYS}`;
+
 /** What a query of `/v1/usage` may have. */
-export const usageQuery = z.strictObject({
-  by: z.enum(USAGE_BY).default("day"),
-  /** How many days, with today; only without `since`. */
-  days: z.coerce.number().int().min(1).max(3_650).optional(),
-  /** The first day. */
-  since: z.iso.date().optional(),
-});
+export const usageQuery = z
+  .strictObject({
+    by: z.enum(USAGE_BY).default("day"),
+    /** How many days, with today; only without `since`. */
+    days: z.coerce.number(DAYS).int(DAYS).min(1, DAYS).max(MAX_DAYS, DAYS).optional(),
+    /** The first day. */
+    since: z.iso.date("must be a date such as 2026-11-01").optional(),
+  })
+  .refine(({ days, since }) => days === undefined || since === undefined, {
+    error: "must be left out where since is given",
+    path: ["days"],
+  });
 export type UsageQuery = z.input<typeof usageQuery>;

@@ -80,6 +80,7 @@ test("refuses a date, a number of days or a property that makes no sense", async
     expect(err).not.toContain("at ");
   }
   expect(await get("?since=2026-02-31")).toMatchObject({ status: 400, body: { error: { param: "since" } } });
+  expect(await get("?since=2026-02-01&days=2")).toMatchObject({ status: 400, body: { error: { param: "days" } } });
   expect(await get("?month=2")).toMatchObject({ status: 400 });
 });
 
