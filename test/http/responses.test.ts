@@ -67,6 +67,18 @@ describe("a named conversation", () => {
   });
 });
 
+test("a request without a name is answered from its own items, and finds its process by them", async () => {
+  const input: OpenAI.Responses.ResponseInput = [{ role: "user", content: "hello" }];
+  const create = async () => {
+    const { data, response } = await client.responses.create({ model, store: false, input }).withResponse();
+    input.push(...(data.output as OpenAI.Responses.ResponseInputItem[]), { role: "user", content: "again" });
+    return [data.output_text, response.headers.get("x-synthesis-process")];
+  };
+
+  expect(await create()).toEqual(["You said: hello", "cold"]);
+  expect(await create()).toEqual(["You said: again", "warm"]);
+});
+
 test("`conversation` names a conversation of its own", async () => {
   const first = await client.responses.create({ model, conversation: { id: "conv_1" }, input: "one" });
   await client.responses.create({ model, conversation: "conv_1", user: "other", input: "two" });

@@ -30,6 +30,9 @@ interface McpResult {
   readonly isError?: boolean;
 }
 
+/** A message of a request that names no conversation is a list of blocks. */
+const textOf = (blocks: NonNullable<McpResult["content"]>): string => blocks.map(({ text }) => text ?? "").join("\n");
+
 /** Reads messages from stdin. @param onMessage takes each message */
 export function openStream(self: Self, onMessage: (message: Message) => void): Link {
   const output = new StandInOutput();
@@ -115,8 +118,9 @@ export function openStream(self: Self, onMessage: (message: Message) => void): L
       const { uuid: id, message } = line;
       isBusy = true;
       answer.begin(id);
-      const content = /^<channel [^>]*>\n(.*)\n<\/channel>$/s.exec(message.content)?.[1] ?? message.content;
-      void listed.promise.then(() => onMessage({ id, content, prompt: message.content, again: false }));
+      const prompt = typeof message.content === "string" ? message.content : textOf(message.content);
+      const content = /^<channel [^>]*>\n(.*)\n<\/channel>$/s.exec(prompt)?.[1] ?? prompt;
+      void listed.promise.then(() => onMessage({ id, content, prompt, again: false }));
     }
   }
 
