@@ -61,6 +61,10 @@ describe("a history is another one", () => {
       "with another system prompt",
       chain([{ role: "system", content: "Be long." }, FIRST[1] as object, assistant(ANSWER.text)]).answered,
     ],
+    [
+      "whose system prompt a user has written",
+      chain([user("Be brief."), user(GREETING), assistant(ANSWER.text)]).answered,
+    ],
     ["without its system prompt", chain([FIRST[1] as object, assistant(ANSWER.text)]).answered],
     ["for another model", next(assistant(ANSWER.text), undefined, { model: "opus" })],
     ["with other tools", next(assistant(ANSWER.text), undefined, { tools: [weather] })],
