@@ -1,8 +1,8 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 import { Connection, type ConnectionOwner } from "../../../src/claude/interactive/connection.ts";
 import { CLOSE, MAX_FRAME_BYTES, PROTOCOL } from "../../../src/wire/frames.ts";
 
-const PING_MS = 20;
+const PING_MS = 20_000;
 let connections: Connection[] = [];
 afterEach(() => {
   for (const connection of connections) connection.closed();
@@ -107,20 +107,27 @@ test("a connection that closes is detached only after its hello", () => {
   expect([greeted.events, silent.events]).toEqual([["attach", "detach"], []]);
 });
 
-test("a plugin that answers no ping is disconnected", async () => {
-  const { events, sent } = connect(PING_MS);
-  await Bun.sleep(5 * PING_MS);
+describe("with a clock that the test moves", () => {
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => void jest.useRealTimers());
 
-  expect(sent.slice(0, 2)).toEqual([{ type: "ping" }, { type: "ping" }]);
-  expect(events).toContain("terminate");
-});
+  test("a plugin that is silent for two pings is disconnected at the third", () => {
+    const { events, sent } = connect(PING_MS);
+    jest.advanceTimersByTime(2 * PING_MS);
+    expect([sent, events]).toEqual([[{ type: "ping" }, { type: "ping" }] as never, []]);
 
-test("a plugin that answers pings stays connected", async () => {
-  const { events, receive } = connect(PING_MS);
-  const answer = setInterval(() => receive({ type: "pong" }), PING_MS / 2);
-  receive(hello);
-  await Bun.sleep(6 * PING_MS);
-  clearInterval(answer);
+    jest.advanceTimersByTime(PING_MS);
+    expect(events).toEqual(["terminate"]);
+  });
 
-  expect(events).toEqual(["attach"]);
+  test("a plugin that answers pings stays connected", () => {
+    const { events, receive } = connect(PING_MS);
+    receive(hello);
+    for (let ping = 0; ping < 6; ping += 1) {
+      jest.advanceTimersByTime(PING_MS);
+      receive({ type: "pong" });
+    }
+
+    expect(events).toEqual(["attach"]);
+  });
 });
