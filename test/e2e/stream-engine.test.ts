@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type OpenAI from "openai";
 import { REPEATED } from "../../src/claude/repeated-answer.ts";
 import { screenEvent } from "../../src/wire/screen.ts";
 import { at, control } from "../support/control.ts";
@@ -47,6 +48,20 @@ test("takes a leading slash and an @ as plain text", async () => {
   writeFileSync(join(world.claude.workspace, "secret.txt"), "quibble");
   expect((await say(world.server, "/compact @secret.txt")).answer).toBe("You said: /compact @secret.txt");
   expect((await world.mock.request(/compact/)).shown).not.toContain("quibble");
+});
+
+test("offers tools that come first with a later message, in the same process", async () => {
+  await using world = await createWorld({ env: stream });
+  const fn = { name: "look", description: "Looks.", parameters: { type: "object", properties: {} } };
+  const tools = [{ type: "function", function: fn }];
+  expect((await say(world.server, "one")).origin).toBe("cold");
+  world.mock.on(/\ntwo\n/, () => [toolUse("mcp__plugin_synthesis_chat__look", {})]);
+  const calling = (
+    await world.server.post(ask("two", { tools, stream: false }))
+  ).json() as Promise<OpenAI.ChatCompletion>;
+  const calls = (await calling).choices[0]?.message.tool_calls ?? [];
+  expect(calls.map((call) => call.type === "function" && call.function.name)).toEqual(["look"]);
+  expect(world.server.log().match(/claude started/g)).toHaveLength(1);
 });
 
 test("interrupts the turn of a client that disconnects, and keeps the process", async () => {

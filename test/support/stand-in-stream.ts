@@ -15,6 +15,7 @@ const LIST_MS = 16;
 interface ControlRequest {
   readonly subtype: string;
   readonly sdkMcpServers?: readonly string[];
+  readonly servers?: Readonly<Record<string, unknown>>;
   readonly message?: { readonly id?: number; readonly method?: string };
 }
 interface Response {
@@ -77,23 +78,24 @@ export function openStream(self: Self, onMessage: (message: Message) => void): L
     tool = tool === undefined ? names[0] : names.at(-1);
     listed.resolve();
   };
+  const connect = async ([name]: readonly string[]) => {
+    if (name === undefined) return listed.resolve();
+    server = name;
+    await callMcp("initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "" } });
+    await notifyMcp("notifications/initialized");
+    return listTools();
+  };
   const respond = (id: string, response: object) =>
     output.write({ type: "control_response", response: { subtype: "success", request_id: id, response } });
 
   async function handleRequest(id: string, body: ControlRequest): Promise<void> {
     switch (body.subtype) {
-      case "initialize": {
-        server = body.sdkMcpServers?.[0] ?? "";
-        const begun = callMcp("initialize", {
-          protocolVersion: "2025-11-25",
-          capabilities: {},
-          clientInfo: { name: "" },
-        });
+      case "initialize":
         respond(id, { pid: process.pid });
-        await begun;
-        await notifyMcp("notifications/initialized");
-        return listTools();
-      }
+        return connect(body.sdkMcpServers ?? []);
+      case "mcp_set_servers":
+        respond(id, { added: Object.keys(body.servers ?? {}), removed: [], errors: {} });
+        return connect(Object.keys(body.servers ?? {}));
       case "get_settings":
         return respond(id, { sources: [{ source: "flagSettings" }] });
       case "mcp_message":

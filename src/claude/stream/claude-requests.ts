@@ -5,7 +5,7 @@ import type { ReplyMode } from "../../wire/frames.ts";
 import type { ClaudeEvent } from "../agent-process.ts";
 import type { OfferedTools } from "../offered-tools.ts";
 import type { ControlRequests } from "./control-requests.ts";
-import { MCP_SERVER } from "./options.ts";
+import { MCP_SERVER, type StreamOptions } from "./options.ts";
 import { PermissionRequests } from "./permission-requests.ts";
 import { type ControlRequest, controlErrorLine, controlResponseLine, type RefusedRequest } from "./protocol.ts";
 import { ToolServer } from "./tool-server.ts";
@@ -16,6 +16,9 @@ interface ClaudeRequestsDeps {
   readonly mode: ReplyMode;
   readonly tools: OfferedTools;
   readonly control: Pick<ControlRequests, "send">;
+  readonly options: Pick<StreamOptions, "hasServer" | "connectServer">;
+  /** Claude Code refuses to connect to the server of the client's tools. */
+  readonly onNotConnected: () => void;
   /** Reports what Claude does with its tools. */
   readonly emit: (event: ClaudeEvent) => void;
   /** Decides a permission prompt. */
@@ -33,11 +36,13 @@ export class ClaudeRequests {
   readonly toolServer: ToolServer;
 
   constructor(deps: ClaudeRequestsDeps) {
-    const { mode, tools, control, emit } = deps;
+    const { mode, tools, control, options, emit, onNotConnected } = deps;
     this.#deps = deps;
     this.toolServer = new ToolServer({
       mode,
       tools: () => tools.definitions,
+      isConnected: () => options.hasServer,
+      connect: () => void options.connectServer().then((isConnected) => isConnected || onNotConnected()),
       send: (message) => control.send({ subtype: "mcp_message", server_name: MCP_SERVER, message }),
       onCall: (frame) => {
         const call = tools.receive(frame);

@@ -25,6 +25,8 @@ export class StreamOptions {
   #effort: Effort;
   /** Claude Code's name for the model that it uses when the request names none. */
   #defaultModel = "default";
+  /** Claude Code was told to connect to our MCP server. */
+  #hasServer = false;
 
   /**
    * @param spec what the process is started with
@@ -68,19 +70,36 @@ export class StreamOptions {
   }
 
   /**
-   * Gives Claude Code the system prompt and our MCP server. Only the first call has an effect.
+   * Gives Claude Code the system prompt and, where it has tools to offer, our MCP server. Only the first call has an
+   * effect.
    * @param hasTools the client has tools
    */
   initialize(choice: LaunchChoice, hasTools: boolean): Promise<ControlAnswer> {
-    const needsServer = hasTools || !choice.isIsolated;
+    // Connecting a server costs Claude Code some 30 ms, and most conversations never have tools.
+    this.#hasServer = hasTools || this.#config.reply === "tool";
     const prompt = replacesSystemPrompt(choice, this.#config) ? "systemPrompt" : "appendSystemPrompt";
     const request = {
       subtype: "initialize",
       [prompt]: systemPrompt(choice, this.#config),
-      // Nothing is offered to a chat without tools, and connecting a server costs Claude Code some 20 ms.
-      sdkMcpServers: needsServer ? [MCP_SERVER] : [],
+      sdkMcpServers: this.#hasServer ? [MCP_SERVER] : [],
     };
     return this.#control.ask(request, this.#config.readyTimeoutMs);
+  }
+
+  /** Claude Code was told to connect to our MCP server, so it lists the tools whenever they change. */
+  get hasServer(): boolean {
+    return this.#hasServer;
+  }
+
+  /**
+   * Connects Claude Code to our MCP server after the start, because the client has its first tools now.
+   * @returns false when Claude Code has refused
+   */
+  async connectServer(): Promise<boolean> {
+    this.#hasServer = true;
+    const servers = { [MCP_SERVER]: { type: "sdk", name: MCP_SERVER } };
+    const { refusal } = await this.#ask({ subtype: "mcp_set_servers", servers });
+    return refusal === null;
   }
 
   /** Changes model and effort. @returns false when Claude Code has refused a change */

@@ -145,6 +145,9 @@ export class StreamProcess implements AgentProcess {
       mode: this.#context.config.reply,
       tools: this.tools,
       control: this.#control,
+      options: this.#options,
+      // The next process is told of the server when it starts.
+      onNotConnected: () => void this.stop(),
       emit: (event) => this.#emit(event),
       decide: (hook, signal) => this.#activity.duringPrompt(() => this.#owner.onPermission(hook, signal)),
       session: () => ({ claudeSession: this.spec.claudeSession, promptId: this.#translator.current }),

@@ -29,6 +29,10 @@ interface ToolServerDeps {
   readonly mode: ReplyMode;
   /** The client's tools that Claude is offered. */
   readonly tools: () => readonly ToolDefinition[];
+  /** Claude Code was told to connect to this server. */
+  readonly isConnected: () => boolean;
+  /** Tells Claude Code to connect, upon which it lists the tools. */
+  readonly connect: () => void;
   /** Sends a message to Claude Code that is no response. */
   readonly send: (message: JSONRPCMessage) => void;
   readonly onCall: (call: ToolCallFrame) => void;
@@ -40,7 +44,8 @@ interface ToolServerDeps {
 
 export class ToolServer {
   readonly #deps: ToolServerDeps;
-  readonly #server: Promise<Server>;
+  /** Created when Claude Code connects. */
+  #server: Promise<Server> | undefined;
   readonly #transport: Transport;
   /** A revision that was announced to Claude Code and that it has not requested; null when there is none. */
   #revision: number | null = null;
@@ -60,11 +65,14 @@ export class ToolServer {
         else deps.send(message);
       },
     };
-    this.#server = this.#start();
-    this.#server.catch(noteFailure);
   }
 
-  /** Loads the MCP library here, because a server without stream conversations does not need its memory. */
+  #get(): Promise<Server> {
+    this.#server ??= this.#start();
+    return this.#server;
+  }
+
+  /** Loads the MCP library here, because conversations without tools do not need its memory. */
   async #start(): Promise<Server> {
     const { Server } = await import("@modelcontextprotocol/server");
     const server = new Server({ name: SERVER_NAME, version }, { capabilities: { tools: { listChanged: true } } });
@@ -83,7 +91,7 @@ export class ToolServer {
    * @returns the response; null when Claude Code no longer waits for it. A notification gets an empty one
    */
   async handle(message: JSONRPCMessage): Promise<JSONRPCMessage | null> {
-    await this.#server;
+    await this.#get();
     const { promise, resolve } = Promise.withResolvers<JSONRPCMessage | null>();
     if ("method" in message && "id" in message) this.#requests.set(message.id, resolve);
     else resolve({ jsonrpc: "2.0", id: 0, result: {} });
@@ -105,7 +113,11 @@ export class ToolServer {
   push(frame: ToolsFrame | ToolResultFrame): void {
     if (frame.type === "tools") {
       this.#revision = frame.revision;
-      this.#server.then((server) => server.sendToolListChanged()).catch(noteFailure);
+      if (this.#deps.isConnected()) {
+        this.#get()
+          .then((server) => server.sendToolListChanged())
+          .catch(noteFailure);
+      } else this.#deps.connect();
     } else this.#calls.get(frame.id)?.(frame);
   }
 
@@ -113,7 +125,7 @@ export class ToolServer {
   close(): void {
     clearTimeout(this.#listTimer);
     for (const settle of this.#calls.values()) settle(null);
-    this.#server.then((server) => server.close()).catch(noteFailure);
+    this.#server?.then((server) => server.close()).catch(noteFailure);
   }
 
   #list(): { tools: Tool[] } {

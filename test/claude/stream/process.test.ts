@@ -161,6 +161,16 @@ test.each([
   await process.stop();
 });
 
+test("ends when Claude Code refuses to connect to the first tools, so that the next process has them", async () => {
+  const refused = { subtype: "error", request_id: "mcp_set_servers 3", error: "no" };
+  const { process } = start(
+    `read -r line\necho '${JSON.stringify({ type: "control_response", response: refused })}'\ncat`,
+  );
+  await process.ready;
+  void process.tools.offer(catalogueOf("look"));
+  expect((await process.exited).signal).toBe("SIGTERM");
+});
+
 test("notes that settings deny Claude the client's tools", async () => {
   const settings = '{"permissions":{"deny":["mcp__*"]}}';
   const { process } = start("read -r line", { settings, tools: catalogueOf("look") });

@@ -9,6 +9,8 @@ async function createServer() {
   const server = new ToolServer({
     mode: "live",
     tools: () => [offeredTool("look").definition],
+    isConnected: () => true,
+    connect: () => {},
     send: () => {},
     onCall: ({ id }) => calls.push(id),
     onCancel: (id) => cancelled.push(id),
