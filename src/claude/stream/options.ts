@@ -17,7 +17,7 @@ export const MCP_SERVER = `plugin_${PLUGIN_NAME}_${SERVER_NAME}`;
 const CHANGE_MS = 5_000;
 
 export class StreamOptions {
-  readonly #control: Pick<ControlRequests, "ask">;
+  readonly #control: Pick<ControlRequests, "ask" | "send">;
   readonly #config: Config;
   readonly #env: Record<string, string | undefined>;
   /** The model as it was set last; undefined when only Claude Code knows it. */
@@ -33,7 +33,7 @@ export class StreamOptions {
    * @param env the environment that Claude Code gets
    */
   constructor(
-    control: Pick<ControlRequests, "ask">,
+    control: Pick<ControlRequests, "ask" | "send">,
     { choice, resume }: LaunchSpec,
     config: Config,
     env: Record<string, string | undefined>,
@@ -84,6 +84,15 @@ export class StreamOptions {
       sdkMcpServers: this.#hasServer ? [MCP_SERVER] : [],
     };
     return this.#control.ask(request, this.#config.readyTimeoutMs);
+  }
+
+  /**
+   * Lets Claude Code make its system prompt and describe its tools before there is a message: it does so to estimate
+   * their size, and keeps them. The first message then needs some 25 ms of CPU time less.
+   */
+  warmUp(): void {
+    // With "full" it would ask Anthropic for the exact size.
+    this.#control.send({ subtype: "get_context_usage", detail: "summary" });
   }
 
   /** Claude Code was told to connect to our MCP server, so it lists the tools whenever they change. */

@@ -64,7 +64,10 @@ export class StreamStart {
     }
     // A conversation may have adopted the process meanwhile.
     if (!isSpare()) await this.#finish(initialized ?? this.#initialize());
-    else this.#succeed(undefined);
+    else {
+      options.warmUp();
+      this.#succeed(undefined);
+    }
   }
 
   /** Claude Code has read a message of the past, so it may take as long again for the next one: the past may be long. */
