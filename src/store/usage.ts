@@ -2,7 +2,7 @@
  * The sums of turns, tokens, cost and times, by hour. A change of what a turn counts for replaces its part of the sums in
  * the same transaction. So the sums always equal the turns, and stay when the turns are deleted.
  */
-import { and, eq, gte, lt, sql } from "drizzle-orm";
+import { and, eq, gte, lt, type SQL, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { UsageBy } from "../wire/usage.ts";
 import type * as schema from "./schema.ts";
@@ -27,7 +27,8 @@ function countedConversation({ key, source, branchOf }: Pick<SessionRow, "key" |
 const UNNAMED = "unnamed";
 export const ONE_SHOT = "one-shot";
 
-type Key = Pick<UsageRow, "startsAt" | "span" | "conversation" | "agent" | "model">;
+const KEY = ["startsAt", "span", "conversation", "agent", "model"] as const satisfies (keyof UsageRow)[];
+type Key = Pick<UsageRow, (typeof KEY)[number]>;
 /** The figures of a row of the table, without its key. */
 export type UsageFigures = Omit<UsageRow, keyof Key>;
 
@@ -49,25 +50,22 @@ export interface UsageSums {
 }
 
 export function createUsageSums({ database }: { readonly database: BunSQLiteDatabase<typeof schema> }): UsageSums {
-  const matches = (key: Key) =>
-    and(
-      eq(usageSums.startsAt, key.startsAt),
-      eq(usageSums.span, key.span),
-      eq(usageSums.conversation, key.conversation),
-      eq(usageSums.agent, key.agent),
-      eq(usageSums.model, key.model),
-    );
+  const isRow = and(...KEY.map((name) => eq(usageSums[name], sql.placeholder(name))));
+  const find = database.select().from(usageSums).where(isRow).prepare();
+  const remove = database.delete(usageSums).where(isRow).prepare();
+  const put = database
+    .insert(usageSums)
+    .values(placeholders([...KEY, ...FIGURES]))
+    .onConflictDoUpdate({
+      target: KEY.map((name) => usageSums[name]),
+      set: Object.fromEntries(FIGURES.map((name) => [name, sql.raw(`excluded.${usageSums[name].name}`)])),
+    })
+    .prepare();
 
-  function change(key: Key, by: UsageFigures, sign: 1 | -1): void {
-    const known = database.select().from(usageSums).where(matches(key)).get();
-    const next = added(known ?? NO_FIGURES, by, sign);
-    if (isEmpty(next)) database.delete(usageSums).where(matches(key)).run();
-    else if (known) database.update(usageSums).set(next).where(matches(key)).run();
-    else
-      database
-        .insert(usageSums)
-        .values({ ...key, ...next })
-        .run();
+  function add(key: Key, figures: UsageFigures): void {
+    const sum = added(find.get(key) ?? NO_FIGURES, figures);
+    if (isEmpty(sum)) remove.run(key);
+    else put.run({ ...key, ...sum, firstTexts: JSON.stringify(sum.firstTexts) });
   }
 
   const select = database
@@ -92,8 +90,15 @@ export function createUsageSums({ database }: { readonly database: BunSQLiteData
       return row ? { ...row, conversation: countedConversation(row) } : null;
     },
     replace: (before, now) => {
-      for (const { key, figures } of before ? partsOf(before) : []) change(key, figures, -1);
-      for (const { key, figures } of partsOf(now)) change(key, figures, 1);
+      // Each row once, because this runs with every turn.
+      const changes = new Map<string, UsagePart>();
+      const collect = ({ key, figures }: UsagePart, sign: 1 | -1) => {
+        const id = JSON.stringify(KEY.map((name) => key[name]));
+        changes.set(id, { key, figures: added(changes.get(id)?.figures ?? NO_FIGURES, figures, sign) });
+      };
+      for (const part of before ? partsOf(before) : []) collect(part, -1);
+      for (const part of partsOf(now)) collect(part, 1);
+      for (const { key, figures } of changes.values()) if (!isEmpty(figures)) add(key, figures);
     },
     query: (by, since) => {
       const column = by === "day" || by === "hour" ? usageSums.startsAt : usageSums[by];
@@ -127,7 +132,7 @@ export function createUsageSums({ database }: { readonly database: BunSQLiteData
         const isOfDay = and(isExpiredHour, lt(usageSums.startsAt, startOfNextDay(oldest)));
         for (const row of database.delete(usageSums).where(isOfDay).returning().all()) {
           const { span: _, startsAt: __, conversation, agent, model, ...figures } = row;
-          change({ startsAt, span: "day", conversation, agent, model }, figures, 1);
+          add({ startsAt, span: "day", conversation, agent, model }, figures);
         }
         return true;
       }),
@@ -148,9 +153,14 @@ const COUNTS = [
   "unpriced",
 ] as const satisfies (keyof UsageFigures)[];
 
+const FIGURES = [...COUNTS, "firstTexts"] as const;
+
 type Counts = Record<(typeof COUNTS)[number], number>;
 const counts = (count: (name: (typeof COUNTS)[number]) => number) =>
   Object.fromEntries(COUNTS.map((name) => [name, count(name)])) as Counts;
+
+const placeholders = (names: readonly (keyof UsageRow)[]) =>
+  Object.fromEntries(names.map((name) => [name, sql`${sql.placeholder(name)}`])) as Record<keyof UsageRow, SQL>;
 
 const SUMS = Object.fromEntries(
   COUNTS.map((name) => [name, sql<number>`total(${usageSums[name]})`]),
@@ -181,8 +191,13 @@ function addedCounts(
   return sum;
 }
 
+interface UsagePart {
+  readonly key: Key;
+  readonly figures: UsageFigures;
+}
+
 /** What a turn adds to the sums: itself to those of its main model, and to each model's the tokens that it used. */
-function partsOf(turn: CountedTurn): { key: Key; figures: UsageFigures }[] {
+function partsOf(turn: CountedTurn): UsagePart[] {
   const { state, sentAt, firstTextAt, conversation, agent } = turn;
   const used = turn.modelUsage ?? [];
   const hasEnded = state !== "sent" && state !== "running";
