@@ -5,9 +5,9 @@ import { ConfigError } from "../config/config-error.ts";
  * Calls `open`, which opens the port.
  * @throws ConfigError when another program uses the port, or only root may open it
  */
-export function openPort<T>(port: number, open: () => T): T {
+export async function openPort<T>(port: number, open: () => Promise<T>): Promise<T> {
   try {
-    return open();
+    return await open();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "EACCES") {

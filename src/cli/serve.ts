@@ -113,7 +113,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
 
   // HTTP: clients, hooks and plugins, all on one port.
   const { emptyFolder } = paths;
-  const server = openPort(config.bridgePort, () =>
+  const server = await openPort(config.bridgePort, () =>
     listen({
       config,
       running,
@@ -162,6 +162,6 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     },
     runner,
   );
-  const isReady = await printStartupReport({ config, paths, engines, origin: server.origin, quarantined });
+  const isReady = await printStartupReport({ config, paths, engines, server, quarantined });
   if (isReady) launcher.probeChannel();
 }

@@ -7,22 +7,27 @@ import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import type { Check } from "../doctor/check.ts";
 import { type ClaudeInspection, inspectClaude } from "../doctor/claude.ts";
+import { listeningChecks } from "../doctor/listening.ts";
 import { workspaceChecks } from "../doctor/workspaces.ts";
+import type { Listener } from "../http/listen.ts";
 import { print } from "./print.ts";
 
 interface Startup {
   readonly config: Config;
   readonly paths: Paths;
   readonly engines: Engines;
-  /** `http://127.0.0.1:<port>` */
-  readonly origin: string;
+  readonly server: Pick<Listener, "origin" | "addresses">;
   /** Where the damaged database was moved, if it was damaged. */
   readonly quarantined: string | null;
 }
 
 /** @returns whether Claude Code can be started, as far as that can be seen */
-export async function printStartupReport({ config, paths, engines, origin, quarantined }: Startup): Promise<boolean> {
-  print(`synthesis ${version} listens on ${origin}/v1`);
+export async function printStartupReport({ config, paths, engines, server, quarantined }: Startup): Promise<boolean> {
+  print(`synthesis ${version} listens on ${server.origin}/v1`);
+  for (const address of server.addresses) print(`It also listens on ${address}`);
+  for (const { name, found, advice, result } of listeningChecks(config)) {
+    if (result !== "ok") print(`${capitalized(name)}: ${found}. ${advice}`);
+  }
   print(`API key: ${config.apiKey ? "as configured" : paths.chatKey}`);
   print(`Workspace: ${config.workspace}`);
   if (quarantined) {

@@ -4,6 +4,7 @@ import { dirname, resolve } from "node:path";
 import { closest, distance } from "fastest-levenshtein";
 import type { z } from "zod";
 import { ConfigError } from "./config-error.ts";
+import { checkListening } from "./listening.ts";
 import { ALLOW_FOREIGN_HOME, checkHomeOwner, checkWriters } from "./ownership.ts";
 import { checkPath } from "./path-problem.ts";
 import type { Paths } from "./paths.ts";
@@ -37,6 +38,7 @@ export function loadConfig(paths: Paths, env: Record<string, string | undefined>
     ...parseSource("the environment", fromEnvironment(env), environmentName),
     ...parseSource("the command line", flags, flagName),
   } as Config;
+  checkListening(merged);
   const workspace = resolve(merged.workspace);
   return {
     ...merged,

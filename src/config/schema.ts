@@ -9,10 +9,13 @@ import { REPLY_MODES } from "../wire/frames.ts";
 import type { Paths } from "./paths.ts";
 import {
   boolean,
+  host,
   list,
+  listenAddress,
   megabytes,
   milliseconds,
   oneOf,
+  origin,
   path,
   record,
   secret,
@@ -50,6 +53,22 @@ const toolNames = list(/[\s,]+/, text).refine(
 export const settings = {
   bridgePort: wholeNumber(0, 65535).describe(
     "Port for clients, hooks and plugins, on 127.0.0.1 and, where it exists, on [::1] (0 takes any free port)",
+  ),
+  listen: list(/[\s,]+/, listenAddress).describe(
+    "More addresses for clients, such as `0.0.0.0:8080`, `[::]:8080` or `/run/synthesis.sock`. Hooks and plugins stay on " +
+      "the port above, and so does the control API",
+  ),
+  controlListen: list(/[\s,]+/, listenAddress).describe(
+    "More addresses for the control API; one that other machines can reach needs a certificate",
+  ),
+  tlsCert: path.describe("The certificate for these addresses, a PEM file; the port above and Unix sockets do without"),
+  tlsKey: path.describe("The key of the certificate, a PEM file"),
+  allowedHosts: list(/[\s,]+/, host).describe(
+    "Names by which clients reach the server, such as `chat.example.com`. Addresses in numbers, and `localhost`, need not " +
+      "be listed",
+  ),
+  allowedOrigins: list(/[\s,]+/, origin).describe(
+    "Origins of web pages that may send chats, such as `https://app.example.com`",
   ),
   apiKey: secret(16).describe("The key that clients must send"),
   claudeBin: path.describe("The Claude Code program: a name on PATH or a path"),
@@ -172,7 +191,7 @@ export const partialConfig = complete.partial();
 
 export type PartialConfig = z.infer<typeof partialConfig>;
 /** The settings without a default. */
-type Optional = "apiKey" | "identityHeader";
+type Optional = "apiKey" | "identityHeader" | "tlsCert" | "tlsKey";
 export type Config = Omit<z.infer<typeof complete>, Optional> & Partial<Pick<z.infer<typeof complete>, Optional>>;
 export type Setting = keyof typeof settings;
 
@@ -183,6 +202,10 @@ export const isInternal = (name: Setting): boolean => settings[name].meta()?.isI
 export function defaults(paths: Paths): Config {
   return {
     bridgePort: 18990,
+    listen: [],
+    controlListen: [],
+    allowedHosts: [],
+    allowedOrigins: [],
     claudeBin: "claude",
     workspace: paths.workspace,
     allowedRoots: [],

@@ -3,6 +3,7 @@
  * that each type also accepts text. An error names the expected type and the given value.
  */
 import { z } from "zod";
+import { parseListenAddress } from "./listen-address.ts";
 import { expandHome } from "./paths.ts";
 
 const expected =
@@ -48,6 +49,31 @@ export const path = z
   .string({ error: expected("a path") })
   .min(1, { error: expected("a path") })
   .transform(expandHome);
+
+/** An address to listen on. */
+export const listenAddress = z.string({ error: expected("an address") }).transform((value, context) => {
+  const address = parseListenAddress(value);
+  if (address) return address;
+  const message = `expected host:port, such as 0.0.0.0:8080 or [::]:8080, or the path of a Unix socket, not ${JSON.stringify(value)}`;
+  context.issues.push({ code: "custom", message, input: value });
+  return z.NEVER;
+});
+
+/** The name, and perhaps the port, by which clients reach the server. */
+export const host = z
+  .string({ error: expected("the name of a host") })
+  .regex(/^(?:[\w.-]+|\[[\da-f:]+\])(?::\d{1,5})?$/i, {
+    error: expected("the name of a host, such as chat.example.com"),
+  })
+  .toLowerCase();
+
+/** The origin of web pages. A `*` would let every page on the internet send requests. */
+export const origin = z
+  .string({ error: expected("an origin") })
+  .regex(/^[a-z][\w.+-]*:\/\/[^/*]+$/i, {
+    error: expected("an origin, such as https://app.example.com, without a path"),
+  })
+  .toLowerCase();
 
 /** A list. As text its items are separated by `separator`. */
 export const list = <T extends z.ZodType>(separator: string | RegExp, item: T) =>

@@ -12,6 +12,7 @@ import { type Check, type Subject, subject } from "./check.ts";
 import { claudeChecks } from "./claude.ts";
 import { blockingSettingsChecks } from "./claude-settings.ts";
 import { databaseChecks } from "./database.ts";
+import { listeningChecks } from "./listening.ts";
 import { memoryCheck } from "./memory.ts";
 import { openClawChecks } from "./openclaw.ts";
 import { planChecks } from "./plan.ts";
@@ -48,6 +49,7 @@ export async function runChecks(
     await guarded(subject("workspace"), () => workspaceChecks(config)),
     await guarded(subject("state_folder", "state folder"), () => stateFolderChecks(paths)),
     await guarded(subject("port"), async () => [await portCheck(paths, config)]),
+    await guarded(subject("listening", "other machines"), () => listeningChecks(config)),
     await guarded(subject("usage_limit", "usage limit"), () => rejectionChecks(paths)),
     await guarded(subject("plan", "limits of the plan"), () => planChecks(paths, config)),
     await guarded(subject("database"), () => databaseChecks(paths, config)),

@@ -1,6 +1,7 @@
 /** The Hono app: every address, the key that opens it, and the error for an address or a method that does not exist. */
 import { getLogger } from "@logtape/logtape";
 import { type Context, type Handler, Hono, type MiddlewareHandler } from "hono";
+import { every } from "hono/combine";
 import { METHODS } from "hono/router";
 import { getPath } from "hono/utils/url";
 import { errorResponse } from "../api/openai-chat/error-response.ts";
@@ -24,8 +25,9 @@ import type { TurnStore } from "../store/turns.ts";
 import type { UsageSums } from "../store/usage.ts";
 import { canonicalPath } from "./addresses.ts";
 import { createAnswer } from "./answer.ts";
-import { requireChatKey, requireControlKey } from "./authorization.ts";
+import { requireChatKey, requireControlKey, requireRoutes } from "./authorization.ts";
 import { BODY_LIMIT } from "./body.ts";
+import { allowPages } from "./cors.ts";
 import { inflateBody } from "./encodings.ts";
 import type { Env } from "./env.ts";
 import { restoreIdleTimeout } from "./idle-timeout.ts";
@@ -65,9 +67,9 @@ export interface AppDeps {
 }
 
 export function createApp(deps: AppDeps): Hono<Env> {
-  const { keys, conversations } = deps;
-  const chatKey = requireChatKey(keys.chat);
-  const controlKey = requireControlKey(keys.control);
+  const { config, keys, conversations } = deps;
+  const chatKey = every(requireChatKey(keys.chat), requireRoutes("chat"));
+  const controlKey = every(requireControlKey(keys.control), requireRoutes("control"));
   const answer = createAnswer(deps);
   const chat = chatRoutes(deps, answer);
   const app = new Hono<Env>({ getPath: (request) => canonicalPath(getPath(request)) });
@@ -75,7 +77,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
 
   return (
     app
-      .use(restoringIdleTimeout)
+      .use(restoringIdleTimeout, allowPages(config.allowedOrigins))
       .route("/health", withoutKey(healthRoutes(deps), notFound))
       .route("/ready", withoutKey(readinessRoutes(conversations), notFound))
       .route("/v1/chat/completions", withKey(chatKey, chat, notFound))
@@ -87,7 +89,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
       .route("/v1/permissions", withKey(controlKey, permissionRoutes(deps), notFound))
       .route("/v1/usage", withKey(controlKey, usageRoutes(deps), notFound))
       .route("/v1/config", withKey(controlKey, configRoutes(deps.running), notFound))
-      // `listen.ts` answers POST /hooks itself. Only another method gets here.
+      // `serve.ts` answers POST /hooks itself. Only another method gets here.
       .all("/hooks", chatKey, () => methodNotAllowed("/hooks", ["POST"]))
       .route("/", withKey(chatKey, new Hono<Env>(), notFound))
       .onError((error, c) => {

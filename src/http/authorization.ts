@@ -5,6 +5,8 @@
 import type { MiddlewareHandler } from "hono";
 import { RequestError } from "../core/errors.ts";
 import { bearer, digest, isSecret } from "../core/tokens.ts";
+import type { Env } from "./env.ts";
+import type { RouteGroup } from "./guard.ts";
 
 export const requireChatKey = (key: string): MiddlewareHandler =>
   requireKey(
@@ -34,3 +36,18 @@ function requireKey(key: string, message: string): MiddlewareHandler {
     await next();
   };
 }
+
+/** Rejects requests for routes that the address of the request does not serve. */
+export function requireRoutes(group: RouteGroup): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    if (!c.env.access.routes.includes(group)) throw new RequestError("unknown_url", NOT_SERVED[group]);
+    await next();
+  };
+}
+
+const NOT_SERVED: Readonly<Record<RouteGroup, string>> = {
+  chat: "Chats are not served at this address. SYNTHESIS_LISTEN names the addresses that serve them.",
+  control:
+    "The control API is not served at this address. Send the request to the port on 127.0.0.1, from a program. " +
+    "SYNTHESIS_CONTROL_LISTEN names the other addresses that serve it.",
+};

@@ -1,38 +1,102 @@
 /**
- * Rejects requests that a web page may have caused. The server listens on the loopback interface only, but a browser on
- * this machine reaches that too. A page can use a DNS name that resolves to 127.0.0.1, so `Host` is checked. A page can
- * also send a cross-site request, so `Origin` and `Sec-Fetch-Site` are checked. No response carries a CORS header.
+ * Decides what a request may reach, and rejects those that a web page may have caused without permission. A browser
+ * reaches the loopback interface, too. A page can use a DNS name that resolves to an address of this server, so `Host`
+ * is checked. A page can also send a cross-site request, so `Origin` and `Sec-Fetch-Site` are checked.
  */
+import { isIP } from "node:net";
+import { addressText, type ListenAddress } from "../config/listen-address.ts";
+import type { Config } from "../config/schema.ts";
 import { RequestError } from "../core/errors.ts";
 
-/** Returns why a request with these headers is rejected, or null if it may pass. */
-export type Guard = (headers: Headers) => RequestError | null;
+export type RouteGroup = "chat" | "control";
+
+/** What a request may reach. */
+export interface Access {
+  readonly routes: readonly RouteGroup[];
+  /** Also `/hooks` and `/bridge`, for our own agent processes. */
+  readonly isInternal: boolean;
+  /** A page of an allowed origin has sent it, so the response has CORS headers. */
+  readonly isFromPage: boolean;
+}
+
+/** @throws RequestError for a request that may reach nothing */
+export type Guard = (headers: Headers) => Access;
+
+type Allowed = Pick<Config, "allowedHosts" | "allowedOrigins">;
 
 /** Clients leave this port out of `Host` and `Origin`. */
 const HTTP_PORT = 80;
 
-/** @param port the port that the server listens on */
-export function createGuard(port: number): Guard {
+/** For the port on the loopback interface. @param port the port that the server listens on */
+export function loopbackGuard(port: number, allowed: Allowed): Guard {
   const own = ["127.0.0.1", "localhost", "[::1]"].flatMap((host) =>
     port === HTTP_PORT ? [host, `${host}:${port}`] : `${host}:${port}`,
   );
+  return createGuard(allowed, {
+    isOwnHost: (host) => own.includes(host),
+    isOwnOrigin: (host) => own.includes(host),
+    own: { routes: ["chat", "control"], isInternal: true, isFromPage: false },
+    // A name that reaches the loopback interface belongs to a proxy, which other machines may reach.
+    named: { routes: ["chat"], isInternal: false, isFromPage: false },
+    address: `http://127.0.0.1:${port}`,
+  });
+}
+
+/** For an address that the configuration names. */
+export function addressGuard(address: ListenAddress, routes: readonly RouteGroup[], allowed: Allowed): Guard {
+  const access = { routes, isInternal: false, isFromPage: false };
+  return createGuard(allowed, {
+    // No page reaches a socket. To an address in numbers, or to `localhost`, no page can give a name of its own. Its port
+    // may be another one here, for example in a container.
+    isOwnHost: (host) => "unix" in address || isIP(hostname(host)) > 0 || hostname(host) === "localhost",
+    isOwnOrigin: () => false,
+    own: access,
+    named: access,
+    address: addressText(address),
+  });
+}
+
+interface Door {
+  readonly isOwnHost: (host: string) => boolean;
+  /** A page from this host is the server's own, whichever of its names the request uses. */
+  readonly isOwnOrigin: (host: string) => boolean;
+  /** For requests to one of the door's own names. */
+  readonly own: Access;
+  /** For requests to a name that the configuration adds. */
+  readonly named: Access;
+  readonly address: string;
+}
+
+function createGuard({ allowedHosts, allowedOrigins }: Allowed, door: Door): Guard {
+  const isNamed = (host: string) => allowedHosts.includes(host) || allowedHosts.includes(hostname(host));
   return (headers) => {
-    if (!own.includes((headers.get("host") ?? "").toLowerCase())) {
-      return new RequestError(
+    const host = (headers.get("host") ?? "").toLowerCase();
+    const access = door.isOwnHost(host) ? door.own : isNamed(host) ? door.named : null;
+    if (!access) {
+      throw new RequestError(
         "host_not_allowed",
-        `The Host header names another server. Send the request to http://127.0.0.1:${port}.`,
+        `The Host header names another server. Send the request to ${door.address}. If clients reach this server by ` +
+          "another name, add it to SYNTHESIS_ALLOWED_HOSTS.",
       );
+    }
+    const origin = headers.get("origin")?.toLowerCase();
+    if (origin !== undefined && allowedOrigins.includes(origin)) {
+      return { routes: access.routes.filter((group) => group === "chat"), isInternal: false, isFromPage: true };
     }
     // A link or an image on a page of another site or port causes a request without an Origin header.
     const site = headers.get("sec-fetch-site");
-    const isFromPage = site === "cross-site" || site === "same-site";
-    const origin = headers.get("origin");
-    if (isFromPage || (origin !== null && !own.includes(origin.toLowerCase().replace(/^http:\/\//, "")))) {
-      return new RequestError(
+    const originHost = origin?.replace(/^https?:\/\//, "");
+    const isOwnOrigin = originHost === undefined || originHost === host || door.isOwnOrigin(originHost);
+    if (site === "cross-site" || site === "same-site" || !isOwnOrigin) {
+      throw new RequestError(
         "origin_not_allowed",
-        "This server does not answer web pages. Send the request from a program that sends no Origin header.",
+        "This server does not answer this web page. Send the request from a program that sends no Origin header, or " +
+          "add the page's origin to SYNTHESIS_ALLOWED_ORIGINS.",
       );
     }
-    return null;
+    return access;
   };
 }
+
+/** The host without its port, and an IPv6 address without its brackets. */
+const hostname = (host: string): string => host.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");

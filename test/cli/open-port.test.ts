@@ -3,22 +3,23 @@ import { expect, test } from "bun:test";
 import { openPort } from "../../src/cli/open-port.ts";
 import { ConfigError } from "../../src/config/config-error.ts";
 
-const failWith = (code: string) => () => {
+const failWith = (code: string) => async () => {
   throw Object.assign(new Error("Failed to start server."), { code });
 };
 
-test("returns what the function opens", () => {
-  expect(openPort(80, () => "listening")).toBe("listening");
+test("returns what the function opens", async () => {
+  expect(await openPort(80, async () => "listening")).toBe("listening");
 });
 
 test.each([
   ["EACCES", /Only root may open port 80/],
   ["EADDRINUSE", /Port 80 .* already in use/],
-])("explains %s", (code, message) => {
-  expect(() => openPort(80, failWith(code))).toThrow(ConfigError);
-  expect(() => openPort(80, failWith(code))).toThrow(message);
+])("explains %s", async (code, message) => {
+  const opening = openPort(80, failWith(code));
+  await expect(opening).rejects.toThrow(ConfigError);
+  await expect(opening).rejects.toThrow(message);
 });
 
-test("throws any other error as it is", () => {
-  expect(() => openPort(80, failWith("EMFILE"))).toThrow("Failed to start server.");
+test("throws any other error as it is", async () => {
+  await expect(openPort(80, failWith("EMFILE"))).rejects.toThrow("Failed to start server.");
 });

@@ -16,7 +16,8 @@ test("the error table has every code with its status", () => {
 });
 
 /** The app's dependencies are used only by handlers, and a handler that fails for want of them has been reached. */
-const app = createApp({ keys: { chat: "chat", control: "control" } } as AppDeps);
+const deps = { config: { allowedOrigins: [] as string[] }, keys: { chat: "chat", control: "control" } };
+const app = createApp(deps as unknown as AppDeps);
 const documented = [...page.matchAll(/^\| `([A-Z]+) (\/\S*)` \| (none|chat key|control key) \|/gm)].map(
   ([, method = "", path = "", key = ""]) => ({ method, path, key }),
 );
@@ -33,8 +34,8 @@ test("the route table has every route of the app", () => {
   );
 });
 
-/** The server of a request, as far as the app uses it before a handler runs. */
-const env = { server: { timeout: () => {} } };
+/** The server of a request and what it may reach, as far as the app uses them before a handler runs. */
+const env = { server: { timeout: () => {} }, access: { routes: ["chat", "control"] } };
 
 test.each(documented)("the route table names the key of $method $path", async ({ method, path, key }) => {
   const isRefused = async (bearer: string) =>

@@ -21,6 +21,7 @@ test("every check of a machine on which nothing is wrong is ok", async () => {
     "workspace.ok",
     "state_folder.ok",
     "port.ok",
+    "listening.ok",
     "database.ok",
     "openclaw.ok",
   ]);

@@ -1,0 +1,89 @@
+/** Opens the addresses of `listen` and `controlListen`: TCP ports, with TLS where there is a certificate, and Unix sockets. */
+import { lstatSync, readFileSync, rmSync } from "node:fs";
+import type { Hono } from "hono";
+import { ConfigError } from "../config/config-error.ts";
+import { addressText, type ListenAddress } from "../config/listen-address.ts";
+import type { Config } from "../config/schema.ts";
+import type { AppDeps } from "./app.ts";
+import type { Env } from "./env.ts";
+import { addressGuard, type RouteGroup } from "./guard.ts";
+import { serve, tcp } from "./serve.ts";
+
+interface OpenAddress {
+  /** The address as people read it, with what it serves. */
+  readonly text: string;
+  stop(): Promise<void>;
+}
+
+/** @throws ConfigError when one of them cannot be opened */
+export async function openAddresses(
+  deps: Pick<AppDeps, "config" | "tokens">,
+  app: Hono<Env>,
+): Promise<readonly OpenAddress[]> {
+  const { config } = deps;
+  const tls = readCertificate(config);
+  const opened: OpenAddress[] = [];
+  for (const { address, routes } of addresses(config)) {
+    const guard = () => addressGuard(address, routes, config);
+    const what = routes.length === 2 ? "chats and control" : routes[0] === "chat" ? "chats" : "control";
+    try {
+      if ("unix" in address) {
+        await removeStaleSocket(address.unix);
+        const server = asOwner(() => serve(deps, app, address, guard));
+        const stop = () => server.stop().finally(() => rmSync(address.unix, { force: true }));
+        opened.push({ text: `${address.unix} (${what})`, stop });
+      } else {
+        const { host: hostname, port } = address;
+        const server = serve(deps, app, tcp(hostname, port, tls), guard);
+        const text = `${tls ? "https" : "http"}://${addressText({ ...address, port: server.port ?? port })}/v1 (${what})`;
+        opened.push({ text, stop: () => server.stop() });
+      }
+    } catch (error) {
+      const { message } = error as Error;
+      throw new ConfigError(`synthesis cannot listen on ${addressText(address)}: ${message}`);
+    }
+  }
+  return opened;
+}
+
+/** The configured addresses, each once, with what it serves. */
+function addresses({ listen, controlListen }: Config): { address: ListenAddress; routes: RouteGroup[] }[] {
+  const all = new Map<string, { address: ListenAddress; routes: RouteGroup[] }>();
+  const named = [
+    ...listen.map((address) => ({ address, group: "chat" as const })),
+    ...controlListen.map((address) => ({ address, group: "control" as const })),
+  ];
+  for (const { address, group } of named) {
+    const { routes } = all.getOrInsert(addressText(address), { address, routes: [] });
+    if (!routes.includes(group)) routes.push(group);
+  }
+  return [...all.values()];
+}
+
+function readCertificate({ tlsCert, tlsKey }: Config): { cert: string; key: string } | undefined {
+  if (tlsCert === undefined || tlsKey === undefined) return undefined;
+  try {
+    return { cert: readFileSync(tlsCert, "utf8"), key: readFileSync(tlsKey, "utf8") };
+  } catch (error) {
+    throw new ConfigError(`The certificate or its key cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** A server that was killed leaves its socket behind. @throws Error when another program listens on it */
+async function removeStaleSocket(path: string): Promise<void> {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return;
+  const connection = await Bun.connect({ unix: path, socket: { data: () => {} } }).catch(() => null);
+  if (!connection) return rmSync(path);
+  connection.end();
+  throw new Error("another program listens on it");
+}
+
+/** Only the owner may use a socket that is created meanwhile. */
+function asOwner<T>(create: () => T): T {
+  const before = process.umask(0o177);
+  try {
+    return create();
+  } finally {
+    process.umask(before);
+  }
+}
