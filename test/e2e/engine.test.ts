@@ -2,6 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { startMockAnthropic } from "../support/mock-anthropic.ts";
+import { type Cloud, startMockClouds } from "../support/mock-clouds.ts";
 import { agentRequest, user } from "../support/openclaw.ts";
 import { claudesOf } from "../support/processes.ts";
 import { PROGRAM, startServer, type TestServer } from "../support/server.ts";
@@ -60,6 +62,27 @@ describe("auto answers a client and OpenClaw over stream-json, and says why", ()
     expect(await server.printed(/^Engine: /)).toMatch(/^Engine: stream, because /);
     expect(await server.printed(/^Engine: /)).toMatch(why);
     expect(await doctor(world, "engine")).toMatch(why);
+  });
+});
+
+describe("auto answers a client and OpenClaw over stream-json where Claude Code refuses channels: on", () => {
+  test.each<[name: string, cloud: Cloud, why: RegExp]>([
+    ["Bedrock", "bedrock", /CLAUDE_CODE_USE_BEDROCK/],
+    ["Vertex", "vertex", /CLAUDE_CODE_USE_VERTEX/],
+    ["Foundry", "foundry", /CLAUDE_CODE_USE_FOUNDRY/],
+  ])("%s", async (_name, cloud, why) => {
+    const api = startMockAnthropic();
+    const clouds = startMockClouds(api.url);
+    await using world = await createWorld({ loggedIn: false, env: { ...auto, ...clouds.env(cloud) } });
+    const { server } = world;
+    expect((await say(server, "one")).answer).toBe("You said: one");
+    expect(await sayAsOpenClaw(server, "two")).toEndWith("\ntwo");
+    expect(api.requests.map(({ asked }) => /(one|two)\n/.exec(asked)?.[1])).toEqual(["one", "two"]);
+    expect(started(server)).toEqual(["stream", "stream"]);
+    expect(await health(server)).toEqual([{ agent: null, engine: "stream", reason: "environment" }]);
+    expect(await server.printed(/^Engine: /)).toMatch(why);
+    expect(await doctor(world, "engine")).toMatch(why);
+    await Promise.all([clouds.stop(), api.stop()]);
   });
 });
 
