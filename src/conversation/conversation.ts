@@ -222,6 +222,13 @@ export class Conversation {
     return true;
   }
 
+  /** Ends a turn if it is the one that runs. False when it is not. */
+  interruptTurn(turn: string, error: RequestError): boolean {
+    if (this.#running?.runner.id !== turn) return false;
+    this.#running.runner.interrupt(error);
+    return true;
+  }
+
   /**
    * Fails all requests with `error`, stops the process, and makes a change to the record. Requests that come meanwhile
    * are served afterwards.
@@ -306,6 +313,7 @@ export class Conversation {
   async #answer(turn: QueuedTurn): Promise<RequestError | null> {
     const { request, response } = turn;
     const session = await this.#record.sessionFor(request);
+    this.#checkPrevious(request);
     const answered = findAnsweredTurn(this.#record.delivered.all, request);
     if (answered !== null && (await replayAnswer(answered, this.#record, response, session.key))) return null;
     const refused = this.#deps.rejections.admit(session.model, response.begun);
@@ -318,6 +326,17 @@ export class Conversation {
     return this.#turns.run(turn, leased, () => {
       this.#sentAt = this.#clock.now();
     });
+  }
+
+  /** @throws RequestError when the request continues a turn that Claude does not know, or that no longer counts */
+  #checkPrevious({ previousTurn }: TurnRequest): void {
+    const { exchanges } = this.#record.delivered;
+    if (previousTurn === undefined || exchanges.some(({ turn }) => turn === previousTurn)) return;
+    throw new RequestError(
+      "previous_response_not_found",
+      "The conversation cannot be continued from this response: Claude has not received its request, or an older response was continued since. Continue from the newest response.",
+      { param: "previous_response_id" },
+    );
   }
 
   /** The turn waits for its client. A retry that came before the answer was complete receives the same answer. */

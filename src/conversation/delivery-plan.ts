@@ -16,7 +16,10 @@ import { type MatchOptions, matchHistory } from "./history-match.ts";
 import { undelivered } from "./undelivered.ts";
 
 /** The parts of a turn request that decide what is delivered. */
-export type DeliveryRequest = Pick<TurnRequest, "input" | "traceId" | "volatile" | "fromOpenClaw" | "sendsHistory">;
+export type DeliveryRequest = Pick<
+  TurnRequest,
+  "input" | "traceId" | "volatile" | "fromOpenClaw" | "sendsHistory" | "previousTurn"
+>;
 
 export interface DeliveryPlan {
   /** The new messages. Empty when Claude has received all of them, or when the request has none. */
@@ -46,13 +49,20 @@ export type Past =
   | { readonly why: "new"; readonly history: readonly PastMessage[] }
   /** The client edited the conversation, or continued it with another model. `history` is everything after `since`. */
   | { readonly why: "changed"; readonly history: readonly PastMessage[]; readonly since: Since }
-  /** The client removed this many of the user's last messages, with the answers to them. */
-  | { readonly why: "removed"; readonly count: number };
+  | Removed;
+
+/** The client removed this many of the user's last messages, with the answers to them. */
+interface Removed {
+  readonly why: "removed";
+  readonly count: number;
+}
 
 /** The point up to which the client's conversation is the one that Claude knows. */
 type Since =
   /** The answer to this message of the user. */
   | { readonly answerTo: string }
+  /** What is left without these messages. */
+  | Removed
   /** The start: no exchange matches. */
   | "start"
   /** An unknown point, because the client does not keep the whole history. */
@@ -161,9 +171,10 @@ export function addExchanges(all: DeliveredExchange[], delivered: DeliveredTurn)
 
 /** For clients whose history is the conversation as the user sees it. */
 function exactDelta(turns: readonly DeliveredTurn[], request: DeliveryRequest, options: PlanOptions): Delta {
-  const { input } = request;
+  const { input, previousTurn } = request;
   const { exchanges, history } = input;
   const { delivered } = options;
+  if (previousTurn !== undefined) return deltaAfter(previousTurn, input, delivered);
   const { kept, known, rewritten } = matchHistory(delivered, exchanges, options);
   const unmatched = delivered.slice(kept);
   const change = exchanges[known];
@@ -195,6 +206,26 @@ function exactDelta(turns: readonly DeliveredTurn[], request: DeliveryRequest, o
     return { ...messagesOnly(withoutFirst(input.messages, unanswered)), rewritten };
   const count = unmatched.slice(0, lastAnswered + 1).reduce((sum, { users }) => sum + users.length, 0);
   return { ...messagesOnly(input.messages), past: { why: "removed", count }, dropped: unmatched.length, rewritten };
+}
+
+/** For a request that names the turn that it continues. The exchanges since then no longer count. */
+function deltaAfter(turn: string, input: Input, delivered: readonly DeliveredExchange[]): Delta {
+  let kept = delivered.findLastIndex((exchange) => exchange.turn === turn) + 1;
+  // An answer that was not valid JSON was given again in a turn of its own, to the same messages.
+  const isRepeat = (last = delivered[kept - 1], next = delivered[kept]) =>
+    last !== undefined && next !== undefined && !last.answered && Bun.deepEquals(last.users, next.users);
+  while (isRepeat()) kept += 1;
+  const later = delivered.slice(kept);
+  const count = later.reduce((sum, { users }) => sum + users.length, 0);
+  const { messages, history, exchanges } = input;
+  const removed = count === 0 ? null : ({ why: "removed", count } as const);
+  return {
+    ...messagesOnly(messages),
+    // The client may add what was said elsewhere.
+    past: history.length === 0 ? removed : { why: "changed", history, since: removed ?? "unknown" },
+    dropped: later.length,
+    history: exchanges.map((exchange) => exchange.toExchange()),
+  };
 }
 
 /** The messages without the first ones that were delivered before, in this order. */

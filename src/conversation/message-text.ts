@@ -58,11 +58,14 @@ function pastText(past: Past): string {
     case "changed":
       return `${changeText(past.since)}\n\n${historyText(past.history, MAX_HISTORY)}`;
     case "removed":
-      return past.count === 1
-        ? "The person has taken back their last message; it and your answer to it no longer count."
-        : `The person has taken back their last ${past.count} messages; they and your answers to them no longer count.`;
+      return removedText(past.count);
   }
 }
+
+const removedText = (count: number): string =>
+  count === 1
+    ? "The person has taken back their last message; it and your answer to it no longer count."
+    : `The person has taken back their last ${count} messages; they and your answers to them no longer count.`;
 
 /** How much of the message before a change is quoted, in characters. */
 const MAX_QUOTE = 80;
@@ -71,6 +74,7 @@ function changeText(since: (Past & { why: "changed" })["since"]): string {
   const changed = "This chat has been edited, or went on without you.";
   if (since === "unknown") return `${changed} From there on it reads:`;
   if (since === "start") return `${changed} What you know of it no longer counts; it reads:`;
+  if ("why" in since) return `${removedText(since.count)} From there on this chat reads:`;
   // A quotation mark in the message would look like the end of the quotation.
   const line = since.answerTo.replace(/\s+/g, " ").replaceAll('"', "'");
   const quoted = line.length > MAX_QUOTE ? `${line.slice(0, MAX_QUOTE)}…` : line;

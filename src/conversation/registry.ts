@@ -9,7 +9,7 @@ import { unnamedConfig } from "../config/unnamed.ts";
 import { systemClock } from "../core/clock.ts";
 import { RequestError, shuttingDown } from "../core/errors.ts";
 import { TypicalDuration } from "../core/typical-duration.ts";
-import { type Identity, isEphemeral, isIsolated } from "../intake/identity.ts";
+import { type Identity, isEphemeral, isIsolated, recordedIdentity } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SessionRow } from "../store/schema.ts";
@@ -123,11 +123,8 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
    */
   async function end(session: SessionRow, message: string, change: (record: ConversationRecord) => Promise<void>) {
     if (draining) throw shuttingDown();
-    const { key, agent, chat, branchOf } = session;
-    const source = session.source as Identity["source"];
-    const branch = branchOf === null ? {} : { branchOf };
-    const conversation = conversations.get(key) ?? create({ key, source, agent, chat, affinity: null, ...branch });
-    conversations.set(key, conversation);
+    const conversation = conversations.get(session.key) ?? create(recordedIdentity(session));
+    conversations.set(session.key, conversation);
     await conversation.end(new RequestError("turn_interrupted", message), change);
   }
 
@@ -140,7 +137,8 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     const response = new ResponseStream();
     // A program that wants JSON cannot use a part of it, and must not get anything else.
     if (requested.format.type === "json") response.hold();
-    const identity = branches.route(named, requested);
+    // The turn that a request continues is of one branch.
+    const identity = requested.previousTurn === undefined ? branches.route(named, requested) : named;
     const request = identity === named ? requested : { ...requested, affinity: null };
     const conversation = conversations.get(identity.key) ?? create(identity);
     const error = refusal(conversation, request);

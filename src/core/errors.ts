@@ -14,6 +14,8 @@ export type ErrorCode =
   | "workspace_not_allowed"
   | "model_not_found"
   | "session_not_found"
+  | "previous_response_not_found"
+  | "response_not_found"
   | "permission_not_found"
   | "unknown_url"
   | "method_not_allowed"

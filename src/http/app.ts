@@ -12,6 +12,7 @@ import type { RunningConfig } from "../config/running-config.ts";
 import type { Config } from "../config/schema.ts";
 import type { ConversationRegistry } from "../conversation/registry.ts";
 import { RequestError, unexpected } from "../core/errors.ts";
+import { createIdentify } from "../intake/identity.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { AccountLimits } from "../limits/account.ts";
 import type { Rejections } from "../limits/rejections.ts";
@@ -70,8 +71,9 @@ export function createApp(deps: AppDeps): Hono<Env> {
   const { config, keys, conversations } = deps;
   const chatKey = every(requireChatKey(keys.chat), requireRoutes("chat"));
   const controlKey = every(requireControlKey(keys.control), requireRoutes("control"));
+  const identify = createIdentify(deps);
   const answer = createAnswer(deps);
-  const chat = chatRoutes(deps, answer);
+  const chat = chatRoutes(identify, answer);
   const app = new Hono<Env>({ getPath: (request) => canonicalPath(getPath(request)) });
   const notFound = notFoundIn(app);
 
@@ -82,7 +84,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
       .route("/ready", withoutKey(readinessRoutes(conversations), notFound))
       .route("/v1/chat/completions", withKey(chatKey, chat, notFound))
       .route("/chat/completions", withKey(chatKey, chat, notFound))
-      .route("/v1/responses", withKey(chatKey, responsesRoutes(deps, answer), notFound))
+      .route("/v1/responses", withKey(chatKey, responsesRoutes(deps, identify, answer), notFound))
       .route("/v1/models", withKey(chatKey, modelRoutes, notFound))
       .route("/v1/limits", withKey(chatKey, limitsRoutes(deps.limits), notFound))
       .route("/v1/sessions", withKey(controlKey, sessionRoutes(deps), notFound))

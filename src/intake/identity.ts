@@ -6,6 +6,8 @@
 import { headerText, openClawHeader } from "../api/openclaw/headers.ts";
 import { SESSION_KEY_HEADER } from "../api/openclaw/request.ts";
 import { RequestError } from "../core/errors.ts";
+import type { SessionRow } from "../store/schema.ts";
+import type { SessionStore } from "../store/sessions.ts";
 import type { ParsedRequest } from "./parsed-request.ts";
 
 const AGENT_HEADER = "x-openclaw-agent-id";
@@ -40,6 +42,8 @@ export interface Identity {
   readonly affinity: Affinity | null;
   /** For the branch of another model: the key of the conversation that it branches from. */
   readonly branchOf?: string;
+  /** The turn after which the request continues the conversation, when it names one. */
+  readonly previousTurn?: string;
 }
 
 export interface Affinity {
@@ -112,6 +116,35 @@ export function identify(
   if (user) return identity("user", `user:${user}`);
   return identityFallback === "default" ? identity("default", DEFAULT) : null;
 }
+
+/** @param conversation the `conversation` of the Responses API */
+export type Identify = (request: NamedRequest, conversation?: string | null) => Identity | null;
+
+/** `identify` with the server's own options. */
+export const createIdentify =
+  (deps: {
+    readonly config: Pick<IdentityOptions, "identityHeader" | "identityFallback">;
+    readonly sessions: Pick<SessionStore, "keyWithAffinity">;
+  }): Identify =>
+  (request, conversation) => {
+    const { identityHeader, identityFallback } = deps.config;
+    return identify(request, {
+      identityHeader,
+      identityFallback,
+      conversation,
+      aliasOf: deps.sessions.keyWithAffinity,
+    });
+  };
+
+/** The identity of a recorded conversation. */
+export const recordedIdentity = ({ key, source, agent, chat, branchOf }: SessionRow): Identity => ({
+  key,
+  source: source as Identity["source"],
+  agent,
+  chat,
+  affinity: null,
+  ...(branchOf === null ? {} : { branchOf }),
+});
 
 /** Whether a conversation is deleted when it ends: no later request can name it. */
 export const isEphemeral = (source: string): boolean =>

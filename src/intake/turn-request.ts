@@ -52,6 +52,8 @@ export interface TurnRequest {
   readonly shape: RequestShape;
   /** For a request that names no conversation: its messages, as real messages. Null for all others. */
   readonly dialogue: (() => Dialogue) | null;
+  /** The turn that the request continues; absent when the request does not say. Later turns then no longer count. */
+  readonly previousTurn?: string;
   /** The conversation's process knows everything of the dialogue but its last message. */
   readonly continuesDialogue: boolean;
 }
@@ -73,7 +75,7 @@ const NO_SYSTEM_PROMPT = { stable: "", volatile: "" };
  */
 export function readTurnRequest(
   request: ParsedRequest,
-  { key, source, agent, affinity }: Identity,
+  { key, source, agent, affinity, previousTurn }: Identity,
   config: Config,
   workspace?: Workspace,
 ): TurnRequest {
@@ -100,6 +102,7 @@ export function readTurnRequest(
     format: readFormat(body),
     prefill: request.prefill,
     workspace: workspace ?? workspaceFor(headers, openclaw?.workingDirectory ?? null, agent, config),
+    ...(previousTurn === undefined ? {} : { previousTurn }),
     dialogue: null,
     continuesDialogue: false,
   };

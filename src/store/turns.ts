@@ -66,6 +66,7 @@ const latestFirst = desc(sql`rowid`);
 export interface TurnStore {
   /** The latest turns with a message that a Claude session has, or may have, received, oldest first. */
   delivered(claudeSession: string): TurnRow[];
+  find(id: string): TurnRow | undefined;
   /** The last `count` turns of a conversation, oldest first. */
   latest(session: string, count: number): TurnRow[];
   /** Records that a message is about to be sent to Claude. Resolves after the commit, rejects if it fails. */
@@ -206,6 +207,10 @@ export function createTurnStore({ database }: Store): TurnStore {
         .limit(MAX_DELIVERED_TURNS)
         .all()
         .reverse();
+    },
+    find: (id) => {
+      flush();
+      return database.select().from(turns).where(eq(turns.id, id)).get();
     },
     latest: (session, count) => {
       flush();

@@ -69,6 +69,8 @@ export class TurnAnswers {
   /** Begins the next answer of the same exchange, after tool calls. */
   begin(response: ResponseStream): void {
     this.#exchanges.at(-1)?.responses.push(response);
+    const { id, answer } = this.#response.turn;
+    response.turn = { id, answer: answer + 1 };
     response.isSent = true;
     response.hasRunTools = this.#haveToolsRun;
     this.#response = response;
@@ -104,6 +106,7 @@ export class TurnAnswers {
 
   /** Sends the answer with which the turn was parked again, to a client that has lost it. */
   repeat(response: ResponseStream): void {
+    response.turn = this.#response.turn;
     if (this.#parkedAnswer === null) {
       response.close();
       return;

@@ -22,6 +22,8 @@ const isFrequent = ({ type }: ResponsePart): boolean => type === "text" || type 
 export class ResponseStream {
   /** The id of the request, and of the turn that it starts. */
   readonly id = crypto.randomUUID();
+  /** The turn that answers the request, and which of its answers this is: after tool calls a turn has another one. */
+  turn: { readonly id: string; readonly answer: number } = { id: this.id, answer: 0 };
   /**
    * Resolves when the answer has begun: with its first part, with Claude's first use of a tool, or after the time that
    * `openAfter` sets. Rejects with an error that comes first, which can still set the HTTP status.

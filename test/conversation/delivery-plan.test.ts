@@ -463,6 +463,30 @@ describe("a history", () => {
   });
 });
 
+describe("a request that continues a turn", () => {
+  const turns = [turn(["one"]), turn(["two"]), turn(["three"])];
+  const after = (previousTurn: string, ...messages: string[]) => plan(turns, request(messages, { previousTurn }));
+
+  test("of the newest answer delivers only its own messages", () => {
+    expect(after("three", "u:next")).toMatchObject({ past: null, dropped: 0, history: [] });
+  });
+
+  test("of an older answer tells how many messages no longer count", () => {
+    const { past, dropped, messages } = after("one", "u:next");
+
+    expect([past, dropped, messages.length]).toEqual([{ why: "removed", count: 2 }, 2, 1]);
+  });
+
+  test("delivers what the client adds before its message", () => {
+    const added = ["u:elsewhere", "a:there", "u:next"];
+
+    expect(after("three", ...added)).toMatchObject({ past: { why: "changed", since: "unknown" }, dropped: 0 });
+    const older = after("two", ...added);
+    expect(older).toMatchObject({ past: { why: "changed", since: { why: "removed", count: 1 } }, dropped: 1 });
+    expect([pastOf(older), older.history.length]).toEqual([["changed", ["elsewhere", "there"]], 1]);
+  });
+});
+
 describe("a message that the client's program rewrites", () => {
   const wrapped = (query: string) =>
     `### Task:\nAnswer from the notes.\n\n<notes>\nnote 1\nnote 2\n</notes>\n\n<query>${query}</query>`;

@@ -87,6 +87,77 @@ test("`conversation` names a conversation of its own", async () => {
   expect(await (await control(world, at("conversation:conv_1"))).json()).toMatchObject({ turns: 2 });
 });
 
+describe("previous_response_id", () => {
+  const say = (input: string, previous: string | null, more: object = {}): Promise<OpenAI.Responses.Response> =>
+    client.responses.create({ model, input, previous_response_id: previous, stream: false, ...more });
+
+  test("continues the conversation of a response without its name", async () => {
+    const first = await say("one", null, { conversation: "chain" });
+    const second = await say("two", first.id);
+    await say("three", second.id);
+
+    expect(second).toMatchObject({ previous_response_id: first.id, output_text: "You said: two" });
+    expect(await (await control(world, at("conversation:chain"))).json()).toMatchObject({ turns: 3 });
+  });
+
+  test("of an older response tells Claude that the later messages no longer count", async () => {
+    const first = await say("one", null, { conversation: "older" });
+    const second = await say("two", first.id);
+    const other = await say("another two", first.id);
+
+    expect(other.output_text).toContain("taken back their last message");
+    expect((await say("three", other.id)).output_text).toBe("You said: three");
+    // What no longer counts cannot be continued.
+    expect(await say("four", second.id).catch((error) => error)).toMatchObject({ code: "previous_response_not_found" });
+  });
+
+  test("takes the outputs of the calls that a response ended with, and goes on after them", async () => {
+    const first = await say("call 1", null, { conversation: "outputs", tools: [lookup] });
+    const call = first.output.find((item) => item.type === "function_call");
+    const input = [{ type: "function_call_output", call_id: call?.call_id ?? "", output: "result" }] as const;
+    const second = await client.responses.create({
+      model,
+      previous_response_id: first.id,
+      input: [...input],
+      tools: [lookup],
+    });
+
+    expect(second.output_text).toBe("You said: result");
+    expect(second.id).not.toBe(first.id);
+    expect((await say("next", second.id, { tools: [lookup] })).output_text).toBe("You said: next");
+  });
+
+  test("is refused for a response that is unknown, or of another conversation", async () => {
+    const named = await say("one", null, { conversation: "mine" });
+    const refusals = [say("two", "resp_unknown"), say("two", named.id, { user: "other" })];
+
+    for (const refusal of refusals) {
+      expect(await refusal.catch((error) => error)).toMatchObject({
+        status: 400,
+        code: "previous_response_not_found",
+        param: "previous_response_id",
+      });
+    }
+  });
+});
+
+describe("a response by its id", () => {
+  test("cannot be read, since no text is stored", async () => {
+    const { id } = await client.responses.create({ model, user: "read", input: "one" });
+
+    expect(await client.responses.retrieve(id).catch((error) => error)).toMatchObject({ status: 400 });
+    expect(await client.responses.retrieve("resp_1").catch((error) => error)).toMatchObject({ status: 404 });
+  });
+
+  test("can be cancelled while it runs, and not after it", async () => {
+    const done = await client.responses.create({ model, user: "cancel", input: "one" });
+    const calls = await client.responses.create({ model, user: "cancel", input: "call 1", tools: [lookup] });
+
+    expect(await client.responses.cancel(done.id).catch((error) => error)).toMatchObject({ status: 400 });
+    expect(await client.responses.cancel(calls.id)).toMatchObject({ id: calls.id, status: "cancelled" });
+  });
+});
+
 describe("errors", () => {
   test.each([
     [{ input: [] }, "input"],

@@ -88,6 +88,7 @@ function fakeStore(failsToInsert: boolean) {
   };
   const turns: TurnStore = {
     delivered: unused,
+    find: unused,
     latest: unused,
     totalUsage: unused,
     flush: unused,

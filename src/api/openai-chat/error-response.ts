@@ -29,6 +29,7 @@ const kinds: Record<ErrorCode, Kind> = {
   billing_error: [400, "billing_error"],
   claude_account_blocked: [400, "permission_error"],
   workspace_not_allowed: [400, "invalid_request_error"],
+  previous_response_not_found: [400, "invalid_request_error"],
   // A person ended the turn. After a 409 or a 5xx, the client library would start it again.
   turn_interrupted: [400, "interrupted_error"],
   invalid_api_key: [401, "invalid_request_error"],
@@ -38,6 +39,7 @@ const kinds: Record<ErrorCode, Kind> = {
   model_not_found: [404, "invalid_request_error"],
   permission_not_found: [404, "invalid_request_error"],
   session_not_found: [404, "invalid_request_error"],
+  response_not_found: [404, "invalid_request_error"],
   method_not_allowed: [405, "invalid_request_error"],
   not_running: [409, "invalid_request_error"],
   request_too_large: [413, "invalid_request_error"],

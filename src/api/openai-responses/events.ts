@@ -45,8 +45,16 @@ const reasoning = (id: string, text: string, isOpen: boolean): OutputItem => ({
 const itemOf = ({ kind, id, text }: OpenItem, status: ItemStatus): OutputItem =>
   kind === "message" ? message(id, text, status) : reasoning(id, text, status === "in_progress");
 
-/** Makes the writer of the answer to one request. */
-export function responseWriter(head: ResponseHead, request: ResponsesRequest): AnswerWriter {
+/**
+ * Makes the writer of the answer to one request.
+ * @param readHead called once, when the answer has begun: before, it is not known which turn answers the request
+ */
+export function responseWriter(readHead: () => ResponseHead, request: ResponsesRequest): AnswerWriter {
+  let begun: ResponseHead | null = null;
+  const head = (): ResponseHead => {
+    begun ??= readHead();
+    return begun;
+  };
   const custom = customTools(request);
   /** The items that are complete. */
   const output: OutputItem[] = [];
@@ -60,7 +68,7 @@ export function responseWriter(head: ResponseHead, request: ResponsesRequest): A
     sequence += 1;
     return `event: ${body.type}\ndata: ${data}\n\n`;
   };
-  const body = () => responseBody(head, request, output, end, usage);
+  const body = () => responseBody(head(), request, output, end, usage);
 
   /** Adds a piece of text to the open item of this kind. It opens one if there is none. */
   const append = (kind: OpenItem["kind"], delta: string): string => {
@@ -78,7 +86,7 @@ export function responseWriter(head: ResponseHead, request: ResponsesRequest): A
 
   const begin = (kind: OpenItem["kind"]): string => {
     const output_index = output.length;
-    open = { kind, id: itemId(kind, head.id, output_index), text: "" };
+    open = { kind, id: itemId(kind, head().id, output_index), text: "" };
     const at = { item_id: open.id, output_index };
     return (
       event({ type: "response.output_item.added", output_index, item: itemOf(open, "in_progress") }) +
@@ -110,14 +118,14 @@ export function responseWriter(head: ResponseHead, request: ResponsesRequest): A
   const callItem = (call: ToolCall, index: number): OutputItem =>
     custom.has(call.name)
       ? {
-          id: itemId("customCall", head.id, index),
+          id: itemId("customCall", head().id, index),
           type: "custom_tool_call",
           call_id: call.id,
           name: call.name,
           input: customInput(call.arguments),
         }
       : {
-          id: itemId("call", head.id, index),
+          id: itemId("call", head().id, index),
           type: "function_call",
           call_id: call.id,
           name: call.name,
@@ -141,7 +149,7 @@ export function responseWriter(head: ResponseHead, request: ResponsesRequest): A
         event({ type: "response.output_item.done", output_index, item })
       );
     }
-    const at = { item_id: itemId("call", head.id, output_index), output_index };
+    const at = { item_id: itemId("call", head().id, output_index), output_index };
     const json = call.arguments;
     return (
       done("", { ...item, arguments: "", status: "in_progress" } as OutputItem) +
@@ -209,10 +217,10 @@ export function responseWriter(head: ResponseHead, request: ResponsesRequest): A
       }
     },
     whole: ({ text, progress, calls, cutOff, usage: known }) => {
-      if (progress !== "") output.push(reasoning(itemId("reasoning", head.id, output.length), progress, false));
+      if (progress !== "") output.push(reasoning(itemId("reasoning", head().id, output.length), progress, false));
       if (text !== "" || calls.length === 0) {
         const status = cutOff === null ? "completed" : "incomplete";
-        output.push(message(itemId("message", head.id, output.length), text, status));
+        output.push(message(itemId("message", head().id, output.length), text, status));
       }
       for (const call of calls) output.push(callItem(call, output.length));
       end = cutOff === null ? { status: "completed" } : { status: "incomplete", cutOff };

@@ -65,9 +65,7 @@ export const responsesRequest = z.looseObject({
   model: z.string().nullish(),
   input: z.union([z.string(), z.array(item)], "must be a string or an array of items").nullish(),
   instructions: z.string().nullish(),
-  previous_response_id: z
-    .null("must be left out. Name the conversation by `conversation` instead, or send the whole input")
-    .optional(),
+  previous_response_id: z.string().nullish(),
   conversation: z
     .union([z.string(), z.looseObject({ id: z.string() })], "must be an id, or an object that has an id")
     .nullish(),

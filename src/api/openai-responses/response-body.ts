@@ -21,6 +21,7 @@ export type ResponseEnd =
   | { readonly status: "completed" }
   | { readonly status: "incomplete"; readonly cutOff: CutOff }
   | { readonly status: "failed"; readonly error: RequestError }
+  | { readonly status: "cancelled" }
   | { readonly status: "in_progress" };
 
 const REASONS = { length: "max_output_tokens", content_filter: "content_filter" } as const;

@@ -1,4 +1,5 @@
 /** `/v1/responses`: OpenAI's API of responses. */
+import { getLogger } from "@logtape/logtape";
 import { Hono } from "hono";
 import { chatForm } from "../../api/openai-responses/chat-form.ts";
 import { responseWriter } from "../../api/openai-responses/events.ts";
@@ -6,39 +7,80 @@ import { withFieldNames } from "../../api/openai-responses/field-names.ts";
 import { responseId } from "../../api/openai-responses/ids.ts";
 import { responsesRequest } from "../../api/openai-responses/request.ts";
 import { checkSize } from "../../api/openai-responses/request-size.ts";
+import { responseBody } from "../../api/openai-responses/response-body.ts";
 import { DEFAULT_MODEL } from "../../claude/models.ts";
-import type { Config } from "../../config/schema.ts";
-import { identify } from "../../intake/identity.ts";
+import type { ConversationRegistry } from "../../conversation/registry.ts";
+import { RequestError } from "../../core/errors.ts";
+import type { Identify } from "../../intake/identity.ts";
 import { parseRequest } from "../../intake/parsed-request.ts";
 import type { SessionStore } from "../../store/sessions.ts";
+import type { TurnStore } from "../../store/turns.ts";
 import type { Answer } from "../answer.ts";
 import type { Env } from "../env.ts";
+import { continuedConversation, findResponse, type StoredResponse } from "../stored-responses.ts";
 import { validJson } from "../validation.ts";
 
+const log = getLogger(["synthesis", "chat"]);
+
 export interface ResponsesDeps {
-  readonly config: Pick<Config, "identityHeader" | "identityFallback">;
+  readonly conversations: Pick<ConversationRegistry, "find">;
   readonly sessions: SessionStore;
+  readonly turns: TurnStore;
 }
 
-export const responsesRoutes = ({ config, sessions }: ResponsesDeps, answer: Answer): Hono<Env> =>
-  new Hono<Env>().post("/", validJson(responsesRequest, checkSize), async (c) => {
-    const sent = c.req.valid("json");
-    const { conversation } = sent;
-    const { body, fieldName } = chatForm(sent);
-    const request = parseRequest(body, c.req.raw.headers);
-    const named = identify(request, {
-      identityHeader: config.identityHeader,
-      identityFallback: config.identityFallback,
-      conversation: typeof conversation === "object" ? (conversation?.id ?? null) : conversation,
-      aliasOf: sessions.keyWithAffinity,
+export function responsesRoutes(deps: ResponsesDeps, identify: Identify, answer: Answer): Hono<Env> {
+  const find = (id: string): StoredResponse => {
+    const found = findResponse(deps, id);
+    if (found) return found;
+    throw new RequestError("response_not_found", `There is no response ${id.slice(0, 100)}.`, { param: "response_id" });
+  };
+  const refuseToRead = (id: string): never => {
+    find(id);
+    throw new RequestError(
+      "invalid_request",
+      "A response cannot be read again, because synthesis stores no text. Keep what the request was answered with.",
+    );
+  };
+
+  return new Hono<Env>()
+    .post("/", validJson(responsesRequest, checkSize), async (c) => {
+      const sent = c.req.valid("json");
+      const { conversation, previous_response_id: previous } = sent;
+      if (conversation && previous) {
+        throw new RequestError(
+          "invalid_request",
+          "previous_response_id must be left out, because conversation names the conversation already.",
+          { param: "previous_response_id" },
+        );
+      }
+      const { body, fieldName } = chatForm(sent);
+      const request = parseRequest(body, c.req.raw.headers);
+      const named = identify(request, typeof conversation === "object" ? conversation?.id : conversation);
+      const identity = previous ? continuedConversation(deps, previous, named) : named;
+      try {
+        return await answer(c, request, identity, (response) => {
+          const created = Math.floor(Date.now() / 1000);
+          const id = () => responseId(response.turn.id, response.turn.answer);
+          return responseWriter(() => ({ id: id(), created, model: sent.model || DEFAULT_MODEL }), sent);
+        });
+      } catch (error) {
+        throw withFieldNames(error, fieldName);
+      }
+    })
+    .get("/:id", (c) => refuseToRead(c.req.param("id")))
+    .get("/:id/input_items", (c) => refuseToRead(c.req.param("id")))
+    .post("/:id/cancel", (c) => {
+      const id = c.req.param("id");
+      const { turn, session } = find(id);
+      const error = new RequestError(
+        "turn_interrupted",
+        "This response was cancelled. Send the message again to continue.",
+      );
+      if (!deps.conversations.find(session.key)?.interruptTurn(turn.id, error)) {
+        throw new RequestError("invalid_request", "This response has ended, so there is nothing to cancel.");
+      }
+      log.info("response cancelled by its client", { session: session.key });
+      const head = { id, created: Math.floor(turn.sentAt / 1000), model: session.model ?? DEFAULT_MODEL };
+      return c.json(responseBody(head, responsesRequest.parse({}), [], { status: "cancelled" }, null));
     });
-    try {
-      return await answer(c, request, named, (response) => {
-        const created = Math.floor(Date.now() / 1000);
-        const head = { id: responseId(response.id, 0), created, model: sent.model || DEFAULT_MODEL };
-        return responseWriter(head, sent);
-      });
-    } catch (error) {
-      throw withFieldNames(error, fieldName);
-    }
-  });
+}

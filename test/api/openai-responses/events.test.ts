@@ -14,7 +14,8 @@ const CALL = { id: "call1", name: "look", arguments: '{"a":1}' };
 const PATCH = { id: "call2", name: "patch", arguments: '{"input":"*** Begin"}' };
 const USAGE: ResponsePart = { type: "usage", usage: { input: 5, cached: 3, output: 2 } };
 
-const writer = (request: object = {}) => responseWriter(HEAD, responsesRequest.parse({ input: "hi", ...request }));
+const writer = (request: object = {}) =>
+  responseWriter(() => HEAD, responsesRequest.parse({ input: "hi", ...request }));
 
 function streamed(parts: readonly ResponsePart[], request: object = {}): Event[] {
   const { start, part, end } = writer(request);
