@@ -57,7 +57,10 @@ function start(
   const claudeBin = join(folder, "claude");
   // It responds when it has both requests, which are sent together to save time.
   const started = `read -r line\nread -r line\necho '${ready}'\ncat $DIR/settings`;
-  const adopted = `read -r line\necho '${SPARE_SETTINGS}'\nread -r line\necho '${spare}'`;
+  // A spare that is ready gets another request first, to warm up.
+  const given = `while read -r line; do case "$line" in *'"initialize"'*) break;; esac; done`;
+  const id = `id=$(expr "$line" : '.*"request_id":"\\([^"]*\\)"')`;
+  const adopted = `read -r line\necho '${SPARE_SETTINGS}'\n${given}\n${id}\necho '${spare}' | sed "s/ID/$id/"`;
   writeFileSync(claudeBin, `#!/bin/sh\nDIR=${folder}\n${spare ? adopted : started}\n${commands}\n`, { mode: 0o700 });
   mkdirSync(join(folder, ".claude"));
   const settingsFile = join(folder, ".claude/settings.json");
@@ -205,7 +208,7 @@ test.each([
   ["when it is ready", true],
   ["while it starts", false],
 ])("a spare that is adopted %s is ready again once it has its prompt", async (_when, isReady) => {
-  const { process, sessionFolder } = start("read -r line", { spare: responseLine("initialize 2", { pid: 78 }) });
+  const { process, sessionFolder } = start("read -r line", { spare: responseLine("ID", { pid: 78 }) });
   if (isReady) await process.ready;
   process.assignTo({ ...process.spec, sessionKey: "user:new" }, { ...NO_OWNER });
   expect(process.state).toBe("starting");
@@ -216,7 +219,7 @@ test.each([
 });
 
 test("a spare that Claude Code refuses to give its prompt is not ready again", async () => {
-  const response = { subtype: "error", request_id: "initialize 2", error: "no" };
+  const response = { subtype: "error", request_id: "ID", error: "no" };
   const { process } = start("read -r line", { spare: JSON.stringify({ type: "control_response", response }) });
   await process.ready;
   process.assignTo(process.spec, { ...NO_OWNER });
