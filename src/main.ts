@@ -28,6 +28,8 @@ if (process.argv[2] === "channel") {
   program.addCommand(sessionsCommand());
   const { permissionsCommand } = await import("./cli/permissions.ts");
   program.addCommand(permissionsCommand());
+  const { keysCommand } = await import("./cli/keys.ts");
+  program.addCommand(keysCommand());
   const { usageCommand } = await import("./cli/usage.ts");
   program.addCommand(usageCommand());
   const { attachCommand } = await import("./cli/attach.ts");

@@ -10,6 +10,8 @@ export function denyRules(paths: Paths): string[] {
   const { home } = paths;
   const own = [
     paths.chatKey,
+    // The wildcard covers the file that replaces it.
+    `${paths.keys}*`,
     paths.controlKey,
     paths.configFile,
     paths.openClawRecord,

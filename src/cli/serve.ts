@@ -23,6 +23,7 @@ import { createConversationRegistry } from "../conversation/registry.ts";
 import { startRetention } from "../conversation/retention.ts";
 import { startUsageRecovery } from "../conversation/usage-recovery.ts";
 import { systemClock } from "../core/clock.ts";
+import { Callers } from "../http/callers.ts";
 import { listen } from "../http/listen.ts";
 import { SchemaChecker } from "../json-schema/checker.ts";
 import { AccountLimits } from "../limits/account.ts";
@@ -67,7 +68,8 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   };
   const running = createRunningConfig(load(), load);
   const { config } = running;
-  const keys = { chat: config.apiKey ?? loadChatKey(paths.chatKey), control: loadControlKey(paths.controlKey) };
+  const callers = new Callers(config, config.apiKey ?? loadChatKey(paths.chatKey), paths.keys);
+  const controlKey = loadControlKey(paths.controlKey);
   prepareWorkspace(config.workspace);
   await configureLog(config.logLevel);
 
@@ -117,7 +119,8 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     listen({
       config,
       running,
-      keys,
+      callers,
+      controlKey,
       pool,
       engines,
       limits,

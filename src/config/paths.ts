@@ -8,6 +8,8 @@ export interface Paths {
   readonly configFile: string;
   /** The key that clients send. */
   readonly chatKey: string;
+  /** The named chat keys. */
+  readonly keys: string;
   /** The key of the control API. Only this program's commands use it. */
   readonly controlKey: string;
   /** A folder for each agent process: its settings, its plugin with its tokens, its system prompt and its debug log. */
@@ -40,6 +42,7 @@ export function pathsFor(home: string | undefined): Paths {
     home: root,
     configFile: join(root, "config.json"),
     chatKey: join(root, "chat.key"),
+    keys: join(root, "keys.json"),
     controlKey: join(root, "control.key"),
     run: join(root, "run"),
     database: join(root, "synthesis.db"),

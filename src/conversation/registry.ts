@@ -9,7 +9,7 @@ import { unnamedConfig } from "../config/unnamed.ts";
 import { systemClock } from "../core/clock.ts";
 import { RequestError, shuttingDown } from "../core/errors.ts";
 import { TypicalDuration } from "../core/typical-duration.ts";
-import { type Identity, isEphemeral, isIsolated, recordedIdentity } from "../intake/identity.ts";
+import { type Identity, isEphemeral, isIsolated, ownerOf, recordedIdentity } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SessionRow } from "../store/schema.ts";
@@ -61,9 +61,10 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
   let quietTimer: Timer | undefined;
 
   const unnamed = new UnnamedChats(config, deps.clock ?? systemClock, {
-    ownerOfCalls: (request) =>
-      [...conversations.values()].find((one) => isIsolated(one.identity.source) && one.hasResultFor(request))?.identity
-        .key ?? null,
+    ownerOfCalls: (request) => {
+      const mayBe = ({ identity }: Conversation) => isIsolated(identity.source) && ownerOf(identity) === request.owner;
+      return [...conversations.values()].find((one) => mayBe(one) && one.hasResultFor(request))?.identity.key ?? null;
+    },
     submit: (identity, request) => submit(identity, request),
     remove: (key) => conversations.get(key)?.remove(),
   });

@@ -85,11 +85,12 @@ export class UnnamedChats {
 
   /** @param mayLinger the process may linger after the answer */
   submit(parsed: ParsedRequest, request: TurnRequest, mayLinger: boolean): ResponseStream {
-    const chain = wireChain(parsed);
+    const { owner: caller } = request;
+    const chain = wireChain(parsed, caller);
     const owner = this.#findOwner(request, chain.answered);
     const known = owner ?? this.#take(chain.answered);
     // A process in a terminal has no dialogue, and its conversation is a one-shot that may call tools.
-    const begun = request.dialogue === null ? oneShotIdentity() : unnamedIdentity();
+    const begun = request.dialogue === null ? oneShotIdentity(caller) : unnamedIdentity(caller);
     const identity = known === null ? begun : { ...begun, key: known };
     const response = this.#conversations.submit(identity, {
       ...request,

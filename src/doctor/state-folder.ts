@@ -14,8 +14,10 @@ export function stateFolderChecks(paths: Paths): Check[] {
   return [readableByOthers(paths) ?? emptyKey(paths) ?? stateFolder.ok(paths.home)];
 }
 
-function readableByOthers({ home, chatKey, controlKey, database }: Paths): Check | null {
-  const open = [home, chatKey, controlKey, database].filter((path) => existsSync(path) && statSync(path).mode & 0o077);
+function readableByOthers({ home, chatKey, keys, controlKey, database }: Paths): Check | null {
+  const open = [home, chatKey, keys, controlKey, database].filter(
+    (path) => existsSync(path) && statSync(path).mode & 0o077,
+  );
   if (open.length === 0) return null;
   const foreign = open.filter((path) => statSync(path).uid !== process.getuid?.());
   return stateFolder.failed(

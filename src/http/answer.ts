@@ -4,6 +4,7 @@ import type { Context } from "hono";
 import type { AnswerWriter } from "../api/answer-writer.ts";
 import { readFormat } from "../api/openai-chat/response-format.ts";
 import { failoverResponse, letsFailOver } from "../api/openclaw/failover.ts";
+import type { Config } from "../config/schema.ts";
 import type { Identity } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
@@ -18,6 +19,7 @@ import { createSubmit, type SubmitDeps } from "./submit.ts";
 const log = getLogger(["synthesis", "chat"]);
 
 export interface AnswerDeps extends SubmitDeps {
+  readonly config: Pick<Config, "sseHeartbeatMs">;
   /** Checks answers that must fit a JSON Schema. */
   readonly checker: SchemaChecker;
 }
@@ -39,16 +41,51 @@ export function createAnswer(deps: AnswerDeps): Answer {
   const submit = createSubmit(deps);
 
   return async (c, request, named, writerFor) => {
-    const { signal } = c.req.raw;
-    const { body, openclaw } = request;
-    const isStreamed = body.stream === true;
-    const format = readFormat(body);
-    const { response, identity } = await submit(request, named, c.req.raw);
+    const release = c.var.caller.begin();
+    let isStreaming = false;
+    try {
+      const { response, identity } = await submit(request, named, c.var.caller, c.req.raw);
+      // Claude works meanwhile.
+      const { body, openclaw, prefill } = request;
+      const format = readFormat(body);
+      const schemaCheck = format.type === "json" && format.schema ? checker.check(format.schema, null) : null;
+      const isStreamed = body.stream === true;
+      const writer = writerFor(response);
+      response.wantsUsage = writer.hasUsage || !isStreamed;
+      const failover = await open(c, response, { isStreamed, isOpenClaw: openclaw !== null });
+      if (failover) return failover;
+      // A session key may hold any character, a header value only ASCII.
+      c.header("x-synthesis-session", identity ? encodeURI(identity.key) : "stateless");
+      c.header("x-synthesis-process", response.processOrigin);
+      c.header("x-request-id", response.id);
 
-    // Claude works meanwhile.
-    const schemaCheck = format.type === "json" && format.schema ? checker.check(format.schema, null) : null;
-    const writer = writerFor(response);
-    response.wantsUsage = writer.hasUsage || !isStreamed;
+      const all = openclaw ? errorsAsText(response) : response.parts();
+      const parts = openclaw || prefill === null ? all : withoutPrefillEcho(all, prefill);
+      if (!isStreamed) return withUnchecked(await wholeAnswer(c, parts, writer), response.unchecked);
+      const known = response.unchecked.length > 0 ? response.unchecked : ((await schemaCheck)?.leftOut ?? []);
+      const streamed = streamAnswer(c, parts, writer, {
+        heartbeatMs: config.sseHeartbeatMs,
+        onDisconnect: () => response.disconnect(),
+        onEnd: release,
+      });
+      isStreaming = true;
+      return withUnchecked(streamed, known);
+    } finally {
+      if (!isStreaming) release();
+    }
+  };
+
+  /**
+   * Waits until a response can begin.
+   * @returns a response in its place, with which OpenClaw asks its next model
+   * @throws RequestError when the request fails before its answer
+   */
+  async function open(
+    c: Context<Env>,
+    response: ResponseStream,
+    { isStreamed, isOpenClaw }: { readonly isStreamed: boolean; readonly isOpenClaw: boolean },
+  ): Promise<Response | null> {
+    const { signal } = c.req.raw;
     disableIdleTimeout(c);
     signal.addEventListener("abort", () => response.disconnect());
     if (signal.aborted) response.disconnect();
@@ -57,27 +94,13 @@ export function createAnswer(deps: AnswerDeps): Answer {
     try {
       await response.opened;
     } catch (error) {
-      if (!openclaw || response.disconnected.aborted) throw error;
+      if (!isOpenClaw || response.disconnected.aborted) throw error;
       if (letsFailOver(error)) return failoverResponse(error);
       // OpenClaw repeats a request that failed. Once Claude has the message, the error is sent as text instead.
       if (!response.isSent) throw error;
     }
-    // A session key may hold any character, a header value only ASCII.
-    c.header("x-synthesis-session", identity ? encodeURI(identity.key) : "stateless");
-    c.header("x-synthesis-process", response.processOrigin);
-    c.header("x-request-id", response.id);
-
-    const prefill = openclaw ? null : request.prefill;
-    const all = openclaw ? errorsAsText(response) : response.parts();
-    const parts = prefill === null ? all : withoutPrefillEcho(all, prefill);
-    if (!isStreamed) return withUnchecked(await wholeAnswer(c, parts, writer), response.unchecked);
-    const known = response.unchecked.length > 0 ? response.unchecked : ((await schemaCheck)?.leftOut ?? []);
-    const streamed = streamAnswer(c, parts, writer, {
-      heartbeatMs: config.sseHeartbeatMs,
-      onDisconnect: () => response.disconnect(),
-    });
-    return withUnchecked(streamed, known);
-  };
+    return null;
+  }
 }
 
 /** The length of the header in characters. A schema can have any number of parts that are not checked. */

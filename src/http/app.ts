@@ -28,6 +28,7 @@ import { canonicalPath } from "./addresses.ts";
 import { createAnswer } from "./answer.ts";
 import { requireChatKey, requireControlKey, requireRoutes } from "./authorization.ts";
 import { BODY_LIMIT } from "./body.ts";
+import type { Callers } from "./callers.ts";
 import { allowPages } from "./cors.ts";
 import { inflateBody } from "./encodings.ts";
 import type { Env } from "./env.ts";
@@ -47,7 +48,8 @@ const log = getLogger(["synthesis", "http"]);
 export interface AppDeps {
   readonly config: Config;
   readonly running: RunningConfig;
-  readonly keys: { readonly chat: string; readonly control: string };
+  readonly callers: Callers;
+  readonly controlKey: string;
   readonly pool: Pool;
   readonly engines: Pick<Engines, "configured">;
   readonly limits: AccountLimits;
@@ -68,9 +70,9 @@ export interface AppDeps {
 }
 
 export function createApp(deps: AppDeps): Hono<Env> {
-  const { config, keys, conversations } = deps;
-  const chatKey = every(requireChatKey(keys.chat), requireRoutes("chat"));
-  const controlKey = every(requireControlKey(keys.control), requireRoutes("control"));
+  const { config, conversations } = deps;
+  const chatKey = every(requireChatKey(deps.callers), requireRoutes("chat"));
+  const controlKey = every(requireControlKey(deps.controlKey), requireRoutes("control"));
   const identify = createIdentify(deps);
   const answer = createAnswer(deps);
   const chat = chatRoutes(identify, answer);

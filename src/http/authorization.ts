@@ -1,41 +1,49 @@
 /**
- * The two keys. The chat key opens what a client of the OpenAI API needs. The control key opens the control API:
- * sessions, permissions, configuration.
+ * The keys. A chat key opens what a client of the OpenAI API needs. The control key opens the control API: sessions,
+ * permissions, configuration.
  */
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { RequestError } from "../core/errors.ts";
 import { bearer, digest, isSecret } from "../core/tokens.ts";
+import type { Callers } from "./callers.ts";
 import type { Env } from "./env.ts";
 import type { RouteGroup } from "./guard.ts";
 
-export const requireChatKey = (key: string): MiddlewareHandler =>
+/** Notes the caller of each request for the handlers after it. */
+export const requireChatKey = (callers: Pick<Callers, "find">): MiddlewareHandler<Env> =>
   requireKey(
-    key,
+    (candidate, c) => {
+      const caller = callers.find(candidate);
+      if (caller) c.set("caller", caller);
+      return caller !== null;
+    },
     "The API key is missing or wrong. Send `Authorization: Bearer <key>` (or `api-key` or `x-api-key`). The key is in " +
-      "the file that `synthesis serve` names when it starts (chat.key in the state folder), unless SYNTHESIS_API_KEY sets it.",
+      "the file that `synthesis serve` names when it starts (chat.key in the state folder), unless SYNTHESIS_API_KEY " +
+      "sets it. `synthesis keys` makes more keys.",
   );
 
-export const requireControlKey = (key: string): MiddlewareHandler =>
-  requireKey(
-    key,
+export function requireControlKey(key: string): MiddlewareHandler<Env> {
+  const expected = digest(key);
+  return requireKey(
+    (candidate) => isSecret(candidate, expected),
     "The control key is missing or wrong. Send `Authorization: Bearer <key>` with the key in the file control.key in " +
       "synthesis's state folder. The chat key does not open this address.",
   );
+}
 
 /**
- * Rejects requests without the key. One right header is enough: some clients also send another key header, with a
+ * Rejects requests without a right key. One right header is enough: some clients also send another key header, with a
  * placeholder that their user never configured.
  */
-function requireKey(key: string, message: string): MiddlewareHandler {
-  const expected = digest(key);
-  return async (c, next) => {
+const requireKey =
+  (accepts: (candidate: string, c: Context<Env>) => boolean, message: string): MiddlewareHandler<Env> =>
+  async (c, next) => {
     const candidates = [bearer(c.req.header("authorization")), c.req.header("api-key"), c.req.header("x-api-key")];
-    if (!candidates.some((candidate) => candidate && isSecret(candidate, expected))) {
+    if (!candidates.some((candidate) => candidate && accepts(candidate, c))) {
       throw new RequestError("invalid_api_key", message);
     }
     await next();
   };
-}
 
 /** Rejects requests for routes that the address of the request does not serve. */
 export function requireRoutes(group: RouteGroup): MiddlewareHandler<Env> {

@@ -1,8 +1,10 @@
 import type { Server } from "bun";
+import type { Caller } from "./callers.ts";
 import type { Access } from "./guard.ts";
 import type { BridgeData } from "./routes/bridge.ts";
 
-/** What every Hono handler finds in `c.env`. */
+/** What every Hono handler finds in `c.env`, and those behind a chat key in `c.var`. */
 export interface Env {
   Bindings: { server: Server<BridgeData>; access: Access };
+  Variables: { caller: Caller };
 }

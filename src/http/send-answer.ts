@@ -13,6 +13,8 @@ type Parts = AsyncIterable<readonly ResponsePart[]>;
 interface StreamOptions {
   readonly heartbeatMs: number;
   readonly onDisconnect: () => void;
+  /** The whole answer was sent, or the client has disconnected. */
+  readonly onEnd: () => void;
 }
 
 /** Streams the parts as the writer's events. A heartbeat is sent whenever `heartbeatMs` pass without an event. */
@@ -20,7 +22,7 @@ export function streamAnswer(
   c: Context<Env>,
   parts: Parts,
   writer: AnswerWriter,
-  { heartbeatMs, onDisconnect }: StreamOptions,
+  { heartbeatMs, onDisconnect, onEnd }: StreamOptions,
 ): Response {
   return streamSSE(c, async (stream) => {
     stream.onAbort(onDisconnect);
@@ -56,6 +58,7 @@ export function streamAnswer(
     } finally {
       clearInterval(heartbeat);
       restoreIdleTimeout(c);
+      onEnd();
     }
   });
 }

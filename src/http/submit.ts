@@ -6,7 +6,6 @@ import { getLogger } from "@logtape/logtape";
 import { readFormat } from "../api/openai-chat/response-format.ts";
 import { findSideRequestForm } from "../api/openai-chat/side-requests.ts";
 import { toolsOf } from "../api/openai-chat/tools.ts";
-import type { Config } from "../config/schema.ts";
 import type { ConversationRegistry } from "../conversation/registry.ts";
 import type { Identity } from "../intake/identity.ts";
 import { type OneShotRequest, readOneShotRequest } from "../intake/one-shot-request.ts";
@@ -15,11 +14,11 @@ import { readOneShotTurnRequest, readTurnRequest, readUnnamedTurnRequest } from 
 import type { OneShotQueue } from "../one-shot/queue.ts";
 import type { ResponseStream } from "../turn/response-stream.ts";
 import { yieldIfLarge } from "./body.ts";
+import type { Caller } from "./callers.ts";
 
 const log = getLogger(["synthesis", "chat"]);
 
 export interface SubmitDeps {
-  readonly config: Config;
   readonly conversations: ConversationRegistry;
   readonly oneShots: OneShotQueue;
   /** An empty folder, created when it is needed. */
@@ -38,18 +37,28 @@ interface Submission {
  * @param sent the HTTP request
  * @throws RequestError for a request that cannot be served
  */
-export type Submit = (request: ParsedRequest, named: Identity | null, sent: Request) => Promise<Submission>;
+export type Submit = (
+  request: ParsedRequest,
+  named: Identity | null,
+  caller: Pick<Caller, "name" | "config">,
+  sent: Request,
+) => Promise<Submission>;
 
-export function createSubmit({ config, conversations, oneShots, emptyFolder }: SubmitDeps): Submit {
+export function createSubmit({ conversations, oneShots, emptyFolder }: SubmitDeps): Submit {
   /**
    * Submits a request that belongs to no conversation. It needs an unnamed chat if it has tools or a result, or if its
    * process should linger. Any other request is answered as a one-shot.
    * @param isSide it is a side request about a conversation
    */
-  async function submitUnnamed(request: ParsedRequest, sent: Request, isSide: boolean): Promise<ResponseStream> {
+  async function submitUnnamed(
+    request: ParsedRequest,
+    { name: owner, config }: Pick<Caller, "name" | "config">,
+    sent: Request,
+    isSide: boolean,
+  ): Promise<ResponseStream> {
     const { body, openclaw, prefill, system } = request;
     if (config.oneShots === "interactive") {
-      return conversations.submitUnnamed(request, readOneShotTurnRequest(request, config, emptyFolder), false);
+      return conversations.submitUnnamed(request, readOneShotTurnRequest(request, owner, config, emptyFolder), false);
     }
     const isOrdinary = !isSide && openclaw === null && findSideRequestForm(body, system) === null;
     const mayLinger =
@@ -58,17 +67,17 @@ export function createSubmit({ config, conversations, oneShots, emptyFolder }: S
     const hasResult = request.messages.at(-1)?.role === "tool";
     const usesTools = openclaw === null && (hasResult || toolsOf(body).length > 0);
     if (!usesTools && !mayLinger) return oneShots.submit(await readOneShot(request, sent));
-    const turnRequest = readUnnamedTurnRequest(request, config, emptyFolder);
+    const turnRequest = readUnnamedTurnRequest(request, owner, config, emptyFolder);
     // Writing large images to the process takes as long as reading them did, so other requests run in between.
     await yieldIfLarge(sent);
     return conversations.submitUnnamed(request, turnRequest, mayLinger);
   }
 
-  return async (request, named, sent) => {
+  return async (request, named, caller, sent) => {
     const identity = named && isSideRequest(request, named, conversations) ? null : named;
     const response = identity
-      ? conversations.submit(identity, readTurnRequest(request, identity, config))
-      : await submitUnnamed(request, sent, named !== null);
+      ? conversations.submit(identity, readTurnRequest(request, identity, caller.config))
+      : await submitUnnamed(request, caller, sent, named !== null);
     return { response, identity };
   };
 }

@@ -18,7 +18,9 @@ const DEFAULT = "default";
 /** `<id>:<generation>` */
 const GENERATION = /^(.+):(\d{1,9})$/;
 /** The beginnings of the keys that are made here. An OpenClaw key that begins like one of them gets a prefix. */
-const OWN_KEY = /^(?:default$|(?:key|chat|affinity|header|conversation|agent-id|user|one-shot|unnamed|model):)/;
+const OWN_KEY = /^(?:default$|(?:of|key|chat|affinity|header|conversation|agent-id|user|one-shot|unnamed|model):)/;
+
+const OF_OWNER = /^of:([^:]+):/;
 
 export interface Identity {
   readonly key: string;
@@ -60,6 +62,8 @@ export interface IdentityOptions {
   readonly conversation?: string | null | undefined;
   /** What a request that names no conversation belongs to: nothing, or the conversation that all such requests share. */
   readonly identityFallback: "one-shot" | "default";
+  /** The name of the chat key, whose conversations are its own; null for the server's own key. */
+  readonly owner?: string | null;
   /** The key of the conversation that last had this affinity id. */
   readonly aliasOf?: (affinityId: string) => string | undefined;
 }
@@ -77,7 +81,7 @@ interface NamedRequest extends Pick<ParsedRequest, "headers" | "openclaw"> {
  */
 export function identify(
   { body, headers, openclaw }: NamedRequest,
-  { identityHeader, conversation, identityFallback, aliasOf }: IdentityOptions,
+  { identityHeader, conversation, identityFallback, owner = null, aliasOf }: IdentityOptions,
 ): Identity | null {
   // A side request may have the names of a conversation, but is not a turn of it. One with tools gets a conversation of
   // its own, so that the results of its calls find their turn.
@@ -90,14 +94,15 @@ export function identify(
   const agent = openClaw(AGENT_HEADER);
   const chat = openClaw(CHAT_HEADER);
   const runtimeSession = checkName(openclaw?.runtime?.session, "the session in the Runtime line");
-  const affinity = openclaw?.side ? null : readAffinity(body, header);
+  const named = openclaw?.side ? null : readAffinity(body, header);
+  const affinity = named && { ...named, id: ownAffinity(owner, named.id) };
   const customName = identityHeader ? header(identityHeader) : null;
   const ownConversation = checkName(conversation, "conversation");
   const user = checkName(body.user, "user");
   const sideSession = checkName(openclaw?.side?.session, "the session in the Runtime line");
 
   const identity = (source: Identity["source"], key: string): Identity => ({
-    key,
+    key: ownKey(owner, key),
     source,
     agent: agent ?? openclaw?.runtime?.agent ?? null,
     chat,
@@ -108,7 +113,9 @@ export function identify(
   // The agent is encoded, so that the first `::` is the separator.
   if (chat) return identity("chat", `chat:${encodeURIComponent(agent ?? user ?? DEFAULT)}::${chat}`);
   if (runtimeSession) return identity("runtime", asKey(runtimeSession));
-  if (affinity) return identity("affinity", aliasOf?.(affinity.id) ?? `affinity:${affinity.id}`);
+  const alias = affinity && aliasOf?.(affinity.id);
+  if (alias) return { ...identity("affinity", ""), key: alias };
+  if (named) return identity("affinity", `affinity:${named.id}`);
   // The name of a header contains no colon, so the key is unambiguous.
   if (customName) return identity("header", `header:${identityHeader?.toLowerCase()}:${customName}`);
   if (ownConversation) return identity("conversation", `conversation:${ownConversation}`);
@@ -118,7 +125,11 @@ export function identify(
 }
 
 /** @param conversation the `conversation` of the Responses API */
-export type Identify = (request: NamedRequest, conversation?: string | null) => Identity | null;
+export type Identify = (
+  request: NamedRequest,
+  owner: IdentityOptions["owner"],
+  conversation?: string | null,
+) => Identity | null;
 
 /** `identify` with the server's own options. */
 export const createIdentify =
@@ -126,11 +137,12 @@ export const createIdentify =
     readonly config: Pick<IdentityOptions, "identityHeader" | "identityFallback">;
     readonly sessions: Pick<SessionStore, "keyWithAffinity">;
   }): Identify =>
-  (request, conversation) => {
+  (request, owner = null, conversation) => {
     const { identityHeader, identityFallback } = deps.config;
     return identify(request, {
       identityHeader,
       identityFallback,
+      owner,
       conversation,
       aliasOf: deps.sessions.keyWithAffinity,
     });
@@ -154,8 +166,8 @@ export const isEphemeral = (source: string): boolean =>
 export const isIsolated = (source: string): boolean => source === "one-shot" || source === "unnamed";
 
 /** The identity of a chat that names no conversation. Its next request is recognised by what it contains. */
-export const unnamedIdentity = (): Identity => ({
-  key: `unnamed:${crypto.randomUUID()}`,
+export const unnamedIdentity = (owner: string | null): Identity => ({
+  key: ownKey(owner, `unnamed:${crypto.randomUUID()}`),
   source: "unnamed",
   agent: null,
   chat: null,
@@ -163,13 +175,35 @@ export const unnamedIdentity = (): Identity => ({
 });
 
 /** The identity of a one-shot that an interactive process answers: a conversation of one turn. */
-export const oneShotIdentity = (): Identity => ({
-  key: `one-shot:${crypto.randomUUID()}`,
+export const oneShotIdentity = (owner: string | null): Identity => ({
+  key: ownKey(owner, `one-shot:${crypto.randomUUID()}`),
   source: "one-shot",
   agent: null,
   chat: null,
   affinity: null,
 });
+
+/**
+ * Gives a session key to the owner. No client can name the conversation of another key: what begins like an owner's key
+ * gets a prefix in `asKey`.
+ */
+const ownKey = (owner: string | null, key: string): string => (owner === null ? key : `of:${owner}:${key}`);
+
+/** An affinity id names a conversation, too, so it belongs to its owner in the same way. */
+const ownAffinity = (owner: string | null, id: string): string =>
+  ownKey(owner, owner === null && id.startsWith("of:") ? `key:${id}` : id);
+
+/** The owner of a conversation: the name of a chat key, or null for the server's own. */
+export const ownerOf = ({
+  key,
+  branchOf,
+}: {
+  readonly key: string;
+  readonly branchOf?: string | null;
+}): string | null => OF_OWNER.exec(branchOf ?? key)?.[1] ?? null;
+
+/** The session key without its owner. */
+export const nameOf = ({ key }: Pick<Identity, "key">): string => key.replace(OF_OWNER, "");
 
 /** The key of an OpenClaw session. It is the same whether a header or the Runtime line contains it. */
 const asKey = (session: string): string => (OWN_KEY.test(session) ? `key:${session}` : session);

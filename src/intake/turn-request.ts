@@ -11,7 +11,7 @@ import { RequestError } from "../core/errors.ts";
 import type { ClaudeTools } from "../core/tools.ts";
 import { claudeToolsFor } from "./claude-tools.ts";
 import { readDialogue } from "./dialogue.ts";
-import { type Affinity, type Identity, oneShotIdentity, unnamedIdentity } from "./identity.ts";
+import { type Affinity, type Identity, nameOf, oneShotIdentity, ownerOf, unnamedIdentity } from "./identity.ts";
 import { type Input, readInput } from "./input.ts";
 import type { ParsedRequest } from "./parsed-request.ts";
 import { type RequestShape, shapeOf } from "./request-shape.ts";
@@ -49,6 +49,8 @@ export interface TurnRequest {
   readonly isDirect: boolean;
   /** OpenClaw's session id. */
   readonly affinity: Affinity | null;
+  /** The name of the chat key that the request was sent with; null for the server's own. */
+  readonly owner: string | null;
   readonly shape: RequestShape;
   /** For a request that names no conversation: its messages, as real messages. Null for all others. */
   readonly dialogue: (() => Dialogue) | null;
@@ -75,11 +77,12 @@ const NO_SYSTEM_PROMPT = { stable: "", volatile: "" };
  */
 export function readTurnRequest(
   request: ParsedRequest,
-  { key, source, agent, affinity, previousTurn }: Identity,
+  identity: Identity,
   config: Config,
   workspace?: Workspace,
 ): TurnRequest {
   const { body, headers, openclaw } = request;
+  const { source, agent, affinity, previousTurn } = identity;
   const { stable, volatile } = config.systemPrompt === "ignore" ? NO_SYSTEM_PROMPT : request.systemPrompt;
   return {
     input: readInput(request),
@@ -96,7 +99,8 @@ export function readTurnRequest(
     shape: shapeOf(request),
     // No person sees the answer to a side request, so no person can answer a permission prompt in it.
     sender: openclaw?.side ? null : senderOf(headers),
-    isDirect: isDirectChat(key),
+    isDirect: isDirectChat(nameOf(identity)),
+    owner: ownerOf(identity),
     offer: toolOfferOf(request, config),
     claudeTools: claudeToolsFor(request, agent, config),
     format: readFormat(body),
@@ -110,11 +114,17 @@ export function readTurnRequest(
 
 /**
  * Reads a request that names no conversation.
+ * @param owner the name of the chat key; null for the server's own
  * @param emptyFolder where the process works; created if it does not exist
  */
-export function readUnnamedTurnRequest(request: ParsedRequest, config: Config, emptyFolder: string): TurnRequest {
+export function readUnnamedTurnRequest(
+  request: ParsedRequest,
+  owner: string | null,
+  config: Config,
+  emptyFolder: string,
+): TurnRequest {
   const workspace = emptyWorkspace(emptyFolder);
-  const turnRequest = readTurnRequest(request, unnamedIdentity(), unnamedConfig(config), workspace);
+  const turnRequest = readTurnRequest(request, unnamedIdentity(owner), unnamedConfig(config), workspace);
   const { offer, format } = turnRequest;
   let dialogue: Dialogue | null = null;
   return {
@@ -144,14 +154,20 @@ function emptyWorkspace(folder: string): Workspace {
 /**
  * Reads a request that names no conversation and is answered by an interactive process: as the only turn of a
  * conversation of its own.
+ * @param owner the name of the chat key; null for the server's own
  * @param emptyFolder where the process works; created if it does not exist
  * @throws RequestError (`invalid_request`) for images and files, which a process in a terminal gets as files to read
  */
-export function readOneShotTurnRequest(request: ParsedRequest, config: Config, emptyFolder: string): TurnRequest {
+export function readOneShotTurnRequest(
+  request: ParsedRequest,
+  owner: string | null,
+  config: Config,
+  emptyFolder: string,
+): TurnRequest {
   // OpenClaw's side requests have tools that are not meant for their answer.
   const clientTools: Config["clientTools"] = request.openclaw === null ? ["all"] : ["none"];
   const oneShotConfig: Config = { ...config, systemPrompt: "replace", clientTools };
-  const turnRequest = readTurnRequest(request, oneShotIdentity(), oneShotConfig, emptyWorkspace(emptyFolder));
+  const turnRequest = readTurnRequest(request, oneShotIdentity(owner), oneShotConfig, emptyWorkspace(emptyFolder));
   // This Claude has no tool that reads files.
   if (turnRequest.input.messages.some((one) => one.role === "user" && one.images.length + one.files.length > 0)) {
     throw new RequestError(

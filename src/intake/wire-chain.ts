@@ -25,12 +25,15 @@ export interface WireAnswer {
   readonly calls: readonly (Omit<ToolCall, "id"> & { readonly id: string | null })[];
 }
 
-/** The chain of a request: of its model, effort and tools, and then of its messages with the system prompt. */
-export function wireChain({ body }: ParsedRequest): WireChain {
+/**
+ * The chain of a request: of its model, effort and tools, and then of its messages with the system prompt.
+ * @param owner the name of the chat key; equal chats of two keys have different chains
+ */
+export function wireChain({ body }: ParsedRequest, owner: string | null): WireChain {
   const { model, reasoning_effort, tools } = body;
   // `tool_choice` may rule all tools out, and a process that was started without tools is offered none later.
   const hasTools = toolsOf(body).length > 0;
-  let whole = hash("", canonical([model ?? null, reasoning_effort ?? null, tools ?? [], hasTools]));
+  let whole = hash("", canonical([owner, model ?? null, reasoning_effort ?? null, tools ?? [], hasTools]));
   let answered: string | null = null;
   for (const message of body.messages) {
     whole = hash(whole, link(message));

@@ -16,7 +16,8 @@ test("the error table has every code with its status", () => {
 });
 
 /** The app's dependencies are used only by handlers, and a handler that fails for want of them has been reached. */
-const deps = { config: { allowedOrigins: [] as string[] }, keys: { chat: "chat", control: "control" } };
+const callers = { find: (key: string) => (key === "chat" ? {} : null) };
+const deps = { config: { allowedOrigins: [] as string[] }, callers, controlKey: "control" };
 const app = createApp(deps as unknown as AppDeps);
 const documented = [...page.matchAll(/^\| `([A-Z]+) (\/\S*)` \| (none|chat key|control key) \|/gm)].map(
   ([, method = "", path = "", key = ""]) => ({ method, path, key }),

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { addKey } from "../../src/config/chat-keys.ts";
 import { at, control } from "../support/control.ts";
 import { text, toolUse } from "../support/mock-anthropic.ts";
 import { answerText, ask } from "../support/sse.ts";
@@ -20,8 +21,8 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-const say = async (words: string, session: string, sender = "ann") => {
-  const headers = { "x-openclaw-session-key": session, "x-openclaw-sender-id": sender };
+const say = async (words: string, session: string, sender = "ann", more: Record<string, string> = {}) => {
+  const headers = { "x-openclaw-session-key": session, "x-openclaw-sender-id": sender, ...more };
   return answerText(await world.server.post(ask(words), headers));
 };
 const idIn = (question: string) => /"yes (\w+)"/.exec(question)?.[1] ?? "";
@@ -55,6 +56,16 @@ test("a yes of another sender denies the prompt", async () => {
   const question = await say("write mine.txt", "agent:main:telegram:direct:ann");
   expect(await say(`yes ${idIn(question)}`, "agent:main:telegram:direct:ann", "bob")).toContain("You said: yes");
   expect(written("mine.txt")).toBe(false);
+});
+
+test("a yes with another chat key does not reach the prompt", async () => {
+  const direct = "agent:main:telegram:direct:ann";
+  const key = addKey(join(world.claude.base, "state/keys.json"), "bob", {});
+  const question = await say("write theirs.txt", direct);
+  const other = { authorization: `Bearer ${key}` };
+  expect(await say(`yes ${idIn(question)}`, direct, "ann", other)).toContain("You said: yes");
+  expect(written("theirs.txt")).toBe(false);
+  expect(await say("no", direct)).toBe("refused");
 });
 
 test("a prompt shows the start of a file, and how to see all of it", async () => {

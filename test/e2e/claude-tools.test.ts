@@ -1,6 +1,8 @@
 /** On the real claude: which of its own tools it is offered. */
 import { expect, test } from "bun:test";
-import { ask, say } from "../support/sse.ts";
+import { join } from "node:path";
+import { addKey } from "../../src/config/chat-keys.ts";
+import { answerText, ask, say } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 const toolOf = (name: string, field: string) => ({
@@ -45,4 +47,12 @@ test("none leaves only the client's tools, in a terminal too", async () => {
   expect(await ownTools(world, /hello/)).toEqual([]);
   const { tools = [] } = (await world.mock.request(/hello/)).body;
   expect(tools).toHaveLength(3);
+});
+
+test("a chat key with its own choice of Claude's tools has no others, whatever its client asks for", async () => {
+  await using world = await createWorld({ env: { SYNTHESIS_ENGINE: "stream" } });
+  const key = addKey(join(world.claude.base, "state/keys.json"), "bob", { claudeTools: ["Read"] });
+  const headers = { authorization: `Bearer ${key}`, "x-openclaw-agent-id": "ops", "x-synthesis-claude-tools": "all" };
+  await answerText(await world.server.post(ask("hello"), headers));
+  expect(await ownTools(world, /hello/)).toEqual(["Read"]);
 });

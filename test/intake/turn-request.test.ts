@@ -81,7 +81,7 @@ describe("a turn request of another client", () => {
 test("a one-shot for an interactive process is refused when it has a file, which that process could not read", () => {
   const file = { type: "file", file: { filename: "a.txt", file_data: btoa("a") } };
   const request = parsedRequest({ messages: [{ role: "user", content: [file] }] });
-  expect(() => readOneShotTurnRequest(request, config, join(base, "empty"))).toThrow(/Name one/);
+  expect(() => readOneShotTurnRequest(request, null, config, join(base, "empty"))).toThrow(/Name one/);
 });
 
 test("a one-shot for an interactive process has the client's tools and an empty folder", () => {
@@ -90,7 +90,7 @@ test("a one-shot for an interactive process has the client's tools and an empty 
     tools: [{ type: "function", function: { name: "look" } }],
     response_format: { type: "json_object" },
   });
-  const { offer, format, workspace } = readOneShotTurnRequest(request, config, join(base, "empty"));
+  const { offer, format, workspace } = readOneShotTurnRequest(request, null, config, join(base, "empty"));
   expect([...offer.catalogue.keys()]).toEqual(["look"]);
   expect(format).toEqual({ type: "json", schema: null });
   expect(workspace).toEqual({ path: join(base, "empty"), trusted: true });

@@ -11,7 +11,7 @@ const call = (args: unknown, id = "call1") => ({
   type: "function",
   function: { name: "weather", arguments: args },
 });
-const chain = (messages: object[], more: object = {}) => wireChain(parsedRequest({ messages, ...more }));
+const chain = (messages: object[], more: object = {}) => wireChain(parsedRequest({ messages, ...more }), null);
 
 const GREETING = "Grüße,\nwie geht es?";
 const FIRST = [{ role: "system", content: "Be brief." }, user(GREETING)];

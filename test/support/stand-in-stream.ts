@@ -116,6 +116,8 @@ export function openStream(self: Self, onMessage: (message: Message) => void): L
     const line = JSON.parse(text);
     if (line.type === "control_request") void handleRequest(line.request_id, line.request);
     else if (line.type === "control_response") open.get(line.response.request_id)?.settle(line.response);
+    else if (line.shouldQuery === false)
+      output.write({ type: "result", subtype: "success", is_error: false, result: "" });
     else if (line.type === "user") {
       const { uuid: id, message } = line;
       isBusy = true;

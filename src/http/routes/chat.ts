@@ -15,7 +15,7 @@ export const chatRoutes = (identify: Identify, answer: Answer): Hono<Env> =>
   new Hono<Env>().post("/", validJson(chatRequest, checkSize), (c) => {
     const request = parseRequest(c.req.valid("json"), c.req.raw.headers);
     const { model, stream_options } = request.body;
-    return answer(c, request, identify(request), () => {
+    return answer(c, request, identify(request, c.var.caller.name), () => {
       const created = Math.floor(Date.now() / 1000);
       return completion(created, model || DEFAULT_MODEL, stream_options?.include_usage === true, request.usesFunctions);
     });

@@ -1,6 +1,6 @@
 /** `/v1/responses`: OpenAI's API of responses. */
 import { getLogger } from "@logtape/logtape";
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { chatForm } from "../../api/openai-responses/chat-form.ts";
 import { responseWriter } from "../../api/openai-responses/events.ts";
 import { withFieldNames } from "../../api/openai-responses/field-names.ts";
@@ -29,13 +29,14 @@ export interface ResponsesDeps {
 }
 
 export function responsesRoutes(deps: ResponsesDeps, identify: Identify, answer: Answer): Hono<Env> {
-  const find = (id: string): StoredResponse => {
-    const found = findResponse(deps, id);
+  const find = (c: Context<Env>): StoredResponse => {
+    const id = c.req.param("id") ?? "";
+    const found = findResponse(deps, id, c.var.caller.name);
     if (found) return found;
     throw new RequestError("response_not_found", `There is no response ${id.slice(0, 100)}.`, { param: "response_id" });
   };
-  const refuseToRead = (id: string): never => {
-    find(id);
+  const refuseToRead = (c: Context<Env>): never => {
+    find(c);
     throw new RequestError(
       "invalid_request",
       "A response cannot be read again, because synthesis stores no text. Keep what the request was answered with.",
@@ -55,8 +56,9 @@ export function responsesRoutes(deps: ResponsesDeps, identify: Identify, answer:
       }
       const { body, fieldName } = chatForm(sent);
       const request = parseRequest(body, c.req.raw.headers);
-      const named = identify(request, typeof conversation === "object" ? conversation?.id : conversation);
-      const identity = previous ? continuedConversation(deps, previous, named) : named;
+      const owner = c.var.caller.name;
+      const named = identify(request, owner, typeof conversation === "object" ? conversation?.id : conversation);
+      const identity = previous ? continuedConversation(deps, previous, owner, named) : named;
       try {
         return await answer(c, request, identity, (response) => {
           const created = Math.floor(Date.now() / 1000);
@@ -67,11 +69,11 @@ export function responsesRoutes(deps: ResponsesDeps, identify: Identify, answer:
         throw withFieldNames(error, fieldName);
       }
     })
-    .get("/:id", (c) => refuseToRead(c.req.param("id")))
-    .get("/:id/input_items", (c) => refuseToRead(c.req.param("id")))
+    .get("/:id", refuseToRead)
+    .get("/:id/input_items", refuseToRead)
     .post("/:id/cancel", (c) => {
       const id = c.req.param("id");
-      const { turn, session } = find(id);
+      const { turn, session } = find(c);
       const error = new RequestError(
         "turn_interrupted",
         "This response was cancelled. Send the message again to continue.",
