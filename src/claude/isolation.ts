@@ -1,14 +1,16 @@
 /** What keeps everything of the user's setup from Claude, for a request that names no conversation. */
 
-/** Without CLAUDE.md, hooks, plugins, MCP servers, skills and transcript. Login and model work as always. */
+/** Without CLAUDE.md, hooks, plugins, MCP servers and skills. Login and model work as always. */
 export const ISOLATION_ARGUMENTS = [
-  "--no-session-persistence",
   "--safe-mode",
   "--strict-mcp-config",
   "--setting-sources",
   "user",
   "--disable-slash-commands",
 ] as const;
+
+/** For a process that is not resumed. */
+export const NO_TRANSCRIPT = "--no-session-persistence";
 
 /** No tool may be used that is not allowed, and no person could answer a prompt. */
 export const ISOLATION_PERMISSION_MODE = "dontAsk";

@@ -19,6 +19,8 @@ export interface LaunchSpec {
   readonly tools: ToolCatalogue;
   /** What was said before, for a process that has no transcript. It begins with the user. */
   readonly history?: readonly DialogueTurn[];
+  /** The process is all that its conversation has: no later request can name it, and it leaves no transcript. */
+  readonly isUnnamed?: boolean;
   /** What is allowed without a permission prompt, in addition to the configuration, as Claude Code permission rules. */
   readonly rules: readonly string[];
 }

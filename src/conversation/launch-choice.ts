@@ -31,6 +31,6 @@ export const likelyLaunches = (sessions: SessionStore, config: Config): PrewarmS
   sessions.latest(config.spares).flatMap((row) => {
     const { trusted } = allowedWorkspace(row.workspace, config) ?? {};
     // The store does not record the client's tools, so a prewarmed process starts with none.
-    if (trusted === undefined) return [];
+    if (trusted === undefined || isIsolated(row.source)) return [];
     return [{ trusted, choice: launchChoice(row), engine: engineOf(row.agent, config), tools: new Map() }];
   });

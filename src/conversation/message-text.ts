@@ -23,8 +23,7 @@ const ONLY_FILES = "(See the file.)";
  */
 export function messageText(plan: DeliveryPlan, implied: ImpliedRequest | null, note: string | null): string {
   const parts = [
-    plan.past && pastText(plan.past),
-    plan.isLastAnswerTruncated ? ANSWER_TRUNCATED : null,
+    changesText(plan),
     plan.volatile && quoteMarkup(plan.volatile.text),
     ...plan.context.map(quoteMarkup),
     note,
@@ -32,6 +31,13 @@ export function messageText(plan: DeliveryPlan, implied: ImpliedRequest | null, 
   const text =
     implied === null ? newText(plan) : [userText(plan), impliedText(implied, true)].filter(Boolean).join("\n\n");
   return parts.length === 0 ? text : `${contextBlock(parts.join("\n\n"))}\n\n${text}`;
+}
+
+/** What Claude should know of the messages before; null for nothing. */
+export function changesText({ past, isLastAnswerTruncated }: Pick<DeliveryPlan, "past" | "isLastAnswerTruncated">) {
+  const parts = [past && pastText(past), isLastAnswerTruncated ? ANSWER_TRUNCATED : null];
+  const said = parts.filter((part) => part !== null);
+  return said.length === 0 ? null : said.join("\n\n");
 }
 
 /** The text of a message that has only a note for Claude. */

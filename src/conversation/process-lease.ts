@@ -11,7 +11,7 @@ import type { Pool } from "../claude/pool/pool.ts";
 import { engineOf } from "../config/agent-settings.ts";
 import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
-import { type Identity, isEphemeral } from "../intake/identity.ts";
+import { type Identity, isEphemeral, isUnnamed } from "../intake/identity.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import type { SessionRow } from "../store/schema.ts";
@@ -154,7 +154,8 @@ export class ProcessLease implements ProcessOwner {
       // Only there can a process be started without a transcript and with a history.
       engine: request.dialogue ? "stream" : engineOf(session.agent, this.#deps.config),
       tools: request.offer.catalogue,
-      ...(request.dialogue ? { history: request.dialogue().history } : {}),
+      ...(request.dialogue && !resume ? { history: request.dialogue().history } : {}),
+      isUnnamed: isUnnamed(this.#identity.source),
       rules: this.#grantedRules,
     };
     const prewarmed = resume || spec.rules.length > 0 ? null : pool.adopt(spec, this);

@@ -12,7 +12,7 @@ import { recordedTurns, sentTexts } from "../claude/transcript/reader.ts";
 import type { Config } from "../config/schema.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { ALL_CLAUDE_TOOLS } from "../core/tools.ts";
-import { type Identity, isIsolated } from "../intake/identity.ts";
+import { type Identity, isEphemeral, isIsolated } from "../intake/identity.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SessionRow } from "../store/schema.ts";
 import type { SessionStore } from "../store/sessions.ts";
@@ -52,6 +52,11 @@ export class ConversationRecord {
   /** When the conversation's Claude session began, in Unix ms. */
   get startedAt(): number {
     return this.#row?.createdAt ?? this.#clock.wallTime();
+  }
+
+  /** The record is deleted when the conversation ends. */
+  get isEphemeral(): boolean {
+    return isEphemeral(this.#identity.source);
   }
 
   /** What the Claude session has received. */
@@ -104,12 +109,20 @@ export class ConversationRecord {
       workspace: workspace.path,
       model,
       effort,
-      // Some clients do not send their system prompt with every request, so a request without one keeps the last.
-      systemPrompt: systemPrompt === "" ? (known?.systemPrompt ?? null) : systemPrompt,
+      systemPrompt: systemPrompt === "" ? this.#lastSystemPrompt(request, known) : systemPrompt,
       // A coding client sends some requests without its tools. A list is not kept: the setting or a header gives it.
       claudeTools: claudeTools ?? (known?.claudeTools?.only === null ? known.claudeTools : ALL_CLAUDE_TOOLS),
       isIsolated: isIsolated(this.#identity.source),
     };
+  }
+
+  /**
+   * The system prompt for a request without one. Some clients do not send theirs with every request. OpenAI's
+   * `instructions` hold only for their own request.
+   */
+  #lastSystemPrompt({ previousTurn }: TurnRequest, known: SessionRow | null): string | null {
+    if (previousTurn !== undefined || this.#identity.source === "response") return null;
+    return known?.systemPrompt ?? null;
   }
 
   #newSession() {

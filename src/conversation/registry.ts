@@ -9,7 +9,7 @@ import { unnamedConfig } from "../config/unnamed.ts";
 import { systemClock } from "../core/clock.ts";
 import { RequestError, shuttingDown } from "../core/errors.ts";
 import { TypicalDuration } from "../core/typical-duration.ts";
-import { type Identity, isEphemeral, isIsolated, ownerOf, recordedIdentity } from "../intake/identity.ts";
+import { type Identity, isEphemeral, isUnnamed, ownerOf, recordedIdentity } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import type { SessionRow } from "../store/schema.ts";
@@ -36,6 +36,8 @@ export interface ConversationRegistry {
    * @param mayLinger as in `UnnamedChats.submit`
    */
   submitUnnamed(parsed: ParsedRequest, request: TurnRequest, mayLinger: boolean): ResponseStream;
+  /** The conversation of a response whose turn waits for a result in this request; null when there is none. */
+  ownerOfCalls(request: TurnRequest): Identity | null;
   /** As in `UnnamedChats`. */
   expectsNext(parsed: ParsedRequest): boolean;
   /** The conversation with this key, if it has a process or serves a request. */
@@ -61,16 +63,17 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
   let quietTimer: Timer | undefined;
 
   const unnamed = new UnnamedChats(config, deps.clock ?? systemClock, {
-    ownerOfCalls: (request) => {
-      const mayBe = ({ identity }: Conversation) => isIsolated(identity.source) && ownerOf(identity) === request.owner;
-      return [...conversations.values()].find((one) => mayBe(one) && one.hasResultFor(request))?.identity.key ?? null;
-    },
+    ownerOfCalls: (request) => findOwner(request, isUnnamed)?.key ?? null,
     submit: (identity, request) => submit(identity, request),
     remove: (key) => conversations.get(key)?.remove(),
   });
 
+  /** Whether Claude gets the messages of such a conversation as they are. */
+  const hasDialogue = ({ source }: Identity): boolean =>
+    source === "unnamed" || (source === "response" && config.oneShots === "print");
+
   const create = (identity: Identity): Conversation =>
-    new Conversation(identity, identity.source === "unnamed" ? unnamedDeps : deps, {
+    new Conversation(identity, hasDialogue(identity) ? unnamedDeps : deps, {
       onTurn: (ms, error) => {
         if (ms !== null) turnDuration.add(ms);
         if (error?.code === "claude_not_logged_in") login = "expired";
@@ -83,6 +86,12 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
         unnamed.forget(identity.key);
       },
     });
+
+  /** The conversation, of a source that `isOwner` accepts, whose turn waits for a result in a request. */
+  function findOwner(request: TurnRequest, isOwner: (source: string) => boolean): Identity | null {
+    const mayBe = ({ identity }: Conversation) => isOwner(identity.source) && ownerOf(identity) === request.owner;
+    return [...conversations.values()].find((one) => mayBe(one) && one.hasResultFor(request))?.identity ?? null;
+  }
 
   /** Frees memory after busy times: the heap has grown then, and the engine does not shrink it while it is idle. */
   function collectWhenQuiet(): void {
@@ -170,6 +179,7 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
       branches.forget(session.key);
     },
     submit,
+    ownerOfCalls: (request) => findOwner(request, (source) => source === "response"),
     submitUnnamed: (parsed, request, mayLinger) => unnamed.submit(parsed, request, mayLinger),
     expectsNext: (parsed) => unnamed.expectsNext(parsed),
     get login() {

@@ -1,13 +1,14 @@
 /** From a turn request to the message that Claude receives: its text, its attachments, and what the store records of it. */
 import { formatNote } from "../api/openai-chat/response-format.ts";
+import type { Block } from "../core/dialogue.ts";
 import { unquoteMarkup } from "../core/quoting.ts";
 import { messageFingerprint, plainText } from "../intake/fingerprint.ts";
 import type { Dialogue, TurnRequest } from "../intake/turn-request.ts";
 import type { TurnRunnerDeps } from "../turn/runner.ts";
 import { attachmentMeta } from "./attachment-meta.ts";
 import { withDeliveredAsHistory } from "./delivered-input.ts";
-import { planDelivery } from "./delivery-plan.ts";
-import { messageText } from "./message-text.ts";
+import { type DeliveryPlan, planDelivery } from "./delivery-plan.ts";
+import { changesText, contextBlock, messageText } from "./message-text.ts";
 import type { ConversationRecord } from "./record.ts";
 import type { SaveFile } from "./tool-results.ts";
 
@@ -23,7 +24,8 @@ export async function prepareMessage(
   request: TurnRequest,
   { record, isFresh, saveFile }: MessageContext,
 ): Promise<TurnRunnerDeps["message"]> {
-  if (request.dialogue) return unnamedMessage(request.dialogue());
+  const dialogue = request.dialogue?.();
+  if (dialogue && record.isEphemeral) return unnamedMessage(dialogue);
   const { delivered } = record;
   const input = withDeliveredAsHistory(delivered.exchanges, request.input);
   const plan = await record.withSentTexts((sentText) =>
@@ -46,8 +48,12 @@ export async function prepareMessage(
   const files = plan.messages.flatMap((message) => message.files);
   const notes = [request.offer.note, formatNote(request.format)].filter((note) => note !== null);
   return {
-    content: messageText(plan, input.implied, notes.length === 0 ? null : notes.join("\n\n")),
-    attachments: attachmentMeta(images, files, saveFile),
+    ...(dialogue
+      ? { content: withChanges(dialogue, plan), attachments: {} }
+      : {
+          content: messageText(plan, input.implied, notes.length === 0 ? null : notes.join("\n\n")),
+          attachments: attachmentMeta(images, files, saveFile),
+        }),
     // The client's history will show an empty message as such.
     fingerprints: input.implied?.kind === "empty" ? [messageFingerprint("")] : plan.users,
     isContinuation: input.implied?.kind === "continue",
@@ -56,6 +62,13 @@ export async function prepareMessage(
     history: plan.history,
     volatile: plan.volatile?.fingerprint ?? null,
   };
+}
+
+/** The message of a dialogue, after what Claude should know of the messages before. A new process has got the history. */
+function withChanges({ message }: Dialogue, plan: DeliveryPlan): readonly Block[] {
+  const { past, isLastAnswerTruncated } = plan;
+  const changes = changesText({ past: past?.why === "new" ? null : past, isLastAnswerTruncated });
+  return changes === null ? message : [{ type: "text", text: contextBlock(changes) }, ...message];
 }
 
 /** A message of a chat that names no conversation. The process was started with what was said before. */

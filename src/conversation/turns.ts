@@ -151,14 +151,10 @@ export class ConversationTurns {
     return running;
   }
 
-  async #addDelivered(
-    { runner, request }: RunningTurn,
-    { process }: LeasedProcess,
-    message: TurnMessage,
-  ): Promise<void> {
+  async #addDelivered({ runner }: RunningTurn, { process }: LeasedProcess, message: TurnMessage): Promise<void> {
     const { record } = this.#deps;
     // A chat that names no conversation is recognised by its history, and has no transcript.
-    if (!runner.delivered || request.dialogue) return;
+    if (!runner.delivered || record.isEphemeral) return;
     await record.addDelivered(runner.delivered, contentText(message.content), process.state === "exited");
     // Claude is free before the end of its text has arrived.
     void runner.finished.then(() => runner.delivered && record.delivered.complete(runner.delivered));

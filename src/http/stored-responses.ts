@@ -1,5 +1,7 @@
 /** Finds the turn and the conversation of a response by its id. */
 import { turnOf } from "../api/openai-responses/ids.ts";
+import { lastReference } from "../api/openai-responses/items.ts";
+import type { ResponsesRequest } from "../api/openai-responses/request.ts";
 import { RequestError } from "../core/errors.ts";
 import { type Identity, isEphemeral, ownerOf, recordedIdentity } from "../intake/identity.ts";
 import type { SessionRow, TurnRow } from "../store/schema.ts";
@@ -17,6 +19,7 @@ export interface StoredResponse {
 }
 
 /**
+ * @param id of a response, or of one of its items
  * @param owner the name of the chat key; null for the server's own
  * @returns null for a response that does not exist, is of another key, or whose record was deleted
  */
@@ -31,8 +34,37 @@ export function findResponse(
   return turn && session && ownerOf(session) === owner ? { turn, session } : null;
 }
 
+/** A response that can be continued. */
+function findContinuable(stores: ResponseStores, id: string, owner: string | null): StoredResponse | null {
+  const found = findResponse(stores, id, owner);
+  return found && !isEphemeral(found.session.source) ? found : null;
+}
+
+/** The last item of an input that refers to one of a response that can be continued; null when there is none. */
+export function findReference(
+  stores: ResponseStores,
+  input: ResponsesRequest["input"],
+  owner: string | null,
+): { readonly id: string; readonly at: number } | null {
+  const at = lastReference(input);
+  const id = typeof input === "string" ? null : input?.[at]?.id;
+  return id && findContinuable(stores, id, owner) ? { id, at } : null;
+}
+
+/** The conversation of the last item of an input that an answer of ours had; null when it is unknown. */
+export function findConversation(
+  stores: ResponseStores,
+  input: ResponsesRequest["input"],
+  owner: string | null,
+): Identity | null {
+  if (typeof input === "string") return null;
+  const item = input?.findLast(({ id }) => id && turnOf(id) !== null);
+  const found = item?.id ? findContinuable(stores, item.id, owner) : null;
+  return found && recordedIdentity(found.session);
+}
+
 /**
- * The conversation that a request continues by the id of a response.
+ * The conversation that a request continues by the id of a response, or of one of its items.
  * @param owner as in `findResponse`
  * @param named the conversation that the request names otherwise; null when it names none
  * @throws RequestError (`previous_response_not_found`) when there is no such response in it
@@ -43,10 +75,10 @@ export function continuedConversation(
   owner: string | null,
   named: Identity | null,
 ): Identity {
-  const found = findResponse(stores, id, owner);
-  if (!found || isEphemeral(found.session.source)) {
+  const found = findContinuable(stores, id, owner);
+  if (!found) {
     throw notFound(
-      `The response ${id.slice(0, 100)} is of no conversation. Name one from its first request on, by \`conversation\` or \`user\`, or send the whole input.`,
+      `There is no response ${id.slice(0, 100)} that could be continued. It was deleted, or its request had store: false. Send the whole input.`,
     );
   }
   const { turn, session } = found;

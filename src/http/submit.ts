@@ -7,10 +7,15 @@ import { readFormat } from "../api/openai-chat/response-format.ts";
 import { findSideRequestForm } from "../api/openai-chat/side-requests.ts";
 import { toolsOf } from "../api/openai-chat/tools.ts";
 import type { ConversationRegistry } from "../conversation/registry.ts";
-import type { Identity } from "../intake/identity.ts";
+import { type Identity, oneShotIdentity, unnamedIdentity } from "../intake/identity.ts";
 import { type OneShotRequest, readOneShotRequest } from "../intake/one-shot-request.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
-import { readOneShotTurnRequest, readTurnRequest, readUnnamedTurnRequest } from "../intake/turn-request.ts";
+import {
+  readOneShotTurnRequest,
+  readResponseTurnRequest,
+  readTurnRequest,
+  readUnnamedTurnRequest,
+} from "../intake/turn-request.ts";
 import type { OneShotQueue } from "../one-shot/queue.ts";
 import type { ResponseStream } from "../turn/response-stream.ts";
 import { yieldIfLarge } from "./body.ts";
@@ -58,7 +63,11 @@ export function createSubmit({ conversations, oneShots, emptyFolder }: SubmitDep
   ): Promise<ResponseStream> {
     const { body, openclaw, prefill, system } = request;
     if (config.oneShots === "interactive") {
-      return conversations.submitUnnamed(request, readOneShotTurnRequest(request, owner, config, emptyFolder), false);
+      return conversations.submitUnnamed(
+        request,
+        readOneShotTurnRequest(request, oneShotIdentity(owner), config, emptyFolder),
+        false,
+      );
     }
     const isOrdinary = !isSide && openclaw === null && findSideRequestForm(body, system) === null;
     const mayLinger =
@@ -67,13 +76,20 @@ export function createSubmit({ conversations, oneShots, emptyFolder }: SubmitDep
     const hasResult = request.messages.at(-1)?.role === "tool";
     const usesTools = openclaw === null && (hasResult || toolsOf(body).length > 0);
     if (!usesTools && !mayLinger) return oneShots.submit(await readOneShot(request, sent));
-    const turnRequest = readUnnamedTurnRequest(request, owner, config, emptyFolder);
+    const turnRequest = readUnnamedTurnRequest(request, unnamedIdentity(owner), config, emptyFolder);
     // Writing large images to the process takes as long as reading them did, so other requests run in between.
     await yieldIfLarge(sent);
     return conversations.submitUnnamed(request, turnRequest, mayLinger);
   }
 
   return async (request, named, caller, sent) => {
+    if (named?.source === "response") {
+      const turnRequest = readResponseTurnRequest(request, named, caller.config, emptyFolder);
+      // Writing large images to the process takes as long as reading them did, so other requests run in between.
+      await yieldIfLarge(sent);
+      const identity = conversations.ownerOfCalls(turnRequest) ?? named;
+      return { response: conversations.submit(identity, turnRequest), identity };
+    }
     const identity = named && isSideRequest(request, named, conversations) ? null : named;
     const response = identity
       ? conversations.submit(identity, readTurnRequest(request, identity, caller.config))

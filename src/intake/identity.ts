@@ -18,7 +18,8 @@ const DEFAULT = "default";
 /** `<id>:<generation>` */
 const GENERATION = /^(.+):(\d{1,9})$/;
 /** The beginnings of the keys that are made here. An OpenClaw key that begins like one of them gets a prefix. */
-const OWN_KEY = /^(?:default$|(?:of|key|chat|affinity|header|conversation|agent-id|user|one-shot|unnamed|model):)/;
+const OWN_KEY =
+  /^(?:default$|(?:of|key|chat|affinity|header|conversation|agent-id|user|response|one-shot|unnamed|model):)/;
 
 const OF_OWNER = /^of:([^:]+):/;
 
@@ -35,6 +36,7 @@ export interface Identity {
     | "agent"
     | "user"
     | "default"
+    | "response"
     | "side"
     | "one-shot"
     | "unnamed";
@@ -159,16 +161,27 @@ export const recordedIdentity = ({ key, source, agent, chat, branchOf }: Session
 });
 
 /** Whether a conversation is deleted when it ends: no later request can name it. */
-export const isEphemeral = (source: string): boolean =>
-  source === "side" || source === "one-shot" || source === "unnamed";
+export const isEphemeral = (source: string): boolean => source === "side" || isUnnamed(source);
 
-/** Whether Claude has none of its own tools in such a conversation; in an unnamed chat also nothing of the user's setup. */
-export const isIsolated = (source: string): boolean => source === "one-shot" || source === "unnamed";
+/** Whether Claude has none of its own tools in such a conversation; over stream-json also nothing of the user's setup. */
+export const isIsolated = (source: string): boolean => source === "response" || isUnnamed(source);
+
+/** Whether its requests name nothing by which it could be found when its process has ended. */
+export const isUnnamed = (source: string): boolean => source === "one-shot" || source === "unnamed";
 
 /** The identity of a chat that names no conversation. Its next request is recognised by what it contains. */
 export const unnamedIdentity = (owner: string | null): Identity => ({
   key: ownKey(owner, `unnamed:${crypto.randomUUID()}`),
   source: "unnamed",
+  agent: null,
+  chat: null,
+  affinity: null,
+});
+
+/** The identity of a conversation whose requests name only the response that they continue. */
+export const responseIdentity = (owner: string | null): Identity => ({
+  key: ownKey(owner, `response:${crypto.randomUUID()}`),
+  source: "response",
   agent: null,
   chat: null,
   affinity: null,

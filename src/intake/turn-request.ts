@@ -11,7 +11,7 @@ import { RequestError } from "../core/errors.ts";
 import type { ClaudeTools } from "../core/tools.ts";
 import { claudeToolsFor } from "./claude-tools.ts";
 import { readDialogue } from "./dialogue.ts";
-import { type Affinity, type Identity, nameOf, oneShotIdentity, ownerOf, unnamedIdentity } from "./identity.ts";
+import { type Affinity, type Identity, nameOf, ownerOf } from "./identity.ts";
 import { type Input, readInput } from "./input.ts";
 import type { ParsedRequest } from "./parsed-request.ts";
 import { type RequestShape, shapeOf } from "./request-shape.ts";
@@ -56,7 +56,7 @@ export interface TurnRequest {
   readonly dialogue: (() => Dialogue) | null;
   /** The turn that the request continues; absent when the request does not say. Later turns then no longer count. */
   readonly previousTurn?: string;
-  /** The conversation's process knows everything of the dialogue but its last message. */
+  /** The conversation's process knows everything of the dialogue but its last message, or is told what has changed. */
   readonly continuesDialogue: boolean;
 }
 
@@ -114,17 +114,16 @@ export function readTurnRequest(
 
 /**
  * Reads a request that names no conversation.
- * @param owner the name of the chat key; null for the server's own
  * @param emptyFolder where the process works; created if it does not exist
  */
 export function readUnnamedTurnRequest(
   request: ParsedRequest,
-  owner: string | null,
+  identity: Identity,
   config: Config,
   emptyFolder: string,
 ): TurnRequest {
   const workspace = emptyWorkspace(emptyFolder);
-  const turnRequest = readTurnRequest(request, unnamedIdentity(owner), unnamedConfig(config), workspace);
+  const turnRequest = readTurnRequest(request, identity, unnamedConfig(config), workspace);
   const { offer, format } = turnRequest;
   let dialogue: Dialogue | null = null;
   return {
@@ -136,6 +135,22 @@ export function readUnnamedTurnRequest(
       return dialogue;
     },
   };
+}
+
+/**
+ * Reads a request of a conversation whose requests name only the response that they continue.
+ * @param emptyFolder where the process works; created if it does not exist
+ * @throws RequestError as `readOneShotTurnRequest`, if its process may be in a terminal
+ */
+export function readResponseTurnRequest(
+  request: ParsedRequest,
+  identity: Identity,
+  config: Config,
+  emptyFolder: string,
+): TurnRequest {
+  return config.oneShots === "interactive"
+    ? readOneShotTurnRequest(request, identity, config, emptyFolder)
+    : { ...readUnnamedTurnRequest(request, identity, config, emptyFolder), continuesDialogue: true };
 }
 
 /** @param notes what the client asks about its tools and the format of the answer */
@@ -154,20 +169,19 @@ function emptyWorkspace(folder: string): Workspace {
 /**
  * Reads a request that names no conversation and is answered by an interactive process: as the only turn of a
  * conversation of its own.
- * @param owner the name of the chat key; null for the server's own
  * @param emptyFolder where the process works; created if it does not exist
  * @throws RequestError (`invalid_request`) for images and files, which a process in a terminal gets as files to read
  */
 export function readOneShotTurnRequest(
   request: ParsedRequest,
-  owner: string | null,
+  identity: Identity,
   config: Config,
   emptyFolder: string,
 ): TurnRequest {
   // OpenClaw's side requests have tools that are not meant for their answer.
   const clientTools: Config["clientTools"] = request.openclaw === null ? ["all"] : ["none"];
   const oneShotConfig: Config = { ...config, systemPrompt: "replace", clientTools };
-  const turnRequest = readTurnRequest(request, oneShotIdentity(owner), oneShotConfig, emptyWorkspace(emptyFolder));
+  const turnRequest = readTurnRequest(request, identity, oneShotConfig, emptyWorkspace(emptyFolder));
   // This Claude has no tool that reads files.
   if (turnRequest.input.messages.some((one) => one.role === "user" && one.images.length + one.files.length > 0)) {
     throw new RequestError(

@@ -9,6 +9,7 @@ import {
   ISOLATION_VARIABLES,
   isolationSettings,
   NO_SYSTEM_PROMPT,
+  NO_TRANSCRIPT,
 } from "../claude/isolation.ts";
 import { makeMarkedFolder } from "../claude/marked-folder.ts";
 import { MARK_VARIABLE } from "../claude/process-mark.ts";
@@ -45,6 +46,7 @@ export function prepareLaunch(
   const env: Record<string, string> = { ...inheritedEnvironment(parentEnv), ...retries(parentEnv), ...variables };
   const argv = [
     ...STREAM_JSON_ARGUMENTS,
+    NO_TRANSCRIPT,
     ...ISOLATION_ARGUMENTS,
     "--tools",
     "",

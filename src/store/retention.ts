@@ -63,7 +63,7 @@ export function createRetention({ database }: Store): Retention {
         .from(sessions)
         .where(or(lt(sessions.lastActiveAt, before), inArray(sessions.source, ["one-shot", "side", "unnamed"])))
         .all()
-        .map(({ key, source }) => ({ key, removesTranscript: source === "one-shot" || source === "side" })),
+        .map(({ key, source }) => ({ key, removesTranscript: ["response", "one-shot", "side"].includes(source) })),
     isCurrentClaudeSession: (claudeSession) =>
       database.select({ key: sessions.key }).from(sessions).where(eq(sessions.claudeSession, claudeSession)).get() !==
       undefined,

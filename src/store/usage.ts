@@ -18,7 +18,7 @@ export interface CountedTurn extends Pick<TurnRow, "sentAt" | "firstTextAt" | "m
 
 /** As what the turns of a conversation are counted: those that no later request can name are counted together. */
 function countedConversation({ key, source, branchOf }: Pick<SessionRow, "key" | "source" | "branchOf">): string {
-  if (source === "unnamed") return UNNAMED;
+  if (source === "unnamed" || source === "response") return UNNAMED;
   if (source === "one-shot" || source === "side") return ONE_SHOT;
   return branchOf ?? key;
 }

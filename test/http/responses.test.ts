@@ -141,6 +141,60 @@ describe("previous_response_id", () => {
   });
 });
 
+describe("a conversation without a name", () => {
+  type Input = OpenAI.Responses.ResponseInput;
+  const create = async (input: string | Input, more: object = {}) => {
+    const { data, response } = await client.responses.create({ model, input, stream: false, ...more }).withResponse();
+    const [origin, session] = ["process", "session"].map((name) => response.headers.get(`x-synthesis-${name}`));
+    return { ...data, origin, session };
+  };
+
+  test("goes on by the id of its last response", async () => {
+    const first = await create("one");
+    const second = await create("two", { previous_response_id: first.id });
+
+    expect([first.origin, second.origin, second.session]).toEqual(["cold", "warm", first.session]);
+    expect(first.session).toStartWith("response:");
+  });
+
+  test("is kept for no request that says not to store it", async () => {
+    const { id } = await create("one", { store: false });
+    const refused = await create("two", { previous_response_id: id }).catch((error) => error);
+
+    expect(refused).toMatchObject({ status: 400, code: "previous_response_not_found" });
+  });
+
+  test("is found by the items of its answers, and by references to them", async () => {
+    const user = (content: string) => ({ role: "user", content }) as const;
+    const first = await create("one");
+    const second = await create([user("one"), ...(first.output as Input), user("two")]);
+    const references = second.output.map(({ id }) => ({ type: "item_reference", id: id as string }) as const);
+    const third = await create([user("one"), user("two"), ...references, user("three")]);
+
+    expect([second.output_text, third.output_text]).toEqual(["You said: two", "You said: three"]);
+    expect([second, third].map(({ origin, session }) => [origin, session])).toEqual([
+      ["warm", first.session],
+      ["warm", first.session],
+    ]);
+  });
+
+  test("is found by the id of a call that waits for its output", async () => {
+    const asked = { role: "user", content: "call 1" } as const;
+    const first = await create([asked], { tools: [lookup] });
+    const calls = first.output.flatMap((item): Input => {
+      if (item.type !== "function_call") return [];
+      const { type, call_id, name, arguments: given } = item;
+      return [
+        { type, call_id, name, arguments: given },
+        { type: "function_call_output", call_id, output: "result" },
+      ];
+    });
+    const second = await create([asked, ...calls], { tools: [lookup] });
+
+    expect([second.output_text, second.origin, second.session]).toEqual(["You said: result", "warm", first.session]);
+  });
+});
+
 describe("a response by its id", () => {
   test("cannot be read, since no text is stored", async () => {
     const { id } = await client.responses.create({ model, user: "read", input: "one" });

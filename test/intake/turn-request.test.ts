@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathsFor } from "../../src/config/paths.ts";
 import { type Config, defaults } from "../../src/config/schema.ts";
-import { identify } from "../../src/intake/identity.ts";
+import { identify, oneShotIdentity } from "../../src/intake/identity.ts";
 import { type ParsedRequest, parseRequest } from "../../src/intake/parsed-request.ts";
 import { readOneShotTurnRequest, readTurnRequest } from "../../src/intake/turn-request.ts";
 import { agentRequest, type OpenClawOptions, user, withTimestamp } from "../support/openclaw.ts";
@@ -81,7 +81,7 @@ describe("a turn request of another client", () => {
 test("a one-shot for an interactive process is refused when it has a file, which that process could not read", () => {
   const file = { type: "file", file: { filename: "a.txt", file_data: btoa("a") } };
   const request = parsedRequest({ messages: [{ role: "user", content: [file] }] });
-  expect(() => readOneShotTurnRequest(request, null, config, join(base, "empty"))).toThrow(/Name one/);
+  expect(() => readOneShotTurnRequest(request, oneShotIdentity(null), config, join(base, "empty"))).toThrow(/Name one/);
 });
 
 test("a one-shot for an interactive process has the client's tools and an empty folder", () => {
@@ -90,7 +90,12 @@ test("a one-shot for an interactive process has the client's tools and an empty 
     tools: [{ type: "function", function: { name: "look" } }],
     response_format: { type: "json_object" },
   });
-  const { offer, format, workspace } = readOneShotTurnRequest(request, null, config, join(base, "empty"));
+  const { offer, format, workspace } = readOneShotTurnRequest(
+    request,
+    oneShotIdentity(null),
+    config,
+    join(base, "empty"),
+  );
   expect([...offer.catalogue.keys()]).toEqual(["look"]);
   expect(format).toEqual({ type: "json", schema: null });
   expect(workspace).toEqual({ path: join(base, "empty"), trusted: true });

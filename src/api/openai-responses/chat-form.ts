@@ -13,12 +13,13 @@ export interface ChatForm {
 
 /**
  * Makes the chat request.
+ * @param from the index of the first item that is new: Claude knows those before it
  * @throws RequestError (`invalid_request`) for a tool or an item that Claude cannot be given
  */
-export function chatForm(request: ResponsesRequest): ChatForm {
+export function chatForm(request: ResponsesRequest, from = 0): ChatForm {
   const { model, instructions, stream, tools, tool_choice: choice, parallel_tool_calls, reasoning, text } = request;
   const { input, user, prompt_cache_key } = request;
-  const items = messagesOf(input ?? []);
+  const items = messagesOf(input ?? [], from);
   const hasInstructions = (instructions ?? "") !== "";
   if (items.length === 0 && !hasInstructions) {
     throw new RequestError("invalid_request", "input must be a text, or have at least one item.", { param: "input" });

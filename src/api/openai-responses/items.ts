@@ -1,7 +1,7 @@
 /** The input items of a request as messages of chat completions. */
 import { RequestError } from "../../core/errors.ts";
 import type { ChatMessage, ContentPart } from "../openai-chat/request.ts";
-import type { InputItem } from "./request.ts";
+import type { InputItem, ResponsesRequest } from "./request.ts";
 import { customArguments } from "./tools.ts";
 
 /** A message, and the index of the first item that it was made from. */
@@ -15,15 +15,20 @@ const IGNORED = new Set(["reasoning", "compaction", "compaction_trigger", "confi
 
 type Call = { id: string | null | undefined; type: "function"; function: { name: string; arguments: unknown } };
 
+/** The index of the last item that only refers to one of an earlier response; -1 when there is none. */
+export const lastReference = (input: ResponsesRequest["input"]): number =>
+  typeof input === "string" ? -1 : (input ?? []).findLastIndex(({ type }) => type === "item_reference");
+
 /**
  * Reads the items of an input. The text and the calls of one answer are one message.
+ * @param from the index of the first item to read
  * @throws RequestError (`invalid_request`) for an item that Claude cannot be given
  */
-export function messagesOf(input: string | readonly InputItem[]): ItemMessage[] {
+export function messagesOf(input: string | readonly InputItem[], from = 0): ItemMessage[] {
   if (typeof input === "string") return [{ message: { role: "user", content: input }, item: 0 }];
   const messages: ItemMessage[] = [];
   input.forEach((item, index) => {
-    const message = readItem(item, index);
+    const message = index < from ? null : readItem(item, index);
     if (message === null) return;
     const last = messages.at(-1);
     if (message.role === "assistant" && last?.message.role === "assistant") {
@@ -55,7 +60,7 @@ function readItem(item: InputItem, index: number): ChatMessage | null {
 
 const refusal = (type: string, index: number): string =>
   type === "item_reference"
-    ? `input[${index}] refers to an item that is not stored: no text is. Send the item itself; most programs do with store: false.`
+    ? `input[${index}] refers to an item of a response that is unknown, or cannot be continued. Send the item itself; most programs do with store: false.`
     : `input[${index}] is an item of the type ${type.slice(0, 50)}, which Claude cannot be given. ` +
       "Send messages, and calls of functions and custom tools with their outputs.";
 

@@ -28,7 +28,7 @@ interface Parked {
 }
 
 /** Whether the process works for a chat that names no conversation. */
-export const isUnnamed = ({ spec }: Pick<AgentProcess, "spec">): boolean => spec.choice.isIsolated;
+const isUnnamed = ({ spec }: Pick<AgentProcess, "spec">): boolean => spec.isUnnamed === true;
 
 export class ParkedProcesses {
   readonly #processes: ReadonlySet<ParkedProcess>;

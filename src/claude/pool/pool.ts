@@ -11,7 +11,7 @@ import { type AgentProcess, NO_OWNER, type ProcessOwner } from "../agent-process
 import type { LaunchSpec } from "../launch-spec.ts";
 import type { Launcher } from "./launcher.ts";
 import { measureTrees } from "./memory.ts";
-import { isUnnamed, ParkedProcesses } from "./parked.ts";
+import { ParkedProcesses } from "./parked.ts";
 import { PrewarmedProcesses, type PrewarmSpec } from "./prewarmed.ts";
 import { createProcessSlots } from "./slots.ts";
 
@@ -69,8 +69,8 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
   let cancelMeasuring = clock.after(MEASURE_MS, measureAll);
   let cancelPrewarming = () => {};
 
-  /** Which idle process is stopped first: one that waits for the continuation of an unnamed chat, then a prewarmed one. */
-  const rank = (process: AgentProcess): number => (isUnnamed(process) ? 0 : prewarmed.has(process) ? 1 : 2);
+  /** Which idle process is stopped first: one for a request that named no conversation, then a prewarmed one. */
+  const rank = (process: AgentProcess): number => (process.spec.choice.isIsolated ? 0 : prewarmed.has(process) ? 1 : 2);
 
   /** The idle processes in the order in which they are stopped; of one rank the longest idle first. */
   const evictable = () =>

@@ -10,6 +10,7 @@ import {
   ISOLATION_PERMISSION_MODE,
   ISOLATION_VARIABLES,
   isolationSettings,
+  NO_TRANSCRIPT,
 } from "../isolation.ts";
 import { commonArguments } from "../launch-arguments.ts";
 import { launchSettings, mcpLimits } from "../launch-settings.ts";
@@ -62,7 +63,11 @@ export function prepareLaunch(
         ...STREAM_JSON_ARGUMENTS,
         ...PROMPTS_AS_REQUESTS,
         ...(isIsolated
-          ? [...ISOLATION_ARGUMENTS, ...commonArguments(spec, config, settings, ISOLATION_PERMISSION_MODE)]
+          ? [
+              ...(spec.isUnnamed ? [NO_TRANSCRIPT] : []),
+              ...ISOLATION_ARGUMENTS,
+              ...commonArguments(spec, config, settings, ISOLATION_PERMISSION_MODE),
+            ]
           : commonArguments(spec, config, settings)),
       ],
       env: {

@@ -7,6 +7,7 @@ import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync, real
 import { dirname, sep } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { openRegularFile } from "../../core/regular-file.ts";
+import { mayBePrompt } from "./rows.ts";
 
 const log = getLogger(["synthesis", "transcript"]);
 
@@ -20,8 +21,6 @@ const MAX_ROW_BYTES = 8 * 1024 * 1024;
 /** Longer rows are kept only if they are a prompt or Claude's. Most others are tool results, which nothing here reads. */
 const SHORT_ROW_BYTES = 64 * 1024;
 const ASSISTANT_ROW = '"type":"assistant"';
-/** Occurs in every prompt that synthesis has sent. */
-const PROMPT_MARK = "message_id=";
 /** A sub-agent's first row begins with the prompt for which it was started. */
 const SUBAGENT_PROMPT_WITHIN_BYTES = 1024;
 
@@ -39,7 +38,7 @@ export const readRows = (path: string, offset: number): Promise<string | null> =
 
 /** Like `readRows`, but only the rows that may be prompts from synthesis, from the beginning of the file. */
 export const readPrompts = (path: string): Promise<string | null> =>
-  withTranscriptFile(path, dirname(dirname(path)), (file) => rowsIn(file, 0, (row) => row.includes(PROMPT_MARK)));
+  withTranscriptFile(path, dirname(dirname(path)), (file) => rowsIn(file, 0, mayBePrompt));
 
 /**
  * Like `readRows`, for the file of one sub-agent.
@@ -55,7 +54,7 @@ export const readSubagentRows = (file: string, transcript: string, promptMark: s
   });
 
 const tellsAboutTurns = (row: Buffer): boolean =>
-  row.length <= SHORT_ROW_BYTES || row.includes(ASSISTANT_ROW) || row.includes(PROMPT_MARK);
+  row.length <= SHORT_ROW_BYTES || row.includes(ASSISTANT_ROW) || mayBePrompt(row);
 
 async function withTranscriptFile<T>(
   path: string,

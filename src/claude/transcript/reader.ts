@@ -5,6 +5,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { getLogger } from "@logtape/logtape";
+import { contentText, type MessageContent } from "../../core/dialogue.ts";
 import { watchChanges } from "../../core/watch-file.ts";
 import type { ModelCall } from "../token-usage.ts";
 import { readPrompts, readRows, readSubagentRows } from "./file.ts";
@@ -120,10 +121,13 @@ export async function sentTexts(path: string): Promise<ReadonlyMap<string, strin
   for (const line of ((await readPrompts(path)) ?? "").split("\n")) {
     const row = parseRow(line);
     const id = row ? messageIdOf(row) : null;
-    if (id !== null && row?.type === "user") texts.set(id, String(row.message.content));
+    if (id !== null && row?.type === "user") texts.set(id, promptText(row.message.content));
   }
   return texts;
 }
+
+/** The text of a prompt from synthesis. */
+const promptText = (content: unknown): string => contentText(content as MessageContent);
 
 async function readNow<T>(path: string, offset: number, find: (jsonl: string) => T | null): Promise<T | null> {
   const jsonl = await readRows(path, offset);

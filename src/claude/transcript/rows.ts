@@ -10,6 +10,9 @@ const rowSchema = z.discriminatedUnion("type", [
   z.looseObject({
     type: z.literal("user"),
     promptId: z.string().optional(),
+    uuid: z.string().optional(),
+    /** `sdk` for a message that came over stream-json. */
+    promptSource: z.string().optional().catch(undefined),
     isSidechain: z.boolean().optional(),
     message: z.looseObject({ content: z.unknown() }),
   }),
@@ -69,16 +72,27 @@ export function parseRow(line: string): Row | null {
   }
 }
 
+/** Each of them occurs in every prompt of one kind that synthesis has sent: with a channel tag, and as blocks. */
+const PROMPT_MARKS = ["message_id=", '"promptSource":"sdk"'] as const;
+
+/** Whether a row, as JSON, may be a prompt from synthesis. */
+export const mayBePrompt = (row: string | Buffer): boolean => PROMPT_MARKS.some((mark) => row.includes(mark));
+
 /** The message id in a row that is a prompt from synthesis; null for any other row. */
-export const messageIdOf = (row: Row): string | null =>
-  row.type === "user" && typeof row.message.content === "string" ? channelMessageId(row.message.content) : null;
+export function messageIdOf(row: Row): string | null {
+  if (row.type !== "user") return null;
+  const { content } = row.message;
+  if (typeof content === "string") return channelMessageId(content);
+  // A message without a channel tag has the id that it was written with.
+  return row.promptSource === "sdk" ? (row.uuid ?? null) : null;
+}
 
 /** The rows of one turn: the prompt with this message id, and everything up to the next prompt. */
 export function* rowsOfTurn(jsonl: string, messageId: string): Generator<Row> {
   let inTurn = false;
   for (const line of jsonl.split("\n")) {
     // A transcript has many rows of other turns, so they are not parsed.
-    if (!inTurn && !line.includes("message_id=")) continue;
+    if (!inTurn && !mayBePrompt(line)) continue;
     const row = parseRow(line);
     if (!row) continue;
     const prompt = messageIdOf(row);

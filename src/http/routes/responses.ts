@@ -11,13 +11,19 @@ import { responseBody } from "../../api/openai-responses/response-body.ts";
 import { DEFAULT_MODEL } from "../../claude/models.ts";
 import type { ConversationRegistry } from "../../conversation/registry.ts";
 import { RequestError } from "../../core/errors.ts";
-import type { Identify } from "../../intake/identity.ts";
+import { type Identify, responseIdentity } from "../../intake/identity.ts";
 import { parseRequest } from "../../intake/parsed-request.ts";
 import type { SessionStore } from "../../store/sessions.ts";
 import type { TurnStore } from "../../store/turns.ts";
 import type { Answer } from "../answer.ts";
 import type { Env } from "../env.ts";
-import { continuedConversation, findResponse, type StoredResponse } from "../stored-responses.ts";
+import {
+  continuedConversation,
+  findConversation,
+  findReference,
+  findResponse,
+  type StoredResponse,
+} from "../stored-responses.ts";
 import { validJson } from "../validation.ts";
 
 const log = getLogger(["synthesis", "chat"]);
@@ -54,11 +60,16 @@ export function responsesRoutes(deps: ResponsesDeps, identify: Identify, answer:
           { param: "previous_response_id" },
         );
       }
-      const { body, fieldName } = chatForm(sent);
-      const request = parseRequest(body, c.req.raw.headers);
       const owner = c.var.caller.name;
+      const known = findReference(deps, sent.input, owner);
+      const { body, fieldName } = chatForm(sent, known ? known.at + 1 : 0);
+      const request = parseRequest(body, c.req.raw.headers);
       const named = identify(request, owner, typeof conversation === "object" ? conversation?.id : conversation);
-      const identity = previous ? continuedConversation(deps, previous, owner, named) : named;
+      const continued = previous ?? known?.id;
+      const identity = continued
+        ? continuedConversation(deps, continued, owner, named)
+        : (named ??
+          (sent.store === false ? null : (findConversation(deps, sent.input, owner) ?? responseIdentity(owner))));
       try {
         return await answer(c, request, identity, (response) => {
           const created = Math.floor(Date.now() / 1000);

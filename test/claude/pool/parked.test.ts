@@ -13,11 +13,11 @@ function setUp() {
     calls += 1;
   });
   /** Adds a process. @param since how long ago it was parked, in ms; null when it is not */
-  const add = (name: string, since: number | null, isIsolated = false) => {
+  const add = (name: string, since: number | null, isUnnamed = false) => {
     const process = {
       pid: 1,
       state: "ready",
-      spec: { ...launchSpec({ choice: { isIsolated } }), sessionKey: name },
+      spec: { ...launchSpec({ isUnnamed }), sessionKey: name },
       isBusy: true,
       parkedAt: since === null ? null : clock.now() - since,
       owner: {

@@ -147,7 +147,11 @@ describe("start", () => {
         parkedSince: () => since,
         releaseParked: () => void started[at]?.exit(),
       };
-      await pool.start(launchSpec({ sessionKey: `chat ${at}`, choice: { isIsolated: true } }), owner, never);
+      await pool.start(
+        launchSpec({ sessionKey: `chat ${at}`, isUnnamed: true, choice: { isIsolated: true } }),
+        owner,
+        never,
+      );
       started[at]?.becomeReady();
     }
     expect(pool.hasRoom).toBe(true);

@@ -94,6 +94,21 @@ describe("anything but a regular file below the projects folder is refused", () 
   });
 });
 
+test("a message without a channel tag is found by its uuid, and a tool's result or an interruption is none", async () => {
+  const content = [{ type: "text", text: "one" }, { type: "image" }, { type: "text", text: "two" }];
+  const interruption = { type: "text", text: "[Request interrupted by user]" };
+  write(
+    transcript,
+    { type: "user", uuid: "mine", promptSource: "sdk", message: { role: "user", content } },
+    result(10),
+    answer("m1", "text"),
+    { type: "user", uuid: "other", message: { role: "user", content: [interruption] } },
+    end,
+  );
+  expect([...(await sentTexts(transcript))]).toEqual([["mine", "one\n[image]\ntwo"]]);
+  expect((await readTurn(transcript, "mine", 0))?.texts).toEqual(["text"]);
+});
+
 describe("a large transcript", () => {
   test("of more than a gigabyte is not read in full", async () => {
     write(transcript, prompt("old"), answer("m0", "before"), end);
