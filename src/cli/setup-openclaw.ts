@@ -6,7 +6,7 @@ import { loadChatKey } from "../config/keys.ts";
 import { loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
-import { MODEL_REF, PROVIDER, primaryModel, readOpenClawConfig } from "../setup/openclaw-config.ts";
+import { localBaseUrl, MODEL_REF, PROVIDER, primaryModel, readOpenClawConfig } from "../setup/openclaw-config.ts";
 import { backUp } from "../setup/openclaw-files.ts";
 import {
   findOpenClaw,
@@ -27,6 +27,7 @@ import { runningServer } from "./running-server.ts";
 interface Options {
   readonly home?: string;
   readonly openclaw?: string;
+  readonly baseUrl?: string;
   readonly yes?: boolean;
   readonly dryRun?: boolean;
   readonly remove?: boolean;
@@ -37,15 +38,19 @@ export function setupOpenClawCommand(): Command {
   const command = new Command("openclaw")
     .description("add our provider and plugin to OpenClaw, and allow its workspaces; nothing else changes")
     .option("--openclaw <path>", "the OpenClaw program (default: the one on PATH)")
+    .option(
+      "--base-url <url>",
+      "where OpenClaw reaches this server, if it runs elsewhere: http://host.docker.internal:8080/v1; `local` undoes it",
+    )
     .option("--default", "make our model OpenClaw's default")
     .option("--no-default", "leave OpenClaw's default model as it is")
     .option("--dry-run", "show what would change, and change nothing")
     .option("--remove", "undo what this command has changed")
     .option("--yes", "do not ask");
   return addSettings(command).action(
-    async ({ home, openclaw: programPath, yes, dryRun, remove, default: asDefault, ...flags }: Options) => {
+    async ({ home, openclaw: programPath, baseUrl, yes, dryRun, remove, default: asDefault, ...flags }: Options) => {
       const paths = pathsFor(home ?? process.env.SYNTHESIS_HOME);
-      const options = { programPath, yes, dryRun, asDefault };
+      const options = { programPath, baseUrl, yes, dryRun, asDefault };
       const situation = await examine(paths, loadConfig(paths, process.env, flags), programPath);
       await (remove ? removeSetup(situation, options) : addSetup(situation, options));
     },
@@ -54,6 +59,7 @@ export function setupOpenClawCommand(): Command {
 
 interface SetupOptions {
   readonly programPath: string | undefined;
+  readonly baseUrl: string | undefined;
   readonly yes: boolean | undefined;
   readonly dryRun: boolean | undefined;
   readonly asDefault: boolean | undefined;
@@ -90,12 +96,17 @@ function requireOpenClaw(program: string | undefined): OpenClawProgram {
   );
 }
 
-async function addSetup(situation: Situation, { programPath, yes, dryRun, asDefault }: SetupOptions): Promise<void> {
+async function addSetup(
+  situation: Situation,
+  { programPath, baseUrl: given, yes, dryRun, asDefault }: SetupOptions,
+): Promise<void> {
   const { openclaw, onDisk, agents, paths, config } = situation;
-  const port = serverPort(paths, config);
+  const givenBaseUrl = given === undefined ? (readRecord(paths)?.baseUrl ?? null) : readBaseUrl(given);
+  const baseUrl = givenBaseUrl ?? localBaseUrl(serverPort(paths, config));
   const currentModel = primaryModel(onDisk.config.agents?.defaults?.model);
   const steps = stepsToAdd(situation, {
-    port,
+    baseUrl,
+    isElsewhere: givenBaseUrl !== null,
     // A dry run creates no key.
     key: config.apiKey ?? (dryRun && !existsSync(paths.chatKey) ? "" : loadChatKey(paths.chatKey)),
     asDefault: asDefault ?? (currentModel === undefined || (!yes && !dryRun && (await wantsDefault(currentModel)))),
@@ -104,9 +115,11 @@ async function addSetup(situation: Situation, { programPath, yes, dryRun, asDefa
   if (!(await isAgreed(steps, yes, dryRun))) return;
   await carryOut(steps, situation);
   warnOfEnvironment(situation);
-  if (!(await isSynthesisRunning(port))) {
+  if (!(await isSynthesisRunning(baseUrl))) {
     print(
-      `No synthesis answers on port ${port}. Start it with \`synthesis serve\`, and run this command again to try it.`,
+      givenBaseUrl === null
+        ? `No synthesis answers at ${baseUrl}. Start it with \`synthesis serve\`, and run this command again to try it.`
+        : `From here no synthesis answers at ${baseUrl}. Send a message in OpenClaw to try it. ${LISTEN_ADVICE}`,
     );
     return;
   }
@@ -117,6 +130,23 @@ async function addSetup(situation: Situation, { programPath, yes, dryRun, asDefa
 async function removeSetup(situation: Situation, { yes, dryRun }: SetupOptions): Promise<void> {
   const steps = stepsToRemove(situation);
   if (await isAgreed(steps, yes, dryRun)) await carryOut(steps, situation);
+}
+
+const LISTEN_ADVICE = "The server must listen there (SYNTHESIS_LISTEN), and a name must be in SYNTHESIS_ALLOWED_HOSTS.";
+
+/**
+ * @returns null for `local`
+ * @throws ConfigError for a text that is no URL of a server
+ */
+function readBaseUrl(given: string): string | null {
+  if (given === "local") return null;
+  const url = URL.canParse(given) ? new URL(given) : null;
+  if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "" || url.search !== "" || url.hash !== "") {
+    throw new ConfigError("--base-url must be an http or https URL such as http://host.docker.internal:8080/v1.");
+  }
+  // OpenClaw appends the paths of the API, which begin after /v1.
+  const path = url.pathname.replace(/\/+$/, "");
+  return `${url.origin}${path === "" ? "/v1" : path}`;
 }
 
 /** The port on which the server of this state folder listens, or will listen. */

@@ -5,8 +5,8 @@ import { ConfigError } from "../config/config-error.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import {
-  baseUrl,
   isReference,
+  localBaseUrl,
   type OpenClawConfig,
   ourProvider,
   pluginState,
@@ -63,11 +63,12 @@ export async function openClawChecks(
   }
 }
 
-function providerCheck(openClawConfig: OpenClawConfig, { lock, chatKey }: Paths, config: Config): Check {
+function providerCheck(openClawConfig: OpenClawConfig, paths: Paths, config: Config): Check {
+  const { lock, chatKey } = paths;
   const found = ourProvider(openClawConfig);
-  const port = lockHolder(lock)?.port ?? config.bridgePort;
-  if (found?.baseUrl !== baseUrl(port)) {
-    return provider.failed("wrong_address", `uses ${found?.baseUrl} instead of ${baseUrl(port)}`, RUN_SETUP);
+  const wanted = readRecord(paths)?.baseUrl ?? localBaseUrl(lockHolder(lock)?.port ?? config.bridgePort);
+  if (found?.baseUrl !== wanted) {
+    return provider.failed("wrong_address", `uses ${found?.baseUrl} instead of ${wanted}`, RUN_SETUP);
   }
   if (isReference(found.apiKey)) return provider.ok(`${found.baseUrl}, with a key from a secret or a variable`);
   if (found.apiKey !== (config.apiKey ?? readKey(chatKey))) {

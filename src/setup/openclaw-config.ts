@@ -62,8 +62,8 @@ export function ourProvider(config: OpenClawConfig): z.infer<typeof provider> | 
   return provider.safeParse(config.models?.providers?.[PROVIDER]).data ?? null;
 }
 
-/** The address of a server on this machine, as OpenClaw's provider has it. */
-export const baseUrl = (port: number) => `http://127.0.0.1:${port}/v1`;
+/** The base URL of a server on this machine. */
+export const localBaseUrl = (port: number): string => `http://127.0.0.1:${port}/v1`;
 
 /** Whether OpenClaw reads the key from a secret or an environment variable. */
 export const isReference = (key: unknown): boolean =>

@@ -3,7 +3,6 @@ import { isDeepStrictEqual } from "node:util";
 import { DEFAULT_MODEL } from "../claude/models.ts";
 import {
   asObject,
-  baseUrl,
   isReference,
   MODEL_REF,
   type OpenClawConfig,
@@ -25,7 +24,7 @@ const model = {
 const compat = { sendSessionAffinityHeaders: true, supportsPromptCacheKey: true };
 
 /** Our provider as it should be: with our address, key and model. All other fields stay as the user has set them. */
-function wantedProvider(config: OpenClawConfig, port: number, key: string) {
+function wantedProvider(config: OpenClawConfig, baseUrl: string, key: string) {
   const current = ourProvider(config);
   const models = current?.models ?? [];
   const own = models.find(({ id }) => id === DEFAULT_MODEL);
@@ -33,7 +32,7 @@ function wantedProvider(config: OpenClawConfig, port: number, key: string) {
   return {
     timeoutSeconds: TIMEOUT_SECONDS,
     ...current,
-    baseUrl: baseUrl(port),
+    baseUrl,
     // The user has put the key into a secret or a variable.
     apiKey: isReference(current?.apiKey) ? current?.apiKey : key,
     models: own ? models.map((one) => (one === own ? wanted : one)) : [...models, wanted],
@@ -50,15 +49,16 @@ export interface Patches {
 
 /**
  * The changes that add our provider to OpenClaw, or correct it.
+ * @param baseUrl where OpenClaw reaches the server
  * @param keySource where the key is, for people
  * @param asDefault whether our model becomes the default model
  */
 export function patchesToAdd(
   config: OpenClawConfig,
-  { port, key, keySource, asDefault }: { port: number; key: string; keySource: string; asDefault: boolean },
+  { baseUrl, key, keySource, asDefault }: { baseUrl: string; key: string; keySource: string; asDefault: boolean },
 ): Patches {
   const current = ourProvider(config);
-  const wanted = wantedProvider(config, port, key);
+  const wanted = wantedProvider(config, baseUrl, key);
   const lines: string[] = [];
   const patches: Record<string, unknown>[] = [];
   const missing = Object.entries(wanted).filter(([name, value]) => !isDeepStrictEqual(current?.[name], value));

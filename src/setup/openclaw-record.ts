@@ -6,6 +6,8 @@ import type { Paths } from "../config/paths.ts";
 const record = z.object({
   /** The path of the OpenClaw program, if it was given. */
   program: z.string().nullable(),
+  /** Where OpenClaw reaches the server, if it is not on this machine. */
+  baseUrl: z.string().nullable().default(null),
   /** The default model before the setup. */
   formerModel: z.string().nullable(),
   /** The allowed roots that the setup added. */

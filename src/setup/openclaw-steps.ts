@@ -35,8 +35,10 @@ export interface Situation {
 }
 
 interface Wanted {
-  /** The server's port. */
-  readonly port: number;
+  /** Where OpenClaw reaches the server. */
+  readonly baseUrl: string;
+  /** The user has given this URL, because OpenClaw runs elsewhere. */
+  readonly isElsewhere: boolean;
   /** The chat key. */
   readonly key: string;
   /** Whether our model becomes OpenClaw's default. */
@@ -45,7 +47,7 @@ interface Wanted {
   readonly program: string | null;
 }
 
-const NO_RECORD: SetupRecord = { program: null, formerModel: null, addedRoots: [], hadRoots: true };
+const NO_RECORD: SetupRecord = { program: null, baseUrl: null, formerModel: null, addedRoots: [], hadRoots: true };
 
 /** Adds our provider and our plugin to OpenClaw, and its workspaces to the allowed roots. */
 export function stepsToAdd(situation: Situation, wanted: Wanted): Step[] {
@@ -60,6 +62,7 @@ export function stepsToAdd(situation: Situation, wanted: Wanted): Step[] {
   const record: SetupRecord = {
     ...known,
     program: wanted.program ?? known.program,
+    baseUrl: wanted.isElsewhere ? wanted.baseUrl : null,
     formerModel: changesModel ? (formerModel ?? null) : known.formerModel,
     addedRoots: [...known.addedRoots, ...roots],
   };

@@ -5,13 +5,17 @@ import type { OpenClawProgram } from "./openclaw-program.ts";
 
 const health = z.looseObject({ ok: z.boolean(), version: z.string() });
 
-/** Whether a synthesis answers on this port. */
-export async function isSynthesisRunning(port: number): Promise<boolean> {
+/** How long a server that is not on this machine may take to answer, in ms. */
+const HEALTH_TIMEOUT_MS = 5_000;
+
+/** Whether a synthesis answers at this base URL. */
+export async function isSynthesisRunning(baseUrl: string): Promise<boolean> {
   try {
-    const response = await fetch(`http://127.0.0.1:${port}/health`, { proxy: false });
+    const signal = AbortSignal.timeout(HEALTH_TIMEOUT_MS);
+    const response = await fetch(new URL("/health", baseUrl), { proxy: false, signal });
     return health.safeParse(await response.json()).success;
   } catch {
-    // No program listens on the port, or another one does.
+    // No program listens there, or another one does.
     return false;
   }
 }

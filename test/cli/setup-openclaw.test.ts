@@ -72,6 +72,37 @@ const usersConfig = () => ({
   channels: { telegram: { botToken: "123:abc" } },
 });
 
+describe("with an OpenClaw that runs elsewhere", () => {
+  test.each([
+    ["http://127.0.0.1:7", "http://127.0.0.1:7/v1"],
+    ["http://localhost:7/claude/v1/", "http://localhost:7/claude/v1"],
+  ])(
+    "--base-url %s becomes the provider's, stays so with the next setup, and local undoes it",
+    async (given, url) => {
+      writeOpenClawConfig(usersConfig());
+      const { code, output } = await setup("--yes", "--base-url", given);
+      expect(code, output).toBe(0);
+      expect(output).toContain(`From here no synthesis answers at ${url}.`);
+      expect(provider()?.baseUrl).toBe(url);
+      expect((await setup("--yes")).output).toContain("Nothing to change.");
+      expect(provider()?.baseUrl).toBe(url);
+      await setup("--yes", "--base-url", "local");
+      expect(provider()?.baseUrl).toBe("http://127.0.0.1:9/v1");
+    },
+    60_000,
+  );
+
+  test.each(["host.docker.internal:8080", "ftp://a/v1", "http://me:secret@a/v1", "http://a/v1?x=1"])(
+    "--base-url %s is refused, and nothing is changed",
+    async (given) => {
+      writeOpenClawConfig(usersConfig());
+      const { code, output } = await setup("--yes", "--base-url", given);
+      expect([code, output]).toEqual([2, expect.stringContaining("--base-url must be an http or https URL")]);
+      expect(openClawConfig()).toEqual(usersConfig());
+    },
+  );
+});
+
 describe("with an OpenClaw that its user has configured", () => {
   test("adds the provider, the plugin and the workspaces, and changes nothing else", async () => {
     writeOpenClawConfig(usersConfig());
@@ -112,7 +143,7 @@ describe("with an OpenClaw that its user has configured", () => {
     expect(JSON.parse(ourConfig())).toEqual({
       allowedRoots: [join(state, "workspace"), join(base, "w1"), join(base, "w2")],
     });
-    expect(output).toContain("No synthesis answers on port 9.");
+    expect(output).toContain("No synthesis answers at http://127.0.0.1:9/v1.");
     expect(output).not.toContain(KEY);
   });
 

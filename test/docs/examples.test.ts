@@ -48,7 +48,12 @@ test.skipIf(Bun.which("python3") === null)("examples/openai_sdk.py is valid Pyth
 test("examples/openclaw.json5 is what `setup openclaw` would write", () => {
   const { config } = readOpenClawConfig(join(examples, "openclaw.json5"));
 
-  const { patches } = patchesToAdd(config, { port: 18990, key: "", keySource: "chat.key", asDefault: true });
+  const { patches } = patchesToAdd(config, {
+    baseUrl: "http://127.0.0.1:18990/v1",
+    key: "",
+    keySource: "chat.key",
+    asDefault: true,
+  });
 
   expect(patches).toEqual([]);
 });

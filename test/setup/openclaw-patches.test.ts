@@ -4,7 +4,12 @@ import { MODEL_REF, type ModelChoice, type OpenClawConfig } from "../../src/setu
 import { patchesToAdd, patchesToRemove } from "../../src/setup/openclaw-patches.ts";
 
 const add = (config: OpenClawConfig, asDefault = false) =>
-  patchesToAdd(config, { port: 9, key: "sk-synthesis-0123456789", keySource: "/state/chat.key", asDefault });
+  patchesToAdd(config, {
+    baseUrl: "http://127.0.0.1:9/v1",
+    key: "sk-synthesis-0123456789",
+    keySource: "/state/chat.key",
+    asDefault,
+  });
 
 /** The configuration after the patches of a first setup, without anything else. */
 const afterSetup = (): OpenClawConfig => add({}).patches[0] as OpenClawConfig;

@@ -43,7 +43,13 @@ function situation(config: OpenClawConfig, isPlainJson = true): Situation {
   };
 }
 
-const wanted = { port: 9, key: "sk-synthesis-0123456789", asDefault: true, program: null };
+const wanted = {
+  baseUrl: "http://127.0.0.1:9/v1",
+  key: "sk-synthesis-0123456789",
+  isElsewhere: false,
+  asDefault: true,
+  program: null,
+};
 
 async function carryOut(steps: readonly Step[]): Promise<void> {
   for (const step of steps) await step.carryOut();
@@ -71,6 +77,7 @@ test("a setup adds the provider, the plugin and the workspaces, and records what
   expect(rootChanges).toEqual([{ add: ["/agents/main"] }]);
   expect(readRecord(paths)).toEqual({
     program: null,
+    baseUrl: null,
     formerModel: "other/model",
     addedRoots: ["/agents/main"],
     hadRoots: false,
