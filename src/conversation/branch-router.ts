@@ -44,7 +44,8 @@ export function createBranchRouter(
   return {
     route: (identity, request) => {
       const { key, source } = identity;
-      if (request.fromOpenClaw || isEphemeral(source)) return identity;
+      // A conversation of responses is one line of messages, whatever the model.
+      if (request.fromOpenClaw || isEphemeral(source) || source === "response") return identity;
       const model = modelOf(key);
       if (model === undefined || (model === request.model && !branched.has(key))) return identity;
       const branches = [asBranch(sessions.find(key) ?? { key }), ...sessions.branches(key).map(asBranch)];

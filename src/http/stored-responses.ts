@@ -21,7 +21,7 @@ export interface StoredResponse {
 /**
  * @param id of a response, or of one of its items
  * @param owner the name of the chat key; null for the server's own
- * @returns null for a response that does not exist, is of another key, or whose record was deleted
+ * @returns null for a response that does not exist, is of another key, or was deleted
  */
 export function findResponse(
   { sessions, turns }: ResponseStores,
@@ -30,7 +30,7 @@ export function findResponse(
 ): StoredResponse | null {
   const turnId = turnOf(id);
   const turn = turnId === null ? undefined : turns.find(turnId);
-  const session = turn && sessions.find(turn.session);
+  const session = turn && !turn.isResponseDeleted ? sessions.find(turn.session) : undefined;
   return turn && session && ownerOf(session) === owner ? { turn, session } : null;
 }
 

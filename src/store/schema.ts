@@ -19,7 +19,7 @@ export const sessions = sqliteTable(
   {
     /** The session key. */
     key: text().primaryKey(),
-    /** What the key was read from: `session-key`, `chat`, `runtime`, `affinity`, `header`, `agent`, `user` or `default`. */
+    /** What names the conversation, as in `Identity`. */
     source: text().notNull(),
     agent: text(),
     chat: text(),
@@ -99,6 +99,8 @@ export const turns = sqliteTable(
     modelUsage: text("model_usage", { mode: "json" }).$type<readonly ModelUsage[]>(),
     /** Not all model calls have been counted yet. A server that was killed reads the rest from the transcript. */
     isUsageOpen: integer("usage_open", { mode: "boolean" }).notNull().default(false),
+    /** The client has deleted the responses of this turn, so that no request can continue them. */
+    isResponseDeleted: integer("response_deleted", { mode: "boolean" }).notNull().default(false),
   },
   (table) => [
     index("turns_session").on(table.session, table.sentAt),

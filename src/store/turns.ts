@@ -67,6 +67,8 @@ export interface TurnStore {
   /** The latest turns with a message that a Claude session has, or may have, received, oldest first. */
   delivered(claudeSession: string): TurnRow[];
   find(id: string): TurnRow | undefined;
+  /** Deletes the responses of a turn. @returns whether the conversation has other responses */
+  deleteResponse(turn: Pick<TurnRow, "id" | "session">): boolean;
   /** The last `count` turns of a conversation, oldest first. */
   latest(session: string, count: number): TurnRow[];
   /** Records that a message is about to be sent to Claude. Resolves after the commit, rejects if it fails. */
@@ -211,6 +213,11 @@ export function createTurnStore({ database }: Store): TurnStore {
     find: (id) => {
       flush();
       return database.select().from(turns).where(eq(turns.id, id)).get();
+    },
+    deleteResponse: ({ id, session }) => {
+      database.update(turns).set({ isResponseDeleted: true }).where(eq(turns.id, id)).run();
+      const others = and(eq(turns.session, session), eq(turns.isResponseDeleted, false));
+      return database.select({ id: turns.id }).from(turns).where(others).get() !== undefined;
     },
     latest: (session, count) => {
       flush();

@@ -94,8 +94,11 @@ describe("no name reaches a conversation of the other key:", () => {
     }
   });
 
-  test("the id of its response", async () => {
-    const { id } = await respond(own(), { user: "responses" });
+  test.each([
+    ["of a named conversation", { user: "responses" }],
+    ["without a name", {}],
+  ])("the id of its response %s", async (_what, body) => {
+    const { id } = await respond(own(), body);
     expect(await respond(bob, { previous_response_id: id })).toMatchObject({
       status: 400,
       error: { code: "previous_response_not_found" },
@@ -111,6 +114,13 @@ describe("no name reaches a conversation of the other key:", () => {
       };
       expect([path, await send(bob), await send(own())]).toEqual([path, "response_not_found", "invalid_request"]);
     }
+    expect((await world.request(`/v1/responses/${id}`, { method: "DELETE", key: bob })).status).toBe(404);
+    const input = [
+      { type: "item_reference", id: id?.replace(/^resp(.*)/, "msg$1_0") },
+      { role: "user", content: "hello" },
+    ];
+    expect((await respond(bob, { input })).status).toBe(400);
+    expect(await respond(own(), { input })).toMatchObject({ status: 200, origin: "warm" });
     expect(await respond(own(), { previous_response_id: id })).toMatchObject({ status: 200, origin: "warm" });
   });
 

@@ -203,6 +203,29 @@ describe("a response by its id", () => {
     expect(await client.responses.retrieve("resp_1").catch((error) => error)).toMatchObject({ status: 404 });
   });
 
+  test("cannot be continued when it was deleted, and takes its conversation with it when it is the last", async () => {
+    const create = (input: string, previous: string | null, more: object = {}) =>
+      client.responses
+        .create({ model, input, previous_response_id: previous, stream: false, ...more })
+        .withResponse()
+        .then(({ data, response }) => ({ ...data, key: response.headers.get("x-synthesis-session") ?? "" }));
+    const first = await create("one", null);
+    const second = await create("two", first.id);
+    await client.responses.delete(second.id);
+    expect(await create("three", second.id).catch((error) => error)).toMatchObject({
+      code: "previous_response_not_found",
+    });
+    const third = await create("three", first.id);
+    expect(third.output_text).toContain("taken back their last message");
+
+    for (const { id } of [first, third]) await client.responses.delete(id);
+    expect(await client.responses.delete(third.id).catch((error) => error)).toMatchObject({ status: 404 });
+    expect((await control(world, at(first.key))).status).toBe(404);
+    const named = await create("one", null, { conversation: "stays" });
+    await client.responses.delete(named.id);
+    expect(await (await control(world, at("conversation:stays"))).json()).toMatchObject({ turns: 1 });
+  });
+
   test("can be cancelled while it runs, and not after it", async () => {
     const done = await client.responses.create({ model, user: "cancel", input: "one" });
     const calls = await client.responses.create({ model, user: "cancel", input: "call 1", tools: [lookup] });

@@ -89,6 +89,7 @@ function fakeStore(failsToInsert: boolean) {
   const turns: TurnStore = {
     delivered: unused,
     find: unused,
+    deleteResponse: unused,
     latest: unused,
     totalUsage: unused,
     flush: unused,

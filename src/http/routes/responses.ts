@@ -29,7 +29,7 @@ import { validJson } from "../validation.ts";
 const log = getLogger(["synthesis", "chat"]);
 
 export interface ResponsesDeps {
-  readonly conversations: Pick<ConversationRegistry, "find">;
+  readonly conversations: Pick<ConversationRegistry, "find" | "remove">;
   readonly sessions: SessionStore;
   readonly turns: TurnStore;
 }
@@ -82,6 +82,14 @@ export function responsesRoutes(deps: ResponsesDeps, identify: Identify, answer:
     })
     .get("/:id", refuseToRead)
     .get("/:id/input_items", refuseToRead)
+    .delete("/:id", async (c) => {
+      const { turn, session } = find(c);
+      const hasOthers = deps.turns.deleteResponse(turn);
+      // Nothing else could name the conversation, so its text goes with its last response.
+      if (session.source === "response" && !hasOthers) await deps.conversations.remove(session, true);
+      log.info("response deleted by its client", { session: session.key });
+      return c.json({ id: c.req.param("id"), object: "response", deleted: true });
+    })
     .post("/:id/cancel", (c) => {
       const id = c.req.param("id");
       const { turn, session } = find(c);

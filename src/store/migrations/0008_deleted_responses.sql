@@ -1,0 +1,1 @@
+ALTER TABLE `turns` ADD `response_deleted` integer DEFAULT false NOT NULL;
