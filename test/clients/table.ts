@@ -1,7 +1,7 @@
 /** Which client does what. Where a client has no such case, the table says why. */
 import { type Row, without } from "./client.ts";
-import { agentsSdk } from "./libraries/agents-sdk.ts";
-import { aiSdkCompatible, aiSdkOpenAI } from "./libraries/ai-sdk.ts";
+import { agentsSdk, agentsSdkChat } from "./libraries/agents-sdk.ts";
+import { aiSdkCompatible, aiSdkOpenAI, aiSdkResponses } from "./libraries/ai-sdk.ts";
 import { instructor } from "./libraries/instructor.ts";
 import { langchainByTool, langgraph } from "./libraries/langgraph.ts";
 import { llamaindex } from "./libraries/llamaindex.ts";
@@ -20,11 +20,13 @@ const sameModel = "the row above has it";
 
 export const libraries: Readonly<Record<string, Row>> = {
   openai,
-  "ai with @ai-sdk/openai": aiSdkOpenAI,
+  "ai with @ai-sdk/openai over responses": aiSdkResponses,
+  "ai with @ai-sdk/openai over chat completions": aiSdkOpenAI,
   "ai with @ai-sdk/openai-compatible": aiSdkCompatible,
   "@langchain/openai with LangGraph": langgraph,
   "@langchain/openai by a tool": onlyStructured(langchainByTool, sameModel),
-  "@openai/agents": agentsSdk,
+  "@openai/agents over responses": agentsSdk,
+  "@openai/agents over chat completions": agentsSdkChat,
   llamaindex: { ...llamaindex, abort: without("it takes no signal") },
   "@instructor-ai/instructor with TOOLS": onlyStructured(instructor("TOOLS"), wrapsOpenAI),
   "@instructor-ai/instructor with JSON": onlyStructured(instructor("JSON"), wrapsOpenAI),

@@ -1,43 +1,49 @@
-/** `@openai/agents`, OpenAI's Agents SDK, over chat completions. */
+/** `@openai/agents`, OpenAI's Agents SDK, over responses, which is its default, and over chat completions. */
 import { Agent, MemorySession, OpenAIProvider, Runner, tool } from "@openai/agents";
 import { type Access, type Client, report, weather } from "../client.ts";
 
-const runnerOf = ({ baseURL, apiKey }: Access) =>
-  new Runner({
-    modelProvider: new OpenAIProvider({ baseURL, apiKey, useResponses: false }),
-    // Traces go to OpenAI.
-    tracingDisabled: true,
-  });
 const agentOf = ({ model }: Access) => new Agent({ name: "Assistant", instructions: "Be brief.", model });
 
-export const agentsSdk: Client = {
-  text: async (access, prompt) => (await runnerOf(access).run(agentOf(access), prompt)).finalOutput ?? "",
+export const agentsSdk = clientOf(true);
+export const agentsSdkChat = clientOf(false);
 
-  stream: async (access, prompt, onText) => {
-    const answer = await runnerOf(access).run(agentOf(access), prompt, { stream: true });
-    for await (const text of answer.toTextStream()) onText(text);
-  },
+function clientOf(useResponses: boolean): Client {
+  const runnerOf = ({ baseURL, apiKey }: Access) =>
+    new Runner({
+      modelProvider: new OpenAIProvider({ baseURL, apiKey, useResponses }),
+      // Traces go to OpenAI.
+      tracingDisabled: true,
+    });
 
-  turns: async (access, [first, second]) => {
-    const [runner, agent, session] = [runnerOf(access), agentOf(access), new MemorySession()];
-    await runner.run(agent, first, { session });
-    return (await runner.run(agent, second, { session })).finalOutput ?? "";
-  },
+  return {
+    text: async (access, prompt) => (await runnerOf(access).run(agentOf(access), prompt)).finalOutput ?? "",
 
-  tools: async (access, prompt) => {
-    const { name, description, parameters, run } = weather;
-    const tools = [tool({ name, description, parameters, execute: run })];
-    const agent = new Agent({ name: "Assistant", model: access.model, tools });
-    return (await runnerOf(access).run(agent, prompt)).finalOutput ?? "";
-  },
+    stream: async (access, prompt, onText) => {
+      const answer = await runnerOf(access).run(agentOf(access), prompt, { stream: true });
+      for await (const text of answer.toTextStream()) onText(text);
+    },
 
-  structured: async (access, prompt) => {
-    const agent = new Agent({ name: "Assistant", model: access.model, outputType: report });
-    return (await runnerOf(access).run(agent, prompt)).finalOutput;
-  },
+    turns: async (access, [first, second]) => {
+      const [runner, agent, session] = [runnerOf(access), agentOf(access), new MemorySession()];
+      await runner.run(agent, first, { session });
+      return (await runner.run(agent, second, { session })).finalOutput ?? "";
+    },
 
-  abort: async (access, prompt, onText, signal) => {
-    const answer = await runnerOf(access).run(agentOf(access), prompt, { stream: true, signal });
-    for await (const text of answer.toTextStream()) onText(text);
-  },
-};
+    tools: async (access, prompt) => {
+      const { name, description, parameters, run } = weather;
+      const tools = [tool({ name, description, parameters, execute: run })];
+      const agent = new Agent({ name: "Assistant", model: access.model, tools });
+      return (await runnerOf(access).run(agent, prompt)).finalOutput ?? "";
+    },
+
+    structured: async (access, prompt) => {
+      const agent = new Agent({ name: "Assistant", model: access.model, outputType: report });
+      return (await runnerOf(access).run(agent, prompt)).finalOutput;
+    },
+
+    abort: async (access, prompt, onText, signal) => {
+      const answer = await runnerOf(access).run(agentOf(access), prompt, { stream: true, signal });
+      for await (const text of answer.toTextStream()) onText(text);
+    },
+  };
+}

@@ -1,10 +1,11 @@
-/** `ai`, Vercel's AI SDK, with its two providers that speak chat completions. */
+/** `ai`, Vercel's AI SDK, with its own provider over both APIs of OpenAI, and with the one for compatible servers. */
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateText, isStepCount, type LanguageModel, type ModelMessage, Output, streamText, tool } from "ai";
 import { type Access, type Client, report, weather } from "../client.ts";
 
 export const aiSdkOpenAI = clientOf(({ baseURL, apiKey, model }) => createOpenAI({ baseURL, apiKey }).chat(model));
+export const aiSdkResponses = clientOf(({ baseURL, apiKey, model }) => createOpenAI({ baseURL, apiKey })(model));
 export const aiSdkCompatible = clientOf(({ baseURL, apiKey, model }) =>
   createOpenAICompatible({ name: "synthesis", baseURL, apiKey })(model),
 );
