@@ -28,9 +28,15 @@ export interface Client {
   structured: (access: Access, prompt: string) => Promise<unknown>;
   /** A streamed answer that the client stops when `signal` is aborted. It may throw then. */
   abort: (access: Access, prompt: string, onText: OnText, signal: AbortSignal) => Promise<void>;
+  /** A question that fails. @returns the HTTP status, as the client's own exception has it */
+  error: (access: Access, prompt: string) => Promise<number | undefined>;
 }
 
 export type Case = keyof Client;
+
+/** The HTTP status of the exception that a question is answered with. @param read takes it from the client's own exception */
+export const statusOf = (answer: Promise<unknown>, read: (thrown: unknown) => number | undefined) =>
+  answer.then(() => undefined, read);
 
 /** Why a client has no such case. */
 export interface Without {

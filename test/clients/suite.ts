@@ -1,6 +1,6 @@
 /** The cases of the table, each played by a client against the real claude with a scripted model. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type ModelRequest, type Step, text, toolUse } from "../support/mock-anthropic.ts";
+import { apiError, type ModelRequest, type Step, text, toolUse } from "../support/mock-anthropic.ts";
 import { createWorld, type World } from "../support/world.ts";
 import { type Access, type Case, CITIES, type Client, REPORT, type Row, weather, weatherIn } from "./client.ts";
 import { type Relay, startRelay } from "./relay.ts";
@@ -142,6 +142,14 @@ const cases: { readonly [C in Case]: Play<C> } = {
     let next = "";
     await ask(rig.access, `${about}: and after that`, (piece) => (next += piece), new AbortController().signal);
     expect(next).toContain("The next answer.");
+  },
+
+  error: async (rig, ask, about) => {
+    answerWith(rig, about, function* () {
+      yield apiError(400, "invalid_request_error", "not like this");
+    });
+
+    expect(await ask(rig.access, `${about}: say hello`)).toBe(400);
   },
 };
 

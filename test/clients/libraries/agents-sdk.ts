@@ -1,6 +1,7 @@
 /** `@openai/agents`, OpenAI's Agents SDK, over responses, which is its default, and over chat completions. */
 import { Agent, MemorySession, OpenAIProvider, Runner, tool } from "@openai/agents";
-import { type Access, type Client, report, weather } from "../client.ts";
+import { APIError } from "openai";
+import { type Access, type Client, report, statusOf, weather } from "../client.ts";
 
 const agentOf = ({ model }: Access) => new Agent({ name: "Assistant", instructions: "Be brief.", model });
 
@@ -45,5 +46,11 @@ function clientOf(useResponses: boolean): Client {
       const answer = await runnerOf(access).run(agentOf(access), prompt, { stream: true, signal });
       for await (const text of answer.toTextStream()) onText(text);
     },
+
+    // It throws the exception of OpenAI's library.
+    error: (access, prompt) =>
+      statusOf(runnerOf(access).run(agentOf(access), prompt), (thrown) =>
+        thrown instanceof APIError ? thrown.status : undefined,
+      ),
   };
 }

@@ -1,8 +1,17 @@
 /** `ai`, Vercel's AI SDK, with its own provider over both APIs of OpenAI, and with the one for compatible servers. */
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { generateText, isStepCount, type LanguageModel, type ModelMessage, Output, streamText, tool } from "ai";
-import { type Access, type Client, report, weather } from "../client.ts";
+import {
+  APICallError,
+  generateText,
+  isStepCount,
+  type LanguageModel,
+  type ModelMessage,
+  Output,
+  streamText,
+  tool,
+} from "ai";
+import { type Access, type Client, report, statusOf, weather } from "../client.ts";
 
 export const aiSdkOpenAI = clientOf(({ baseURL, apiKey, model }) => createOpenAI({ baseURL, apiKey }).chat(model));
 export const aiSdkResponses = clientOf(({ baseURL, apiKey, model }) => createOpenAI({ baseURL, apiKey })(model));
@@ -47,5 +56,10 @@ function clientOf(modelOf: (access: Access) => LanguageModel): Client {
         onText(text);
       }
     },
+
+    error: (access, prompt) =>
+      statusOf(generateText({ model: modelOf(access), prompt }), (thrown) =>
+        APICallError.isInstance(thrown) ? thrown.statusCode : undefined,
+      ),
   };
 }

@@ -3,7 +3,8 @@ import { tool } from "@langchain/core/tools";
 import { MemorySaver } from "@langchain/langgraph";
 import { ChatOpenAI } from "@langchain/openai";
 import { createAgent } from "langchain";
-import { type Access, type Client, report, weather } from "../client.ts";
+import { APIError } from "openai";
+import { type Access, type Client, report, statusOf, weather } from "../client.ts";
 
 const connect = ({ baseURL, apiKey, model }: Access) => new ChatOpenAI({ model, apiKey, configuration: { baseURL } });
 const ask = (content: string) => ({ messages: [{ role: "user", content }] });
@@ -34,6 +35,10 @@ export const langgraph: Client = {
   abort: async (access, prompt, onText, signal) => {
     for await (const chunk of await connect(access).stream(prompt, { signal })) onText(chunk.text);
   },
+
+  // It throws the exception of OpenAI's library.
+  error: (access, prompt) =>
+    statusOf(connect(access).invoke(prompt), (thrown) => (thrown instanceof APIError ? thrown.status : undefined)),
 };
 
 /** LangChain's other way to an object: a tool that must be called, and whose call is never answered. */

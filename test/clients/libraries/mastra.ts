@@ -12,7 +12,7 @@ const agentOf = ({ baseURL, apiKey, model }: Access, tools = {}) =>
     tools,
   });
 
-export const mastra: Client = {
+export const mastra = {
   text: async (access, prompt) => (await agentOf(access).generate(prompt)).text,
 
   stream: async (access, prompt, onText) => {
@@ -42,4 +42,4 @@ export const mastra: Client = {
   abort: async (access, prompt, onText, signal) => {
     for await (const text of (await agentOf(access).stream(prompt, { abortSignal: signal })).textStream) onText(text);
   },
-};
+} satisfies Partial<Client>;

@@ -87,7 +87,7 @@ async function ask(access: Access, prompt: string, more: object = {}): Promise<R
   return server.say(await server.openSession(), prompt, more);
 }
 
-export const opencode: Client = {
+export const opencode = {
   text: async (access, prompt) => textOf(await ask(access, prompt)),
 
   stream: async (access, prompt, onText) => {
@@ -118,4 +118,4 @@ export const opencode: Client = {
     await server.say(session, prompt);
     await idle;
   },
-};
+} satisfies Partial<Client>;
