@@ -1,14 +1,17 @@
 /**
- * `bun run docs`: writes the tables of settings in `docs/configuration.md` from the schema of the settings. The prose
- * of that page is written by hand; a comment in it, `<!-- settings: name, name -->`, says which settings a table has.
+ * `bun run docs`: writes the tables of settings in `docs/configuration.md` from the schema of the settings, and the table
+ * of routes in `docs/http-api.md` from what the OpenAPI document says of them. The prose of both pages is written by hand;
+ * a comment such as `<!-- settings: name, name -->` says what a table has.
  */
 import { join } from "node:path";
 import { z } from "zod";
 import { pathsFor } from "../src/config/paths.ts";
 import { defaults, isInternal, type Setting, settings } from "../src/config/schema.ts";
 import { environmentName } from "../src/config/setting-names.ts";
+import { OPERATIONS } from "../src/http/openapi/operations.ts";
 
 export const CONFIGURATION_PAGE = join(import.meta.dir, "configuration.md");
+export const HTTP_PAGE = join(import.meta.dir, "http-api.md");
 
 const TABLE = /<!-- settings: ([^>]*) -->\n[\s\S]*?<!-- end of settings -->/g;
 
@@ -81,7 +84,21 @@ function defaultOf(name: Setting): string {
   return `\`${Array.isArray(value) ? value.join(" ") : value}\``;
 }
 
+const ROUTES = /<!-- routes -->\n[\s\S]*?<!-- end of routes -->/;
+
+/** The page with its table of routes made anew. @throws Error when it has none */
+export function withRoutesTable(page: string): string {
+  if (!ROUTES.test(page)) throw new Error("docs/http-api.md has no table of routes.");
+  const rows = Object.entries(OPERATIONS).map(([name, { key, does }]) => `| \`${name}\` | ${key} | ${does} |`);
+  const table = ["| Method and path | Key | What it does |", "|---|---|---|", ...rows].join("\n");
+  return page.replace(ROUTES, () => `<!-- routes -->\n${table}\n<!-- end of routes -->`);
+}
+
 if (import.meta.main) {
-  const page = await Bun.file(CONFIGURATION_PAGE).text();
-  await Bun.write(CONFIGURATION_PAGE, withSettingsTables(page));
+  for (const [page, made] of [
+    [CONFIGURATION_PAGE, withSettingsTables],
+    [HTTP_PAGE, withRoutesTable],
+  ] as const) {
+    await Bun.write(page, made(await Bun.file(page).text()));
+  }
 }

@@ -38,6 +38,7 @@ import { configRoutes } from "./routes/config.ts";
 import { healthRoutes, readinessRoutes } from "./routes/health.ts";
 import { limitsRoutes } from "./routes/limits.ts";
 import { modelRoutes } from "./routes/models.ts";
+import { openApiRoutes } from "./routes/openapi.ts";
 import { permissionRoutes } from "./routes/permissions.ts";
 import { responsesRoutes } from "./routes/responses.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
@@ -84,6 +85,13 @@ export function createApp(deps: AppDeps): Hono<Env> {
       .use(restoringIdleTimeout, allowPages(config.allowedOrigins))
       .route("/health", withoutKey(healthRoutes(deps), notFound))
       .route("/ready", withoutKey(readinessRoutes(conversations), notFound))
+      .route(
+        "/openapi.json",
+        withoutKey(
+          openApiRoutes(() => app.routes),
+          notFound,
+        ),
+      )
       .route("/v1/chat/completions", withKey(chatKey, chat, notFound))
       .route("/chat/completions", withKey(chatKey, chat, notFound))
       .route("/v1/responses", withKey(chatKey, responsesRoutes(deps, identify, answer), notFound))

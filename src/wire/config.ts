@@ -22,5 +22,5 @@ export const rootsChange = z.strictObject({
 /** A change as it is sent: both lists may be absent. */
 export type RootsChange = z.input<typeof rootsChange>;
 
-const allowedRoots = z.object({ allowed_roots: z.array(z.string()).readonly() });
+export const allowedRoots = z.object({ allowed_roots: z.array(z.string()).readonly() });
 export type AllowedRoots = z.infer<typeof allowedRoots>;

@@ -2,7 +2,7 @@
 import { z } from "zod";
 
 /** One conversation. */
-const session = z.object({
+export const session = z.object({
   /** The session key. */
   key: z.string(),
   /** Which part of a request named the conversation, such as `session-key`, `header` or `user`. */

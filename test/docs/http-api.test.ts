@@ -1,11 +1,13 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { HTTP_PAGE, withRoutesTable } from "../../docs/generate.ts";
 import { ERROR_CODES, errorStatus } from "../../src/api/openai-chat/error-response.ts";
 import { RequestError } from "../../src/core/errors.ts";
 import { type AppDeps, createApp } from "../../src/http/app.ts";
+import { documentedPath } from "../../src/http/openapi/document.ts";
+import { OPERATIONS } from "../../src/http/openapi/operations.ts";
 
-const page = readFileSync(join(import.meta.dir, "../../docs/http-api.md"), "utf8");
+const page = readFileSync(HTTP_PAGE, "utf8");
 
 test("the error table has every code with its status", () => {
   const documented = [...page.matchAll(/^\| `(\w+)` \| (\d{3}) \|/gm)].map(([, code, status]) => `${code} ${status}`);
@@ -19,26 +21,25 @@ test("the error table has every code with its status", () => {
 const callers = { find: (key: string) => (key === "chat" ? {} : null) };
 const deps = { config: { allowedOrigins: [] as string[] }, callers, controlKey: "control" };
 const app = createApp(deps as unknown as AppDeps);
-const documented = [...page.matchAll(/^\| `([A-Z]+) (\/\S*)` \| (none|chat key|control key) \|/gm)].map(
-  ([, method = "", path = "", key = ""]) => ({ method, path, key }),
-);
 
-test("the route table has every route of the app", () => {
+test("docs/http-api.md has the table of routes as the OpenAPI document has it (`bun run docs` updates it)", () => {
+  expect(page).toBe(withRoutesTable(page));
+});
+
+test("every route of the app is described, and nothing else", () => {
   // The same routes without /v1, for clients whose base URL lacks it.
   const isShorthand = (path: string) => path === "/chat/completions";
   const routes = app.routes
     .filter(({ method, path }) => method !== "ALL" && !isShorthand(path))
-    .map(({ method, path }) => `${method} ${path.replace(/:\w+/g, "{}")}`);
-
-  expect(documented.map(({ method, path }) => `${method} ${path.replace(/\{\w+\}/g, "{}")}`).sort()).toEqual(
-    [...new Set(routes)].sort(),
-  );
+    .map(({ method, path }) => `${method} ${documentedPath(path)}`);
+  expect(Object.keys(OPERATIONS).sort()).toEqual([...new Set(routes)].sort());
 });
 
 /** The server of a request and what it may reach, as far as the app uses them before a handler runs. */
 const env = { server: { timeout: () => {} }, access: { routes: ["chat", "control"] } };
 
-test.each(documented)("the route table names the key of $method $path", async ({ method, path, key }) => {
+test.each(Object.entries(OPERATIONS))("the key of %s is the documented one", async (name, { key }) => {
+  const [method = "", path = ""] = name.split(" ");
   const isRefused = async (bearer: string) =>
     (await app.request(path, { method, headers: { authorization: `Bearer ${bearer}` } }, env)).status === 401;
 

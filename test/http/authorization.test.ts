@@ -18,7 +18,7 @@ const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 const routes = createApp({ config: { allowedOrigins: [] }, callers: {}, controlKey: "" } as unknown as AppDeps)
   .routes.filter(({ method }) => method !== "ALL")
   .map(({ method, path }) => ({ method, path: path.replaceAll(/:\w+/g, "x") }));
-const withoutKey = ["/health", "/ready"];
+const withoutKey = ["/health", "/ready", "/openapi.json"];
 const isControl = (path: string) => /^\/v1\/(sessions|permissions|config|usage)/.test(path);
 const withKey = routes.filter(({ path }) => !withoutKey.includes(path));
 
@@ -28,6 +28,7 @@ describe("every route asks for its key", () => {
     expect(routes.filter(({ path }) => withoutKey.includes(path))).toEqual([
       { method: "GET", path: "/health" },
       { method: "GET", path: "/ready" },
+      { method: "GET", path: "/openapi.json" },
     ]);
   });
 
