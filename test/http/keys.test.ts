@@ -121,7 +121,21 @@ describe("no name reaches a conversation of the other key:", () => {
     ];
     expect((await respond(bob, { input })).status).toBe(400);
     expect(await respond(own(), { input })).toMatchObject({ status: 200, origin: "warm" });
+    expect((await world.request(`/v1/responses/${id}`, { method: "DELETE", key: bob })).status).toBe(404);
     expect(await respond(own(), { previous_response_id: id })).toMatchObject({ status: 200, origin: "warm" });
+  });
+
+  test("the id of an item of its response, as an item and as a reference", async () => {
+    const { output } = (await respond(own(), { input: "a secret" })) as unknown as { output: { id: string }[] };
+    const question = { role: "user", content: "go on" };
+    const withItem = (key: string) => respond(key, { input: [output.at(-1), question] });
+    const withReference = (key: string) =>
+      respond(key, { input: [{ type: "item_reference", id: output.at(-1)?.id }, question] });
+    expect(await withReference(bob)).toMatchObject({ status: 400 });
+    const theirs = await withItem(bob);
+    expect(theirs).toMatchObject({ status: 200, origin: "cold" });
+    expect(theirs.session).toStartWith("of:bob:");
+    expect((await withReference(own())).session).toBe((await withItem(own())).session);
   });
 
   test("the id of its call, in a chat without a name", async () => {
