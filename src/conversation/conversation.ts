@@ -131,6 +131,11 @@ export class Conversation {
     return this.#queue.length + (this.#serving && !this.hasProcess ? 1 : 0);
   }
 
+  /** Claude has received more than one message. */
+  get hasBeenContinued(): boolean {
+    return this.#record.delivered.all.length > 1;
+  }
+
   /** A request is being served, or Claude works on an external prompt. */
   get isBusy(): boolean {
     return this.#lease.isBusy();

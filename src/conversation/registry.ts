@@ -12,11 +12,13 @@ import { TypicalDuration } from "../core/typical-duration.ts";
 import { type Identity, isEphemeral, isUnnamed, ownerOf, recordedIdentity } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
+import { wireChain } from "../intake/wire-chain.ts";
 import type { SessionRow } from "../store/schema.ts";
 import { ResponseStream } from "../turn/response-stream.ts";
 import { createBranchRouter } from "./branch-router.ts";
 import { Conversation, type ConversationDeps } from "./conversation.ts";
 import type { ConversationRecord } from "./record.ts";
+import { ResponseChats } from "./response-chats.ts";
 import { UnnamedChats } from "./unnamed.ts";
 
 /** How many requests may wait in one conversation. */
@@ -25,6 +27,12 @@ const MAX_WAITING = 16;
 const QUIET_MS = 1_000;
 /** The estimate of how long a turn takes before the first one has ended, in ms. */
 const INITIAL_ESTIMATE_MS = 10_000;
+
+/** A request, and the conversation that got it. */
+interface ResponseSubmission {
+  readonly identity: Identity;
+  readonly response: ResponseStream;
+}
 
 export interface ConversationRegistry {
   /** The error that a new conversation's first request would fail with now; null when it would be accepted. */
@@ -36,8 +44,11 @@ export interface ConversationRegistry {
    * @param mayLinger as in `UnnamedChats.submit`
    */
   submitUnnamed(parsed: ParsedRequest, request: TurnRequest, mayLinger: boolean): ResponseStream;
-  /** The conversation of a response whose turn waits for a result in this request; null when there is none. */
-  ownerOfCalls(request: TurnRequest): Identity | null;
+  /**
+   * Hands a request to the conversation of responses that it continues, or begins a new one.
+   * @param named the conversation that the request names by ids, or a new one
+   */
+  submitResponse(parsed: ParsedRequest, named: Identity, request: TurnRequest): ResponseSubmission;
   /** As in `UnnamedChats`. */
   expectsNext(parsed: ParsedRequest): boolean;
   /** The conversation with this key, if it has a process or serves a request. */
@@ -68,6 +79,8 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     remove: (key) => conversations.get(key)?.remove(),
   });
 
+  const responses = new ResponseChats();
+
   /** Whether Claude gets the messages of such a conversation as they are. */
   const hasDialogue = ({ source }: Identity): boolean =>
     source === "unnamed" || (source === "response" && config.oneShots === "print");
@@ -78,12 +91,14 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
         if (ms !== null) turnDuration.add(ms);
         if (error?.code === "claude_not_logged_in") login = "expired";
         else if (!error) login = "ok";
+        limitFirstResponses();
         collectWhenQuiet();
       },
       keeps: () => unnamed.keeps(identity.key),
       onRest: () => {
         conversations.delete(identity.key);
         unnamed.forget(identity.key);
+        responses.forget(identity.key);
       },
     });
 
@@ -160,6 +175,31 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     return response;
   }
 
+  function submitResponse(parsed: ParsedRequest, named: Identity, request: TurnRequest): ResponseSubmission {
+    const chain = wireChain(parsed, request.owner);
+    const isNew = !conversations.has(named.key) && sessions.find(named.key) === undefined;
+    const isResponse = (source: string) => source === "response";
+    const known = isNew ? (findOwner(request, isResponse)?.key ?? responses.find(chain)) : null;
+    const identity = known === null ? named : { ...named, key: known };
+    const response = submit(identity, request);
+    // A request that was refused leaves its conversation as it was.
+    if (response.error === null) responses.note(identity.key, chain, response, isNew && known === null);
+    return { identity, response };
+  }
+
+  /**
+   * Stops idle processes of responses that no request has continued yet, beyond as many as may linger: many programs ask
+   * only once. The next request resumes its conversation.
+   */
+  function limitFirstResponses(): void {
+    const idle = [...conversations.values()].filter(
+      ({ identity, hasBeenContinued, hasProcess, isBusy }) =>
+        identity.source === "response" && !hasBeenContinued && hasProcess && !isBusy,
+    );
+    // The oldest comes first.
+    for (const one of idle.slice(0, Math.max(0, idle.length - config.maxLingering))) void one.process?.stop();
+  }
+
   return {
     unavailability() {
       if (draining) return shuttingDown();
@@ -179,7 +219,7 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
       branches.forget(session.key);
     },
     submit,
-    ownerOfCalls: (request) => findOwner(request, (source) => source === "response"),
+    submitResponse,
     submitUnnamed: (parsed, request, mayLinger) => unnamed.submit(parsed, request, mayLinger),
     expectsNext: (parsed) => unnamed.expectsNext(parsed),
     get login() {

@@ -172,12 +172,16 @@ export class UnnamedChats {
 }
 
 /** The chain after the newest answer of a chat; null when it has not ended. */
-function chainOf({ chain, usesFunctions, response: { text, end } }: Chat): string | null {
+export function chainOf({
+  chain,
+  usesFunctions,
+  response: { text, end },
+}: Pick<Chat, "chain" | "usesFunctions" | "response">): string | null {
   if (end === null) return null;
   const calls = end.type === "calls" ? end.calls : [];
   return chainAfter(chain.whole, { text, calls: usesFunctions ? calls.map((call) => ({ ...call, id: null })) : calls });
 }
 
 /** Whether an answer is complete, and its client has received it. */
-const isWhole = ({ end, error, isTruncated }: ResponseStream): boolean =>
+export const isWhole = ({ end, error, isTruncated }: ResponseStream): boolean =>
   end?.type === "finish" && end.reason === undefined && error === null && !isTruncated;

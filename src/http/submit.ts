@@ -87,8 +87,7 @@ export function createSubmit({ conversations, oneShots, emptyFolder }: SubmitDep
       const turnRequest = readResponseTurnRequest(request, named, caller.config, emptyFolder);
       // Writing large images to the process takes as long as reading them did, so other requests run in between.
       await yieldIfLarge(sent);
-      const identity = conversations.ownerOfCalls(turnRequest) ?? named;
-      return { response: conversations.submit(identity, turnRequest), identity };
+      return conversations.submitResponse(request, named, turnRequest);
     }
     const identity = named && isSideRequest(request, named, conversations) ? null : named;
     const response = identity

@@ -178,6 +178,23 @@ describe("a conversation without a name", () => {
     ]);
   });
 
+  test("is found by a history that is exactly what was said, without ids", async () => {
+    const said = (role: "user" | "assistant", content: string) => ({ role, content });
+    const first = await create("hello there");
+    const history = [said("user", "hello there"), said("assistant", first.output_text)];
+    const second = await create([...history, said("user", "two")]);
+    const third = await create([
+      ...history,
+      said("user", "two"),
+      said("assistant", second.output_text),
+      said("user", "three"),
+    ]);
+    const other = await create([...history, said("user", "another two")]);
+
+    expect([second.session, third.session]).toEqual([first.session, first.session]);
+    expect(other.session).not.toBe(first.session);
+  });
+
   test("is found by the id of a call that waits for its output", async () => {
     const asked = { role: "user", content: "call 1" } as const;
     const first = await create([asked], { tools: [lookup] });
@@ -193,6 +210,23 @@ describe("a conversation without a name", () => {
 
     expect([second.output_text, second.origin, second.session]).toEqual(["You said: result", "warm", first.session]);
   });
+});
+
+test("of first requests that nothing has continued, only the newest two keep their process", async () => {
+  await using world = await createHttpWorld();
+  const create = async (more: object = {}) => {
+    const answered = await world.postJson("/v1/responses", { model, input: "hello", ...more });
+    const { id } = (await answered.json()) as OpenAI.Responses.Response;
+    return { id, key: answered.headers.get("x-synthesis-session") ?? "" };
+  };
+  const stateOf = async ({ key }: { key: string }) =>
+    ((await (await control(world, at(key))).json()) as { state: string }).state;
+  const continued = await create();
+  await create({ previous_response_id: continued.id });
+  const first = [await create(), await create(), await create()] as const;
+
+  while ((await stateOf(first[0])) !== "cold") await Bun.sleep(10);
+  expect(await Promise.all([continued, first[1], first[2]].map(stateOf))).toEqual(["idle", "idle", "idle"]);
 });
 
 describe("a response by its id", () => {
