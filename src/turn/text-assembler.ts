@@ -171,10 +171,16 @@ function completeFromTranscript(
     const released = difference(answer, texts, lastMessage);
     return [{ ...closed, tail: (answer.tail + released).slice(-2) }, released, whole.trim() !== answer.text.trim()];
   }
-  const rest = whole.slice(answer.text.length);
-  // The text so far belongs to an answer that has ended, so the rest begins the next one.
-  const released = answer.tail === "" && answer.text !== "" ? rest.trimStart() : rest;
+  const released = whole === answer.text ? "" : withBreak(answer, whole.slice(answer.text.length));
   return [{ ...closed, text: whole, tail: (answer.tail + released).slice(-2) }, released, false];
+}
+
+/** What is released of the rest of the transcript's text. */
+function withBreak({ text, tail }: Answer, rest: string): string {
+  // Only notes of ours may have been shown.
+  if (text === "") return paragraphBreak(tail) + rest;
+  // The text so far belongs to an answer that has ended, so the rest begins the next one.
+  return tail === "" ? rest.trimStart() : rest;
 }
 
 const joinMessages = (texts: readonly string[]): string =>

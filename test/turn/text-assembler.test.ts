@@ -65,6 +65,15 @@ describe("an answer releases", () => {
     expect(feed(deltas)[1]).toEqual(out);
   });
 
+  test("what only the transcript has as a paragraph of its own after a note", () => {
+    const [noted] = addNote(emptyAnswer, "[note]");
+    expect(completeAnswer(noted, ["one", "two"], "two")[1]).toBe("\n\none\n\ntwo");
+    expect(completeAnswer(noted, [], "")[1]).toBe("");
+    const [begun] = feed([delta("a", 0, "one", true)]);
+    const [between] = addNote(begun, "[note]");
+    expect(completeAnswer(between, ["one", "two"], "two")[1]).toBe("\n\ntwo");
+  });
+
   test("a note as a paragraph that is not part of Claude's text", () => {
     const [begun, first] = appendDelta(emptyAnswer, delta("a", 0, "one", true));
     const [noted, note] = addNote(begun, "[note]");
