@@ -57,8 +57,8 @@ export const PLANTED: readonly Fault[] = [
   [
     "text that no hook posted is left out",
     "turn/text-assembler.ts",
-    "const rest = whole.slice(answer.text.length);",
-    'const rest = "";',
+    "withBreak(answer, whole.slice(answer.text.length));",
+    '"";',
     "interactive",
   ],
   [
