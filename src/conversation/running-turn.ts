@@ -13,9 +13,18 @@ import type { PermissionPrompts } from "../permissions/prompts.ts";
 import type { ResponseStream } from "../turn/response-stream.ts";
 import type { TurnRunner } from "../turn/runner.ts";
 import type { ToolResults } from "../turn/turn-state.ts";
-import { type AwaitedCalls, isAnswerTo, type SaveFile, splitToolResults, toolResults } from "./tool-results.ts";
+import {
+  type AwaitedCalls,
+  isAnswerTo,
+  isShownWhole,
+  type SaveFile,
+  splitToolResults,
+  toolResults,
+} from "./tool-results.ts";
 import type { QueuedTurn } from "./turn-queue.ts";
 
+/** What Claude reads as the result of a call whose result is sent as a message. */
+const RESULT_FOLLOWS = "The result follows in the next message.";
 /** What Claude reads as the result of a call, or the verdict on a prompt, when the user sends another message. */
 const USER_MOVED_ON = "The user sent another message instead.";
 
@@ -137,6 +146,12 @@ export class RunningTurn {
     const { input } = request;
     const { saveFile } = this.#deps;
     const matched = splitToolResults(input.messages, calls);
+    if (saveFile === null && !(isAnswerTo(input, calls) && input.messages.every(isShownWhole))) {
+      // The message of a dialogue has the results, too. It is not limited as results are, of which a Claude that cannot
+      // read files would not get all.
+      this.runner.abandon(new Map(), matched.results.size > 0 ? RESULT_FOLLOWS : USER_MOVED_ON);
+      return turn;
+    }
     if (!isAnswerTo(input, calls)) {
       this.runner.abandon(toolResults(matched, "", saveFile), USER_MOVED_ON);
       return { request: { ...request, input: { ...input, messages: matched.rest } }, response };

@@ -49,7 +49,7 @@ export async function prepareMessage(
   const notes = [request.offer.note, formatNote(request.format)].filter((note) => note !== null);
   return {
     ...(dialogue
-      ? { content: withChanges(dialogue, plan), attachments: {} }
+      ? { content: isFresh ? dialogue.message : withChanges(dialogue.messageAlone(), plan), attachments: {} }
       : {
           content: messageText(plan, input.implied, notes.length === 0 ? null : notes.join("\n\n")),
           attachments: attachmentMeta(images, files, saveFile),
@@ -64,10 +64,9 @@ export async function prepareMessage(
   };
 }
 
-/** The message of a dialogue, after what Claude should know of the messages before. A new process has got the history. */
-function withChanges({ message }: Dialogue, plan: DeliveryPlan): readonly Block[] {
-  const { past, isLastAnswerTruncated } = plan;
-  const changes = changesText({ past: past?.why === "new" ? null : past, isLastAnswerTruncated });
+/** A message after what Claude should know of the messages before. */
+function withChanges(message: readonly Block[], plan: DeliveryPlan): readonly Block[] {
+  const changes = changesText(plan);
   return changes === null ? message : [{ type: "text", text: contextBlock(changes) }, ...message];
 }
 

@@ -66,6 +66,8 @@ export interface Dialogue {
   readonly history: readonly DialogueTurn[];
   /** The message to answer. */
   readonly message: readonly Block[];
+  /** The same for a Claude that has the history: results are described in text, because their calls have ended. */
+  readonly messageAlone: () => readonly Block[];
 }
 
 const NO_SYSTEM_PROMPT = { stable: "", volatile: "" };
@@ -131,7 +133,11 @@ export function readUnnamedTurnRequest(
     systemPrompt: request.system,
     volatile: "",
     dialogue: () => {
-      dialogue ??= splitDialogue(readDialogue(request, offer.catalogue), [offer.note, formatNote(format)]);
+      const notes = [offer.note, formatNote(format)];
+      dialogue ??= {
+        ...splitDialogue(readDialogue(request, offer.catalogue), notes),
+        messageAlone: () => splitDialogue(readDialogue(request), notes).message,
+      };
       return dialogue;
     },
   };
@@ -154,7 +160,10 @@ export function readResponseTurnRequest(
 }
 
 /** @param notes what the client asks about its tools and the format of the answer */
-function splitDialogue(turns: readonly DialogueTurn[], notes: readonly (string | null)[]): Dialogue {
+function splitDialogue(
+  turns: readonly DialogueTurn[],
+  notes: readonly (string | null)[],
+): Pick<Dialogue, "history" | "message"> {
   const message = turns.at(-1)?.content ?? [];
   const added = notes.flatMap((text): Block[] => (text === null ? [] : [{ type: "text", text }]));
   return { history: turns.slice(0, -1), message: [...message, ...added] };

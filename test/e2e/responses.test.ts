@@ -104,6 +104,30 @@ test("a stream calls the client's function, and goes on with its output", async 
   expect((await shownWith(/^thanks$/)).at(-1)).toBe("user: thanks");
 });
 
+test("an output that is late, or that Claude Code would write to a file, reaches the model as a message", async () => {
+  const asked = { role: "user", content: "the weather?" } as const;
+  const outputs: (readonly [text: string, isLate: boolean])[] = [
+    ["hail", true],
+    ["x".repeat(600_000), false],
+  ];
+  for (const [output, isLate] of outputs) {
+    const calls = await create([asked], { tools: [weather] });
+    const call = calls.output.find(
+      (item) => item.type === "function_call",
+    ) as OpenAI.Responses.ResponseFunctionToolCall;
+    if (isLate) await server.openai.responses.cancel(calls.id);
+    const result = { type: "function_call_output", call_id: call.call_id, output } as const;
+    const answer = await create([asked, call, result], { tools: [weather] });
+
+    expect(answer.status).toBe("completed");
+    const last = world.mock.requests.at(-1)?.body.messages.findLast(({ role }) => role === "user");
+    // The call itself ended without it.
+    const blocks = typeof last?.content === "string" ? [] : (last?.content ?? []);
+    const said = blocks.flatMap(({ type, text: value }) => (type === "text" && value !== undefined ? [value] : []));
+    expect(said.some((one) => one.includes(output))).toBe(true);
+  }
+});
+
 test("a response is cancelled while Claude writes it, and an error is the library's own exception", async () => {
   world.mock.on(/long story/, async function* () {
     yield text("Once upon a time ");
