@@ -24,7 +24,7 @@ export function chatForm(request: ResponsesRequest, from = 0): ChatForm {
   if (items.length === 0 && !hasInstructions) {
     throw new RequestError("invalid_request", "input must be a text, or have at least one item.", { param: "input" });
   }
-  const offered = chatTools(tools ?? []);
+  const offered = chatTools(tools);
   return {
     body: {
       model,

@@ -10,9 +10,10 @@ import type { StreamEvent } from "./extensions.ts";
 import { itemId } from "./ids.ts";
 import type { ResponsesRequest } from "./request.ts";
 import { type ResponseEnd, type ResponseHead, responseBody } from "./response-body.ts";
-import { customInput, customTools } from "./tools.ts";
+import { callableTools, customInput } from "./tools.ts";
 
 type OutputItem = OpenAI.Responses.ResponseOutputItem;
+type CallItem = Extract<OutputItem, { type: "function_call" | "custom_tool_call" }>;
 type ItemStatus = "in_progress" | "completed" | "incomplete";
 
 /** The output's newest item, while it grows. */
@@ -55,7 +56,7 @@ export function responseWriter(readHead: () => ResponseHead, request: ResponsesR
     begun ??= readHead();
     return begun;
   };
-  const custom = customTools(request);
+  const tools = callableTools(request);
   /** The items that are complete. */
   const output: OutputItem[] = [];
   let open: OpenItem | null = null;
@@ -115,23 +116,19 @@ export function responseWriter(readHead: () => ResponseHead, request: ResponsesR
     );
   };
 
-  const callItem = (call: ToolCall, index: number): OutputItem =>
-    custom.has(call.name)
-      ? {
-          id: itemId("customCall", head().id, index),
-          type: "custom_tool_call",
-          call_id: call.id,
-          name: call.name,
-          input: customInput(call.arguments),
-        }
+  const callItem = ({ id: call_id, name: chatName, arguments: json }: ToolCall, index: number): CallItem => {
+    const { name, namespace, isCustom } = tools.get(chatName) ?? { name: chatName, namespace: null, isCustom: false };
+    const common = { call_id, name, ...(namespace === null ? {} : { namespace }) };
+    return isCustom
+      ? { id: itemId("customCall", head().id, index), type: "custom_tool_call", ...common, input: customInput(json) }
       : {
           id: itemId("call", head().id, index),
           type: "function_call",
-          call_id: call.id,
-          name: call.name,
-          arguments: call.arguments,
+          ...common,
+          arguments: json,
           status: "completed",
         };
+  };
 
   const writeCall = (call: ToolCall): string => {
     const output_index = output.length;
@@ -150,11 +147,16 @@ export function responseWriter(readHead: () => ResponseHead, request: ResponsesR
       );
     }
     const at = { item_id: itemId("call", head().id, output_index), output_index };
-    const json = call.arguments;
+    const { arguments: json } = item;
     return (
       done("", { ...item, arguments: "", status: "in_progress" } as OutputItem) +
       event({ type: "response.function_call_arguments.delta", ...at, delta: json }) +
-      event({ type: "response.function_call_arguments.done", ...at, name: call.name, arguments: json } as StreamEvent) +
+      event({
+        type: "response.function_call_arguments.done",
+        ...at,
+        name: item.name,
+        arguments: json,
+      } as StreamEvent) +
       event({ type: "response.output_item.done", output_index, item })
     );
   };

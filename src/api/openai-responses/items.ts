@@ -2,7 +2,7 @@
 import { RequestError } from "../../core/errors.ts";
 import type { ChatMessage, ContentPart } from "../openai-chat/request.ts";
 import type { InputItem, ResponsesRequest } from "./request.ts";
-import { customArguments } from "./tools.ts";
+import { chatName, customArguments } from "./tools.ts";
 
 /** A message, and the index of the first item that it was made from. */
 export interface ItemMessage {
@@ -78,8 +78,8 @@ function result({ call_id: id, output }: InputItem, index: number): ChatMessage 
   };
 }
 
-function assistantCall({ call_id: id, name }: InputItem, given: unknown): ChatMessage {
-  const call: Call = { id, type: "function", function: { name: name ?? "", arguments: given } };
+function assistantCall({ call_id: id, name, namespace }: InputItem, given: unknown): ChatMessage {
+  const call: Call = { id, type: "function", function: { name: chatName(name ?? "", namespace), arguments: given } };
   return { role: "assistant", content: null, tool_calls: [call] };
 }
 

@@ -20,6 +20,7 @@ const item = z
     content: content.nullish(),
     call_id: z.string().nullish(),
     name: z.string().nullish().catch(null),
+    namespace: z.string().nullish().catch(null),
     arguments: lenient,
     input: lenient,
     output: z.union([z.string(), z.array(part)], "must be a string or an array of parts").nullish(),
@@ -35,18 +36,21 @@ const item = z
     path: ["role"],
   });
 
-const tool = z
-  .looseObject({
-    type: z.string(),
-    name: z.string().min(1).optional(),
-    description: z.string().nullish(),
-    parameters: z.record(z.string(), z.unknown()).nullish(),
-    format: lenient,
-  })
-  .refine(({ type, name }) => (type !== "function" && type !== "custom") || name !== undefined, {
-    error: "is missing; it must be a string",
-    path: ["name"],
-  });
+const toolFields = z.looseObject({
+  type: z.string(),
+  name: z.string().min(1).optional(),
+  description: z.string().nullish(),
+  parameters: z.record(z.string(), z.unknown()).nullish(),
+  format: lenient,
+});
+const isNamed = ({ type, name }: z.infer<typeof toolFields>): boolean =>
+  !["function", "custom", "namespace"].includes(type) || name !== undefined;
+const nameMissing = { error: "is missing; it must be a string", path: ["name"] };
+
+const tool = toolFields
+  /** Those of a `namespace`. */
+  .extend({ tools: z.array(toolFields.refine(isNamed, nameMissing)).optional() })
+  .refine(isNamed, nameMissing);
 
 const toolChoice = z.union(
   [

@@ -18,27 +18,64 @@ const CUSTOM_INPUT = "input";
 /** Whether a tool is left out: its type may end in a date, as `web_search_preview_2025_03_11` does. */
 const isLeftOut = (type: string): boolean => LEFT_OUT.has(type.replace(/_\d{4}_\d{2}_\d{2}$/, ""));
 
+/** A tool, also one in a namespace. */
+interface FoundTool {
+  readonly tool: ResponsesTool;
+  /** Null for none. */
+  readonly namespace: string | null;
+  /** The field of the request. */
+  readonly param: string;
+}
+
+/** All tools of a request. A namespace counts as its tools. */
+const allTools = (tools: ResponsesRequest["tools"]): readonly FoundTool[] =>
+  (tools ?? []).flatMap((tool, index): FoundTool[] => {
+    const param = `tools[${index}]`;
+    if (tool.type !== "namespace") return [{ tool, namespace: null, param }];
+    const { name: namespace = "", tools: inner = [] } = tool;
+    return inner.map((one, at) => ({ tool: one, namespace, param: `${param}.tools[${at}]` }));
+  });
+
+/** A tool's name in chat completions, which have no namespaces. OpenAI's names have no dots. */
+export const chatName = (name: string, namespace: string | null | undefined): string =>
+  namespace ? `${namespace}.${name}` : name;
+
 /** @throws RequestError (`invalid_request`) for a tool that only OpenAI's servers have */
-export function chatTools(tools: readonly ResponsesTool[]): ChatTool[] {
-  return tools.flatMap((tool, index): ChatTool[] => {
-    const { type, name = "", description, parameters } = tool;
+export function chatTools(tools: ResponsesRequest["tools"]): ChatTool[] {
+  return allTools(tools).flatMap(({ tool, namespace, param }): ChatTool[] => {
+    const { type, description, parameters } = tool;
+    const name = chatName(tool.name ?? "", namespace);
     if (type === "function") return [{ type, function: { name, description, parameters } }];
-    if (type === "custom") return [customTool(tool)];
+    if (type === "custom") return [customTool(tool, name)];
     if (isLeftOut(type)) return [];
     throw new RequestError(
       "invalid_request",
-      `tools[${index}].type must be function or custom. Tools of the type ${type.slice(0, 50)} run only on OpenAI's servers.`,
-      { param: `tools[${index}].type` },
+      `${param}.type must be function, custom or namespace. Tools of the type ${type.slice(0, 50)} run only on OpenAI's servers.`,
+      { param: `${param}.type` },
     );
   });
 }
 
-/** The names of the tools that take a text instead of arguments. */
-export const customTools = ({ tools }: Pick<ResponsesRequest, "tools">): ReadonlySet<string> =>
-  new Set((tools ?? []).flatMap(({ type, name }) => (type === "custom" && name !== undefined ? [name] : [])));
+/** A tool as a call of it names it. */
+export interface CallableTool {
+  readonly name: string;
+  /** Null for none. */
+  readonly namespace: string | null;
+  /** It takes a text instead of arguments. */
+  readonly isCustom: boolean;
+}
+
+/** The tools of a request that Claude can call, by their names in chat completions. */
+export const callableTools = ({ tools }: Pick<ResponsesRequest, "tools">): ReadonlyMap<string, CallableTool> =>
+  new Map(
+    allTools(tools).map(({ tool: { type, name = "" }, namespace }) => [
+      chatName(name, namespace),
+      { name, namespace, isCustom: type === "custom" },
+    ]),
+  );
 
 /** A tool that takes a text. Claude's tools take objects, so it is offered as one with the text as its only property. */
-function customTool({ name = "", description, format }: ResponsesTool): ChatTool {
+function customTool({ description, format }: ResponsesTool, name: string): ChatTool {
   const { definition, syntax } = (typeof format === "object" && format !== null ? format : {}) as Record<
     string,
     unknown

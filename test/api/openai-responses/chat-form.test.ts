@@ -66,6 +66,30 @@ describe("input", () => {
   });
 });
 
+test("tools of a namespace are told apart by it, also in past calls", () => {
+  const crm = {
+    type: "namespace",
+    name: "crm",
+    tools: [
+      { type: "function", name: "look" },
+      { type: "custom", name: "note" },
+    ],
+  };
+  const past = { type: "function_call", call_id: "c1", namespace: "crm", name: "look", arguments: "{}" };
+  const { tools, messages: said } = body({ input: [past], tools: [crm, { type: "function", name: "look" }] });
+
+  expect(tools.map((tool: { function: { name: string } }) => tool.function.name)).toEqual([
+    "crm.look",
+    "crm.note",
+    "look",
+  ]);
+  expect(said[0].tool_calls[0].function.name).toBe("crm.look");
+  const refused = { type: "namespace", name: "crm", tools: [{ type: "file_search" }] };
+  expect(() => body({ input: "hi", tools: [refused] })).toThrow(
+    expect.objectContaining({ param: "tools[0].tools[0].type" }),
+  );
+});
+
 test("options have the names of chat completions", () => {
   const schema = { type: "object" };
 

@@ -86,9 +86,14 @@ const cases: readonly [string, readonly ResponsePart[], object, readonly string[
     { output: [{ type: "reasoning", summary: [{ text: "Reading" }] }, { type: "message" }], output_text: "hi" },
   ],
   [
-    "calls of a function and of a custom tool",
-    [{ type: "calls", calls: [CALL, PATCH] }],
-    { tools: [{ type: "custom", name: "patch" }] },
+    "calls of a function, of a custom tool and of a function in a namespace",
+    [{ type: "calls", calls: [CALL, PATCH, { ...CALL, id: "call3", name: "crm.look" }] }],
+    {
+      tools: [
+        { type: "custom", name: "patch" },
+        { type: "namespace", name: "crm", tools: [{ type: "function", name: "look" }] },
+      ],
+    },
     [
       "created",
       "in_progress",
@@ -100,6 +105,10 @@ const cases: readonly [string, readonly ResponsePart[], object, readonly string[
       "custom_tool_call_input.delta",
       "custom_tool_call_input.done",
       "output_item.done",
+      "output_item.added",
+      "function_call_arguments.delta",
+      "function_call_arguments.done",
+      "output_item.done",
       "completed",
     ],
     {
@@ -107,6 +116,7 @@ const cases: readonly [string, readonly ResponsePart[], object, readonly string[
       output: [
         { type: "function_call", call_id: "call1", name: "look", arguments: '{"a":1}' },
         { type: "custom_tool_call", call_id: "call2", name: "patch", input: "*** Begin" },
+        { type: "function_call", call_id: "call3", namespace: "crm", name: "look" },
       ],
     },
   ],
