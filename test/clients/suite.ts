@@ -177,6 +177,8 @@ function callOf(request: ModelRequest, city: string): Step {
   const offered = (name: RegExp) => toolNames(request).find((one) => one.startsWith("mcp__") && name.test(one));
   const own = offered(new RegExp(`${weather.name}$`));
   if (own) return toolUse(own, { city });
+  const shell = offered(/_exec_command$/);
+  if (shell) return toolUse(shell, { cmd: `cat ${city}.txt` });
   const read = offered(/_read$/i);
   if (read) return toolUse(read, { filePath: `${city}.txt`, filepath: `${city}.txt` });
   return text("The client's tools were not offered.");

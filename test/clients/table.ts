@@ -7,6 +7,7 @@ import { langchainByTool, langgraph } from "./libraries/langgraph.ts";
 import { llamaindex } from "./libraries/llamaindex.ts";
 import { mastra } from "./libraries/mastra.ts";
 import { openai, openaiResponses } from "./libraries/openai.ts";
+import { codex } from "./programs/codex.ts";
 import { continueCli } from "./programs/continue.ts";
 import { opencode } from "./programs/opencode.ts";
 
@@ -38,6 +39,11 @@ export const libraries: Readonly<Record<string, Row>> = {
 const programShows = without("a program shows an error as a text");
 
 export const programs: Readonly<Record<string, Row>> = {
+  "@openai/codex": {
+    ...codex,
+    stream: without("`codex exec` shows an answer when it is complete"),
+    error: programShows,
+  },
   "opencode-ai": { ...opencode, error: programShows },
   "@continuedev/cli": {
     ...continueCli,
