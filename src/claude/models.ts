@@ -17,6 +17,16 @@ const MAX_SHOWN_LENGTH = 100;
 export const MODELS: readonly string[] = [DEFAULT_MODEL, ...ALIASES];
 
 /**
+ * The sizes that every one of them has at least, in tokens. Claude Code compacts a longer conversation itself.
+ */
+export const CONTEXT_TOKENS = 200_000;
+export const OUTPUT_TOKENS = 32_000;
+/** The context of a model whose name ends in `[1m]`. */
+const LONG_CONTEXT_TOKENS = 1_000_000;
+
+export const contextTokens = (model: string): number => (model.endsWith("[1m]") ? LONG_CONTEXT_TOKENS : CONTEXT_TOKENS);
+
+/**
  * The value for `--model`; null for Claude Code's default model.
  * @param asked the request's `model`
  * @throws RequestError (`model_not_found`)

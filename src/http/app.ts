@@ -4,7 +4,8 @@ import { type Context, type Handler, Hono, type MiddlewareHandler } from "hono";
 import { every } from "hono/combine";
 import { METHODS } from "hono/router";
 import { getPath } from "hono/utils/url";
-import { errorResponse } from "../api/openai-chat/error-response.ts";
+import { errorResponse as messagesErrorResponse } from "../api/anthropic-messages/error-response.ts";
+import { errorResponse as openAiErrorResponse } from "../api/openai-chat/error-response.ts";
 import type { Engines } from "../claude/engines.ts";
 import type { ProcessTokens } from "../claude/interactive/process-tokens.ts";
 import type { Pool } from "../claude/pool/pool.ts";
@@ -37,6 +38,7 @@ import { chatRoutes } from "./routes/chat.ts";
 import { configRoutes } from "./routes/config.ts";
 import { healthRoutes, readinessRoutes } from "./routes/health.ts";
 import { limitsRoutes } from "./routes/limits.ts";
+import { messagesRoutes } from "./routes/messages.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { openApiRoutes } from "./routes/openapi.ts";
 import { permissionRoutes } from "./routes/permissions.ts";
@@ -95,6 +97,7 @@ export function createApp(deps: AppDeps): Hono<Env> {
       .route("/v1/chat/completions", withKey(chatKey, chat, notFound))
       .route("/chat/completions", withKey(chatKey, chat, notFound))
       .route("/v1/responses", withKey(chatKey, responsesRoutes(deps, identify, answer), notFound))
+      .route("/v1/messages", withKey(chatKey, messagesRoutes(identify, answer), notFound))
       .route("/v1/models", withKey(chatKey, modelRoutes, notFound))
       .route("/v1/limits", withKey(chatKey, limitsRoutes(deps.limits), notFound))
       .route("/v1/sessions", withKey(controlKey, sessionRoutes(deps), notFound))
@@ -105,9 +108,9 @@ export function createApp(deps: AppDeps): Hono<Env> {
       .all("/hooks", chatKey, () => methodNotAllowed("/hooks", ["POST"]))
       .route("/", withKey(chatKey, new Hono<Env>(), notFound))
       .onError((error, c) => {
-        if (error instanceof RequestError) return errorResponse(error);
+        if (error instanceof RequestError) return errorResponse(c.req.path, error);
         log.error("unexpected error: {error}", { method: c.req.method, path: c.req.path, error });
-        return errorResponse(storeError(error) ?? unexpected());
+        return errorResponse(c.req.path, storeError(error) ?? unexpected());
       })
   );
 }
@@ -143,15 +146,39 @@ const notFoundIn =
       app.router.match(name, path)[0].some(([[, route]]) => route.method === name),
     );
     if (allowed.length > 0) return methodNotAllowed(path, allowed);
-    return errorResponse(new RequestError("unknown_url", `There is no ${method} ${path} here. ${ADDRESSES}`));
+    const [, advice = ADDRESSES] = NOT_SERVED.find(([one]) => one.test(path)) ?? [];
+    return errorResponse(path, new RequestError("unknown_url", `There is no ${method} ${path} here. ${advice}`));
   };
 
 function methodNotAllowed(path: string, allowed: readonly string[]): Response {
   const methods = allowed.join(", ");
-  const response = errorResponse(new RequestError("method_not_allowed", `${path} takes only ${methods}.`));
+  const response = errorResponse(path, new RequestError("method_not_allowed", `${path} takes only ${methods}.`));
   response.headers.set("allow", methods);
   return response;
 }
+
+/** What else there is in OpenAI's API, and what to use instead. */
+const NOT_SERVED: readonly [path: RegExp, advice: string][] = [
+  [
+    /^\/v1\/embeddings/,
+    "This server answers chats with Claude Code, and Claude makes no embeddings. Use another provider for them; in " +
+      "OpenClaw, set agents.defaults.memorySearch.provider.",
+  ],
+  [/^\/v1\/completions/, "Claude Code answers chats: use POST /v1/chat/completions."],
+  [
+    /^\/v1\/audio/,
+    "This server answers chats with Claude Code, which takes and makes no audio. Use another provider for it.",
+  ],
+  [
+    /^\/v1\/images/,
+    "This server answers chats with Claude Code, which makes no images. Use another provider for them. Claude sees " +
+      "images that are sent with a message to POST /v1/chat/completions.",
+  ],
+];
+
+/** An error in the shape of the API that the path belongs to. */
+const errorResponse = (path: string, error: RequestError): Response =>
+  /^\/v1\/messages(?:\/|$)/.test(canonicalPath(path)) ? messagesErrorResponse(error) : openAiErrorResponse(error);
 
 /** The end of an error for a request with a wrong path. */
 export const ADDRESSES =

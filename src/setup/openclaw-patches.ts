@@ -1,6 +1,6 @@
 /** The patches that add synthesis to OpenClaw's configuration, and those that remove it. */
 import { isDeepStrictEqual } from "node:util";
-import { DEFAULT_MODEL } from "../claude/models.ts";
+import { CONTEXT_TOKENS, DEFAULT_MODEL, OUTPUT_TOKENS } from "../claude/models.ts";
 import {
   asObject,
   isReference,
@@ -17,8 +17,8 @@ const TIMEOUT_SECONDS = 3600;
 const model = {
   id: DEFAULT_MODEL,
   name: "Claude Code",
-  contextWindow: 200_000,
-  maxTokens: 32_000,
+  contextWindow: CONTEXT_TOKENS,
+  maxTokens: OUTPUT_TOKENS,
   input: ["text", "image"],
 };
 const compat = { sendSessionAffinityHeaders: true, supportsPromptCacheKey: true };

@@ -93,6 +93,19 @@ describe("an answer fits its schema:", () => {
 
 const TOOL = { type: "function", function: { name: "lookup", parameters: { type: "object" } } };
 
+test("a message, the events of a streamed one, and an error of Anthropic's API fit their schemas", async () => {
+  const operation = "POST /v1/messages";
+  const messages = [{ role: "user", content: "hello" }];
+  const whole = await world.postJson("/v1/messages", { messages });
+  expect(misfits(operation, answerOf(200), await whole.json())).toBeNull();
+  const streamed = await (await world.postJson("/v1/messages", { messages, stream: true })).text();
+  for (const [, data = ""] of streamed.matchAll(/^data: (.*)$/gm)) {
+    expect(misfits(operation, answerOf(200, "text/event-stream"), JSON.parse(data))).toBeNull();
+  }
+  const refused = await world.postJson("/v1/messages", { messages: [] });
+  expect(misfits(operation, answerOf(refused.status), await refused.json())).toBeNull();
+});
+
 describe("a body is refused exactly where it does not fit:", () => {
   test.each<[what: string, path: string, body: object]>([
     ["a chat", "/v1/chat/completions", { messages: [{ role: "user", content: "hello" }] }],

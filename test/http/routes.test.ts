@@ -190,7 +190,7 @@ describe("an error has the shape of OpenAI's API for", () => {
 describe("the message of an error says what to do about", () => {
   const cases: [what: string, send: () => Promise<Response>, says: RegExp][] = [
     ["a wrong key", () => request("/v1/models", { key: "sk-wrong" }), /Authorization: Bearer .*chat\.key/],
-    ["an unknown address", () => request("/v1/embeddings", { method: "POST" }), /POST \/v1\/chat\/completions/],
+    ["an unknown address", () => request("/v1/moderations", { method: "POST" }), /POST \/v1\/chat\/completions/],
     ["a body that is not JSON", () => chat("{"), /Send one JSON object/],
     ["no messages", () => chat({}), /^messages is missing; it must be an array\.$/],
     ["a huge body", () => huge("/v1/chat/completions", world.server.key), /32 MB\. Send fewer/],

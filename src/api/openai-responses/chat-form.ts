@@ -1,15 +1,9 @@
 /** A request in the form of chat completions, which everything behind the route reads. */
 import { RequestError } from "../../core/errors.ts";
-import type { ChatRequest } from "../openai-chat/request.ts";
+import type { ChatForm } from "../openai-chat/chat-form.ts";
 import { type ItemMessage, messagesOf } from "./items.ts";
 import type { ResponsesRequest } from "./request.ts";
 import { chatChoice, chatTools } from "./tools.ts";
-
-export interface ChatForm {
-  readonly body: ChatRequest;
-  /** The name in this API of a field of `body`. */
-  readonly fieldName: (param: string) => string;
-}
 
 /**
  * Makes the chat request.

@@ -19,7 +19,7 @@ const usage = z
   })
   .describe("Absent where the figures are not known in time.");
 
-const message = z.looseObject({
+const chatMessage = z.looseObject({
   role: z.literal("assistant"),
   content: z.string().nullable(),
   refusal: z.string().nullable().optional(),
@@ -32,7 +32,7 @@ export const chatCompletion = z.looseObject({
   object: z.literal("chat.completion"),
   created: z.int(),
   model: z.string(),
-  choices: z.array(z.looseObject({ index: z.int(), message, finish_reason: finishReason })),
+  choices: z.array(z.looseObject({ index: z.int(), message: chatMessage, finish_reason: finishReason })),
   usage: usage.optional(),
 });
 
@@ -68,6 +68,35 @@ export const response = z.looseObject({
 export const responseDeletion = z.object({ id: z.string(), object: z.literal("response"), deleted: z.literal(true) });
 
 export const responseEvent = z.looseObject({ type: z.string(), sequence_number: z.int() });
+
+const contentBlock = z.looseObject({
+  type: z.enum(["text", "thinking", "tool_use"]),
+  text: z.string().optional(),
+  name: z.string().optional(),
+  input: z.unknown().optional(),
+});
+
+export const message = z.looseObject({
+  id: z.string(),
+  type: z.literal("message"),
+  role: z.literal("assistant"),
+  model: z.string(),
+  content: z.array(contentBlock),
+  stop_reason: z.enum(["end_turn", "max_tokens", "tool_use", "refusal"]).nullable(),
+  usage: z.looseObject({ input_tokens: z.int(), output_tokens: z.int() }),
+});
+
+export const messageEvent = z.looseObject({ type: z.string() });
+export const tokenCount = z.object({ input_tokens: z.int() });
+
+export const messagesError = z.looseObject({
+  type: z.literal("error"),
+  error: z.looseObject({
+    type: z.string(),
+    message: z.string(),
+    code: z.string().describe("The same code as in the other APIs, an addition of synthesis."),
+  }),
+});
 
 export const model = z.looseObject({
   id: z.string(),

@@ -9,6 +9,7 @@ import { errorStatus } from "../../api/openai-chat/error-response.ts";
 import { type ErrorCode, RequestError } from "../../core/errors.ts";
 import { errorBody } from "../../wire/errors.ts";
 import { validatedBy } from "../validation.ts";
+import { messagesError } from "./answers.ts";
 import { type Key, OPERATIONS, type Operation } from "./operations.ts";
 
 type JsonObject = Readonly<Record<string, unknown>>;
@@ -47,7 +48,7 @@ export function openApiDocument(routes: readonly RouterRoute[]): JsonObject {
         chatKey: bearer("The chat key. `api-key` and `x-api-key` may carry it, too."),
         controlKey: bearer("The control key, in control.key in the state folder."),
       },
-      schemas: { Error: jsonSchema(errorBody, "output") },
+      schemas: { Error: jsonSchema(errorBody, "output"), MessagesError: jsonSchema(messagesError, "output") },
     },
   };
 }
@@ -57,7 +58,7 @@ export const documentedPath = (path: string): string => path.replaceAll(/:(\w+)/
 
 function operationObject(
   name: string,
-  { key, does, answer, event, errors, example }: Operation,
+  { key, does, answer, event, errors, errorShape = "Error", example }: Operation,
   path: string,
   handlers: readonly RouterRoute[],
 ): JsonObject {
@@ -79,7 +80,10 @@ function operationObject(
     }),
     responses: {
       ...((answer || event) && { 200: { description: "The answer.", content: contentOf(answer, event) } }),
-      ...errorResponses([...errors, ...COMMON_ERRORS, ...(key === "none" ? [] : (["invalid_api_key"] as const))]),
+      ...errorResponses(
+        [...errors, ...COMMON_ERRORS, ...(key === "none" ? [] : (["invalid_api_key"] as const))],
+        errorShape,
+      ),
       ...(name === "GET /ready" && answer ? { 503: { description: "Not ready.", content: contentOf(answer) } } : {}),
     },
   };
@@ -100,9 +104,9 @@ const contentOf = (answer: z.ZodType | null, event?: z.ZodType): JsonObject => (
   ...(event && { "text/event-stream": { schema: jsonSchema(event, "output") } }),
 });
 
-function errorResponses(codes: readonly ErrorCode[]): JsonObject {
+function errorResponses(codes: readonly ErrorCode[], shape: string): JsonObject {
   const byStatus = Map.groupBy(new Set(codes), (code) => errorStatus(new RequestError(code, "")));
-  const schema = { $ref: "#/components/schemas/Error" };
+  const schema = { $ref: `#/components/schemas/${shape}` };
   return Object.fromEntries(
     [...byStatus].map(([status, some]) => [
       status,

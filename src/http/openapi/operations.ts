@@ -24,6 +24,8 @@ export interface Operation {
   readonly event?: z.ZodType;
   /** The errors of this route, besides those that every route can have. */
   readonly errors: readonly ErrorCode[];
+  /** The schema of its errors, if they have not the shape of OpenAI's API. */
+  readonly errorShape?: "Error" | "MessagesError";
   /** A body to send. */
   readonly example?: object;
 }
@@ -105,9 +107,33 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answer: answers.response,
     errors: ["invalid_request", "response_not_found"],
   },
+  "POST /v1/messages": {
+    key: "chat key",
+    does: "The same in the form of Anthropic's Messages API: [messages](#messages).",
+    answer: answers.message,
+    event: answers.messageEvent,
+    errors: MESSAGE_ERRORS,
+    errorShape: "MessagesError",
+    example: {
+      model: "synthesis-claude-bridge",
+      max_tokens: 1024,
+      metadata: { user_id: "me" },
+      messages: [{ role: "user", content: "What is in this folder?" }],
+    },
+  },
+  "POST /v1/messages/count_tokens": {
+    key: "chat key",
+    does: "Estimates the tokens of a request, from its characters and its images: Claude's tokenizer is not public.",
+    answer: answers.tokenCount,
+    errors: ["invalid_json", "invalid_request", "request_too_large", "unsupported_encoding"],
+    errorShape: "MessagesError",
+    example: { messages: [{ role: "user", content: "What is in this folder?" }] },
+  },
   "GET /v1/models": {
     key: "chat key",
-    does: "Lists the models: Claude Code's own default and its aliases.",
+    does:
+      "Lists the models, Claude Code's own default and its aliases, with the sizes of context and answer. With an " +
+      "`anthropic-version` header, in the form of Anthropic's API.",
     answer: answers.modelList,
     errors: [],
   },

@@ -1,9 +1,9 @@
 /** `/v1/responses`: OpenAI's API of responses. */
 import { getLogger } from "@logtape/logtape";
 import { type Context, Hono } from "hono";
+import { withFieldNames } from "../../api/field-names.ts";
 import { chatForm } from "../../api/openai-responses/chat-form.ts";
 import { responseWriter } from "../../api/openai-responses/events.ts";
-import { withFieldNames } from "../../api/openai-responses/field-names.ts";
 import { responseId } from "../../api/openai-responses/ids.ts";
 import { responsesRequest } from "../../api/openai-responses/request.ts";
 import { checkSize } from "../../api/openai-responses/request-size.ts";

@@ -1,5 +1,5 @@
 /** Errors name the fields of the chat form. The client knows them by the names of this API. */
-import { RequestError } from "../../core/errors.ts";
+import { RequestError } from "../core/errors.ts";
 
 /** The same error with the names that the client knows. Any other error stays the same. */
 export function withFieldNames(error: unknown, fieldName: (param: string) => string): unknown {
