@@ -145,7 +145,7 @@ async function check(world: ChaosWorld, message: SentMessage, expected: Expected
 }
 
 /** The answer says which tool was refused. */
-const REFUSAL_NOTE = /\[synthesis: Claude asked to use Bash.*?\]\n\n/s;
+const REFUSAL_NOTE = /\[synthesis: Claude asked to use Bash.*?\](?:\n\n|$)/s;
 
 const isRecorded = async (world: ChaosWorld, { conversation, ids }: SentMessage) =>
   (await recordOf(world, conversation)).includes(ids.at(-1) ?? "");
