@@ -2,12 +2,12 @@
  * What Claude Code last did with our channel: registered it, or refused it. It is kept in a file, so that a server that
  * is started again knows it before its first message.
  */
-import { statSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { getLogger } from "@logtape/logtape";
 import { z } from "zod";
 import type { Clock } from "../core/clock.ts";
 import { configFolder } from "./config-folder.ts";
-import { findExecutable } from "./executable.ts";
+import { findExecutable, programId } from "./executable.ts";
 import { readJsonFile } from "./json-file.ts";
 
 const log = getLogger(["synthesis", "claude"]);
@@ -73,7 +73,6 @@ export class ChannelRecord {
   #claude(): string {
     const { claudeBin, env } = this.#deps;
     const program = findExecutable(claudeBin, env);
-    const stats = program === null ? undefined : statSync(program, { throwIfNoEntry: false });
-    return [program, stats?.size, stats?.mtimeMs, stats?.ino, configFolder(env)].join(" ");
+    return [program && programId(program), configFolder(env)].join(" ");
   }
 }

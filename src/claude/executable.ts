@@ -1,5 +1,5 @@
 /** The Claude Code program: where it is, which version it is, and whether a user is logged in. */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Config } from "../config/schema.ts";
@@ -37,9 +37,18 @@ export function requireExecutable({ claudeBin }: Pick<Config, "claudeBin">, env:
   return path;
 }
 
-/** The version in the output of `--version`, such as `2.1.332` of `2.1.332 (Claude Code)`; null for another program. */
-export async function claudeVersion(path: string, env: Env): Promise<string | null> {
-  const output = await run([path, "--version"], env);
+/** Identifies a program. It changes when the program is replaced, for example by an update. */
+export function programId(path: string): string {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return [path, stats?.size, stats?.mtimeMs, stats?.ino].join(" ");
+}
+
+/**
+ * The version in the output of `--version`, such as `2.1.332` of `2.1.332 (Claude Code)`; null for another program.
+ * @param signal ends the program at once
+ */
+export async function claudeVersion(path: string, env: Env, signal?: AbortSignal): Promise<string | null> {
+  const output = await run([path, "--version"], env, signal);
   return /^(\d+\.\d+\.\d+)\S* \(Claude Code\)/m.exec(output)?.[1] ?? null;
 }
 
@@ -52,13 +61,16 @@ const authStatus = z.looseObject({
   /** True when a variable is set that also turns channels off. */
   analyticsDisabled: z.boolean().optional(),
   configDirectory: z.string().optional(),
+  /** When a claude.ai login ends for good, as an ISO date; null when Claude Code does not know. */
+  loginExpiresAt: z.string().nullish(),
 });
 export type AuthStatus = z.infer<typeof authStatus>;
 
 /**
- * The answer of `claude auth status`. It does not check an API key with the API.
+ * The answer of `claude auth status`. It reads what is stored and asks no server: a key or a token is not checked.
  * @param folder where it is asked: the folder's settings count, if it exists
  * @param withheld variables that must win over those of settings files
+ * @param signal ends the program at once
  * @returns null when an older Claude Code, or another program, gives no such answer
  */
 export async function claudeAuth(
@@ -66,10 +78,11 @@ export async function claudeAuth(
   env: Env,
   folder: string,
   withheld: Record<string, string> = {},
+  signal?: AbortSignal,
 ): Promise<AuthStatus | null> {
   const settings = JSON.stringify({ env: withheld });
   const argv = [path, "--settings", settings, "auth", "status", "--json"];
-  const output = await run(argv, { ...env, ...withheld }, existsSync(folder) ? { cwd: folder } : {});
+  const output = await run(argv, { ...env, ...withheld }, signal, existsSync(folder) ? { cwd: folder } : {});
   try {
     return authStatus.parse(JSON.parse(output));
   } catch {
@@ -78,7 +91,8 @@ export async function claudeAuth(
 }
 
 /** What a program prints before it exits or `ANSWER_MS` is over; empty when it cannot be started. */
-async function run(argv: string[], env: Env, options: { cwd?: string } = {}): Promise<string> {
+async function run(argv: string[], env: Env, signal?: AbortSignal, options: { cwd?: string } = {}): Promise<string> {
+  if (signal?.aborted) return "";
   let child: Bun.Subprocess<"ignore", "pipe", "ignore">;
   try {
     // In its own process group: if `path` is a wrapper script, its child would outlive it and keep the pipe open.
@@ -94,6 +108,7 @@ async function run(argv: string[], env: Env, options: { cwd?: string } = {}): Pr
     void reader.cancel();
   };
   const deadline = setTimeout(end, ANSWER_MS);
+  signal?.addEventListener("abort", end);
   try {
     const decoder = new TextDecoder();
     let printed = "";
@@ -104,5 +119,6 @@ async function run(argv: string[], env: Env, options: { cwd?: string } = {}): Pr
     return printed;
   } finally {
     clearTimeout(deadline);
+    signal?.removeEventListener("abort", end);
   }
 }

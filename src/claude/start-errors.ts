@@ -9,6 +9,14 @@ export const claudeNotFound = (claudeBin: string): RequestError =>
       "SYNTHESIS_CLAUDE_BIN to its path.",
   );
 
+/** No message can be answered before a person logs in. */
+export const notLoggedIn = (): RequestError =>
+  new RequestError(
+    "claude_not_logged_in",
+    "Claude Code is not logged in, or its login has expired. Run `claude` in a terminal and use /login.",
+    { retryAfter: 60 },
+  );
+
 /** System errors that a later attempt may not meet: the system is short of something, or an update replaces the program. */
 const TEMPORARY_ERRORS = ["EAGAIN", "ENOMEM", "EMFILE", "ENFILE", "ETXTBSY"];
 

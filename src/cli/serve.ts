@@ -5,6 +5,8 @@
 import { getLogger } from "@logtape/logtape";
 import { Command } from "commander";
 import { createEngines } from "../claude/engines.ts";
+import { watchInstallation } from "../claude/installation-watch.ts";
+import { Login } from "../claude/login.ts";
 import { readManagedSettings } from "../claude/managed-settings.ts";
 import { createLauncher } from "../claude/pool/launcher.ts";
 import { killOrphans } from "../claude/pool/orphans.ts";
@@ -93,6 +95,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   // Claude processes and conversations.
   const limits = new AccountLimits(systemClock, figures);
   const rejections = new Rejections();
+  const login = new Login(env);
   const engines = createEngines({ config, paths, managed, env });
   const launcher = createLauncher({ config, paths, port: () => server.port, managed, engines, limits, program, env });
   const pool = createPool({ config, launcher });
@@ -107,11 +110,12 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     figures,
     attachments,
     permissions,
+    login,
     checker,
     rejections,
     env,
   });
-  const oneShots = createOneShotQueue({ config, paths, env, checker, limits, rejections, turns });
+  const oneShots = createOneShotQueue({ config, paths, env, login, checker, limits, rejections, turns });
 
   // HTTP: clients, hooks and plugins, all on one port.
   const { emptyFolder } = paths;
@@ -123,6 +127,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       controlKey,
       pool,
       engines,
+      login,
       limits,
       rejections,
       tokens: launcher.tokens,
@@ -145,6 +150,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const retention = createRetention(store);
   const stopRetention = startRetention({ config, retention, usage, sessions, conversations, attachments, env });
   const stopUsageRecovery = startUsageRecovery(turns, env);
+  const stopInstallationWatch = watchInstallation({ config, env, login, onVersion: () => {} });
   const watchdog = startWatchdog([...program, "sweep", "--home", paths.home]);
 
   shutDownOnSignal(
@@ -152,6 +158,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       drainMs: config.drainMs,
       stopRetention,
       stopUsageRecovery,
+      stopInstallationWatch,
       conversations,
       oneShots,
       pool,
@@ -165,6 +172,6 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     },
     runner,
   );
-  const isReady = await printStartupReport({ config, paths, engines, server, quarantined });
+  const { isReady } = await printStartupReport({ config, paths, engines, login, server, quarantined });
   if (isReady) launcher.probeChannel();
 }

@@ -24,6 +24,7 @@ interface RunningParts {
   readonly drainMs: number;
   readonly stopRetention: () => void;
   readonly stopUsageRecovery: () => void;
+  readonly stopInstallationWatch: () => Promise<void>;
   readonly conversations: ConversationRegistry;
   readonly oneShots: OneShotQueue;
   readonly pool: Pool;
@@ -69,7 +70,7 @@ async function shutDown(parts: RunningParts): Promise<void> {
   parts.stopUsageRecovery();
   log.info("shutting down");
   await Promise.all([conversations.drain(drainMs), oneShots.drain(drainMs)]);
-  await pool.stopAll();
+  await Promise.all([pool.stopAll(), parts.stopInstallationWatch()]);
   parts.checker.close();
   await Promise.race([server.stop(), Bun.sleep(LAST_READ_MS)]);
   parts.turns.flush();

@@ -2,9 +2,11 @@
 import { getLogger } from "@logtape/logtape";
 import { version } from "../../package.json";
 import type { Engines } from "../claude/engines.ts";
+import type { Login } from "../claude/login.ts";
 import { TESTED_VERSIONS } from "../claude/tested-versions.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
+import { systemClock } from "../core/clock.ts";
 import type { Check } from "../doctor/check.ts";
 import { type ClaudeInspection, inspectClaude } from "../doctor/claude.ts";
 import { listeningChecks } from "../doctor/listening.ts";
@@ -16,13 +18,22 @@ interface Startup {
   readonly config: Config;
   readonly paths: Paths;
   readonly engines: Engines;
+  /** Notes what Claude Code reports of its login. */
+  readonly login: Login;
   readonly server: Pick<Listener, "origin" | "addresses">;
   /** Where the damaged database was moved, if it was damaged. */
   readonly quarantined: string | null;
 }
 
-/** @returns whether Claude Code can be started, as far as that can be seen */
-export async function printStartupReport({ config, paths, engines, server, quarantined }: Startup): Promise<boolean> {
+interface StartupResult {
+  /** Whether Claude Code can be started, as far as that can be seen. */
+  readonly isReady: boolean;
+  /** The version of Claude Code; null when there is none. */
+  readonly version: string | null;
+}
+
+export async function printStartupReport(startup: Startup): Promise<StartupResult> {
+  const { config, paths, engines, login, server, quarantined } = startup;
   print(`synthesis ${version} listens on ${server.origin}/v1`);
   for (const address of server.addresses) print(`It also listens on ${address}`);
   for (const { name, found, advice, result } of listeningChecks(config)) {
@@ -36,7 +47,9 @@ export async function printStartupReport({ config, paths, engines, server, quara
         "of the old ones.",
     );
   }
-  const { program, checks } = await inspectClaude(config, process.env, engines);
+  const askedAt = systemClock.now();
+  const { program, auth, checks } = await inspectClaude(config, process.env, engines);
+  if (auth) login.noteReport(auth, askedAt);
   if (program) {
     getLogger(["synthesis", "claude"]).debug("found Claude Code {version}; tested are {oldest} to {newest}", {
       ...program,
@@ -46,7 +59,7 @@ export async function printStartupReport({ config, paths, engines, server, quara
   const problem = [...checks, ...workspaceChecks(config)].find(({ result }) => result === "failed");
   print(claudeReport(program, problem));
   for (const { name, found } of checks.filter(({ id }) => id === "engine.ok")) print(`${capitalized(name)}: ${found}`);
-  return problem === undefined;
+  return { isReady: problem === undefined, version: program?.version ?? null };
 }
 
 /** Which Claude Code the server uses, or the first problem that keeps it from being used. */

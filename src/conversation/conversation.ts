@@ -42,8 +42,9 @@ export interface ConversationListener {
    * A request has been served.
    * @param ms how long Claude worked on it; null when Claude never received it
    * @param error the error that its client received; null when there was none
+   * @param isAnswered whether Claude has answered it, and its client did not disconnect before
    */
-  onTurn(ms: number | null, error: RequestError | null): void;
+  onTurn(ms: number | null, error: RequestError | null, isAnswered: boolean): void;
   /** Whether an unnamed conversation stays after a turn, because its next request may follow. */
   keeps(): boolean;
   /** The conversation has no process, and no request waits or runs. */
@@ -311,7 +312,9 @@ export class Conversation {
     const clientError = error instanceof RequestError ? error : response.error;
     const ms = this.#sentAt === null ? null : this.#clock.now() - this.#sentAt;
     this.#sentAt = null;
-    if (clientError || ms !== null) this.#listener.onTurn(ms, clientError);
+    if (clientError || ms !== null) {
+      this.#listener.onTurn(ms, clientError, !clientError && !response.disconnected.aborted);
+    }
   }
 
   /** @returns the error that the turn's last client received; null when there was none */

@@ -4,7 +4,8 @@
  */
 
 import { findExecutable } from "../claude/executable.ts";
-import { claudeNotFound } from "../claude/start-errors.ts";
+import type { Login } from "../claude/login.ts";
+import { claudeNotFound, notLoggedIn } from "../claude/start-errors.ts";
 import { unnamedConfig } from "../config/unnamed.ts";
 import { systemClock } from "../core/clock.ts";
 import { RequestError, shuttingDown } from "../core/errors.ts";
@@ -35,7 +36,10 @@ interface ResponseSubmission {
 }
 
 export interface ConversationRegistry {
-  /** The error that a new conversation's first request would fail with now; null when it would be accepted. */
+  /**
+   * The error that a new conversation's first request would fail with now, as far as is known; null when it would be
+   * accepted.
+   */
   unavailability(): RequestError | null;
   /** Hands a request to its conversation, which begins with it if it is new. */
   submit(identity: Identity, request: TurnRequest): ResponseStream;
@@ -57,19 +61,20 @@ export interface ConversationRegistry {
   reset(session: SessionRow): Promise<void>;
   /** Resets a conversation and removes it from the store. @param transcripts also removes Claude's transcripts of it */
   remove(session: SessionRow, transcripts: boolean): Promise<void>;
-  /** Whether Claude Code was logged in at the last turn; `unknown` before the first one. */
-  readonly login: "ok" | "expired" | "unknown";
   /** Refuses requests from now on, fails those that wait, and gives the turns that run `drainMs` to end. */
   drain(drainMs: number): Promise<void>;
 }
 
-export function createConversationRegistry(deps: ConversationDeps): ConversationRegistry {
-  const { config, pool, sessions, turns, rejections, env } = deps;
+interface RegistryDeps extends ConversationDeps {
+  readonly login: Login;
+}
+
+export function createConversationRegistry(deps: RegistryDeps): ConversationRegistry {
+  const { config, pool, sessions, turns, rejections, login, env } = deps;
   const conversations = new Map<string, Conversation>();
   const unnamedDeps: ConversationDeps = { ...deps, config: unnamedConfig(config) };
   const branches = createBranchRouter(sessions, turns, (key) => conversations.get(key));
   const turnDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
-  let login: ConversationRegistry["login"] = "unknown";
   let draining = false;
   let quietTimer: Timer | undefined;
 
@@ -87,10 +92,10 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
 
   const create = (identity: Identity): Conversation =>
     new Conversation(identity, hasDialogue(identity) ? unnamedDeps : deps, {
-      onTurn: (ms, error) => {
+      onTurn: (ms, error, isAnswered) => {
         if (ms !== null) turnDuration.add(ms);
-        if (error?.code === "claude_not_logged_in") login = "expired";
-        else if (!error) login = "ok";
+        if (error?.code === "claude_not_logged_in") login.noteRejection();
+        else if (isAnswered) login.noteAnswer();
         limitFirstResponses();
         collectWhenQuiet();
       },
@@ -204,6 +209,7 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     unavailability() {
       if (draining) return shuttingDown();
       if (!findExecutable(config.claudeBin, env)) return claudeNotFound(config.claudeBin);
+      if (login.blocksMessages) return notLoggedIn();
       return rejections.refusal(null) ?? (pool.hasRoom ? null : fullQueue());
     },
     find: (key) => conversations.get(key),
@@ -222,9 +228,6 @@ export function createConversationRegistry(deps: ConversationDeps): Conversation
     submitResponse,
     submitUnnamed: (parsed, request, mayLinger) => unnamed.submit(parsed, request, mayLinger),
     expectsNext: (parsed) => unnamed.expectsNext(parsed),
-    get login() {
-      return login;
-    },
     drain: async (drainMs) => {
       draining = true;
       clearTimeout(quietTimer);

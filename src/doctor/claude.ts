@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { withheldKey } from "../claude/api-key.ts";
 import type { Engines } from "../claude/engines.ts";
 import { type AuthStatus, claudeAuth, claudeVersion, findExecutable } from "../claude/executable.ts";
+import { isLoggedIn } from "../claude/login.ts";
 import { compareWithTested, TESTED_RANGE, TESTED_VERSIONS } from "../claude/tested-versions.ts";
 import type { Config } from "../config/schema.ts";
 import { findProgram } from "../core/search-path.ts";
@@ -20,6 +21,8 @@ const login = subject("login");
 export interface ClaudeInspection {
   /** The configured Claude Code; null when there is none. */
   readonly program: { readonly path: string; readonly version: string } | null;
+  /** What Claude Code says about its login; null when that is not known. */
+  readonly auth: AuthStatus | null;
   /** The first check is about the program. When it has failed, there are no others. */
   readonly checks: Check[];
 }
@@ -34,9 +37,9 @@ export const claudeChecks = async (config: Config, env: Env, engines: Engines): 
  */
 export async function inspectClaude(config: Config, env: Env, engines: Engines): Promise<ClaudeInspection> {
   const path = findExecutable(config.claudeBin, env);
-  if (!path) return { program: null, checks: [notExecutable(config.claudeBin)] };
+  if (!path) return { program: null, auth: null, checks: [notExecutable(config.claudeBin)] };
   const version = await claudeVersion(path, env);
-  if (!version) return { program: null, checks: [notClaudeCode(path)] };
+  if (!version) return { program: null, auth: null, checks: [notClaudeCode(path)] };
   // In a terminal Claude Code asks whether it may use a key, and synthesis answers no. An unapproved key is therefore
   // hidden from it here, too.
   const withheld = withheldKey(config.workspace, env, config.useApiKey);
@@ -53,7 +56,7 @@ export async function inspectClaude(config: Config, env: Env, engines: Engines):
     userSettingsCheck(env),
     permissionModeCheck(config, env),
   ];
-  return { program: { path, version }, checks };
+  return { program: { path, version }, auth, checks };
 }
 
 const notClaudeCode = (path: string): Check =>
@@ -110,6 +113,13 @@ function loginCheck(auth: AuthStatus | null, keyRefused: boolean, command: strin
       "unknown",
       "Claude Code does not report it",
       `Run \`${command}\` in a terminal and check that it answers.`,
+    );
+  }
+  if (auth.loggedIn && !isLoggedIn(auth, Date.now())) {
+    return login.failed(
+      "expired",
+      `expired on ${auth.loginExpiresAt}`,
+      `Run \`${command}\` in a terminal and use /login.`,
     );
   }
   if (auth.loggedIn) return login.ok(`with ${auth.authMethod ?? "an unknown method"}`);

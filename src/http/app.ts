@@ -8,6 +8,7 @@ import { errorResponse as messagesErrorResponse } from "../api/anthropic-message
 import { errorResponse as openAiErrorResponse } from "../api/openai-chat/error-response.ts";
 import type { Engines } from "../claude/engines.ts";
 import type { ProcessTokens } from "../claude/interactive/process-tokens.ts";
+import type { Login } from "../claude/login.ts";
 import type { Pool } from "../claude/pool/pool.ts";
 import type { RunningConfig } from "../config/running-config.ts";
 import type { Config } from "../config/schema.ts";
@@ -55,6 +56,7 @@ export interface AppDeps {
   readonly controlKey: string;
   readonly pool: Pool;
   readonly engines: Pick<Engines, "configured">;
+  readonly login: Login;
   readonly limits: AccountLimits;
   readonly rejections: Rejections;
   /** Which interactive process a plugin or a hook belongs to. */

@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
+import type { Login } from "../claude/login.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
@@ -37,6 +38,7 @@ export interface OneShotDeps {
   readonly config: Config;
   readonly paths: Paths;
   readonly env: Record<string, string | undefined>;
+  readonly login: Login;
   /** Checks answers that must fit a JSON Schema. */
   readonly checker: SchemaChecker;
   readonly limits: AccountLimits;
@@ -47,7 +49,7 @@ export interface OneShotDeps {
 }
 
 export function createOneShotQueue(deps: OneShotDeps): OneShotQueue {
-  const { config, paths, env, checker, limits, rejections, turns, clock = systemClock } = deps;
+  const { config, paths, env, login, checker, limits, rejections, turns, clock = systemClock } = deps;
   const waiting: { readonly request: OneShotRequest; readonly response: ResponseStream }[] = [];
   const running = new Set<OneShot>();
   const answerDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
@@ -82,6 +84,9 @@ export function createOneShotQueue(deps: OneShotDeps): OneShotQueue {
       running.add(oneShot);
       void oneShot.finished.then(() => {
         running.delete(oneShot);
+        const { error, disconnected } = next.response;
+        if (error?.code === "claude_not_logged_in") login.noteRejection();
+        else if (!error && !disconnected.aborted) login.noteAnswer();
         answerDuration.add(clock.now() - startedAt);
         startNext();
       });

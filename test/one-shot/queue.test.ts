@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Login } from "../../src/claude/login.ts";
 import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
 import { isRunning } from "../../src/core/is-running.ts";
@@ -37,6 +38,7 @@ function queueWith(script: string): OneShotQueue {
   return createOneShotQueue({
     limits: new AccountLimits(),
     rejections: new Rejections(),
+    login: new Login({ HOME: base }),
     config,
     paths,
     env: { PATH: process.env.PATH, HOME: base },

@@ -111,7 +111,9 @@ export const health = z.looseObject({
   version: z.string(),
   processes: z.int().describe("How many agent processes run."),
   conns: z.int().describe("How many plugins are connected."),
-  login: z.enum(["ok", "expired", "unknown"]).describe("Whether Claude's login works."),
+  login: z
+    .enum(["ok", "expired", "unknown"])
+    .describe("Whether Claude's login works, as far as is known. It is `unknown` before the first evidence."),
   engines: z.array(
     z.looseObject({ agent: z.string().nullable(), engine: z.enum(["interactive", "stream"]), reason: z.string() }),
   ),

@@ -6,6 +6,7 @@ import { Hono } from "hono";
 import { version } from "../../../package.json";
 import { errorHeaders } from "../../api/openai-chat/error-response.ts";
 import type { Engines } from "../../claude/engines.ts";
+import type { Login } from "../../claude/login.ts";
 import type { Pool } from "../../claude/pool/pool.ts";
 import type { ConversationRegistry } from "../../conversation/registry.ts";
 import type { Rejections } from "../../limits/rejections.ts";
@@ -14,19 +15,19 @@ import type { Env } from "../env.ts";
 
 interface HealthDeps {
   readonly pool: Pool;
-  readonly conversations: ConversationRegistry;
+  readonly login: Pick<Login, "state">;
   readonly engines: Pick<Engines, "configured">;
   readonly rejections: Rejections;
 }
 
-export const healthRoutes = ({ pool, conversations, engines, rejections }: HealthDeps): Hono<Env> =>
+export const healthRoutes = ({ pool, login, engines, rejections }: HealthDeps): Hono<Env> =>
   new Hono<Env>().get("/", (c) =>
     c.json({
       ok: true,
       version,
       processes: pool.size,
       conns: pool.connections,
-      login: conversations.login,
+      login: login.state,
       // The reason in words would name files.
       engines: engines.configured().map(({ agent, engine, reason }) => ({ agent, engine, reason })),
       rejections: rejections.current().map(({ window, models, resetsAt }) => ({ window, models, resets_at: resetsAt })),
