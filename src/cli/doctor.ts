@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { loadConfig } from "../config/load.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
 import { type Check, subject } from "../doctor/check.ts";
+import { testNotification } from "../doctor/notifications.ts";
 import { runChecks } from "../doctor/run-checks.ts";
 import { runSmokeTest } from "../doctor/smoke-test.ts";
 import { lockHolder } from "../store/lock.ts";
@@ -21,7 +22,10 @@ interface Options {
 export function doctorCommand(): Command {
   const command = new Command("doctor")
     .description("check that everything is in place, and say what to do if it is not")
-    .option("--live", "send one message through Claude Code, and show how long each step takes")
+    .option(
+      "--live",
+      "send one message through Claude Code, show how long each step takes, and send a test notification",
+    )
     .option("--json", "print the checks as JSON");
   return addSettings(command).action(async ({ home, live, json, ...flags }: Options) => {
     const { env } = process;
@@ -30,8 +34,10 @@ export function doctorCommand(): Command {
     checks.push(...(await runningConfigChecks(paths)));
     const hasFailed = () => checks.some(({ result }) => result === "failed");
     if (live && !hasFailed()) {
-      const { workspace } = loadConfig(paths, env, flags);
+      const config = loadConfig(paths, env, flags);
+      const { workspace } = config;
       const { configFile } = paths;
+      checks.push(...(await testNotification(config)));
       checks.push(...(await runSmokeTest({ program: thisProgram(), env, configFile, workspace, flags })));
     }
     if (json) printJson({ ok: !hasFailed(), checks: checks.map(({ id, ...shown }) => shown) });

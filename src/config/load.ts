@@ -39,12 +39,22 @@ export function loadConfig(paths: Paths, env: Record<string, string | undefined>
     ...parseSource("the command line", flags, flagName),
   } as Config;
   checkListening(merged);
+  checkTopic(merged);
   const workspace = resolve(merged.workspace);
   return {
     ...merged,
     workspace,
     allowedRoots: merged.allowedRoots.length === 0 ? [workspace] : merged.allowedRoots.map((root) => resolve(root)),
   };
+}
+
+/** An ntfy server accepts a message at the address of a topic only. */
+function checkTopic({ notifyUrl, notifyFormat }: Config): void {
+  if (!notifyUrl || notifyFormat !== "ntfy" || new URL(notifyUrl).pathname !== "/") return;
+  throw new ConfigError(
+    "SYNTHESIS_NOTIFY_URL names no topic, which SYNTHESIS_NOTIFY_FORMAT=ntfy needs. Set it to an address such as " +
+      "https://ntfy.sh/your-topic.",
+  );
 }
 
 function readConfigFile(file: string): unknown {

@@ -22,6 +22,8 @@ export interface Paths {
   readonly attachments: string;
   /** Whether Claude Code last accepted our channel. */
   readonly channelRecord: string;
+  /** What the receiver has been notified of, so that a restarted server does not repeat it. */
+  readonly notificationRecord: string;
   /** Locked by the one server that uses this state folder. */
   readonly lock: string;
   /** The folder from which OpenClaw loads our plugin. */
@@ -49,6 +51,7 @@ export function pathsFor(home: string | undefined): Paths {
     emptyFolder: join(root, "nowhere"),
     attachments: join(root, "images"),
     channelRecord: join(root, "channel.json"),
+    notificationRecord: join(root, "notified.json"),
     lock: join(root, "server.lock"),
     openClawPlugin: join(root, "openclaw-plugin"),
     openClawRecord: join(root, "openclaw-setup.json"),

@@ -19,6 +19,7 @@ import {
   path,
   record,
   secret,
+  secretAddress,
   text,
   wholeNumber,
 } from "./setting-types.ts";
@@ -31,6 +32,9 @@ const PERMISSION_MODES = ["chat", "ask", "refuse"] as const;
 
 const ENGINE_SETTINGS = ["auto", "interactive", "stream"] as const;
 export type EngineSetting = (typeof ENGINE_SETTINGS)[number];
+
+const NOTIFY_FORMATS = ["json", "ntfy", "slack"] as const;
+export type NotifyFormat = (typeof NOTIFY_FORMATS)[number];
 
 const SYSTEM_PROMPT_MODES = ["append", "replace", "ignore"] as const;
 
@@ -182,6 +186,17 @@ export const settings = {
       "Time between pings on a plugin's WebSocket, in ms; a plugin that misses two is disconnected",
     ),
   ),
+  notifyUrl: secretAddress("https://ntfy.sh/your-topic").describe(
+    "Where notifications are posted: of permission prompts that wait, a lost login, the plan's limits, and other things " +
+      "that need a person. It may hold a user and a password",
+  ),
+  notifyFormat: oneOf(NOTIFY_FORMATS).describe(
+    "How a notification is written: `json`, for programs of your own; `ntfy`, for the address of a topic; `slack`, for an " +
+      "incoming webhook of Slack, or of a service that takes the same",
+  ),
+  notifyContent: boolean.describe(
+    "Let notifications say what is asked: the session's key and the use of the tool, such as a command",
+  ),
   logLevel: oneOf(["debug", "info", "warning", "error"]).describe("The lowest level that is logged to stderr"),
 } as const;
 
@@ -191,7 +206,7 @@ export const partialConfig = complete.partial();
 
 export type PartialConfig = z.infer<typeof partialConfig>;
 /** The settings without a default. */
-type Optional = "apiKey" | "identityHeader" | "tlsCert" | "tlsKey";
+type Optional = "apiKey" | "identityHeader" | "notifyUrl" | "tlsCert" | "tlsKey";
 export type Config = Omit<z.infer<typeof complete>, Optional> & Partial<Pick<z.infer<typeof complete>, Optional>>;
 export type Setting = keyof typeof settings;
 
@@ -241,6 +256,8 @@ export function defaults(paths: Paths): Config {
     parkedToolTimeoutMs: 600_000,
     sseHeartbeatMs: 15_000,
     bridgePingMs: 30_000,
+    notifyFormat: "json",
+    notifyContent: false,
     logLevel: "info",
   };
 }

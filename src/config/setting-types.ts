@@ -44,6 +44,14 @@ export const secret = (minLength: number) => {
   return z.string({ error }).min(minLength, { error });
 };
 
+/** The address of a web service, or an empty text for none. It may hold a secret, so errors do not quote it. */
+export const secretAddress = (example: string) => {
+  const error = `expected an address such as ${example}`;
+  return z
+    .string({ error })
+    .refine((value) => value === "" || /^https?:$/.test(URL.parse(value)?.protocol ?? ""), { error });
+};
+
 /** A file or folder. A shell does not expand a `~` in quotes, in JSON or after a colon, so this type does. */
 export const path = z
   .string({ error: expected("a path") })

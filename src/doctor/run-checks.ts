@@ -14,6 +14,7 @@ import { blockingSettingsChecks } from "./claude-settings.ts";
 import { databaseChecks } from "./database.ts";
 import { listeningChecks } from "./listening.ts";
 import { memoryCheck } from "./memory.ts";
+import { notificationChecks } from "./notifications.ts";
 import { openClawChecks } from "./openclaw.ts";
 import { planChecks } from "./plan.ts";
 import { portCheck } from "./port.ts";
@@ -53,6 +54,7 @@ export async function runChecks(
     await guarded(subject("usage_limit", "usage limit"), () => rejectionChecks(paths)),
     await guarded(subject("plan", "limits of the plan"), () => planChecks(paths, config)),
     await guarded(subject("database"), () => databaseChecks(paths, config)),
+    notificationChecks(config),
     await guarded(subject("openclaw", "OpenClaw"), () => openClawChecks(paths, config, env)),
   ];
   return groups.flat();

@@ -42,6 +42,22 @@ describe("a setting", () => {
     expect(load({}, { SYNTHESIS_ALLOWED_ROOTS: "/a:/b" }).allowedRoots).toEqual(["/a", "/b"]);
   });
 
+  test("that is the address of a receiver is checked, and is in no error", () => {
+    const url = "https://ann:token@example.com/topic";
+    expect(load({ notifyUrl: url }).notifyUrl).toBe(url);
+    expect(load({ notifyUrl: url }, {}, { notifyUrl: "" }).notifyUrl).toBe("");
+    expect(load({ notifyUrl: url, notifyFormat: "ntfy" }).notifyFormat).toBe("ntfy");
+    for (const wrong of ["ftp://ann:token@example.com/x", "token", "http://", 7]) {
+      const failing = () => load({ notifyUrl: wrong });
+      expect(failing).toThrow(/^notifyUrl in .*: expected an address such as https:\S+$/);
+      expect(failing).not.toThrow(/token/);
+    }
+    const failing = () =>
+      load({}, { SYNTHESIS_NOTIFY_URL: "https://tk_token@ntfy.sh", SYNTHESIS_NOTIFY_FORMAT: "ntfy" });
+    expect(failing).toThrow(/names no topic/);
+    expect(failing).not.toThrow(/tk_token/);
+  });
+
   test("is not set by an empty variable", () => {
     expect(load({}, { SYNTHESIS_BRIDGE_PORT: "" }).bridgePort).toBe(18990);
   });
