@@ -15,6 +15,8 @@ export function denyRules(paths: Paths): string[] {
     paths.controlKey,
     paths.configFile,
     paths.openClawRecord,
+    paths.channelRecord,
+    paths.notificationRecord,
     `${paths.openClawPlugin}/**`,
     `${paths.run}/**`,
     // The wildcard covers SQLite's companion files and databases that were quarantined.

@@ -27,6 +27,8 @@ export interface Engines {
   noteLogin(auth: AuthStatus | null): void;
   /** Notes the end of a start in a terminal. @param refusal why the channel was refused; null when it was registered */
   noteChannel(refusal: string | null): void;
+  /** Calls the listener at the end of each start in a terminal. @param listener as in `noteChannel` */
+  onChannel(listener: (refusal: string | null) => void): void;
   /** The workspace in which a start in a terminal would tell which engine to use; null when it is known, or settled. */
   undecidedWorkspace(): string | null;
 }
@@ -42,6 +44,7 @@ export interface EnginesOptions {
 export function createEngines({ config, paths, managed, env, clock = systemClock }: EnginesOptions): Engines {
   const { claudeBin, useApiKey } = config;
   const channel = new ChannelRecord({ file: paths.channelRecord, claudeBin, env, clock });
+  const channelListeners = new Set<(refusal: string | null) => void>();
   let auth: AuthStatus | null = null;
 
   const choose = (setting: EngineSetting, workspace: string): EngineChoice =>
@@ -64,7 +67,13 @@ export function createEngines({ config, paths, managed, env, clock = systemClock
     noteLogin: (status) => {
       auth = status;
     },
-    noteChannel: (refusal) => channel.note(refusal),
+    noteChannel: (refusal) => {
+      channel.note(refusal);
+      for (const listener of channelListeners) listener(refusal);
+    },
+    onChannel: (listener) => {
+      channelListeners.add(listener);
+    },
     undecidedWorkspace: () => {
       if (!channel.isOutdated) return null;
       const undecided = configured().find(({ reason }) => reason === "default" || reason === "channel_refused");

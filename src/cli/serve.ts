@@ -30,6 +30,7 @@ import { listen } from "../http/listen.ts";
 import { SchemaChecker } from "../json-schema/checker.ts";
 import { AccountLimits } from "../limits/account.ts";
 import { Rejections } from "../limits/rejections.ts";
+import { startNotifications } from "../notify/notifications.ts";
 import { createOneShotQueue } from "../one-shot/queue.ts";
 import { createPermissionBroker } from "../permissions/broker.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
@@ -150,7 +151,9 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const retention = createRetention(store);
   const stopRetention = startRetention({ config, retention, usage, sessions, conversations, attachments, env });
   const stopUsageRecovery = startUsageRecovery(turns, env);
-  const stopInstallationWatch = watchInstallation({ config, env, login, onVersion: () => {} });
+  const notifications = startNotifications({ config, paths, login, limits, engines, permissions });
+  const stopInstallationWatch = watchInstallation({ config, env, login, onVersion: notifications.noteVersion });
+  if (quarantined) notifications.noteQuarantine(quarantined);
   const watchdog = startWatchdog([...program, "sweep", "--home", paths.home]);
 
   shutDownOnSignal(
@@ -159,6 +162,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       stopRetention,
       stopUsageRecovery,
       stopInstallationWatch,
+      notifications,
       conversations,
       oneShots,
       pool,
@@ -172,6 +176,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     },
     runner,
   );
-  const { isReady } = await printStartupReport({ config, paths, engines, login, server, quarantined });
+  const { isReady, version } = await printStartupReport({ config, paths, engines, login, server, quarantined });
+  if (version) notifications.noteVersion(version);
   if (isReady) launcher.probeChannel();
 }

@@ -5,6 +5,7 @@ import type { Watchdog } from "../claude/pool/watchdog.ts";
 import type { ConversationRegistry } from "../conversation/registry.ts";
 import type { Listener } from "../http/listen.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
+import type { Notifications } from "../notify/notifications.ts";
 import type { OneShotQueue } from "../one-shot/queue.ts";
 import type { Store } from "../store/database.ts";
 import type { FiguresStore } from "../store/figures.ts";
@@ -25,6 +26,7 @@ interface RunningParts {
   readonly stopRetention: () => void;
   readonly stopUsageRecovery: () => void;
   readonly stopInstallationWatch: () => Promise<void>;
+  readonly notifications: Pick<Notifications, "close">;
   readonly conversations: ConversationRegistry;
   readonly oneShots: OneShotQueue;
   readonly pool: Pool;
@@ -70,7 +72,7 @@ async function shutDown(parts: RunningParts): Promise<void> {
   parts.stopUsageRecovery();
   log.info("shutting down");
   await Promise.all([conversations.drain(drainMs), oneShots.drain(drainMs)]);
-  await Promise.all([pool.stopAll(), parts.stopInstallationWatch()]);
+  await Promise.all([pool.stopAll(), parts.stopInstallationWatch(), parts.notifications.close()]);
   parts.checker.close();
   await Promise.race([server.stop(), Bun.sleep(LAST_READ_MS)]);
   parts.turns.flush();

@@ -23,10 +23,14 @@ export interface PlanWindow {
 /** What Claude Code reports of a window. */
 export type ReportedWindow = Omit<PlanWindow, "seenAt">;
 
+/** Is called with all windows after a report that changed a figure. */
+type LimitsListener = (windows: readonly PlanWindow[]) => void;
+
 export class AccountLimits {
   readonly #clock: Pick<Clock, "wallTime">;
   readonly #store: Pick<FiguresStore, "noteWindows"> | undefined;
   readonly #windows = new Map<string, PlanWindow>();
+  readonly #listeners = new Set<LimitsListener>();
 
   /** @param store keeps the figures for the next start of the server */
   constructor(clock: Pick<Clock, "wallTime"> = systemClock, store?: Pick<FiguresStore, "windows" | "noteWindows">) {
@@ -57,6 +61,13 @@ export class AccountLimits {
     }
     if (!isChanged) return;
     this.#store?.noteWindows([...this.#windows.values()]);
-    log.debug("the plan is used: {windows}", { windows: this.windows() });
+    const windows = this.windows();
+    log.debug("the plan is used: {windows}", { windows });
+    for (const listener of this.#listeners) listener(windows);
+  }
+
+  /** Calls the listener after each report that changed a figure. */
+  onChange(listener: LimitsListener): void {
+    this.#listeners.add(listener);
   }
 }

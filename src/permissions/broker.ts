@@ -71,6 +71,8 @@ export interface PermissionBroker {
    * @param signal aborted when Claude no longer needs the verdict; the prompt is denied then
    */
   ask(prompt: PermissionPrompt, onPending: (pending: PendingPrompt) => void, signal: AbortSignal): Promise<Verdict>;
+  /** Calls the listener with each prompt that begins to wait. */
+  onPrompt(listener: (pending: PendingPrompt) => void): void;
   /** The use of a tool on one line, without secrets. */
   describe(tool: string, input: unknown): string;
   /** Records a prompt that no one can answer, and denies it. */
@@ -97,6 +99,7 @@ export function createPermissionBroker({
 }: PermissionBrokerDeps): PermissionBroker {
   const hide = hideSecrets(env);
   const waiting = new Map<string, { pending: PendingPrompt; decide: (decision: Decision) => void }>();
+  const listeners = new Set<(pending: PendingPrompt) => void>();
 
   function newId(): string {
     const id = [LETTERS, DIGITS, LETTERS, DIGITS].map((from) => from[randomInt(from.length)]).join("");
@@ -162,8 +165,14 @@ export function createPermissionBroker({
       waiting.set(id, { pending, decide });
       signal.addEventListener("abort", onAbort);
       if (signal.aborted) onAbort();
-      else onPending(pending);
+      else {
+        onPending(pending);
+        for (const listener of listeners) listener(pending);
+      }
       return promise;
+    },
+    onPrompt: (listener) => {
+      listeners.add(listener);
     },
     describe: (tool, input) => spellOutToolUse(tool, input, hide),
     refuse: (prompt) => {

@@ -14,10 +14,19 @@ afterEach(() => rmSync(base, { recursive: true }));
 const rulesIn = (home: string) => denyRules(pathsFor(home));
 
 test("Claude may neither read nor edit the server's own files", () => {
-  const { chatKey, controlKey, configFile, run, database } = pathsFor("/home/me/state");
+  const { chatKey, controlKey, configFile, run, database, channelRecord, notificationRecord } =
+    pathsFor("/home/me/state");
   const rules = rulesIn("/home/me/state");
 
-  for (const path of [chatKey, controlKey, configFile, `${run}/**`, `${database}*`]) {
+  for (const path of [
+    chatKey,
+    controlKey,
+    configFile,
+    `${run}/**`,
+    `${database}*`,
+    channelRecord,
+    notificationRecord,
+  ]) {
     expect(rules).toContain(`Read(/${path})`);
     expect(rules).toContain(`Edit(/${path})`);
   }
