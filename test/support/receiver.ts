@@ -1,6 +1,6 @@
 /** A service that receives notifications: it records what is posted to it, and answers as the test says. */
 
-export interface Received {
+interface Received {
   readonly path: string;
   readonly headers: Record<string, string>;
   readonly body: string;
