@@ -97,8 +97,13 @@ export class Login {
 
   /** Changes with each login and each refresh of its token, except on macOS, where the keychain has them. */
   #credentials(): string {
-    const stats = statSync(join(configFolder(this.#env), ".credentials.json"), { throwIfNoEntry: false });
-    return stats ? [stats.ino, stats.size, stats.mtimeMs].join(" ") : "";
+    try {
+      const stats = statSync(join(configFolder(this.#env), ".credentials.json"));
+      return [stats.ino, stats.size, stats.mtimeMs].join(" ");
+    } catch {
+      // There is no file, or it cannot be read: then Claude Code's own report has to show another login.
+      return "";
+    }
   }
 
   #change(state: LoginState): void {

@@ -13,6 +13,7 @@ import { claudeChecks } from "./claude.ts";
 import { blockingSettingsChecks } from "./claude-settings.ts";
 import { databaseChecks } from "./database.ts";
 import { listeningChecks } from "./listening.ts";
+import { lostLoginChecks } from "./lost-login.ts";
 import { memoryCheck } from "./memory.ts";
 import { notificationChecks } from "./notifications.ts";
 import { openClawChecks } from "./openclaw.ts";
@@ -45,6 +46,7 @@ export async function runChecks(
   const groups = [
     [configuration.ok(source)],
     await guarded(subject("claude"), () => claudeChecks(config, env, enginesOf(paths, config, env))),
+    await guarded(subject("login"), () => lostLoginChecks(paths)),
     await guarded(subject("blocking_settings", "settings of workspaces"), () => blockingSettingsChecks(config, env)),
     await guarded(subject("memory"), () => [memoryCheck(config)]),
     await guarded(subject("workspace"), () => workspaceChecks(config)),

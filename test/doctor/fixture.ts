@@ -7,6 +7,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import { type Paths, pathsFor } from "../../src/config/paths.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { PLUGIN_NAME } from "../../src/plugin/manifest.ts";
+import { acquireLock } from "../../src/store/lock.ts";
 import { createClaudeHome, type HomeOptions } from "../support/claude-home.ts";
 import { REAL_CLAUDE } from "../support/server.ts";
 
@@ -54,4 +55,19 @@ export function createFixture({ env, ...home }: Omit<HomeOptions, "api"> & { env
     },
     [Symbol.dispose]: () => claude.remove(),
   } satisfies Fixture as Fixture;
+}
+
+/** Runs checks beside a server of this fixture that reports this health. */
+export async function besideServer<T>(
+  { paths }: Fixture,
+  health: object,
+  checks: (paths: Paths) => Promise<T>,
+): Promise<T> {
+  using server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => Response.json(health) });
+  const taken = acquireLock(paths.lock);
+  if (!("lock" in taken)) throw new Error("the lock is held");
+  taken.lock.announce(server.port ?? 0);
+  const found = await checks(paths);
+  taken.lock.release();
+  return found;
 }

@@ -1,8 +1,7 @@
 /** What `synthesis doctor` says of usage limits, by the health of the server that runs. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { rejectionChecks } from "../../src/doctor/rejections.ts";
-import { acquireLock } from "../../src/store/lock.ts";
-import { createFixture, type Fixture } from "./fixture.ts";
+import { besideServer, createFixture, type Fixture } from "./fixture.ts";
 
 let fixture: Fixture;
 beforeEach(() => {
@@ -11,15 +10,7 @@ beforeEach(() => {
 afterEach(() => fixture[Symbol.dispose]());
 
 /** The checks beside a server with this health. */
-async function beside(health: object) {
-  using server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => Response.json(health) });
-  const taken = acquireLock(fixture.paths.lock);
-  if (!("lock" in taken)) throw new Error("the lock is held");
-  taken.lock.announce(server.port ?? 0);
-  const checks = await rejectionChecks(fixture.paths);
-  taken.lock.release();
-  return checks;
-}
+const beside = (health: object) => besideServer(fixture, health, rejectionChecks);
 
 test("names each limit that is reached, and when it resets", async () => {
   const rejections = [{ window: "seven_day_opus", models: ["opus"], resets_at: Date.now() + 7_200_000 }];
