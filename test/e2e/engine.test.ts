@@ -6,6 +6,7 @@ import { startMockAnthropic } from "../support/mock-anthropic.ts";
 import { type Cloud, startMockClouds } from "../support/mock-clouds.ts";
 import { agentRequest, user } from "../support/openclaw.ts";
 import { claudesOf } from "../support/processes.ts";
+import { startReceiver } from "../support/receiver.ts";
 import { PROGRAM, startServer, type TestServer } from "../support/server.ts";
 import { answerText, say } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -101,11 +102,14 @@ test("an agent's own engine holds for its conversations only", async () => {
 });
 
 test("a refusal of the channel is found out before the first message, and remembered across a restart", async () => {
-  await using world = await createWorld({ env: auto, plan: true, channels: false });
+  await using receiver = startReceiver();
+  const env = { ...auto, SYNTHESIS_NOTIFY_URL: receiver.origin };
+  await using world = await createWorld({ env, plan: true, channels: false });
   const { server } = world;
   await probeEnded(server);
   expect(await health(server)).toEqual([{ agent: null, engine: "stream", reason: "channel_refused" }]);
   expect(claudesOf(server.pid)).toEqual([]);
+  expect((await receiver.get(1)).json).toMatchObject({ kind: "channels_refused" });
   expect(await say(server, "one")).toEqual({ answer: "You said: one", origin: "cold" });
   expect(started(server)).toEqual(["interactive", "stream"]);
   expect(await doctor(world, "engine")).toContain("refused its channel");
@@ -117,6 +121,7 @@ test("a refusal of the channel is found out before the first message, and rememb
   await again.stop();
   expect(started(again)).toEqual(["stream"]);
   expect(again.log()).not.toContain(PROBE);
+  expect(receiver.received).toHaveLength(1);
 });
 
 /** How often the model is shown each of these messages, when it is sent the last one. */

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { at, control, controlKey } from "../support/control.ts";
 import { planHeaders, text, usage } from "../support/mock-anthropic.ts";
+import { startReceiver } from "../support/receiver.ts";
 import { PROGRAM } from "../support/server.ts";
 import { say } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -17,7 +18,9 @@ const get = async ({ server }: World, path: string, key: string): Promise<unknow
   (await fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${key}` } })).json();
 
 test.each(["interactive", "stream"])("the figures of a plan appear everywhere (%s)", async (engine) => {
-  await using world = await createWorld({ plan: true, env: { SYNTHESIS_ENGINE: engine } });
+  await using receiver = startReceiver();
+  const env = { SYNTHESIS_ENGINE: engine, SYNTHESIS_NOTIFY_URL: receiver.origin };
+  await using world = await createWorld({ plan: true, env });
   const { server, mock } = world;
   const window = (name: string, used_percent: number) => ({ name, used_percent, resets_at: resetsAt * 1000 });
   const expected = [window("five_hour", 42), window("seven_day", 91.5)].map((one) => expect.objectContaining(one));
@@ -37,6 +40,7 @@ test.each(["interactive", "stream"])("the figures of a plan appear everywhere (%
   expect(await (await control(world, at("user:me"))).json()).toMatchObject({
     figures: { context_used_percent: 8, cost_usd: expect.any(Number), cache_hit_ratio: 0.75 },
   });
+  expect((await receiver.get(1)).json).toMatchObject({ kind: "plan_window", window: "seven_day", threshold: 80 });
   const table = await run(world, "usage");
   expect(table).toMatch(/^5 hours +█{8}░{12} 42 %/m);
   expect(table).toMatch(/^7 days +█{18}░{2} 91.5 %/m);
