@@ -1,6 +1,6 @@
 /**
- * Asks Claude Code from time to time whether it is logged in, and notices that it was updated, so that `/health`, `/ready`
- * and a notification know of a lost login before a message fails. One question takes 0.3 s of CPU.
+ * Checks from time to time whether Claude Code is logged in, and notices that it was updated, so that `/health`, `/ready`
+ * and a notification know of a lost login before a message fails. One check takes 0.3 s of CPU.
  */
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../config/schema.ts";
@@ -11,9 +11,9 @@ import type { Login } from "./login.ts";
 
 const log = getLogger(["synthesis", "claude"]);
 
-/** Between two questions, in ms. An answer of the model within this time proves more, and replaces the question. */
+/** Between two checks, in ms. An answer of the model within this time proves more, and replaces the check. */
 const INTERVAL_MS = 10 * 60_000;
-/** Between two questions while the login is lost, in ms: a person may be about to log in. */
+/** Between two checks while the login is lost, in ms: a person may be about to log in. */
 const LOST_INTERVAL_MS = 60_000;
 
 interface InstallationWatchDeps {
@@ -25,7 +25,7 @@ interface InstallationWatchDeps {
   readonly clock?: Clock;
 }
 
-/** Starts to watch. @returns stops it; resolves when no question runs any more */
+/** Starts to watch. @returns stops it; resolves when no check runs any more */
 export function watchInstallation(deps: InstallationWatchDeps): () => Promise<void> {
   const { config, env, login, onVersion, clock = systemClock } = deps;
   const stopping = new AbortController();
@@ -40,7 +40,7 @@ export function watchInstallation(deps: InstallationWatchDeps): () => Promise<vo
     const current = programId(path);
     if (current !== program) {
       const version = await claudeVersion(path, env, stopping.signal);
-      // A program that is being replaced does not answer. It is asked again the next time.
+      // A program that is being replaced does not answer. The next check asks it again.
       if (version !== null) {
         program = current;
         log.info("claude was replaced by version {version}", { version });
@@ -62,7 +62,7 @@ export function watchInstallation(deps: InstallationWatchDeps): () => Promise<vo
   function run(): void {
     cancel();
     running ??= look()
-      .catch((error) => log.error("claude could not be asked for its login: {error}", { error }))
+      .catch((error) => log.error("the login of claude could not be checked: {error}", { error }))
       .finally(() => {
         running = null;
         schedule();
@@ -71,7 +71,7 @@ export function watchInstallation(deps: InstallationWatchDeps): () => Promise<vo
 
   login.onChange((state) => {
     log[state === "expired" ? "warning" : "info"]("login of claude: {state}", { state });
-    // The first question after a rejection shows what is stored then. Another login is noticed by the difference.
+    // The first check after a rejection shows what is stored then. Another login is noticed by the difference.
     if (state === "expired" && !stopping.signal.aborted) run();
   });
   schedule();

@@ -1,4 +1,4 @@
-/** The questions to Claude Code between messages, with a script in its place that counts them. */
+/** The checks of the login between messages, with a script in its place that counts them. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -60,7 +60,7 @@ const changed = (to: LoginState) => {
   return promise;
 };
 
-/** Lets the script of a question run to its end. A question sets its next timer when it has ended. */
+/** Lets the script of a check run to its end. A check sets its next timer when it has ended. */
 async function answered(timers = 1) {
   while (clock.timers < timers) await setImmediate();
 }
@@ -126,7 +126,7 @@ test("a Claude Code that cannot be asked proves nothing", async () => {
   expect(login.state).toBe("unknown");
 });
 
-test("ends a question when the server stops, and leaves no process and no timer", async () => {
+test("ends a check when the server stops, and leaves no process and no timer", async () => {
   install(`echo $$ > '${folder}/pid'; sleep 60`);
   watch();
   await clock.pass(10 * MINUTE);

@@ -112,7 +112,7 @@ describe("a login that the API has rejected", () => {
     expect(changes).toEqual(["expired", "ok"]);
   });
 
-  test("works again after a login before the first question", async () => {
+  test("works again after a login before the first check", async () => {
     login.noteRejection();
     logIn("the second one");
     await report(STORED);
@@ -146,7 +146,7 @@ describe("a login that the API has rejected", () => {
   });
 });
 
-test("an answer of the model is newer than a question that was asked before", async () => {
+test("an answer of the model is newer than a check that was started before", async () => {
   const askedAt = clock.now();
   await clock.pass(100);
   login.noteAnswer();
