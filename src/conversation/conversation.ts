@@ -228,11 +228,16 @@ export class Conversation {
     return true;
   }
 
-  /** Ends a turn if it is the one that runs. False when it is not. */
+  /**
+   * Ends a turn that runs, or whose request waits.
+   * @param turn its id; a request has that of the turn that it would begin
+   * @returns false when it does neither
+   */
   interruptTurn(turn: string, error: RequestError): boolean {
-    if (this.#running?.runner.id !== turn) return false;
-    this.#running.runner.interrupt(error);
-    return true;
+    if (this.#running?.runner.id === turn || this.#serving?.response.id === turn) return this.interrupt(error);
+    const waiting = this.#queue.removeWhere(({ response }) => response.id === turn);
+    for (const { response } of waiting) response.fail(error);
+    return waiting.length > 0;
   }
 
   /**

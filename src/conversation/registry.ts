@@ -57,6 +57,12 @@ export interface ConversationRegistry {
   expectsNext(parsed: ParsedRequest): boolean;
   /** The conversation with this key, if it has a process or serves a request. */
   find(key: string): Conversation | undefined;
+  /**
+   * Ends a turn that runs, or whose request waits, as in `Conversation.interruptTurn`.
+   * @param owner the name of the chat key; null for the server's own
+   * @returns its conversation; null when it does neither, or is of another key
+   */
+  interruptTurn(turn: string, owner: string | null, error: RequestError): Identity | null;
   /** Ends a conversation's turns and its process. Its next message begins a new Claude session. */
   reset(session: SessionRow): Promise<void>;
   /** Resets a conversation and removes it from the store. @param transcripts also removes Claude's transcripts of it */
@@ -213,6 +219,9 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
       return rejections.refusal(null) ?? (pool.hasRoom ? null : fullQueue());
     },
     find: (key) => conversations.get(key),
+    interruptTurn: (turn, owner, error) =>
+      [...conversations.values()].find((one) => ownerOf(one.identity) === owner && one.interruptTurn(turn, error))
+        ?.identity ?? null,
     reset: (session) =>
       endAll(session, "This session was reset. Send the message again to begin a new one.", (record) =>
         // No message could begin a new Claude session in it.

@@ -269,6 +269,30 @@ describe("a response by its id", () => {
   });
 });
 
+test("a response that waits can be cancelled, and one continued where all requests share a conversation", async () => {
+  const env = { SYNTHESIS_SSE_HEARTBEAT_MS: "50", SYNTHESIS_IDENTITY_FALLBACK: "default" };
+  await using world = await createHttpWorld({ env });
+  const { responses } = world.server.openai;
+  const begin = async (input: string) => {
+    const stream = await responses.create({ model, user: "waits", input, stream: true });
+    const events = stream[Symbol.asyncIterator]();
+    const { value } = await events.next();
+    return { id: value?.type === "response.created" ? value.response.id : "", events };
+  };
+  const first = await begin("hang");
+  await world.server.logged(/message sent/);
+  const second = await begin("two");
+
+  expect(await responses.cancel(second.id)).toMatchObject({ id: second.id, status: "cancelled" });
+  const rest = (async () => {
+    while (!(await second.events.next()).done);
+  })();
+  expect(await rest.catch((error) => error)).toBeInstanceOf(OpenAI.APIError);
+  expect(await responses.cancel(first.id)).toMatchObject({ status: "cancelled" });
+  const next = await responses.create({ model, previous_response_id: first.id, input: "three" });
+  expect(next.output_text).toContain("You said: three");
+});
+
 describe("errors", () => {
   test.each([
     [{ input: [] }, "input"],

@@ -4,7 +4,7 @@ import { type Context, Hono } from "hono";
 import { withFieldNames } from "../../api/field-names.ts";
 import { chatForm } from "../../api/openai-responses/chat-form.ts";
 import { responseWriter } from "../../api/openai-responses/events.ts";
-import { responseId } from "../../api/openai-responses/ids.ts";
+import { responseId, turnOf } from "../../api/openai-responses/ids.ts";
 import { responsesRequest } from "../../api/openai-responses/request.ts";
 import { checkSize } from "../../api/openai-responses/request-size.ts";
 import { responseBody } from "../../api/openai-responses/response-body.ts";
@@ -29,7 +29,7 @@ import { validJson } from "../validation.ts";
 const log = getLogger(["synthesis", "chat"]);
 
 export interface ResponsesDeps {
-  readonly conversations: Pick<ConversationRegistry, "find" | "remove">;
+  readonly conversations: Pick<ConversationRegistry, "interruptTurn" | "remove">;
   readonly sessions: SessionStore;
   readonly turns: TurnStore;
 }
@@ -92,16 +92,21 @@ export function responsesRoutes(deps: ResponsesDeps, identify: Identify, answer:
     })
     .post("/:id/cancel", (c) => {
       const id = c.req.param("id");
-      const { turn, session } = find(c);
       const error = new RequestError(
         "turn_interrupted",
         "This response was cancelled. Send the message again to continue.",
       );
-      if (!deps.conversations.find(session.key)?.interruptTurn(turn.id, error)) {
+      const owner = c.var.caller.name;
+      // A request that waits has no record yet.
+      const cancelled = deps.conversations.interruptTurn(turnOf(id) ?? "", owner, error);
+      if (cancelled === null) {
+        find(c);
         throw new RequestError("invalid_request", "This response has ended, so there is nothing to cancel.");
       }
-      log.info("response cancelled by its client", { session: session.key });
-      const head = { id, created: Math.floor(turn.sentAt / 1000), model: session.model ?? DEFAULT_MODEL };
+      log.info("response cancelled by its client", { session: cancelled.key });
+      const { turn, session } = findResponse(deps, id, owner) ?? {};
+      const created = Math.floor((turn?.sentAt ?? Date.now()) / 1000);
+      const head = { id, created, model: session?.model ?? DEFAULT_MODEL };
       return c.json(responseBody(head, responsesRequest.parse({}), [], { status: "cancelled" }, null));
     });
 }
