@@ -16,7 +16,7 @@ export type Step =
   | { type: "stop"; reason: string }
   | { type: "error"; status: number; error: string; message: string; headers?: Record<string, string> };
 
-interface ModelUsage {
+export interface ModelUsage {
   readonly input_tokens: number;
   readonly cache_read_input_tokens: number;
   readonly cache_creation_input_tokens: number;
@@ -65,6 +65,10 @@ export interface ModelRequest {
   readonly shown: string;
   /** Resolves when the response is complete, or when claude has closed the connection. */
   readonly closed: Promise<"complete" | "aborted">;
+  /** The usage that was sent so far; null before an answer, and after an error instead of one. */
+  sent: ModelUsage | null;
+  /** How the response ended: `broken` is a stream that ended with an error. Null while it is sent. */
+  end: "complete" | "aborted" | "broken" | null;
 }
 
 type Script = (request: ModelRequest) => AsyncIterable<Step> | Iterable<Step>;
@@ -161,8 +165,13 @@ export function startMockAnthropic(port = 0): MockAnthropic {
         toolResults: newestToolResults(body),
         shown: [blocksText(body.system ?? ""), ...body.messages.map((m) => blocksText(m.content))].join("\n"),
         closed: end.promise,
+        sent: null,
+        end: null,
       };
       requests.push(recorded);
+      void end.promise.then((how) => {
+        recorded.end ??= how;
+      });
       for (const waiter of waiting.filter((w) => w.match.test(recorded.asked))) {
         waiting.splice(waiting.indexOf(waiter), 1);
         waiter.resolve(recorded);
@@ -238,6 +247,7 @@ async function respond(
       };
       const delta = (value: object) => send({ type: "content_block_delta", index, delta: value } as { type: string });
 
+      request.sent = { ...INPUT_USAGE, ...figures, output_tokens: 1 };
       send({
         type: "message_start",
         message: {
@@ -248,7 +258,7 @@ async function respond(
           content: [],
           stop_reason: null,
           stop_sequence: null,
-          usage: { ...INPUT_USAGE, ...figures, output_tokens: 1 },
+          usage: request.sent,
         },
       } as { type: string });
       for (; !step.done && !signal.aborted; step = await iterator.next()) {
@@ -270,14 +280,17 @@ async function respond(
           stopReason = value.reason;
         } else if (value.type === "error") {
           send({ type: "error", error: { type: value.error, message: value.message } } as { type: string });
+          request.end = "broken";
           break;
         }
       }
       closeBlock();
+      const output_tokens = figures.output_tokens ?? outputTokens;
+      if (!signal.aborted) request.sent = { ...request.sent, output_tokens };
       send({
         type: "message_delta",
         delta: { stop_reason: stopReason, stop_sequence: null },
-        usage: { output_tokens: figures.output_tokens ?? outputTokens },
+        usage: { output_tokens },
       } as { type: string });
       send({ type: "message_stop" });
       end(signal.aborted ? "aborted" : "complete");
@@ -312,6 +325,7 @@ async function wholeMessage(
       return Response.json({ type: "error", error: { type: error, message } }, { status, headers: headers ?? {} });
     }
   }
+  request.sent = { ...INPUT_USAGE, output_tokens: outputTokens, ...figures };
   end("complete");
   return Response.json({
     id: `msg_${crypto.randomUUID().replaceAll("-", "")}`,
@@ -321,7 +335,7 @@ async function wholeMessage(
     content,
     stop_reason: stopReason,
     stop_sequence: null,
-    usage: { ...INPUT_USAGE, output_tokens: outputTokens, ...figures },
+    usage: request.sent,
   });
 }
 
