@@ -103,7 +103,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "POST /v1/responses/{id}/cancel": {
     key: "chat key",
-    does: "Ends the turn of a response while it runs.",
+    does: "Ends the turn of a response while it runs, or waits.",
     answer: answers.response,
     errors: ["invalid_request", "response_not_found"],
   },
