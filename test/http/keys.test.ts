@@ -73,6 +73,13 @@ describe("the same name in two keys is two conversations:", () => {
   });
 });
 
+test("a user id of the Messages API names the conversation of its own key", async () => {
+  const messages = [{ role: "user", content: "hello" }];
+  const message = (key: string) => post("/v1/messages", key, { messages, metadata: { user_id: "m" } });
+  expect(await message(own())).toMatchObject({ session: "user:m", origin: "cold" });
+  expect(await message(bob)).toMatchObject({ session: "of:bob:user:m", origin: "cold" });
+});
+
 describe("no name reaches a conversation of the other key:", () => {
   test("its session key, in either direction", async () => {
     await chat(bob, { user: "secret" });
