@@ -226,10 +226,11 @@ export type AssistantLine = z.infer<typeof assistant>;
 export type ControlRequest = z.infer<typeof controlRequest>;
 export type ControlResponse = z.infer<typeof controlResponse>;
 
-const anyLine = z.looseObject({ type: z.string(), request_id: z.string().optional().catch(undefined) });
-
 /** A line holds what a tool has read from a file, or an image: it has no limit but that of the reader. */
 const BOUNDS = { ...JSON_BOUNDS, stringBytes: Number.POSITIVE_INFINITY };
+
+/** A text of as many characters cannot do harm, whatever it contains: it is not checked against the bounds. */
+const SHORT = 1_000;
 
 /**
  * A request that synthesis does not serve, for example an MCP server's question to the user, or one that exceeds a bound
@@ -245,7 +246,7 @@ export interface RefusedRequest {
 export function parseLine(text: string): StreamLine | RefusedRequest | null {
   let value: unknown;
   try {
-    value = parseJson(text, BOUNDS);
+    value = text.length <= SHORT ? JSON.parse(text) : parseJson(text, BOUNDS);
   } catch (error) {
     // A warning in plain text.
     if (!(error instanceof JsonRejected)) return null;
@@ -254,12 +255,13 @@ export function parseLine(text: string): StreamLine | RefusedRequest | null {
     const id = /^\{"type":"control_request","request_id":"([^"]+)"/.exec(text.slice(0, 200))?.[1];
     return id ? { type: "refused_request", id, why: error.message } : null;
   }
-  const line = anyLine.safeParse(value);
-  if (!line.success || !Object.hasOwn(schemas, line.data.type)) return null;
-  const { type, request_id: id } = line.data;
+  const { type, request_id: id } = (value ?? {}) as { type?: unknown; request_id?: unknown };
+  if (typeof type !== "string" || !Object.hasOwn(schemas, type)) return null;
   const read = schemas[type as keyof typeof schemas].safeParse(value);
   if (read.success) return read.data;
-  return type === "control_request" && id ? { type: "refused_request", id, why: "is not supported" } : null;
+  return type === "control_request" && typeof id === "string"
+    ? { type: "refused_request", id, why: "is not supported" }
+    : null;
 }
 
 /** Claude Code writes the type of every other long line first. */
