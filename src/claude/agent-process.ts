@@ -5,6 +5,7 @@
 import type { MessageContent } from "../core/dialogue.ts";
 import type { SessionFigures } from "../core/session-figures.ts";
 import type { ToolCall } from "../core/tools.ts";
+import type { ModelUsage } from "../core/usage.ts";
 import type { ReplyFrame } from "../wire/frames.ts";
 import type { HookBody, Verdict } from "../wire/hooks.ts";
 import type { LaunchChoice, LaunchSpec } from "./launch-spec.ts";
@@ -137,6 +138,8 @@ export interface AgentProcess {
    * @param messageId the message that began the turn
    */
   reportedRows(messageId: string): readonly Row[] | null;
+  /** What the newest turn has used by the process's own figures, with its cost; null when they are unknown. */
+  reportedUsage(messageId: string): readonly ModelUsage[] | null;
   /** Whether messages can be sent. Waits for a connection that is being restored. */
   isConnected(): Promise<boolean>;
   /** Counts as output, for example because a client has sent what Claude waited for. */

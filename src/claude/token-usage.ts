@@ -69,6 +69,28 @@ export function usageByModel(calls: readonly ModelCall[]): ModelUsage[] {
   return [...sums.values()];
 }
 
+/**
+ * The usage of a turn by what is recorded of its calls and by the process's own figures. Each of them has something that
+ * the other leaves out: the record has answers that were stopped, the figures have summaries of the conversation.
+ * @param figures null when the process has none. They count only if they name every recorded model: otherwise the same
+ *   tokens could have another name in them
+ */
+export function completeUsage(recorded: readonly ModelUsage[], figures: readonly ModelUsage[] | null): ModelUsage[] {
+  const figuresOf = (model: string) => figures?.find((one) => one.model === model);
+  if (!recorded.every(({ model }) => figuresOf(model))) return [...recorded];
+  const rest = (figures ?? []).filter((one) => one.output > 0 && !recorded.some(({ model }) => model === one.model));
+  return [...recorded.map((one) => largerOf(one, figuresOf(one.model) ?? one)), ...rest];
+}
+
+const largerOf = (one: ModelUsage, other: ModelUsage): ModelUsage => ({
+  ...one,
+  input: Math.max(one.input, other.input),
+  cacheRead: Math.max(one.cacheRead, other.cacheRead),
+  cacheWrite: Math.max(one.cacheWrite, other.cacheWrite),
+  output: Math.max(one.output, other.output),
+  cost: other.cost,
+});
+
 /** The index of the call with this tool use; -1 when there is none. */
 export const callWith = (calls: readonly ModelCall[], toolUse: string): number =>
   calls.findIndex(({ toolUses }) =>

@@ -21,3 +21,14 @@ export interface ModelUsage {
   /** In US dollars, as Claude Code calculates it; null when Claude Code has not said. */
   readonly cost: number | null;
 }
+
+/** The sum of two usages of one model. @param sign -1 to subtract the second one */
+export const addedUsage = (one: ModelUsage, other: ModelUsage, sign: 1 | -1 = 1): ModelUsage => ({
+  model: one.model,
+  calls: one.calls + sign * other.calls,
+  input: one.input + sign * other.input,
+  cacheRead: one.cacheRead + sign * other.cacheRead,
+  cacheWrite: one.cacheWrite + sign * other.cacheWrite,
+  output: one.output + sign * other.output,
+  cost: one.cost === null || other.cost === null ? null : one.cost + sign * other.cost,
+});

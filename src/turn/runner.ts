@@ -82,7 +82,7 @@ export class TurnRunner {
       }),
       stored,
       transcript,
-      usage: new TurnUsage(transcript, stored),
+      usage: new TurnUsage(transcript, stored, () => process.reportedUsage(id)),
       deadlines: new Deadlines(turn, (deadline) => this.#expire(deadline)),
       idleWatch: new IdleWatch(turn, transcript),
       interruption: new Interruption(turn),

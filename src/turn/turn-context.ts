@@ -19,6 +19,7 @@ export interface TurnProcess
     | "mayContinueAfterStop"
     | "noteOutput"
     | "reportedRows"
+    | "reportedUsage"
     | "send"
     | "interrupt"
     | "stop"

@@ -3,8 +3,15 @@
  * lists the model calls of the whole turn, and the tool use that ends an answer shows where the next one begins.
  */
 
-import { type AnswerSpan, answerUsage, FINAL_REPLY, type ModelCall, usageByModel } from "../claude/token-usage.ts";
-import type { Usage } from "../core/usage.ts";
+import {
+  type AnswerSpan,
+  answerUsage,
+  completeUsage,
+  FINAL_REPLY,
+  type ModelCall,
+  usageByModel,
+} from "../claude/token-usage.ts";
+import type { ModelUsage, Usage } from "../core/usage.ts";
 import type { HookBody } from "../wire/hooks.ts";
 import type { StoredTurn } from "./stored-turn.ts";
 import type { TranscriptSync } from "./transcript-sync.ts";
@@ -17,6 +24,8 @@ const UNKNOWN_TOOL_USE = "unknown";
 export class TurnUsage {
   readonly #transcript: TranscriptSync;
   readonly #stored: StoredTurn;
+  /** The process's own figures of the turn; null before its end. */
+  readonly #reported: () => readonly ModelUsage[] | null;
   /** Claude's ids of the tool uses of subagents. */
   readonly #subagentToolUses = new Set<string>();
   /** The newest tool use that is not a subagent's. */
@@ -24,8 +33,9 @@ export class TurnUsage {
   /** The tool use that ended the previous answer; null in the first answer. */
   #previousEnd: string | null = null;
 
-  constructor(transcript: TranscriptSync, stored: StoredTurn) {
+  constructor(transcript: TranscriptSync, stored: StoredTurn, reported: () => readonly ModelUsage[] | null) {
     this.#transcript = transcript;
+    this.#reported = reported;
     this.#stored = stored;
   }
 
@@ -94,6 +104,7 @@ export class TurnUsage {
   }
 
   #store(calls: readonly ModelCall[], isFinal: boolean): void {
-    if (calls.length > 0 || isFinal) this.#stored.noteUsage(usageByModel(calls), isFinal);
+    const usage = completeUsage(usageByModel(calls), this.#reported());
+    if (usage.length > 0 || isFinal) this.#stored.noteUsage(usage, isFinal);
   }
 }

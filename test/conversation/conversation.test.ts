@@ -64,6 +64,7 @@ class FakeProcess {
   adapt = async (choice: LaunchChoice) => Bun.deepEquals(choice, this.spec.choice);
   noteOutput = () => {};
   reportedRows = () => null;
+  reportedUsage = () => null;
   takeNotes = () => [];
   interrupt = () => {
     this.interruptions += 1;

@@ -57,6 +57,10 @@ class FakeProcess implements TurnProcess {
     return this.isConnected;
   }
 
+  reportedUsage() {
+    return null;
+  }
+
   reportedRows() {
     return null;
   }

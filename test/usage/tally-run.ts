@@ -70,6 +70,7 @@ const isCutOff = (act: string): act is "disconnect" | "SIGTERM" | "SIGKILL" =>
   act === "disconnect" || act === "SIGTERM" || act === "SIGKILL";
 
 export class TallyRun {
+  readonly #engine: string;
   readonly #world: World;
   #server: TestServer;
   #turns = 0;
@@ -79,14 +80,15 @@ export class TallyRun {
   /** The output tokens of the last call that was answered for each message. Each call has other figures. */
   readonly #outputs = new Map<string, number>();
 
-  private constructor(world: World) {
+  private constructor(engine: string, world: World) {
+    this.#engine = engine;
     this.#world = world;
     this.#server = world.server;
     world.mock.on(/./, (request) => this.#answer(request));
   }
 
   static async start(engine: string): Promise<TallyRun> {
-    return new TallyRun(await createWorld({ env: { SYNTHESIS_ENGINE: engine, SYNTHESIS_DRAIN_MS: "100" } }));
+    return new TallyRun(engine, await createWorld({ env: { SYNTHESIS_ENGINE: engine, SYNTHESIS_DRAIN_MS: "100" } }));
   }
 
   async take(act: Act, user: string): Promise<void> {
@@ -103,7 +105,10 @@ export class TallyRun {
     const unreported: Tally = {};
     for (const request of this.#world.mock.requests) {
       const { sent, body } = request;
-      if (sent) add(isReported(request) ? reported : unreported, body.model, { ...sent, model_calls: 1 });
+      if (!sent) continue;
+      // Over stream-json Claude Code reports the tokens of a summary. It does not report how many calls it took.
+      if (isCompaction(request) && this.#engine === "stream") add(reported, body.model, { ...sent, model_calls: 0 });
+      else add(isReported(request) ? reported : unreported, body.model, { ...sent, model_calls: 1 });
     }
     return { reported, unreported };
   }
@@ -126,6 +131,11 @@ export class TallyRun {
     const tally: Tally = {};
     for (const figures of (await this.#report("day")).data) add(tally, "all", figures);
     return tally.all as Figures;
+  }
+
+  /** What the turns of a conversation cost, in US dollars; null when that is known of none. */
+  async costOf(user: string): Promise<number | null | undefined> {
+    return (await this.#report("conversation")).data.find(({ name }) => name === `user:${user}`)?.cost_usd;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -229,7 +239,8 @@ const isCompaction = ({ body }: ModelRequest): boolean => JSON.stringify(body.me
 
 /**
  * Claude Code records the tokens of an answer that it stops, as far as they have arrived. It does not record those of a
- * stream that ends with an error, of an answer in which its process is killed, and of the summary when it compacts.
+ * stream that ends with an error, of an answer in which its process is killed, and in a terminal those of
+ * the summary when it compacts.
  */
 const isReported = (request: ModelRequest): boolean =>
   !isCompaction(request) &&

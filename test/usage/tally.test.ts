@@ -2,12 +2,20 @@
 import { expect, test } from "bun:test";
 import { ROUND, TallyRun, totalOf } from "./tally-run.ts";
 
-test.each(["interactive", "stream"])("the sums equal what the API has sent, with the engine %s", async (engine) => {
-  await using run = await TallyRun.start(engine);
-  for (const act of ROUND) await run.take(act, "one");
-  const counted = await run.counted();
-  const { reported } = run.sent();
-  expect(Object.keys(counted)).toHaveLength(2);
-  expect(counted).toEqual(reported);
-  expect(await run.countedByDay()).toEqual(totalOf(reported));
-});
+test.each(["interactive", "stream"])(
+  "the sums equal what the API has sent, with the engine %s",
+  async (engine) => {
+    await using run = await TallyRun.start(engine);
+    for (const act of ROUND) await run.take(act, "one");
+    const counted = await run.counted();
+    const { reported } = run.sent();
+    expect(Object.keys(counted)).toHaveLength(2);
+    expect(counted).toEqual(reported);
+    expect(await run.countedByDay()).toEqual(totalOf(reported));
+    const cost = await run.costOf("one");
+    // In a terminal Claude Code does not say what a turn costs.
+    if (engine === "stream") expect(cost).toBeGreaterThan(0);
+    else expect(cost).toBeNull();
+  },
+  120_000,
+);

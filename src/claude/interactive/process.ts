@@ -299,6 +299,10 @@ export class InteractiveProcess implements AgentProcess {
     return this.bridge.push({ type: "inbound", content: contentText(content), meta, ...(again ? { again } : {}) });
   }
 
+  reportedUsage(): null {
+    return null;
+  }
+
   reportedRows(): null {
     return null;
   }

@@ -9,6 +9,7 @@ import type { Clock } from "../../core/clock.ts";
 import { contentText, type MessageContent } from "../../core/dialogue.ts";
 import { RequestError } from "../../core/errors.ts";
 import type { SessionFigures } from "../../core/session-figures.ts";
+import type { ModelUsage } from "../../core/usage.ts";
 import type { AccountLimits } from "../../limits/account.ts";
 import { PLUGIN_NAME, SERVER_NAME } from "../../plugin/manifest.ts";
 import {
@@ -39,6 +40,7 @@ import { ControlRequests } from "./control-requests.ts";
 import { EventView } from "./event-view.ts";
 import { reportedWindows, StreamFigures } from "./figures.ts";
 import { prepareLaunch } from "./launch.ts";
+import { TurnFigures } from "./model-usage.ts";
 import { StreamOptions } from "./options.ts";
 import { PastDialogue } from "./past-dialogue.ts";
 import { channelMessage, parseLine, userMessageLine } from "./protocol.ts";
@@ -84,6 +86,7 @@ export class StreamProcess implements AgentProcess {
   readonly #requests: ClaudeRequests;
   readonly #view = new EventView();
   readonly #figures = new StreamFigures();
+  readonly #turnFigures: TurnFigures;
   readonly #activity: ProcessActivity;
   readonly #termination: Termination;
   readonly #session: SessionWatch;
@@ -103,6 +106,7 @@ export class StreamProcess implements AgentProcess {
     const notes = spec.choice.isIsolated ? [] : unreadableSettingsNotes(workspace, parentEnv);
     this.#status = { status: "idle", since: clock.wallTime() };
     this.#activity = new ProcessActivity(clock);
+    this.#turnFigures = new TurnFigures(spec.resume);
     this.#termination = new Termination((signal) => this.#child.kill(signal), clock);
     // Its own status comes over stream-json; the session files tell only of rivals.
     this.#session = new SessionWatch(sessionFolder, () => {}, this.#logFields);
@@ -217,6 +221,10 @@ export class StreamProcess implements AgentProcess {
     return { ...this.spec, tools: this.tools.catalogue, resume: true };
   }
 
+  reportedUsage(messageId: string): readonly ModelUsage[] | null {
+    return this.#turnFigures.of(messageId);
+  }
+
   reportedRows(messageId: string): readonly Row[] | null {
     return this.#translator.rows(messageId);
   }
@@ -315,6 +323,7 @@ export class StreamProcess implements AgentProcess {
     else if (line.type === "result" && this.#past.noteRead()) this.#start.noteProgress();
     else {
       this.#context.limits.note(reportedWindows(line));
+      this.#turnFigures.read(line);
       if (this.#figures.read(line)) this.#emit({ type: "figures" });
       for (const event of this.#translator.translate(line)) {
         if (event.type === "status") this.#noteStatus();
