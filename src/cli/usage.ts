@@ -44,9 +44,15 @@ function usageTable({ by, data, total, time_zone }: UsageReport): string {
     within(figures.first_text?.median_ms),
     within(figures.first_text?.p95_ms),
   ];
-  const rows = [...data.map(({ name, ...figures }) => cells(name ?? "none", figures)), cells("total", total)];
+  const hasContexts = by === "conversation";
+  const context = (percent: number | null) => (hasContexts ? [percent === null ? "unknown" : `${percent} %`] : []);
+  const rows = data.map(({ name, context_used_percent, ...figures }) => [
+    ...cells(name ?? "none", figures),
+    ...context(context_used_percent),
+  ]);
   const note = by === "day" || by === "hour" ? `\n\nTimes are those of ${time_zone}.` : "";
-  return table([...titles, "FIRST TEXT", "95 %"], rows) + note;
+  const allTitles = [...titles, "FIRST TEXT", "95 %", ...(hasContexts ? ["CONTEXT"] : [])];
+  return table(allTitles, [...rows, cells("total", total)]) + note;
 }
 
 /** How many turns have ended in any way. */
@@ -66,12 +72,13 @@ const within = (ms: number | undefined): string => (ms === undefined ? "–" : `
 
 /** One line for each group, with all figures. */
 function usageCsv({ by, data }: UsageReport): string {
-  const lines = data.map(({ name, starts_at: _, turns, first_text, ...figures }) => ({
+  const lines = data.map(({ name, starts_at: _, turns, first_text, context_used_percent, ...figures }) => ({
     [by]: name ?? "",
     ...turns,
     ...figures,
     first_text_median_ms: first_text?.median_ms ?? null,
     first_text_p95_ms: first_text?.p95_ms ?? null,
+    ...(by === "conversation" ? { context_used_percent } : {}),
   }));
   const titles = Object.keys(lines[0] ?? { [by]: "" });
   return [titles, ...lines.map((line) => Object.values(line).map((value) => `${value ?? ""}`))]

@@ -19,6 +19,8 @@ export interface FiguresStore {
   noteWindows(windows: readonly PlanWindowRow[]): void;
   /** The figures of a conversation; null if they are unknown, or belong to another Claude session. */
   ofSession(session: string, claudeSession: string): SessionFigures | null;
+  /** The figures of all conversations whose figures are known, by session key. */
+  ofSessions(): ReadonlyMap<string, SessionFigures>;
   noteSession(session: string, claudeSession: string, figures: SessionFigures): void;
   /** Writes everything now. If that fails, it is kept and written later. */
   flush(): void;
@@ -76,6 +78,19 @@ export function createFiguresStore({ database }: Store): FiguresStore {
       if (unsaved?.claudeSession === claudeSession) return unsaved.figures;
       const isOf = and(eq(sessionFigures.session, session), eq(sessionFigures.claudeSession, claudeSession));
       return database.select().from(sessionFigures).where(isOf).get()?.figures ?? null;
+    },
+    ofSessions: () => {
+      flush();
+      const isOf = and(
+        eq(sessionFigures.session, sessions.key),
+        eq(sessionFigures.claudeSession, sessions.claudeSession),
+      );
+      const rows = database
+        .select({ key: sessions.key, figures: sessionFigures.figures })
+        .from(sessionFigures)
+        .innerJoin(sessions, isOf)
+        .all();
+      return new Map(rows.map(({ key, figures }) => [key, figures]));
     },
     noteSession: (session, claudeSession, figures) => {
       unsavedSessions.set(session, { claudeSession, figures });

@@ -32,6 +32,8 @@ const group = figures.extend({
   name: z.string().nullable(),
   /** When the day or the hour began; null for other groups. */
   starts_at: z.number().nullable(),
+  /** How full the context of a conversation is, as last reported; null when that is unknown, and for other groups. */
+  context_used_percent: z.number().nullable(),
 });
 export type UsageGroupBody = z.infer<typeof group>;
 

@@ -51,10 +51,17 @@ test("shows the sums of each conversation as CSV, in which no cell is a formula"
   const { out } = await usage("--by", "conversation", "--csv");
   const [titles, ...lines] = out.trimEnd().split("\n");
   expect(titles).toStartWith("conversation,done,failed,interrupted,lost,model_calls,input_tokens,");
+  expect(titles).toEndWith(",context_used_percent");
   expect(lines.map((line) => line.split(/,(?=\d)/).slice(0, 3)).toSorted()).toEqual([
     ['"user:=two,"', "1", "0"],
     ["user:one", "2", "1"],
   ]);
+});
+
+test("shows that the context of a conversation is unknown before Claude Code has reported it", async () => {
+  const { out } = await usage("--by", "conversation");
+  expect(out).toMatch(/^CONVERSATION .* CONTEXT$/m);
+  expect(out).toMatch(/^user:one .* unknown$/m);
 });
 
 test("shows JSON, and the days since a date", async () => {

@@ -45,6 +45,7 @@ test.each(["interactive", "stream"])("the figures of a plan appear everywhere (%
   expect(table).toMatch(/^5 hours +█{8}░{12} 42 %/m);
   expect(table).toMatch(/^7 days +█{18}░{2} 91.5 %/m);
   expect(await run(world, "sessions", "show", "user:me")).toMatch(/^context used: +█{2}░{18} 8 %$/m);
+  expect(await run(world, "usage", "--by", "conversation")).toMatch(/^user:me .* 8 %$/m);
   expect(await run(world, "doctor")).toContain("five_hour 42 %, seven_day 91.5 %");
 });
 

@@ -1,6 +1,8 @@
 /** `/v1/usage`: the sums of turns, tokens, cost and times, by time, conversation, agent or model. */
 import { Hono } from "hono";
+import type { SessionFigures } from "../../core/session-figures.ts";
 import type { AccountLimits } from "../../limits/account.ts";
+import type { FiguresStore } from "../../store/figures.ts";
 import type { TurnStore } from "../../store/turns.ts";
 import {
   added,
@@ -27,21 +29,24 @@ const DEFAULT_DAYS = 30;
 interface UsageDeps {
   readonly turns: Pick<TurnStore, "flush">;
   readonly usage: Pick<UsageSums, "query">;
+  readonly figures: Pick<FiguresStore, "ofSessions">;
   readonly limits: Pick<AccountLimits, "windows">;
 }
 
-export const usageRoutes = ({ turns, usage, limits }: UsageDeps): Hono<Env> =>
+export const usageRoutes = ({ turns, usage, figures, limits }: UsageDeps): Hono<Env> =>
   new Hono<Env>().get("/", valid("query", usageQuery), (c) => {
     const { by, days = DEFAULT_DAYS, since: day } = c.req.valid("query");
     const since = day === undefined ? daysAgo(days - 1) : new Date(`${day}T00:00`).getTime();
     turns.flush();
     const groups = usage.query(by, since);
+    const sessions = by === "conversation" ? figures.ofSessions() : new Map<string, SessionFigures>();
+    const contextOf = ({ key }: UsageGroup) => sessions.get(`${key}`)?.contextUsedPercent ?? null;
     return c.json({
       object: "usage",
       by,
       since,
       time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-      data: groups.map((group) => groupBody(by, group)),
+      data: groups.map((group) => ({ ...groupBody(by, group), context_used_percent: contextOf(group) })),
       limits: limitsBody(limits),
       total: figuresBody(groups.reduce<UsageFigures>((sum, group) => added(sum, group), NO_FIGURES)),
     } satisfies UsageReport);
@@ -53,7 +58,7 @@ function daysAgo(days: number): number {
   return day.setDate(day.getDate() - days);
 }
 
-const groupBody = (by: UsageBy, { key, ...figures }: UsageGroup): UsageGroupBody => ({
+const groupBody = (by: UsageBy, { key, ...figures }: UsageGroup): Omit<UsageGroupBody, "context_used_percent"> => ({
   name: typeof key === "number" ? timeName(by, key) : key === "" ? null : key,
   starts_at: typeof key === "number" ? key : null,
   ...figuresBody(figures),
