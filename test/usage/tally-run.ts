@@ -113,8 +113,9 @@ export class TallyRun {
     return { reported, unreported };
   }
 
-  /** What the server has counted, once it has counted all turns. One that was cut off needs a restart after it. */
+  /** What the server has counted, once it has read the transcripts of all turns that were cut off or recorded late. */
   async counted(): Promise<Tally> {
+    await this.#restart("SIGTERM");
     const path = join(this.#world.claude.base, "state/synthesis.db");
     using database = new Database(path, { readonly: true });
     const open = database.query("SELECT id FROM turns WHERE usage_open");
@@ -172,11 +173,13 @@ export class TallyRun {
     while (!(await this.#isRecorded(`"output_tokens":${output}`))) await Bun.sleep(20);
     const held = this.#world.mock.requests.findLast(({ asked }) => asked.includes(content));
     if (act === "disconnect") client.abort();
-    else {
-      await this.#server.stop(act);
-      this.#server = await startServer(this.#world.serverEnv);
-    }
+    else await this.#restart(act);
     await held?.closed;
+  }
+
+  async #restart(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    await this.#server.stop(signal);
+    this.#server = await startServer(this.#world.serverEnv);
   }
 
   async #isRecorded(figure: string): Promise<boolean> {
