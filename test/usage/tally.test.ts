@@ -6,7 +6,9 @@ test.each(["interactive", "stream"])(
   "the sums equal what the API has sent, with the engine %s",
   async (engine) => {
     await using run = await TallyRun.start(engine);
-    for (const act of ROUND) await run.take(act, "one");
+    // In a terminal Claude Code does not report what compaction uses, so it would prove nothing here.
+    const acts = ROUND.filter((act) => engine === "stream" || act !== "full");
+    for (const act of acts) await run.take(act, "one");
     const counted = await run.counted();
     const { reported } = run.sent();
     expect(Object.keys(counted)).toHaveLength(2);
