@@ -1,6 +1,6 @@
 /**
- * `bun run docs`: writes the tables of settings in `docs/configuration.md` from the schema of the settings, and the table
- * of routes in `docs/http-api.md` from what the OpenAPI document says of them. The prose of both pages is written by hand;
+ * `bun run docs`: writes the tables of settings in `docs/configuration.md` from the schema of the settings, and the tables
+ * of routes and fields in `docs/http-api.md` from what the OpenAPI document says of them. The prose of both pages is written by hand;
  * a comment such as `<!-- settings: name, name -->` says what a table has.
  */
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { z } from "zod";
 import { pathsFor } from "../src/config/paths.ts";
 import { defaults, isInternal, type Setting, settings } from "../src/config/schema.ts";
 import { environmentName } from "../src/config/setting-names.ts";
+import { FIELDS } from "../src/http/openapi/fields.ts";
 import { OPERATIONS } from "../src/http/openapi/operations.ts";
 
 export const CONFIGURATION_PAGE = join(import.meta.dir, "configuration.md");
@@ -84,6 +85,23 @@ function defaultOf(name: Setting): string {
   return `\`${Array.isArray(value) ? value.join(" ") : value}\``;
 }
 
+const FIELD_TABLE = /<!-- fields: (.*) -->\n[\s\S]*?<!-- end of fields -->/g;
+
+/** The page with its tables of fields made anew. @throws Error when an operation has none, or has no fields */
+export function withFieldTables(page: string): string {
+  const missing = new Set(Object.keys(FIELDS));
+  const written = page.replace(FIELD_TABLE, (_table, operation: string) => {
+    if (!missing.delete(operation)) throw new Error(`${operation} has no described fields, or has two tables.`);
+    const rows = (FIELDS[operation] ?? []).map(([fields, what]) => `| ${fields.map(fieldName).join(", ")} | ${what} |`);
+    const table = ["| Field | What happens to it |", "|---|---|", ...rows].join("\n");
+    return `<!-- fields: ${operation} -->\n${table}\n<!-- end of fields -->`;
+  });
+  if (missing.size > 0) throw new Error(`docs/http-api.md has no table of fields for ${[...missing].join(", ")}.`);
+  return written;
+}
+
+const fieldName = (name: string): string => (name === "others" ? "and others" : `\`${name}\``);
+
 const ROUTES = /<!-- routes -->\n[\s\S]*?<!-- end of routes -->/;
 
 /** The page with its table of routes made anew. @throws Error when it has none */
@@ -97,7 +115,7 @@ export function withRoutesTable(page: string): string {
 if (import.meta.main) {
   for (const [page, made] of [
     [CONFIGURATION_PAGE, withSettingsTables],
-    [HTTP_PAGE, withRoutesTable],
+    [HTTP_PAGE, (page: string) => withFieldTables(withRoutesTable(page))],
   ] as const) {
     await Bun.write(page, made(await Bun.file(page).text()));
   }

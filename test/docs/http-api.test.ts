@@ -1,11 +1,21 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { HTTP_PAGE, withRoutesTable } from "../../docs/generate.ts";
+import { HTTP_PAGE, withFieldTables, withRoutesTable } from "../../docs/generate.ts";
 import { ERROR_CODES, errorStatus } from "../../src/api/openai-chat/error-response.ts";
 import { RequestError } from "../../src/core/errors.ts";
 import { type AppDeps, createApp } from "../../src/http/app.ts";
-import { documentedPath } from "../../src/http/openapi/document.ts";
+import { documentedPath, openApiDocument } from "../../src/http/openapi/document.ts";
+import { FIELDS } from "../../src/http/openapi/fields.ts";
 import { OPERATIONS } from "../../src/http/openapi/operations.ts";
+
+interface OpenApi {
+  readonly paths: Record<string, Record<string, Operation>>;
+}
+interface Operation {
+  readonly requestBody?: {
+    readonly content: Record<string, { readonly schema: { properties?: Record<string, { description?: string }> } }>;
+  };
+}
 
 const page = readFileSync(HTTP_PAGE, "utf8");
 
@@ -24,6 +34,19 @@ const app = createApp(deps as unknown as AppDeps);
 
 test("docs/http-api.md has the table of routes as the OpenAPI document has it (`bun run docs` updates it)", () => {
   expect(page).toBe(withRoutesTable(page));
+});
+
+test("docs/http-api.md has the tables of fields that the OpenAPI document describes (`bun run docs` updates it)", () => {
+  expect(page).toBe(withFieldTables(page));
+});
+
+test.each(Object.keys(FIELDS))("every checked field of %s is described", (operation) => {
+  const [method = "", path = ""] = operation.split(" ");
+  const { paths } = openApiDocument(app.routes) as unknown as OpenApi;
+  const properties = paths[path]?.[method.toLowerCase()]?.requestBody?.content["application/json"]?.schema.properties;
+  const described = Object.entries(properties ?? {}).filter(([, { description }]) => description);
+  expect(described.length).toBeGreaterThan(5);
+  expect(described.map(([name]) => name)).toEqual(Object.keys(properties ?? {}));
 });
 
 test("every route of the app is described, and nothing else", () => {

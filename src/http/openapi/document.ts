@@ -10,6 +10,7 @@ import { type ErrorCode, RequestError } from "../../core/errors.ts";
 import { errorBody } from "../../wire/errors.ts";
 import { validatedBy } from "../validation.ts";
 import { messagesError } from "./answers.ts";
+import { FIELDS } from "./fields.ts";
 import { type Key, OPERATIONS, type Operation } from "./operations.ts";
 
 type JsonObject = Readonly<Record<string, unknown>>;
@@ -75,7 +76,7 @@ function operationObject(
     ...(body && {
       requestBody: {
         required: true,
-        content: { "application/json": { schema: jsonSchema(body.schema, "input"), ...(example && { example }) } },
+        content: { "application/json": { schema: bodySchema(name, body.schema), ...(example && { example }) } },
       },
     }),
     responses: {
@@ -134,6 +135,17 @@ function queryParameters(schema: z.ZodType): JsonObject[] {
     required: required.includes(name),
     schema: property,
   }));
+}
+
+/** The schema of a request body, with what happens to each of its fields. */
+function bodySchema(name: string, schema: z.ZodType): JsonObject {
+  const { properties = {}, ...rest } = jsonSchema(schema, "input") as { properties?: Record<string, JsonObject> };
+  const described = Object.entries(properties).map(([field, property]) => {
+    const rows = (FIELDS[name] ?? []).filter(([fields]) => fields.some((path) => path.split(".")[0] === field));
+    const description = rows.map(([, what]) => what).join(" ");
+    return [field, description === "" ? property : { ...property, description }];
+  });
+  return { ...rest, properties: Object.fromEntries(described) };
 }
 
 /** OpenAPI 3.1 has the JSON Schema of zod. Refinements and transforms in code cannot be shown. */
