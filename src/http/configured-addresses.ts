@@ -24,7 +24,7 @@ export async function openAddresses(
   const tls = readCertificate(config);
   const opened: OpenAddress[] = [];
   for (const { address, routes } of addresses(config)) {
-    const guard = () => addressGuard(address, routes, config);
+    const guard = () => addressGuard(address, tls ? "https" : "http", routes, config);
     const what = routes.length === 2 ? "chats and control" : routes[0] === "chat" ? "chats" : "control";
     try {
       if ("unix" in address) {

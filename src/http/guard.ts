@@ -34,7 +34,7 @@ export function loopbackGuard(port: number, allowed: Allowed): Guard {
   );
   return createGuard(allowed, {
     isOwnHost: (host) => own.includes(host),
-    isOwnOrigin: (host) => own.includes(host),
+    isOwnOrigin: (origin) => own.some((host) => origin === `http://${host}`),
     own: { routes: ["chat", "control"], isInternal: true, isFromPage: false },
     // A name that reaches the loopback interface belongs to a proxy, which other machines may reach.
     named: { routes: ["chat"], isInternal: false, isFromPage: false },
@@ -42,14 +42,22 @@ export function loopbackGuard(port: number, allowed: Allowed): Guard {
   });
 }
 
-/** For an address that the configuration names. */
-export function addressGuard(address: ListenAddress, routes: readonly RouteGroup[], allowed: Allowed): Guard {
+/**
+ * For an address that the configuration names.
+ * @param scheme of its URL: `https` with a certificate
+ */
+export function addressGuard(
+  address: ListenAddress,
+  scheme: "http" | "https",
+  routes: readonly RouteGroup[],
+  allowed: Allowed,
+): Guard {
   const access = { routes, isInternal: false, isFromPage: false };
   return createGuard(allowed, {
     // No page reaches a socket. To an address in numbers, or to `localhost`, no page can give a name of its own. Its port
     // may be another one here, for example in a container.
     isOwnHost: (host) => "unix" in address || isIP(hostname(host)) > 0 || hostname(host) === "localhost",
-    isOwnOrigin: () => false,
+    isOwnOrigin: (origin, host) => origin === `${scheme}://${host}`,
     own: access,
     named: access,
     address: addressText(address),
@@ -58,8 +66,8 @@ export function addressGuard(address: ListenAddress, routes: readonly RouteGroup
 
 interface Door {
   readonly isOwnHost: (host: string) => boolean;
-  /** A page from this host is the server's own, whichever of its names the request uses. */
-  readonly isOwnOrigin: (host: string) => boolean;
+  /** Whether a page of this origin is the server's own. @param host the name that the request uses for the server */
+  readonly isOwnOrigin: (origin: string, host: string) => boolean;
   /** For requests to one of the door's own names. */
   readonly own: Access;
   /** For requests to a name that the configuration adds. */
@@ -85,8 +93,7 @@ function createGuard({ allowedHosts, allowedOrigins }: Allowed, door: Door): Gua
     }
     // A link or an image on a page of another site or port causes a request without an Origin header.
     const site = headers.get("sec-fetch-site");
-    const originHost = origin?.replace(/^https?:\/\//, "");
-    const isOwnOrigin = originHost === undefined || originHost === host || door.isOwnOrigin(originHost);
+    const isOwnOrigin = origin === undefined || door.isOwnOrigin(origin, host);
     if (site === "cross-site" || site === "same-site" || !isOwnOrigin) {
       throw new RequestError(
         "origin_not_allowed",

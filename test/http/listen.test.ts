@@ -20,6 +20,8 @@ const tls = { ca: CERTIFICATE };
 
 beforeAll(async () => {
   world = await createHttpWorld({
+    // A process in a terminal has hooks and a plugin.
+    env: { SYNTHESIS_ENGINE: "interactive" },
     prepare: ({ base, env }) => {
       const [cert, key] = [join(base, "cert.pem"), join(base, "key.pem")];
       writeFileSync(cert, CERTIFICATE);
@@ -164,6 +166,21 @@ describe("a web page", () => {
       const response = await send(`${url}/v1/sessions`, { key: control, headers: { origin: PAGE } });
       expect(await error(response)).toEqual([404, "unknown_url"]);
     }
+  });
+
+  test("of another scheme than the server's is another page", async () => {
+    for (const [url, scheme, status] of [
+      [own, "http", 200],
+      [own, "https", 403],
+      [chats, "https", 200],
+      [chats, "http", 403],
+    ] as const) {
+      const { host } = new URL(url as string);
+      const response = await send(`${url}/v1/models`, { headers: { origin: `${scheme}://${host}` } });
+      expect([url, scheme, response.status]).toEqual([url, scheme, status]);
+    }
+    const proxied = { host: "chat.example.com", origin: "http://chat.example.com" };
+    expect((await send(`${own}/v1/models`, { headers: proxied })).status).toBe(403);
   });
 
   test.each([FOREIGN, "null", "https://app.example.com.evil.example", "http://app.example.com"])(
