@@ -1,6 +1,7 @@
 /** The messages of a request as messages of chat completions. */
+import { RequestError } from "../../core/errors.ts";
 import type { ChatMessage, ContentPart } from "../openai-chat/request.ts";
-import type { Block, InnerBlock, Message } from "./request.ts";
+import { type Block, documentContent, type InnerBlock, type Message } from "./request.ts";
 
 /** A message, and the index of the one that it was made from. */
 export interface OriginMessage {
@@ -8,7 +9,10 @@ export interface OriginMessage {
   readonly origin: number;
 }
 
-/** Results come first, as messages of their own: Claude's calls are answered before the person goes on. */
+/**
+ * Results come first, as messages of their own: Claude's calls are answered before the person goes on.
+ * @throws RequestError (`invalid_request`) for a document whose content is neither a text nor blocks
+ */
 export const chatMessages = (messages: readonly Message[]): OriginMessage[] =>
   messages.flatMap(({ role, content }, origin) => {
     const blocks: readonly Block[] = typeof content === "string" ? [{ type: "text", text: content }] : content;
@@ -38,7 +42,7 @@ function assistantMessage(blocks: readonly Block[]): ChatMessage {
 function userMessages(role: "user" | "system", blocks: readonly Block[]): ChatMessage[] {
   const results = blocks.filter(({ type }) => type === "tool_result").map(resultMessage);
   const said = blocks.filter(({ type }) => type !== "tool_result");
-  if (said.length === 0) return results;
+  if (said.length === 0 && results.length > 0) return results;
   const parts = said.flatMap(chatParts);
   const [only] = parts;
   const content = parts.length === 1 && only?.type === "text" && only.text !== undefined ? only.text : parts;
@@ -75,9 +79,13 @@ function urlOf(source: InnerBlock["source"]): string | undefined {
 const defaultName = (source: InnerBlock["source"]): string =>
   source?.type === "text" ? "document.txt" : "document.pdf";
 
-const innerBlocks = (content: unknown): readonly InnerBlock[] =>
-  typeof content === "string"
-    ? [{ type: "text", text: content }]
-    : Array.isArray(content)
-      ? content.filter((one) => typeof one?.type === "string")
-      : [];
+/** @throws RequestError (`invalid_request`) for anything but a text or blocks */
+function innerBlocks(content: unknown): readonly InnerBlock[] {
+  const { data } = documentContent.safeParse(content);
+  if (data === undefined) {
+    throw new RequestError("invalid_request", "The content of a document must be a text or an array of blocks.", {
+      param: "messages",
+    });
+  }
+  return typeof data === "string" ? [{ type: "text", text: data }] : data;
+}

@@ -4,7 +4,7 @@ import { chatMessages, type OriginMessage } from "./blocks.ts";
 import type { MessagesRequest } from "./request.ts";
 import { chatChoice, chatTools } from "./tools.ts";
 
-/** @throws RequestError (`invalid_request`) for a tool that Claude cannot be given */
+/** @throws RequestError (`invalid_request`) for a tool or a document that Claude cannot be given */
 export function chatForm(request: MessagesRequest): ChatForm {
   const { model, system, messages, stream, tools, tool_choice: choice, metadata, output_config: output } = request;
   const instructions = systemText(system);

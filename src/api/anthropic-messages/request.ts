@@ -42,6 +42,9 @@ const block = inner
     path: ["tool_use_id"],
   });
 
+/** What a document contains that consists of blocks. It is read apart, since a block may be such a document, too. */
+export const documentContent = z.union([z.string(), z.array(inner)]);
+
 const content = z.union([z.string(), z.array(block)], "must be a string or an array of blocks");
 
 const message = z.looseObject({ role: z.enum(["user", "assistant", "system"]), content });

@@ -77,6 +77,19 @@ describe("messages", () => {
   });
 });
 
+test.each<[what: string, content: unknown]>([
+  ["nothing", null],
+  ["a number as a text", [{ type: "text", text: 5 }]],
+  ["an image without a source", [{ type: "image", source: null }]],
+])("a document whose content is %s is refused", (_what, content) => {
+  const document = { type: "document", source: { type: "content", content } } as unknown as Anthropic.ContentBlockParam;
+  expect(() => messagesOf(user(document))).toThrow(RequestError);
+});
+
+test("a message without blocks stays a message", () => {
+  expect(messagesOf(user())).toEqual([{ role: "user", content: [] }] as never);
+});
+
 const look = { name: "look", description: "Looks.", input_schema: { type: "object" as const } };
 
 describe("tools", () => {
