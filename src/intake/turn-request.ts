@@ -56,7 +56,7 @@ export interface TurnRequest {
   readonly dialogue: (() => Dialogue) | null;
   /** The turn that the request continues; absent when the request does not say. Later turns then no longer count. */
   readonly previousTurn?: string;
-  /** The conversation's process knows everything of the dialogue but its last message, or is told what has changed. */
+  /** The conversation's process knows everything of the dialogue but its last message, or gets what has changed with it. */
   readonly continuesDialogue: boolean;
 }
 

@@ -198,7 +198,7 @@ test("a key has at most as many requests open as it may", async () => {
 });
 
 describe("synthesis keys", () => {
-  test("lists what each key may, and never prints a key again", async () => {
+  test("lists what each key may, and never shows a key again", async () => {
     const list = await keys("list");
     expect(list).toMatch(/^NAME .*\nbob .*rooms\/bob .*its workspace .*none .*at most 2$/);
     expect(`${list}${await keys("list", "--json")}`).not.toContain(bob.slice(-20));
@@ -209,7 +209,7 @@ describe("synthesis keys", () => {
     [["add", "Bob Smith"], "small letters"],
     [["add", "eve", "--max-requests", "0"], "--max-requests: expected a whole number"],
     [["add", "eve", "--claude-tools", "none,Read"], "--claude-tools: expected"],
-    [["revoke", "nobody"], "There is no key nobody"],
+    [["revoke", "mallory"], "There is no key mallory"],
   ])("%p is refused", async (args, message) => {
     expect(await keys(...args)).toContain(message);
   });

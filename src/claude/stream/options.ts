@@ -25,7 +25,7 @@ export class StreamOptions {
   #effort: Effort;
   /** Claude Code's name for the model that it uses when the request names none. */
   #defaultModel = "default";
-  /** Claude Code was told to connect to our MCP server. */
+  /** Claude Code has our MCP server. */
   #hasServer = false;
 
   /**
@@ -95,7 +95,7 @@ export class StreamOptions {
     this.#control.send({ subtype: "get_context_usage", detail: "summary" });
   }
 
-  /** Claude Code was told to connect to our MCP server, so it lists the tools whenever they change. */
+  /** Claude Code has our MCP server, so it lists the tools whenever they change. */
   get hasServer(): boolean {
     return this.#hasServer;
   }

@@ -150,7 +150,7 @@ export class StreamProcess implements AgentProcess {
       tools: this.tools,
       control: this.#control,
       options: this.#options,
-      // The next process is told of the server when it starts.
+      // The next process gets the server when it starts.
       onNotConnected: () => void this.stop(),
       emit: (event) => this.#emit(event),
       decide: (hook, signal) => this.#activity.duringPrompt(() => this.#owner.onPermission(hook, signal)),

@@ -29,9 +29,9 @@ interface ToolServerDeps {
   readonly mode: ReplyMode;
   /** The client's tools that Claude is offered. */
   readonly tools: () => readonly ToolDefinition[];
-  /** Claude Code was told to connect to this server. */
+  /** Claude Code has this server. */
   readonly isConnected: () => boolean;
-  /** Tells Claude Code to connect, upon which it lists the tools. */
+  /** Gives Claude Code this server, upon which it lists the tools. */
   readonly connect: () => void;
   /** Sends a message to Claude Code that is no response. */
   readonly send: (message: JSONRPCMessage) => void;

@@ -66,7 +66,7 @@ describe("input", () => {
   });
 });
 
-test("tools of a namespace are told apart by it, also in past calls", () => {
+test("tools of a namespace are named by it, also in past calls", () => {
   const crm = {
     type: "namespace",
     name: "crm",

@@ -7,7 +7,7 @@ import { createFolders, type Folders, type Program, startProgram } from "./progr
 
 const script = join(import.meta.dir, "../node_modules/@openai/codex/bin/codex.js");
 
-/** Starts `codex exec` with these arguments, of which the last is the prompt. It prints the answer when it is complete. */
+/** Starts `codex exec` with these arguments, of which the last is the prompt. It writes the answer when it is complete. */
 function start({ baseURL, apiKey, model }: Access, folders: Folders, ...given: string[]): Program {
   const home = join(folders.home, ".codex");
   mkdirSync(home, { recursive: true });
