@@ -96,7 +96,11 @@ async function runRound(world: ChaosWorld, round: Round): Promise<void> {
       if (round.serverFault) releases.push(() => claude.send(command));
       else claude.send(command);
       if (command === "half line") await within(world.server.logged(exitOf(claude.pid)), "the server notices the exit");
-      if (command === "drop" || command === "lose") await within(claude.obeyed, `${lead.ids} loses its socket`);
+      if (command === "drop" || command === "lose") {
+        // After its answer an idle claude may be stopped before it has reported that it obeyed.
+        const stopped = world.server.logged(exitOf(claude.pid));
+        await within(Promise.race([claude.obeyed, stopped]), `${lead.ids} loses its socket`);
+      }
     }),
   );
   const all = played.flatMap(({ lead, behind }) => [lead, ...behind]);
