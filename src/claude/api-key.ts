@@ -55,8 +55,37 @@ export function apiKeyInUse(workspace: string, env: Env, useApiKey: boolean, aut
   return known === "ANTHROPIC_API_KEY" ? null : known;
 }
 
+/** Variables that decide with which login, and of which API, Claude Code makes its requests. */
+const LOGIN_VARIABLES = [
+  "ANTHROPIC_API_KEY",
+  "ANTHROPIC_AUTH_TOKEN",
+  "ANTHROPIC_BASE_URL",
+  "CLAUDE_CODE_OAUTH_TOKEN",
+  "CLAUDE_CODE_USE_BEDROCK",
+  "CLAUDE_CODE_USE_FOUNDRY",
+  "CLAUDE_CODE_USE_VERTEX",
+];
+
+/**
+ * Whether Claude Code uses the same login in two workspaces, as far as settings tell: those of a workspace may name a key
+ * or a program that prints one.
+ * @param one a workspace; null for a process that reads the user's settings only. The same for `other`
+ * @param env the environment that Claude Code gets
+ */
+export const isSameLogin = (one: string | null, other: string | null, env: Env): boolean =>
+  one === other || Bun.deepEquals(loginSettings(one, env), loginSettings(other, env));
+
+const loginSettings = (workspace: string | null, env: Env) => ({
+  helper: settingsFiles(workspace, env).findLast(({ settings }) => settings.apiKeyHelper)?.settings.apiKeyHelper,
+  variables: LOGIN_VARIABLES.map((name) => findVariable(name, workspace, env).value),
+});
+
 /** The value of a variable for Claude Code, empty when it has none, and where it is set, for people. */
-function findVariable(name: string, workspace: string, env: Env): { readonly value: string; readonly source: string } {
+function findVariable(
+  name: string,
+  workspace: string | null,
+  env: Env,
+): { readonly value: string; readonly source: string } {
   // Later files take precedence, and all of them over the environment.
   const inSettings = settingsFiles(workspace, env).flatMap(({ file, settings }) => {
     const value = settings.env?.[name];

@@ -1,11 +1,13 @@
 /**
  * Whether Claude Code's login works, as far as the server knows. The evidence: the model answers, the API rejects the login,
  * or `claude auth status` reports what is stored. The newest evidence counts. A stored login proves little: it may have been
- * revoked, and a key is not checked.
+ * revoked, and a key is not checked. The login is that of the default workspace: a workspace whose settings name another
+ * one proves nothing about it.
  */
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../core/clock.ts";
+import { isSameLogin } from "./api-key.ts";
 import { configFolder } from "./config-folder.ts";
 import type { AuthStatus } from "./executable.ts";
 
@@ -24,6 +26,7 @@ interface Rejected {
 
 export class Login {
   readonly #env: Record<string, string | undefined>;
+  readonly #workspace: string;
   readonly #clock: Clock;
   readonly #listeners = new Set<(state: LoginState) => void>();
   #state: LoginState = "unknown";
@@ -31,9 +34,13 @@ export class Login {
   /** When the API last accepted or rejected the login, on the monotonic clock. */
   #testedAt = Number.NEGATIVE_INFINITY;
 
-  /** @param env the environment of Claude Code, which names its configuration folder */
-  constructor(env: Record<string, string | undefined>, clock = systemClock) {
+  /**
+   * @param env the environment of Claude Code, which names its configuration folder
+   * @param workspace the default one
+   */
+  constructor(env: Record<string, string | undefined>, workspace: string, clock = systemClock) {
     this.#env = env;
+    this.#workspace = workspace;
     this.#clock = clock;
   }
 
@@ -55,15 +62,17 @@ export class Login {
     return this.#rejected === null || this.#clock.now() - this.#testedAt < REJECTION_MS;
   }
 
-  /** The model has answered. */
-  noteAnswer(): void {
+  /** The model has answered. @param workspace where; null for a process that reads the user's settings only */
+  noteAnswer(workspace: string | null): void {
+    if (!isSameLogin(workspace, this.#workspace, this.#env)) return;
     this.#testedAt = this.#clock.now();
     this.#rejected = null;
     this.#change("ok");
   }
 
-  /** The API has rejected the login, or Claude Code could not start without one. */
-  noteRejection(): void {
+  /** The API has rejected the login, or Claude Code could not start without one. @param workspace as above */
+  noteRejection(workspace: string | null): void {
+    if (!isSameLogin(workspace, this.#workspace, this.#env)) return;
     this.#testedAt = this.#clock.now();
     this.#rejected = { credentials: this.#credentials(), report: null };
     this.#change("expired");

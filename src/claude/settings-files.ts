@@ -22,18 +22,20 @@ const settingsSchema = z.looseObject({
 });
 export type Settings = z.infer<typeof settingsSchema>;
 
-/** The paths at which Claude Code looks for settings. @param env the environment that Claude Code gets */
-export function settingsPaths(workspace: string, env: Env): string[] {
+/**
+ * The paths at which Claude Code looks for settings.
+ * @param workspace null for the user's settings only
+ * @param env the environment that Claude Code gets
+ */
+export function settingsPaths(workspace: string | null, env: Env): string[] {
+  const user = join(configFolder(env), "settings.json");
+  if (workspace === null) return [user];
   const inWorkspace = join(workspace, ".claude");
-  return [
-    join(configFolder(env), "settings.json"),
-    join(inWorkspace, "settings.json"),
-    join(inWorkspace, "settings.local.json"),
-  ];
+  return [user, join(inWorkspace, "settings.json"), join(inWorkspace, "settings.local.json")];
 }
 
 /** The settings files that exist and contain an object. Later ones take precedence. */
-export function settingsFiles(workspace: string, env: Env): { file: string; settings: Settings }[] {
+export function settingsFiles(workspace: string | null, env: Env): { file: string; settings: Settings }[] {
   return settingsPaths(workspace, env).flatMap((file) => {
     const settings = settingsSchema.safeParse(readJsonFile(file));
     return settings.success ? [{ file, settings: settings.data }] : [];

@@ -96,7 +96,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   // Claude processes and conversations.
   const limits = new AccountLimits(systemClock, figures);
   const rejections = new Rejections();
-  const login = new Login(env);
+  const login = new Login(env, config.workspace);
   const engines = createEngines({ config, paths, managed, env });
   const launcher = createLauncher({ config, paths, port: () => server.port, managed, engines, limits, program, env });
   const pool = createPool({ config, launcher });

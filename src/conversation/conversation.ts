@@ -15,6 +15,7 @@ import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { Rejections } from "../limits/rejections.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import type { FiguresStore } from "../store/figures.ts";
+import type { TurnRunner } from "../turn/runner.ts";
 import { findAnsweredTurn } from "./delivery-plan.ts";
 import { ProcessLease } from "./process-lease.ts";
 import { ConversationRecord, type RecordDeps } from "./record.ts";
@@ -37,14 +38,20 @@ export interface ConversationDeps extends RecordDeps {
   readonly rejections: Rejections;
 }
 
+/** A request that has been served. */
+interface ServedRequest {
+  /** How long Claude worked on it; null when Claude never received it. */
+  readonly ms: number | null;
+  /** The error that its client received; null when there was none. */
+  readonly error: RequestError | null;
+  /** The model has answered it. */
+  readonly hasModelAnswer: boolean;
+  /** The workspace whose settings count; null when Claude reads the user's only. */
+  readonly workspace: string | null;
+}
+
 export interface ConversationListener {
-  /**
-   * A request has been served.
-   * @param ms how long Claude worked on it; null when Claude never received it
-   * @param error the error that its client received; null when there was none
-   * @param isAnswered whether Claude has answered it, and its client did not disconnect before
-   */
-  onTurn(ms: number | null, error: RequestError | null, isAnswered: boolean): void;
+  onTurn(served: ServedRequest): void;
   /** Whether an unnamed conversation stays after a turn, because its next request may follow. */
   keeps(): boolean;
   /** The conversation has no process, and no request waits or runs. */
@@ -300,11 +307,13 @@ export class Conversation {
 
   /** Serves one request, until Claude is free for the next one. */
   async #serve(turn: QueuedTurn): Promise<void> {
-    const { response } = turn;
+    const { request, response } = turn;
     this.#serving = turn;
+    let runner: TurnRunner | null = null;
     let error: unknown = null;
     try {
-      error = await this.#answer(turn);
+      runner = await this.#answer(turn);
+      error = runner?.error;
     } catch (cause) {
       error = cause;
       // It is no fault when a client disconnects while its request waits for a process slot.
@@ -318,12 +327,14 @@ export class Conversation {
     const ms = this.#sentAt === null ? null : this.#clock.now() - this.#sentAt;
     this.#sentAt = null;
     if (clientError || ms !== null) {
-      this.#listener.onTurn(ms, clientError, !clientError && !response.disconnected.aborted);
+      const hasModelAnswer = !clientError && runner?.hasModelAnswer === true;
+      const workspace = request.dialogue ? null : request.workspace.path;
+      this.#listener.onTurn({ ms, error: clientError, hasModelAnswer, workspace });
     }
   }
 
-  /** @returns the error that the turn's last client received; null when there was none */
-  async #answer(turn: QueuedTurn): Promise<RequestError | null> {
+  /** @returns the turn; null when none began */
+  async #answer(turn: QueuedTurn): Promise<TurnRunner | null> {
     const { request, response } = turn;
     const session = await this.#record.sessionFor(request);
     this.#checkPrevious(request);

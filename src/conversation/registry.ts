@@ -98,10 +98,10 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
 
   const create = (identity: Identity): Conversation =>
     new Conversation(identity, hasDialogue(identity) ? unnamedDeps : deps, {
-      onTurn: (ms, error, isAnswered) => {
+      onTurn: ({ ms, error, hasModelAnswer, workspace }) => {
         if (ms !== null) turnDuration.add(ms);
-        if (error?.code === "claude_not_logged_in") login.noteRejection();
-        else if (isAnswered) login.noteAnswer();
+        if (error?.code === "claude_not_logged_in") login.noteRejection(workspace);
+        else if (hasModelAnswer) login.noteAnswer(workspace);
         limitFirstResponses();
         collectWhenQuiet();
       },

@@ -74,9 +74,9 @@ export class ConversationTurns {
    * Sends Claude the message of a request, and waits until Claude is free for the next one. An answer that must be JSON
    * and is not valid is repeated in a second turn.
    * @param onSent called when the message was sent
-   * @returns the error that the turn's last client received; null when there was none
+   * @returns the turn, the second one of two; null when the client has disconnected before it began
    */
-  async run(turn: QueuedTurn, leased: LeasedProcess, onSent: () => void): Promise<RequestError | null> {
+  async run(turn: QueuedTurn, leased: LeasedProcess, onSent: () => void): Promise<TurnRunner | null> {
     const { request } = turn;
     const { process, origin, claudeSession } = leased;
     const { record } = this.#deps;
@@ -87,7 +87,7 @@ export class ConversationTurns {
     if (running === null) return null;
     const repair = await this.#findRepair(running, message);
     await this.#addDelivered(running, leased, message);
-    if (repair === null) return running.runner.error;
+    if (repair === null) return running.runner;
     return this.#repair(repair, { request: running.request, response: running.runner.response }, leased);
   }
 
@@ -181,7 +181,7 @@ export class ConversationTurns {
   }
 
   /** Runs the turn in which Claude gives its answer again. An answer that is not valid either ends with an error. */
-  async #repair(message: TurnMessage, turn: QueuedTurn, leased: LeasedProcess): Promise<RequestError | null> {
+  async #repair(message: TurnMessage, turn: QueuedTurn, leased: LeasedProcess): Promise<TurnRunner | null> {
     log.info("the answer is not valid, claude is asked for another one", { session: this.#deps.sessionKey });
     try {
       const running = await this.#runTurn(turn, leased, message, () => {}, crypto.randomUUID());
@@ -190,7 +190,7 @@ export class ConversationTurns {
       const problem = await this.#checkAnswer(runner, request);
       if (problem !== null && request.format.type === "json") runner.fail(invalidAnswer(request.format));
       await this.#addDelivered(running, leased, message);
-      return runner.error;
+      return runner;
     } catch (error) {
       // The answer may be for a later request than the one that is being served.
       turn.response.fail(error);

@@ -107,6 +107,11 @@ export class OneShot {
     this.#process?.stop();
   }
 
+  /** The model has answered a request of the process. */
+  get hasUsedModel(): boolean {
+    return this.#used.length > 0;
+  }
+
   kill(): void {
     this.#process?.kill();
   }

@@ -85,8 +85,8 @@ export function createOneShotQueue(deps: OneShotDeps): OneShotQueue {
       void oneShot.finished.then(() => {
         running.delete(oneShot);
         const { error, disconnected } = next.response;
-        if (error?.code === "claude_not_logged_in") login.noteRejection();
-        else if (!error && !disconnected.aborted) login.noteAnswer();
+        if (error?.code === "claude_not_logged_in") login.noteRejection(null);
+        else if (!error && !disconnected.aborted && oneShot.hasUsedModel) login.noteAnswer(null);
         answerDuration.add(clock.now() - startedAt);
         startNext();
       });

@@ -187,7 +187,7 @@ function refuse(state: TurnState, reason: string, isKept: boolean): Step {
   if (state.phase === "interrupting") return endInterrupted({ ...state, received: isKept });
   if (state.phase !== "running" && state.phase !== "sent") return [state, []];
   const note = addNote(state.answer, reason.trim() || NO_REASON);
-  const [refused, text] = emit({ ...state, received: isKept }, note);
+  const [refused, text] = emit({ ...state, received: isKept, isRefused: true }, note);
   const [finished, end] = finish(refused);
   return [finished, [...text, ...end, { type: "free" }]];
 }

@@ -137,6 +137,11 @@ export class TurnRunner {
     return this.#loop.error;
   }
 
+  /** The model has answered the turn's message. */
+  get hasModelAnswer(): boolean {
+    return this.#loop.hasModelAnswer;
+  }
+
   /** The stream of the newest answer. */
   get response(): ResponseStream {
     return this.#parts.answers.response;

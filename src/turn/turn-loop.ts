@@ -84,6 +84,11 @@ export class TurnLoop {
     return (phase === "done" || phase === "settling") && !isAbandoned && this.#rejection === null;
   }
 
+  /** The model has answered the turn's message. */
+  get hasModelAnswer(): boolean {
+    return this.isAnswered && !this.#state.isRefused;
+  }
+
   /** The turn's exchanges as fingerprints. */
   get exchanges(): readonly Exchange[] {
     // A settling turn still receives text.

@@ -62,6 +62,8 @@ export interface TurnState {
   readonly announced: readonly string[];
   /** Text that is held for the client's next request, since the client has none open. */
   readonly heldText: string;
+  /** A hook of the user's has refused the message, so the answer is not the model's. */
+  readonly isRefused: boolean;
   /** The turn was abandoned while it was parked. No client receives the end of its answer. */
   readonly isAbandoned: boolean;
   /** Calls whose results Claude is still recording. Claude is interrupted when it has recorded the last one. */
@@ -168,6 +170,7 @@ export const newTurn = (id: string, mode: ReplyMode): TurnState => ({
   calls: [],
   announced: [],
   heldText: "",
+  isRefused: false,
   isAbandoned: false,
   closingCalls: [],
   unclaimed: [],

@@ -19,7 +19,7 @@ let stop: () => Promise<void>;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "synthesis-watch-"));
   clock = new ManualClock();
-  login = new Login({ HOME: folder }, clock);
+  login = new Login({ HOME: folder }, folder, clock);
   versions = [];
   stop = async () => {};
 });
@@ -87,7 +87,7 @@ test("asks nothing while answers of the model prove more", async () => {
   watch();
   for (let n = 0; n < 6; n += 1) {
     await clock.pass(5 * MINUTE - 1);
-    login.noteAnswer();
+    login.noteAnswer(null);
     await answered();
   }
 
@@ -97,7 +97,7 @@ test("asks nothing while answers of the model prove more", async () => {
 test("asks at once after a rejection, so that another login is noticed", async () => {
   install(LOGGED_IN);
   watch();
-  login.noteRejection();
+  login.noteRejection(null);
   await answered(1);
 
   expect([asked(), login.state]).toEqual([1, "expired"]);

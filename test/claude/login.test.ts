@@ -15,7 +15,7 @@ beforeEach(() => {
   mkdirSync(join(home, ".claude"));
   logIn("first");
   clock = new ManualClock();
-  login = new Login({ HOME: home }, clock);
+  login = new Login({ HOME: home }, join(home, "workspace"), clock);
   changes = [];
   login.onChange((state) => changes.push(state));
 });
@@ -39,11 +39,11 @@ test("is unknown before the first evidence, also when a login is stored", async 
 });
 
 test("works when the model has answered, and is lost when the API has rejected it", () => {
-  login.noteAnswer();
-  login.noteAnswer();
-  login.noteRejection();
-  login.noteRejection();
-  login.noteAnswer();
+  login.noteAnswer(null);
+  login.noteAnswer(null);
+  login.noteRejection(null);
+  login.noteRejection(null);
+  login.noteAnswer(null);
 
   expect(changes).toEqual(["ok", "expired", "ok"]);
 });
@@ -78,8 +78,8 @@ test("is lost when its end has passed, although Claude Code calls it logged in",
 describe("a login that the API has rejected", () => {
   test("stays lost while the same login is stored", async () => {
     await report(STORED);
-    login.noteAnswer();
-    login.noteRejection();
+    login.noteAnswer(null);
+    login.noteRejection(null);
     await report(STORED);
     await report(STORED);
 
@@ -87,7 +87,7 @@ describe("a login that the API has rejected", () => {
   });
 
   test("blocks messages for five minutes, and then one may show whether it works by now", async () => {
-    login.noteRejection();
+    login.noteRejection(null);
     await clock.pass(5 * 60_000 - 1);
     const before = login.blocksMessages;
     await clock.pass(1);
@@ -96,15 +96,15 @@ describe("a login that the API has rejected", () => {
   });
 
   test("blocks messages for another five minutes when one is rejected again", async () => {
-    login.noteRejection();
+    login.noteRejection(null);
     await clock.pass(5 * 60_000);
-    login.noteRejection();
+    login.noteRejection(null);
 
     expect(login.blocksMessages).toBe(true);
   });
 
   test("works again after another one was stored", async () => {
-    login.noteRejection();
+    login.noteRejection(null);
     await report(STORED);
     logIn("the second one");
     await report(STORED);
@@ -113,7 +113,7 @@ describe("a login that the API has rejected", () => {
   });
 
   test("works again after a login before the first check", async () => {
-    login.noteRejection();
+    login.noteRejection(null);
     logIn("the second one");
     await report(STORED);
 
@@ -121,7 +121,7 @@ describe("a login that the API has rejected", () => {
   });
 
   test("works again when Claude Code names another one, as on macOS, where no file changes", async () => {
-    login.noteRejection();
+    login.noteRejection(null);
     await report({ ...STORED, loginExpiresAt: "2026-06-01T00:00:00.000Z" });
     await report({ ...STORED, loginExpiresAt: "2026-09-01T00:00:00.000Z" });
 
@@ -129,16 +129,16 @@ describe("a login that the API has rejected", () => {
   });
 
   test("stays lost when the other one is rejected too", async () => {
-    login.noteRejection();
+    login.noteRejection(null);
     logIn("the second one");
-    login.noteRejection();
+    login.noteRejection(null);
     await report(STORED);
 
     expect(login.state).toBe("expired");
   });
 
   test("works again after a logout and a login", async () => {
-    login.noteRejection();
+    login.noteRejection(null);
     await report(NONE);
     await report(STORED);
 
@@ -146,10 +146,43 @@ describe("a login that the API has rejected", () => {
   });
 });
 
+describe("in a workspace with a key of its own", () => {
+  const workspace = () => join(home, "other");
+  beforeEach(() => {
+    mkdirSync(join(workspace(), ".claude"), { recursive: true });
+    writeFileSync(join(workspace(), ".claude/settings.json"), JSON.stringify({ apiKeyHelper: "print-key" }));
+  });
+
+  test("neither a rejection nor an answer tells about the login", () => {
+    login.noteRejection(workspace());
+    login.noteAnswer(workspace());
+
+    expect([login.state, changes]).toEqual(["unknown", []]);
+  });
+
+  test("and in the default one, too, both do", () => {
+    const settings = join(home, "workspace/.claude");
+    mkdirSync(settings, { recursive: true });
+    writeFileSync(join(settings, "settings.local.json"), JSON.stringify({ apiKeyHelper: "print-key" }));
+    login.noteRejection(workspace());
+    login.noteAnswer(workspace());
+    login.noteRejection(null);
+
+    expect(changes).toEqual(["expired", "ok"]);
+  });
+
+  test("and in a workspace without settings, both tell about the login of the default one", () => {
+    login.noteRejection(join(home, "third"));
+    login.noteAnswer(join(home, "third"));
+
+    expect(changes).toEqual(["expired", "ok"]);
+  });
+});
+
 test("an answer of the model is newer than a check that was started before", async () => {
   const askedAt = clock.now();
   await clock.pass(100);
-  login.noteAnswer();
+  login.noteAnswer(null);
   login.noteReport(NONE, askedAt);
 
   expect(login.state).toBe("ok");

@@ -173,7 +173,7 @@ function create(source: Identity["source"] = "user"): Conversation {
       rejections,
     },
     {
-      onTurn: (ms, error) => void turns.push({ ms, code: error?.code ?? null }),
+      onTurn: ({ ms, error }) => void turns.push({ ms, code: error?.code ?? null }),
       keeps: () => keeps,
       onRest: () => {
         rests += 1;

@@ -129,7 +129,12 @@ for (const mode of ["live", "tool"]) {
       "that refuses a message and %s puts its reason into the answer, and a retry is sent",
       async (what, script, reason, isKept) => {
         setHook(world, "UserPromptSubmit", script);
+        const login = async () =>
+          ((await (await fetch(`${world.server.url}/health`)).json()) as { login: string }).login;
+        const before = await login();
         const answer = await say(world, `refused: ${what}`);
+        // The model was not asked, so it is not known whether it would have answered.
+        expect(await login()).toBe(before);
         if (reason === "") expect(answer).not.toBe("");
         else expect(answer).toBe(reason);
         expect(answer).not.toContain("(no answer)");

@@ -58,7 +58,7 @@ function start(
   config: { notifyFormat?: NotifyFormat; notifyContent?: boolean; notifyUrl?: string } = {},
   windows: PlanWindow[] = [],
 ): void {
-  login = new Login({ HOME: folder }, clock);
+  login = new Login({ HOME: folder }, folder, clock);
   limits = new AccountLimits(clock, { windows: () => windows, noteWindows: () => {} });
   permissions = createPermissionBroker({
     config: { permissionTimeoutMs: HOUR },
@@ -113,7 +113,7 @@ const OCCURRENCES: [kind: string, happen: () => void | Promise<void>][] = [
       await clock.pass(1_000);
     },
   ],
-  ["login_lost", () => login.noteRejection()],
+  ["login_lost", () => login.noteRejection(null)],
   ["plan_window", () => use(80)],
   ["channels_refused", () => channel(`no channels for ${SECRET}`)],
   ["database_quarantined", () => notifications.noteQuarantine(`/home/${SECRET}/synthesis.db.damaged-1`)],
@@ -306,7 +306,7 @@ describe("after a restart of the server", () => {
     const resetsAt = clock.wallTime() + HOUR;
     const happen = () => {
       use(96, resetsAt);
-      login.noteRejection();
+      login.noteRejection(null);
       channel("refused");
       notifications.noteVersion("99.0.0");
     };
@@ -372,29 +372,29 @@ describe("after a restart of the server", () => {
 
 describe("the login", () => {
   test("is sent when it is lost and when it works again, each once", async () => {
-    login.noteAnswer();
-    login.noteRejection();
+    login.noteAnswer(null);
+    login.noteRejection(null);
     await receiver.get(1);
-    login.noteRejection();
+    login.noteRejection(null);
     await recorded(/"loginLost":true/);
-    login.noteAnswer();
-    login.noteAnswer();
+    login.noteAnswer(null);
+    login.noteAnswer(null);
 
     expect(await settled()).toEqual(["login_lost", "login_restored"]);
   });
 
   test("that works again before its loss was sent is not sent", async () => {
-    login.noteRejection();
-    login.noteAnswer();
+    login.noteRejection(null);
+    login.noteAnswer(null);
 
     expect(await settled()).toEqual([]);
   });
 
   test("that works again after a restart is sent", async () => {
-    login.noteRejection();
+    login.noteRejection(null);
     await settled();
     start();
-    login.noteAnswer();
+    login.noteAnswer(null);
 
     expect(await settled()).toEqual(["login_lost", "login_restored"]);
   });
@@ -415,7 +415,7 @@ test("a version names the tested range", async () => {
 test("without an address nothing is sent and no timer runs", async () => {
   start({ notifyUrl: "" });
   void ask();
-  login.noteRejection();
+  login.noteRejection(null);
   use(100);
   notifications.noteVersion("99.0.0");
   notifications.noteQuarantine("x");

@@ -38,7 +38,7 @@ function queueWith(script: string): OneShotQueue {
   return createOneShotQueue({
     limits: new AccountLimits(),
     rejections: new Rejections(),
-    login: new Login({ HOME: base }),
+    login: new Login({ HOME: base }, base),
     config,
     paths,
     env: { PATH: process.env.PATH, HOME: base },

@@ -673,6 +673,7 @@ describe("a message that a user's hook refuses", () => {
   test.each([true, false])("is answered with the hook's reason; Claude keeps the message: %p", (isKept) => {
     const [state, outputs] = run(prompt("p", "mine"), { type: "refused", reason: " No. ", isKept });
     expect([seen(outputs), done(outputs), state.phase, state.received]).toEqual(["No.■", "✓", "done", isKept]);
+    expect(state.isRefused).toBe(true);
   });
 
   test("is not answered again after the end of the turn", () => {
