@@ -116,7 +116,7 @@ export class TallyRun {
   /** What the server has counted, once it has read the transcripts of all turns that were cut off or recorded late. */
   async counted(): Promise<Tally> {
     await this.#restart("SIGTERM");
-    const path = join(this.#world.claude.base, "state/synthesis.db");
+    const path = join(this.folder, "state/synthesis.db");
     using database = new Database(path, { readonly: true });
     const open = database.query("SELECT id FROM turns WHERE usage_open");
     while (open.get() !== null) await Bun.sleep(50);
@@ -134,9 +134,34 @@ export class TallyRun {
     return tally.all as Figures;
   }
 
+  /** The turns of which the server has not counted as many output tokens of their own model as the API has sent. */
+  differences(): readonly object[] {
+    using database = new Database(join(this.folder, "state/synthesis.db"), { readonly: true });
+    const turns = database
+      .query<{ id: string; usage: string | null }, []>("SELECT id, model_usage AS usage FROM turns")
+      .all();
+    return turns.flatMap(({ id, usage }) => {
+      const calls = this.#world.mock.requests.filter((one) => one.asked.includes(id) && one.sent && isReported(one));
+      const sent = calls.map((one) => one.sent?.output_tokens ?? 0);
+      const counted = JSON.parse(usage ?? "[]").at(0)?.output ?? 0;
+      if (counted === sent.reduce((sum, one) => sum + one, 0)) return [];
+      return [{ id, message: /ACT \S+ \d+/.exec(calls[0]?.asked ?? "")?.[0], counted, sent }];
+    });
+  }
+
   /** What the turns of a conversation cost, in US dollars; null when that is known of none. */
   async costOf(user: string): Promise<number | null | undefined> {
     return (await this.#report("conversation")).data.find(({ name }) => name === `user:${user}`)?.cost_usd;
+  }
+
+  /** Has the server's state and Claude's transcripts. */
+  get folder(): string {
+    return this.#world.claude.base;
+  }
+
+  /** Stops the server, and keeps the folder. */
+  async stop(): Promise<void> {
+    await this.#server.stop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

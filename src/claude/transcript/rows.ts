@@ -87,7 +87,10 @@ export function messageIdOf(row: Row): string | null {
   return row.promptSource === "sdk" ? (row.uuid ?? null) : null;
 }
 
-/** The rows of one turn: the prompt with this message id, and everything up to the next prompt. */
+/**
+ * The rows of one turn: the prompt with this message id, and everything up to the next one. When Claude Code compacts the
+ * conversation at the beginning of a turn, it may record the turn's prompt again after the summary.
+ */
 export function* rowsOfTurn(jsonl: string, messageId: string): Generator<Row> {
   let inTurn = false;
   for (const line of jsonl.split("\n")) {
@@ -97,7 +100,7 @@ export function* rowsOfTurn(jsonl: string, messageId: string): Generator<Row> {
     if (!row) continue;
     const prompt = messageIdOf(row);
     if (prompt !== null) {
-      if (inTurn) return;
+      if (inTurn && prompt !== messageId) return;
       inTurn = prompt === messageId;
     }
     if (inTurn) yield row;

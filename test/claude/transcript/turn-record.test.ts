@@ -84,6 +84,14 @@ describe("findTurn", () => {
     expect(findTurn(jsonl, "mine")).toBeNull();
   });
 
+  test("finds everything of a turn whose prompt is recorded again after a compaction", () => {
+    const boundary = { type: "system", subtype: "compact_boundary" };
+    const summary = { type: "user", message: { content: "This session is being continued from a previous one." } };
+    const jsonl = lines(prompt("mine"), boundary, summary, prompt("mine"), block("m1", textBlock("new")), end);
+
+    expect(findTurn(jsonl, "mine")).toMatchObject({ texts: ["new"], calls: [{ usage: { output: 5 } }] });
+  });
+
   test("leaves out the texts of sub-agents and Claude Code's error messages", () => {
     const jsonl = lines(
       prompt("mine"),
