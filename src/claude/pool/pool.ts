@@ -11,14 +11,13 @@ import { type AgentProcess, NO_OWNER, type ProcessOwner } from "../agent-process
 import type { LaunchSpec } from "../launch-spec.ts";
 import type { Launcher } from "./launcher.ts";
 import { measureTrees } from "./memory.ts";
+import { MEASURE_MS, MemoryWatch } from "./memory-watch.ts";
 import { ParkedProcesses } from "./parked.ts";
 import { PrewarmedProcesses, type PrewarmSpec } from "./prewarmed.ts";
 import { createProcessSlots } from "./slots.ts";
 
 const log = getLogger(["synthesis", "pool"]);
 
-/** Between two measurements of the processes' memory, in ms. */
-const MEASURE_MS = 5_000;
 /** A process is prewarmed only when no process and no turn has started for this long, in ms. */
 const QUIET_MS = 1_000;
 /** Between two searches for processes that have been idle for too long, in ms, at most. */
@@ -62,6 +61,7 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
   const processes = new Set<AgentProcess>();
   const slots = createProcessSlots(config, processes, makeRoom);
   const prewarmed = new PrewarmedProcesses<AgentProcess>(config, launcher.engineFor);
+  const memory = new MemoryWatch(measure, clock);
   const parked = new ParkedProcesses(processes, clock, makeRoom);
   let stopping = false;
   const idleCheckMs = Math.min(MAX_IDLE_CHECK_MS, config.idleKillMs / 2);
@@ -79,13 +79,7 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
       .sort((one, other) => rank(one) - rank(other) || one.lastUsedAt - other.lastUsedAt);
 
   async function measureAll(): Promise<void> {
-    try {
-      const trees = await measure([...processes].map(({ pid }) => pid));
-      for (const process of processes) process.memory = trees.get(process.pid) ?? process.memory;
-    } catch (error) {
-      // The previous measurement stays in use.
-      log.warning("memory of processes could not be measured: {error}", { error });
-    }
+    await memory.update(processes);
     if (stopping) return;
     keepWithinMemory();
     cancelMeasuring = clock.after(MEASURE_MS, measureAll);

@@ -30,12 +30,15 @@ class FakeProcess {
   hasWorked = true;
   connected = true;
   oversizedReports = 0;
+  lastOutputAt: number;
 
   constructor(
     public spec: LaunchSpec,
     public owner: ProcessOwner,
     public lastUsedAt: number,
-  ) {}
+  ) {
+    this.lastOutputAt = lastUsedAt;
+  }
 
   get isUsable(): boolean {
     return this.state === "starting" || this.state === "ready";
@@ -99,12 +102,19 @@ function createTestPool(settings: Partial<Config> = {}) {
     close: async () => {},
   };
   const memory = new Map<number, number>();
-  const pool = createPool({ config, launcher, clock, measure: async () => memory });
+  const measured: number[][] = [];
+  const measure = async (pids: readonly number[]) => {
+    measured.push([...pids]);
+    return memory;
+  };
+  const pool = createPool({ config, launcher, clock, measure });
   return {
     pool,
     clock,
     started,
     rivals,
+    /** The process ids of each measurement. */
+    measured,
     failStarts: (error: Error | null) => {
       startError = error;
     },
@@ -285,6 +295,26 @@ describe("an idle process", () => {
     await clock.pass(MEASURE_MS);
 
     expect([grown.oversizedReports, fresh.oversizedReports]).toEqual([1, 0]);
+  });
+});
+
+describe("memory", () => {
+  test("is measured while a process works and once after, and then only every ten minutes", async () => {
+    const { startReady, measured, clock } = createTestPool();
+    const [idle, busy] = [await startReady("idle"), await startReady("busy", busyOwner)];
+    await clock.pass(3 * MEASURE_MS);
+    measured.length = 0;
+    await clock.pass(3 * MEASURE_MS);
+    expect(measured).toEqual([[busy.pid], [busy.pid], [busy.pid]]);
+
+    busy.owner = idleOwner;
+    busy.lastOutputAt = clock.now();
+    await clock.pass(4 * MEASURE_MS);
+    measured.length = 0;
+    await clock.pass(9 * 60_000);
+    expect(measured).toEqual([]);
+    await clock.pass(60_000);
+    expect(measured.flat()).toEqual(expect.arrayContaining([idle.pid, busy.pid]));
   });
 });
 
