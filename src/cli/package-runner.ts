@@ -1,6 +1,6 @@
 /**
  * Finds and watches the package runner that started this program. For `npx -y bun run start` it consists of npx, a
- * shell and bun.
+ * shell and bun, and for the npm package of its launcher, and of npx and a shell if npx started that.
  *
  * On SIGTERM npx kills its shell and exits. bun then has no parent and passes no signal on to the server, so the server
  * checks by itself whether all of these processes still run. It watches no process above the package runner: a server
@@ -38,6 +38,12 @@ export function packageRunner(
   env: Record<string, string | undefined>,
   table: ProcessTable = systemTable,
 ): readonly ParentLink[] {
+  if (env.SYNTHESIS_LAUNCHER_PID) {
+    const launcher = table.parent(pid);
+    // Programs that the launcher's server starts inherit the variable.
+    if (launcher === null || `${launcher}` !== env.SYNTHESIS_LAUNCHER_PID) return [];
+    return [{ child: pid, parent: launcher }, ...npxAbove(launcher, env, table)];
+  }
   // Package runners set both variables. In a terminal that another program's npm started, the second one has that
   // program's name.
   if (env.npm_lifecycle_event !== "start" || env.npm_package_name !== name) return [];
@@ -56,6 +62,18 @@ export function packageRunner(
   const aboveShell = SHELL.test(table.command(above) ?? "") ? table.parent(above) : null;
   if (aboveShell !== null && isRunner(aboveShell)) return [...links, { child: above, parent: aboveShell }];
   return links.slice(0, 1);
+}
+
+/** The npx that runs a program, and its shell. A terminal that another program's npx started has only the variable. */
+function npxAbove(program: number, env: Record<string, string | undefined>, table: ProcessTable): ParentLink[] {
+  if (env.npm_lifecycle_event !== "npx") return [];
+  const parent = table.parent(program);
+  if (parent === null || parent === 1) return [];
+  const link = { child: program, parent };
+  const command = table.command(parent) ?? "";
+  if (RUNNER.test(command)) return [link];
+  const above = SHELL.test(command) ? table.parent(parent) : null;
+  return above !== null && RUNNER.test(table.command(above) ?? "") ? [link, { child: parent, parent: above }] : [];
 }
 
 /** Calls `onExit` once, when one of the package runner's processes has exited. */

@@ -12,12 +12,14 @@ import { type Config, defaults, type PartialConfig, partialConfig, type Setting 
 import { environmentName, flagName, settingNames } from "./setting-names.ts";
 
 /**
- * `SYNTHESIS_*` variables that are not settings. The first two are about the state folder. The others are for the plugin
- * in an agent process; they are set when this program is started from the shell of such a process.
+ * `SYNTHESIS_*` variables that are not settings. The first two are about the state folder, and the third names the
+ * process that started this program. The others are for the plugin in an agent process; they are set when this program
+ * is started from the shell of such a process.
  */
 const otherVariables = new Set([
   "SYNTHESIS_HOME",
   ALLOW_FOREIGN_HOME,
+  "SYNTHESIS_LAUNCHER_PID",
   "SYNTHESIS_PROCESS_MARK",
   "SYNTHESIS_BRIDGE_URL",
   "SYNTHESIS_BRIDGE_TOKEN",

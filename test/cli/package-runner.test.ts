@@ -65,6 +65,36 @@ describe("watches", () => {
       ],
       [99, 98, 97],
     ],
+    [
+      "the launcher of the npm package, but not the user's shell",
+      { SYNTHESIS_LAUNCHER_PID: "99" },
+      ["node /usr/bin/synthesis", "-bash"],
+      [99],
+    ],
+    [
+      "the launcher, npx and its shell",
+      { SYNTHESIS_LAUNCHER_PID: "99", npm_lifecycle_event: "npx" },
+      ["node /home/me/.npm/_npx/1/node_modules/.bin/synthesis", "sh -c synthesis", "npm exec @a/synthesis", "-zsh"],
+      [99, 98, 97],
+    ],
+    [
+      "the launcher, and npx whose shell gave way to it",
+      { SYNTHESIS_LAUNCHER_PID: "99", npm_lifecycle_event: "npx" },
+      ["node /home/me/.npm/_npx/1/node_modules/.bin/synthesis", "npm exec @a/synthesis", "-zsh"],
+      [99, 98],
+    ],
+    [
+      "the launcher alone in the terminal of a program that npx started",
+      { SYNTHESIS_LAUNCHER_PID: "99", npm_lifecycle_event: "npx" },
+      ["node /usr/bin/synthesis", "-bash", "editor", "npm exec editor"],
+      [99],
+    ],
+    [
+      "nothing for a program that the launcher's server starts",
+      { SYNTHESIS_LAUNCHER_PID: "42", npm_lifecycle_event: "npx" },
+      ["/bin/bash -c synthesis sessions", "claude"],
+      [],
+    ],
     ["nothing when the parent has exited", startedByNpm, [], []],
     ["nothing without a package runner", {}, ["-bash"], []],
     [

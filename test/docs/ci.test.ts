@@ -2,16 +2,28 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { scripts } from "../../package.json";
+import { name, repository, scripts } from "../../package.json";
+import { PLUGIN_PACKAGE, packageOf, TARGETS } from "../../release/targets.ts";
 
 const root = join(import.meta.dir, "../..");
 const step = z.looseObject({ uses: z.string().optional(), run: z.string().optional() });
 const workflow = z.looseObject({
   name: z.string(),
   on: z.record(z.string(), z.unknown()),
-  jobs: z.record(z.string(), z.looseObject({ "runs-on": z.string(), steps: z.array(step) })),
+  jobs: z.record(
+    z.string(),
+    z.looseObject({
+      "runs-on": z.string(),
+      steps: z.array(step),
+      strategy: z
+        .looseObject({ matrix: z.looseObject({ include: z.array(z.record(z.string(), z.string())) }) })
+        .optional(),
+    }),
+  ),
 });
-const parsed = workflow.parse(Bun.YAML.parse(readFileSync(join(root, ".github/workflows/ci.yml"), "utf8")));
+const read = (file: string) =>
+  workflow.parse(Bun.YAML.parse(readFileSync(join(root, ".github/workflows", file), "utf8")));
+const parsed = read("ci.yml");
 const commands = Object.values(parsed.jobs).flatMap(({ steps }) => steps.flatMap(({ run }) => run ?? []));
 const localCommands = readFileSync(join(root, ".ci/run"), "utf8").match(/npx -y bun@\S+ run \S+/g) ?? [];
 
@@ -34,4 +46,23 @@ test("CI on Linux runs everything that .ci/run runs, with the same Bun", () => {
       command,
     ).toBeTrue();
   }
+});
+
+test("a release starts each program whose system CI of a change does not have, before it publishes", () => {
+  const { on, jobs } = read("release.yml");
+  expect(on).toEqual({ push: { tags: ["v*"] } });
+  const tried = Object.values(jobs).flatMap(
+    ({ strategy }) => strategy?.matrix.include.map(({ target }) => target) ?? [],
+  );
+  const tested = ["linux-x64"];
+  expect([...tried, ...tested].sort()).toEqual(TARGETS.map(({ id }) => id).sort());
+  expect(jobs.publish).toMatchObject({ needs: ["try", "try-musl"] });
+});
+
+test("the documents name the packages and their address as the code does", () => {
+  const readme = readFileSync(join(root, "README.md"), "utf8");
+  expect(readme).toContain(`npm install -g ${name}`);
+  expect(readme).toContain(`${repository}/releases/latest/download/install.sh`);
+  const guide = readFileSync(join(root, "docs/guide.md"), "utf8");
+  for (const one of [name, PLUGIN_PACKAGE, packageOf({ id: "linux-x64" })]) expect(guide).toContain(`\`${one}\``);
 });

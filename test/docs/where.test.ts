@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 const root = join(import.meta.dir, "../..");
 const page = readFileSync(join(root, "docs/architecture.md"), "utf8");
-const rows = [...page.matchAll(/^\| (.+) \| `(src\/\S+)` \| `(#?\w+)` \|$/gm)].map(
+const rows = [...page.matchAll(/^\| (.+) \| `((?:src|release)\/\S+)` \| `(#?\w+)` \|$/gm)].map(
   ([, behaviour = "", file = "", symbol = ""]) => ({ behaviour, file, symbol }),
 );
 
