@@ -182,18 +182,19 @@ test("shows a viewer what Claude writes and does", async () => {
   expect(order).not.toContain(-1);
 });
 
-test("refuses a folder with a settings file that restricts Claude and has an invalid value", async () => {
+test("refuses a folder once its settings file, which restricts Claude, has an invalid value", async () => {
+  const writeSettings = (workspace: string, model: unknown) =>
+    writeFileSync(join(workspace, ".claude/settings.json"), JSON.stringify({ model, permissions: { deny: ["Bash"] } }));
   await using world = await createWorld({
     env: stream,
-    prepare: ({ base }) => {
-      mkdirSync(join(base, "workspace/.claude"));
-      writeFileSync(
-        join(base, "workspace/.claude/settings.json"),
-        JSON.stringify({ model: 5, permissions: { deny: ["Bash"] } }),
-      );
+    prepare: ({ workspace }) => {
+      mkdirSync(join(workspace, ".claude"));
+      writeSettings(workspace, "claude-opus-4-8");
     },
   });
-  const refused = await world.server.post(ask("hello"));
+  expect((await world.server.post(ask("hello", { user: "before" }))).status).toBe(200);
+  writeSettings(world.claude.workspace, 5);
+  const refused = await world.server.post(ask("hello", { user: "after" }));
   const { error } = (await refused.json()) as { error: { code: string; message: string } };
   expect([refused.status, error.code]).toEqual([503, "claude_not_ready"]);
   expect(error.message).toContain("workspace/.claude/settings.json");

@@ -18,6 +18,7 @@ import type { LaunchSpec } from "../launch-spec.ts";
 import type { ManagedSettings } from "../managed-settings.ts";
 import { SessionFolder } from "../session-file.ts";
 import { StreamProcess } from "../stream/process.ts";
+import { SettingsReports } from "../stream/settings-reports.ts";
 import { ChannelProbe } from "./channel-probe.ts";
 
 const log = getLogger(["synthesis", "pool"]);
@@ -63,6 +64,7 @@ export function createLauncher({
   const sessionFolder = new SessionFolder(options.env);
   const tokens = new ProcessTokens();
   const { config, env, engines, limits } = options;
+  const reports = new SettingsReports(config, env, clock);
 
   /** How many processes are starting in a terminal. */
   let starting = 0;
@@ -132,7 +134,7 @@ export function createLauncher({
       if (reason === "channel_refused") probe.plan();
       const folder = join(paths.run, crypto.randomUUID());
       const own = spec.choice.isIsolated ? unnamedConfig(config) : config;
-      return new StreamProcess(spec, owner, { config: own, env, folder, deny, sessionFolder, limits, clock });
+      return new StreamProcess(spec, owner, { config: own, env, folder, deny, sessionFolder, limits, reports, clock });
     },
     tokens,
     findRival: (claudeSession) => sessionFolder.findRival(claudeSession),

@@ -10,6 +10,7 @@ import type { LaunchChoice, LaunchSpec } from "../launch-spec.ts";
 import { replacesSystemPrompt, systemPrompt } from "../system-prompt.ts";
 import { unusedSettingsNotes } from "../unreadable-settings.ts";
 import type { ControlAnswer, ControlBody, ControlRequests } from "./control-requests.ts";
+import type { SettingsReport, SettingsReports } from "./settings-reports.ts";
 
 /** The name of our MCP server. With it the tools have the names that they have in a terminal. */
 export const MCP_SERVER = `plugin_${PLUGIN_NAME}_${SERVER_NAME}`;
@@ -20,6 +21,7 @@ export class StreamOptions {
   readonly #control: Pick<ControlRequests, "ask" | "send">;
   readonly #config: Config;
   readonly #env: Record<string, string | undefined>;
+  readonly #reports: SettingsReports;
   /** The model as it was set last; undefined when only Claude Code knows it. */
   #model: string | null | undefined;
   #effort: Effort;
@@ -37,10 +39,12 @@ export class StreamOptions {
     { choice, resume }: LaunchSpec,
     config: Config,
     env: Record<string, string | undefined>,
+    reports: SettingsReports,
   ) {
     this.#control = control;
     this.#config = config;
     this.#env = env;
+    this.#reports = reports;
     // Without `--model`, a resumed session keeps the model that it had last.
     this.#model = resume && choice.model === null ? undefined : choice.model;
     this.#effort = this.#effortOf(choice);
@@ -50,23 +54,31 @@ export class StreamOptions {
 
   /**
    * Makes sure that Claude Code uses every settings file that restricts Claude.
+   * @param started resolves when Claude Code has read its settings; null when only its report shows that
    * @returns what the client should know about the other files, in sentences
    * @throws BootFailure when it does not use one
    */
-  async checkSettings(workspace: string): Promise<readonly string[]> {
-    const { content } = await this.#control.ask({ subtype: "get_settings" }, this.#config.readyTimeoutMs);
-    const { model, env } = content?.effective ?? {};
-    // In the order in which Claude Code looks for it. Of an alias it would report only the model behind it.
-    this.#defaultModel = env?.ANTHROPIC_MODEL || this.#env.ANTHROPIC_MODEL || model || "default";
-    const used = {
-      sources: (content?.sources ?? []).map(({ source }) => source),
-      faulty: (content?.errors ?? []).map(({ file }) => file ?? ""),
-    };
+  async checkSettings(choice: LaunchChoice, started: Promise<unknown> | null): Promise<readonly string[]> {
+    const report = await this.#reports.find(choice, started, () => this.#askSettings());
+    if (report === null) return [];
+    this.#defaultModel = report.defaultModel;
     try {
-      return unusedSettingsNotes(workspace, this.#env, used);
+      return unusedSettingsNotes(choice.workspace, this.#env, report);
     } catch (error) {
       throw error instanceof RequestError ? new BootFailure("invalid_settings", error.message) : error;
     }
+  }
+
+  async #askSettings(): Promise<SettingsReport | null> {
+    const { content } = await this.#control.ask({ subtype: "get_settings" }, this.#config.readyTimeoutMs);
+    if (!content) return null;
+    const { model, env } = content.effective ?? {};
+    return {
+      sources: (content.sources ?? []).map(({ source }) => source),
+      faulty: (content.errors ?? []).map(({ file }) => file ?? ""),
+      // In the order in which Claude Code looks for it. Of an alias it would report only the model behind it.
+      defaultModel: env?.ANTHROPIC_MODEL || this.#env.ANTHROPIC_MODEL || model || "default",
+    };
   }
 
   /**

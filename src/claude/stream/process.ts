@@ -44,6 +44,7 @@ import { TurnFigures } from "./model-usage.ts";
 import { StreamOptions } from "./options.ts";
 import { PastDialogue } from "./past-dialogue.ts";
 import { channelMessage, parseLine, userMessageLine } from "./protocol.ts";
+import type { SettingsReports } from "./settings-reports.ts";
 import { exitedAtStart, StreamStart, stopped } from "./start.ts";
 import { StreamTranslator } from "./translator.ts";
 
@@ -63,6 +64,7 @@ export interface StreamContext {
   readonly deny: readonly string[];
   readonly sessionFolder: SessionFolder;
   readonly limits: Pick<AccountLimits, "note">;
+  readonly reports: SettingsReports;
   readonly clock: Clock;
 }
 
@@ -115,7 +117,7 @@ export class StreamProcess implements AgentProcess {
     this.tools = new OfferedTools(tools, (frame) => this.#requests.toolServer.push(frame), this.#logFields, clock);
     const write = (line: string) => this.#child.write(line);
     this.#control = new ControlRequests(write, this.#logFields, clock);
-    this.#options = new StreamOptions(this.#control, spec, config, parentEnv);
+    this.#options = new StreamOptions(this.#control, spec, config, parentEnv, context.reports);
     this.#requests = this.#createRequests(write);
     this.#past = new PastDialogue(spec.history ?? [], write);
     this.#start = new StreamStart({

@@ -57,7 +57,7 @@ export class StreamStart {
     this.#beginTimeout();
     const initialized = isSpare() ? null : this.#initialize();
     try {
-      this.#notes.push(...(await options.checkSettings(spec().choice.workspace)));
+      this.#notes.push(...(await options.checkSettings(spec().choice, initialized)));
     } catch (error) {
       this.#fail(error);
       return;

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { NO_OWNER, type ProcessOwner } from "../../../src/claude/agent-process.ts";
 import { SessionFolder, type SessionListener } from "../../../src/claude/session-file.ts";
 import { StreamProcess } from "../../../src/claude/stream/process.ts";
+import { SettingsReports } from "../../../src/claude/stream/settings-reports.ts";
 import { pathsFor } from "../../../src/config/paths.ts";
 import { defaults } from "../../../src/config/schema.ts";
 import { systemClock } from "../../../src/core/clock.ts";
@@ -78,6 +79,7 @@ function start(
       deny: [],
       sessionFolder,
       limits: new AccountLimits(),
+      reports: new SettingsReports({ claudeBin }, {}, systemClock),
       clock: systemClock,
     },
   );
