@@ -34,7 +34,7 @@ export async function injectFault(
     }
     case "kill":
     case "term":
-      process.kill(pid, fault === "kill" ? "SIGKILL" : "SIGTERM");
+      signal(pid, fault === "kill" ? "SIGKILL" : "SIGTERM");
       // A message sent to a dying claude would be lost with it, and its client would get an error.
       await within(server.logged(exitOf(pid)), "the server notices the exit of claude");
       return "continue";
@@ -53,6 +53,15 @@ export async function injectFault(
       return "continue";
     default:
       return fault;
+  }
+}
+
+/** Sends a signal, unless the server has already stopped the process to make room for another one. */
+function signal(pid: number, name: "SIGKILL" | "SIGTERM"): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
 
