@@ -1,6 +1,6 @@
 /**
  * `bun run docs`: writes the tables of settings in `docs/configuration.md` from the schema of the settings, and the tables
- * of routes and fields in `docs/http-api.md` from what the OpenAPI document says of them. The prose of both pages is written by hand;
+ * of routes, fields and metrics in `docs/http-api.md` from what the OpenAPI document and the registry say of them. The prose of both pages is written by hand;
  * a comment such as `<!-- settings: name, name -->` says what a table has.
  */
 import { join } from "node:path";
@@ -10,6 +10,7 @@ import { defaults, isInternal, type Setting, settings } from "../src/config/sche
 import { environmentName } from "../src/config/setting-names.ts";
 import { FIELDS } from "../src/http/openapi/fields.ts";
 import { OPERATIONS } from "../src/http/openapi/operations.ts";
+import { quietMetrics } from "../test/metrics/series.ts";
 
 export const CONFIGURATION_PAGE = join(import.meta.dir, "configuration.md");
 export const HTTP_PAGE = join(import.meta.dir, "http-api.md");
@@ -19,6 +20,7 @@ const TABLE = /<!-- settings: ([^>]*) -->\n[\s\S]*?<!-- end of settings -->/g;
 /** Defaults that depend on the machine or on another setting, in words. */
 const COMPUTED_DEFAULTS: Partial<Record<Setting, string>> = {
   apiKey: "the key in `chat.key`",
+  metricsKey: "the key in `metrics.key`",
   workspace: "`<home>/workspace`",
   allowedRoots: "the workspace",
   memoryMb: "half of the machine's memory",
@@ -112,10 +114,34 @@ export function withRoutesTable(page: string): string {
   return page.replace(ROUTES, () => `<!-- routes -->\n${table}\n<!-- end of routes -->`);
 }
 
+interface DescribedMetric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: unknown;
+  readonly labelNames: readonly string[];
+}
+
+const METRICS = /<!-- metrics -->\n[\s\S]*?<!-- end of metrics -->/;
+
+/** The page with its table of metrics made anew. @throws Error when it has none */
+export function withMetricsTable(page: string): string {
+  if (!METRICS.test(page)) throw new Error("docs/http-api.md has no table of metrics.");
+  const rows = quietMetrics()
+    .registry.getMetricsAsArray()
+    .map((metric) => {
+      // The library's types leave the labels out.
+      const { name, help, type, labelNames } = metric as unknown as DescribedMetric;
+      const labels = labelNames.filter((label) => label !== "le").map((label) => `\`${label}\``);
+      return `| \`${name}\` | ${type} | ${labels.join(", ")} | ${help} |`;
+    });
+  const table = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|", ...rows].join("\n");
+  return page.replace(METRICS, () => `<!-- metrics -->\n${table}\n<!-- end of metrics -->`);
+}
+
 if (import.meta.main) {
   for (const [page, made] of [
     [CONFIGURATION_PAGE, withSettingsTables],
-    [HTTP_PAGE, (page: string) => withFieldTables(withRoutesTable(page))],
+    [HTTP_PAGE, (page: string) => withMetricsTable(withFieldTables(withRoutesTable(page)))],
   ] as const) {
     await Bun.write(page, made(await Bun.file(page).text()));
   }

@@ -13,6 +13,7 @@ export function denyRules(paths: Paths): string[] {
     // The wildcard covers the file that replaces it.
     `${paths.keys}*`,
     paths.controlKey,
+    paths.metricsKey,
     paths.configFile,
     paths.openClawRecord,
     paths.channelRecord,

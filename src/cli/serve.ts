@@ -13,7 +13,7 @@ import { killOrphans } from "../claude/pool/orphans.ts";
 import { createPool } from "../claude/pool/pool.ts";
 import { startWatchdog } from "../claude/pool/watchdog.ts";
 import { namesEngine } from "../config/agent-settings.ts";
-import { loadChatKey, loadControlKey } from "../config/keys.ts";
+import { loadChatKey, loadControlKey, loadMetricsKey } from "../config/keys.ts";
 import { loadConfig } from "../config/load.ts";
 import { pathsFor } from "../config/paths.ts";
 import { createRunningConfig } from "../config/running-config.ts";
@@ -25,11 +25,13 @@ import { createConversationRegistry } from "../conversation/registry.ts";
 import { startRetention } from "../conversation/retention.ts";
 import { startUsageRecovery } from "../conversation/usage-recovery.ts";
 import { systemClock } from "../core/clock.ts";
+import { MessageCounts } from "../core/message-counts.ts";
 import { Callers } from "../http/callers.ts";
 import { listen } from "../http/listen.ts";
 import { SchemaChecker } from "../json-schema/checker.ts";
 import { AccountLimits } from "../limits/account.ts";
 import { Rejections } from "../limits/rejections.ts";
+import { createMetrics } from "../metrics/metrics.ts";
 import { startNotifications } from "../notify/notifications.ts";
 import { createOneShotQueue } from "../one-shot/queue.ts";
 import { createPermissionBroker } from "../permissions/broker.ts";
@@ -73,6 +75,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const { config } = running;
   const callers = new Callers(config, config.apiKey ?? loadChatKey(paths.chatKey), paths.keys);
   const controlKey = loadControlKey(paths.controlKey);
+  const metricsKey = config.metricsKey ?? loadMetricsKey(paths.metricsKey);
   prepareWorkspace(config.workspace);
   await configureLog(config.logLevel);
 
@@ -98,7 +101,9 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const rejections = new Rejections();
   const login = new Login(env, config.workspace);
   const engines = createEngines({ config, paths, managed, env });
-  const launcher = createLauncher({ config, paths, port: () => server.port, managed, engines, limits, program, env });
+  const messages = new MessageCounts();
+  const port = () => server.port;
+  const launcher = createLauncher({ config, paths, port, managed, engines, limits, messages, program, env });
   const pool = createPool({ config, launcher });
   const attachments = createAttachmentStore(paths.attachments);
   const permissions = createPermissionBroker({ config, permissionLog, env });
@@ -118,6 +123,19 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   });
   const oneShots = createOneShotQueue({ config, paths, env, login, checker, limits, rejections, turns });
 
+  const metrics = createMetrics({
+    config,
+    pool,
+    conversations,
+    oneShots,
+    turns,
+    login,
+    limits,
+    rejections,
+    permissions,
+    messages,
+  });
+
   // HTTP: clients, hooks and plugins, all on one port.
   const { emptyFolder } = paths;
   const server = await openPort(config.bridgePort, () =>
@@ -126,6 +144,9 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       running,
       callers,
       controlKey,
+      metricsKey,
+      metrics,
+      messages,
       pool,
       engines,
       login,
@@ -152,7 +173,11 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const stopRetention = startRetention({ config, retention, usage, sessions, conversations, attachments, env });
   const stopUsageRecovery = startUsageRecovery(turns, env);
   const notifications = startNotifications({ config, paths, login, limits, engines, permissions });
-  const stopInstallationWatch = watchInstallation({ config, env, login, onVersion: notifications.noteVersion });
+  const noteVersion = (version: string) => {
+    notifications.noteVersion(version);
+    metrics.noteVersion(version);
+  };
+  const stopInstallationWatch = watchInstallation({ config, env, login, onVersion: noteVersion });
   if (quarantined) notifications.noteQuarantine(quarantined);
   const watchdog = startWatchdog([...program, "sweep", "--home", paths.home]);
 
@@ -177,6 +202,6 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     runner,
   );
   const { isReady, version } = await printStartupReport({ config, paths, engines, login, server, quarantined });
-  if (version) notifications.noteVersion(version);
+  if (version) noteVersion(version);
   if (isReady) launcher.probeChannel();
 }

@@ -1,4 +1,4 @@
-/** The server's two keys. They are created on the first start, in files that only their owner can read. */
+/** The server's keys. They are created on the first start, in files that only their owner can read. */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -15,6 +15,9 @@ export const loadChatKey = (file: string): string => loadKey(file, "sk-synthesis
 
 /** The key of the control API. Only commands that can read `file` know it. @throws ConfigError as `loadKey` does */
 export const loadControlKey = (file: string): string => loadKey(file, "control-synthesis-");
+
+/** The key that opens the metrics and nothing else. @throws ConfigError as `loadKey` does */
+export const loadMetricsKey = (file: string): string => loadKey(file, "metrics-synthesis-");
 
 /**
  * Reads the key in `file`, or creates it there with mode 0600. Takes the file's permissions away from other users.

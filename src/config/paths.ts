@@ -12,6 +12,8 @@ export interface Paths {
   readonly keys: string;
   /** The key of the control API. Only this program's commands use it. */
   readonly controlKey: string;
+  /** The key that opens the metrics, for Prometheus. */
+  readonly metricsKey: string;
   /** A folder for each agent process: its settings, its plugin with its tokens, its system prompt and its debug log. */
   readonly run: string;
   /** The SQLite database: conversations, their Claude sessions, turns and permissions. */
@@ -46,6 +48,7 @@ export function pathsFor(home: string | undefined): Paths {
     chatKey: join(root, "chat.key"),
     keys: join(root, "keys.json"),
     controlKey: join(root, "control.key"),
+    metricsKey: join(root, "metrics.key"),
     run: join(root, "run"),
     database: join(root, "synthesis.db"),
     emptyFolder: join(root, "nowhere"),

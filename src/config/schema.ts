@@ -75,6 +75,7 @@ export const settings = {
     "Origins of web pages that may send chats, such as `https://app.example.com`",
   ),
   apiKey: secret(16).describe("The key that clients must send"),
+  metricsKey: secret(16).describe("The key with which Prometheus may read the metrics, and nothing else"),
   claudeBin: path.describe("The Claude Code program: a name on PATH or a path"),
   workspace: path.describe("The folder in which conversations work"),
   allowedRoots: list(delimiter, path).describe(
@@ -206,7 +207,7 @@ export const partialConfig = complete.partial();
 
 export type PartialConfig = z.infer<typeof partialConfig>;
 /** The settings without a default. */
-type Optional = "apiKey" | "identityHeader" | "notifyUrl" | "tlsCert" | "tlsKey";
+type Optional = "apiKey" | "metricsKey" | "identityHeader" | "notifyUrl" | "tlsCert" | "tlsKey";
 export type Config = Omit<z.infer<typeof complete>, Optional> & Partial<Pick<z.infer<typeof complete>, Optional>>;
 export type Setting = keyof typeof settings;
 

@@ -9,17 +9,17 @@ import type { Paths } from "./paths.ts";
 export function checkStateFolder(paths: Paths): PathProblem[] {
   const home = checkPath(paths.home, "folder") ?? checkHomeOwner(paths.home);
   if (home) return [home];
-  const { configFile, chatKey, keys, controlKey, database, lock, run, emptyFolder, attachments } = paths;
+  const { configFile, chatKey, keys, controlKey, metricsKey, database, lock, run, emptyFolder, attachments } = paths;
   const uses: [PathUse, string[]][] = [
     ["readable", [configFile]],
-    ["file", [chatKey, keys, controlKey, database, lock, `${lock}.json`]],
+    ["file", [chatKey, keys, controlKey, metricsKey, database, lock, `${lock}.json`]],
     ["folder", [run, emptyFolder, attachments]],
   ];
   const unusable = uses.flatMap(([use, some]) => some.flatMap((path) => checkPath(path, use) ?? []));
   // The owner of a path that cannot be reached cannot be looked up.
   return unusable.length > 0
     ? unusable
-    : [configFile, chatKey, keys, controlKey, database].flatMap((path) => checkWriters(path) ?? []);
+    : [configFile, chatKey, keys, controlKey, metricsKey, database].flatMap((path) => checkWriters(path) ?? []);
 }
 
 /**

@@ -15,6 +15,7 @@ import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { Rejections } from "../limits/rejections.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import type { FiguresStore } from "../store/figures.ts";
+import type { ResponseStream } from "../turn/response-stream.ts";
 import type { TurnRunner } from "../turn/runner.ts";
 import { findAnsweredTurn } from "./delivery-plan.ts";
 import { ProcessLease } from "./process-lease.ts";
@@ -48,6 +49,14 @@ interface ServedRequest {
   readonly hasModelAnswer: boolean;
   /** The workspace whose settings count; null when Claude reads the user's only. */
   readonly workspace: string | null;
+  /** The model that it asked for; null for Claude Code's default model. */
+  readonly model: string | null;
+  /** The response to it. */
+  readonly response: ResponseStream;
+  /** The client disconnected before the end of its answer. */
+  readonly isTruncated: boolean;
+  /** Resolves when all of its answer has been written: Claude is free before the end of its text has arrived. */
+  readonly finished: Promise<void>;
 }
 
 export interface ConversationListener {
@@ -161,6 +170,16 @@ export class Conversation {
 
   get #pending(): readonly TurnRequest[] {
     return [...(this.#serving ? [this.#serving.request] : []), ...this.#queue.requests];
+  }
+
+  /** Claude works on a request of a client, or waits for the client. */
+  get runsTurn(): boolean {
+    return this.#running !== null;
+  }
+
+  /** The turn waits for its client: for results or for a verdict. */
+  get isParked(): boolean {
+    return this.#running !== null && this.#running.runner.awaitedCalls !== null;
   }
 
   get hasProcess(): boolean {
@@ -329,7 +348,16 @@ export class Conversation {
     if (clientError || ms !== null) {
       const hasModelAnswer = !clientError && runner?.hasModelAnswer === true;
       const workspace = request.dialogue ? null : request.workspace.path;
-      this.#listener.onTurn({ ms, error: clientError, hasModelAnswer, workspace });
+      this.#listener.onTurn({
+        ms,
+        error: clientError,
+        hasModelAnswer,
+        workspace,
+        model: request.model,
+        response,
+        isTruncated: (runner?.response ?? response).isTruncated,
+        finished: runner?.finished ?? Promise.resolve(),
+      });
     }
   }
 

@@ -35,6 +35,29 @@ interface ResponseSubmission {
   readonly response: ResponseStream;
 }
 
+/** A request whose turn has ended, or that ended before its message was sent. */
+export interface EndedTurn {
+  readonly agent: string | null;
+  /** The model that it asked for; null for Claude Code's default model. */
+  readonly model: string | null;
+  /** `interrupted`: a client or the owner of the control key has ended it, or it took too long. */
+  readonly outcome: "done" | "failed" | "interrupted";
+  /** How long Claude worked on it; null when Claude never received it. */
+  readonly ms: number | null;
+  /** The response to its first request. */
+  readonly response: ResponseStream;
+}
+
+/** How many turns there are. */
+interface TurnLoad {
+  /** They have been sent, and Claude is not free for the next one. */
+  readonly running: number;
+  /** Those of them that wait for their client. */
+  readonly parked: number;
+  /** Requests that wait for a turn or for a process. */
+  readonly waiting: number;
+}
+
 export interface ConversationRegistry {
   /**
    * The error that a new conversation's first request would fail with now, as far as is known; null when it would be
@@ -67,6 +90,9 @@ export interface ConversationRegistry {
   reset(session: SessionRow): Promise<void>;
   /** Resets a conversation and removes it from the store. @param transcripts also removes Claude's transcripts of it */
   remove(session: SessionRow, transcripts: boolean): Promise<void>;
+  readonly load: TurnLoad;
+  /** Calls the listener with each turn that has ended. */
+  onTurnEnd(listener: (turn: EndedTurn) => void): void;
   /** Refuses requests from now on, fails those that wait, and gives the turns that run `drainMs` to end. */
   drain(drainMs: number): Promise<void>;
 }
@@ -81,6 +107,7 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
   const unnamedDeps: ConversationDeps = { ...deps, config: unnamedConfig(config) };
   const branches = createBranchRouter(sessions, turns, (key) => conversations.get(key));
   const turnDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
+  const listeners = new Set<(turn: EndedTurn) => void>();
   let draining = false;
   let quietTimer: Timer | undefined;
 
@@ -98,7 +125,12 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
 
   const create = (identity: Identity): Conversation =>
     new Conversation(identity, hasDialogue(identity) ? unnamedDeps : deps, {
-      onTurn: ({ ms, error, hasModelAnswer, workspace }) => {
+      onTurn: ({ ms, error, hasModelAnswer, workspace, model, response, isTruncated, finished }) => {
+        const outcome = outcomeOf(error, isTruncated);
+        const ended = { agent: identity.agent, model, outcome, ms, response };
+        void finished.then(() => {
+          for (const listener of listeners) listener(ended);
+        });
         if (ms !== null) turnDuration.add(ms);
         if (error?.code === "claude_not_logged_in") login.noteRejection(workspace);
         else if (hasModelAnswer) login.noteAnswer(workspace);
@@ -237,6 +269,17 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
     submitResponse,
     submitUnnamed: (parsed, request, mayLinger) => unnamed.submit(parsed, request, mayLinger),
     expectsNext: (parsed) => unnamed.expectsNext(parsed),
+    get load() {
+      const all = [...conversations.values()];
+      return {
+        running: all.filter(({ runsTurn }) => runsTurn).length,
+        parked: all.filter(({ isParked }) => isParked).length,
+        waiting: all.reduce((sum, { waiting }) => sum + waiting, 0),
+      };
+    },
+    onTurnEnd: (listener) => {
+      listeners.add(listener);
+    },
     drain: async (drainMs) => {
       draining = true;
       clearTimeout(quietTimer);
@@ -249,4 +292,10 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
       clearTimeout(timer);
     },
   };
+}
+
+function outcomeOf(error: RequestError | null, isTruncated: boolean): EndedTurn["outcome"] {
+  if (error?.code === "turn_interrupted" || error?.code === "turn_timeout") return "interrupted";
+  if (error) return "failed";
+  return isTruncated ? "interrupted" : "done";
 }

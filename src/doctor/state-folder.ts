@@ -14,8 +14,8 @@ export function stateFolderChecks(paths: Paths): Check[] {
   return [readableByOthers(paths) ?? emptyKey(paths) ?? stateFolder.ok(paths.home)];
 }
 
-function readableByOthers({ home, chatKey, keys, controlKey, database }: Paths): Check | null {
-  const open = [home, chatKey, keys, controlKey, database].filter(
+function readableByOthers({ home, chatKey, keys, controlKey, metricsKey, database }: Paths): Check | null {
+  const open = [home, chatKey, keys, controlKey, metricsKey, database].filter(
     (path) => existsSync(path) && statSync(path).mode & 0o077,
   );
   if (open.length === 0) return null;
@@ -29,8 +29,8 @@ function readableByOthers({ home, chatKey, keys, controlKey, database }: Paths):
   );
 }
 
-function emptyKey({ chatKey, controlKey }: Paths): Check | null {
-  const file = [chatKey, controlKey].find(
+function emptyKey({ chatKey, controlKey, metricsKey }: Paths): Check | null {
+  const file = [chatKey, controlKey, metricsKey].find(
     (key) => existsSync(key) && readFileSync(key, "utf8").trim().length < MIN_KEY_LENGTH,
   );
   if (file === undefined) return null;

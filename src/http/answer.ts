@@ -8,6 +8,7 @@ import type { Config } from "../config/schema.ts";
 import type { Identity } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import { withoutPrefillEcho } from "../turn/prefill-echo.ts";
 import type { ResponseStream } from "../turn/response-stream.ts";
 import type { Env } from "./env.ts";
@@ -22,6 +23,7 @@ export interface AnswerDeps extends SubmitDeps {
   readonly config: Pick<Config, "sseHeartbeatMs">;
   /** Checks answers that must fit a JSON Schema. */
   readonly checker: SchemaChecker;
+  readonly metrics: Pick<Metrics, "noteError">;
 }
 
 /**
@@ -37,7 +39,7 @@ export type Answer = (
 ) => Promise<Response>;
 
 export function createAnswer(deps: AnswerDeps): Answer {
-  const { config, checker } = deps;
+  const { config, checker, metrics } = deps;
   const submit = createSubmit(deps);
 
   return async (c, request, named, writerFor) => {
@@ -45,6 +47,8 @@ export function createAnswer(deps: AnswerDeps): Answer {
     let isStreaming = false;
     try {
       const { response, identity } = await submit(request, named, c.var.caller, c.req.raw);
+      c.set("response", response);
+      void response.failed.then(({ code }) => metrics.noteError(code));
       // Claude works meanwhile.
       const { body, openclaw, prefill } = request;
       const format = readFormat(body);

@@ -14,10 +14,12 @@ import type { RunningConfig } from "../config/running-config.ts";
 import type { Config } from "../config/schema.ts";
 import type { ConversationRegistry } from "../conversation/registry.ts";
 import { RequestError, unexpected } from "../core/errors.ts";
+import type { MessageCounts } from "../core/message-counts.ts";
 import { createIdentify } from "../intake/identity.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { AccountLimits } from "../limits/account.ts";
 import type { Rejections } from "../limits/rejections.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import type { OneShotQueue } from "../one-shot/queue.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import { storeError } from "../store/faults.ts";
@@ -28,7 +30,7 @@ import type { TurnStore } from "../store/turns.ts";
 import type { UsageSums } from "../store/usage.ts";
 import { canonicalPath } from "./addresses.ts";
 import { createAnswer } from "./answer.ts";
-import { requireChatKey, requireControlKey, requireRoutes } from "./authorization.ts";
+import { requireChatKey, requireControlKey, requireMetricsKey, requireRoutes } from "./authorization.ts";
 import { BODY_LIMIT } from "./body.ts";
 import type { Callers } from "./callers.ts";
 import { allowPages } from "./cors.ts";
@@ -40,6 +42,7 @@ import { configRoutes } from "./routes/config.ts";
 import { healthRoutes, readinessRoutes } from "./routes/health.ts";
 import { limitsRoutes } from "./routes/limits.ts";
 import { messagesRoutes } from "./routes/messages.ts";
+import { metricsRoutes } from "./routes/metrics.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { openApiRoutes } from "./routes/openapi.ts";
 import { permissionRoutes } from "./routes/permissions.ts";
@@ -72,17 +75,22 @@ export interface AppDeps {
   readonly figures: FiguresStore;
   readonly usage: UsageSums;
   readonly checker: SchemaChecker;
+  readonly metrics: Metrics;
+  readonly metricsKey: string;
+  /** Counts what Claude Code sends to the server. */
+  readonly messages: MessageCounts;
 }
 
 export function createApp(deps: AppDeps): Hono<Env> {
   const { config, conversations } = deps;
   const chatKey = every(requireChatKey(deps.callers), requireRoutes("chat"));
   const controlKey = every(requireControlKey(deps.controlKey), requireRoutes("control"));
+  const metricsKey = every(requireMetricsKey(deps.metricsKey, deps.controlKey), requireRoutes("control"));
   const identify = createIdentify(deps);
   const answer = createAnswer(deps);
   const chat = chatRoutes(identify, answer);
   const app = new Hono<Env>({ getPath: (request) => canonicalPath(getPath(request)) });
-  const notFound = notFoundIn(app);
+  const notFound = notFoundIn(app, deps.metrics);
 
   return (
     app
@@ -105,14 +113,18 @@ export function createApp(deps: AppDeps): Hono<Env> {
       .route("/v1/sessions", withKey(controlKey, sessionRoutes(deps), notFound))
       .route("/v1/permissions", withKey(controlKey, permissionRoutes(deps), notFound))
       .route("/v1/usage", withKey(controlKey, usageRoutes(deps), notFound))
+      .route("/metrics", withKey(metricsKey, metricsRoutes(deps.metrics), notFound))
       .route("/v1/config", withKey(controlKey, configRoutes(deps.running), notFound))
       // `serve.ts` answers POST /hooks itself. Only another method gets here.
-      .all("/hooks", chatKey, () => methodNotAllowed("/hooks", ["POST"]))
+      .all("/hooks", chatKey, () => methodNotAllowed("/hooks", ["POST"], deps.metrics))
       .route("/", withKey(chatKey, new Hono<Env>(), notFound))
       .onError((error, c) => {
-        if (error instanceof RequestError) return errorResponse(c.req.path, error);
-        log.error("unexpected error: {error}", { method: c.req.method, path: c.req.path, error });
-        return errorResponse(c.req.path, storeError(error) ?? unexpected());
+        const known = error instanceof RequestError ? error : storeError(error);
+        if (error !== known) log.error("unexpected error: {error}", { method: c.req.method, path: c.req.path, error });
+        const reported = known ?? unexpected();
+        // That of a response is counted when it arises, since a stream may have begun then.
+        if (reported !== c.var.response?.error) deps.metrics.noteError(reported.code);
+        return errorResponse(c.req.path, reported);
       })
   );
 }
@@ -141,18 +153,19 @@ const restoringIdleTimeout: MiddlewareHandler<Env> = async (c, next) => {
 
 /** Answers what no route has answered: 405 for an address that takes other methods, else 404. */
 const notFoundIn =
-  (app: Hono<Env>) =>
+  (app: Hono<Env>, metrics: Metrics) =>
   (c: Context<Env>): Response => {
     const { method, path } = c.req;
     const allowed = METHODS.map((name) => name.toUpperCase()).filter((name) =>
       app.router.match(name, path)[0].some(([[, route]]) => route.method === name),
     );
-    if (allowed.length > 0) return methodNotAllowed(path, allowed);
+    if (allowed.length > 0) return methodNotAllowed(path, allowed, metrics);
     const [, advice = ADDRESSES] = NOT_SERVED.find(([one]) => one.test(path)) ?? [];
-    return errorResponse(path, new RequestError("unknown_url", `There is no ${method} ${path} here. ${advice}`));
+    throw new RequestError("unknown_url", `There is no ${method} ${path} here. ${advice}`);
   };
 
-function methodNotAllowed(path: string, allowed: readonly string[]): Response {
+function methodNotAllowed(path: string, allowed: readonly string[], metrics: Metrics): Response {
+  metrics.noteError("method_not_allowed");
   const methods = allowed.join(", ");
   const response = errorResponse(path, new RequestError("method_not_allowed", `${path} takes only ${methods}.`));
   response.headers.set("allow", methods);

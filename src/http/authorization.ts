@@ -1,6 +1,6 @@
 /**
  * The keys. A chat key opens what a client of the OpenAI API needs. The control key opens the control API: sessions,
- * permissions, configuration.
+ * permissions, configuration. The metrics key opens the metrics only.
  */
 import type { Context, MiddlewareHandler } from "hono";
 import { RequestError } from "../core/errors.ts";
@@ -28,6 +28,16 @@ export function requireControlKey(key: string): MiddlewareHandler<Env> {
     (candidate) => isSecret(candidate, expected),
     "The control key is missing or wrong. Send `Authorization: Bearer <key>` with the key in the file control.key in " +
       "synthesis's state folder. The chat key does not open this address.",
+  );
+}
+
+/** For the metrics. The metrics key opens nothing else, so that the machine of a Prometheus need not have more. */
+export function requireMetricsKey(metricsKey: string, controlKey: string): MiddlewareHandler<Env> {
+  const expected = [digest(metricsKey), digest(controlKey)];
+  return requireKey(
+    (candidate) => expected.some((one) => isSecret(candidate, one)),
+    "The metrics key is missing or wrong. Send `Authorization: Bearer <key>` with the key in the file metrics.key in " +
+      "synthesis's state folder, unless SYNTHESIS_METRICS_KEY sets it. The control key opens this address, too.",
   );
 }
 

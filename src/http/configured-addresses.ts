@@ -4,10 +4,9 @@ import type { Hono } from "hono";
 import { ConfigError } from "../config/config-error.ts";
 import { addressText, type ListenAddress } from "../config/listen-address.ts";
 import type { Config } from "../config/schema.ts";
-import type { AppDeps } from "./app.ts";
 import type { Env } from "./env.ts";
 import { addressGuard, type RouteGroup } from "./guard.ts";
-import { serve, tcp } from "./serve.ts";
+import { type ServeDeps, serve, tcp } from "./serve.ts";
 
 interface OpenAddress {
   /** The address as people read it, with what it serves. */
@@ -16,10 +15,7 @@ interface OpenAddress {
 }
 
 /** @throws ConfigError when one of them cannot be opened */
-export async function openAddresses(
-  deps: Pick<AppDeps, "config" | "tokens">,
-  app: Hono<Env>,
-): Promise<readonly OpenAddress[]> {
+export async function openAddresses(deps: ServeDeps, app: Hono<Env>): Promise<readonly OpenAddress[]> {
   const { config } = deps;
   const tls = readCertificate(config);
   const opened: OpenAddress[] = [];

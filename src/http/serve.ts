@@ -29,12 +29,14 @@ export const tcp = (hostname: string, port: number, tls?: TLSOptions): TcpAddres
   reusePort: false,
 });
 
+export type ServeDeps = Pick<AppDeps, "config" | "tokens" | "metrics" | "messages">;
+
 /**
  * @param createGuard called with the port once it is known; 0 for a Unix socket
  * @throws a system error, such as EADDRINUSE, when the address cannot be opened
  */
 export function serve(
-  { config, tokens }: Pick<AppDeps, "config" | "tokens">,
+  { config, tokens, metrics, messages }: ServeDeps,
   app: Hono<Env>,
   address: Address,
   createGuard: (port: number) => Guard,
@@ -55,15 +57,16 @@ export function serve(
           const { pathname } = new URL(request.url);
           if (pathname === "/bridge") return upgradeBridge(request, server, tokens);
           if (pathname === "/hooks" && request.method === "POST") {
-            return withSafeHeaders(await receiveHook(request, server, tokens));
+            return withSafeHeaders(await receiveHook(request, server, tokens, messages));
           }
         }
         // For HEAD, Bun sends the status and the headers of this response, and cancels a stream.
         const asGet = request.method === "HEAD" ? new Request(request, { method: "GET" }) : request;
         return withSafeHeaders(await app.fetch(asGet, { server, access }));
       } catch (error) {
-        if (error instanceof RequestError) return withSafeHeaders(errorResponse(error));
-        throw error;
+        if (!(error instanceof RequestError)) throw error;
+        metrics.noteError(error.code);
+        return withSafeHeaders(errorResponse(error));
       }
     },
     // Bun answers a body above its own limit with a bare 413. The app has a limit that applies behind the key.
@@ -74,7 +77,7 @@ export function serve(
       log.error("unexpected error: {error}", { error });
       return withSafeHeaders(errorResponse(unexpected()));
     },
-    websocket: bridgeHandlers(config.bridgePingMs),
+    websocket: bridgeHandlers(config.bridgePingMs, messages),
   });
 }
 

@@ -25,9 +25,23 @@ const log = getLogger(["synthesis", "one-shot"]);
 /** The estimated duration of an answer, until the first one has been measured. */
 const INITIAL_ESTIMATE_MS = 5_000;
 
+/** A one-shot that has ended. */
+export interface EndedOneShot {
+  /** The model that it asked for; null for Claude Code's default model. */
+  readonly model: string | null;
+  readonly outcome: "done" | "failed" | "interrupted";
+  /** From its start to its end. */
+  readonly ms: number;
+  readonly response: ResponseStream;
+}
+
 export interface OneShotQueue {
   /** Starts a one-shot, or lets it wait until it can start. */
   submit(request: OneShotRequest): ResponseStream;
+  /** How many run and how many wait. */
+  readonly load: { readonly running: number; readonly waiting: number };
+  /** Calls the listener with each one-shot that has ended. */
+  onEnd(listener: (oneShot: EndedOneShot) => void): void;
   /** Refuses new one-shots, fails waiting ones, and lets running ones finish within `drainMs`. */
   drain(drainMs: number): Promise<void>;
   /** Kills the processes of all running one-shots. */
@@ -53,6 +67,7 @@ export function createOneShotQueue(deps: OneShotDeps): OneShotQueue {
   const waiting: { readonly request: OneShotRequest; readonly response: ResponseStream }[] = [];
   const running = new Set<OneShot>();
   const answerDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
+  const listeners = new Set<(oneShot: EndedOneShot) => void>();
   let isDraining = false;
 
   function refusal(): RequestError | null {
@@ -84,10 +99,15 @@ export function createOneShotQueue(deps: OneShotDeps): OneShotQueue {
       running.add(oneShot);
       void oneShot.finished.then(() => {
         running.delete(oneShot);
-        const { error, disconnected } = next.response;
+        const { error, disconnected, isTruncated } = next.response;
+        const ms = clock.now() - startedAt;
+        const outcome = isTruncated || error?.code === "turn_interrupted" ? "interrupted" : error ? "failed" : "done";
+        for (const listener of listeners) {
+          listener({ model: next.request.model, outcome, ms, response: next.response });
+        }
         if (error?.code === "claude_not_logged_in") login.noteRejection(null);
         else if (!error && !disconnected.aborted && oneShot.hasUsedModel) login.noteAnswer(null);
-        answerDuration.add(clock.now() - startedAt);
+        answerDuration.add(ms);
         startNext();
       });
     }
@@ -110,6 +130,12 @@ export function createOneShotQueue(deps: OneShotDeps): OneShotQueue {
       if (running.size >= config.maxOneShots) log.debug("one-shot queued", { waiting: waiting.length });
       startNext();
       return response;
+    },
+    get load() {
+      return { running: running.size, waiting: waiting.length };
+    },
+    onEnd: (listener) => {
+      listeners.add(listener);
     },
     drain: async (drainMs) => {
       isDraining = true;

@@ -88,6 +88,11 @@ export interface TurnStore {
   closeUsage(id: string): void;
   /** Counts a request that has no turn of its own. It is recorded with the next changes. */
   count(request: CountedTurn): void;
+  /**
+   * Calls the listener after the commit of each change of what a turn counts for.
+   * The listener gets what it counted for before, null for a new one, and what it counts for now.
+   */
+  onCounted(listener: (before: CountedTurn | null, now: CountedTurn) => void): void;
   /** The tokens of all turns of a conversation; null if no turn has any recorded. */
   totalUsage(session: string): Usage | null;
   /** Commits the collected changes now. If that fails, they are kept and committed later. */
@@ -125,6 +130,7 @@ export function createTurnStore({ database }: Store): TurnStore {
     .prepare();
 
   const sums = createUsageSums({ database });
+  const listeners = new Set<(before: CountedTurn | null, now: CountedTurn) => void>();
 
   const unchanged = Object.fromEntries(PROGRESS.map((name) => [name, null]));
   const collected = new Map<string, Progress>();
@@ -154,14 +160,20 @@ export function createTurnStore({ database }: Store): TurnStore {
     // Null when the conversation was deleted meanwhile. What the turn counted for until then stays.
     const before = changesSums(progress) ? sums.turn(id) : null;
     record(id, progress);
-    if (before) sums.replace(before, { ...before, ...withoutNulls(progress) });
+    if (before) replace(before, { ...before, ...withoutNulls(progress) });
+  };
+  let changes: [before: CountedTurn | null, now: CountedTurn][] = [];
+  const replace = (before: CountedTurn | null, now: CountedTurn) => {
+    sums.replace(before, now);
+    changes.push([before, now]);
   };
   /** Commits the collected changes and those of `more` in one transaction. */
   const commit = (more: () => void) => {
+    changes = [];
     database.transaction(() => {
       for (const [id, progress] of collected) recordAndCount(id, progress);
       for (const one of counted) count.run(one);
-      for (const one of uncounted) sums.replace(null, one);
+      for (const one of uncounted) replace(null, one);
       more();
     });
     clearTimeout(timer);
@@ -169,6 +181,7 @@ export function createTurnStore({ database }: Store): TurnStore {
     collected.clear();
     counted.length = 0;
     uncounted = [];
+    for (const listener of listeners) for (const change of changes) listener(...change);
   };
   async function commitUnsent() {
     // Messages that are sent at the same time join this commit.
@@ -254,6 +267,9 @@ export function createTurnStore({ database }: Store): TurnStore {
     count: (request) => {
       uncounted.push(request);
       timer ??= setTimeout(flush, COLLECT_MS);
+    },
+    onCounted: (listener) => {
+      listeners.add(listener);
     },
     totalUsage: (session) => {
       flush();

@@ -40,6 +40,10 @@ export class ResponseStream {
   hasRunTools = false;
   /** The error that the answer ended with; null while there is none. */
   error: RequestError | null = null;
+  /** Resolves with that error when there is one. */
+  readonly failed: Promise<RequestError>;
+  /** From the request to the first text of the answer, in ms; null while there is no text. */
+  firstTextMs: number | null = null;
   /** The client receives the token usage. */
   wantsUsage = true;
   /** How the answer has ended; null before its end, and when it ends with an error. */
@@ -52,6 +56,8 @@ export class ResponseStream {
   unchecked: readonly string[] = [];
 
   readonly #clock: Clock;
+  readonly #createdAt: number;
+  readonly #failing = Promise.withResolvers<RequestError>();
   readonly #opening = Promise.withResolvers<void>();
   readonly #beginning = Promise.withResolvers<void>();
   readonly #disconnection = new AbortController();
@@ -66,6 +72,8 @@ export class ResponseStream {
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
+    this.#createdAt = clock.now();
+    this.failed = this.#failing.promise;
     this.opened = this.#opening.promise;
     this.opened.catch(() => {});
     this.begun = this.#beginning.promise;
@@ -209,7 +217,7 @@ export class ResponseStream {
       this.#preface = "";
       this.push({ type: "text", text });
     }
-    if (part.type === "text") this.text += part.text;
+    if (part.type === "text") this.#addText(part.text);
     if (part.type === "finish" || part.type === "calls") this.end = part;
     // Usage only follows an answer that has begun. An error that comes first rejects `opened` instead.
     if (part.type !== "error" && part.type !== "usage") this.begin();
@@ -220,6 +228,11 @@ export class ResponseStream {
     } else this.#parts.push(part);
     this.#more.resolve();
     if (!isFrequent(part)) this.#hurry();
+  }
+
+  #addText(text: string): void {
+    if (text !== "") this.firstTextMs ??= this.#clock.now() - this.#createdAt;
+    this.text += text;
   }
 
   /** Ends the answer with an error. Before the answer has begun the error can set the HTTP status. */
@@ -233,6 +246,7 @@ export class ResponseStream {
     const cause = error instanceof RequestError ? error : (storeError(error) ?? unexpected());
     const reported = this.hasRunTools ? cause.afterWork() : cause;
     this.error ??= reported;
+    this.#failing.resolve(this.error);
     this.#opening.reject(reported);
     this.push({ type: "error", error: reported });
   }

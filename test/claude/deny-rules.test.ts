@@ -14,13 +14,14 @@ afterEach(() => rmSync(base, { recursive: true }));
 const rulesIn = (home: string) => denyRules(pathsFor(home));
 
 test("Claude may neither read nor edit the server's own files", () => {
-  const { chatKey, controlKey, configFile, run, database, channelRecord, notificationRecord } =
+  const { chatKey, controlKey, metricsKey, configFile, run, database, channelRecord, notificationRecord } =
     pathsFor("/home/me/state");
   const rules = rulesIn("/home/me/state");
 
   for (const path of [
     chatKey,
     controlKey,
+    metricsKey,
     configFile,
     `${run}/**`,
     `${database}*`,

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigError } from "../../src/config/config-error.ts";
-import { loadChatKey, loadControlKey } from "../../src/config/keys.ts";
+import { loadChatKey, loadControlKey, loadMetricsKey } from "../../src/config/keys.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { pathsFor } from "../../src/config/paths.ts";
 import { prepareStateFolder, prepareWorkspace } from "../../src/config/state-folder.ts";
@@ -54,6 +54,7 @@ function start(env: Env): void {
   const { workspace } = loadConfig(paths, env, {});
   loadChatKey(paths.chatKey);
   loadControlKey(paths.controlKey);
+  loadMetricsKey(paths.metricsKey);
   prepareWorkspace(workspace);
 }
 
@@ -100,7 +101,7 @@ const inStateFolder = (what: string, file: string, cause: (path: string) => void
   message,
 });
 
-const OWNED_FILES = ["chat.key", "control.key", "synthesis.db", "config.json"];
+const OWNED_FILES = ["chat.key", "control.key", "metrics.key", "synthesis.db", "config.json"];
 
 const problems: Problem[] = [
   ...["SYNTHESIS_WORKSPACE", "SYNTHESIS_HOME"].flatMap((setting) => [

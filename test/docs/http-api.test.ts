@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { HTTP_PAGE, withFieldTables, withRoutesTable } from "../../docs/generate.ts";
+import { HTTP_PAGE, withFieldTables, withMetricsTable, withRoutesTable } from "../../docs/generate.ts";
 import { ERROR_CODES, errorStatus } from "../../src/api/openai-chat/error-response.ts";
 import { RequestError } from "../../src/core/errors.ts";
 import { type AppDeps, createApp } from "../../src/http/app.ts";
@@ -27,9 +27,19 @@ test("the error table has every code with its status", () => {
   );
 });
 
+test("docs/http-api.md has every metric as the registry has it (`bun run docs` updates it)", () => {
+  expect(page).toBe(withMetricsTable(page));
+});
+
 /** The app's dependencies are used only by handlers, and a handler that fails for want of them has been reached. */
 const callers = { find: (key: string) => (key === "chat" ? {} : null) };
-const deps = { config: { allowedOrigins: [] as string[] }, callers, controlKey: "control" };
+const deps = {
+  config: { allowedOrigins: [] as string[] },
+  callers,
+  controlKey: "control",
+  metricsKey: "metrics",
+  metrics: { noteError: () => {} },
+};
 const app = createApp(deps as unknown as AppDeps);
 
 test("docs/http-api.md has the table of routes as the OpenAPI document has it (`bun run docs` updates it)", () => {
@@ -66,7 +76,8 @@ test.each(Object.entries(OPERATIONS))("the key of %s is the documented one", asy
   const isRefused = async (bearer: string) =>
     (await app.request(path, { method, headers: { authorization: `Bearer ${bearer}` } }, env)).status === 401;
 
-  expect(await isRefused("chat")).toBe(key === "control key");
+  expect(await isRefused("chat")).toBe(key === "control key" || key === "metrics key");
   expect(await isRefused("control")).toBe(key === "chat key");
+  expect(await isRefused("metrics")).toBe(key !== "none" && key !== "metrics key");
   expect(await isRefused("wrong")).toBe(key !== "none");
 });

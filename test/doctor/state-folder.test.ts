@@ -35,16 +35,19 @@ test("rejects a folder that other users can read", () => {
   ]);
 });
 
-test.each(["chat.key", "control.key", "synthesis.db"])("rejects a %s that other users can read", (name) => {
-  const file = fixture.write(`state/${name}`, KEY, 0o644);
-  expect(check()).toMatchObject([
-    {
-      id: "state_folder.readable_by_others",
-      found: expect.stringContaining(file),
-      advice: `Run \`chmod go= ${file}\`.`,
-    },
-  ]);
-});
+test.each(["chat.key", "control.key", "metrics.key", "synthesis.db"])(
+  "rejects a %s that other users can read",
+  (name) => {
+    const file = fixture.write(`state/${name}`, KEY, 0o644);
+    expect(check()).toMatchObject([
+      {
+        id: "state_folder.readable_by_others",
+        found: expect.stringContaining(file),
+        advice: `Run \`chmod go= ${file}\`.`,
+      },
+    ]);
+  },
+);
 
 test("rejects an empty key", () => {
   const file = fixture.write("state/control.key", "");

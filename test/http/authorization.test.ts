@@ -15,11 +15,16 @@ const send = (path: string, method = "GET", headers: Record<string, string> = {}
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 
 /** Every route of the app. None of the dependencies is used until a request arrives. */
-const routes = createApp({ config: { allowedOrigins: [] }, callers: {}, controlKey: "" } as unknown as AppDeps)
+const routes = createApp({
+  config: { allowedOrigins: [] },
+  callers: {},
+  controlKey: "",
+  metricsKey: "",
+} as unknown as AppDeps)
   .routes.filter(({ method }) => method !== "ALL")
   .map(({ method, path }) => ({ method, path: path.replaceAll(/:\w+/g, "x") }));
 const withoutKey = ["/health", "/ready", "/openapi.json"];
-const isControl = (path: string) => /^\/v1\/(sessions|permissions|config|usage)/.test(path);
+const isControl = (path: string) => /^\/(?:v1\/(?:sessions|permissions|config|usage)|metrics)/.test(path);
 const withKey = routes.filter(({ path }) => !withoutKey.includes(path));
 
 describe("every route asks for its key", () => {

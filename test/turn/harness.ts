@@ -107,6 +107,7 @@ function fakeStore(failsToInsert: boolean) {
     setUsage: (_id, usage, isUsageFinal) => void Object.assign(row, { usage, isUsageFinal }),
     count: unused,
     openUsage: unused,
+    onCounted: () => {},
     closeUsage: unused,
   };
   return { row, turns };

@@ -1,5 +1,6 @@
 /** The server's end of one WebSocket of a plugin: a hello first, then frames, and pings to find dead connections. */
 import { getLogger } from "@logtape/logtape";
+import type { MessageCounts } from "../../core/message-counts.ts";
 import {
   CLOSE,
   type Inbound,
@@ -46,6 +47,7 @@ export interface ConnectionOwner {
 export class Connection {
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
+  readonly #messages: MessageCounts | undefined;
   /** Claude Code's process id, as the plugin sees it; 0 before the hello. It may run below a wrapper. */
   pid = 0;
 
@@ -53,9 +55,13 @@ export class Connection {
   #greeted = false;
   #unansweredPings = 0;
 
-  /** @param pingMs time between pings, in ms; a plugin that is silent for two of them is disconnected */
-  constructor(socket: Socket, owner: ConnectionOwner, pingMs: number) {
+  /**
+   * @param pingMs time between pings, in ms; a plugin that is silent for two of them is disconnected
+   * @param messages counts the frames
+   */
+  constructor(socket: Socket, owner: ConnectionOwner, pingMs: number, messages?: MessageCounts) {
     this.#socket = socket;
+    this.#messages = messages;
     this.#owner = owner;
     this.#pings = setInterval(() => {
       this.#unansweredPings += 1;
@@ -74,6 +80,7 @@ export class Connection {
       return;
     }
     const read = readFrame(pluginFrame, message.toString());
+    if ("frame" in read) this.#messages?.note("frame_in", read.frame.type);
     if (!this.#greeted) this.#greet(read);
     else if ("problem" in read) {
       log.warning("frame ignored: {problem}", { pid: this.#owner.pid, problem: read.problem });
@@ -123,6 +130,7 @@ export class Connection {
   }
 
   #send(frame: ServerFrame): boolean {
+    this.#messages?.note("frame_out", frame.type);
     // Bun returns 0 for a dropped frame, -1 for one that is queued behind a slow reader, else the bytes sent.
     return this.#socket.send(writeFrame(frame)) !== 0;
   }

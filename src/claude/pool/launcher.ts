@@ -5,6 +5,7 @@ import type { Paths } from "../../config/paths.ts";
 import type { Config } from "../../config/schema.ts";
 import { unnamedConfig } from "../../config/unnamed.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
+import type { MessageCounts } from "../../core/message-counts.ts";
 import { ALL_CLAUDE_TOOLS } from "../../core/tools.ts";
 import type { AccountLimits } from "../../limits/account.ts";
 import { type AgentProcess, type Engine, NO_OWNER, type ProcessOwner } from "../agent-process.ts";
@@ -46,6 +47,8 @@ export interface LauncherOptions {
   readonly managed: ManagedSettings;
   readonly engines: Engines;
   readonly limits: AccountLimits;
+  /** Counts what stream processes send. */
+  readonly messages?: MessageCounts;
   /** The command that starts this program again, for the plugin: its executable and first arguments. */
   readonly program: readonly string[];
   readonly env: Record<string, string | undefined>;
@@ -63,7 +66,7 @@ export function createLauncher({
   const deny = denyRules(paths);
   const sessionFolder = new SessionFolder(options.env);
   const tokens = new ProcessTokens();
-  const { config, env, engines, limits } = options;
+  const { config, env, engines, limits, messages } = options;
   const reports = new SettingsReports(config, env, clock);
 
   /** How many processes are starting in a terminal. */
@@ -134,7 +137,17 @@ export function createLauncher({
       if (reason === "channel_refused") probe.plan();
       const folder = join(paths.run, crypto.randomUUID());
       const own = spec.choice.isIsolated ? unnamedConfig(config) : config;
-      return new StreamProcess(spec, owner, { config: own, env, folder, deny, sessionFolder, limits, reports, clock });
+      return new StreamProcess(spec, owner, {
+        config: own,
+        env,
+        folder,
+        deny,
+        sessionFolder,
+        limits,
+        reports,
+        clock,
+        ...(messages && { messages }),
+      });
     },
     tokens,
     findRival: (claudeSession) => sessionFolder.findRival(claudeSession),

@@ -41,6 +41,10 @@ export interface Pool {
   readonly hasRoom: boolean;
   /** How many processes run. */
   readonly size: number;
+  /** The processes that run. */
+  readonly processes: readonly AgentProcess[];
+  /** Calls the listener with each process that is started, at once. */
+  onStart(listener: (process: AgentProcess) => void): void;
   /** How many of them have a connected plugin. */
   readonly connections: number;
   /** Stops all processes. Resolves when they have exited. */
@@ -62,6 +66,7 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
   const slots = createProcessSlots(config, processes, makeRoom);
   const prewarmed = new PrewarmedProcesses<AgentProcess>(config, launcher.engineFor);
   const memory = new MemoryWatch(measure, clock);
+  const listeners = new Set<(process: AgentProcess) => void>();
   const parked = new ParkedProcesses(processes, clock, makeRoom);
   let stopping = false;
   const idleCheckMs = Math.min(MAX_IDLE_CHECK_MS, config.idleKillMs / 2);
@@ -155,6 +160,7 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
         releaseSlot();
       };
       process.exited.then(release, release);
+      for (const listener of listeners) listener(process);
       return process;
     } catch (error) {
       releaseSlot();
@@ -225,6 +231,12 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
     },
     get size() {
       return processes.size;
+    },
+    get processes() {
+      return [...processes];
+    },
+    onStart: (listener) => {
+      listeners.add(listener);
     },
     get connections() {
       return [...processes].filter((process) => process.connected).length;

@@ -8,6 +8,7 @@ import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import { contentText, type MessageContent } from "../../core/dialogue.ts";
 import { RequestError } from "../../core/errors.ts";
+import type { MessageCounts } from "../../core/message-counts.ts";
 import type { SessionFigures } from "../../core/session-figures.ts";
 import type { ModelUsage } from "../../core/usage.ts";
 import type { AccountLimits } from "../../limits/account.ts";
@@ -65,6 +66,8 @@ export interface StreamContext {
   readonly sessionFolder: SessionFolder;
   readonly limits: Pick<AccountLimits, "note">;
   readonly reports: SettingsReports;
+  /** Counts the lines of its output. */
+  readonly messages?: MessageCounts;
   readonly clock: Clock;
 }
 
@@ -318,6 +321,7 @@ export class StreamProcess implements AgentProcess {
     this.#activity.noteOutput();
     const line = parseLine(text);
     if (!line) return;
+    this.#context.messages?.note("stream_line", line.type);
     if (line.type === "refused_request") this.#requests.refuse(line);
     else if (line.type === "control_request") void this.#requests.handle(line);
     else if (line.type === "control_cancel_request") this.#requests.cancel(line.request_id);

@@ -22,6 +22,7 @@ const SECURITY: Readonly<Record<Key, string | null>> = {
   none: null,
   "chat key": "chatKey",
   "control key": "controlKey",
+  "metrics key": "metricsKey",
 };
 const bearer = (description: string) => ({ type: "http", scheme: "bearer", description });
 
@@ -48,6 +49,7 @@ export function openApiDocument(routes: readonly RouterRoute[]): JsonObject {
       securitySchemes: {
         chatKey: bearer("The chat key. `api-key` and `x-api-key` may carry it, too."),
         controlKey: bearer("The control key, in control.key in the state folder."),
+        metricsKey: bearer("The metrics key, in metrics.key in the state folder, or the control key."),
       },
       schemas: { Error: jsonSchema(errorBody, "output"), MessagesError: jsonSchema(messagesError, "output") },
     },
@@ -59,7 +61,7 @@ export const documentedPath = (path: string): string => path.replaceAll(/:(\w+)/
 
 function operationObject(
   name: string,
-  { key, does, answer, event, errors, errorShape = "Error", example }: Operation,
+  { key, does, answer, event, isText, errors, errorShape = "Error", example }: Operation,
   path: string,
   handlers: readonly RouterRoute[],
 ): JsonObject {
@@ -81,6 +83,7 @@ function operationObject(
     }),
     responses: {
       ...((answer || event) && { 200: { description: "The answer.", content: contentOf(answer, event) } }),
+      ...(isText && { 200: { description: "The answer.", content: { "text/plain": { schema: { type: "string" } } } } }),
       ...errorResponses(
         [...errors, ...COMMON_ERRORS, ...(key === "none" ? [] : (["invalid_api_key"] as const))],
         errorShape,

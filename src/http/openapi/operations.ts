@@ -12,7 +12,7 @@ import { session, sessionDetails, sessionList } from "../../wire/sessions.ts";
 import { usageReport } from "../../wire/usage.ts";
 import * as answers from "./answers.ts";
 
-export type Key = "none" | "chat key" | "control key";
+export type Key = "none" | "chat key" | "control key" | "metrics key";
 
 export interface Operation {
   readonly key: Key;
@@ -20,6 +20,8 @@ export interface Operation {
   readonly does: string;
   /** The body of a 200; null when the route answers only with errors. */
   readonly answer: z.ZodType | null;
+  /** Its answer is plain text. */
+  readonly isText?: boolean;
   /** Each event of an answer as server-sent events, in place of the answer or besides it. */
   readonly event?: z.ZodType;
   /** The errors of this route, besides those that every route can have. */
@@ -235,6 +237,13 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     does: "Sums turns, tokens, cost and the time to the first text: [usage](#usage).",
     answer: usageReport,
     errors: ["invalid_request"],
+  },
+  "GET /metrics": {
+    key: "metrics key",
+    does: "Gives the metrics to Prometheus, in its text format: [metrics](#metrics). The control key opens it, too.",
+    answer: null,
+    isText: true,
+    errors: [],
   },
   "GET /v1/config": {
     key: "control key",

@@ -5,6 +5,7 @@ import { Connection } from "../../claude/interactive/connection.ts";
 import type { InteractiveProcess } from "../../claude/interactive/process.ts";
 import type { ProcessTokens } from "../../claude/interactive/process-tokens.ts";
 import { RequestError } from "../../core/errors.ts";
+import type { MessageCounts } from "../../core/message-counts.ts";
 import { bearer } from "../../core/tokens.ts";
 import { CLOSE, MAX_FRAME_BYTES } from "../../wire/frames.ts";
 
@@ -27,7 +28,7 @@ export function upgradeBridge(request: Request, server: Server<BridgeData>, toke
 }
 
 /** Bun's handlers for the WebSockets of `/bridge`. */
-export function bridgeHandlers(pingMs: number): WebSocketHandler<BridgeData> {
+export function bridgeHandlers(pingMs: number, messages: MessageCounts): WebSocketHandler<BridgeData> {
   return {
     // Above our own limit, so that a frame above that is closed with our own close code.
     maxPayloadLength: 4 * MAX_FRAME_BYTES,
@@ -36,7 +37,7 @@ export function bridgeHandlers(pingMs: number): WebSocketHandler<BridgeData> {
     open(socket) {
       const { process } = socket.data;
       // Rejected only now: a WebSocket client sees close codes, but not the status of a failed upgrade.
-      if (process) socket.data.connection = new Connection(socket, process.bridge, pingMs);
+      if (process) socket.data.connection = new Connection(socket, process.bridge, pingMs, messages);
       else socket.close(CLOSE.NOT_AUTHORIZED, "not authorized");
     },
     message: (socket, message) => closeOnError(socket, () => socket.data.connection?.receive(message)),

@@ -9,6 +9,7 @@ import { permissionUpdate } from "../../claude/permission-update.ts";
 import { RequestError } from "../../core/errors.ts";
 import { JSON_BOUNDS, type JsonBounds } from "../../core/json-gate.ts";
 import { MEGABYTE } from "../../core/machine.ts";
+import type { MessageCounts } from "../../core/message-counts.ts";
 import { bearer } from "../../core/tokens.ts";
 import { hookBody, type Verdict } from "../../wire/hooks.ts";
 import { type BodyLimit, readJson } from "../body.ts";
@@ -34,6 +35,7 @@ export async function receiveHook(
   request: Request,
   server: Server<BridgeData>,
   tokens: ProcessTokens,
+  messages: MessageCounts,
 ): Promise<Response> {
   const process = tokens.byHookToken(bearer(request.headers.get("authorization")));
   if (!process) {
@@ -51,6 +53,7 @@ export async function receiveHook(
     log.warning("hook ignored: invalid fields {fields}", { pid: process.pid, fields });
     return Response.json({});
   }
+  messages.note("hook", body.data.hook_event_name);
   process.receiveHook(body.data);
   if (body.data.hook_event_name !== "PermissionRequest") return Response.json({});
   return Response.json(decisionBody(await process.askPermission(body.data, request.signal)));
