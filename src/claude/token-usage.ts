@@ -82,6 +82,16 @@ export function completeUsage(recorded: readonly ModelUsage[], figures: readonly
   return [...recorded.map((one) => largerOf(one, figuresOf(one.model) ?? one)), ...rest];
 }
 
+/**
+ * What a turn used, by the record of its calls and by what was counted of it before: the later record may have calls that
+ * were missing, and what was counted may have more than any record.
+ */
+export function recountedUsage(recorded: readonly ModelUsage[], counted: readonly ModelUsage[]): ModelUsage[] {
+  const countedOf = (model: string) => counted.find((one) => one.model === model);
+  const rest = counted.filter((one) => one.model !== "" && !recorded.some(({ model }) => model === one.model));
+  return [...recorded.map((one) => largerOf(one, countedOf(one.model) ?? one)), ...rest];
+}
+
 const largerOf = (one: ModelUsage, other: ModelUsage): ModelUsage => ({
   ...one,
   input: Math.max(one.input, other.input),

@@ -23,6 +23,7 @@ import { createAttachmentStore } from "../conversation/attachment-store.ts";
 import { likelyLaunches } from "../conversation/launch-choice.ts";
 import { createConversationRegistry } from "../conversation/registry.ts";
 import { startRetention } from "../conversation/retention.ts";
+import { SessionCosts } from "../conversation/session-costs.ts";
 import { startUsageRecovery } from "../conversation/usage-recovery.ts";
 import { systemClock } from "../core/clock.ts";
 import { MessageCounts } from "../core/message-counts.ts";
@@ -108,12 +109,14 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const attachments = createAttachmentStore(paths.attachments);
   const permissions = createPermissionBroker({ config, permissionLog, env });
   const checker = new SchemaChecker();
+  const costs = new SessionCosts();
   const conversations = createConversationRegistry({
     config,
     pool,
     sessions,
     turns,
     figures,
+    costs,
     attachments,
     permissions,
     login,

@@ -7,6 +7,7 @@ import type { AgentProcess } from "../claude/agent-process.ts";
 import type { Pool } from "../claude/pool/pool.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { RequestError } from "../core/errors.ts";
+import type { SessionFigures } from "../core/session-figures.ts";
 import { type Identity, isEphemeral } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import { looksLikeSideRequest, type RequestShape } from "../intake/request-shape.ts";
@@ -22,6 +23,7 @@ import { ProcessLease } from "./process-lease.ts";
 import { ConversationRecord, type RecordDeps } from "./record.ts";
 import { replayAnswer } from "./replay.ts";
 import type { RunningTurn } from "./running-turn.ts";
+import type { SessionCosts } from "./session-costs.ts";
 import { type QueuedTurn, TurnQueue } from "./turn-queue.ts";
 import { ConversationTurns } from "./turns.ts";
 
@@ -35,6 +37,7 @@ export interface ConversationDeps extends RecordDeps {
   readonly pool: Pool;
   readonly permissions: PermissionBroker;
   readonly figures: Pick<FiguresStore, "noteSession">;
+  readonly costs: SessionCosts;
   readonly checker: SchemaChecker;
   readonly rejections: Rejections;
 }
@@ -113,9 +116,7 @@ export class Conversation {
         isServing: () => this.#serving !== null,
         isOwnMessage: (messageId) => this.#turns.isOwnMessage(messageId),
         onEvent: (process, event) => {
-          if (event.type === "figures" && process.figures && !isEphemeral(identity.source)) {
-            deps.figures.noteSession(identity.key, process.spec.claudeSession, process.figures);
-          }
+          if (event.type === "figures" && process.figures) this.#noteFigures(process, process.figures);
           this.#turns.handleEvent(process, event);
           if (event.type === "exit") this.#handleExit();
         },
@@ -408,6 +409,15 @@ export class Conversation {
     this.end(CHAT_ENDED, (record) => record.remove(true)).catch((error) =>
       log.error("unnamed conversation not removed: {error}", { session: this.identity.key, error }),
     );
+  }
+
+  #noteFigures(process: AgentProcess, figures: SessionFigures): void {
+    const { claudeSession, resume } = process.spec;
+    if (!isEphemeral(this.identity.source)) this.#deps.figures.noteSession(this.identity.key, claudeSession, figures);
+    // Over stream-json the cost of a turn comes with its result.
+    if (process.engine === "stream" || figures.costUsd === null) return;
+    const cost = this.#deps.costs.note(claudeSession, figures.costUsd, resume);
+    if (cost) this.#turns.addCost(cost);
   }
 
   #handleExit(): void {

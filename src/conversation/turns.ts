@@ -58,6 +58,10 @@ export class ConversationTurns {
   /** The turns whose events have not all arrived. The newest of them may still run. */
   readonly #unfinished = new Set<TurnRunner>();
   #running: RunningTurn | null = null;
+  /** The id of the turn that began last; null before the first one. */
+  #newest: string | null = null;
+  /** The cost, in US dollars, that was reported before the first turn. */
+  #costBefore = 0;
 
   constructor(deps: TurnsDeps) {
     this.#deps = deps;
@@ -142,6 +146,9 @@ export class ConversationTurns {
     });
     this.#running = running;
     onSent();
+    this.#newest = id;
+    if (this.#costBefore > 0) this.addCost(this.#costBefore);
+    this.#costBefore = 0;
     this.#unfinished.add(runner);
     void runner.finished.then(() => this.#unfinished.delete(runner));
     await runner.idle;
@@ -220,6 +227,15 @@ export class ConversationTurns {
 
   #saveFile(claudeSession: string): SaveFile {
     return (content, extension) => this.#deps.attachments.saveFile(claudeSession, content, extension);
+  }
+
+  /**
+   * Counts a cost, in US dollars, for the turn that began last: a report of costs does not name a turn, and it may come
+   * when the next one has begun.
+   */
+  addCost(cost: number): void {
+    if (this.#newest === null) this.#costBefore += cost;
+    else this.#deps.turns.addCost(this.#newest, cost);
   }
 
   /** Resolves when all events of all turns have arrived. */

@@ -1,41 +1,62 @@
-/** Counts what the turns of a killed server used, as far as Claude Code has recorded it in its transcripts. */
+/**
+ * Counts what turns used of which not everything was known at their end: those of a killed server, those that were
+ * interrupted, those that Claude Code recorded late. Its transcripts tell, as far as it has recorded them.
+ */
 import { getLogger } from "@logtape/logtape";
-import { usageByModel } from "../claude/token-usage.ts";
+import { recountedUsage, usageByModel } from "../claude/token-usage.ts";
 import { findTranscript } from "../claude/transcript/location.ts";
 import { readModelCalls } from "../claude/transcript/reader.ts";
-import type { TurnStore } from "../store/turns.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
+import type { OpenTurn, TurnStore } from "../store/turns.ts";
 
 const log = getLogger(["synthesis", "store"]);
 
+/** How long after its end Claude Code may still record something of a turn, in ms. */
+const RECORDED_MS = 60_000;
+/** How often such turns are looked for, in ms. */
+const EVERY_MS = 60_000;
+
 /**
- * Reads the transcripts of the turns that ended with an earlier server and whose usage is open, one after the other. Call
- * it before this server answers a request.
+ * Reads the transcripts of the turns whose usage is open, one after the other: first of all those that ended with an
+ * earlier server, and then those of this one. Call it before this server answers a request.
  * @returns stops it; the next start reads the rest
  */
 export function startUsageRecovery(
   turns: Pick<TurnStore, "openUsage" | "closeUsage" | "setUsage">,
   env: Record<string, string | undefined>,
+  clock: Clock = systemClock,
 ): () => void {
-  const open = turns.openUsage();
   let isStopped = false;
+  let cancel = () => {};
+  /** The turns whose transcripts cannot be read. The next start tries again. */
+  const unreadable = new Set<string>();
 
-  async function recover(): Promise<void> {
-    for (const { id, claudeSession } of open) {
+  async function count({ id, claudeSession, modelUsage }: OpenTurn): Promise<void> {
+    try {
+      const path = await findTranscript(claudeSession, env);
+      const calls = path === null ? null : await readModelCalls(path, id, 0, null, 0);
       if (isStopped) return;
-      try {
-        const path = await findTranscript(claudeSession, env);
-        const calls = path === null ? null : await readModelCalls(path, id, 0, null, 0);
-        if (isStopped) return;
-        if (calls && calls.length > 0) turns.setUsage(id, usageByModel(calls), true);
-        else turns.closeUsage(id);
-      } catch (error) {
-        log.warning("usage of a lost turn not readable: {error}", { turn: id, error });
-      }
+      if (calls && calls.length > 0) turns.setUsage(id, recountedUsage(usageByModel(calls), modelUsage ?? []), true);
+      else turns.closeUsage(id);
+    } catch (error) {
+      unreadable.add(id);
+      log.warning("usage of a turn not readable: {error}", { turn: id, error });
     }
   }
 
-  void recover();
+  async function countAll(until: number): Promise<void> {
+    try {
+      for (const turn of turns.openUsage(until)) if (!isStopped && !unreadable.has(turn.id)) await count(turn);
+    } catch (error) {
+      log.warning("usage of earlier turns not counted: {error}", { error });
+    }
+    if (!isStopped) cancel = clock.after(EVERY_MS, () => void countAll(clock.wallTime() - RECORDED_MS));
+  }
+
+  // The turns of an earlier server have ended, whatever the clock says.
+  void countAll(Number.POSITIVE_INFINITY);
   return () => {
     isStopped = true;
+    cancel();
   };
 }

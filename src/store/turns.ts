@@ -6,7 +6,7 @@
 import { setImmediate } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { and, desc, eq, isNotNull, or, sql, sum } from "drizzle-orm";
-import type { ModelUsage, Usage } from "../core/usage.ts";
+import { costOf, type ModelUsage, type Usage, withCost } from "../core/usage.ts";
 import type { Store } from "./database.ts";
 import { sessions, type TurnRow, turns } from "./schema.ts";
 import { type CountedTurn, createUsageSums } from "./usage.ts";
@@ -60,6 +60,9 @@ export type SentTurn = Pick<
   | "history"
 >;
 
+/** A turn of which not all model calls are counted. */
+export type OpenTurn = Pick<TurnRow, "id" | "claudeSession" | "modelUsage">;
+
 /** By the order of insertion, since the times are wrong after the clock was set back. */
 const latestFirst = desc(sql`rowid`);
 
@@ -82,8 +85,10 @@ export interface TurnStore {
    * @param isFinal no more follow
    */
   setUsage(id: string, total: readonly ModelUsage[], isFinal: boolean): void;
-  /** The turns that ended with a server that was killed, before all their model calls were counted. */
-  openUsage(): { readonly id: string; readonly claudeSession: string }[];
+  /** Adds to the cost of a turn, in US dollars, what is known of it beside its model calls. */
+  addCost(id: string, cost: number): void;
+  /** The turns that ended until this time, in Unix ms, before all their model calls were counted. */
+  openUsage(until: number): readonly OpenTurn[];
   /** Counts no more model calls for a turn. */
   closeUsage(id: string): void;
   /** Counts a request that has no turn of its own. It is recorded with the next changes. */
@@ -134,6 +139,17 @@ export function createTurnStore({ database }: Store): TurnStore {
 
   const unchanged = Object.fromEntries(PROGRESS.map((name) => [name, null]));
   const collected = new Map<string, Progress>();
+  /** The costs that are added to collected changes. */
+  const costs = new Map<string, number>();
+  /** When the turns ended whose usage may be open. The table is searched for them only once. */
+  const endedOpen = new Map<string, number>(
+    database
+      .select({ id: turns.id, endedAt: turns.endedAt })
+      .from(turns)
+      .where(and(eq(turns.isUsageOpen, true), isNotNull(turns.endedAt)))
+      .all()
+      .map(({ id, endedAt }) => [id, endedAt ?? 0]),
+  );
   const counted: { session: string; at: number }[] = [];
   let uncounted: CountedTurn[] = [];
   let timer: Timer | undefined;
@@ -142,6 +158,8 @@ export function createTurnStore({ database }: Store): TurnStore {
 
   const collect = (id: string, progress: Progress) => {
     collected.set(id, { ...collected.get(id), ...progress });
+    if (progress.endedAt) endedOpen.set(id, progress.endedAt);
+    if (progress.isUsageOpen === false) endedOpen.delete(id);
     timer ??= setTimeout(flush, COLLECT_MS);
   };
   const record = (id: string, progress: Progress) => {
@@ -157,10 +175,12 @@ export function createTurnStore({ database }: Store): TurnStore {
   };
   /** Records the change, also in the sums. */
   const recordAndCount = (id: string, progress: Progress) => {
+    const cost = costs.get(id);
     // Null when the conversation was deleted meanwhile. What the turn counted for until then stays.
-    const before = changesSums(progress) ? sums.turn(id) : null;
-    record(id, progress);
-    if (before) replace(before, { ...before, ...withoutNulls(progress) });
+    const before = cost !== undefined || changesSums(progress) ? sums.turn(id) : null;
+    const changed = before ? { ...progress, ...usedBy(before, progress, cost) } : progress;
+    record(id, changed);
+    if (before) replace(before, { ...before, ...withoutNulls(changed) });
   };
   let changes: [before: CountedTurn | null, now: CountedTurn][] = [];
   const replace = (before: CountedTurn | null, now: CountedTurn) => {
@@ -179,6 +199,7 @@ export function createTurnStore({ database }: Store): TurnStore {
     clearTimeout(timer);
     timer = undefined;
     collected.clear();
+    costs.clear();
     counted.length = 0;
     uncounted = [];
     for (const listener of listeners) for (const change of changes) listener(...change);
@@ -257,12 +278,22 @@ export function createTurnStore({ database }: Store): TurnStore {
     setUsage: (id, total, isFinal) => {
       collect(id, { modelUsage: total, ...tokensOf(total), ...(isFinal ? { isUsageOpen: false } : {}) });
     },
-    openUsage: () =>
-      database
-        .select({ id: turns.id, claudeSession: turns.claudeSession })
-        .from(turns)
-        .where(and(eq(turns.isUsageOpen, true), isNotNull(turns.endedAt)))
-        .all(),
+    addCost: (id, cost) => {
+      costs.set(id, (costs.get(id) ?? 0) + cost);
+      collect(id, {});
+    },
+    openUsage: (until) => {
+      flush();
+      return [...endedOpen].flatMap(([id, endedAt]) => {
+        if (endedAt > until) return [];
+        const { claudeSession, modelUsage } = turns;
+        const isOpen = and(eq(turns.id, id), eq(turns.isUsageOpen, true));
+        const row = database.select({ id: turns.id, claudeSession, modelUsage }).from(turns).where(isOpen).get();
+        // The conversation was deleted, or the end was noted again after the last model call.
+        if (!row) endedOpen.delete(id);
+        return row ?? [];
+      });
+    },
     closeUsage: (id) => collect(id, { isUsageOpen: false }),
     count: (request) => {
       uncounted.push(request);
@@ -287,6 +318,15 @@ export function createTurnStore({ database }: Store): TurnStore {
 
 /** Whether a change of a turn changes what it counts for. Its receipt does not. */
 const changesSums = ({ endedAt, modelUsage }: Progress): boolean => endedAt !== undefined || modelUsage !== undefined;
+
+/** What a turn has used with a change. Its cost stays if it is not known by model, as the change does not have it. */
+function usedBy(before: CountedTurn, { modelUsage }: Progress, cost: number | undefined): Progress {
+  const earlier = costOf(before.modelUsage ?? []);
+  const isPriced = !modelUsage || earlier === null || costOf(modelUsage) !== null;
+  const used = isPriced ? (modelUsage ?? before.modelUsage) : withCost(modelUsage, earlier);
+  if (cost !== undefined) return { modelUsage: withCost(used ?? [], cost) };
+  return modelUsage ? { modelUsage: used } : {};
+}
 
 const withoutNulls = (progress: Progress): Progress =>
   Object.fromEntries(Object.entries(progress).filter(([, value]) => value !== null));

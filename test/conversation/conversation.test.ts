@@ -11,6 +11,7 @@ import { pathsFor } from "../../src/config/paths.ts";
 import { defaults } from "../../src/config/schema.ts";
 import { createAttachmentStore } from "../../src/conversation/attachment-store.ts";
 import { Conversation } from "../../src/conversation/conversation.ts";
+import { SessionCosts } from "../../src/conversation/session-costs.ts";
 import { RequestError, shuttingDown } from "../../src/core/errors.ts";
 import type { Identity } from "../../src/intake/identity.ts";
 import { readTurnRequest } from "../../src/intake/turn-request.ts";
@@ -169,6 +170,7 @@ function create(source: Identity["source"] = "user"): Conversation {
       attachments: createAttachmentStore(join(folder, "images")),
       env,
       figures: { noteSession: () => {} },
+      costs: new SessionCosts(),
       clock,
       rejections,
     },

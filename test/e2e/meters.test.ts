@@ -37,8 +37,11 @@ test.each(["interactive", "stream"])("the figures of a plan appear everywhere (%
 
   expect(await get(world, "/v1/limits", server.key)).toEqual({ object: "limits", data: expected });
   expect(await get(world, "/v1/usage", controlKey(world))).toMatchObject({ limits: expected });
-  expect(await (await control(world, at("user:me"))).json()).toMatchObject({
-    figures: { context_used_percent: 8, cost_usd: expect.any(Number), cache_hit_ratio: 0.75 },
+  const { figures } = (await (await control(world, at("user:me"))).json()) as { figures: { cost_usd: number } };
+  expect(figures).toMatchObject({ context_used_percent: 8, cache_hit_ratio: 0.75 });
+  // The conversation has had one turn, so it costs what the Claude session has cost.
+  expect(await get(world, "/v1/usage?by=conversation", controlKey(world))).toMatchObject({
+    data: [{ name: "user:me", cost_usd: Math.round(figures.cost_usd * 1e6) / 1e6, turns_without_cost: 0 }],
   });
   expect((await receiver.get(1)).json).toMatchObject({ kind: "plan_window", window: "seven_day", threshold: 80 });
   const table = await run(world, "usage");

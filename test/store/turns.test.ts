@@ -88,3 +88,30 @@ test("the usage of a conversation is the sum over its turns, and null without an
   expect(turns.totalUsage("a")).toEqual({ input: 8, output: 4, cached: 2 });
   expect(turns.totalUsage("b")).toBeNull();
 });
+
+test("the turns whose usage is open are those that have ended, until their last call is counted", async () => {
+  using database = createTestDatabase("a");
+  const turns = createTurnStore(database.store);
+  for (const id of ["1", "2", "3", "4"]) await turns.insertSent(sentTurn(id, "a"));
+  for (const [id, ended] of [
+    ["1", 30],
+    ["2", 40],
+    ["3", 50],
+  ] as const)
+    turns.markEnded(id, { ...END, at: ended });
+  turns.setUsage("1", [USAGE], false);
+  turns.setUsage("2", [USAGE], true);
+  const open = (until: number, of = turns) => of.openUsage(until).map(({ id, modelUsage }) => [id, modelUsage]);
+  expect(open(29)).toEqual([]);
+  expect(open(49)).toEqual([["1", [USAGE]]]);
+  expect(open(50)).toEqual([
+    ["1", [USAGE]],
+    ["3", null],
+  ]);
+  // The next server reads the table.
+  expect(open(50, createTurnStore(database.store))).toHaveLength(2);
+  turns.closeUsage("1");
+  // The end of a turn may be noted again.
+  turns.markEnded("2", { ...END, at: 45 });
+  expect(open(50)).toEqual([["3", null]]);
+});

@@ -54,6 +54,41 @@ const query = (
   since = 0,
 ) => createUsageSums(database.store).query(by, since);
 
+describe("the cost of a turn that is not known by model", () => {
+  const haiku = used(7, { model: "haiku" });
+  /** Makes these changes of one turn, each in its own commit or all in one. @returns the sums by model */
+  async function sumsOf(isTogether: boolean, ...changes: ((turns: ReturnType<typeof createTurnStore>) => void)[]) {
+    using database = createTestDatabase("a");
+    const turns = createTurnStore(database.store);
+    await turns.insertSent(sentTurn("1", "a", { sentAt: at(1, 10) }));
+    for (const change of changes) {
+      change(turns);
+      if (!isTogether) turns.flush();
+    }
+    turns.flush();
+    return query(database, "model").map(({ key, done, output, cost, unpriced }) => [key, done, output, cost, unpriced]);
+  }
+
+  const done = (turns: ReturnType<typeof createTurnStore>) => turns.markEnded("1", end("done"));
+  const calls = (turns: ReturnType<typeof createTurnStore>) => turns.setUsage("1", [used(5), haiku], true);
+  const cost = (turns: ReturnType<typeof createTurnStore>) => turns.addCost("1", 0.25);
+  const priced = [
+    ["haiku", 0, 7, 0, 0],
+    ["opus", 1, 5, 0.5, 0],
+  ];
+  test.each([true, false])("counts for its main model, whenever it is reported (together: %p)", async (isTogether) => {
+    expect(await sumsOf(isTogether, cost, calls, done, cost)).toEqual(priced);
+    expect(await sumsOf(isTogether, calls, cost, cost, done)).toEqual(priced);
+    expect(await sumsOf(isTogether, cost, cost, done, calls)).toEqual(priced);
+    expect(await sumsOf(isTogether, done, cost)).toEqual([["", 1, 0, 0.25, 0]]);
+  });
+
+  test("gives way to the costs of each model", async () => {
+    const known = (turns: ReturnType<typeof createTurnStore>) => turns.setUsage("1", [used(5, { cost: 0.125 })], true);
+    expect(await sumsOf(false, cost, known, done)).toEqual([["opus", 1, 5, 0.125, 0]]);
+  });
+});
+
 test("turns and tokens are summed by hour, day, conversation and model", async () => {
   const { database } = await withTurns();
   using _ = database;

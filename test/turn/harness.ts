@@ -106,6 +106,7 @@ function fakeStore(failsToInsert: boolean) {
     markEnded: (_id, end) => void Object.assign(row, end),
     setUsage: (_id, usage, isUsageFinal) => void Object.assign(row, { usage, isUsageFinal }),
     count: unused,
+    addCost: unused,
     openUsage: unused,
     onCounted: () => {},
     closeUsage: unused,

@@ -107,6 +107,8 @@ export class StatusLineWatch {
   /** The folder exists now. */
   begin(): void {
     this.#watch = watchChanges(this.#folder, () => this.#read());
+    // Claude Code has reported once at its start: what the session had cost before, if it was resumed.
+    this.#read();
   }
 
   /** The process has exited. */

@@ -84,8 +84,9 @@ function figuresBody(figures: UsageFigures): UsageFiguresBody {
     cache_read_input_tokens: cacheRead,
     cache_creation_input_tokens: cacheWrite,
     output_tokens: output,
-    // Sums of fractions have digits beyond any meaning.
-    cost_usd: cost === 0 && unpriced > 0 ? null : Math.round(cost * 1e6) / 1e6,
+    // Sums of fractions have digits beyond any meaning. Tokens without any cost are those of turns or models whose cost is
+    // unknown.
+    cost_usd: cost === 0 && (unpriced > 0 || output > 0) ? null : Math.round(cost * 1e6) / 1e6,
     turns_without_cost: unpriced,
     first_text:
       median === null || p95 === null

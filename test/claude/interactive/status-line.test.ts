@@ -124,6 +124,18 @@ describe("the report", () => {
   });
 });
 
+test("reports the file that was written before the watch began", () => {
+  const { folder, workspace, env } = folders();
+  run(statusLine(folder, workspace, env), STATUS);
+  const reports: StatusReport[] = [];
+  const watch = new StatusLineWatch(folder, (report) => reports.push(report));
+
+  watch.begin();
+  watch.end();
+
+  expect(reports).toMatchObject([{ figures: { costUsd: 0.25 } }]);
+});
+
 test("reports each file that the command writes, and the same windows only once", async () => {
   const { folder, workspace, env } = folders();
   const setting = statusLine(folder, workspace, env);
