@@ -83,13 +83,18 @@ export function completeUsage(recorded: readonly ModelUsage[], figures: readonly
 }
 
 /**
- * What a turn used, by the record of its calls and by what was counted of it before: the later record may have calls that
- * were missing, and what was counted may have more than any record.
+ * The usage of a turn that did not end by itself. The record counts: of an answer that was stopped, the process's figures
+ * may have an estimate. They have the cost, and the models that Claude Code used for itself.
+ * @param figures those of the process, or what was counted of the turn before
  */
-export function recountedUsage(recorded: readonly ModelUsage[], counted: readonly ModelUsage[]): ModelUsage[] {
-  const countedOf = (model: string) => counted.find((one) => one.model === model);
-  const rest = counted.filter((one) => one.model !== "" && !recorded.some(({ model }) => model === one.model));
-  return [...recorded.map((one) => largerOf(one, countedOf(one.model) ?? one)), ...rest];
+export function interruptedUsage(recorded: readonly ModelUsage[], figures: readonly ModelUsage[]): ModelUsage[] {
+  const figuresOf = (model: string) => figures.find((one) => one.model === model);
+  const isComparable = recorded.every(({ model }) => figuresOf(model));
+  const rest = figures.filter((one) => one.output > 0 && !recorded.some(({ model }) => model === one.model));
+  return [
+    ...recorded.map((one) => ({ ...one, cost: figuresOf(one.model)?.cost ?? null })),
+    ...(isComparable ? rest : []),
+  ];
 }
 
 const largerOf = (one: ModelUsage, other: ModelUsage): ModelUsage => ({

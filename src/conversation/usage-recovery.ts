@@ -3,7 +3,7 @@
  * interrupted, those that Claude Code recorded late. Its transcripts tell, as far as it has recorded them.
  */
 import { getLogger } from "@logtape/logtape";
-import { recountedUsage, usageByModel } from "../claude/token-usage.ts";
+import { interruptedUsage, usageByModel } from "../claude/token-usage.ts";
 import { findTranscript } from "../claude/transcript/location.ts";
 import { readModelCalls } from "../claude/transcript/reader.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
@@ -36,7 +36,7 @@ export function startUsageRecovery(
       const path = await findTranscript(claudeSession, env);
       const calls = path === null ? null : await readModelCalls(path, id, 0, null, 0);
       if (isStopped) return;
-      if (calls && calls.length > 0) turns.setUsage(id, recountedUsage(usageByModel(calls), modelUsage ?? []), true);
+      if (calls && calls.length > 0) turns.setUsage(id, interruptedUsage(usageByModel(calls), modelUsage ?? []), true);
       else turns.closeUsage(id);
     } catch (error) {
       unreadable.add(id);

@@ -29,13 +29,8 @@ export function costOf(used: readonly ModelUsage[]): number | null {
 }
 
 /** The same usage with a cost more, which is not known by model: the first model has it. */
-export function withCost(used: readonly ModelUsage[], cost: number): readonly ModelUsage[] {
-  const [main = NO_MODEL, ...others] = used;
-  return [{ ...main, cost: (main.cost ?? 0) + cost }, ...others];
-}
-
-/** Has the cost of a turn as long as none of its model calls is recorded. */
-const NO_MODEL: ModelUsage = { model: "", calls: 0, input: 0, cacheRead: 0, cacheWrite: 0, output: 0, cost: null };
+export const withCost = (used: readonly ModelUsage[], cost: number): readonly ModelUsage[] =>
+  used.map((one, at) => (at === 0 ? { ...one, cost: (one.cost ?? 0) + cost } : one));
 
 /** The sum of two usages of one model. @param sign -1 to subtract the second one */
 export const addedUsage = (one: ModelUsage, other: ModelUsage, sign: 1 | -1 = 1): ModelUsage => ({

@@ -139,7 +139,7 @@ export function createTurnStore({ database }: Store): TurnStore {
 
   const unchanged = Object.fromEntries(PROGRESS.map((name) => [name, null]));
   const collected = new Map<string, Progress>();
-  /** The costs that are added to collected changes. */
+  /** The costs that are added to the usage of turns, each with the first change after which the turn has any. */
   const costs = new Map<string, number>();
   /** When the turns ended whose usage may be open. The table is searched for them only once. */
   const endedOpen = new Map<string, number>(
@@ -178,10 +178,15 @@ export function createTurnStore({ database }: Store): TurnStore {
     const cost = costs.get(id);
     // Null when the conversation was deleted meanwhile. What the turn counted for until then stays.
     const before = cost !== undefined || changesSums(progress) ? sums.turn(id) : null;
-    const changed = before ? { ...progress, ...usedBy(before, progress, cost) } : progress;
+    const used = progress.modelUsage ?? before?.modelUsage ?? [];
+    const isCosted = cost !== undefined && used.length > 0;
+    const changed = before ? { ...progress, ...usedBy(before, progress, isCosted ? cost : undefined) } : progress;
+    // A turn whose usage is closed without any, or that was deleted, gets no cost.
+    if (isCosted || !before || progress.isUsageOpen === false) costed.push(id);
     record(id, changed);
     if (before) replace(before, { ...before, ...withoutNulls(changed) });
   };
+  let costed: string[] = [];
   let changes: [before: CountedTurn | null, now: CountedTurn][] = [];
   const replace = (before: CountedTurn | null, now: CountedTurn) => {
     sums.replace(before, now);
@@ -190,6 +195,7 @@ export function createTurnStore({ database }: Store): TurnStore {
   /** Commits the collected changes and those of `more` in one transaction. */
   const commit = (more: () => void) => {
     changes = [];
+    costed = [];
     database.transaction(() => {
       for (const [id, progress] of collected) recordAndCount(id, progress);
       for (const one of counted) count.run(one);
@@ -199,7 +205,7 @@ export function createTurnStore({ database }: Store): TurnStore {
     clearTimeout(timer);
     timer = undefined;
     collected.clear();
-    costs.clear();
+    for (const id of costed) costs.delete(id);
     counted.length = 0;
     uncounted = [];
     for (const listener of listeners) for (const change of changes) listener(...change);

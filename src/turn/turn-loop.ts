@@ -243,7 +243,9 @@ export class TurnLoop {
   async #endWithoutText(): Promise<void> {
     const { answers, usage } = this.#parts;
     const hasExited = this.#turn.process.state === "exited";
-    const known = this.#state.received ? await usage.endTurnEarly(hasExited) : null;
+    const known = this.#state.received
+      ? await usage.endTurnEarly(hasExited, this.#state.phase === "interrupted")
+      : null;
     if (known && this.#state.phase === "failed") answers.response.push({ type: "usage", usage: known });
     this.#close();
   }

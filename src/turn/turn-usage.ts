@@ -8,6 +8,7 @@ import {
   answerUsage,
   completeUsage,
   FINAL_REPLY,
+  interruptedUsage,
   type ModelCall,
   usageByModel,
 } from "../claude/token-usage.ts";
@@ -32,6 +33,8 @@ export class TurnUsage {
   #newestToolUse: string | null = null;
   /** The tool use that ended the previous answer; null in the first answer. */
   #previousEnd: string | null = null;
+  /** The last answer was stopped. */
+  #isInterrupted = false;
 
   constructor(transcript: TranscriptSync, stored: StoredTurn, reported: () => readonly ModelUsage[] | null) {
     this.#transcript = transcript;
@@ -85,8 +88,9 @@ export class TurnUsage {
   }
 
   /** The same for a turn whose end Claude may not record. @param hasExited no more model calls are recorded */
-  async endTurnEarly(hasExited: boolean): Promise<Usage | null> {
+  async endTurnEarly(hasExited: boolean, isInterrupted: boolean): Promise<Usage | null> {
     const calls = await this.#transcript.readModelCalls(null, hasExited ? 0 : USAGE_MS);
+    this.#isInterrupted = isInterrupted;
     return calls && this.endTurn(calls, hasExited);
   }
 
@@ -104,7 +108,8 @@ export class TurnUsage {
   }
 
   #store(calls: readonly ModelCall[], isFinal: boolean): void {
-    const usage = completeUsage(usageByModel(calls), this.#reported());
+    const [recorded, reported] = [usageByModel(calls), this.#reported()];
+    const usage = this.#isInterrupted ? interruptedUsage(recorded, reported ?? []) : completeUsage(recorded, reported);
     if (usage.length > 0 || isFinal) this.#stored.noteUsage(usage, isFinal);
   }
 }

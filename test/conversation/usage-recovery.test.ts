@@ -80,7 +80,7 @@ test("notes nothing after it was stopped, so the next start reads it", async () 
   expect([noted, next.noted.length]).toEqual([[], 1]);
 });
 
-test("keeps what is known of a turn beside its transcript: its cost, and what Claude used for itself", async () => {
+test("keeps what is known of a turn beside its transcript: its cost, and other models", async () => {
   recordSession("s3", "t3");
   const counted = { model: "opus", calls: 1, input: 50, cacheRead: 3, cacheWrite: 4, output: 5, cost: 0.5 };
   const other = { model: "haiku", calls: 0, input: 7, cacheRead: 0, cacheWrite: 0, output: 7, cost: 0.1 };
@@ -90,7 +90,9 @@ test("keeps what is known of a turn beside its transcript: its cost, and what Cl
   await all;
   stop();
 
-  expect(noted).toEqual([["t3", [{ ...counted, calls: 2, cacheRead: 6, output: 12 }, other]]]);
+  expect(noted).toEqual([
+    ["t3", [{ ...counted, calls: 2, input: 20, cacheRead: 6, cacheWrite: 0, output: 12 }, other]],
+  ]);
 });
 
 test("counts a turn of this server a minute after its end, when everything of it is recorded", async () => {

@@ -80,12 +80,12 @@ describe("the cost of a turn that is not known by model", () => {
     expect(await sumsOf(isTogether, cost, calls, done, cost)).toEqual(priced);
     expect(await sumsOf(isTogether, calls, cost, cost, done)).toEqual(priced);
     expect(await sumsOf(isTogether, cost, cost, done, calls)).toEqual(priced);
-    expect(await sumsOf(isTogether, done, cost)).toEqual([["", 1, 0, 0.25, 0]]);
+    expect(await sumsOf(isTogether, done, cost)).toEqual([["", 1, 0, 0, 0]]);
   });
 
   test("gives way to the costs of each model", async () => {
     const known = (turns: ReturnType<typeof createTurnStore>) => turns.setUsage("1", [used(5, { cost: 0.125 })], true);
-    expect(await sumsOf(false, cost, known, done)).toEqual([["opus", 1, 5, 0.125, 0]]);
+    expect(await sumsOf(false, calls, cost, known, done)).toEqual([["opus", 1, 5, 0.125, 0]]);
   });
 });
 
