@@ -22,6 +22,8 @@ if (process.argv[2] === "channel") {
 } else {
   const { doctorCommand } = await import("./cli/doctor.ts");
   program.addCommand(doctorCommand());
+  const { serviceCommand } = await import("./cli/service.ts");
+  program.addCommand(serviceCommand());
   const { setupCommand } = await import("./cli/setup.ts");
   program.addCommand(setupCommand());
   const { sessionsCommand } = await import("./cli/sessions.ts");

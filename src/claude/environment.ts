@@ -39,7 +39,7 @@ export const retries = (env: Env) => ({
  * Variables that Claude Code sets for its child processes. When Claude Code has started synthesis, our own processes
  * must not inherit them: they would behave as children of that process.
  */
-const OF_A_PARENT_CLAUDE = [
+export const OF_A_PARENT_CLAUDE = [
   "CLAUDECODE",
   "AI_AGENT",
   "CLAUDE_CODE_CHILD_SESSION",

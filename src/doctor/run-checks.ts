@@ -20,6 +20,7 @@ import { openClawChecks } from "./openclaw.ts";
 import { planChecks } from "./plan.ts";
 import { portCheck } from "./port.ts";
 import { rejectionChecks } from "./rejections.ts";
+import { serviceChecks } from "./service.ts";
 import { stateFolderChecks } from "./state-folder.ts";
 import { workspaceChecks } from "./workspaces.ts";
 
@@ -57,6 +58,7 @@ export async function runChecks(
     await guarded(subject("plan", "limits of the plan"), () => planChecks(paths, config)),
     await guarded(subject("database"), () => databaseChecks(paths, config)),
     notificationChecks(config),
+    await guarded(subject("service"), () => serviceChecks(paths, env)),
     await guarded(subject("openclaw", "OpenClaw"), () => openClawChecks(paths, config, env)),
   ];
   return groups.flat();
