@@ -2,13 +2,19 @@
  * The tokens and the cost of each model, as Claude Code reports them with a result: of all its calls, those of subagents
  * and those that it makes for itself included. It counts up over the whole process.
  */
+import { z } from "zod";
+import { JSON_BOUNDS, parseJson } from "../../core/json-gate.ts";
 import { addedUsage, type ModelUsage } from "../../core/usage.ts";
-import type { StreamLine } from "./protocol.ts";
+import { readCostRow } from "../transcript/file.ts";
+import { findTranscript } from "../transcript/location.ts";
+import { modelUsage, type StreamLine } from "./protocol.ts";
 
 /** What a process has used so far; null when the line does not say. Single calls are not reported, so `calls` is 0. */
-export function readModelUsage(line: StreamLine & { type: "result" }): readonly ModelUsage[] | null {
-  if (!line.modelUsage) return null;
-  return Object.entries(line.modelUsage).map(([model, figures]) => ({
+export const readModelUsage = (line: StreamLine & { type: "result" }): readonly ModelUsage[] | null =>
+  line.modelUsage ? usageOf(line.modelUsage) : null;
+
+const usageOf = (byModel: z.infer<typeof modelUsage>): readonly ModelUsage[] =>
+  Object.entries(byModel).map(([model, figures]) => ({
     model,
     calls: 0,
     input: figures.inputTokens,
@@ -17,6 +23,23 @@ export function readModelUsage(line: StreamLine & { type: "result" }): readonly 
     output: figures.outputTokens,
     cost: figures.costUSD ?? null,
   }));
+
+const costRow = z.looseObject({ modelUsage });
+
+/**
+ * What a session had used when its last process exited, as Claude Code has recorded it. The next process counts on from
+ * there. Null when it is not recorded, for example since that process was killed in its first turn.
+ * @param env the environment that names Claude Code's configuration folder
+ */
+export async function readEarlierUsage(
+  claudeSession: string,
+  env: Record<string, string | undefined>,
+): Promise<readonly ModelUsage[] | null> {
+  const path = await findTranscript(claudeSession, env);
+  const row = path && (await readCostRow(path));
+  if (!row) return null;
+  const parsed = costRow.safeParse(parseJson(row, JSON_BOUNDS));
+  return parsed.success ? usageOf(parsed.data.modelUsage) : null;
 }
 
 /**
@@ -29,10 +52,15 @@ export class TurnFigures {
   #now: readonly ModelUsage[] | null;
   #messages: readonly string[] = [];
 
-  /** @param isResumed the figures go on from those of an earlier process, which are unknown until the first result */
+  /** @param isResumed the figures go on from those of an earlier process, which `begin` tells */
   constructor(isResumed: boolean) {
     this.#before = isResumed ? null : [];
     this.#now = this.#before;
+  }
+
+  /** Notes what a resumed session had used before. It counts only if no turn has ended since the process started. */
+  begin(earlier: readonly ModelUsage[] | null): void {
+    if (this.#messages.length === 0) this.#now = earlier;
   }
 
   read(line: StreamLine): void {
@@ -47,6 +75,11 @@ export class TurnFigures {
   of(messageId: string): readonly ModelUsage[] | null {
     const before = this.#before;
     if (before === null || this.#now === null || !this.#messages.includes(messageId)) return null;
+    const hasFallen = before.some(
+      ({ model, output }) => output > (this.#now?.find((now) => now.model === model)?.output ?? 0),
+    );
+    // The process has not counted on from what was recorded.
+    if (hasFallen) return null;
     return this.#now.map((now) => {
       const earlier = before.find(({ model }) => model === now.model);
       return earlier ? addedUsage(now, earlier, -1) : now;

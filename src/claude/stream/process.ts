@@ -41,7 +41,7 @@ import { ControlRequests } from "./control-requests.ts";
 import { EventView } from "./event-view.ts";
 import { reportedWindows, StreamFigures } from "./figures.ts";
 import { prepareLaunch } from "./launch.ts";
-import { TurnFigures } from "./model-usage.ts";
+import { readEarlierUsage, TurnFigures } from "./model-usage.ts";
 import { StreamOptions } from "./options.ts";
 import { PastDialogue } from "./past-dialogue.ts";
 import { channelMessage, parseLine, userMessageLine } from "./protocol.ts";
@@ -145,8 +145,18 @@ export class StreamProcess implements AgentProcess {
       throw error instanceof RequestError ? error : spawnFailed(error as NodeJS.ErrnoException);
     }
     this.exited = this.#child.exited.then((exit) => this.#cleanUp(exit));
+    if (spec.resume) void this.#readEarlierUsage();
     log.info("claude started", { ...this.#logFields(), engine: this.engine, resume: spec.resume });
     void this.#start.begin();
+  }
+
+  async #readEarlierUsage(): Promise<void> {
+    try {
+      this.#turnFigures.begin(await readEarlierUsage(this.spec.claudeSession, this.#context.env));
+    } catch (error) {
+      // The cost of the next turn stays unknown.
+      log.debug("usage of a session not readable: {error}", { ...this.#logFields(), error });
+    }
   }
 
   #createRequests(write: (line: string) => void): ClaudeRequests {

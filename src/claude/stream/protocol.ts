@@ -92,6 +92,8 @@ const modelFigures = z.looseObject({
   outputTokens: count,
   costUSD: z.number().optional().catch(undefined),
 });
+/** What each model has used. */
+export const modelUsage = z.record(z.string(), modelFigures);
 
 /** Claude Code has finished a turn. */
 const result = z.looseObject({
@@ -115,7 +117,7 @@ const result = z.looseObject({
   /** What the process has cost so far, in US dollars. */
   total_cost_usd: z.number().optional().catch(undefined),
   /** By model; all its calls so far, those of subagents included. */
-  modelUsage: z.record(z.string(), modelFigures).optional().catch(undefined),
+  modelUsage: modelUsage.optional().catch(undefined),
   /** For example `completed`, `api_error`, or `aborted_streaming` after an interruption. */
   terminal_reason: z.string().optional(),
   user_message_uuids: z.array(z.string()).default([]),

@@ -40,6 +40,16 @@ export const readRows = (path: string, offset: number): Promise<string | null> =
 export const readPrompts = (path: string): Promise<string | null> =>
   withTranscriptFile(path, dirname(dirname(path)), (file) => rowsIn(file, 0, mayBePrompt));
 
+const COST_ROW = '{"type":"cost-state"';
+
+/** The newest row with what the session has used, as JSON; empty when there is none, null while there is no such file. */
+export async function readCostRow(path: string): Promise<string | null> {
+  const rows = await withTranscriptFile(path, dirname(dirname(path)), (file) =>
+    rowsIn(file, 0, (row) => row.subarray(0, COST_ROW.length).equals(Buffer.from(COST_ROW))),
+  );
+  return rows && (rows.trim().split("\n").at(-1) ?? "");
+}
+
 /**
  * Like `readRows`, for the file of one sub-agent.
  * @param transcript the transcript of its session
