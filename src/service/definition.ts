@@ -60,6 +60,8 @@ export function defineService({
   const own = stablePath(executable, env);
   const found = findExecutable(config.claudeBin, env);
   const claude = found ? stablePath(found, env) : null;
+  // A path in config.json is read at each start, and a variable would win over it.
+  const isInFile = config.claudeBin.includes("/") && !env.SYNTHESIS_CLAUDE_BIN;
   const isSetting = new Set(settingNames.map(environmentName));
   const isOfParent = (name: string) => OF_A_PARENT_CLAUDE.includes(name);
   const taken = Object.entries(env).filter(
@@ -75,7 +77,7 @@ export function defineService({
     program: [own.path, ...rest],
     claude: claude?.path ?? null,
     home: paths.home,
-    environment: { PATH: capturedPath(env), ...(claude ? { SYNTHESIS_CLAUDE_BIN: claude.path } : {}) },
+    environment: { PATH: capturedPath(env), ...(claude && !isInFile ? { SYNTHESIS_CLAUDE_BIN: claude.path } : {}) },
     privateEnvironment: Object.fromEntries(taken),
     environmentFile: join(paths.home, "service.env"),
     logFile: join(paths.home, "service.log"),

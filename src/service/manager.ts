@@ -54,6 +54,9 @@ function run(command: string[]): { ok: boolean; text: string } {
   }
 }
 
+/** Bun's `userInfo` has the name from USER only, which a service or a container may lack. */
+const username = (): string => run(["id", "-un"]).text;
+
 function must(command: string[]): void {
   const { ok, text } = run(command);
   if (!ok) throw new ServiceError(`\`${command.join(" ")}\` failed: ${text}`);
@@ -85,7 +88,7 @@ function systemd(env: Env): ServiceManager {
       return ok
         ? null
         : `systemd's user manager does not answer: ${text}. Log in as this user, not with su or sudo, or run ` +
-            `\`sudo loginctl enable-linger ${userInfo().username}\` and set XDG_RUNTIME_DIR=/run/user/${userInfo().uid}.`;
+            `\`sudo loginctl enable-linger ${username()}\` and set XDG_RUNTIME_DIR=/run/user/${userInfo().uid}.`;
     },
     text: systemdUnit,
     install: (service) => {
@@ -122,12 +125,12 @@ function systemd(env: Env): ServiceManager {
       ...(follow ? ["--follow"] : []),
     ],
     lingerAdvice: () => {
-      const { username } = userInfo();
-      const { ok, text } = run(["loginctl", "show-user", username, "--property=Linger", "--value"]);
-      if ((ok && text === "yes") || existsSync(`/var/lib/systemd/linger/${username}`)) return null;
+      const user = username();
+      const { ok, text } = run(["loginctl", "show-user", user, "--property=Linger", "--value"]);
+      if ((ok && text === "yes") || existsSync(`/var/lib/systemd/linger/${user}`)) return null;
       return (
-        `The service starts when ${username} logs in, and stops when ${username} logs out. To run it from the start of ` +
-        `the machine: sudo loginctl enable-linger ${username}`
+        `The service starts when ${user} logs in, and stops when ${user} logs out. To run it from the start of ` +
+        `the machine: sudo loginctl enable-linger ${user}`
       );
     },
   };

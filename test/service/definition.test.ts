@@ -95,6 +95,25 @@ test("PATH is captured without the entries of package runners", () => {
   expect(environment.PATH).toBe("/home/me/bin:/usr/bin:/usr/local/bin:/bin");
 });
 
+test("the path of Claude Code is in the unit, unless config.json has one", () => {
+  using fixture = createFixture();
+  const { paths, base } = fixture;
+  const claudeBin = fixture.write("bin/claude", "", 0o755);
+  const define = (config: string, env: Record<string, string> = {}) =>
+    defineService({
+      paths,
+      config: fixture.config({ claudeBin: config }),
+      program: ["/opt/x"],
+      env: { HOME: base, ...env },
+    });
+  const onPath = define("claude", { PATH: join(base, "bin") });
+  expect(onPath.environment.SYNTHESIS_CLAUDE_BIN).toBe(claudeBin);
+  expect(define(claudeBin, { SYNTHESIS_CLAUDE_BIN: claudeBin }).environment.SYNTHESIS_CLAUDE_BIN).toBe(claudeBin);
+  const inFile = define(claudeBin);
+  expect(inFile.environment.SYNTHESIS_CLAUDE_BIN).toBeUndefined();
+  expect(inFile.claude).toBe(claudeBin);
+});
+
 describe("a versioned path", () => {
   const cases: [manager: string, real: string, link: string | null, to: string, stable: string][] = [
     ["Homebrew", "Cellar/synthesis/0.1.0/bin/x", "opt/synthesis", "Cellar/synthesis/0.1.0", "opt/synthesis/bin/x"],
