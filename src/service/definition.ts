@@ -39,7 +39,7 @@ const AFTER_DRAIN_S = 30;
 
 /** Variables of Claude Code, its providers, proxies, certificates and the language. */
 const TAKEN_OVER =
-  /^(?:ANTHROPIC_|CLAUDE_|AWS_|GOOGLE_|GCLOUD_|CLOUD_ML_|VERTEX_|AZURE_|OTEL_|DISABLE_|MCP_|BASH_|LC_|XDG_(?:CONFIG|DATA|STATE|CACHE)_HOME$|DO_NOT_TRACK$|LANG$|TZ$|NODE_EXTRA_CA_CERTS$|SSL_CERT_|(?:HTTPS?|ALL|NO)_PROXY$)/i;
+  /^(?:ANTHROPIC_|CLAUDE_|AWS_|GOOGLE_|GCLOUD_|CLOUD_ML_|VERTEX_|AZURE_|OTEL_|DISABLE_|MCP_|BASH_(?:DEFAULT|MAX)_|LC_|XDG_(?:CONFIG|DATA|STATE|CACHE)_HOME$|DO_NOT_TRACK$|LANG$|TZ$|NODE_EXTRA_CA_CERTS$|SSL_CERT_|(?:HTTPS?|ALL|NO)_PROXY$)/i;
 
 /**
  * @param program the command of this program, as it was started

@@ -71,6 +71,8 @@ test("settings and secrets go into the private file only, and nothing of a shell
     SYNTHESIS_LAUNCHER_PID: "7",
     CLAUDE_CODE_SESSION_ID: "parent",
     HISTFILE: "/x",
+    // A function that bash has exported. No shell could read it from the private file.
+    "BASH_FUNC_x%%": "() { :; }",
   };
   const service = define(env);
   expect(Object.keys(service.privateEnvironment).sort()).toEqual([
