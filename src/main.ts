@@ -34,6 +34,8 @@ if (process.argv[2] === "channel") {
   program.addCommand(keysCommand());
   const { usageCommand } = await import("./cli/usage.ts");
   program.addCommand(usageCommand());
+  const { openCommand } = await import("./cli/open.ts");
+  program.addCommand(openCommand());
   const { attachCommand } = await import("./cli/attach.ts");
   program.addCommand(attachCommand());
   const { serveCommand } = await import("./cli/serve.ts");

@@ -1,5 +1,5 @@
 /** The Homebrew formula of a release. */
-import { description, license, version } from "../package.json";
+import { description, license, version } from "../../package.json";
 import type { Target } from "./targets.ts";
 
 export interface Download {

@@ -1,10 +1,10 @@
 /** The npm packages of a release: the command, the program for each target, and the OpenClaw plugin. */
 import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { description, license, name, repository, version } from "../package.json";
+import { description, license, name, repository, version } from "../../package.json";
 import { PLUGIN_PACKAGE, packageOf, TARGETS, type Target } from "./targets.ts";
 
-const root = join(import.meta.dir, "..");
+const root = join(import.meta.dir, "../..");
 const common = { version, license, repository: { type: "git", url: `git+${repository}.git` } };
 const publishConfig = { access: "public" };
 
@@ -22,7 +22,7 @@ export function writeMainPackage(folder: string): void {
     publishConfig,
   });
   mkdirSync(join(folder, "bin"));
-  copyFileSync(join(root, "release/launcher.cjs"), join(folder, "bin/synthesis.cjs"));
+  copyFileSync(join(root, "deploy/release/launcher.cjs"), join(folder, "bin/synthesis.cjs"));
   chmodSync(join(folder, "bin/synthesis.cjs"), 0o755);
   copyFileSync(join(root, "README.md"), join(folder, "README.md"));
 }

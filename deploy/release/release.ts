@@ -5,12 +5,12 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { name, repository, version } from "../package.json";
+import { name, repository, version } from "../../package.json";
 import { type Download, formula } from "./formula.ts";
 import { writeMainPackage, writePluginPackage, writeProgramPackage } from "./packages.ts";
 import { PLUGIN_PACKAGE, packageOf, TARGETS, type Target, tarballOf, thisTarget } from "./targets.ts";
 
-const root = join(import.meta.dir, "..");
+const root = join(import.meta.dir, "../..");
 const ids = TARGETS.map(({ id }) => id);
 const { values } = parseArgs({
   options: {
@@ -97,7 +97,7 @@ function installScript(): string {
     TARBALL: tarballOf(packageOf({ id: "$id" })),
     TARGETS: ids.join(", "),
   };
-  return readFileSync(join(root, "release/install.sh"), "utf8").replace(
+  return readFileSync(join(root, "deploy/release/install.sh"), "utf8").replace(
     /@([A-Z]+)@/g,
     (_, key) => values[key] ?? fail(key),
   );

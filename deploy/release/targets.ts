@@ -1,5 +1,5 @@
 /** The systems for which there is a program, and the names of everything that is published. */
-import { name, version } from "../package.json";
+import { name, version } from "../../package.json";
 
 export interface Target {
   /** The end of the package's name, such as `linux-x64-musl`. */

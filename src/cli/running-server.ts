@@ -4,6 +4,7 @@ import { pathsFor } from "../config/paths.ts";
 import { lockHolder } from "../store/lock.ts";
 import { type ConfigDifference, configDifference, type RootsChange } from "../wire/config.ts";
 import { errorBody } from "../wire/errors.ts";
+import { type PageCode, type PageRole, pageCode } from "../wire/page.ts";
 import {
   type PermissionList,
   type PermissionPromptDetails,
@@ -38,6 +39,8 @@ export interface RunningServer {
   /** Answers a permission prompt. @throws Failure if it no longer waits */
   answer(id: string, verdict: PermissionVerdict): Promise<void>;
   usage(query: UsageQuery): Promise<UsageReport>;
+  /** A one-time code with which a page comes in. */
+  pageCode(role: PageRole): Promise<PageCode>;
 }
 
 /**
@@ -108,5 +111,7 @@ export function runningServer(home: string | undefined): RunningServer {
       );
       return usageReport.parse(await (await call(`/usage?${search}`)).json());
     },
+    pageCode: async (role) =>
+      pageCode.parse(await (await call("/page/codes", { method: "POST", body: JSON.stringify({ role }) })).json()),
   };
 }

@@ -32,9 +32,14 @@ import { listen } from "../http/listen.ts";
 import { SchemaChecker } from "../json-schema/checker.ts";
 import { AccountLimits } from "../limits/account.ts";
 import { Rejections } from "../limits/rejections.ts";
+import { LiveFeed } from "../live/feed.ts";
+import { LimitsHistory } from "../live/limits-history.ts";
+import { RecentErrors } from "../live/recent-errors.ts";
+import { Snapshot } from "../live/snapshot.ts";
 import { createMetrics } from "../metrics/metrics.ts";
 import { startNotifications } from "../notify/notifications.ts";
 import { createOneShotQueue } from "../one-shot/queue.ts";
+import { PageAccess } from "../page-access/page-access.ts";
 import { createPermissionBroker } from "../permissions/broker.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
 import { openStore } from "../store/database.ts";
@@ -141,6 +146,22 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
 
   // HTTP: clients, hooks and plugins, all on one port.
   const { emptyFolder } = paths;
+  const pages = new PageAccess();
+  const errors = new RecentErrors();
+  const snapshot = new Snapshot({
+    config,
+    pool,
+    login,
+    limits,
+    rejections,
+    engines,
+    conversations,
+    permissions,
+    sessions,
+    turns,
+    usage,
+  });
+  const live = new LiveFeed({ snapshot, permissions, errors, turns, clock: systemClock });
   const server = await openPort(config.bridgePort, () =>
     listen({
       config,
@@ -150,6 +171,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       metricsKey,
       metrics,
       messages,
+      pages,
       pool,
       engines,
       login,
@@ -165,6 +187,9 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       permissions,
       permissionLog,
       checker,
+      limitsHistory: new LimitsHistory(limits),
+      errors,
+      live,
       emptyFolder,
     }),
   );
@@ -196,6 +221,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       pool,
       checker,
       server,
+      pages,
       turns,
       figures,
       store,

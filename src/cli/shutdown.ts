@@ -7,6 +7,7 @@ import type { Listener } from "../http/listen.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { Notifications } from "../notify/notifications.ts";
 import type { OneShotQueue } from "../one-shot/queue.ts";
+import type { PageAccess } from "../page-access/page-access.ts";
 import type { Store } from "../store/database.ts";
 import type { FiguresStore } from "../store/figures.ts";
 import type { Lock } from "../store/lock.ts";
@@ -32,6 +33,7 @@ interface RunningParts {
   readonly pool: Pool;
   readonly checker: SchemaChecker;
   readonly server: Listener;
+  readonly pages: Pick<PageAccess, "close">;
   readonly turns: TurnStore;
   readonly figures: FiguresStore;
   readonly store: Store;
@@ -74,6 +76,7 @@ async function shutDown(parts: RunningParts): Promise<void> {
   await Promise.all([conversations.drain(drainMs), oneShots.drain(drainMs)]);
   await Promise.all([pool.stopAll(), parts.stopInstallationWatch(), parts.notifications.close()]);
   parts.checker.close();
+  parts.pages.close();
   await Promise.race([server.stop(), Bun.sleep(LAST_READ_MS)]);
   parts.turns.flush();
   parts.figures.flush();

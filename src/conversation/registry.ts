@@ -78,6 +78,8 @@ export interface ConversationRegistry {
   submitResponse(parsed: ParsedRequest, named: Identity, request: TurnRequest): ResponseSubmission;
   /** As in `UnnamedChats`. */
   expectsNext(parsed: ParsedRequest): boolean;
+  /** How many requests wait, in all conversations. */
+  readonly waiting: number;
   /** The conversation with this key, if it has a process or serves a request. */
   find(key: string): Conversation | undefined;
   /**
@@ -174,9 +176,11 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
     return mustWait ? fullQueue() : null;
   }
 
+  const countWaiting = (): number => [...conversations.values()].reduce((sum, one) => sum + one.waiting, 0);
+
   /** Why no more requests may wait; null when one more may. */
   function fullQueue(): RequestError | null {
-    const waiting = [...conversations.values()].reduce((sum, one) => sum + one.waiting, 0);
+    const waiting = countWaiting();
     if (waiting < config.maxQueue) return null;
     return new RequestError(
       "queue_full",
@@ -249,6 +253,9 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
       if (!findExecutable(config.claudeBin, env)) return claudeNotFound(config.claudeBin);
       if (login.blocksMessages) return notLoggedIn();
       return rejections.refusal(null) ?? (pool.hasRoom ? null : fullQueue());
+    },
+    get waiting() {
+      return countWaiting();
     },
     find: (key) => conversations.get(key),
     interruptTurn: (turn, owner, error) =>

@@ -22,6 +22,9 @@ export type ErrorCode =
   | "not_running"
   // Authorization
   | "invalid_api_key"
+  | "invalid_page_code"
+  | "too_many_attempts"
+  | "role_not_allowed"
   | "host_not_allowed"
   | "origin_not_allowed"
   // Capacity

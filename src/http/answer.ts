@@ -8,6 +8,7 @@ import type { Config } from "../config/schema.ts";
 import type { Identity } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
+import type { RecentErrors } from "../live/recent-errors.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { withoutPrefillEcho } from "../turn/prefill-echo.ts";
 import type { ResponseStream } from "../turn/response-stream.ts";
@@ -24,6 +25,8 @@ export interface AnswerDeps extends SubmitDeps {
   /** Checks answers that must fit a JSON Schema. */
   readonly checker: SchemaChecker;
   readonly metrics: Pick<Metrics, "noteError">;
+  /** Is given the errors that clients receive. */
+  readonly errors: Pick<RecentErrors, "note">;
 }
 
 /**
@@ -39,7 +42,7 @@ export type Answer = (
 ) => Promise<Response>;
 
 export function createAnswer(deps: AnswerDeps): Answer {
-  const { config, checker, metrics } = deps;
+  const { config, checker, metrics, errors } = deps;
   const submit = createSubmit(deps);
 
   return async (c, request, named, writerFor) => {
@@ -48,7 +51,10 @@ export function createAnswer(deps: AnswerDeps): Answer {
     try {
       const { response, identity } = await submit(request, named, c.var.caller, c.req.raw);
       c.set("response", response);
-      void response.failed.then(({ code }) => metrics.noteError(code));
+      void response.failed.then((error) => {
+        metrics.noteError(error.code);
+        errors.note(error, identity?.key ?? null);
+      });
       // Claude works meanwhile.
       const { body, openclaw, prefill } = request;
       const format = readFormat(body);

@@ -19,8 +19,12 @@ import { createIdentify } from "../intake/identity.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { AccountLimits } from "../limits/account.ts";
 import type { Rejections } from "../limits/rejections.ts";
+import type { LiveFeed } from "../live/feed.ts";
+import type { LimitsHistory } from "../live/limits-history.ts";
+import type { RecentErrors } from "../live/recent-errors.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { OneShotQueue } from "../one-shot/queue.ts";
+import type { PageAccess } from "../page-access/page-access.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import { storeError } from "../store/faults.ts";
 import type { FiguresStore } from "../store/figures.ts";
@@ -30,7 +34,7 @@ import type { TurnStore } from "../store/turns.ts";
 import type { UsageSums } from "../store/usage.ts";
 import { canonicalPath } from "./addresses.ts";
 import { createAnswer } from "./answer.ts";
-import { requireChatKey, requireControlKey, requireMetricsKey, requireRoutes } from "./authorization.ts";
+import { requireChatKey, requireChatKey, requireControlKey, requireControlKey, requireControlKeyOrPage, requireMetricsKey, requireRoutes, requireRoutes } from "./authorization.ts";
 import { BODY_LIMIT } from "./body.ts";
 import type { Callers } from "./callers.ts";
 import { allowPages } from "./cors.ts";
@@ -41,10 +45,13 @@ import { chatRoutes } from "./routes/chat.ts";
 import { configRoutes } from "./routes/config.ts";
 import { healthRoutes, readinessRoutes } from "./routes/health.ts";
 import { limitsRoutes } from "./routes/limits.ts";
+import { liveRoutes } from "./routes/live.ts";
 import { messagesRoutes } from "./routes/messages.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { openApiRoutes } from "./routes/openapi.ts";
+import { pageRoutes } from "./routes/page.ts";
+import { pageCodeRoutes, pageTokenRoutes } from "./routes/page-access.ts";
 import { permissionRoutes } from "./routes/permissions.ts";
 import { responsesRoutes } from "./routes/responses.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
@@ -57,6 +64,7 @@ export interface AppDeps {
   readonly running: RunningConfig;
   readonly callers: Callers;
   readonly controlKey: string;
+  readonly pages: PageAccess;
   readonly pool: Pool;
   readonly engines: Pick<Engines, "configured">;
   readonly login: Login;
@@ -79,13 +87,18 @@ export interface AppDeps {
   readonly metricsKey: string;
   /** Counts what Claude Code sends to the server. */
   readonly messages: MessageCounts;
+  readonly limitsHistory: LimitsHistory;
+  readonly errors: RecentErrors;
+  readonly live: LiveFeed;
 }
 
-export function createApp(deps: AppDeps): Hono<Env> {
-  const { config, conversations } = deps;
+/** @param pageAddresses base URLs at which the page can be opened */
+export function createApp(deps: AppDeps, pageAddresses: () => readonly string[] = () => []): Hono<Env> {
+  const { config, conversations, pages } = deps;
   const chatKey = every(requireChatKey(deps.callers), requireRoutes("chat"));
   const controlKey = every(requireControlKey(deps.controlKey), requireRoutes("control"));
   const metricsKey = every(requireMetricsKey(deps.metricsKey, deps.controlKey), requireRoutes("control"));
+  const controlKeyOrPage = every(requireControlKeyOrPage(deps.controlKey, pages), requireRoutes("control"));
   const identify = createIdentify(deps);
   const answer = createAnswer(deps);
   const chat = chatRoutes(identify, answer);
@@ -114,7 +127,14 @@ export function createApp(deps: AppDeps): Hono<Env> {
       .route("/v1/permissions", withKey(controlKey, permissionRoutes(deps), notFound))
       .route("/v1/usage", withKey(controlKey, usageRoutes(deps), notFound))
       .route("/metrics", withKey(metricsKey, metricsRoutes(deps.metrics), notFound))
+      .route("/v1/sessions", withKey(controlKeyOrPage, sessionRoutes(deps), notFound))
+      .route("/v1/permissions", withKey(controlKeyOrPage, permissionRoutes(deps), notFound))
+      .route("/v1/usage", withKey(controlKeyOrPage, usageRoutes(deps), notFound))
+      .route("/v1/live", withKey(controlKeyOrPage, liveRoutes(deps.live), notFound))
       .route("/v1/config", withKey(controlKey, configRoutes(deps.running), notFound))
+      .route("/v1/page/codes", withKey(controlKey, pageCodeRoutes(pages, pageAddresses), notFound))
+      .route("/v1/page/tokens", withoutKey(pageTokenRoutes(pages), notFound, requireRoutes("control")))
+      .route("/page", withoutKey(pageRoutes(), notFound, requireRoutes("control")))
       // `serve.ts` answers POST /hooks itself. Only another method gets here.
       .all("/hooks", chatKey, () => methodNotAllowed("/hooks", ["POST"], deps.metrics))
       .route("/", withKey(chatKey, new Hono<Env>(), notFound))
@@ -123,15 +143,21 @@ export function createApp(deps: AppDeps): Hono<Env> {
         if (error !== known) log.error("unexpected error: {error}", { method: c.req.method, path: c.req.path, error });
         const reported = known ?? unexpected();
         // That of a response is counted when it arises, since a stream may have begun then.
-        if (reported !== c.var.response?.error) deps.metrics.noteError(reported.code);
+        if (reported !== c.var.response?.error) {
+          deps.metrics.noteError(reported.code);
+          if (c.var.caller) deps.errors.note(reported, null);
+        }
         return errorResponse(c.req.path, reported);
       })
   );
 }
 
-/** Routes that need no key. */
-const withoutKey = (routes: Hono<Env>, notFound: Handler<Env>): Hono<Env> =>
-  new Hono<Env>().route("/", routes).all("/", notFound);
+/** Routes that need no key. @param before runs before each of them */
+const withoutKey = (
+  routes: Hono<Env>,
+  notFound: Handler<Env>,
+  before: MiddlewareHandler<Env> = (_c, next) => next(),
+): Hono<Env> => new Hono<Env>().use(before).route("/", routes).all("/", notFound);
 
 /**
  * Routes behind a key. Without it a request gets a 401, whatever its method and the rest of its path, and its body is

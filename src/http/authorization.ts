@@ -1,10 +1,12 @@
 /**
  * The keys. A chat key opens what a client of the OpenAI API needs. The control key opens the control API: sessions,
- * permissions, configuration. The metrics key opens the metrics only.
+ * permissions, configuration. The token of a page opens the part of it that the page needs, by the page's role. The
+ * metrics key opens the metrics only.
  */
 import type { Context, MiddlewareHandler } from "hono";
 import { RequestError } from "../core/errors.ts";
 import { bearer, digest, isSecret } from "../core/tokens.ts";
+import type { PageAccess } from "../page-access/page-access.ts";
 import type { Callers } from "./callers.ts";
 import type { Env } from "./env.ts";
 import type { RouteGroup } from "./guard.ts";
@@ -24,11 +26,32 @@ export const requireChatKey = (callers: Pick<Callers, "find">): MiddlewareHandle
 
 export function requireControlKey(key: string): MiddlewareHandler<Env> {
   const expected = digest(key);
-  return requireKey(
-    (candidate) => isSecret(candidate, expected),
-    "The control key is missing or wrong. Send `Authorization: Bearer <key>` with the key in the file control.key in " +
-      "synthesis's state folder. The chat key does not open this address.",
-  );
+  return requireKey((candidate) => isSecret(candidate, expected), NEEDS_CONTROL_KEY);
+}
+
+const NEEDS_CONTROL_KEY =
+  "The control key is missing or wrong. Send `Authorization: Bearer <key>` with the key in the file control.key in " +
+  "synthesis's state folder. The chat key does not open this address. A page comes in with `synthesis open`.";
+
+/**
+ * For the routes that the page uses, too. Reading takes a token of any role, and everything else the role `decide`.
+ * Notes the page of a request for the handlers after it.
+ */
+export function requireControlKeyOrPage(key: string, pages: Pick<PageAccess, "find">): MiddlewareHandler<Env> {
+  const controlKey = requireControlKey(key);
+  return async (c, next) => {
+    const token = bearer(c.req.header("authorization"));
+    const page = token === null ? null : pages.find(token);
+    if (!page) return controlKey(c, next);
+    if (page.role !== "decide" && c.req.method !== "GET") {
+      throw new RequestError(
+        "role_not_allowed",
+        "This page may only look. Run `synthesis open` (without --look) for a page that may also decide.",
+      );
+    }
+    c.set("page", page);
+    await next();
+  };
 }
 
 /** For the metrics. The metrics key opens nothing else, so that the machine of a Prometheus need not have more. */

@@ -1,5 +1,6 @@
 /** Opens the addresses of `listen` and `controlListen`: TCP ports, with TLS where there is a certificate, and Unix sockets. */
 import { lstatSync, readFileSync, rmSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import type { Hono } from "hono";
 import { ConfigError } from "../config/config-error.ts";
 import { addressText, type ListenAddress } from "../config/listen-address.ts";
@@ -11,6 +12,8 @@ import { type ServeDeps, serve, tcp } from "./serve.ts";
 interface OpenAddress {
   /** The address as people read it, with what it serves. */
   readonly text: string;
+  /** Base URLs at which a browser finds the page; empty for an address that does not serve the control API. */
+  readonly pageAddresses: readonly string[];
   stop(): Promise<void>;
 }
 
@@ -27,12 +30,15 @@ export async function openAddresses(deps: ServeDeps, app: Hono<Env>): Promise<re
         await removeStaleSocket(address.unix);
         const server = asOwner(() => serve(deps, app, address, guard));
         const stop = () => server.stop().finally(() => rmSync(address.unix, { force: true }));
-        opened.push({ text: `${address.unix} (${what})`, stop });
+        opened.push({ text: `${address.unix} (${what})`, pageAddresses: [], stop });
       } else {
         const { host: hostname, port } = address;
         const server = serve(deps, app, tcp(hostname, port, tls), guard);
-        const text = `${tls ? "https" : "http"}://${addressText({ ...address, port: server.port ?? port })}/v1 (${what})`;
-        opened.push({ text, stop: () => server.stop() });
+        const scheme = tls ? "https" : "http";
+        const at = { ...address, port: server.port ?? port };
+        const text = `${scheme}://${addressText(at)}/v1 (${what})`;
+        const pageAddresses = routes.includes("control") ? baseUrls(scheme, at, config.allowedHosts) : [];
+        opened.push({ text, pageAddresses, stop: () => server.stop() });
       }
     } catch (error) {
       const { message } = error as Error;
@@ -40,6 +46,21 @@ export async function openAddresses(deps: ServeDeps, app: Hono<Env>): Promise<re
     }
   }
   return opened;
+}
+
+/** The URLs of an address as other machines name it: by a configured name, else by a number. */
+function baseUrls(
+  scheme: string,
+  { host, port }: { readonly host: string; readonly port: number },
+  allowedHosts: readonly string[],
+): string[] {
+  if (allowedHosts.length > 0) {
+    return allowedHosts.map((name) => `${scheme}://${/:\d+$/.test(name) ? name : `${name}:${port}`}`);
+  }
+  const isAny = host === "0.0.0.0" || host === "::";
+  const own = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  const hosts = isAny ? own.filter(({ internal, family }) => !internal && family === "IPv4") : [{ address: host }];
+  return hosts.map(({ address }) => `${scheme}://${addressText({ host: address, port })}`);
 }
 
 /** The configured addresses, each once, with what it serves. */

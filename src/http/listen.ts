@@ -29,9 +29,11 @@ const FREE_PORTS_TRIED = 10;
  * @throws ConfigError when a configured address cannot be opened
  */
 export async function listen(deps: AppDeps): Promise<Listener> {
-  const app = createApp(deps);
+  const pageAddresses: string[] = [];
+  const app = createApp(deps, () => pageAddresses);
   const { port, servers } = openLoopback(deps, app);
   const configured = await openAddresses(deps, app);
+  pageAddresses.push(`http://127.0.0.1:${port}`, ...configured.flatMap((address) => address.pageAddresses));
   return {
     port,
     origin: `http://127.0.0.1:${port}`,

@@ -13,6 +13,14 @@ export interface Exchange {
   readonly answer: string | null;
 }
 
+/** A use of one of Claude's tools in a turn. */
+export interface ToolTime {
+  readonly name: string;
+  readonly startedAt: number;
+  /** Null while it runs, and when its end was not reported. */
+  readonly endedAt: number | null;
+}
+
 /** Each conversation and its Claude session. A conversation outlives its processes. */
 export const sessions = sqliteTable(
   "sessions",
@@ -86,6 +94,10 @@ export const turns = sqliteTable(
     history: text({ mode: "json" }).$type<readonly Exchange[]>(),
     /** The exchanges of this turn itself, as fingerprints; null until it ends. */
     exchanges: text({ mode: "json" }).$type<readonly Exchange[]>(),
+    /** When the request arrived. Null in rows of earlier versions, like the next column. */
+    queuedAt: integer("queued_at"),
+    /** How the request got its process, as in `ProcessOrigin`. */
+    processOrigin: text("process_origin", { enum: ["warm", "cold", "spare", "resumed"] }),
     sentAt: integer("sent_at").notNull(),
     receivedAt: integer("received_at"),
     firstTextAt: integer("first_text_at"),
@@ -97,6 +109,8 @@ export const turns = sqliteTable(
     tokensCached: integer("tokens_cached"),
     /** The same tokens by model and kind, the turn's main model first. Null in rows of earlier versions. */
     modelUsage: text("model_usage", { mode: "json" }).$type<readonly ModelUsage[]>(),
+    /** Claude's tools in the order of their use, as far as they are kept. */
+    tools: text({ mode: "json" }).$type<readonly ToolTime[]>(),
     /** Not all model calls have been counted yet. A server that was killed reads the rest from the transcript. */
     isUsageOpen: integer("usage_open", { mode: "boolean" }).notNull().default(false),
     /** The client has deleted the responses of this turn, so that no request can continue them. */

@@ -5,10 +5,10 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
-import { and, desc, eq, isNotNull, or, sql, sum } from "drizzle-orm";
+import { and, desc, eq, gte, isNotNull, or, sql, sum } from "drizzle-orm";
 import { costOf, type ModelUsage, type Usage, withCost } from "../core/usage.ts";
 import type { Store } from "./database.ts";
-import { sessions, type TurnRow, turns } from "./schema.ts";
+import { sessions, type ToolTime, type TurnRow, turns } from "./schema.ts";
 import { type CountedTurn, createUsageSums } from "./usage.ts";
 
 const log = getLogger(["synthesis", "store"]);
@@ -44,6 +44,7 @@ const PROGRESS = [
   "modelUsage",
   "isUsageOpen",
   "exchanges",
+  "tools",
 ] as const;
 
 export type SentTurn = Pick<
@@ -52,6 +53,8 @@ export type SentTurn = Pick<
   | "session"
   | "claudeSession"
   | "traceId"
+  | "queuedAt"
+  | "processOrigin"
   | "sentAt"
   | "fingerprints"
   | "volatile"
@@ -66,6 +69,14 @@ export type OpenTurn = Pick<TurnRow, "id" | "claudeSession" | "modelUsage">;
 /** By the order of insertion, since the times are wrong after the clock was set back. */
 const latestFirst = desc(sql`rowid`);
 
+export interface FirstTexts {
+  readonly origin: NonNullable<TurnRow["processOrigin"]>;
+  /** How many turns had text. */
+  readonly count: number;
+  readonly medianMs: number;
+  readonly p95Ms: number;
+}
+
 export interface TurnStore {
   /** The latest turns with a message that a Claude session has, or may have, received, oldest first. */
   delivered(claudeSession: string): TurnRow[];
@@ -79,6 +90,8 @@ export interface TurnStore {
   /** Records the receipt of a message, and counts the turn in its conversation. */
   markReceived(id: string, session: string, at: number, promptId: string | null): void;
   markEnded(id: string, end: TurnEnd): void;
+  /** Records which tools a turn has used so far. */
+  setTools(id: string, tools: readonly ToolTime[]): void;
   /**
    * Sets the tokens of all model calls of a turn so far. The last of them become known after its end.
    * @param total by model, the main model first
@@ -91,6 +104,8 @@ export interface TurnStore {
   openUsage(until: number): readonly OpenTurn[];
   /** Counts no more model calls for a turn. */
   closeUsage(id: string): void;
+  /** The times from a message to its first text since then, by how the request got its process. */
+  firstTexts(since: number): readonly FirstTexts[];
   /** Counts a request that has no turn of its own. It is recorded with the next changes. */
   count(request: CountedTurn): void;
   /**
@@ -100,6 +115,8 @@ export interface TurnStore {
   onCounted(listener: (before: CountedTurn | null, now: CountedTurn) => void): void;
   /** The tokens of all turns of a conversation; null if no turn has any recorded. */
   totalUsage(session: string): Usage | null;
+  /** Increases with each change of the database that this server makes. */
+  readonly changes: number;
   /** Commits the collected changes now. If that fails, they are kept and committed later. */
   flush(): void;
 }
@@ -118,6 +135,8 @@ export function createTurnStore({ database }: Store): TurnStore {
       history: sql`${sql.placeholder("history")}`,
       volatile: sql.placeholder("volatile"),
       traceId: sql.placeholder("traceId"),
+      queuedAt: sql`${sql.placeholder("queuedAt")}`,
+      processOrigin: sql`${sql.placeholder("processOrigin")}`,
       sentAt: sql.placeholder("sentAt"),
       isUsageOpen: true,
     })
@@ -128,6 +147,7 @@ export function createTurnStore({ database }: Store): TurnStore {
     .set(Object.fromEntries(columns))
     .where(eq(turns.id, sql.placeholder("id")))
     .prepare();
+  const totalChanges = database.select({ count: sql<number>`total_changes()` }).from(sql`(select 1)`).prepare();
   const count = database
     .update(sessions)
     .set({ turns: sql`${sessions.turns} + 1`, lastActiveAt: sql`${sql.placeholder("at")}` })
@@ -163,7 +183,7 @@ export function createTurnStore({ database }: Store): TurnStore {
     timer ??= setTimeout(flush, COLLECT_MS);
   };
   const record = (id: string, progress: Progress) => {
-    const { exchanges, modelUsage, isUsageOpen, ...columns } = progress;
+    const { exchanges, modelUsage, isUsageOpen, tools, ...columns } = progress;
     update.run({
       ...unchanged,
       id,
@@ -171,6 +191,7 @@ export function createTurnStore({ database }: Store): TurnStore {
       isUsageOpen: isUsageOpen === undefined ? null : Number(isUsageOpen),
       modelUsage: modelUsage ? JSON.stringify(modelUsage) : null,
       exchanges: exchanges ? JSON.stringify(exchanges) : null,
+      tools: tools ? JSON.stringify(tools) : null,
     });
   };
   /** Records the change, also in the sums. */
@@ -281,6 +302,22 @@ export function createTurnStore({ database }: Store): TurnStore {
     },
     markEnded: (id, { state, at, firstTextAt, errorCode, exchanges }) =>
       collect(id, { state, endedAt: at, firstTextAt, errorCode, exchanges }),
+    get changes() {
+      return totalChanges.get()?.count ?? 0;
+    },
+    firstTexts: (since) => {
+      const rows = database
+        .select({ origin: turns.processOrigin, ms: sql<number>`${turns.firstTextAt} - ${turns.sentAt}` })
+        .from(turns)
+        .where(and(gte(turns.sentAt, since), isNotNull(turns.firstTextAt), isNotNull(turns.processOrigin)))
+        .orderBy(sql`2`)
+        .all();
+      return [...Map.groupBy(rows, ({ origin }) => origin)].flatMap(([origin, times]) => {
+        const msAt = (part: number) => times[Math.min(times.length - 1, Math.floor(times.length * part))]?.ms ?? 0;
+        return origin === null ? [] : [{ origin, count: times.length, medianMs: msAt(0.5), p95Ms: msAt(0.95) }];
+      });
+    },
+    setTools: (id, tools) => collect(id, { tools }),
     setUsage: (id, total, isFinal) => {
       collect(id, { modelUsage: total, ...tokensOf(total), ...(isFinal ? { isUsageOpen: false } : {}) });
     },

@@ -34,6 +34,8 @@ export class ResponseStream {
   /** `begun` has resolved. */
   hasBegun = false;
   processOrigin: ProcessOrigin = "waiting";
+  /** When the request arrived, as wall time. */
+  readonly createdAt: number;
   /** The message was sent to Claude, so Claude may have acted on it. */
   isSent = false;
   /** Tools have run for this request, so a retry would run them again. */
@@ -74,6 +76,7 @@ export class ResponseStream {
     this.#clock = clock;
     this.#createdAt = clock.now();
     this.failed = this.#failing.promise;
+    this.createdAt = clock.wallTime();
     this.opened = this.#opening.promise;
     this.opened.catch(() => {});
     this.begun = this.#beginning.promise;

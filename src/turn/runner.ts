@@ -202,7 +202,9 @@ export class TurnRunner {
     const { answers, deadlines, idleWatch, stored } = this.#parts;
     deadlines.start();
     // A message that could not be stored must not be sent: after a restart nothing would be known of it.
-    await stored.sending({ claudeSession, traceId, ...delivery });
+    const { createdAt: queuedAt, processOrigin: origin } = response;
+    const processOrigin = origin === "waiting" ? null : origin;
+    await stored.sending({ claudeSession, traceId, queuedAt, processOrigin, ...delivery });
     // Claude may be done before the next line runs.
     idleWatch.noteSending();
     if (!this.#receipt.send()) {
@@ -310,10 +312,19 @@ export class TurnRunner {
       this.#parts.transcript.notePath(hook.transcript_path);
     }
     if (isOwn) this.#showProgress(hook);
+    this.#noteTool(hook);
     const mayContinue = hook.hook_event_name === "Stop" && isOwn && this.#deps.process.mayContinueAfterStop;
     this.#loop.dispatch({ type: "hook", hook, at: this.#turn.clock.now(), mayContinue });
     // The hook may have been the receipt.
     if (this.ownsPrompt(hook.prompt_id)) this.#parts.transcript.notePath(hook.transcript_path);
+  }
+
+  /** Records the uses of tools, those of subagents among them. */
+  #noteTool(hook: HookBody): void {
+    const isStart = hook.hook_event_name === "PreToolUse";
+    const isEnd = hook.hook_event_name === "PostToolUse" || hook.hook_event_name === "PostToolUseFailure";
+    if (!(isStart || isEnd) || hook.tool_use_id === undefined || hook.tool_name === REPLY) return;
+    if (this.ownsPrompt(hook.prompt_id)) this.#parts.stored.noteTool(hook.tool_use_id, hook.tool_name, isEnd);
   }
 
   /** Shows the client what Claude does. */

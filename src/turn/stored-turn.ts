@@ -6,12 +6,16 @@ import type { ModelUsage } from "../core/usage.ts";
 import type { Exchange } from "../store/schema.ts";
 import type { SentTurn, TurnStore } from "../store/turns.ts";
 
+/** So many uses of tools are kept. Each of them is written again with the next one. */
+const MAX_TOOLS = 200;
+
 export class StoredTurn {
   readonly #id: string;
   readonly #sessionKey: string;
   readonly #turns: TurnStore;
   readonly #clock: Clock;
   #firstTextAt: number | null = null;
+  readonly #tools: { id: string; name: string; startedAt: number; endedAt: number | null }[] = [];
 
   constructor(id: string, sessionKey: string, turns: TurnStore, clock: Clock) {
     this.#id = id;
@@ -37,6 +41,20 @@ export class StoredTurn {
   /** Notes that the client has received text. Only the first time counts. */
   noteText(): void {
     this.#firstTextAt ??= this.#clock.wallTime();
+  }
+
+  /** Notes that Claude uses a tool, or has used it. @param id of the use */
+  noteTool(id: string, name: string, isOver: boolean): void {
+    const use = this.#tools.find((one) => one.id === id);
+    const at = this.#clock.wallTime();
+    if (isOver && use) use.endedAt = at;
+    else if (!isOver && !use && this.#tools.length < MAX_TOOLS) {
+      this.#tools.push({ id, name, startedAt: at, endedAt: null });
+    } else return;
+    this.#turns.setTools(
+      this.#id,
+      this.#tools.map(({ id: _id, ...time }) => time),
+    );
   }
 
   /** @param total the tokens of all model calls so far, by model @param isFinal no more model calls follow */

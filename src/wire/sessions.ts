@@ -30,6 +30,8 @@ const turn = z.object({
   id: z.string(),
   claude_session: z.string(),
   state: z.enum(["sent", "running", "done", "failed", "interrupted", "lost"]),
+  /** When the request arrived; null for turns that an earlier version recorded. */
+  queued_at: z.number().nullable(),
   sent_at: z.number(),
   received_at: z.number().nullable(),
   first_text_at: z.number().nullable(),
@@ -38,6 +40,14 @@ const turn = z.object({
   tokens_in: z.number().nullable(),
   tokens_out: z.number().nullable(),
   tokens_cached: z.number().nullable(),
+  /** The turn's main model; null while no model call is counted. */
+  model: z.string().nullable(),
+  /** In US dollars, as Claude Code calculates it; null when it is not known. */
+  cost_usd: z.number().nullable(),
+  /** How the request got its process; null for turns that an earlier version recorded. */
+  process_origin: z.enum(["warm", "cold", "spare", "resumed"]).nullable(),
+  /** Claude's tools in the order of their use. The end is null while a tool runs, and when it was not reported. */
+  tools: z.array(z.object({ name: z.string(), started_at: z.number(), ended_at: z.number().nullable() })),
 });
 export type SessionTurn = z.infer<typeof turn>;
 

@@ -46,8 +46,16 @@ export const usageReport = z.object({
   time_zone: z.string(),
   data: z.array(group),
   total: figures,
+  /** The time to the first text, by how the requests got their process, of the turns that are still recorded. */
+  first_text_by_origin: z.array(
+    z.object({ origin: z.string(), turns: z.number(), median_ms: z.number(), p95_ms: z.number() }),
+  ),
   /** How much of the account's plan is used now. */
   limits: planLimits,
+  /** How that has changed since the server started, oldest first. */
+  limits_history: z.array(
+    z.object({ name: z.string(), points: z.array(z.object({ at: z.number(), used_percent: z.number() })) }),
+  ),
 });
 export type UsageReport = z.infer<typeof usageReport>;
 

@@ -69,6 +69,8 @@ async function storeTurn(id: string, claudeSession: string, state: "done" | "int
     session: identity.key,
     claudeSession,
     traceId: null,
+    queuedAt: null,
+    processOrigin: null,
     sentAt: 1,
     fingerprints: ["old"],
     volatile: null,

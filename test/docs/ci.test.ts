@@ -2,8 +2,8 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { PLUGIN_PACKAGE, packageOf, TARGETS } from "../../deploy/release/targets.ts";
 import { name, repository, scripts } from "../../package.json";
-import { PLUGIN_PACKAGE, packageOf, TARGETS } from "../../release/targets.ts";
 
 const root = join(import.meta.dir, "../..");
 const step = z.looseObject({ uses: z.string().optional(), run: z.string().optional() });

@@ -39,6 +39,8 @@ const deps = {
   controlKey: "control",
   metricsKey: "metrics",
   metrics: { noteError: () => {} },
+  errors: { note: () => {} },
+  pages: { find: () => null, end: () => false },
 };
 const app = createApp(deps as unknown as AppDeps);
 
@@ -62,8 +64,10 @@ test.each(Object.keys(FIELDS))("every checked field of %s is described", (operat
 test("every route of the app is described, and nothing else", () => {
   // The same routes without /v1, for clients whose base URL lacks it.
   const isShorthand = (path: string) => path === "/chat/completions";
+  // The files of the page are no part of the API.
+  const isFile = (path: string) => path.startsWith("/page");
   const routes = app.routes
-    .filter(({ method, path }) => method !== "ALL" && !isShorthand(path))
+    .filter(({ method, path }) => method !== "ALL" && !isShorthand(path) && !isFile(path))
     .map(({ method, path }) => `${method} ${documentedPath(path)}`);
   expect(Object.keys(OPERATIONS).sort()).toEqual([...new Set(routes)].sort());
 });
@@ -76,8 +80,8 @@ test.each(Object.entries(OPERATIONS))("the key of %s is the documented one", asy
   const isRefused = async (bearer: string) =>
     (await app.request(path, { method, headers: { authorization: `Bearer ${bearer}` } }, env)).status === 401;
 
-  expect(await isRefused("chat")).toBe(key === "control key" || key === "metrics key");
-  expect(await isRefused("control")).toBe(key === "chat key");
   expect(await isRefused("metrics")).toBe(key !== "none" && key !== "metrics key");
+  expect(await isRefused("chat")).toBe(key !== "none" && key !== "chat key");
+  expect(await isRefused("control")).toBe(key === "chat key" || key === "page");
   expect(await isRefused("wrong")).toBe(key !== "none");
 });

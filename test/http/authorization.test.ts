@@ -20,11 +20,12 @@ const routes = createApp({
   callers: {},
   controlKey: "",
   metricsKey: "",
+  pages: {},
 } as unknown as AppDeps)
-  .routes.filter(({ method }) => method !== "ALL")
+  .routes.filter(({ method, path }) => method !== "ALL" && !/^\/(v1\/)?page(?!\/codes)/.test(path))
   .map(({ method, path }) => ({ method, path: path.replaceAll(/:\w+/g, "x") }));
 const withoutKey = ["/health", "/ready", "/openapi.json"];
-const isControl = (path: string) => /^\/(?:v1\/(?:sessions|permissions|config|usage)|metrics)/.test(path);
+const isControl = (path: string) => /^\/(?:v1\/(?:sessions|permissions|config|usage|live|page)|metrics)/.test(path);
 const withKey = routes.filter(({ path }) => !withoutKey.includes(path));
 
 describe("every route asks for its key", () => {

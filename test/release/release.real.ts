@@ -16,8 +16,8 @@ import {
 } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
+import { PLUGIN_PACKAGE, packageOf, tarballOf, thisTarget } from "../../deploy/release/targets.ts";
 import { name, version } from "../../package.json";
-import { PLUGIN_PACKAGE, packageOf, tarballOf, thisTarget } from "../../release/targets.ts";
 import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -29,7 +29,7 @@ let release: string;
 beforeAll(async () => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-release-")));
   release = join(folder, "release");
-  await succeeds([process.execPath, "release/release.ts", "--dry-run", "--target", "this", "--out", release], {
+  await succeeds([process.execPath, "deploy/release/release.ts", "--dry-run", "--target", "this", "--out", release], {
     cwd: root,
   });
 }, 300_000);
@@ -50,9 +50,9 @@ test("the checksums are those of all files of the release", async () => {
 });
 
 test("nothing is published without --dry-run, and no tag of another version is released", async () => {
-  const publish = await run([process.execPath, "release/release.ts"], { cwd: root });
+  const publish = await run([process.execPath, "deploy/release/release.ts"], { cwd: root });
   expect(publish).toMatchObject({ code: 1, errors: expect.stringContaining("release.yml") });
-  const tag = await run([process.execPath, "release/release.ts", "--dry-run", "--tag", "v9.9.9"], { cwd: root });
+  const tag = await run([process.execPath, "deploy/release/release.ts", "--dry-run", "--tag", "v9.9.9"], { cwd: root });
   expect(tag).toMatchObject({ code: 1, errors: expect.stringContaining(`v${version}`) });
 });
 

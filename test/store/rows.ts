@@ -62,6 +62,8 @@ export const sentTurn = (id: string, key: string, more: Partial<SentTurn> = {}):
   session: key,
   claudeSession: `claude ${key}`,
   traceId: null,
+  queuedAt: null,
+  processOrigin: null,
   sentAt: 10,
   fingerprints: ["f"],
   volatile: null,

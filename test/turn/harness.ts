@@ -97,6 +97,7 @@ function fakeStore(failsToInsert: boolean) {
     latest: unused,
     totalUsage: unused,
     flush: unused,
+    changes: 0,
     insertSent: async (turn) => {
       if (failsToInsert) throw new Error("disk full");
       Object.assign(row, turn, { state: "sent" });
@@ -104,9 +105,11 @@ function fakeStore(failsToInsert: boolean) {
     markReceived: (_id, _session, receivedAt, promptId) =>
       void Object.assign(row, { state: "running", receivedAt, promptId }),
     markEnded: (_id, end) => void Object.assign(row, end),
+    setTools: (_id, tools) => void Object.assign(row, { tools }),
     setUsage: (_id, usage, isUsageFinal) => void Object.assign(row, { usage, isUsageFinal }),
     count: unused,
     addCost: unused,
+    firstTexts: unused,
     openUsage: unused,
     onCounted: () => {},
     closeUsage: unused,

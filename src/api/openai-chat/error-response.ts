@@ -33,6 +33,8 @@ const kinds: Record<ErrorCode, Kind> = {
   // A person ended the turn. After a 409 or a 5xx, the client library would start it again.
   turn_interrupted: [400, "interrupted_error"],
   invalid_api_key: [401, "invalid_request_error"],
+  invalid_page_code: [401, "invalid_request_error"],
+  role_not_allowed: [403, "permission_error"],
   host_not_allowed: [403, "permission_error"],
   origin_not_allowed: [403, "permission_error"],
   unknown_url: [404, "invalid_request_error"],
@@ -47,6 +49,7 @@ const kinds: Record<ErrorCode, Kind> = {
   queue_full: [429, "rate_limit_error"],
   usage_limit_reached: [429, "rate_limit_error"],
   rate_limited: [429, "rate_limit_error"],
+  too_many_attempts: [429, "rate_limit_error"],
   internal_error: [500, "server_error"],
   claude_failed: [502, "server_error"],
   claude_exited: [502, "server_error"],

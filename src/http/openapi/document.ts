@@ -18,11 +18,13 @@ type JsonObject = Readonly<Record<string, unknown>>;
 /** Every route that asks for a key, or has a path at all, can answer with these. */
 const COMMON_ERRORS: readonly ErrorCode[] = ["host_not_allowed", "origin_not_allowed", "internal_error"];
 
-const SECURITY: Readonly<Record<Key, string | null>> = {
-  none: null,
-  "chat key": "chatKey",
-  "control key": "controlKey",
-  "metrics key": "metricsKey",
+const SECURITY: Readonly<Record<Key, readonly string[]>> = {
+  none: [],
+  "chat key": ["chatKey"],
+  "control key": ["controlKey"],
+  "control key or page": ["controlKey", "pageToken"],
+  page: ["pageToken"],
+  "metrics key": ["metricsKey"],
 };
 const bearer = (description: string) => ({ type: "http", scheme: "bearer", description });
 
@@ -50,6 +52,7 @@ export function openApiDocument(routes: readonly RouterRoute[]): JsonObject {
         chatKey: bearer("The chat key. `api-key` and `x-api-key` may carry it, too."),
         controlKey: bearer("The control key, in control.key in the state folder."),
         metricsKey: bearer("The metrics key, in metrics.key in the state folder, or the control key."),
+        pageToken: bearer("The token of a page, which `synthesis open` lets in."),
       },
       schemas: { Error: jsonSchema(errorBody, "output"), MessagesError: jsonSchema(messagesError, "output") },
     },
@@ -68,12 +71,11 @@ function operationObject(
   const checks = handlers.flatMap(({ handler }) => validatedBy(handler) ?? []);
   const body = checks.find(({ target }) => target === "json");
   const query = checks.find(({ target }) => target === "query");
-  const scheme = SECURITY[key];
   return {
     operationId: operationId(name),
     summary: does.split(/(?<=\.) |: /)[0],
     description: does,
-    security: scheme === null ? [] : [{ [scheme]: [] }],
+    security: SECURITY[key].map((scheme) => ({ [scheme]: [] })),
     parameters: [...pathParameters(path), ...(query ? queryParameters(query.schema) : [])],
     ...(body && {
       requestBody: {

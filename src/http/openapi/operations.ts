@@ -2,17 +2,20 @@
  * What each route does, which key opens it and what it answers. `bun run docs` makes the table of routes in
  * docs/http-api.md from it.
  */
-import type { z } from "zod";
+import { z } from "zod";
 import type { ErrorCode } from "../../core/errors.ts";
 import { allowedRoots, configDifference } from "../../wire/config.ts";
 import { limitsReport } from "../../wire/limits.ts";
+import { LIVE_EVENTS } from "../../wire/live.ts";
+import { pageCode, pageToken, signedOut } from "../../wire/page.ts";
 import { permissionList, permissionPromptDetails } from "../../wire/permissions.ts";
 import { screenEvent } from "../../wire/screen.ts";
+import { screenRowsEvent } from "../../wire/screen-rows.ts";
 import { session, sessionDetails, sessionList } from "../../wire/sessions.ts";
 import { usageReport } from "../../wire/usage.ts";
 import * as answers from "./answers.ts";
 
-export type Key = "none" | "chat key" | "control key" | "metrics key";
+export type Key = "none" | "chat key" | "control key" | "control key or page" | "page" | "metrics key";
 
 export interface Operation {
   readonly key: Key;
@@ -171,59 +174,66 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     errors: [],
   },
   "GET /v1/sessions": {
-    key: "control key",
+    key: "control key or page",
     does: "Lists all conversations, also the chats without a name that still have a process (`unnamed:…`).",
     answer: sessionList,
     errors: [],
   },
   "GET /v1/sessions/{key}": {
-    key: "control key",
+    key: "control key or page",
     does: "Shows one conversation, its last 20 turns, its token totals and its former Claude sessions.",
     answer: sessionDetails,
     errors: ["session_not_found"],
   },
   "DELETE /v1/sessions/{key}": {
-    key: "control key",
+    key: "control key or page",
     does: "Ends and deletes a conversation. `?transcript=1` also deletes Claude Code's own record of it.",
     answer: answers.removal,
-    errors: ["session_not_found", "shutting_down"],
+    errors: ["role_not_allowed", "session_not_found", "shutting_down"],
   },
   "POST /v1/sessions/{key}/interrupt": {
-    key: "control key",
+    key: "control key or page",
     does: "Ends the running turn.",
     answer: session,
-    errors: ["session_not_found", "not_running"],
+    errors: ["role_not_allowed", "session_not_found", "not_running"],
   },
   "POST /v1/sessions/{key}/reset": {
-    key: "control key",
+    key: "control key or page",
     does: "Ends the turn and the process. The next message starts a new Claude session. A chat without a name is deleted.",
     answer: session,
-    errors: ["session_not_found", "shutting_down"],
+    errors: ["role_not_allowed", "session_not_found", "shutting_down"],
   },
   "GET /v1/sessions/{key}/screen": {
-    key: "control key",
+    key: "control key or page",
     does: "Streams Claude's terminal as server-sent events.",
     answer: null,
     event: screenEvent,
     errors: ["session_not_found", "not_running"],
   },
+  "GET /v1/sessions/{key}/screen/rows": {
+    key: "control key or page",
+    does: "Streams the rows of Claude's terminal that change, in styled pieces, as server-sent events.",
+    answer: null,
+    event: screenRowsEvent,
+    errors: ["session_not_found", "not_running"],
+  },
   "GET /v1/permissions": {
-    key: "control key",
+    key: "control key or page",
     does: "Lists the permission prompts that wait, and the latest 50 that were decided.",
     answer: permissionList,
     errors: [],
   },
   "GET /v1/permissions/{id}": {
-    key: "control key",
+    key: "control key or page",
     does: "Shows one permission prompt with everything that Claude would write or run.",
     answer: permissionPromptDetails,
     errors: ["permission_not_found"],
   },
   "POST /v1/permissions/{id}": {
-    key: "control key",
+    key: "control key or page",
     does: 'Decides it: `{"behavior": "allow"}` or `{"behavior": "deny"}`.',
     answer: answers.verdict,
-    errors: ["invalid_json", "invalid_request", "permission_not_found"],
+    errors: ["role_not_allowed", "invalid_json", "invalid_request", "permission_not_found"],
     example: { behavior: "allow", rule: "Bash(git push *)" },
   },
   "GET /v1/limits": {
@@ -233,7 +243,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     errors: [],
   },
   "GET /v1/usage": {
-    key: "control key",
+    key: "control key or page",
     does: "Sums turns, tokens, cost and the time to the first text: [usage](#usage).",
     answer: usageReport,
     errors: ["invalid_request"],
@@ -243,6 +253,32 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     does: "Gives the metrics to Prometheus, in its text format: [metrics](#metrics). The control key opens it, too.",
     answer: null,
     isText: true,
+    errors: [],
+  },
+  "GET /v1/live": {
+    key: "control key or page",
+    does: "Streams the state of the server and its changes as server-sent events: [the page](#the-page).",
+    answer: null,
+    event: z.union(Object.values(LIVE_EVENTS)),
+    errors: [],
+  },
+  "POST /v1/page/codes": {
+    key: "control key",
+    does: 'Makes a one-time code for a page: `{"role": "look"}` or `{"role": "decide"}`.',
+    answer: pageCode,
+    errors: ["invalid_json", "invalid_request"],
+    example: { role: "decide" },
+  },
+  "POST /v1/page/tokens": {
+    key: "none",
+    does: "Exchanges a one-time code for a token of the page.",
+    answer: pageToken,
+    errors: ["invalid_json", "invalid_request", "invalid_page_code", "too_many_attempts"],
+  },
+  "DELETE /v1/page/tokens/current": {
+    key: "page",
+    does: "Ends the token: the page signs out.",
+    answer: signedOut,
     errors: [],
   },
   "GET /v1/config": {

@@ -1,16 +1,11 @@
 /** `/v1/permissions`: the permission prompts of all conversations, and verdicts through the control API. */
 import { Hono } from "hono";
 import { RequestError } from "../../core/errors.ts";
-import type { PendingPrompt, PermissionBroker } from "../../permissions/broker.ts";
+import type { PermissionBroker } from "../../permissions/broker.ts";
+import { promptBody, promptDetails } from "../../permissions/prompt-body.ts";
 import type { PermissionLog } from "../../store/permissions.ts";
 import type { PermissionRow } from "../../store/schema.ts";
-import {
-  type PermissionList,
-  type PermissionPromptBody,
-  type PermissionPromptDetails,
-  type PermissionRecord,
-  permissionVerdict,
-} from "../../wire/permissions.ts";
+import { type PermissionList, type PermissionRecord, permissionVerdict } from "../../wire/permissions.ts";
 import type { Env } from "../env.ts";
 import { validJson } from "../validation.ts";
 
@@ -35,8 +30,7 @@ export const permissionRoutes = ({ permissions, permissionLog }: PermissionsDeps
       const id = c.req.param("id");
       const prompt = permissions.pending.find((pending) => pending.id === id);
       if (!prompt) throw notPending(id);
-      const { content = null } = prompt;
-      return c.json({ ...promptBody(prompt), content } satisfies PermissionPromptDetails);
+      return c.json(promptDetails(prompt));
     })
     .post("/:id", validJson(permissionVerdict), (c) => {
       const { behavior, rule } = c.req.valid("json");
@@ -51,17 +45,6 @@ const notPending = (id: string) =>
     `No permission prompt ${id} waits for an answer. It was answered, or it timed out. ` +
       "`synthesis permissions list` shows those that wait.",
   );
-
-const promptBody = (prompt: PendingPrompt): PermissionPromptBody => ({
-  id: prompt.id,
-  session: prompt.session,
-  turn: prompt.turn,
-  tool: prompt.tool,
-  description: prompt.description,
-  input: prompt.input,
-  sender: prompt.sender,
-  asked_at: prompt.askedAt,
-});
 
 const recordBody = (row: PermissionRow): PermissionRecord => ({
   session: row.session,

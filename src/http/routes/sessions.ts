@@ -4,9 +4,11 @@
 import { getLogger } from "@logtape/logtape";
 import { Hono } from "hono";
 import { z } from "zod";
+import type { AgentProcess } from "../../claude/agent-process.ts";
 import type { ConversationRegistry } from "../../conversation/registry.ts";
 import { RequestError } from "../../core/errors.ts";
 import type { SessionFigures } from "../../core/session-figures.ts";
+import type { ModelUsage } from "../../core/usage.ts";
 import type { FiguresStore } from "../../store/figures.ts";
 import type { PastSessionRow, SessionRow, TurnRow } from "../../store/schema.ts";
 import type { SessionStore } from "../../store/sessions.ts";
@@ -14,6 +16,7 @@ import type { TurnStore } from "../../store/turns.ts";
 import type { PastSession, Session, SessionDetails, SessionList, SessionTurn } from "../../wire/sessions.ts";
 import type { Env } from "../env.ts";
 import { disableIdleTimeout, restoreIdleTimeout } from "../idle-timeout.ts";
+import { screenRows } from "../screen-rows.ts";
 import { screenStream } from "../screen-stream.ts";
 import { valid } from "../validation.ts";
 
@@ -64,6 +67,13 @@ export function sessionRoutes({ conversations, sessions, turns, figures }: Sessi
     };
   };
 
+  /** @throws RequestError if the key is unknown, or no process runs */
+  const runningProcess = (key: string): AgentProcess => {
+    const process = conversations.find(find(key).key)?.process;
+    if (process) return process;
+    throw new RequestError("not_running", "No process runs for this session. The next message starts one.");
+  };
+
   return new Hono<Env>()
     .get("/", (c) => {
       turns.flush();
@@ -111,13 +121,14 @@ export function sessionRoutes({ conversations, sessions, turns, figures }: Sessi
       return c.json(sessionBody(sessions.find(row.key) ?? row));
     })
     .get("/:key/screen", (c) => {
-      const { key } = find(c.req.param("key"));
-      const process = conversations.find(key)?.process;
-      if (!process) {
-        throw new RequestError("not_running", "No process runs for this session. The next message starts one.");
-      }
+      const process = runningProcess(c.req.param("key"));
       disableIdleTimeout(c);
       return screenStream(process, () => restoreIdleTimeout(c));
+    })
+    .get("/:key/screen/rows", (c) => {
+      const process = runningProcess(c.req.param("key"));
+      disableIdleTimeout(c);
+      return screenRows(c, process, c.var.page?.ended ?? null);
     });
 }
 
@@ -133,6 +144,7 @@ const turnBody = (turn: TurnRow): SessionTurn => ({
   id: turn.id,
   claude_session: turn.claudeSession,
   state: turn.state,
+  queued_at: turn.queuedAt,
   sent_at: turn.sentAt,
   received_at: turn.receivedAt,
   first_text_at: turn.firstTextAt,
@@ -141,7 +153,22 @@ const turnBody = (turn: TurnRow): SessionTurn => ({
   tokens_in: turn.tokensIn,
   tokens_out: turn.tokensOut,
   tokens_cached: turn.tokensCached,
+  model: turn.modelUsage?.[0]?.model ?? null,
+  cost_usd: turnCost(turn.modelUsage),
+  process_origin: turn.processOrigin,
+  tools: (turn.tools ?? []).map(({ name, startedAt, endedAt }) => ({
+    name,
+    started_at: startedAt,
+    ended_at: endedAt,
+  })),
 });
+
+/** The cost of all models of a turn; null where that of one is not known. */
+function turnCost(used: readonly ModelUsage[] | null): number | null {
+  const costs = (used ?? []).map(({ cost }) => cost);
+  if (costs.length === 0) return null;
+  return costs.reduce((sum, cost) => (sum === null || cost === null ? null : sum + cost));
+}
 
 const pastSessionBody = ({ claudeSession, workspace, createdAt, endedAt }: PastSessionRow): PastSession => ({
   claude_session: claudeSession,

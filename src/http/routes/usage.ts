@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import type { SessionFigures } from "../../core/session-figures.ts";
 import type { AccountLimits } from "../../limits/account.ts";
+import type { LimitsHistory } from "../../live/limits-history.ts";
 import type { FiguresStore } from "../../store/figures.ts";
 import type { TurnStore } from "../../store/turns.ts";
 import {
@@ -27,13 +28,14 @@ import { limitsBody } from "./limits.ts";
 const DEFAULT_DAYS = 30;
 
 interface UsageDeps {
-  readonly turns: Pick<TurnStore, "flush">;
+  readonly turns: Pick<TurnStore, "flush" | "firstTexts">;
   readonly usage: Pick<UsageSums, "query">;
   readonly figures: Pick<FiguresStore, "ofSessions">;
   readonly limits: Pick<AccountLimits, "windows">;
+  readonly limitsHistory: Pick<LimitsHistory, "all">;
 }
 
-export const usageRoutes = ({ turns, usage, figures, limits }: UsageDeps): Hono<Env> =>
+export const usageRoutes = ({ turns, usage, figures, limits, limitsHistory }: UsageDeps): Hono<Env> =>
   new Hono<Env>().get("/", valid("query", usageQuery), (c) => {
     const { by, days = DEFAULT_DAYS, since: day } = c.req.valid("query");
     const since = day === undefined ? daysAgo(days - 1) : new Date(`${day}T00:00`).getTime();
@@ -48,6 +50,13 @@ export const usageRoutes = ({ turns, usage, figures, limits }: UsageDeps): Hono<
       time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       data: groups.map((group) => ({ ...groupBody(by, group), context_used_percent: contextOf(group) })),
       limits: limitsBody(limits),
+      limits_history: limitsHistory.all,
+      first_text_by_origin: turns.firstTexts(since).map(({ origin, count, medianMs, p95Ms }) => ({
+        origin,
+        turns: count,
+        median_ms: medianMs,
+        p95_ms: p95Ms,
+      })),
       total: figuresBody(groups.reduce<UsageFigures>((sum, group) => added(sum, group), NO_FIGURES)),
     } satisfies UsageReport);
   });

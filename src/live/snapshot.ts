@@ -1,0 +1,108 @@
+/** What the page shows of the server, from memory and from the database. Nothing here asks Claude Code. */
+import { version } from "../../package.json";
+import type { Engines } from "../claude/engines.ts";
+import type { Login } from "../claude/login.ts";
+import type { Pool } from "../claude/pool/pool.ts";
+import type { Config } from "../config/schema.ts";
+import type { ConversationRegistry } from "../conversation/registry.ts";
+import { MEGABYTE } from "../core/machine.ts";
+import type { AccountLimits } from "../limits/account.ts";
+import type { Rejections } from "../limits/rejections.ts";
+import type { PermissionBroker } from "../permissions/broker.ts";
+import type { SessionStore } from "../store/sessions.ts";
+import type { TurnStore } from "../store/turns.ts";
+import { startOfDay, type UsageSums } from "../store/usage.ts";
+import type { LiveConversation, LiveOverview } from "../wire/live.ts";
+import type { PageRole } from "../wire/page.ts";
+import { currentWarnings } from "./warnings.ts";
+
+/** The page shows this many conversations. */
+const SHOWN = 500;
+
+export interface SnapshotDeps {
+  readonly config: Pick<Config, "maxProcesses" | "memoryMb">;
+  readonly pool: Pick<Pool, "usage">;
+  readonly login: Pick<Login, "state">;
+  readonly limits: Pick<AccountLimits, "windows">;
+  readonly rejections: Rejections;
+  readonly engines: Pick<Engines, "configured">;
+  readonly conversations: Pick<ConversationRegistry, "find" | "waiting">;
+  readonly permissions: Pick<PermissionBroker, "pending">;
+  readonly sessions: Pick<SessionStore, "latest">;
+  readonly turns: Pick<TurnStore, "changes">;
+  readonly usage: Pick<UsageSums, "query">;
+}
+
+export class Snapshot {
+  readonly #deps: SnapshotDeps;
+  readonly #startedAt = Date.now();
+  #rows: readonly Omit<LiveConversation, "state" | "waiting">[] = [];
+  /** What the rows were read at. */
+  #readAt = "";
+
+  constructor(deps: SnapshotDeps) {
+    this.#deps = deps;
+  }
+
+  overview(role: PageRole): LiveOverview {
+    const { config, pool, login, limits, engines, conversations } = this.#deps;
+    const { memory, ...processes } = pool.usage;
+    return {
+      version,
+      role,
+      started_at: this.#startedAt,
+      processes: { ...processes, limit: config.maxProcesses },
+      memory: { used_mb: memory === null ? null : Math.round(memory / MEGABYTE), budget_mb: config.memoryMb },
+      waiting: conversations.waiting,
+      login: login.state,
+      plan: limits.windows().map(({ name, usedPercent, resetsAt, seenAt }) => ({
+        name,
+        used_percent: usedPercent,
+        resets_at: resetsAt,
+        seen_at: seenAt,
+      })),
+      engines: engines.configured().map(({ agent, engine, why }) => ({ agent, engine, reason: why })),
+      warnings: currentWarnings(this.#deps),
+    };
+  }
+
+  /** The latest conversation first. */
+  conversations(): LiveConversation[] {
+    const asking = new Set(this.#deps.permissions.pending.map(({ session }) => session));
+    return this.#stored().map((row) => {
+      const conversation = this.#deps.conversations.find(row.key);
+      const state = conversation?.state ?? "cold";
+      return {
+        ...row,
+        state: asking.has(row.key) ? "needs_you" : state === "busy" || state === "starting" ? "running" : state,
+        waiting: conversation?.waiting ?? 0,
+      };
+    });
+  }
+
+  /** What the database says of them, read again only when it has changed, or a new day has begun. */
+  #stored(): readonly Omit<LiveConversation, "state" | "waiting">[] {
+    const { sessions, turns, usage } = this.#deps;
+    const today = startOfDay(Date.now());
+    const now = `${today} ${turns.changes}`;
+    if (now === this.#readAt) return this.#rows;
+    const used = new Map(
+      usage
+        .query("conversation", today)
+        .map(({ key, input, cacheRead, cacheWrite, output }) => [`${key}`, input + cacheRead + cacheWrite + output]),
+    );
+    this.#rows = sessions.latest(SHOWN).map((row) => ({
+      key: row.key,
+      source: row.source,
+      agent: row.agent,
+      chat: row.chat,
+      model: row.model,
+      workspace: row.workspace,
+      turns: row.turns,
+      last_active_at: row.lastActiveAt,
+      tokens_today: used.get(row.key) ?? 0,
+    }));
+    this.#readAt = now;
+    return this.#rows;
+  }
+}
