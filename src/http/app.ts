@@ -34,7 +34,13 @@ import type { TurnStore } from "../store/turns.ts";
 import type { UsageSums } from "../store/usage.ts";
 import { canonicalPath } from "./addresses.ts";
 import { createAnswer } from "./answer.ts";
-import { requireChatKey, requireChatKey, requireControlKey, requireControlKey, requireControlKeyOrPage, requireMetricsKey, requireRoutes, requireRoutes } from "./authorization.ts";
+import {
+  requireChatKey,
+  requireControlKey,
+  requireControlKeyOrPage,
+  requireMetricsKey,
+  requireRoutes,
+} from "./authorization.ts";
 import { BODY_LIMIT } from "./body.ts";
 import type { Callers } from "./callers.ts";
 import { allowPages } from "./cors.ts";
@@ -123,9 +129,6 @@ export function createApp(deps: AppDeps, pageAddresses: () => readonly string[] 
       .route("/v1/messages", withKey(chatKey, messagesRoutes(identify, answer), notFound))
       .route("/v1/models", withKey(chatKey, modelRoutes, notFound))
       .route("/v1/limits", withKey(chatKey, limitsRoutes(deps.limits), notFound))
-      .route("/v1/sessions", withKey(controlKey, sessionRoutes(deps), notFound))
-      .route("/v1/permissions", withKey(controlKey, permissionRoutes(deps), notFound))
-      .route("/v1/usage", withKey(controlKey, usageRoutes(deps), notFound))
       .route("/metrics", withKey(metricsKey, metricsRoutes(deps.metrics), notFound))
       .route("/v1/sessions", withKey(controlKeyOrPage, sessionRoutes(deps), notFound))
       .route("/v1/permissions", withKey(controlKeyOrPage, permissionRoutes(deps), notFound))

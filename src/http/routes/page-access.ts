@@ -3,6 +3,7 @@
  * it for a token of its own. There is no cookie: a browser would also send it with requests that other pages cause.
  */
 import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import type { z } from "zod";
 import { RequestError } from "../../core/errors.ts";
 import { bearer } from "../../core/tokens.ts";
@@ -19,10 +20,20 @@ export const pageCodeRoutes = (access: PageAccess, addresses: () => readonly str
     return c.json({ code, role, expires_at: expiresAt, addresses: [...addresses()] } satisfies PageCode);
   });
 
+/** What a page sends for its token is shorter. Every program may send it, so it is limited before it is read. */
+const MAX_TOKEN_REQUEST_BYTES = 1_024;
+
+const limited = bodyLimit({
+  maxSize: MAX_TOKEN_REQUEST_BYTES,
+  onError: () => {
+    throw new RequestError("request_too_large", `The body is larger than ${MAX_TOKEN_REQUEST_BYTES} bytes.`);
+  },
+});
+
 /** The code is the proof, so this needs no key. */
 export const pageTokenRoutes = (access: PageAccess): Hono<Env> =>
   new Hono<Env>()
-    .post("/", validJson(pageTokenRequest), (c) => {
+    .post("/", limited, validJson(pageTokenRequest), (c) => {
       c.header("cache-control", "no-store");
       return c.json(access.exchange(c.req.valid("json").code) satisfies PageToken);
     })
