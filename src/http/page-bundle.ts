@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { brotliCompressSync, constants } from "node:zlib";
 
 /** Where the page is. Its files are below. */
-export const PAGE_PATH = "/page";
+const PAGE_PATH = "/page";
 const ENTRY = join(import.meta.dir, "../page/index.html");
 /** `--asset` puts the folder that `build-page.ts` writes here. */
 const BUILT = join(import.meta.dir, "page");

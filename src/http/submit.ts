@@ -31,7 +31,7 @@ export interface SubmitDeps {
 }
 
 /** Where a request has gone. */
-export interface Submission {
+interface Submission {
   readonly response: ResponseStream;
   /** The conversation that got it; null for an unnamed chat or a one-shot. */
   readonly identity: Identity | null;

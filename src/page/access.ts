@@ -42,6 +42,13 @@ export async function enter(): Promise<void> {
   }
 }
 
+/** Comes in with a link that is put into the address of this tab: only the fragment changes, so nothing is loaded. */
+export function followLinks(): void {
+  addEventListener("hashchange", () => {
+    if (new URLSearchParams(location.hash.slice(1)).has("code")) void enter();
+  });
+}
+
 /** The token is no longer accepted, or was given back. */
 export function leave(why: string): void {
   sessionStorage.removeItem(TOKEN);

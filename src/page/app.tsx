@@ -99,7 +99,7 @@ const TITLES = {
 function titleOf(shown: Route): string {
   if (!("key" in shown)) return TITLES[shown.view];
   const conversation = conversations.value.get(shown.key);
-  return conversation ? conversationName(conversation) : shown.key;
+  return conversationName(conversation ?? { chat: null, key: shown.key });
 }
 
 /** The tab says how many questions wait. */

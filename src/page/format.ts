@@ -1,4 +1,5 @@
 /** Figures as people read them. Times are Unix milliseconds. */
+import { visibleLine } from "../core/visible-text.ts";
 
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
@@ -14,7 +15,7 @@ const dayAndTime = new Intl.DateTimeFormat("en-GB", {
   minute: "2-digit",
 });
 
-export const UNKNOWN = "unknown";
+const UNKNOWN = "unknown";
 
 export const count = (value: number): string => number.format(value);
 /** Such as `12.4K`. */
@@ -61,4 +62,4 @@ export const windowName = (name: string): string =>
 
 /** What the reader knows a conversation by. */
 export const conversationName = ({ chat, key }: { readonly chat: string | null; readonly key: string }): string =>
-  chat ?? key;
+  visibleLine(chat ?? key);

@@ -1,6 +1,6 @@
 /** The entry point of the page. */
 import { render } from "preact";
-import { enter } from "./access.ts";
+import { enter, followLinks } from "./access.ts";
 import { App, followTitle } from "./app.tsx";
 import { followTime } from "./clock.ts";
 import { followServer } from "./live.ts";
@@ -12,6 +12,7 @@ if (root) {
   followTime();
   followTitle();
   followServer();
+  followLinks();
   render(<App />, root);
   void enter();
 }

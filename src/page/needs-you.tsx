@@ -1,4 +1,5 @@
 /** The permission questions that wait, and what became of those that were answered here. */
+import { visibleLine } from "../core/visible-text.ts";
 import { conversationName } from "./format.ts";
 import { conversations, permissions } from "./live.ts";
 import { Empty, LookOnly, StateBadge } from "./parts.tsx";
@@ -20,8 +21,8 @@ export function NeedsYou() {
           const conversation = conversations.value.get(session);
           return (
             <p key={id} class="decided">
-              {verdict} <strong>{tool}</strong> in{" "}
-              <a href={conversationHref(session)}>{conversation ? conversationName(conversation) : session}</a>
+              {verdict} <strong>{visibleLine(tool)}</strong> in{" "}
+              <a href={conversationHref(session)}>{conversationName(conversation ?? { chat: null, key: session })}</a>
               {conversation && <StateBadge state={conversation.state} />}
             </p>
           );

@@ -1,6 +1,7 @@
 /** One permission question: everything that Claude wants to do, and the three answers. */
 import { useSignal } from "@preact/signals";
 import { useId } from "preact/hooks";
+import { visibleJson, visibleLine, visibleText } from "../core/visible-text.ts";
 import type { PermissionPromptDetails, PermissionVerdict } from "../wire/permissions.ts";
 import { messageOf } from "./access.ts";
 import { conversationName, count } from "./format.ts";
@@ -21,6 +22,8 @@ export function PermissionCard({ prompt }: { readonly prompt: PermissionPromptDe
     problem.value = null;
     try {
       await decide(prompt, verdict);
+      // The card leaves with its verdict, and would take the focus with it.
+      document.querySelector("h1")?.focus();
     } catch (error) {
       problem.value = messageOf(error);
     } finally {
@@ -32,11 +35,11 @@ export function PermissionCard({ prompt }: { readonly prompt: PermissionPromptDe
   return (
     <article class="card prompt" aria-labelledby={title}>
       <h2 id={title}>
-        May Claude use <strong>{tool}</strong>?
+        May Claude use <strong>{visibleLine(tool)}</strong>?
       </h2>
       <p class="note">
-        <a href={conversationHref(session)}>{conversation ? conversationName(conversation) : session}</a>
-        {sender !== null && ` · asked for ${sender}`} · <Ago at={asked_at} />
+        <a href={conversationHref(session)}>{conversationName(conversation ?? { chat: null, key: session })}</a>
+        {sender !== null && ` · asked for ${visibleLine(sender)}`} · <Ago at={asked_at} />
       </p>
       <Scroll of="input" label="What Claude wants to do">
         <pre>{description}</pre>
@@ -44,7 +47,7 @@ export function PermissionCard({ prompt }: { readonly prompt: PermissionPromptDe
       {content && (
         <>
           <Scroll of="input" label="Content">
-            <pre>{content.text}</pre>
+            <pre>{visibleText(content.text)}</pre>
           </Scroll>
           <p class="note">
             {count(content.bytes)} bytes, SHA-256 {content.sha256}
@@ -55,7 +58,7 @@ export function PermissionCard({ prompt }: { readonly prompt: PermissionPromptDe
         <details>
           <summary>The whole input</summary>
           <Scroll of="input" label="The whole input">
-            <pre>{JSON.stringify(input, null, 2)}</pre>
+            <pre>{visibleJson(input)}</pre>
           </Scroll>
         </details>
       )}

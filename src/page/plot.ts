@@ -5,6 +5,8 @@ import { clockMinute, date } from "./format.ts";
 
 const HEIGHT = 220;
 const DAY_S = 24 * 60 * 60;
+/** Between two days that are named below the bars, in seconds. */
+const DAYS_APART = [1, 2, 7, 14, 28, 84].map((days) => days * DAY_S);
 /** The part of the space between two bars that a bar fills, and its widest, in pixels. */
 const BAR = [0.7, 48] as const;
 
@@ -21,6 +23,8 @@ export function draw(box: HTMLElement, { at, kind, series, format }: ChartProps)
     const span = (at.at(-1) ?? 0) - (at[0] ?? 0);
     const timeText = (seconds: number) =>
       (kind === "bars" || span > 2_000 * DAY_S ? date : clockMinute)(seconds * 1_000);
+    // uPlot would show three years around a single day.
+    const [first, last] = [(at[0] ?? 0) / 1_000, (at.at(-1) ?? 0) / 1_000];
     const colours = [colour("--accent"), colour("--second")];
     plot = new uPlot(
       {
@@ -30,11 +34,15 @@ export function draw(box: HTMLElement, { at, kind, series, format }: ChartProps)
         cursor: { show: false },
         scales: {
           // A bar stands on both sides of its day.
-          x: { range: (_plot, min, max) => (kind === "bars" ? [min - DAY_S / 2, max + DAY_S / 2] : [min, max]) },
+          x: { range: () => (kind === "bars" ? [first - DAY_S / 2, last + DAY_S / 2] : [first, last]) },
           y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] },
         },
         axes: [
-          { ...axis, values: (_plot, values) => values.map(timeText) },
+          {
+            ...axis,
+            values: (_plot, values) => values.map(timeText),
+            ...(kind === "bars" ? { incrs: DAYS_APART } : {}),
+          },
           { ...axis, size: 60, values: (_plot, values) => values.map(format) },
         ],
         series: [

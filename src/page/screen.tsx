@@ -4,13 +4,18 @@ import { useEffect } from "preact/hooks";
 import type { ScreenRowsEvent, ScreenRun } from "../wire/screen-rows.ts";
 import { messageOf, sessionPath } from "./access.ts";
 import { readEvents } from "./events.ts";
+import { connection, conversations } from "./live.ts";
 import { Problem, Scroll } from "./parts.tsx";
 
 export function Screen({ id }: { readonly id: string }) {
   const rows = useSignal<readonly (readonly ScreenRun[])[]>([]);
   const note = useSignal<string | null>("Connecting…");
+  const isReachable = connection.value === "live";
+  const isCold = conversations.value.get(id)?.state === "cold";
 
+  // A new process has another screen, and a connection that was lost comes back.
   useEffect(() => {
+    if (!isReachable) return;
     const ended = new AbortController();
     const apply = (event: ScreenRowsEvent) => {
       if (event.type === "size") {
@@ -26,14 +31,14 @@ export function Screen({ id }: { readonly id: string }) {
     };
     readEvents(`${sessionPath(id)}/screen/rows`, ({ data }) => apply(JSON.parse(data)), ended.signal).then(
       () => {
-        note.value ??= "The connection to the server has ended. Open this view again.";
+        note.value ??= "The connection to the server has ended.";
       },
       (error) => {
         if (!ended.signal.aborted) note.value = messageOf(error);
       },
     );
     return () => ended.abort();
-  }, [id]);
+  }, [id, isReachable, isCold]);
 
   return (
     <>
@@ -84,7 +89,7 @@ const NAMED = [
 const LEVELS = [0, 95, 135, 175, 215, 255];
 
 /** @param value a number of the palette, or a colour of CSS; undefined for `otherwise` */
-export function colour(value: number | string | undefined, otherwise: string): string {
+function colour(value: number | string | undefined, otherwise: string): string {
   if (value === undefined) return otherwise;
   if (typeof value === "string") return value;
   if (value < 16) return NAMED[value] ?? otherwise;

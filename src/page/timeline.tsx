@@ -40,7 +40,7 @@ interface Step {
 }
 
 /** What has happened in a turn so far, in order. */
-export function stepsOf({ queued_at, sent_at, received_at, first_text_at, ended_at }: SessionTurn): readonly Step[] {
+function stepsOf({ queued_at, sent_at, received_at, first_text_at, ended_at }: SessionTurn): readonly Step[] {
   const steps = [
     { name: "queued", at: queued_at },
     { name: "sent", at: sent_at },

@@ -4,7 +4,7 @@ import type { UsageGroupBody, UsageReport } from "../wire/usage.ts";
 import { Chart } from "./chart.tsx";
 import { useFetched } from "./fetched.ts";
 import { cost, count, date, duration, percent, tokens, windowName } from "./format.ts";
-import { overview } from "./live.ts";
+import { latest, overview } from "./live.ts";
 import { Empty, Meter, Problem, Scroll } from "./parts.tsx";
 
 const BY = ["day", "agent", "model"] as const;
@@ -16,8 +16,9 @@ export function Usage() {
   const by = useSignal<(typeof BY)[number]>("day");
   const days = useSignal(30);
   const plan = overview.value?.plan ?? [];
-  // A window that has moved means that turns have ended.
-  const revision = plan.map(({ seen_at }) => seen_at).join();
+  // An account with an API key has no plan, and the figures of a turn come after its end.
+  const used = latest.value.reduce((sum, { tokens_today, turns }) => sum + tokens_today + turns, 0);
+  const revision = `${used} ${plan.map(({ seen_at }) => seen_at)}`;
   const { value, problem } = useFetched<UsageReport>(`/v1/usage?by=${by.value}&days=${days.value}`, revision);
   const report = value.value;
   return (

@@ -69,7 +69,7 @@ export type OpenTurn = Pick<TurnRow, "id" | "claudeSession" | "modelUsage">;
 /** By the order of insertion, since the times are wrong after the clock was set back. */
 const latestFirst = desc(sql`rowid`);
 
-export interface FirstTexts {
+interface FirstTexts {
   readonly origin: NonNullable<TurnRow["processOrigin"]>;
   /** How many turns had text. */
   readonly count: number;

@@ -17,7 +17,7 @@ const warning = z.object({
 });
 export type LiveWarning = z.infer<typeof warning>;
 
-export const liveOverview = z.object({
+const liveOverview = z.object({
   version: z.string(),
   /** What this page may do. */
   role: pageRole,
@@ -47,7 +47,7 @@ export const liveOverview = z.object({
 });
 export type LiveOverview = z.infer<typeof liveOverview>;
 
-export const liveConversation = z.object({
+const liveConversation = z.object({
   key: z.string(),
   source: z.string(),
   agent: z.string().nullable(),
@@ -65,18 +65,16 @@ export const liveConversation = z.object({
 });
 export type LiveConversation = z.infer<typeof liveConversation>;
 
-export const liveConversations = z.object({
+const liveConversations = z.object({
   /** These are all; otherwise only those that are new or have changed. */
   whole: z.boolean(),
   data: z.array(liveConversation),
   /** The keys of those that are no longer there. */
   removed: z.array(z.string()),
 });
-export type LiveConversations = z.infer<typeof liveConversations>;
 
 /** All permission prompts that wait, oldest first. */
-export const livePermissions = z.object({ data: z.array(permissionPromptDetails) });
-export type LivePermissions = z.infer<typeof livePermissions>;
+const livePermissions = z.object({ data: z.array(permissionPromptDetails) });
 
 /** An error that a client has received since the server started. */
 const liveError = z.object({
@@ -91,16 +89,13 @@ const liveError = z.object({
 export type LiveError = z.infer<typeof liveError>;
 
 /** The newest errors, newest first. */
-export const liveErrors = z.object({ data: z.array(liveError) });
-export type LiveErrors = z.infer<typeof liveErrors>;
+const liveErrors = z.object({ data: z.array(liveError) });
 
 /** The keys of conversations whose turns have changed. */
-export const liveTimeline = z.object({ sessions: z.array(z.string()) });
-export type LiveTimeline = z.infer<typeof liveTimeline>;
+const liveTimeline = z.object({ sessions: z.array(z.string()) });
 
 /** The stream ends: the page has signed out, or the server stops. */
-export const liveEnd = z.object({ reason: z.enum(["signed_out", "stopped"]) });
-export type LiveEnd = z.infer<typeof liveEnd>;
+const liveEnd = z.object({ reason: z.enum(["signed_out", "stopped"]) });
 
 /** The schema of the data of each event. */
 export const LIVE_EVENTS = {

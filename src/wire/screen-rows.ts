@@ -8,7 +8,7 @@ import { z } from "zod";
 const colour = z.union([z.int(), z.string()]);
 
 /** A piece of a row in one style. What is absent is the default. */
-export const screenRun = z.object({
+const screenRun = z.object({
   text: z.string(),
   fg: colour.optional(),
   bg: colour.optional(),

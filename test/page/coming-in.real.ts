@@ -50,6 +50,17 @@ describe("a link", () => {
     await context.close();
   });
 
+  test("lets in a tab that shows the page already", async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(`${world.server.url}/page`);
+    await page.getByText("This page is not signed in.").waitFor();
+    await page.goto(`${world.server.url}/page#code=${await pageCode(world)}`);
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    expect(page.url()).toBe(`${world.server.url}/page`);
+    await context.close();
+  });
+
   test("ends with the sign-out, on the server too", async () => {
     const { page, context } = await openPage(browser, world);
     const token = String(await page.evaluate(TOKEN));

@@ -14,10 +14,19 @@ let browser: Browser;
 let world: World;
 beforeAll(async () => {
   browser = await launchBrowser();
-  world = await createWorld({ env: { SYNTHESIS_PERMISSIONS: "ask" } });
+  world = await createWorld({ env: { SYNTHESIS_PERMISSIONS: "ask", SYNTHESIS_ALLOWED_TOOLS: "Read" } });
   world.mock.on(/write (\S+)/, function* ({ asked, toolResults }) {
     const file_path = join(world.claude.workspace, /write (\S+)/.exec(asked)?.[1] ?? "");
     if (toolResults.length === 0) yield toolUse("Write", { file_path, content: HARMFUL });
+    else yield text(toolResults[0]?.isError ? "refused" : "done");
+  });
+  world.mock.on(/disguise/, function* ({ toolResults }) {
+    const file_path = join(world.claude.workspace, "disguised.sh");
+    if (toolResults.length === 0) yield toolUse("Write", { file_path, content: "one\u202etwo\u200b" });
+    else yield text(toolResults[0]?.isError ? "refused" : "done");
+  });
+  world.mock.on(/run it/, function* ({ toolResults }) {
+    if (toolResults.length === 0) yield toolUse("Bash", { command: "touch made.txt", description: "make a file" });
     else yield text(toolResults[0]?.isError ? "refused" : "done");
   });
   world.mock.on(/hang/, async function* ({ closed }) {
@@ -76,6 +85,18 @@ describe("a permission prompt", () => {
     }
     await page.keyboard.press("Enter");
     expect(await answer).toEndWith("done");
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("Needs you");
+    await context.close();
+  });
+
+  test("shows the characters that would disguise what is asked", async () => {
+    const { page, context } = await openPage(browser, world);
+    const answer = rest("disguise", "disguise");
+    await page.getByRole("link", { name: /Claude waits/ }).click();
+    await page.getByText("one⟨U+202E⟩two⟨U+200B⟩").waitFor();
+    expect(await page.locator("main").textContent()).not.toMatch(/[\u202e\u200b]/);
+    await page.getByRole("button", { name: "Deny" }).click();
+    expect(await answer).toEndWith("refused");
     await context.close();
   });
 
@@ -86,15 +107,15 @@ describe("a permission prompt", () => {
     await page.getByRole("button", { name: "Deny" }).click();
     expect(await refused).toEndWith("refused");
 
-    const allowed = rest("write ruled.txt", "two");
-    await page.getByText("ruled.txt").first().waitFor();
+    const allowed = rest("run it", "two");
+    await page.getByText("May Claude use Bash?").waitFor();
     await page.getByText("Allow with a rule").click();
-    const rule = `Write(/${join(world.claude.workspace, "ruled.txt")})`;
-    expect(await page.getByLabel("Rule").inputValue()).toBe(rule);
+    expect(await page.getByLabel("Rule").inputValue()).toBe("Bash(touch made.txt)");
+    await page.getByLabel("Rule").fill("Bash(touch *)");
     await page.getByRole("button", { name: "Allow with this rule" }).click();
     expect(await allowed).toEndWith("done");
     await goTo(page, "#/conversations/user%3Atwo", "user:two");
-    await page.getByText(`allowed with ${rule}`).waitFor();
+    await page.getByText("allowed with Bash(touch *)").waitFor();
     await context.close();
   });
 
@@ -140,11 +161,13 @@ describe("a conversation", () => {
 
   test("is interrupted, reset and deleted", async () => {
     const { page, context } = await openPage(browser, world);
-    const stream = await world.server.post(ask("hang", { user: "three" }));
+    const answer = world.server.post(ask("hang", { user: "three" })).then((response) => response.text());
     await goTo(page, "#/conversations/user%3Athree", "user:three");
+    // Before Claude has the message there is no turn that could be interrupted.
+    await page.locator(".steps .received").waitFor();
     await page.getByRole("button", { name: "Interrupt" }).click();
     await page.locator(".timeline li").first().getByText("turn_interrupted").waitFor();
-    await stream.text();
+    expect(await answer).toContain("turn_interrupted");
     await goTo(page, "#/errors", "Errors");
     await page.getByText("turn_interrupted").first().waitFor();
 
@@ -177,11 +200,12 @@ describe("a conversation", () => {
 });
 
 test("usage shows the tokens as the API counts them, with a chart", async () => {
+  await rest("hello", "usage");
   const { page, context, problems } = await openPage(browser, world);
   await goTo(page, "#/usage", "Usage");
   await page.locator(".chart canvas").waitFor();
   await page.getByRole("row", { name: /^Total/ }).waitFor();
-  await page.locator("select").first().selectOption("model");
+  await page.getByRole("combobox", { name: "By", exact: true }).selectOption("model");
   await page.getByRole("heading", { name: "Figures by model" }).waitFor();
   await page
     .getByRole("rowheader", { name: /claude/ })
@@ -208,7 +232,7 @@ test.each([
 ] as const)(
   "axe finds nothing serious in %s, at %d pixels, and nothing is wider than the screen",
   async (scheme, width) => {
-    const answer = rest(`write ${scheme}.txt`, `axe ${scheme}`);
+    const answer = rest("run it", `axe ${scheme}`);
     const { page, context } = await openPage(browser, world, { scheme, width });
     await page.getByRole("link", { name: /Claude waits/ }).waitFor();
     for (const [hash, heading] of VIEWS) {

@@ -24,7 +24,7 @@ const QUIET_MS = 1_000;
 const MAX_IDLE_CHECK_MS = 60_000;
 
 /** What the processes take. */
-export interface PoolUsage {
+interface PoolUsage {
   readonly running: number;
   /** Those that are still starting. */
   readonly starting: number;
