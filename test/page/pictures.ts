@@ -14,16 +14,27 @@ const FOLDER = join(import.meta.dir, "../../docs/pictures");
 const PHONE = 390;
 const DESKTOP = 1100;
 
-/** A view, and what it shows when it is complete. */
-const VIEWS: readonly [name: string, hash: string, ready: (page: Page) => Promise<unknown>][] = [
-  ["overview", "#/", (page) => page.getByText("Memory of Claude").first().waitFor()],
-  ["needs-you", "#/needs-you", (page) => page.getByRole("button", { name: "Allow once" }).first().waitFor()],
+/** A view, what it shows when it is complete, and the pictures of it that the README has. */
+const VIEWS: readonly [
+  name: string,
+  hash: string,
+  pictures: readonly string[],
+  ready: (page: Page) => Promise<unknown>,
+][] = [
+  ["overview", "#/", ["desktop-light", "desktop-dark"], (page) => page.getByText("Memory of Claude").first().waitFor()],
+  [
+    "needs-you",
+    "#/needs-you",
+    ["phone-light", "phone-dark"],
+    (page) => page.getByRole("button", { name: "Allow once" }).first().waitFor(),
+  ],
   [
     "conversation",
     `#/conversations/${encodeURIComponent("user:garden")}`,
+    ["phone-dark", "desktop-light"],
     (page) => page.locator(".timeline .card").first().waitFor(),
   ],
-  ["usage", "#/usage", (page) => page.locator(".chart canvas").first().waitFor()],
+  ["usage", "#/usage", ["desktop-light"], (page) => page.locator(".chart canvas").first().waitFor()],
 ];
 
 await using world = await createWorld({
@@ -76,7 +87,8 @@ try {
     for (const scheme of ["light", "dark"] as const) {
       const { page, context } = await openPage(browser, world, { width, scheme });
       await page.getByRole("link", { name: /Claude waits for your permission/ }).waitFor();
-      for (const [view, hash, ready] of VIEWS) {
+      for (const [view, hash, pictures, ready] of VIEWS) {
+        if (!pictures.includes(`${device}-${scheme}`)) continue;
         await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
         await ready(page);
         const path = join(FOLDER, `${view}-${device}-${scheme}.png`);
