@@ -52,14 +52,14 @@ export class PageAccess {
   }
 
   /**
-   * Exchanges a code for a token. A wrong, a used and an expired code cannot be told apart.
+   * Exchanges a code for a token. A wrong, a used and an expired code have the same error.
    * @throws RequestError (`invalid_page_code`; `too_many_attempts` after many wrong ones)
    */
   exchange(code: string): { readonly token: string; readonly role: PageRole } {
     const now = this.#clock.now();
     const id = digest(code);
     const found = this.#codes.get(id);
-    // A right code is accepted however many wrong ones other programs send: nobody can guess one, or lock its owner out.
+    // A right code is accepted however many wrong ones other programs send: a code cannot be guessed, and its owner is not locked out.
     if (!found || found.validUntil <= now) throw this.#refusal(now);
     this.#codes.delete(id);
     const token = newToken();

@@ -17,7 +17,7 @@ export const decided = signal<readonly Decided[]>([]);
 /** How many are shown. */
 const KEPT = 5;
 
-/** @throws as `post` does, for example when somebody else has decided already */
+/** @throws as `post` does, for example when another person has decided already */
 export async function decide(
   { id, session, tool }: PermissionPromptDetails,
   verdict: PermissionVerdict,

@@ -9,7 +9,7 @@ test("the cost of a new session is counted from its first report on", () => {
   ]);
 });
 
-test("what a session cost before it was resumed is not counted, whoever used it", () => {
+test("what a session cost before it was resumed is not counted, whichever turn used it", () => {
   const costs = new SessionCosts();
   expect([costs.note("s", 2, true), costs.note("s", 2.5, true)]).toEqual([null, 0.5]);
 });

@@ -62,8 +62,9 @@ test("a release starts each program whose system CI of a change does not have, b
 
 test("the documents name the packages and their address as the code does", () => {
   const readme = readFileSync(join(root, "README.md"), "utf8");
-  expect(readme).toContain(`npm install -g ${name}`);
-  expect(readme).toContain(`${repository}/releases/latest/download/install.sh`);
+  expect(readme).toContain(`npx -y ${name}`);
   const guide = readFileSync(join(root, "docs/guide.md"), "utf8");
+  expect(guide).toContain(`npm install -g ${name}`);
+  expect(guide).toContain(`${repository}/releases/latest/download/install.sh`);
   for (const one of [name, PLUGIN_PACKAGE, packageOf({ id: "linux-x64" })]) expect(guide).toContain(`\`${one}\``);
 });

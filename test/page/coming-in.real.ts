@@ -95,7 +95,7 @@ test("the page loads nothing from elsewhere, and has a strict policy", async () 
   await context.close();
 });
 
-describe("a page of somebody else", () => {
+describe("a page of another origin", () => {
   /** What it tries, as expressions that give what it has learned or caused; null for nothing. */
   const TRIES: [what: string, script: (own: string) => string][] = [
     ["reads the sessions", (own) => `fetch("${own}/v1/sessions", { credentials: "include" }).then((r) => r.text())`],
