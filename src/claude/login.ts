@@ -14,6 +14,10 @@ import type { AuthStatus } from "./executable.ts";
 /** After a rejection by the API, messages are expected to fail for this long, in ms. Then one has to show it. */
 const REJECTION_MS = 5 * 60_000;
 
+/** What to do when the login is lost. */
+export const LOST_LOGIN_ADVICE =
+  "Run `claude` in a terminal and use /login, or replace the API key and restart the server. The next answer ends this.";
+
 /** `unknown` until the first evidence. */
 export type LoginState = "ok" | "expired" | "unknown";
 

@@ -7,6 +7,7 @@ import type { Config } from "../config/schema.ts";
 import type { ConversationRegistry } from "../conversation/registry.ts";
 import { MEGABYTE } from "../core/machine.ts";
 import type { AccountLimits } from "../limits/account.ts";
+import { limitsBody } from "../limits/plan-limits.ts";
 import type { Rejections } from "../limits/rejections.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import type { SessionStore } from "../store/sessions.ts";
@@ -55,12 +56,7 @@ export class Snapshot {
       memory: { used_mb: memory === null ? null : Math.round(memory / MEGABYTE), budget_mb: config.memoryMb },
       waiting: conversations.waiting,
       login: login.state,
-      plan: limits.windows().map(({ name, usedPercent, resetsAt, seenAt }) => ({
-        name,
-        used_percent: usedPercent,
-        resets_at: resetsAt,
-        seen_at: seenAt,
-      })),
+      plan: limitsBody(limits),
       engines: engines.configured().map(({ agent, engine, why }) => ({ agent, engine, reason: why })),
       warnings: currentWarnings(this.#deps),
     };

@@ -1,6 +1,6 @@
 /** What `synthesis doctor` would warn of and the server knows by itself. */
 import type { Engines } from "../claude/engines.ts";
-import type { Login } from "../claude/login.ts";
+import { LOST_LOGIN_ADVICE, type Login } from "../claude/login.ts";
 import type { Rejections } from "../limits/rejections.ts";
 import { UsageLimitError } from "../limits/usage-limit-error.ts";
 import type { LiveWarning } from "../wire/live.ts";
@@ -29,8 +29,7 @@ const LOST_LOGIN: LiveWarning = {
   id: "login.lost",
   name: "Login of Claude Code",
   found: "was lost, or rejected by the API at the last message.",
-  advice:
-    "Run `claude` in a terminal and use /login, or replace the API key and restart the server. The next answer ends this.",
+  advice: LOST_LOGIN_ADVICE,
 };
 
 const CHANNEL_REFUSED = {

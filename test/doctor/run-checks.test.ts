@@ -23,6 +23,7 @@ test("every check of a machine on which nothing is wrong is ok", async () => {
     "port.ok",
     "listening.ok",
     "database.ok",
+    "service.ok",
     "openclaw.ok",
   ]);
 });

@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import type { SessionFigures } from "../../core/session-figures.ts";
 import type { AccountLimits } from "../../limits/account.ts";
+import { limitsBody } from "../../limits/plan-limits.ts";
 import type { LimitsHistory } from "../../live/limits-history.ts";
 import type { FiguresStore } from "../../store/figures.ts";
 import type { TurnStore } from "../../store/turns.ts";
@@ -23,7 +24,6 @@ import {
 } from "../../wire/usage.ts";
 import type { Env } from "../env.ts";
 import { valid } from "../validation.ts";
-import { limitsBody } from "./limits.ts";
 
 const DEFAULT_DAYS = 30;
 
