@@ -73,6 +73,11 @@ test("installs, survives a reboot and an upgrade, loses no conversation, and lea
   expect(await finding()).toBe(`failed: its Claude Code ${join(bin, "claude")} is gone`);
   renameSync(join(bin, "moved"), join(bin, "claude"));
 
+  const installed = readFileSync(unit, "utf8");
+  writeFileSync(unit, installed.replace(/"program":\["[^"]+"/, '"program":["/nowhere/synthesis"'));
+  expect(await finding()).toBe("failed: its program /nowhere/synthesis is gone");
+  writeFileSync(unit, installed);
+
   const last = await server();
   expect(await service("uninstall")).toMatchObject({ code: 0 });
   await waitForExit([last.pid]);
