@@ -7,8 +7,9 @@ import { messageOf } from "./access.ts";
 import { conversationName, count } from "./format.ts";
 import { conversations } from "./live.ts";
 import { Ago, mayDecide, Problem, Scroll } from "./parts.tsx";
-import { decide, suggestRule } from "./permission-verdict.ts";
+import { decide } from "./permission-verdict.ts";
 import { conversationHref } from "./route.ts";
+import { suggestRule } from "./rule-suggestion.ts";
 
 export function PermissionCard({ prompt }: { readonly prompt: PermissionPromptDetails }) {
   const { tool, session, description, content, input, sender, asked_at } = prompt;
