@@ -59,6 +59,12 @@ function sendMessage(
   return { conversation, ids, orders, request: send((signal) => server.post(body, CLOSE_CONNECTION, signal)) };
 }
 
+/** The claude that got the conversation's last message. */
+function pidOfLastMessage({ server }: ChaosWorld, { key }: Conversation): number | null {
+  const sent = [...server.log().matchAll(new RegExp(`"message sent".*"session":"user:${key}".*"pid":(\\d+)`, "g"))];
+  return sent.length > 0 ? Number(sent.at(-1)?.[1]) : null;
+}
+
 const messageText = (id: string) => `${id}: and now?`;
 
 /** Sends a message without any fault and checks its answer. */
@@ -81,7 +87,12 @@ async function runRound(world: ChaosWorld, round: Round): Promise<void> {
       if (ask.orders.hold === null) return void (await within(outcome, `${lead.ids} ends`));
       const arrived = world.ordersServer.held(lead.ids.at(-1) ?? "");
       // A client may get its answer before Claude reaches its point. After an error the point is never reached.
-      const early = outcome.then(({ finished }) => (finished > 0 ? arrived : null));
+      const early = outcome.then(({ finished }) => {
+        if (finished === 0) return null;
+        // After its answer an idle claude may be stopped before it reaches its point.
+        const stopped = world.server.logged(exitOf(pidOfLastMessage(world, lead.conversation))).then(() => null);
+        return Promise.race([arrived, stopped]);
+      });
       const claude = await within(Promise.race([arrived, early]), `${lead.ids} reaches its point`);
       if (!claude) return;
       // The server has the whole answer before its client does, and must not be killed in between.
