@@ -40,6 +40,15 @@ test("answers with the real claude, checks an answer against a schema, and resum
   expect((await say(world.server, "a number", { response_format })).answer).toBe('{"n": 7}');
   await world.server.logged(/claude exited/);
   expect(await say(world.server, "two")).toEqual({ answer: "You said: two", origin: "resumed" });
+
+  // The page is in the binary, too.
+  const index = await (await fetch(`${world.server.url}/page`)).text();
+  const files = [...index.matchAll(/(?:src|href)="(\/page\/[^"]+)"/g)].map(([, path]) => path ?? "");
+  expect(files.map((path) => path.replace(/^.*\./, "")).toSorted()).toEqual(["css", "js", "svg"]);
+  for (const path of files) {
+    const response = await fetch(`${world.server.url}${path}`);
+    expect([path, response.status, (await response.bytes()).length > 100]).toEqual([path, 200, true]);
+  }
 });
 
 test("loads nothing from the folder it is started in", async () => {
