@@ -1,0 +1,75 @@
+/**
+ * `bun run bench:page` measures the page: the time to its first paint from the binary, what it transfers, and what an
+ * open page costs the server with forty conversations. It prints a table and checks nothing.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { launchBrowser, openPage, pageCode } from "../support/browser.ts";
+import { ask } from "../support/sse.ts";
+import { createWorld } from "../support/world.ts";
+import { median } from "./median.ts";
+
+const CONVERSATIONS = 40;
+const LOADS = 7;
+/** How long the server is watched, in ms. */
+const WATCHED_MS = 20_000;
+/** The memory of the processes is measured for a while after their last work. */
+const REST_MS = 15_000;
+
+const folder = mkdtempSync(join(tmpdir(), "synthesis-bench-"));
+const program = join(folder, "synthesis");
+await Bun.spawn([process.execPath, "run", "build", "--outfile", program], { stdout: "ignore", stderr: "ignore" })
+  .exited;
+await using world = await createWorld({
+  standIn: true,
+  program: [program],
+  env: { SYNTHESIS_MAX_PROCESSES: "64", SYNTHESIS_LOG_LEVEL: "info", SYNTHESIS_MEMORY_MB: "60000" },
+});
+const { server } = world;
+const say = async (user: string) => (await server.post(ask("hello", { user }))).text();
+await Promise.all(Array.from({ length: CONVERSATIONS }, (_, at) => say(`${at}`)));
+
+/** The CPU time of all threads of the server, in ms (Linux only). */
+const cpuMs = () =>
+  readdirSync(`/proc/${server.pid}/task`)
+    .map((thread) => Number(readFileSync(`/proc/${server.pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]))
+    .reduce((sum, ns) => sum + ns / 1e6, 0);
+async function percentOfCore(): Promise<number> {
+  const before = cpuMs();
+  await Bun.sleep(WATCHED_MS);
+  return ((cpuMs() - before) / WATCHED_MS) * 100;
+}
+
+const browser = await launchBrowser();
+const paints: number[] = [];
+let bytes = 0;
+for (let load = 0; load < LOADS; load += 1) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  bytes = 0;
+  page.on("response", async (response) => {
+    if (response.url().includes("/page")) bytes += Number((await response.allHeaders())["content-length"] ?? 0);
+  });
+  await page.goto(`${server.url}/page#code=${await pageCode(world)}`);
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  const paint = `performance.getEntriesByName("first-contentful-paint")[0]?.startTime`;
+  paints.push(Number(await page.evaluate(paint)));
+  await context.close();
+}
+await Bun.sleep(REST_MS);
+const closed = await percentOfCore();
+const { context } = await openPage(browser, world);
+await Bun.sleep(1_000);
+const open = await percentOfCore();
+await context.close();
+await browser.close();
+rmSync(folder, { recursive: true });
+
+console.log(`| The page, from the binary | | target |
+|---|---|---|
+| first paint, ms | ${median(paints).toFixed(0)} | < 300 |
+| transferred, without charts, kB | ${(bytes / 1_000).toFixed(0)} | < 150 |
+| server at rest with ${CONVERSATIONS} conversations, % of a core | ${closed.toFixed(2)} | |
+| the same with an open page | ${open.toFixed(2)} | < 1 |`);
+process.exit(0);
