@@ -1,5 +1,6 @@
 /** Many conversations at the same time: each client gets its own answers, complete and once. */
 import { expect, test } from "bun:test";
+import { at, control } from "../support/control.ts";
 import { ask, texts } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
@@ -25,6 +26,9 @@ test("the process that is idle longest makes room for a new one, and its convers
   const say = async (user: string) => {
     const response = await world.server.post(ask("hello", { user }));
     await Array.fromAsync(texts(response));
+    // Claude works a moment longer than its answer is long.
+    const state = async () => ((await (await control(world, at(`user:${user}`))).json()) as { state: string }).state;
+    while ((await state()) !== "idle") await Bun.sleep(5);
     return response.headers.get("x-synthesis-process");
   };
   expect([await say("a"), await say("b"), await say("b"), await say("c")]).toEqual(["cold", "cold", "warm", "cold"]);
