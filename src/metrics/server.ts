@@ -91,7 +91,7 @@ function addEventLoopDelay(registers: Registry[]): void {
   new Gauge({
     name: "synthesis_event_loop_delay_seconds",
     help: "How late the server's event loop is, since the last scrape; absent in the first one",
-    labelNames: ["quantile"],
+    labelNames: ["percentile"],
     registers,
     collect() {
       this.reset();
@@ -102,9 +102,9 @@ function addEventLoopDelay(registers: Registry[]): void {
       }
       // Without a sample there is no figure.
       if (!(delay.max > 0)) return;
-      this.set({ quantile: "0.5" }, delay.percentile(50) / 1e9);
-      this.set({ quantile: "0.99" }, delay.percentile(99) / 1e9);
-      this.set({ quantile: "1" }, delay.max / 1e9);
+      this.set({ percentile: "50" }, delay.percentile(50) / 1e9);
+      this.set({ percentile: "99" }, delay.percentile(99) / 1e9);
+      this.set({ percentile: "100" }, delay.max / 1e9);
       delay.reset();
     },
   });

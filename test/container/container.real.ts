@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { devDependencies, scripts } from "../../package.json";
+import { join } from "node:path";
+import { devDependencies } from "../../package.json";
 import { type MockAnthropic, startMockAnthropic } from "../support/mock-anthropic.ts";
 import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { REAL_CLAUDE, startServer, type TestServer } from "../support/server.ts";
@@ -24,9 +24,8 @@ beforeAll(async () => {
   if (bwrap === null) throw new Error("This suite needs bubblewrap. Install it: apt-get install bubblewrap");
   folder = realpathSync(mkdtempSync(join(tmpdir(), "synthesis-container-")));
   const program = join(folder, "synthesis");
-  const build = Bun.spawn(["sh", "-c", scripts.build.replace("dist/synthesis", program)], {
+  const build = Bun.spawn([process.execPath, "run", "build", "--outfile", program], {
     cwd: root,
-    env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` },
     stdout: "ignore",
     stderr: "inherit",
   });
@@ -36,6 +35,8 @@ beforeAll(async () => {
   mock = startMockAnthropic();
   const namespaces = ["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent"];
   const files = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"];
+  // A clone of the project may be below /tmp.
+  files.push("--ro-bind", root, root);
   const volume = ["--bind", data, "/tmp/data", "--ro-bind", program, "/tmp/synthesis", "--chdir", "/tmp/data"];
   const env = {
     PATH: process.env.PATH ?? "",
