@@ -1,10 +1,11 @@
 /** Turns, one-shots, their answers and what they use. */
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { Gauge, Histogram, type Registry } from "prom-client";
 import type { ConversationRegistry, EndedTurn } from "../conversation/registry.ts";
 import type { EndedOneShot, OneShotQueue } from "../one-shot/queue.ts";
 import type { TurnStore } from "../store/turns.ts";
 import type { CountedTurn } from "../store/usage.ts";
 import { boundedLabel } from "./label-values.ts";
+import { summedCounter } from "./summed-counter.ts";
 
 const MAX_MODELS = 12;
 const MAX_AGENTS = 20;
@@ -42,11 +43,10 @@ export function addTurnMetrics(registry: Registry, { conversations, oneShots, tu
     buckets: FIRST_TEXT_BUCKETS,
     registers,
   });
-  const ended = new Counter({
+  const ended = summedCounter(registry, {
     name: "synthesis_turns_total",
     help: "Turns that have ended, one-shots included",
     labelNames: ["outcome", "agent", "model"],
-    registers,
   });
   const duration = new Histogram({
     name: "synthesis_turn_duration_seconds",
@@ -55,28 +55,26 @@ export function addTurnMetrics(registry: Registry, { conversations, oneShots, tu
     buckets: DURATION_BUCKETS,
     registers,
   });
-  const tokens = new Counter({
+  const tokens = summedCounter(registry, {
     name: "synthesis_tokens_total",
     help: "Tokens by kind, as Claude Code reports them at the end of a model call",
     labelNames: ["type", "agent", "model"],
-    registers,
   });
-  const cost = new Counter({
+  const cost = summedCounter(registry, {
     name: "synthesis_cost_usd_total",
     help: "Cost in US dollars, as Claude Code calculates it; without the usage whose cost it has not said",
     labelNames: ["agent", "model"],
-    registers,
   });
 
   const noteTurn = ({ response, agent: named, model: asked, outcome, ms }: EndedTurn) => {
     if (ms === null) return;
-    ended.inc({ outcome, agent: agent(named ?? DEFAULT), model: model(asked ?? DEFAULT) });
+    ended([outcome, agent(named ?? DEFAULT), model(asked ?? DEFAULT)], 1);
     duration.observe({ outcome }, ms / 1_000);
     if (response.firstTextMs === null) return;
     firstText.observe({ origin: response.processOrigin, model: model(asked ?? DEFAULT) }, response.firstTextMs / 1_000);
   };
   const noteOneShot = ({ response, model: asked, outcome, ms }: EndedOneShot) => {
-    ended.inc({ outcome, agent: DEFAULT, model: model(asked ?? DEFAULT) });
+    ended([outcome, DEFAULT, model(asked ?? DEFAULT)], 1);
     duration.observe({ outcome }, ms / 1_000);
     if (response.firstTextMs === null) return;
     firstText.observe({ origin: "one_shot", model: model(asked ?? DEFAULT) }, response.firstTextMs / 1_000);
@@ -84,14 +82,14 @@ export function addTurnMetrics(registry: Registry, { conversations, oneShots, tu
   const noteUsage = (before: CountedTurn | null, now: CountedTurn) => {
     for (const used of now.modelUsage ?? []) {
       const earlier = before?.modelUsage?.find((one) => one.model === used.model);
-      const labels = { agent: agent(now.agent ?? DEFAULT), model: usedModel(used.model) };
+      const labels = [agent(now.agent ?? DEFAULT), usedModel(used.model)];
       // A correction can lower a figure, and a counter only rises.
       for (const [figure, type] of TOKEN_TYPES) {
         const more = used[figure] - (earlier?.[figure] ?? 0);
-        if (more > 0) tokens.inc({ ...labels, type }, more);
+        if (more > 0) tokens([type, ...labels], more);
       }
       const moreCost = (used.cost ?? 0) - (earlier?.cost ?? 0);
-      if (moreCost > 0) cost.inc(labels, moreCost);
+      if (moreCost > 0) cost(labels, moreCost);
     }
   };
   conversations.onTurnEnd(noteTurn);
