@@ -14,6 +14,7 @@ export function denyRules(paths: Paths): string[] {
     `${paths.keys}*`,
     paths.controlKey,
     paths.metricsKey,
+    paths.serviceEnvironment,
     paths.configFile,
     paths.openClawRecord,
     paths.channelRecord,

@@ -84,7 +84,7 @@ export function serviceCommand(): Command {
   });
   add("uninstall", "stop the server and remove the service; conversations and settings stay", (paths) => {
     const isInstalled = existsSync(manager.file);
-    manager.uninstall(join(installedService(manager)?.home ?? paths.home, "service.env"));
+    manager.uninstall(pathsFor(installedService(manager)?.home ?? paths.home).serviceEnvironment);
     print(
       isInstalled ? `Removed ${manager.file}. Conversations stay in ${paths.home}.` : "The service is not installed.",
     );

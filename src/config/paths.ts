@@ -14,6 +14,8 @@ export interface Paths {
   readonly controlKey: string;
   /** The key that opens the metrics, for Prometheus. */
   readonly metricsKey: string;
+  /** The variables that the service takes over, secrets among them. */
+  readonly serviceEnvironment: string;
   /** A folder for each agent process: its settings, its plugin with its tokens, its system prompt and its debug log. */
   readonly run: string;
   /** The SQLite database: conversations, their Claude sessions, turns and permissions. */
@@ -49,6 +51,7 @@ export function pathsFor(home: string | undefined): Paths {
     keys: join(root, "keys.json"),
     controlKey: join(root, "control.key"),
     metricsKey: join(root, "metrics.key"),
+    serviceEnvironment: join(root, "service.env"),
     run: join(root, "run"),
     database: join(root, "synthesis.db"),
     emptyFolder: join(root, "nowhere"),

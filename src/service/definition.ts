@@ -79,7 +79,7 @@ export function defineService({
     home: paths.home,
     environment: { PATH: capturedPath(env), ...(claude && !isInFile ? { SYNTHESIS_CLAUDE_BIN: claude.path } : {}) },
     privateEnvironment: Object.fromEntries(taken),
-    environmentFile: join(paths.home, "service.env"),
+    environmentFile: paths.serviceEnvironment,
     logFile: join(paths.home, "service.log"),
     stopTimeoutS: Math.ceil(config.drainMs / 1_000) + AFTER_DRAIN_S,
     memoryHighMb: config.memoryMb + SERVER_MB,

@@ -14,14 +14,24 @@ afterEach(() => rmSync(base, { recursive: true }));
 const rulesIn = (home: string) => denyRules(pathsFor(home));
 
 test("Claude may neither read nor edit the server's own files", () => {
-  const { chatKey, controlKey, metricsKey, configFile, run, database, channelRecord, notificationRecord } =
-    pathsFor("/home/me/state");
+  const {
+    chatKey,
+    controlKey,
+    metricsKey,
+    serviceEnvironment,
+    configFile,
+    run,
+    database,
+    channelRecord,
+    notificationRecord,
+  } = pathsFor("/home/me/state");
   const rules = rulesIn("/home/me/state");
 
   for (const path of [
     chatKey,
     controlKey,
     metricsKey,
+    serviceEnvironment,
     configFile,
     `${run}/**`,
     `${database}*`,
