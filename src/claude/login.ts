@@ -14,6 +14,9 @@ import type { AuthStatus } from "./executable.ts";
 /** After a rejection by the API, messages are expected to fail for this long, in ms. Then one has to show it. */
 const REJECTION_MS = 5 * 60_000;
 
+/** An answer within this time after the last one proves nothing new, in ms. */
+const FRESH_MS = 60_000;
+
 /** What to do when the login is lost. */
 export const LOST_LOGIN_ADVICE =
   "Run `claude` in a terminal and use /login, or replace the API key and restart the server. The next answer ends this.";
@@ -68,6 +71,8 @@ export class Login {
 
   /** The model has answered. @param workspace where; null for a process that reads the user's settings only */
   noteAnswer(workspace: string | null): void {
+    // The comparison reads files, which not every turn must do.
+    if (this.#state === "ok" && this.#clock.now() - this.#testedAt < FRESH_MS) return;
     if (!isSameLogin(workspace, this.#workspace, this.#env)) return;
     this.#testedAt = this.#clock.now();
     this.#rejected = null;

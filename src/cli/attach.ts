@@ -1,5 +1,6 @@
 /** `synthesis attach`: shows the terminal of a session's Claude Code, live. Nothing that the user types reaches it. */
 import { Command } from "commander";
+import { EventSourceParserStream } from "eventsource-parser/stream";
 import { visibleLine } from "../core/visible-text.ts";
 import { screenEvent } from "../wire/screen.ts";
 import { Failure } from "./failure.ts";
@@ -70,7 +71,10 @@ function createDisplay(footer: string) {
   return {
     /** Draws until the stream of events ends. @returns why it has ended */
     show: async (screen: Response): Promise<string> => {
-      for await (const data of eventData(screen)) {
+      const events = (screen.body as ReadableStream<Uint8Array<ArrayBuffer>>)
+        .pipeThrough(new TextDecoderStream())
+        .pipeThrough(new EventSourceParserStream());
+      for await (const { data } of events) {
         const event = screenEvent.parse(JSON.parse(data));
         if (event.type === "end") return "The session's Claude Code has exited.";
         if (event.type === "size") {
@@ -83,15 +87,4 @@ function createDisplay(footer: string) {
       return "The server has stopped.";
     },
   };
-}
-
-/** The data of each server-sent event in a response. */
-async function* eventData(response: Response): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const bytes of response.body as ReadableStream<Uint8Array>) {
-    const events = (rest + decoder.decode(bytes, { stream: true })).split("\n\n");
-    rest = events.pop() ?? "";
-    for (const event of events) yield event.replace(/^data: /, "");
-  }
 }

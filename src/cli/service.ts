@@ -76,7 +76,7 @@ export function serviceCommand(): Command {
     process.exitCode = await log.exited;
   })
     .option("-n, --lines <number>", "how many lines (100)")
-    .option("-f, --follow", "go on with new lines");
+    .option("-f, --follow", "show new lines as they come");
   add("restart", "restart the server; running turns may finish first", async (paths) => {
     requireInstalled(manager);
     manager.restart();

@@ -3,7 +3,9 @@
  * terminal of the original size, because its cursor movements depend on the size, and because its queries and commands
  * must not reach the other terminal.
  */
-import { type IBufferCell, Terminal } from "@xterm/headless";
+import { Terminal } from "@xterm/headless";
+import { runsOf } from "../claude/interactive/screen-runs.ts";
+import type { ScreenRun } from "../wire/screen-rows.ts";
 
 export interface TerminalView {
   /** Draws output of Claude Code. Resolves when it is drawn. */
@@ -18,26 +20,10 @@ export interface TerminalView {
 /** @param size of the original terminal */
 export function createTerminalView(size: { readonly columns: number; readonly rows: number }): TerminalView {
   const terminal = new Terminal({ cols: size.columns, rows: size.rows, scrollback: 0, allowProposedApi: true });
-  const lineAt = (row: number, columns: number): string => {
-    const line = terminal.buffer.active.getLine(terminal.buffer.active.viewportY + row);
-    let text = "";
-    let style = "";
-    for (let column = 0; line && column < Math.min(columns, size.columns); column += 1) {
-      const cell = line.getCell(column);
-      // The right half of a wide character is an empty cell. A wide character that fits only by half is cut off.
-      if (!cell || cell.getWidth() === 0) continue;
-      if (column + cell.getWidth() > columns) break;
-      const cellStyle = styleOf(cell);
-      if (cellStyle !== style) text += `\x1b[0${cellStyle}m`;
-      style = cellStyle;
-      text += cell.getChars() || " ";
-    }
-    return style === "" ? text.trimEnd() : `${text}\x1b[0m`;
-  };
   return {
     write: (bytes) => new Promise((resolve) => terminal.write(bytes, resolve)),
     lines: (columns, rows) => {
-      const all = Array.from({ length: size.rows }, (_, row) => lineAt(row, columns));
+      const all = Array.from({ length: size.rows }, (_, row) => lineOf(runsOf(terminal, row, columns)));
       const used = all.findLastIndex((line) => line !== "") + 1;
       const first = Math.max(0, used - rows);
       return Array.from({ length: rows }, (_, row) => all[first + row] ?? "");
@@ -45,24 +31,35 @@ export function createTerminalView(size: { readonly columns: number; readonly ro
   };
 }
 
-/** The attributes and colours of a cell, as the parameters of an SGR sequence after its leading 0. */
-function styleOf(cell: IBufferCell): string {
-  const attributes: [number, number][] = [
-    [cell.isBold(), 1],
-    [cell.isDim(), 2],
-    [cell.isItalic(), 3],
-    [cell.isUnderline(), 4],
-    [cell.isInverse(), 7],
-    [cell.isInvisible(), 8],
-    [cell.isStrikethrough(), 9],
-  ];
-  const set = attributes.flatMap(([isSet, code]) => (isSet ? `;${code}` : []));
-  return [
-    ...set,
-    ...(cell.isFgDefault() ? [] : [colour(38, cell.isFgRGB(), cell.getFgColor())]),
-    ...(cell.isBgDefault() ? [] : [colour(48, cell.isBgRGB(), cell.getBgColor())]),
-  ].join("");
+/** A row with SGR sequences. It ends without a style. */
+function lineOf(runs: readonly ScreenRun[]): string {
+  let line = "";
+  let style = "";
+  for (const run of runs) {
+    const next = parametersOf(run);
+    line += next === style ? run.text : `\x1b[0${next}m${run.text}`;
+    style = next;
+  }
+  return style === "" ? line : `${line}\x1b[0m`;
 }
 
-const colour = (kind: 38 | 48, isRgb: boolean, value: number): string =>
-  isRgb ? `;${kind};2;${value >> 16};${(value >> 8) & 255};${value & 255}` : `;${kind};5;${value}`;
+/** The attributes and colours of a piece, as the parameters of an SGR sequence after its leading 0. */
+function parametersOf({ bold, dim, italic, underline, inverse, strike, fg, bg }: ScreenRun): string {
+  const attributes: [boolean | undefined, number][] = [
+    [bold, 1],
+    [dim, 2],
+    [italic, 3],
+    [underline, 4],
+    [inverse, 7],
+    [strike, 9],
+  ];
+  const set = attributes.flatMap(([isSet, code]) => (isSet ? `;${code}` : []));
+  return [...set, colour(38, fg), colour(48, bg)].join("");
+}
+
+function colour(kind: 38 | 48, value: number | string | undefined): string {
+  if (value === undefined) return "";
+  if (typeof value === "number") return `;${kind};5;${value}`;
+  const rgb = Number.parseInt(value.slice(1), 16);
+  return `;${kind};2;${rgb >> 16};${(rgb >> 8) & 255};${rgb & 255}`;
+}

@@ -78,8 +78,6 @@ export interface ConversationRegistry {
   submitResponse(parsed: ParsedRequest, named: Identity, request: TurnRequest): ResponseSubmission;
   /** As in `UnnamedChats`. */
   expectsNext(parsed: ParsedRequest): boolean;
-  /** How many requests wait, in all conversations. */
-  readonly waiting: number;
   /** The conversation with this key, if it has a process or serves a request. */
   find(key: string): Conversation | undefined;
   /**
@@ -254,9 +252,6 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
       if (login.blocksMessages) return notLoggedIn();
       return rejections.refusal(null) ?? (pool.hasRoom ? null : fullQueue());
     },
-    get waiting() {
-      return countWaiting();
-    },
     find: (key) => conversations.get(key),
     interruptTurn: (turn, owner, error) =>
       [...conversations.values()].find((one) => ownerOf(one.identity) === owner && one.interruptTurn(turn, error))
@@ -281,7 +276,7 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
       return {
         running: all.filter(({ runsTurn }) => runsTurn).length,
         parked: all.filter(({ isParked }) => isParked).length,
-        waiting: all.reduce((sum, { waiting }) => sum + waiting, 0),
+        waiting: countWaiting(),
       };
     },
     onTurnEnd: (listener) => {

@@ -1,6 +1,6 @@
 /**
  * Counts what turns used of which not everything was known at their end: those of a killed server, those that were
- * interrupted, those that Claude Code recorded late. Its transcripts tell, as far as it has recorded them.
+ * interrupted, those that Claude Code recorded late. It reads Claude Code's transcripts, as far as they have them.
  */
 import { getLogger } from "@logtape/logtape";
 import { interruptedUsage, usageByModel } from "../claude/token-usage.ts";

@@ -1,4 +1,4 @@
-/** How many messages Claude Code and the server have exchanged, by their kind. Counting is cheap, because every piece of text is a message. */
+/** How many messages Claude Code and the server have exchanged, by their kind. Each piece of text is one, so a count costs little. */
 
 /**
  * - `hook`: a hook of Claude Code

@@ -17,9 +17,9 @@ export function serviceChecks(paths: Paths, env: Record<string, string | undefin
   // Another state folder has a server of its own.
   if (record.home !== paths.home) return [service.ok(`installed for another state folder, ${record.home}`)];
   const missing = record.program.find((part) => part.startsWith("/") && !existsSync(part));
-  if (missing) return [service.failed("program_missing", `its program ${missing} is gone`, INSTALL)];
+  if (missing) return [service.failed("program_missing", `its program ${missing} no longer exists`, INSTALL)];
   if (record.claude && !findProgram(record.claude, env)) {
-    return [service.failed("claude_missing", `its Claude Code ${record.claude} is gone`, INSTALL)];
+    return [service.failed("claude_missing", `its Claude Code ${record.claude} no longer exists`, INSTALL)];
   }
   if (record.version !== version) {
     return [service.warning("other_version", `installed by version ${record.version}, this is ${version}`, INSTALL)];

@@ -1,5 +1,6 @@
 /** What the page shows of the server, from memory and from the database. Nothing here asks Claude Code. */
 import { version } from "../../package.json";
+import { NO_OWNER } from "../claude/agent-process.ts";
 import type { Engines } from "../claude/engines.ts";
 import type { Login } from "../claude/login.ts";
 import type { Pool } from "../claude/pool/pool.ts";
@@ -22,12 +23,12 @@ const SHOWN = 500;
 
 export interface SnapshotDeps {
   readonly config: Pick<Config, "maxProcesses" | "memoryMb">;
-  readonly pool: Pick<Pool, "usage">;
+  readonly pool: Pick<Pool, "processes">;
   readonly login: Pick<Login, "state">;
   readonly limits: Pick<AccountLimits, "windows">;
   readonly rejections: Rejections;
   readonly engines: Pick<Engines, "configured">;
-  readonly conversations: Pick<ConversationRegistry, "find" | "waiting">;
+  readonly conversations: Pick<ConversationRegistry, "find" | "load">;
   readonly permissions: Pick<PermissionBroker, "pending">;
   readonly sessions: Pick<SessionStore, "latest">;
   readonly turns: Pick<TurnStore, "changes">;
@@ -47,14 +48,21 @@ export class Snapshot {
 
   overview(role: PageRole): LiveOverview {
     const { config, pool, login, limits, engines, conversations } = this.#deps;
-    const { memory, ...processes } = pool.usage;
+    const { processes } = pool;
+    const measured = processes.flatMap(({ memory }) => memory ?? []);
+    const usedBytes = measured.length === 0 ? null : measured.reduce((sum, bytes) => sum + bytes);
     return {
       version,
       role,
       started_at: this.#startedAt,
-      processes: { ...processes, limit: config.maxProcesses },
-      memory: { used_mb: memory === null ? null : Math.round(memory / MEGABYTE), budget_mb: config.memoryMb },
-      waiting: conversations.waiting,
+      processes: {
+        running: processes.length,
+        limit: config.maxProcesses,
+        starting: processes.filter(({ state }) => state === "starting").length,
+        spare: processes.filter(({ owner }) => owner === NO_OWNER).length,
+      },
+      memory: { used_mb: usedBytes === null ? null : Math.round(usedBytes / MEGABYTE), budget_mb: config.memoryMb },
+      waiting: conversations.load.waiting,
       login: login.state,
       plan: limitsBody(limits),
       engines: engines.configured().map(({ agent, engine, why }) => ({ agent, engine, reason: why })),

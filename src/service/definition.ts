@@ -87,7 +87,7 @@ export function defineService({
   };
 }
 
-/** PATH without entries that a package runner or a shell made for itself, which are gone when the service starts. */
+/** PATH without entries that a package runner or a shell made for itself, which no longer exist when the service starts. */
 function capturedPath(env: Env): string {
   const kept = absoluteEntries(env.PATH)
     .split(":")
@@ -97,9 +97,7 @@ function capturedPath(env: Env): string {
   return [...new Set([...kept, "/usr/local/bin", "/usr/bin", "/bin"])].join(":");
 }
 
-/**
- * The content of the environment file, which systemd and a shell read alike.
- */
+/** The content of the environment file, which systemd and a shell read alike. */
 export const environmentFileContent = (values: Readonly<Record<string, string>>): string =>
   Object.entries(values)
     .map(([name, value]) => `${name}="${value.replace(/["\\$`]/g, "\\$&")}"\n`)

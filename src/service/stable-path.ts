@@ -39,7 +39,7 @@ export function stablePath(path: string, env: Env): StablePath {
   return {
     path,
     warning:
-      `${path} belongs to ${owner}, and is gone when its version changes. The service then does not start until ` +
+      `${path} belongs to ${owner}, which removes it when its version changes. The service then does not start until ` +
       "`synthesis service install` is run again. Install the program outside of it, for example below ~/.local/bin.",
   };
 }

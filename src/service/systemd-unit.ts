@@ -1,9 +1,7 @@
 /** The unit of systemd's user manager. */
 import { recordOf, type ServiceDefinition, type ServiceRecord } from "./definition.ts";
 
-/**
- * Writes the unit. It has no sandbox, because that would keep `sudo` and much else from working in Claude's Bash.
- */
+/** Writes the unit. It has no sandbox, because that would keep `sudo` and much else from working in Claude's Bash. */
 export function systemdUnit(service: ServiceDefinition): string {
   const [executable = "", ...args] = [...service.program, "serve", "--home", service.home];
   const hasFile = Object.keys(service.privateEnvironment).length > 0;

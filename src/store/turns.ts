@@ -5,7 +5,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
-import { and, desc, eq, gte, isNotNull, or, sql, sum } from "drizzle-orm";
+import { and, desc, eq, isNotNull, or, sql, sum } from "drizzle-orm";
 import { costOf, type ModelUsage, type Usage, withCost } from "../core/usage.ts";
 import type { Store } from "./database.ts";
 import { sessions, type ToolTime, type TurnRow, turns } from "./schema.ts";
@@ -69,14 +69,6 @@ export type OpenTurn = Pick<TurnRow, "id" | "claudeSession" | "modelUsage">;
 /** By the order of insertion, since the times are wrong after the clock was set back. */
 const latestFirst = desc(sql`rowid`);
 
-interface FirstTexts {
-  readonly origin: NonNullable<TurnRow["processOrigin"]>;
-  /** How many turns had text. */
-  readonly count: number;
-  readonly medianMs: number;
-  readonly p95Ms: number;
-}
-
 export interface TurnStore {
   /** The latest turns with a message that a Claude session has, or may have, received, oldest first. */
   delivered(claudeSession: string): TurnRow[];
@@ -104,8 +96,6 @@ export interface TurnStore {
   openUsage(until: number): readonly OpenTurn[];
   /** Counts no more model calls for a turn. */
   closeUsage(id: string): void;
-  /** The times from a message to its first text since then, by how the request got its process. */
-  firstTexts(since: number): readonly FirstTexts[];
   /** Counts a request that has no turn of its own. It is recorded with the next changes. */
   count(request: CountedTurn): void;
   /**
@@ -304,18 +294,6 @@ export function createTurnStore({ database }: Store): TurnStore {
       collect(id, { state, endedAt: at, firstTextAt, errorCode, exchanges }),
     get changes() {
       return totalChanges.get()?.count ?? 0;
-    },
-    firstTexts: (since) => {
-      const rows = database
-        .select({ origin: turns.processOrigin, ms: sql<number>`${turns.firstTextAt} - ${turns.sentAt}` })
-        .from(turns)
-        .where(and(gte(turns.sentAt, since), isNotNull(turns.firstTextAt), isNotNull(turns.processOrigin)))
-        .orderBy(sql`2`)
-        .all();
-      return [...Map.groupBy(rows, ({ origin }) => origin)].flatMap(([origin, times]) => {
-        const msAt = (part: number) => times[Math.min(times.length - 1, Math.floor(times.length * part))]?.ms ?? 0;
-        return origin === null ? [] : [{ origin, count: times.length, medianMs: msAt(0.5), p95Ms: msAt(0.95) }];
-      });
     },
     setTools: (id, tools) => collect(id, { tools }),
     setUsage: (id, total, isFinal) => {

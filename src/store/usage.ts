@@ -2,7 +2,7 @@
  * The sums of turns, tokens, cost and times, by hour. A change of what a turn counts for replaces its part of the sums in
  * the same transaction. So the sums always equal the turns, and stay when the turns are deleted.
  */
-import { and, eq, gte, lt, type SQL, sql } from "drizzle-orm";
+import { and, eq, gte, isNotNull, lt, type SQL, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 import type { UsageBy } from "../wire/usage.ts";
 import type * as schema from "./schema.ts";
@@ -38,6 +38,14 @@ export interface UsageGroup extends UsageFigures {
   readonly key: string | number;
 }
 
+interface FirstTextOfOrigin {
+  readonly origin: NonNullable<TurnRow["processOrigin"]>;
+  /** How many turns had text. */
+  readonly count: number;
+  readonly medianMs: number;
+  readonly p95Ms: number;
+}
+
 export interface UsageSums {
   /** What a turn counts for; null when there is no such turn. */
   turn(id: string): CountedTurn | null;
@@ -45,6 +53,8 @@ export interface UsageSums {
   replace(before: CountedTurn | null, now: CountedTurn): void;
   /** The sums since this time by one property, times in order, others with the most output tokens first. */
   query(by: UsageBy, since: number): UsageGroup[];
+  /** The times from a message to its first text since then, by how the request got its process, of the turns in the table. */
+  firstTextByOrigin(since: number): readonly FirstTextOfOrigin[];
   /** Makes days of the hours of one day that ended before this time. @returns false when there are none */
   mergeOldestDay(before: number): boolean;
 }
@@ -118,6 +128,18 @@ export function createUsageSums({ database }: { readonly database: BunSQLiteData
       const found = [...groups].map(([key, figures]) => ({ key, ...figures }));
       const isTime = by === "day" || by === "hour";
       return found.toSorted((a, b) => (isTime ? Number(a.key) - Number(b.key) : b.output - a.output));
+    },
+    firstTextByOrigin: (since) => {
+      const rows = database
+        .select({ origin: turns.processOrigin, ms: sql<number>`${turns.firstTextAt} - ${turns.sentAt}` })
+        .from(turns)
+        .where(and(gte(turns.sentAt, since), isNotNull(turns.firstTextAt), isNotNull(turns.processOrigin)))
+        .orderBy(sql`2`)
+        .all();
+      return [...Map.groupBy(rows, ({ origin }) => origin)].flatMap(([origin, times]) => {
+        const msAt = (part: number) => times[Math.min(times.length - 1, Math.floor(times.length * part))]?.ms ?? 0;
+        return origin === null ? [] : [{ origin, count: times.length, medianMs: msAt(0.5), p95Ms: msAt(0.95) }];
+      });
     },
     mergeOldestDay: (before) =>
       database.transaction(() => {

@@ -58,7 +58,8 @@ export class ResponseStream {
   unchecked: readonly string[] = [];
 
   readonly #clock: Clock;
-  readonly #createdAt: number;
+  /** When the request arrived, on the monotonic clock. */
+  readonly #startedAt: number;
   readonly #failing = Promise.withResolvers<RequestError>();
   readonly #opening = Promise.withResolvers<void>();
   readonly #beginning = Promise.withResolvers<void>();
@@ -74,7 +75,7 @@ export class ResponseStream {
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
-    this.#createdAt = clock.now();
+    this.#startedAt = clock.now();
     this.failed = this.#failing.promise;
     this.createdAt = clock.wallTime();
     this.opened = this.#opening.promise;
@@ -234,7 +235,7 @@ export class ResponseStream {
   }
 
   #addText(text: string): void {
-    if (text !== "") this.firstTextMs ??= this.#clock.now() - this.#createdAt;
+    if (text !== "") this.firstTextMs ??= this.#clock.now() - this.#startedAt;
     this.text += text;
   }
 

@@ -70,12 +70,12 @@ test("installs, survives a reboot and an upgrade, loses no conversation, and lea
   expect(await service("status")).toMatchObject({ code: 0, output: expect.stringContaining("active (running)") });
 
   renameSync(join(bin, "claude"), join(bin, "moved"));
-  expect(await finding()).toBe(`failed: its Claude Code ${join(bin, "claude")} is gone`);
+  expect(await finding()).toBe(`failed: its Claude Code ${join(bin, "claude")} no longer exists`);
   renameSync(join(bin, "moved"), join(bin, "claude"));
 
   const installed = readFileSync(unit, "utf8");
   writeFileSync(unit, installed.replace(/"program":\["[^"]+"/, '"program":["/nowhere/synthesis"'));
-  expect(await finding()).toBe("failed: its program /nowhere/synthesis is gone");
+  expect(await finding()).toBe("failed: its program /nowhere/synthesis no longer exists");
   writeFileSync(unit, installed);
 
   const last = await server();

@@ -109,7 +109,6 @@ function fakeStore(failsToInsert: boolean) {
     setUsage: (_id, usage, isUsageFinal) => void Object.assign(row, { usage, isUsageFinal }),
     count: unused,
     addCost: unused,
-    firstTexts: unused,
     openUsage: unused,
     onCounted: () => {},
     closeUsage: unused,

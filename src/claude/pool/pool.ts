@@ -23,17 +23,6 @@ const QUIET_MS = 1_000;
 /** Between two searches for processes that have been idle for too long, in ms, at most. */
 const MAX_IDLE_CHECK_MS = 60_000;
 
-/** What the processes take. */
-interface PoolUsage {
-  readonly running: number;
-  /** Those that are still starting. */
-  readonly starting: number;
-  /** Those that no conversation has yet. */
-  readonly spare: number;
-  /** In bytes, as last measured; null before the first measurement. */
-  readonly memory: number | null;
-}
-
 export interface Pool {
   /**
    * Starts a process as soon as there is a slot for it. Callers get slots in the order of their calls. For a caller that
@@ -50,7 +39,6 @@ export interface Pool {
   noteIdle(): void;
   /** A process could be started at once, possibly in place of an idle one. */
   readonly hasRoom: boolean;
-  readonly usage: PoolUsage;
   /** How many processes run. */
   readonly size: number;
   /** The processes that run. */
@@ -240,16 +228,6 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
     },
     get hasRoom() {
       return slots.areFree || (slots.waiting === 0 && (evictable().length > 0 || parked.areReleasable));
-    },
-    get usage() {
-      const all = [...processes];
-      const measured = all.flatMap(({ memory }) => memory ?? []);
-      return {
-        running: all.length,
-        starting: all.filter(({ state }) => state === "starting").length,
-        spare: all.filter((process) => prewarmed.has(process)).length,
-        memory: measured.length === 0 ? null : measured.reduce((sum, bytes) => sum + bytes, 0),
-      };
     },
     get size() {
       return processes.size;

@@ -52,7 +52,7 @@ export class TurnFigures {
   #now: readonly ModelUsage[] | null;
   #messages: readonly string[] = [];
 
-  /** @param isResumed the figures go on from those of an earlier process, which `begin` tells */
+  /** @param isResumed the figures continue those of an earlier process, which `begin` notes */
   constructor(isResumed: boolean) {
     this.#before = isResumed ? null : [];
     this.#now = this.#before;

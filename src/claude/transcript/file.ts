@@ -42,13 +42,19 @@ export const readPrompts = (path: string): Promise<string | null> =>
 
 const COST_ROW = '{"type":"cost-state"';
 
-/** The newest row with what the session has used, as JSON; empty when there is none, null while there is no such file. */
-export async function readCostRow(path: string): Promise<string | null> {
-  const rows = await withTranscriptFile(path, dirname(dirname(path)), (file) =>
-    rowsIn(file, 0, (row) => row.subarray(0, COST_ROW.length).equals(Buffer.from(COST_ROW))),
-  );
-  return rows && (rows.trim().split("\n").at(-1) ?? "");
-}
+/**
+ * The newest row with what the session has used, as JSON; empty when there is none, null while there is no such file. A
+ * process writes it when it exits, so it is near the end of the file, and more is read only where it is not.
+ */
+export const readCostRow = (path: string): Promise<string | null> =>
+  withTranscriptFile(path, dirname(dirname(path)), async (file) => {
+    const { size } = fstatSync(file);
+    const isCost = (row: Buffer) => row.subarray(0, COST_ROW.length).equals(Buffer.from(COST_ROW));
+    for (let bytes = CHUNK_BYTES; ; bytes *= 8) {
+      const rows = await rowsIn(file, Math.max(0, size - bytes), isCost);
+      if (rows !== "" || bytes >= size) return rows.trim().split("\n").at(-1) ?? "";
+    }
+  });
 
 /**
  * Like `readRows`, for the file of one sub-agent.

@@ -3,11 +3,10 @@ import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 import type { LiveFeed } from "../../live/feed.ts";
 import type { Env } from "../env.ts";
-import { disableIdleTimeout, restoreIdleTimeout } from "../idle-timeout.ts";
+import { disableIdleTimeout } from "../idle-timeout.ts";
+import { viewerEvents } from "../viewer-events.ts";
 
-/** Between two comments that show that the server lives, in ms. */
-const HEARTBEAT_MS = 15_000;
-/** A page that has read less than this many events is disconnected. */
+/** A page that has not read this many events is disconnected. */
 const MAX_UNREAD = 1_000;
 
 export const liveRoutes = (feed: LiveFeed): Hono<Env> =>
@@ -16,7 +15,8 @@ export const liveRoutes = (feed: LiveFeed): Hono<Env> =>
     // The control key may look and decide, too.
     const { role, ended } = c.var.page ?? { role: "decide", ended: null };
     return streamSSE(c, async (stream) => {
-      const unread: { event: string; data: string }[] = [];
+      const events = viewerEvents(c, stream);
+      const unread: { name: string; data: object }[] = [];
       let more = Promise.withResolvers<void>();
       let isOver = false;
       const end = () => {
@@ -25,30 +25,21 @@ export const liveRoutes = (feed: LiveFeed): Hono<Env> =>
       };
       stream.onAbort(end);
       ended?.addEventListener("abort", end);
-      const stop = feed.watch(role, (event, data) => {
-        unread.push({ event, data: JSON.stringify(data) });
+      const stop = feed.watch(role, (name, data) => {
+        unread.push({ name, data });
         if (unread.length > MAX_UNREAD) end();
         more.resolve();
       });
-      let isWriting = false;
-      const heartbeat = setInterval(() => {
-        if (!isWriting) void stream.write(": \n\n");
-        // The page has stopped reading, since the last write is still waiting. Let Bun close the connection.
-        else c.env.server.timeout(c.req.raw, 1);
-      }, HEARTBEAT_MS);
       try {
         while (!isOver) {
           await more.promise;
           more = Promise.withResolvers();
-          isWriting = true;
-          for (const event of unread.splice(0)) await stream.writeSSE(event);
-          isWriting = false;
+          for (const { name, data } of unread.splice(0)) await events.send(data, name);
         }
         const reason = ended?.reason === "stopped" ? "stopped" : "signed_out";
-        if (ended?.aborted) await stream.writeSSE({ event: "end", data: JSON.stringify({ reason }) });
+        if (ended?.aborted) await events.send({ reason }, "end");
       } finally {
-        clearInterval(heartbeat);
-        restoreIdleTimeout(c);
+        events.end();
         stop();
         ended?.removeEventListener("abort", end);
       }

@@ -8,7 +8,7 @@ import type { AgentProcess } from "../../claude/agent-process.ts";
 import type { ConversationRegistry } from "../../conversation/registry.ts";
 import { RequestError } from "../../core/errors.ts";
 import type { SessionFigures } from "../../core/session-figures.ts";
-import type { ModelUsage } from "../../core/usage.ts";
+import { costOf } from "../../core/usage.ts";
 import type { FiguresStore } from "../../store/figures.ts";
 import type { PastSessionRow, SessionRow, TurnRow } from "../../store/schema.ts";
 import type { SessionStore } from "../../store/sessions.ts";
@@ -154,7 +154,7 @@ const turnBody = (turn: TurnRow): SessionTurn => ({
   tokens_out: turn.tokensOut,
   tokens_cached: turn.tokensCached,
   model: turn.modelUsage?.[0]?.model ?? null,
-  cost_usd: turnCost(turn.modelUsage),
+  cost_usd: costOf(turn.modelUsage ?? []),
   process_origin: turn.processOrigin,
   tools: (turn.tools ?? []).map(({ name, startedAt, endedAt }) => ({
     name,
@@ -162,13 +162,6 @@ const turnBody = (turn: TurnRow): SessionTurn => ({
     ended_at: endedAt,
   })),
 });
-
-/** The cost of all models of a turn; null where that of one is not known. */
-function turnCost(used: readonly ModelUsage[] | null): number | null {
-  const costs = (used ?? []).map(({ cost }) => cost);
-  if (costs.length === 0) return null;
-  return costs.reduce((sum, cost) => (sum === null || cost === null ? null : sum + cost));
-}
 
 const pastSessionBody = ({ claudeSession, workspace, createdAt, endedAt }: PastSessionRow): PastSession => ({
   claude_session: claudeSession,

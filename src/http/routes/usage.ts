@@ -28,8 +28,8 @@ import { valid } from "../validation.ts";
 const DEFAULT_DAYS = 30;
 
 interface UsageDeps {
-  readonly turns: Pick<TurnStore, "flush" | "firstTexts">;
-  readonly usage: Pick<UsageSums, "query">;
+  readonly turns: Pick<TurnStore, "flush">;
+  readonly usage: Pick<UsageSums, "query" | "firstTextByOrigin">;
   readonly figures: Pick<FiguresStore, "ofSessions">;
   readonly limits: Pick<AccountLimits, "windows">;
   readonly limitsHistory: Pick<LimitsHistory, "all">;
@@ -51,7 +51,7 @@ export const usageRoutes = ({ turns, usage, figures, limits, limitsHistory }: Us
       data: groups.map((group) => ({ ...groupBody(by, group), context_used_percent: contextOf(group) })),
       limits: limitsBody(limits),
       limits_history: limitsHistory.all,
-      first_text_by_origin: turns.firstTexts(since).map(({ origin, count, medianMs, p95Ms }) => ({
+      first_text_by_origin: usage.firstTextByOrigin(since).map(({ origin, count, medianMs, p95Ms }) => ({
         origin,
         turns: count,
         median_ms: medianMs,

@@ -78,14 +78,13 @@ test("what a session has used is in the newest row that says so", async () => {
   const row = (output: number, cost: number) => ({ ...result(null, output, cost), type: "cost-state" });
   record("s", row(5, 0.5), { type: "user", message: { content: "hi" } }, row(7, 0.75), { type: "mode" });
   record("none", { type: "user", message: { content: "hi" } });
+  // Further from the end of the file than one read reaches.
+  const long = { type: "user", message: { content: "x".repeat(1_000_000) } };
+  record("killed since", row(5, 0.5), row(6, 0.5), ...Array.from({ length: 20 }, () => long));
   record("broken", { type: "cost-state", modelUsage: { opus: 7 } });
   const read = (session: string) => readEarlierUsage(session, { HOME: home });
 
-  expect([await read("s"), await read("none"), await read("broken"), await read("unknown")]).toEqual([
-    opus(7, 0.75),
-    null,
-    null,
-    null,
-  ]);
+  const sessions = ["s", "killed since", "none", "broken", "unknown"];
+  expect(await Promise.all(sessions.map(read))).toEqual([opus(7, 0.75), opus(6, 0.5), null, null, null]);
   rmSync(home, { recursive: true });
 });
