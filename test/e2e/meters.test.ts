@@ -37,12 +37,22 @@ test.each(["interactive", "stream"])("the figures of a plan appear everywhere (%
 
   expect(await get(world, "/v1/limits", server.key)).toEqual({ object: "limits", data: expected });
   expect(await get(world, "/v1/usage", controlKey(world))).toMatchObject({ limits: expected });
-  const { figures } = (await (await control(world, at("user:me"))).json()) as { figures: { cost_usd: number } };
-  expect(figures).toMatchObject({ context_used_percent: 8, cache_hit_ratio: 0.75 });
-  // The conversation has had one turn, so it costs what the Claude session has cost.
-  expect(await get(world, "/v1/usage?by=conversation", controlKey(world))).toMatchObject({
-    data: [{ name: "user:me", cost_usd: Math.round(figures.cost_usd * 1e6) / 1e6, turns_without_cost: 0 }],
-  });
+  // The conversation has had one turn, so it costs what the Claude session has cost. Claude Code reports the cost in the
+  // terminal, and the tokens in its transcript: either may come first.
+  const costs = async () => {
+    const session = (await (await control(world, at("user:me"))).json()) as { figures: { cost_usd: number } };
+    const byConversation = (await get(world, "/v1/usage?by=conversation", controlKey(world))) as {
+      data: { name: string; cost_usd: number | null; turns_without_cost: number }[];
+    };
+    return { figures: session.figures, sums: byConversation.data };
+  };
+  let known = await costs();
+  while (known.sums[0]?.cost_usd !== Math.round(known.figures.cost_usd * 1e6) / 1e6) {
+    await Bun.sleep(20);
+    known = await costs();
+  }
+  expect(known.figures).toMatchObject({ context_used_percent: 8, cache_hit_ratio: 0.75 });
+  expect(known.sums).toMatchObject([{ name: "user:me", turns_without_cost: 0 }]);
   expect((await receiver.get(1)).json).toMatchObject({ kind: "plan_window", window: "seven_day", threshold: 80 });
   const table = await run(world, "usage");
   expect(table).toMatch(/^5 hours +█{8}░{12} 42 %/m);
