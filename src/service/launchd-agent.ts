@@ -1,4 +1,5 @@
 /** The agent of launchd, a property list. */
+import { build } from "plist";
 import { recordOf, type ServiceDefinition } from "./definition.ts";
 
 export const LABEL = "com.github.synthesis-server.synthesis";
@@ -22,25 +23,5 @@ export function launchdAgent(service: ServiceDefinition): string {
   };
   // A comment must not contain two hyphens in a row.
   const record = JSON.stringify(recordOf(service)).replaceAll("-", "\\u002d");
-  return `<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
-<!-- ${record} -->
-<plist version="1.0">
-${element(values)}
-</plist>
-`;
+  return `${build(values).replace("<plist ", () => `<!-- ${record} -->\n<plist `)}\n`;
 }
-
-type Value = string | number | boolean | readonly string[] | { readonly [name: string]: Value };
-
-function element(value: Value): string {
-  if (typeof value === "string") return `<string>${escaped(value)}</string>`;
-  if (typeof value === "number") return `<integer>${value}</integer>`;
-  if (typeof value === "boolean") return value ? "<true/>" : "<false/>";
-  if (Array.isArray(value)) return `<array>\n${value.map(element).join("\n")}\n</array>`;
-  const entries = Object.entries(value).map(([name, one]) => `<key>${escaped(name)}</key>\n${element(one)}`);
-  return `<dict>\n${entries.join("\n")}\n</dict>`;
-}
-
-const escaped = (text: string): string =>
-  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("\r", "&#13;");
