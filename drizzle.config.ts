@@ -1,9 +1,18 @@
 import { defineConfig } from "drizzle-kit";
 import { pathsFor } from "./src/config/paths.ts";
 
-export default defineConfig({
-  dialect: "sqlite",
-  schema: "./src/store/schema.ts",
-  out: "./src/store/migrations",
-  dbCredentials: { url: `file:${pathsFor(process.env.SYNTHESIS_HOME).database}` },
-});
+const { SYNTHESIS_DATABASE: postgres, SYNTHESIS_HOME: home } = process.env;
+
+export default postgres
+  ? defineConfig({
+      dialect: "postgresql",
+      schema: "./src/store/postgres/tables.ts",
+      out: "./src/store/postgres/migrations",
+      dbCredentials: { url: postgres },
+    })
+  : defineConfig({
+      dialect: "sqlite",
+      schema: "./src/store/schema.ts",
+      out: "./src/store/migrations",
+      dbCredentials: { url: `file:${pathsFor(home).database}` },
+    });

@@ -15,6 +15,8 @@ export function denyRules(paths: Paths): string[] {
     paths.controlKey,
     paths.metricsKey,
     paths.serviceEnvironment,
+    // The wildcard covers the key that replaces it.
+    `${paths.nodeKey}*`,
     paths.configFile,
     paths.openClawRecord,
     paths.channelRecord,

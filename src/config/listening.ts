@@ -7,7 +7,17 @@ import type { Config } from "./schema.ts";
 const WILDCARDS = ["0.0.0.0", "::"];
 
 /** @throws ConfigError when the addresses cannot be opened together, or would be unsafe */
-export function checkListening({ listen, controlListen, bridgePort, tlsCert, tlsKey }: Config): void {
+export function checkListening(config: Config): void {
+  const { listen, controlListen, bridgePort, tlsCert, tlsKey, database, nodeListen } = config;
+  if ((database === undefined) !== (nodeListen === undefined)) {
+    throw new ConfigError(
+      "SYNTHESIS_DATABASE and SYNTHESIS_NODE_LISTEN belong together: the database makes this server a node of a fleet, " +
+        "and the other nodes must reach it. Set both, or neither.",
+    );
+  }
+  if (nodeListen && "unix" in nodeListen) {
+    throw new ConfigError("SYNTHESIS_NODE_LISTEN must be host:port, since other machines connect to it.");
+  }
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw new ConfigError("SYNTHESIS_TLS_CERT and SYNTHESIS_TLS_KEY belong together. Set both, or neither.");
   }

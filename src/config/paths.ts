@@ -14,6 +14,9 @@ export interface Paths {
   readonly controlKey: string;
   /** The key that opens the metrics, for Prometheus. */
   readonly metricsKey: string;
+  /** What a node of a fleet shows the others, and the key that proves it. */
+  readonly nodeCertificate: string;
+  readonly nodeKey: string;
   /** The variables that the service takes over, secrets among them. */
   readonly serviceEnvironment: string;
   /** A folder for each agent process: its settings, its plugin with its tokens, its system prompt and its debug log. */
@@ -51,6 +54,8 @@ export function pathsFor(home: string | undefined): Paths {
     keys: join(root, "keys.json"),
     controlKey: join(root, "control.key"),
     metricsKey: join(root, "metrics.key"),
+    nodeCertificate: join(root, "node.crt"),
+    nodeKey: join(root, "node.key"),
     serviceEnvironment: join(root, "service.env"),
     run: join(root, "run"),
     database: join(root, "synthesis.db"),

@@ -10,6 +10,7 @@ import type { Paths } from "./paths.ts";
 import {
   boolean,
   host,
+  httpsOrigin,
   list,
   listenAddress,
   megabytes,
@@ -17,6 +18,7 @@ import {
   oneOf,
   origin,
   path,
+  postgresAddress,
   record,
   secret,
   secretAddress,
@@ -73,6 +75,18 @@ export const settings = {
   ),
   allowedOrigins: list(/[\s,]+/, origin).describe(
     "Origins of web pages that may send chats, such as `https://app.example.com`",
+  ),
+  database: postgresAddress.describe(
+    "A Postgres database that several servers share, each of which then is a node of one fleet (see docs/fleet.md)",
+  ),
+  nodeName: z
+    .string()
+    .regex(/^[\w.-]{1,100}$/, "expected letters, digits, dots and dashes")
+    .describe("The name of this node in its fleet; without it, that of the machine"),
+  nodeListen: listenAddress.describe("Where the other nodes of the fleet reach this one, such as `10.0.0.5:18991`"),
+  nodeUrl: httpsOrigin.describe("The same as they write it, if it differs, such as `https://node-a:18991`"),
+  leaseMs: internal(
+    milliseconds(1).describe("How long a node keeps its conversations when it no longer reaches the database, in ms"),
   ),
   apiKey: secret(16).describe("The key that clients must send"),
   metricsKey: secret(16).describe("The key with which Prometheus may read the metrics, and nothing else"),
@@ -207,7 +221,17 @@ export const partialConfig = complete.partial();
 
 export type PartialConfig = z.infer<typeof partialConfig>;
 /** The settings without a default. */
-type Optional = "apiKey" | "metricsKey" | "identityHeader" | "notifyUrl" | "tlsCert" | "tlsKey";
+type Optional =
+  | "apiKey"
+  | "metricsKey"
+  | "identityHeader"
+  | "notifyUrl"
+  | "tlsCert"
+  | "tlsKey"
+  | "database"
+  | "nodeName"
+  | "nodeListen"
+  | "nodeUrl";
 export type Config = Omit<z.infer<typeof complete>, Optional> & Partial<Pick<z.infer<typeof complete>, Optional>>;
 export type Setting = keyof typeof settings;
 
@@ -221,6 +245,7 @@ export function defaults(paths: Paths): Config {
     listen: [],
     controlListen: [],
     allowedHosts: [],
+    leaseMs: 60_000,
     allowedOrigins: [],
     claudeBin: "claude",
     workspace: paths.workspace,

@@ -52,6 +52,22 @@ export const secretAddress = (example: string) => {
     .refine((value) => value === "" || /^https?:$/.test(URL.parse(value)?.protocol ?? ""), { error });
 };
 
+/** The address of a Postgres database. It may hold a password, so errors do not quote it. */
+export const postgresAddress = z
+  .string({ error: expected("an address") })
+  .refine((value) => /^postgres(?:ql)?:$/.test(URL.parse(value)?.protocol ?? ""), {
+    error:
+      "expected an address such as postgres://user:password@host/database, or …/database?host=/folder for a socket",
+  });
+
+/** The address of another server, with TLS. */
+export const httpsOrigin = z
+  .string({ error: expected("an address") })
+  .refine((value) => URL.parse(value)?.protocol === "https:" && URL.parse(value)?.pathname === "/", {
+    error: "expected an address such as https://10.0.0.5:18991, without a path",
+  })
+  .transform((value) => new URL(value).origin);
+
 /** A file or folder. A shell does not expand a `~` in quotes, in JSON or after a colon, so this type does. */
 export const path = z
   .string({ error: expected("a path") })
