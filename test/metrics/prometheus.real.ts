@@ -3,11 +3,11 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { controlKey } from "../support/control.ts";
+import { freePort } from "../support/daemon.ts";
 import { metricsKey, scrape, scrapeUntil, seriesValue } from "../support/metrics.ts";
 import type { World } from "../support/world.ts";
 import { createScenario, runScenario } from "./scenario.ts";
@@ -83,16 +83,6 @@ async function startPrometheus(): Promise<string> {
     return ready?.ok ? true : null;
   });
   return url;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", resolve);
-  await promise;
-  const { port } = server.address() as { port: number };
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 /** Asks until there is an answer. @throws Error when there is none in time */

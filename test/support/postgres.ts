@@ -1,0 +1,125 @@
+/** A private Postgres for tests: in a temporary folder, on a port of 127.0.0.1 and on a Unix socket, without a password. */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Daemon, daemonFolder, findProgram, freePort, runOnce, startDaemon } from "./daemon.ts";
+
+const READY = /database system is ready to accept (?:read-only )?connections/;
+
+/** How it ends: `fast` as at a restart of the service; `crash` loses nothing that was committed, but needs recovery. */
+type End = "fast" | "crash";
+
+export interface TestPostgres extends AsyncDisposable {
+  readonly port: number;
+  /** The folder of its Unix socket. */
+  readonly socketFolder: string;
+  /** The process id of the server process, which changes with a restart. */
+  readonly pid: number;
+  /** `postgres://…` of a database on 127.0.0.1, by default the one that exists from the start. */
+  url(database?: string): string;
+  /** The same over the Unix socket. */
+  socketUrl(database?: string): string;
+  /** Creates an empty database. @returns its url */
+  createDatabase(name: string): Promise<string>;
+  /** Runs SQL with psql. @returns the rows, one a line, with `|` between the columns */
+  query(sql: string, database?: string): Promise<string>;
+  /** Ends the server. `start` brings it back on the same port with the same data. */
+  stop(end?: End): Promise<void>;
+  start(): Promise<void>;
+  restart(end?: End): Promise<void>;
+  /** Stops all its processes by SIGSTOP: connections stay open, and no query gets an answer. */
+  freeze(): void;
+  thaw(): void;
+  /** The log so far. */
+  log(): string;
+}
+
+/** The folder of the newest installed Postgres: Debian does not put the server's programs into the search path. */
+function postgresFolders(): string[] {
+  const root = "/usr/lib/postgresql";
+  const versions = readdirSync("/usr/lib").includes("postgresql") ? readdirSync(root) : [];
+  return versions.toSorted((one, other) => Number(other) - Number(one)).map((version) => join(root, version, "bin"));
+}
+
+/** @param settings of postgresql.conf, which override those of the tests */
+export async function startPostgres(settings: Record<string, string> = {}): Promise<TestPostgres> {
+  const folders = postgresFolders();
+  const folder = daemonFolder("postgres");
+  const data = join(folder.path, "data");
+  const port = await freePort();
+  const all = {
+    // A killed process loses nothing without fsync, only a machine without power does, and tests become much faster.
+    fsync: "off",
+    listen_addresses: "127.0.0.1",
+    port: `${port}`,
+    unix_socket_directories: folder.path,
+    log_destination: "stderr",
+    logging_collector: "off",
+    max_connections: "200",
+    ...settings,
+  };
+  const options = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  let daemon: Daemon;
+  let log = "";
+
+  const start = async () => {
+    daemon = await startDaemon([findProgram("postgres", folders), "-D", data, ...options], READY);
+  };
+  const stop = async (end: End = "fast") => {
+    await daemon.stop(end === "fast" ? "SIGINT" : "SIGQUIT");
+    log += daemon.output();
+  };
+  const query = (sql: string, database = "postgres") => {
+    const psql = [findProgram("psql", folders), "--no-psqlrc", "--quiet", "--tuples-only", "--no-align"];
+    return runOnce([...psql, "--set=ON_ERROR_STOP=1", `--dbname=${socketUrl(database)}`, `--command=${sql}`]);
+  };
+  const url = (database = "postgres") => `postgres://postgres@127.0.0.1:${port}/${database}`;
+  const socketUrl = (database = "postgres") =>
+    `postgres://postgres@/${database}?host=${encodeURIComponent(folder.path)}&port=${port}`;
+
+  try {
+    const initdb = findProgram("initdb", folders);
+    await runOnce([
+      initdb,
+      "-D",
+      data,
+      "--username=postgres",
+      "--auth=trust",
+      "--encoding=UTF8",
+      "--no-sync",
+      "--locale=C",
+    ]);
+    await start();
+  } catch (error) {
+    folder.remove();
+    throw error;
+  }
+  return {
+    port,
+    socketFolder: folder.path,
+    get pid() {
+      return daemon.pid;
+    },
+    url,
+    socketUrl,
+    createDatabase: async (name) => {
+      await query(`CREATE DATABASE "${name}"`);
+      return url(name);
+    },
+    query,
+    stop,
+    start,
+    restart: async (end) => {
+      await stop(end);
+      await start();
+    },
+    freeze: () => daemon.freeze(),
+    thaw: () => daemon.thaw(),
+    log: () => log + daemon.output(),
+    [Symbol.asyncDispose]: async () => {
+      // A stopped process takes no signal but SIGKILL and SIGCONT.
+      daemon.thaw();
+      await daemon.stop("SIGQUIT");
+      folder.remove();
+    },
+  };
+}
