@@ -34,6 +34,7 @@ export type ErrorCode =
   | "overloaded"
   | "shutting_down"
   | "database_unavailable"
+  | "node_unavailable"
   // Claude Code
   | "claude_not_found"
   | "claude_not_ready"

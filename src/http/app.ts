@@ -38,6 +38,7 @@ import {
   requireChatKey,
   requireControlKey,
   requireControlKeyOrPage,
+  requireDirect,
   requireMetricsKey,
   requireRoutes,
 } from "./authorization.ts";
@@ -105,6 +106,8 @@ export function createApp(deps: AppDeps, pageAddresses: () => readonly string[] 
   const controlKey = every(requireControlKey(deps.controlKey), requireRoutes("control"));
   const metricsKey = every(requireMetricsKey(deps.metricsKey, deps.controlKey), requireRoutes("control"));
   const controlKeyOrPage = every(requireControlKeyOrPage(deps.controlKey, pages), requireRoutes("control"));
+  const ownControlKey = every(requireDirect, controlKey);
+  const ownPages = every(requireDirect, requireRoutes("control"));
   const identify = createIdentify(deps);
   const answer = createAnswer(deps);
   const chat = chatRoutes(identify, answer);
@@ -135,9 +138,9 @@ export function createApp(deps: AppDeps, pageAddresses: () => readonly string[] 
       .route("/v1/usage", withKey(controlKeyOrPage, usageRoutes(deps), notFound))
       .route("/v1/live", withKey(controlKeyOrPage, liveRoutes(deps.live), notFound))
       .route("/v1/config", withKey(controlKey, configRoutes(deps.running), notFound))
-      .route("/v1/page/codes", withKey(controlKey, pageCodeRoutes(pages, pageAddresses), notFound))
-      .route("/v1/page/tokens", withoutKey(pageTokenRoutes(pages), notFound, requireRoutes("control")))
-      .route("/page", withoutKey(pageRoutes(), notFound, requireRoutes("control")))
+      .route("/v1/page/codes", withKey(ownControlKey, pageCodeRoutes(pages, pageAddresses), notFound))
+      .route("/v1/page/tokens", withoutKey(pageTokenRoutes(pages), notFound, ownPages))
+      .route("/page", withoutKey(pageRoutes(), notFound, ownPages))
       // `serve.ts` answers POST /hooks itself. Only another method gets here.
       .all("/hooks", chatKey, () => methodNotAllowed("/hooks", ["POST"], deps.metrics))
       .route("/", withKey(chatKey, new Hono<Env>(), notFound))

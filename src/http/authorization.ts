@@ -86,6 +86,12 @@ export function requireRoutes(group: RouteGroup): MiddlewareHandler<Env> {
   };
 }
 
+/** Rejects requests that another node has sent on, for what each node has of its own: its pages and their codes. */
+export const requireDirect: MiddlewareHandler<Env> = async (c, next) => {
+  if (c.env.access.isForwarded) throw new RequestError("unknown_url", "Nodes do not serve this address to each other.");
+  await next();
+};
+
 const NOT_SERVED: Readonly<Record<RouteGroup, string>> = {
   chat: "Chats are not served at this address. SYNTHESIS_LISTEN names the addresses that serve them.",
   control:

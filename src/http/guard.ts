@@ -17,6 +17,8 @@ export interface Access {
   readonly isInternal: boolean;
   /** A page of an allowed origin has sent it, so the response has CORS headers. */
   readonly isFromPage: boolean;
+  /** Another node of the fleet has sent it on for its client. It must not be sent on again. */
+  readonly isForwarded: boolean;
 }
 
 /** @throws RequestError for a request that may reach nothing */
@@ -35,9 +37,9 @@ export function loopbackGuard(port: number, allowed: Allowed): Guard {
   return createGuard(allowed, {
     isOwnHost: (host) => own.includes(host),
     isOwnOrigin: (origin) => own.some((host) => origin === `http://${host}`),
-    own: { routes: ["chat", "control"], isInternal: true, isFromPage: false },
+    own: { routes: ["chat", "control"], isInternal: true, isFromPage: false, isForwarded: false },
     // A name that reaches the loopback interface belongs to a proxy, which other machines may reach.
-    named: { routes: ["chat"], isInternal: false, isFromPage: false },
+    named: { routes: ["chat"], isInternal: false, isFromPage: false, isForwarded: false },
     address: `http://127.0.0.1:${port}`,
   });
 }
@@ -52,7 +54,7 @@ export function addressGuard(
   routes: readonly RouteGroup[],
   allowed: Allowed,
 ): Guard {
-  const access = { routes, isInternal: false, isFromPage: false };
+  const access = { routes, isInternal: false, isFromPage: false, isForwarded: false };
   return createGuard(allowed, {
     // No page reaches a socket. To an address in numbers, or to `localhost`, no page can give a name of its own. Its port
     // may be another one here, for example in a container.
@@ -63,6 +65,23 @@ export function addressGuard(
     address: addressText(address),
   });
 }
+
+/** Marks a request that a node sends on to the node that has the conversation. */
+export const FORWARDED_HEADER = "x-synthesis-forwarded";
+
+/**
+ * For the listener that only the other nodes can reach, since it asks for their certificate. A node that forwards a
+ * request has checked its `Host` and `Origin`.
+ */
+export const nodeGuard: Guard = (headers) => {
+  if (headers.has(FORWARDED_HEADER)) {
+    return { routes: ["chat", "control"], isInternal: false, isFromPage: false, isForwarded: true };
+  }
+  throw new RequestError(
+    "unknown_url",
+    "This address is for the other nodes of the fleet. SYNTHESIS_LISTEN names the addresses for clients.",
+  );
+};
 
 interface Door {
   readonly isOwnHost: (host: string) => boolean;
@@ -89,7 +108,12 @@ function createGuard({ allowedHosts, allowedOrigins }: Allowed, door: Door): Gua
     }
     const origin = headers.get("origin")?.toLowerCase();
     if (origin !== undefined && allowedOrigins.includes(origin)) {
-      return { routes: access.routes.filter((group) => group === "chat"), isInternal: false, isFromPage: true };
+      return {
+        routes: access.routes.filter((group) => group === "chat"),
+        isInternal: false,
+        isFromPage: true,
+        isForwarded: false,
+      };
     }
     // A link or an image on a page of another site or port causes a request without an Origin header.
     const site = headers.get("sec-fetch-site");

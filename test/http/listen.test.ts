@@ -93,6 +93,16 @@ describe("an address for chats", () => {
   });
 });
 
+test("no client is believed that another node has sent its request on", async () => {
+  // A node does not serve its page to another node.
+  for (const url of [guarded, own] as string[]) {
+    expect((await send(`${url}/page`, { headers: { "x-synthesis-forwarded": "1" } })).status).toBe(200);
+  }
+  expect(
+    await error(await send(`${chats}/v1/sessions`, { key: control, headers: { "x-synthesis-forwarded": "1" } })),
+  ).toEqual([404, "unknown_url"]);
+});
+
 describe("an address for the control API", () => {
   test("serves it, and no chats", async () => {
     expect((await send(`${guarded}/v1/sessions`, { key: control })).status).toBe(200);

@@ -62,6 +62,7 @@ const kinds: Record<ErrorCode, Kind> = {
   session_in_use: [503, "server_error", "waiting"],
   message_not_received: [503, "server_error", "waiting"],
   database_unavailable: [503, "server_error", "either"],
+  node_unavailable: [503, "server_error", "waiting"],
   turn_timeout: [504, "server_error"],
 };
 

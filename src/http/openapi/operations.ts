@@ -53,6 +53,7 @@ const MESSAGE_ERRORS: readonly ErrorCode[] = [
   "overloaded",
   "shutting_down",
   "database_unavailable",
+  "node_unavailable",
   "claude_not_found",
   "claude_not_ready",
   "claude_not_logged_in",

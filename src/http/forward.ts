@@ -1,0 +1,174 @@
+/** Sends a request on to the node that has its conversation, and streams the answer back. A request is forwarded once. */
+import { getLogger } from "@logtape/logtape";
+import type { Context } from "hono";
+import { type Clock, systemClock } from "../core/clock.ts";
+import { RequestError } from "../core/errors.ts";
+import type { NodeTrust } from "../fleet/trust.ts";
+import type { Env } from "./env.ts";
+import { FORWARDED_HEADER } from "./guard.ts";
+import { disableIdleTimeout, restoreIdleTimeout } from "./idle-timeout.ts";
+
+const log = getLogger(["synthesis", "http"]);
+
+export interface ForwardTarget {
+  /** The base URL of the node. */
+  readonly url: string;
+  /** How much is left of the node's lease, as far as this node knows now. It grows whenever a renewal is read. */
+  readonly leaseLeftMs: () => number;
+}
+
+/**
+ * Sends a request on. It is aborted when its client disconnects, and when the node's lease ends: until then a node that
+ * is silent may still be working on the answer.
+ * @param body the request's body, already inflated; null if it has none
+ * @returns the node's answer, whatever its status
+ * @throws RequestError (`node_unavailable`) when the node does not answer
+ */
+export type Forward = (c: Context<Env>, body: Uint8Array | null, to: ForwardTarget) => Promise<Response>;
+
+interface ForwardDeps {
+  readonly trust: NodeTrust;
+  /** All nodes have the same. */
+  readonly controlKey: string;
+  readonly clock?: Clock;
+}
+
+export function createForward({ trust, controlKey, clock = systemClock }: ForwardDeps): Forward {
+  return async (c, body, to) => {
+    const { raw } = c.req;
+    const page = c.var.page;
+    const abort = new AbortController();
+    const stopWatching = abortAtLeaseEnd(abort, to, clock);
+    const signal = AbortSignal.any([raw.signal, abort.signal, ...(page ? [page.ended] : [])]);
+    // The node takes its time for an answer.
+    disableIdleTimeout(c);
+    const end = () => {
+      stopWatching();
+      restoreIdleTimeout(c);
+    };
+
+    const headers = forwardedHeaders(raw.headers);
+    // The token of a page is known to this node alone, which has checked it.
+    if (page) headers.set("authorization", `Bearer ${controlKey}`);
+    try {
+      const response = await fetch(targetUrl(raw.url, to.url), {
+        method: raw.method,
+        headers,
+        body,
+        signal,
+        tls: { cert: trust.identity.certificate, key: trust.identity.key, ca: [...trust.trusted] },
+        // A connection that is kept could break when it is used again, and would outlive a change of the certificates.
+        keepalive: false,
+        // By default Bun would send the request to the proxy in HTTPS_PROXY.
+        proxy: false,
+        redirect: "manual",
+        decompress: false,
+      });
+      const { status } = response;
+      const answer = { status, headers: withoutHopByHop(response.headers) };
+      if (response.body && !response.headers.has("content-length")) {
+        return new Response(untilEnd(response.body, abort, end), answer);
+      }
+      // A body of known length is read whole, so that its length is sent on.
+      const whole = response.body && (await response.arrayBuffer());
+      end();
+      return new Response(whole, answer);
+    } catch (error) {
+      end();
+      if (raw.signal.aborted || page?.ended.aborted) {
+        throw new RequestError("turn_interrupted", "The client has disconnected.");
+      }
+      throw unavailable(error, to);
+    }
+  };
+}
+
+/** Aborts when nothing is left of the node's lease. @returns stops that */
+function abortAtLeaseEnd(abort: AbortController, to: ForwardTarget, clock: Clock): () => void {
+  const watch = () => clock.after(Math.max(to.leaseLeftMs(), 1), check);
+  const check = () => {
+    if (to.leaseLeftMs() <= 0) abort.abort();
+    else cancel = watch();
+  };
+  let cancel = watch();
+  return () => cancel();
+}
+
+function unavailable(error: unknown, to: ForwardTarget): RequestError {
+  const { code, name } = error as { code?: string; name?: string };
+  log.warning("the node at {url} does not answer: {reason}", { url: to.url, reason: code ?? name });
+  const seconds = Math.max(1, Math.ceil(to.leaseLeftMs() / 1000));
+  return new RequestError(
+    "node_unavailable",
+    "The node that has this conversation does not answer. Send the message again; when the node's lease has ended, another node takes the conversation over.",
+    { retryAfter: seconds },
+  );
+}
+
+/** The same body. @param end called once it has ended, whatever the reason */
+function untilEnd(body: ReadableStream<Uint8Array>, abort: AbortController, end: () => void): ReadableStream {
+  const reader = body.getReader();
+  return new ReadableStream<Uint8Array>({
+    async pull(stream) {
+      try {
+        const { done, value } = await reader.read();
+        if (!done) return stream.enqueue(value);
+        end();
+        stream.close();
+      } catch (error) {
+        // The client must see that the answer is incomplete, so its connection is broken off, too.
+        end();
+        stream.error(error);
+      }
+    },
+    cancel() {
+      end();
+      abort.abort();
+    },
+  });
+}
+
+/** The path and query of a request at another base URL. A path may start with `//`, which would name another host. */
+function targetUrl(requested: string, base: string): string {
+  const { pathname, search } = new URL(requested);
+  return `${new URL(base).origin}${pathname}${search}`;
+}
+
+/** What concerns one connection only (RFC 9110, 7.6.1). */
+const HOP_BY_HOP = [
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+];
+/** What this node has dealt with: the body's form, and what the guard checks. */
+const DEALT_WITH = [
+  "host",
+  "content-length",
+  "content-encoding",
+  "expect",
+  "origin",
+  "sec-fetch-site",
+  "sec-fetch-mode",
+  "sec-fetch-dest",
+];
+
+function withoutHopByHop(all: Headers): Headers {
+  const named = (all.get("connection") ?? "").split(",").map((name) => name.trim().toLowerCase());
+  const kept = new Headers(all);
+  // `Connection` may hold any text, and only a name can be deleted.
+  for (const name of [...HOP_BY_HOP, ...named.filter((one) => /^[\w-]+$/.test(one))]) kept.delete(name);
+  return kept;
+}
+
+function forwardedHeaders(all: Headers): Headers {
+  const headers = withoutHopByHop(all);
+  for (const name of DEALT_WITH) headers.delete(name);
+  headers.set(FORWARDED_HEADER, "1");
+  return headers;
+}
