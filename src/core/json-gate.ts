@@ -53,6 +53,9 @@ const COMMA = 0x2c;
 const COLON = 0x3a;
 const SPACE = 0x20;
 
+/** The fewest bytes that one field takes: two quotes, a colon and a value. */
+const FIELD_BYTES = 4;
+
 /** Most strings are short. A native search for the end of a string pays off only after this many bytes. */
 const SHORT_STRING = 48;
 
@@ -78,14 +81,21 @@ export class JsonGate {
   #nameStart = "";
   readonly #names = new Set<string>();
   #numericNames = 0;
+  /** Names are not counted in a text that is too short for too many of them: collecting them costs most of the scan. */
+  #countsNames = true;
 
   constructor(bounds: JsonBounds = JSON_BOUNDS) {
     this.#bounds = bounds;
     this.#isObject = new Uint8Array(bounds.depth + 1);
   }
 
-  /** Scans the next chunk. @throws JsonRejected if the text exceeds a bound */
-  write(chunk: Uint8Array): void {
+  /**
+   * Scans the next chunk.
+   * @param isWhole the chunk is the whole text
+   * @throws JsonRejected if the text exceeds a bound
+   */
+  write(chunk: Uint8Array, isWhole = false): void {
+    this.#countsNames = !isWhole || chunk.length > this.#bounds.names * FIELD_BYTES;
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     let at = 0;
     while (at < bytes.length) {
@@ -202,6 +212,7 @@ export class JsonGate {
   }
 
   #endName(bytes: Buffer, start: number, end: number): void {
+    if (!this.#countsNames) return;
     const name = this.#nameStart + bytes.toString("latin1", start, end);
     this.#nameStart = "";
     const first = name.charCodeAt(0);
@@ -236,6 +247,6 @@ const NATIVE_STEP = 4096;
  * @throws JsonRejected if the text exceeds a bound, SyntaxError if it is not valid JSON; the latter's message quotes the text
  */
 export function parseJson(text: string, bounds: JsonBounds = JSON_BOUNDS): unknown {
-  new JsonGate(bounds).write(Buffer.from(text));
+  new JsonGate(bounds).write(Buffer.from(text), true);
   return JSON.parse(text);
 }

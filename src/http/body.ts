@@ -37,20 +37,21 @@ export const BODY_LIMIT: BodyLimit = {
 
 /**
  * Reads a body while it arrives, up to `maxBytes`.
- * @param onSlice is called with each slice of the body, in order; an error from it stops the reading
+ * @param onSlice is called with each slice of the body, in order, and whether it is the whole body; an error from it stops
+ *   the reading
  * @throws RequestError if the body is too large, or the client did not send all of it
  */
 export async function readBytes(
   request: Request,
   { maxBytes, tooLarge }: BodyLimit,
-  onSlice: (slice: Uint8Array) => void = () => {},
+  onSlice: (slice: Uint8Array, isWhole: boolean) => void = () => {},
 ): Promise<Uint8Array> {
   const contentLength = Number(request.headers.get("content-length") ?? Number.NaN);
   if (contentLength > maxBytes) throw tooLarge();
   // Nearly all requests are small, and streaming a small body takes longer than all the rest of its handling.
   if (contentLength <= SLICE_BYTES) {
     const bytes = await received(request.bytes());
-    onSlice(bytes);
+    onSlice(bytes, true);
     return bytes;
   }
   const reader = request.body?.getReader();
@@ -68,7 +69,7 @@ export async function readBytes(
       if (size > buffer.length) buffer = grown(buffer, start, Math.max(size, Math.min(maxBytes, buffer.length * 2)));
       buffer.set(value, start);
       for (const slice of slices(value)) {
-        onSlice(slice);
+        onSlice(slice, false);
         await yieldInTime();
       }
     }
@@ -99,7 +100,9 @@ async function received<T>(reading: Promise<T>): Promise<T> {
  */
 export async function readJson(request: Request, limit: BodyLimit, bounds = JSON_BOUNDS): Promise<unknown> {
   const gate = new JsonGate(bounds);
-  return asRequestErrors(async () => parseSlices(await readBytes(request, limit, (slice) => gate.write(slice))));
+  return asRequestErrors(async () =>
+    parseSlices(await readBytes(request, limit, (slice, isWhole) => gate.write(slice, isWhole))),
+  );
 }
 
 /** Parses a body that is in memory already, because it had to be inflated. @throws RequestError as `readJson` does */
