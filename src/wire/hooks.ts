@@ -24,9 +24,9 @@ const duration = { duration_ms: z.number().optional() };
 
 const body = z.discriminatedUnion("hook_event_name", [
   /** Claude starts to work on a prompt. If the prompt begins with our channel tag, this is the receipt of a message. */
-  z.looseObject({ ...common, hook_event_name: z.literal("UserPromptSubmit"), prompt: z.string() }),
+  z.object({ ...common, hook_event_name: z.literal("UserPromptSubmit"), prompt: z.string() }),
   /** A piece of the text that Claude writes, as Markdown source and without thinking. */
-  z.looseObject({
+  z.object({
     ...common,
     hook_event_name: z.literal("MessageDisplay"),
     message_id: z.string(),
@@ -34,30 +34,30 @@ const body = z.discriminatedUnion("hook_event_name", [
     final: z.boolean(),
     delta: z.string(),
   }),
-  z.looseObject({ ...toolUse, hook_event_name: z.literal("PreToolUse"), tool_input: z.unknown().optional() }),
-  z.looseObject({ ...toolUse, ...duration, hook_event_name: z.literal("PostToolUse") }),
-  z.looseObject({ ...toolUse, ...duration, hook_event_name: z.literal("PostToolUseFailure") }),
+  z.object({ ...toolUse, hook_event_name: z.literal("PreToolUse"), tool_input: z.unknown().optional() }),
+  z.object({ ...toolUse, ...duration, hook_event_name: z.literal("PostToolUse") }),
+  z.object({ ...toolUse, ...duration, hook_event_name: z.literal("PostToolUseFailure") }),
   /** Claude asks for a permission. The response to this hook is the verdict. */
-  z.looseObject({
+  z.object({
     ...common,
     hook_event_name: z.literal("PermissionRequest"),
     tool_name: z.string(),
     tool_input: z.unknown().optional(),
   }),
   /** The turn has ended. `last_assistant_message` is the last text, trimmed; absent if there was none. */
-  z.looseObject({
+  z.object({
     ...common,
     hook_event_name: z.literal("Stop"),
     last_assistant_message: z.string().optional(),
   }),
   /** The turn has failed after Claude Code's own retries. `last_assistant_message` describes the failure. */
-  z.looseObject({
+  z.object({
     ...common,
     hook_event_name: z.literal("StopFailure"),
     error: z.string(),
     last_assistant_message: z.string().optional(),
   }),
-  z.looseObject({ ...common, hook_event_name: z.literal("SessionEnd") }),
+  z.object({ ...common, hook_event_name: z.literal("SessionEnd") }),
 ]);
 
 /** The answer to a permission prompt. */

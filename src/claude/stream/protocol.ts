@@ -18,7 +18,7 @@ export const STREAM_JSON_ARGUMENTS = [
   "--verbose",
 ] as const;
 
-const contentBlock = z.looseObject({
+const contentBlock = z.object({
   type: z.string(),
   text: z.string().optional(),
   /** Of a `tool_use` block. */
@@ -34,25 +34,25 @@ const contentBlock = z.looseObject({
 const parent = z.string().nullish();
 
 /** An event of the Anthropic Messages API, passed on while the model writes. */
-const streamEvent = z.looseObject({
+const streamEvent = z.object({
   type: z.literal("stream_event"),
   parent_tool_use_id: parent,
   api_message_id: z.string().optional(),
   /** The stream has broken off, and Claude Code repeats the request. */
-  abandoned_blocks: z.looseObject({ api_message_id: z.string().optional() }).optional(),
-  event: z.looseObject({
+  abandoned_blocks: z.object({ api_message_id: z.string().optional() }).optional(),
+  event: z.object({
     type: z.string(),
     index: z.number().optional(),
-    content_block: z.looseObject({ type: z.string() }).optional(),
+    content_block: z.object({ type: z.string() }).optional(),
     delta: z
       .looseObject({ type: z.string().optional(), text: z.string().optional(), stop_reason: z.string().nullish() })
       .optional(),
     /** Of `message_delta`: the final count. */
-    usage: z.looseObject({ output_tokens: z.number().optional() }).optional(),
+    usage: z.object({ output_tokens: z.number().optional() }).optional(),
   }),
 });
 
-/** A block of the model's message that is complete. */
+/** A block of the model's message that is complete. Of a failed request `model-failure.ts` reads more. */
 const assistant = z.looseObject({
   type: z.literal("assistant"),
   parent_tool_use_id: parent,
@@ -76,15 +76,15 @@ const assistant = z.looseObject({
 });
 
 /** Tool results, among others. */
-const user = z.looseObject({
+const user = z.object({
   type: z.literal("user"),
   parent_tool_use_id: parent,
-  message: z.looseObject({ content: z.union([z.string(), z.array(contentBlock)]) }),
+  message: z.object({ content: z.union([z.string(), z.array(contentBlock)]) }),
 });
 
 const count = z.number().catch(0);
 
-const modelFigures = z.looseObject({
+const modelFigures = z.object({
   contextWindow: z.number().optional().catch(undefined),
   inputTokens: count,
   cacheReadInputTokens: count,
@@ -96,7 +96,7 @@ const modelFigures = z.looseObject({
 export const modelUsage = z.record(z.string(), modelFigures);
 
 /** Claude Code has finished a turn. */
-const result = z.looseObject({
+const result = z.object({
   type: z.literal("result"),
   is_error: z.boolean(),
   /** The last text, or Claude Code's account of a failure. */
@@ -124,13 +124,13 @@ const result = z.looseObject({
 });
 
 /** What becomes of a message: `queued`, `started`, `completed` or `cancelled`. */
-const lifecycle = z.looseObject({
+const lifecycle = z.object({
   type: z.literal("command_lifecycle"),
   command_uuid: z.string(),
   state: z.string(),
 });
 
-const system = z.looseObject({
+const system = z.object({
   type: z.literal("system"),
   subtype: z.string(),
   /** Of `status`: `requesting` when a model request starts. */
@@ -140,15 +140,15 @@ const system = z.looseObject({
   error: z.string().optional().catch(undefined),
   retry_delay_ms: z.number().optional().catch(undefined),
   /** Of `informational`, when a hook of the user's has refused the message. */
-  prompt_submit_outcome: z.looseObject({}).optional(),
+  prompt_submit_outcome: z.object({}).optional(),
 });
 
-const window = z.looseObject({ utilization: z.number(), resetsAt: z.number().optional().catch(undefined) });
+const window = z.object({ utilization: z.number(), resetsAt: z.number().optional().catch(undefined) });
 
 /** How much of the plan is used. `utilization` is 1 when all of a window is used; `resetsAt` is in seconds. */
-const rateLimitEvent = z.looseObject({
+const rateLimitEvent = z.object({
   type: z.literal("rate_limit_event"),
-  rate_limit_info: z.looseObject({
+  rate_limit_info: z.object({
     unifiedWindows: z.record(z.string(), window.optional().catch(undefined)).optional().catch(undefined),
     /** The window that limits the account now, when it is near its limit. */
     rateLimitType: z.string().optional().catch(undefined),
@@ -157,29 +157,29 @@ const rateLimitEvent = z.looseObject({
   }),
 });
 
-const controlRequest = z.looseObject({
+const controlRequest = z.object({
   type: z.literal("control_request"),
   request_id: z.string(),
   request: z.discriminatedUnion("subtype", [
-    z.looseObject({
+    z.object({
       subtype: z.literal("can_use_tool"),
       tool_name: z.string(),
       input: z.record(z.string(), z.unknown()),
       tool_use_id: z.string().optional(),
       agent_id: z.string().optional(),
     }),
-    z.looseObject({ subtype: z.literal("mcp_message"), server_name: z.string(), message: z.unknown() }),
+    z.object({ subtype: z.literal("mcp_message"), server_name: z.string(), message: z.unknown() }),
   ]),
 });
 
 /** Claude Code no longer waits for the response to one of its requests. */
-const controlCancel = z.looseObject({ type: z.literal("control_cancel_request"), request_id: z.string() });
+const controlCancel = z.object({ type: z.literal("control_cancel_request"), request_id: z.string() });
 
 const text = z.string().optional().catch(undefined);
 
-const controlResponse = z.looseObject({
+const controlResponse = z.object({
   type: z.literal("control_response"),
-  response: z.looseObject({
+  response: z.object({
     subtype: z.enum(["success", "error"]),
     request_id: z.string(),
     error: z.string().optional(),
@@ -191,16 +191,16 @@ const controlResponse = z.looseObject({
         effective: z
           .looseObject({
             model: text,
-            env: z.looseObject({ ANTHROPIC_MODEL: text }).optional().catch(undefined),
+            env: z.object({ ANTHROPIC_MODEL: text }).optional().catch(undefined),
           })
           .optional()
           .catch(undefined),
         sources: z
-          .array(z.looseObject({ source: z.string() }))
+          .array(z.object({ source: z.string() }))
           .optional()
           .catch(undefined),
         errors: z
-          .array(z.looseObject({ file: z.string().optional() }))
+          .array(z.object({ file: z.string().optional() }))
           .optional()
           .catch(undefined),
       })

@@ -91,8 +91,15 @@ async function withTranscriptFile<T>(
   }
 }
 
+/** The real paths that projects folders have had. To ask for one takes a third of the time that opening a file takes. */
+const realRoots = new Map<string, string>();
+
 function requireBelow(real: string, root: string): void {
-  if (real.startsWith(realpathSync.native(root) + sep)) return;
+  const known = realRoots.get(root);
+  if (known !== undefined && real.startsWith(known + sep)) return;
+  const current = realpathSync.native(root);
+  realRoots.set(root, current);
+  if (real.startsWith(current + sep)) return;
   throw new Error("The transcript is not below Claude Code's projects folder, so it was not read.");
 }
 

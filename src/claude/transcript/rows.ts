@@ -7,15 +7,16 @@ import { JSON_BOUNDS, type JsonBounds, parseJson } from "../../core/json-gate.ts
 import { channelMessageId } from "../../wire/hooks.ts";
 
 const rowSchema = z.discriminatedUnion("type", [
-  z.looseObject({
+  z.object({
     type: z.literal("user"),
     promptId: z.string().optional(),
     uuid: z.string().optional(),
     /** `sdk` for a message that came over stream-json. */
     promptSource: z.string().optional().catch(undefined),
     isSidechain: z.boolean().optional(),
-    message: z.looseObject({ content: z.unknown() }),
+    message: z.object({ content: z.unknown() }),
   }),
+  // Of a failed request `model-failure.ts` reads more.
   z.looseObject({
     type: z.literal("assistant"),
     isSidechain: z.boolean().optional(),
@@ -27,7 +28,7 @@ const rowSchema = z.discriminatedUnion("type", [
       /** Why the model ended the message. */
       stop_reason: z.string().nullish(),
       content: z.array(
-        z.looseObject({
+        z.object({
           type: z.string(),
           text: z.string().optional(),
           id: z.string().optional(),
@@ -35,7 +36,7 @@ const rowSchema = z.discriminatedUnion("type", [
           input: z.unknown().optional(),
         }),
       ),
-      usage: z.looseObject({
+      usage: z.object({
         input_tokens: z.number(),
         output_tokens: z.number(),
         cache_read_input_tokens: z.number().nullish(),
@@ -43,14 +44,14 @@ const rowSchema = z.discriminatedUnion("type", [
       }),
     }),
   }),
-  z.looseObject({
+  z.object({
     type: z.literal("system"),
     subtype: z.string().optional(),
     /** Of a `stop_hook_summary`. */
     hookCount: z.number().optional().catch(undefined),
     /** A hook rejected the prompt. Claude Code keeps the prompt in the conversation only if `promptKept` is true. */
     promptSubmitEnding: z
-      .looseObject({ ending: z.looseObject({ reason: z.string().catch("") }), promptKept: z.boolean() })
+      .looseObject({ ending: z.object({ reason: z.string().catch("") }), promptKept: z.boolean() })
       .optional()
       .catch(undefined),
   }),
@@ -59,13 +60,18 @@ const rowSchema = z.discriminatedUnion("type", [
 export type Row = z.infer<typeof rowSchema>;
 type UserRow = Row & { type: "user" };
 
+const TYPES: ReadonlySet<unknown> = new Set(rowSchema.options.map((option) => option.shape.type.value));
+
 /** Rows contain whole tool results, images and files among them. */
 const ROW_BOUNDS: JsonBounds = { ...JSON_BOUNDS, stringBytes: Number.POSITIVE_INFINITY };
 
 /** Parses one line; null when it is a row of another kind, exceeds a bound, or is only half written yet. */
 export function parseRow(line: string): Row | null {
   try {
-    const parsed = rowSchema.safeParse(parseJson(line, ROW_BOUNDS));
+    const row = parseJson(line, ROW_BOUNDS) as { type?: unknown } | null;
+    // Every second row is of another kind. To let the schema refuse it takes longer than to parse it.
+    if (!TYPES.has(row?.type)) return null;
+    const parsed = rowSchema.safeParse(row);
     return parsed.success ? parsed.data : null;
   } catch {
     return null;
@@ -118,5 +124,5 @@ export const isTurnBreak = (row: Row): boolean =>
 export const isInterruptionRow = ({ message }: UserRow): boolean => interruption.safeParse(message.content).success;
 
 const interruption = z.tuple([
-  z.looseObject({ type: z.literal("text"), text: z.string().startsWith("[Request interrupted by user") }),
+  z.object({ type: z.literal("text"), text: z.string().startsWith("[Request interrupted by user") }),
 ]);
