@@ -6,11 +6,15 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { isRunning } from "../core/is-running.ts";
 import { parseJson } from "../core/json-gate.ts";
 import { readSmallFile } from "../core/regular-file.ts";
 import { type Watch, watchChanges } from "../core/watch-file.ts";
 import { sessionsFolder } from "./config-folder.ts";
+
+/** A status that was read is used again for this time, in ms, unless its file is reported to have changed. */
+const KNOWN_MS = 100;
 
 /** How often, and at which interval in ms, to check whether another process that has the session open exits. */
 const RIVAL_CHECKS = 10;
@@ -22,7 +26,7 @@ export interface SessionStatus {
   readonly since: number;
 }
 
-const sessionSchema = z.looseObject({
+const sessionSchema = z.object({
   pid: z.number(),
   sessionId: z.string(),
   /** Unix time in ms. */
@@ -48,18 +52,27 @@ export interface SessionListener {
 /** The folder of all session files. It is watched once for all processes. */
 export class SessionFolder {
   readonly #folder: string;
+  readonly #clock: Clock;
   readonly #listeners = new Map<string, SessionListener>();
+  /** The statuses that were read since the last change of their files: one change makes several parts of a turn ask. */
+  readonly #known = new Map<string, { readonly status: SessionStatus | null; readonly at: number }>();
   #watch: Watch | undefined;
 
-  constructor(env: Record<string, string | undefined>) {
+  constructor(env: Record<string, string | undefined>, clock: Clock = systemClock) {
     this.#folder = sessionsFolder(env);
+    this.#clock = clock;
   }
 
   /** The status of the process with this id; null when it has no readable file or no status yet. */
   read(pid: number): SessionStatus | null {
-    const file = this.#parse(`${pid}.json`);
-    if (file?.status === undefined || file.statusUpdatedAt === undefined) return null;
-    return { status: file.status, since: file.statusUpdatedAt };
+    const name = `${pid}.json`;
+    const known = this.#known.get(name);
+    const now = this.#clock.now();
+    if (known && now - known.at < KNOWN_MS) return known.status;
+    const status = statusIn(this.#parse(name));
+    // The changes of other files are not reported.
+    if (this.#watch && this.#listeners.has(name)) this.#known.set(name, { status, at: now });
+    return status;
   }
 
   /** The id of a process that has this Claude session open; null when there is none, or it exits within a second. */
@@ -89,7 +102,10 @@ export class SessionFolder {
     }
     const name = `${listener.pid}.json`;
     this.#listeners.set(name, listener);
-    return () => this.#listeners.delete(name);
+    return () => {
+      this.#listeners.delete(name);
+      this.#known.delete(name);
+    };
   }
 
   close(): void {
@@ -101,6 +117,7 @@ export class SessionFolder {
   }
 
   #notify(name: string): void {
+    this.#known.delete(name);
     const own = this.#listeners.get(name);
     if (own) own.onChange();
     else if (/^\d+\.json$/.test(name)) {
@@ -120,6 +137,11 @@ export class SessionFolder {
       return null;
     }
   }
+}
+
+function statusIn(file: SessionFile | null): SessionStatus | null {
+  if (file?.status === undefined || file.statusUpdatedAt === undefined) return null;
+  return { status: file.status, since: file.statusUpdatedAt };
 }
 
 /** Whether the process still runs: a killed `claude` leaves its file behind, and its id may belong to another program. */

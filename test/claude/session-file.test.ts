@@ -3,15 +3,18 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SessionFolder, type SessionListener } from "../../src/claude/session-file.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 let home: string;
 let sessions: string;
 let folder: SessionFolder;
+let clock: ManualClock;
 beforeEach(() => {
+  clock = new ManualClock();
   home = mkdtempSync(join(tmpdir(), "synthesis-test-"));
   sessions = join(home, "sessions");
   mkdirSync(sessions);
-  folder = new SessionFolder({ CLAUDE_CONFIG_DIR: home });
+  folder = new SessionFolder({ CLAUDE_CONFIG_DIR: home }, clock);
 });
 afterEach(() => {
   folder.close();
@@ -102,6 +105,27 @@ describe("watch", () => {
     write(4);
 
     await changed;
+  });
+
+  test("gives the new status with a change, and without one a moment later", async () => {
+    const statuses: (string | undefined)[] = [];
+    const idle = Promise.withResolvers<void>();
+    const onChange = () => {
+      statuses.push(folder.read(4)?.status);
+      if (statuses.at(-1) === "idle") idle.resolve();
+    };
+    write(4);
+    watch({ onChange });
+    expect(folder.read(4)?.status).toBe("busy");
+
+    // The clock stands still, so only the report of the change makes the folder read again.
+    write(4, { status: "idle" });
+    await idle.promise;
+
+    folder.close();
+    write(4, { status: "shell" });
+    await clock.pass(100);
+    expect(folder.read(4)?.status).toBe("shell");
   });
 
   test("reports another process that opens the session", async () => {
