@@ -159,9 +159,10 @@ export class Conversation {
     return this.#lease.isBusy();
   }
 
-  /** The model of the newest request; undefined when no request waits or is being served. */
+  /** The model of the newest request; undefined before the first one is served. */
   get newestModel(): string | null | undefined {
-    return this.#pending.at(-1)?.model;
+    const newest = this.#pending.at(-1);
+    return newest === undefined ? this.#record.model : newest.model;
   }
 
   /** The fingerprints of the user's messages in each request that waits or is being served. */

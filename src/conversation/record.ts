@@ -40,6 +40,8 @@ export class ConversationRecord {
   readonly #clock: Clock;
   /** Null until it is loaded, and for a conversation that the store does not have. */
   #row: SessionRow | null = null;
+  /** The launch options of the newest request, and their hash; null before the first one. */
+  #hashed: { readonly choice: LaunchChoice; readonly hash: string } | null = null;
   #delivered = new DeliveredTurns();
   #transcript: string | null = null;
 
@@ -52,6 +54,11 @@ export class ConversationRecord {
   /** When the conversation's Claude session began, in Unix ms. */
   get startedAt(): number {
     return this.#row?.createdAt ?? this.#clock.wallTime();
+  }
+
+  /** The model of the conversation's process; undefined until the record is loaded. */
+  get model(): string | null | undefined {
+    return this.#row?.model;
   }
 
   /** The record is deleted when the conversation ends. */
@@ -78,7 +85,7 @@ export class ConversationRecord {
     const known = this.#row;
     const requested = this.#requestedChoice(request, known);
     const choice = known && request.keepsLaunchOptions ? launchChoice(known) : requested;
-    const hash = launchHash(choice, this.#deps.config);
+    const hash = this.#hashOf(choice);
     const row: SessionRow = {
       ...(known ?? this.#newSession()),
       ...choice,
@@ -92,6 +99,14 @@ export class ConversationRecord {
     if (changed) this.#save(row);
     this.#row = row;
     return row;
+  }
+
+  /** The hash is kept, because it is made of the whole system prompt and hardly ever changes. */
+  #hashOf(choice: LaunchChoice): string {
+    if (!this.#hashed || !Bun.deepEquals(choice, this.#hashed.choice)) {
+      this.#hashed = { choice, hash: launchHash(choice, this.#deps.config) };
+    }
+    return this.#hashed.hash;
   }
 
   #isReset(request: TurnRequest): boolean {

@@ -25,7 +25,7 @@ import { type BlockingSetting, findBlockingSettings, pluginBlocked } from "../bl
 import { BootFailure } from "../boot-failure.ts";
 import { setsRetries } from "../environment.ts";
 import { cleanUpAfterExit } from "../exit-cleanup.ts";
-import { launchHash } from "../launch-hash.ts";
+import { isSameLaunch } from "../launch-hash.ts";
 import type { LaunchChoice, LaunchSpec } from "../launch-spec.ts";
 import { OfferedTools } from "../offered-tools.ts";
 import { ProcessActivity } from "../process-activity.ts";
@@ -203,7 +203,7 @@ export class InteractiveProcess implements AgentProcess {
 
   async adapt(choice: LaunchChoice): Promise<boolean> {
     const { config } = this.#context;
-    return launchHash(choice, config) === launchHash(this.spec.choice, config);
+    return isSameLaunch(choice, this.spec.choice, config);
   }
 
   takeNotes(): readonly string[] {

@@ -6,7 +6,7 @@
 import type { Config } from "../../config/schema.ts";
 import type { ToolCatalogue } from "../../core/tools.ts";
 import type { Engine } from "../agent-process.ts";
-import { launchHash } from "../launch-hash.ts";
+import { isSameLaunch } from "../launch-hash.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
 
 /** What decides whether a process is suitable for a conversation. */
@@ -84,7 +84,7 @@ export class PrewarmedProcesses<T extends PrewarmedProcess> {
       );
     }
     return (
-      launchHash(choice, this.#config) === launchHash(wanted.choice, this.#config) &&
+      isSameLaunch(choice, wanted.choice, this.#config) &&
       // It may lack tools, because it can be offered more. It must have no other tool: the model might call it.
       isSubset(tools, wanted.tools)
     );

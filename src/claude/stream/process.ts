@@ -24,7 +24,7 @@ import {
 } from "../agent-process.ts";
 import { setsRetries } from "../environment.ts";
 import { cleanUpAfterExit } from "../exit-cleanup.ts";
-import { fixedHash } from "../launch-hash.ts";
+import { isSameFixedLaunch } from "../launch-hash.ts";
 import type { LaunchChoice, LaunchSpec } from "../launch-spec.ts";
 import { OfferedTools } from "../offered-tools.ts";
 import { ProcessActivity } from "../process-activity.ts";
@@ -268,7 +268,7 @@ export class StreamProcess implements AgentProcess {
 
   async adapt(choice: LaunchChoice): Promise<boolean> {
     const { config } = this.#context;
-    if (fixedHash(choice, config) !== fixedHash(this.spec.choice, config)) return false;
+    if (!isSameFixedLaunch(choice, this.spec.choice, config)) return false;
     if (!(await this.#options.change(choice))) return false;
     this.spec = { ...this.spec, choice };
     return true;
