@@ -1,5 +1,6 @@
 /** An HAProxy for tests, with the configuration that the test gives. */
 import { writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { daemonFolder, findProgram, giveToDaemon, startDaemon } from "./daemon.ts";
 
@@ -24,9 +25,12 @@ export async function startHaproxy(config: string, files: Record<string, string>
   };
   for (const [name, text] of Object.entries(files)) write(name, text);
   const path = write("haproxy.cfg", config);
+  const socket = join(folder.path, "main.sock");
   try {
     // Its main process starts a new worker at SIGUSR2, and the old one finishes its connections.
-    const daemon = await startDaemon([findProgram("haproxy"), "-W", "-db", "-f", path], /Loading success/);
+    const command = [findProgram("haproxy"), "-W", "-db", "-S", socket, "-f", path];
+    const daemon = await startDaemon(command, /Loading success/);
+    await mainLoop(socket);
     return {
       pid: daemon.pid,
       reload: async (next) => {
@@ -34,6 +38,7 @@ export async function startHaproxy(config: string, files: Record<string, string>
         const loaded = daemon.printed(/Loading success/);
         daemon.signal("SIGUSR2");
         await loaded;
+        await mainLoop(socket);
       },
       kill: () => daemon.stop("SIGKILL"),
       freeze: daemon.freeze,
@@ -47,6 +52,28 @@ export async function startHaproxy(config: string, files: Record<string, string>
   } catch (error) {
     folder.remove();
     throw error;
+  }
+}
+
+/**
+ * Waits until the main process answers on its socket. It says that it has loaded its configuration before it opens the
+ * socket and handles signals, and loses the signals that come earlier. The test's timeout ends the wait.
+ */
+async function mainLoop(path: string): Promise<void> {
+  while (!(await answers(path))) await Bun.sleep(10);
+}
+
+async function answers(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ path }, () => socket.write("show version\n"));
+  socket.once("data", () => resolve(true));
+  // An error is followed by the close.
+  socket.once("error", () => {});
+  socket.once("close", () => resolve(false));
+  try {
+    return await promise;
+  } finally {
+    socket.destroy();
   }
 }
 
