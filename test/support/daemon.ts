@@ -29,10 +29,11 @@ export interface Daemon {
 }
 
 /** A new folder that the program can write to. */
-export function daemonFolder(name: string): { readonly path: string; remove(): void } {
+export function daemonFolder(name: string): Disposable & { readonly path: string; remove(): void } {
   const path = realpathSync(mkdtempSync(join(tmpdir(), `synthesis-${name}-`)));
   giveToDaemon(path);
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+  const remove = () => rmSync(path, { recursive: true, force: true });
+  return { path, remove, [Symbol.dispose]: remove };
 }
 
 /** Lets the program read and write this file, which the test has made. */

@@ -74,7 +74,7 @@ export async function startPostgres(settings: Record<string, string> = {}): Prom
   };
   const url = (database = "postgres") => `postgres://postgres@127.0.0.1:${port}/${database}`;
   const socketUrl = (database = "postgres") =>
-    `postgres://postgres@/${database}?host=${encodeURIComponent(folder.path)}&port=${port}`;
+    `postgres://postgres@localhost:${port}/${database}?host=${encodeURIComponent(folder.path)}`;
 
   try {
     const initdb = findProgram("initdb", folders);
