@@ -10,4 +10,11 @@ if [ ! -e "$CLAUDE_CONFIG_DIR/.claude.json" ]; then
   echo '{"hasCompletedOnboarding": true, "theme": "dark"}' >"$CLAUDE_CONFIG_DIR/.claude.json"
   echo "Claude Code's first start is marked as done in $CLAUDE_CONFIG_DIR/.claude.json." >&2
 fi
+if [ -n "${SYNTHESIS_DATABASE:-}" ]; then
+  # The nodes of a fleet share their keys. As secrets of the container they belong to another user, so they are copied.
+  for key in chat.key control.key keys.json; do
+    [ ! -e "/run/secrets/$key" ] || install -m 600 "/run/secrets/$key" "$SYNTHESIS_HOME/$key"
+  done
+  synthesis nodes join
+fi
 exec "$@"

@@ -39,6 +39,14 @@ afterAll(async () => {
   claude.remove();
 });
 
+test("the unit for a node of a fleet is valid", () => {
+  const shipped = readFileSync(join(import.meta.dir, "../../deploy/synthesis@.service"), "utf8");
+  const path = join(claude.base, "synthesis@main.service");
+  // The program that it names is not installed here.
+  writeFileSync(path, shipped.replace("/usr/local/bin/synthesis", "/bin/true"));
+  expect(run(["systemd-analyze", "verify", "--man=no", path])).toMatchObject({ code: 0, output: "" });
+});
+
 test("installs, survives a reboot and an upgrade, loses no conversation, and leaves nothing behind", async () => {
   expect(await service("install")).toMatchObject({
     code: 0,
