@@ -32,6 +32,8 @@ if (process.argv[2] === "channel") {
   program.addCommand(permissionsCommand());
   const { keysCommand } = await import("./cli/keys.ts");
   program.addCommand(keysCommand());
+  const { nodesCommand } = await import("./cli/nodes.ts");
+  program.addCommand(nodesCommand());
   const { usageCommand } = await import("./cli/usage.ts");
   program.addCommand(usageCommand());
   const { openCommand } = await import("./cli/open.ts");

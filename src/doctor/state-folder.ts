@@ -14,8 +14,8 @@ export function stateFolderChecks(paths: Paths): Check[] {
   return [readableByOthers(paths) ?? emptyKey(paths) ?? stateFolder.ok(paths.home)];
 }
 
-function readableByOthers({ home, chatKey, keys, controlKey, metricsKey, database }: Paths): Check | null {
-  const open = [home, chatKey, keys, controlKey, metricsKey, database].filter(
+function readableByOthers({ home, chatKey, keys, controlKey, metricsKey, nodeKey, database }: Paths): Check | null {
+  const open = [home, chatKey, keys, controlKey, metricsKey, nodeKey, database].filter(
     (path) => existsSync(path) && statSync(path).mode & 0o077,
   );
   if (open.length === 0) return null;

@@ -114,8 +114,5 @@ function problemOf({ key, certificate }: NodeIdentity, url: string): string | nu
   return `is for ${parsed.subjectAltName}, but other nodes reach this one at ${url}.`;
 }
 
-/** When a certificate ends, as Unix time in ms. @throws an error for a text that is none */
-export const certificateEnd = (certificate: string): number => new X509Certificate(certificate).validToDate.getTime();
-
 /** The host of a URL, an IPv6 address without its brackets. */
 const hostOf = (url: string): string => new URL(url).hostname.replace(/^\[(.*)\]$/, "$1");
