@@ -76,19 +76,21 @@ export async function rotateCertificate(joining: Joining): Promise<void> {
  */
 async function findOwnMember({ postgres, paths, name, keys }: Joining): Promise<Member | null> {
   const all = await readMembers(postgres);
-  const others = all.filter((one) => one.name !== name);
-  if (others.length > 0 && !others.some((one) => one.keys === keys)) {
+  const own = all.find((one) => one.name === name);
+  if (own && !usesOneOf(paths, [own.certificate, own.nextCertificate])) {
     throw new ConfigError(
-      `This machine has other keys than the fleet, so that clients could not use both. Copy chat.key, keys.json and ` +
-        `control.key from ${others[0]?.name} to ${paths.home}.`,
+      `${name} is a member already, at ${own.url}, with a certificate that this machine does not have. Set another ` +
+        `SYNTHESIS_NODE_NAME; or if this machine takes its place, run \`synthesis nodes evict ${name} --forget\` first.`,
     );
   }
-  const own = all.find((one) => one.name === name);
-  if (!own) return null;
-  if (usesOneOf(paths, [own.certificate, own.nextCertificate])) return own;
+  const others = all.filter((one) => one.name !== name);
+  // The keys of a fleet are changed while no node runs, on one member after the other.
+  const leases = own ? new Set([...(await readLeases(postgres)).values()].map((lease) => lease.name)) : null;
+  const relevant = others.filter((one) => leases?.has(one.name) ?? true);
+  if (relevant.length === 0 || relevant.some((one) => one.keys === keys)) return own ?? null;
   throw new ConfigError(
-    `${name} is a member already, at ${own.url}, with a certificate that this machine does not have. Set another ` +
-      `SYNTHESIS_NODE_NAME; or if this machine takes its place, run \`synthesis nodes evict ${name} --forget\` first.`,
+    "This machine has other keys than the fleet, so that clients could not use both. Copy chat.key, keys.json and " +
+      `control.key from ${relevant[0]?.name} to ${paths.home}.`,
   );
 }
 
@@ -122,25 +124,20 @@ async function haveRenewed(
   { postgres, clock, leaseMs }: Joining,
   isMeant: (name: string) => boolean,
 ): Promise<boolean> {
-  const readLeases = async () => {
-    const rows = await postgres.run((database) =>
-      database
-        .select({ id: nodes.id, name: nodes.name, until: sql<string>`${nodes.leaseUntil}::text` })
-        .from(nodes)
-        .where(gt(nodes.leaseUntil, sql`now()`)),
-    );
-    return new Map(rows.filter(({ name }) => isMeant(name)).map(({ id, until }) => [id, until]));
+  const current = async () => {
+    const leases = await readLeases(postgres);
+    return new Map([...leases].filter(([, { name }]) => isMeant(name)).map(([id, { until }]) => [id, until]));
   };
   const deadline = clock.now() + leaseMs * 2;
-  const seen = new Map([...(await readLeases())].map(([id, until]) => [id, { until, renewals: 0 }]));
+  const seen = new Map([...(await current())].map(([id, until]) => [id, { until, renewals: 0 }]));
   while (seen.size > 0) {
     if (clock.now() > deadline) return false;
     const { promise, resolve } = Promise.withResolvers<void>();
     clock.after(leaseMs / POLLS, resolve);
     await promise;
-    const current = await readLeases();
+    const now = await current();
     for (const [id, lease] of seen) {
-      const until = current.get(id);
+      const until = now.get(id);
       if (until !== undefined && until !== lease.until) {
         lease.until = until;
         lease.renewals += 1;
@@ -150,6 +147,17 @@ async function haveRenewed(
     }
   }
   return true;
+}
+
+/** The leases that have not ended, by the ids of their nodes. */
+async function readLeases(postgres: Postgres): Promise<Map<string, { readonly name: string; readonly until: string }>> {
+  const rows = await postgres.run((database) =>
+    database
+      .select({ id: nodes.id, name: nodes.name, until: sql<string>`${nodes.leaseUntil}::text` })
+      .from(nodes)
+      .where(gt(nodes.leaseUntil, sql`now()`)),
+  );
+  return new Map(rows.map(({ id, ...lease }) => [id, lease]));
 }
 
 /** When the certificate of this machine ends, as Unix time in ms. */

@@ -1,7 +1,7 @@
 /** `synthesis nodes` on a real Postgres: joining, listing, draining, evicting, and a new certificate while nodes run. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eq, sql } from "drizzle-orm";
@@ -158,6 +158,19 @@ describe("join", () => {
     expect((await run("b", "join")).stderr).toContain("other keys than the fleet");
     await joinWithKeysOf("c", "d");
     expect((await readMembers(postgres)).map(({ name }) => name)).toEqual(["c", "d"]);
+  });
+
+  test("takes other keys of a member only when no other node runs with the old ones", async () => {
+    await succeed("a", "join");
+    await joinWithKeysOf("a", "b");
+    const before = (await member("a")).keys;
+    writeFileSync(join(home("a"), "chat.key"), "sk-synthesis-another-key\n", { mode: 0o600 });
+    await addNode("b");
+    expect((await run("a", "join")).stderr).toContain("other keys than the fleet");
+    expect((await member("a")).keys).toBe(before);
+    await postgres.run((database) => database.delete(nodes));
+    await succeed("a", "join");
+    expect((await member("a")).keys).not.toBe(before);
   });
 
   test("does not let a machine take the name of another one", async () => {
