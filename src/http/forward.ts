@@ -7,6 +7,7 @@ import type { NodeTrust } from "../fleet/trust.ts";
 import type { Env } from "./env.ts";
 import { FORWARDED_HEADER } from "./guard.ts";
 import { disableIdleTimeout, restoreIdleTimeout } from "./idle-timeout.ts";
+import { watchNode } from "./node-watch.ts";
 
 const log = getLogger(["synthesis", "http"]);
 
@@ -18,8 +19,8 @@ export interface ForwardTarget {
 }
 
 /**
- * Sends a request on. It is aborted when its client disconnects, and when the node's lease ends: until then a node that
- * is silent may still be working on the answer.
+ * Sends a request on. It is aborted when its client disconnects, when the node's lease ends, and when the node is out of
+ * reach: until then a node that is silent may still be working on the answer.
  * @param body the request's body, already inflated; null if it has none
  * @returns the node's answer, whatever its status
  * @throws RequestError (`node_unavailable`) when the node does not answer
@@ -34,16 +35,32 @@ interface ForwardDeps {
 }
 
 export function createForward({ trust, controlKey, clock = systemClock }: ForwardDeps): Forward {
+  const send = (url: string, init: RequestInit) =>
+    fetch(url, {
+      ...init,
+      tls: { cert: trust.identity.certificate, key: trust.identity.key, ca: [...trust.trusted] },
+      // A connection that is kept could break when it is used again, and would outlive a change of the certificates.
+      keepalive: false,
+      // By default Bun would send the request to the proxy in HTTPS_PROXY.
+      proxy: false,
+      redirect: "manual",
+      decompress: false,
+    });
+
   return async (c, body, to) => {
     const { raw } = c.req;
     const page = c.var.page;
-    const abort = new AbortController();
-    const stopWatching = abortAtLeaseEnd(abort, to, clock);
-    const signal = AbortSignal.any([raw.signal, abort.signal, ...(page ? [page.ended] : [])]);
+    const probe = async (signal: AbortSignal) => {
+      const health = `${new URL(to.url).origin}/health`;
+      const response = await send(health, { headers: { [FORWARDED_HEADER]: "1" }, signal });
+      await response.body?.cancel();
+    };
+    const watch = watchNode(to.leaseLeftMs, probe, clock);
+    const signal = AbortSignal.any([raw.signal, watch.signal, ...(page ? [page.ended] : [])]);
     // The node takes its time for an answer.
     disableIdleTimeout(c);
     const end = () => {
-      stopWatching();
+      watch.end();
       restoreIdleTimeout(c);
     };
 
@@ -51,23 +68,12 @@ export function createForward({ trust, controlKey, clock = systemClock }: Forwar
     // The token of a page is known to this node alone, which has checked it.
     if (page) headers.set("authorization", `Bearer ${controlKey}`);
     try {
-      const response = await fetch(targetUrl(raw.url, to.url), {
-        method: raw.method,
-        headers,
-        body,
-        signal,
-        tls: { cert: trust.identity.certificate, key: trust.identity.key, ca: [...trust.trusted] },
-        // A connection that is kept could break when it is used again, and would outlive a change of the certificates.
-        keepalive: false,
-        // By default Bun would send the request to the proxy in HTTPS_PROXY.
-        proxy: false,
-        redirect: "manual",
-        decompress: false,
-      });
+      const response = await send(targetUrl(raw.url, to.url), { method: raw.method, headers, body, signal });
+      watch.heard();
       const { status } = response;
       const answer = { status, headers: withoutHopByHop(response.headers) };
       if (response.body && !response.headers.has("content-length")) {
-        return new Response(untilEnd(response.body, abort, end), answer);
+        return new Response(untilEnd(response.body, watch.heard, end), answer);
       }
       // A body of known length is read whole, so that its length is sent on.
       const whole = response.body && (await response.arrayBuffer());
@@ -83,17 +89,6 @@ export function createForward({ trust, controlKey, clock = systemClock }: Forwar
   };
 }
 
-/** Aborts when nothing is left of the node's lease. @returns stops that */
-function abortAtLeaseEnd(abort: AbortController, to: ForwardTarget, clock: Clock): () => void {
-  const watch = () => clock.after(Math.max(to.leaseLeftMs(), 1), check);
-  const check = () => {
-    if (to.leaseLeftMs() <= 0) abort.abort();
-    else cancel = watch();
-  };
-  let cancel = watch();
-  return () => cancel();
-}
-
 function unavailable(error: unknown, to: ForwardTarget): RequestError {
   const { code, name } = error as { code?: string; name?: string };
   log.warning("the node at {url} does not answer: {reason}", { url: to.url, reason: code ?? name });
@@ -105,13 +100,18 @@ function unavailable(error: unknown, to: ForwardTarget): RequestError {
   );
 }
 
-/** The same body. @param end called once it has ended, whatever the reason */
-function untilEnd(body: ReadableStream<Uint8Array>, abort: AbortController, end: () => void): ReadableStream {
+/**
+ * The same body.
+ * @param onPiece called with each piece
+ * @param end called once it has ended, whatever the reason
+ */
+function untilEnd(body: ReadableStream<Uint8Array>, onPiece: () => void, end: () => void): ReadableStream {
   const reader = body.getReader();
   return new ReadableStream<Uint8Array>({
     async pull(stream) {
       try {
         const { done, value } = await reader.read();
+        onPiece();
         if (!done) return stream.enqueue(value);
         end();
         stream.close();
@@ -121,10 +121,8 @@ function untilEnd(body: ReadableStream<Uint8Array>, abort: AbortController, end:
         stream.error(error);
       }
     },
-    cancel() {
-      end();
-      abort.abort();
-    },
+    // The end aborts the request.
+    cancel: end,
   });
 }
 

@@ -1,5 +1,6 @@
 /** Requests between nodes: what is sent on, whom a node believes, and what ends a request that gets no answer. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { setImmediate } from "node:timers/promises";
 import { Hono } from "hono";
 import { errorResponse } from "../../src/api/openai-chat/error-response.ts";
 import type { Clock } from "../../src/core/clock.ts";
@@ -84,6 +85,11 @@ function openSender({ trust, to, leaseLeftMs = () => 60 * SECOND, clock, page }:
   });
   closing.push(() => server.stop(true));
   return `http://127.0.0.1:${server.port}`;
+}
+
+/** Waits until only so many timers are left: no probe is under way then. */
+async function idle(clock: ManualClock, timers: number): Promise<void> {
+  while (clock.timers !== timers) await setImmediate();
 }
 
 const members = () => identities(first, second);
@@ -271,9 +277,8 @@ describe("a node that does not answer", () => {
     expect(await failure(response)).toEqual([503, "node_unavailable"]);
   });
 
-  test("costs a 503 when its lease ends, and not before, as long as renewals are read", async () => {
-    const clock = new ManualClock();
-    let leaseEnd = clock.now() + 60 * SECOND;
+  /** A request to a node that accepts connections and is silent from then on, as one does whose server is stopped. */
+  async function askSilentNode(clock: ManualClock, leaseLeftMs: () => number) {
     const proxy = await proxyTo(openOwner(members()).url);
     proxy.stall();
     const asked = Promise.withResolvers<void>();
@@ -282,29 +287,78 @@ describe("a node that does not answer", () => {
       to: proxy.url,
       leaseLeftMs: () => {
         asked.resolve();
-        return leaseEnd - clock.now();
+        return leaseLeftMs();
       },
       clock,
     });
-    let isAnswered = false;
-    const answer = fetch(sender).finally(() => {
-      isAnswered = true;
+    const request = { isAnswered: false, answer: fetch(sender) };
+    void request.answer.then(() => {
+      request.isAnswered = true;
     });
     await asked.promise;
-    await clock.pass(55 * SECOND);
-    leaseEnd = clock.now() + 60 * SECOND;
-    await clock.pass(59 * SECOND);
-    expect([isAnswered, clock.timers]).toEqual([false, 1]);
+    return request;
+  }
+
+  test("costs a 503 when its lease ends, and not before", async () => {
+    const clock = new ManualClock();
+    let leaseEnd = clock.now() + 30 * SECOND;
+    const request = await askSilentNode(clock, () => leaseEnd - clock.now());
+    await clock.pass(25 * SECOND);
+    // A renewal has been read.
+    leaseEnd = clock.now() + 30 * SECOND;
+    await clock.pass(29 * SECOND);
+    expect(request.isAnswered).toBe(false);
     await clock.pass(SECOND);
-    const response = await answer;
+    const response = await request.answer;
     expect(response.headers.get("retry-after")).toBe("1");
     expect(await failure(response)).toEqual([503, "node_unavailable"]);
-    expect(clock.timers).toBe(0);
+    await idle(clock, 0);
+  });
+
+  test("costs a 503 after a minute when it is out of reach, although it renews its lease", async () => {
+    const clock = new ManualClock();
+    const request = await askSilentNode(clock, () => 50 * SECOND);
+    await clock.pass(59 * SECOND);
+    expect(request.isAnswered).toBe(false);
+    await clock.pass(SECOND);
+    const response = await request.answer;
+    expect(response.headers.get("retry-after")).toBe("50");
+    expect(await failure(response)).toEqual([503, "node_unavailable"]);
+    await idle(clock, 0);
+  });
+
+  test("is waited for as long as it shows that it is alive", async () => {
+    const clock = new ManualClock();
+    const done = Promise.withResolvers<void>();
+    const arrived = Promise.withResolvers<void>();
+    let probes = 0;
+    const app = new Hono<Env>()
+      .get("/health", (c) => {
+        probes += 1;
+        return c.text("ok");
+      })
+      .all("*", async (c) => {
+        arrived.resolve();
+        await done.promise;
+        return c.text("a long answer");
+      });
+    const { url } = openOwner(members(), app);
+    const sender = openSender({ trust: trusting(first, second), to: url, leaseLeftMs: () => 60 * SECOND, clock });
+    const answer = fetch(sender).then((response) => response.text());
+    await arrived.promise;
+    for (let minute = 0; minute < 15; minute += 1) {
+      await clock.pass(20 * SECOND);
+      await idle(clock, 1);
+    }
+    expect(probes).toBe(15);
+    done.resolve();
+    expect(await answer).toBe("a long answer");
+    await idle(clock, 0);
   });
 
   test("breaks off a stream when its lease ends, and an answer that has ended leaves no timer", async () => {
     const clock = new ManualClock();
-    const leaseEnd = clock.now() + 60 * SECOND;
+    const leaseEnd = clock.now() + 30 * SECOND;
     const app = new Hono<Env>().all("*", (c) => (c.req.path === "/short" ? c.text("short") : endless(["one"])));
     const { url } = openOwner(members(), app);
     const options = { trust: trusting(first, second), to: url, leaseLeftMs: () => leaseEnd - clock.now(), clock };
@@ -313,14 +367,14 @@ describe("a node that does not answer", () => {
     expect(clock.timers).toBe(0);
     const reader = ((await fetch(sender)).body as ReadableStream<Uint8Array>).getReader();
     await reader.read();
-    await clock.pass(60 * SECOND);
+    await clock.pass(30 * SECOND);
     expect(
       await reader.read().then(
         () => "a piece",
         () => "broken off",
       ),
     ).toBe("broken off");
-    expect(clock.timers).toBe(0);
+    await idle(clock, 0);
   });
 });
 
