@@ -93,8 +93,8 @@ export class ResponseStream {
     for (;;) {
       await this.#more.promise;
       await this.#waitUntil(due);
-      // One read from a socket can bring several parts, which arrive one after the other.
-      await setImmediate();
+      // The usage follows the end of the answer at once if it is known.
+      if (this.wantsUsage && this.end !== null && !this.#closed) await setImmediate();
       const parts = this.#parts;
       const closed = this.#closed;
       this.#parts = [];

@@ -7,24 +7,25 @@ import type { ResponsePart } from "../../src/core/response-part.ts";
 import { ResponseStream } from "../../src/turn/response-stream.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
-test("parts that are pushed together are read as one batch, with neighbouring texts joined", async () => {
+test("the first part is read at once, and the next ones as one batch, with neighbouring texts joined", async () => {
   const response = new ResponseStream();
   const text = (text: string): ResponsePart => ({ type: "text", text });
   const progress: ResponsePart = { type: "progress", text: "Reads a file\n" };
   const parts = response.parts();
-  const first = parts.next();
+  response.push(text("one\n"));
+  expect((await parts.next()).value).toEqual([text("one\n")]);
+
   // Each part has its own microtask, like the frames that Bun reads from a socket at once.
-  for (const part of [text("one\n"), text("two\n"), progress, text("three\n"), text("four\n")]) {
+  for (const part of [text("two\n"), progress, text("three\n"), text("four\n")]) {
     response.push(part);
     await Promise.resolve();
   }
-  expect((await first).value).toEqual([text("one\ntwo\n"), progress, text("three\nfour\n")]);
-
   response.push(text("five\n"));
   response.push({ type: "finish" });
   response.close();
   response.push(text("too late\n"));
-  expect(await Array.fromAsync(parts)).toEqual([[text("five\n"), { type: "finish" }]]);
+  const rest = [text("two\n"), progress, text("three\nfour\nfive\n"), { type: "finish" }];
+  expect(await Array.fromAsync(parts)).toEqual([rest]);
 });
 
 test("a preface is sent with the first part of the answer, and not with an error", async () => {
