@@ -24,7 +24,7 @@ test("the first part is read at once, and the next ones as one batch, with neigh
   response.push({ type: "finish" });
   response.close();
   response.push(text("too late\n"));
-  const rest = [text("two\n"), progress, text("three\nfour\nfive\n"), { type: "finish" }];
+  const rest: ResponsePart[] = [text("two\n"), progress, text("three\nfour\nfive\n"), { type: "finish" }];
   expect(await Array.fromAsync(parts)).toEqual([rest]);
 });
 

@@ -9,13 +9,15 @@ const PLAIN = "\x1b[0m";
 
 export class EventView {
   readonly #viewers = new Set<Viewer>();
-  #past = "";
+  /** The past in pieces. It is put together only for a new viewer, because few conversations have one. */
+  #past: string[] = [];
+  #pastLength = 0;
   #isAtLineStart = true;
 
   /** Shows the past and everything that follows. @returns removes the viewer; how many others are left */
   add(viewer: Viewer): () => number {
     this.#viewers.add(viewer);
-    viewer.draw(Buffer.from(this.#past));
+    viewer.draw(Buffer.from(this.#keepNewest()));
     return () => {
       this.#viewers.delete(viewer);
       return this.#viewers.size;
@@ -62,8 +64,18 @@ export class EventView {
     if (text === "") return;
     this.#isAtLineStart = text.endsWith("\n");
     const drawn = text.replaceAll("\n", "\r\n");
-    this.#past = `${this.#past}${drawn}`.slice(-MAX_PAST);
+    this.#past.push(drawn);
+    this.#pastLength += drawn.length;
+    if (this.#pastLength > 2 * MAX_PAST) this.#keepNewest();
+    if (this.#viewers.size === 0) return;
     const bytes = Buffer.from(drawn);
     for (const viewer of this.#viewers) viewer.draw(bytes);
+  }
+
+  #keepNewest(): string {
+    const past = this.#past.join("").slice(-MAX_PAST);
+    this.#past = [past];
+    this.#pastLength = past.length;
+    return past;
   }
 }
