@@ -1,6 +1,6 @@
 /**
  * A stand-in for claude in tests of speed and of faults. It takes claude's arguments, and answers each message with the
- * hooks and transcript rows of a short turn, in a terminal or, with `--print`, over stream-json. No behaviour is tested
+ * hooks and transcript rows of a short turn, in a terminal or, with `--print` or `-p`, over stream-json. No behaviour is tested
  * with it alone: the end-to-end tests run the real claude.
  *
  * It echoes a message, unless the message is one of these commands:
@@ -192,7 +192,7 @@ async function turn({ id, content, prompt, again }: Message): Promise<void> {
 const self: Self = { session, transcript, row, status, end };
 const take = (message: Message, forget = () => {}) =>
   void (orders ? obey(orders, self, link, mode, message, forget) : turn(message));
-const link: Link & { drawn?: string[] } = process.argv.includes("--print")
+const link: Link & { drawn?: string[] } = process.argv.some((argument) => argument === "--print" || argument === "-p")
   ? openStream(self, take)
   : openTerminal(
       self,

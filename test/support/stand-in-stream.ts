@@ -46,6 +46,7 @@ export function openStream(self: Self, onMessage: (message: Message) => void): L
   const open = new Map<string, { readonly cancel: () => void; readonly settle: (response: Response) => void }>();
   /** Claude begins its first turn when it has the tools. */
   const listed = Promise.withResolvers<void>();
+  let isInitialized = false;
   let isBusy = false;
   let isInputOpen = true;
   if (process.env.STAND_IN_ENV) appendFileSync(process.env.STAND_IN_ENV, `${JSON.stringify(process.env)}\n`);
@@ -91,6 +92,7 @@ export function openStream(self: Self, onMessage: (message: Message) => void): L
   async function handleRequest(id: string, body: ControlRequest): Promise<void> {
     switch (body.subtype) {
       case "initialize":
+        isInitialized = true;
         respond(id, { pid: process.pid });
         return connect(body.sdkMcpServers ?? []);
       case "mcp_set_servers":
@@ -119,7 +121,9 @@ export function openStream(self: Self, onMessage: (message: Message) => void): L
     else if (line.shouldQuery === false)
       output.write({ type: "result", subtype: "success", is_error: false, result: "" });
     else if (line.type === "user") {
-      const { uuid: id, message } = line;
+      const { uuid: id = crypto.randomUUID(), message } = line;
+      // A server that initializes nothing offers no tools.
+      if (!isInitialized) listed.resolve();
       isBusy = true;
       answer.begin(id);
       const prompt = typeof message.content === "string" ? message.content : textOf(message.content);
