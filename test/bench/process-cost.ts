@@ -29,7 +29,7 @@ interface Memory {
 }
 
 /** The memory of a process. On every system. */
-export function memoryOf(pid: number): Memory {
+function memoryOf(pid: number): Memory {
   const file = `/proc/${pid}/smaps_rollup`;
   const rollup = existsSync(file) ? readFileSync(file, "utf8") : "";
   const pss = /^Pss:\s+(\d+)/m.exec(rollup)?.[1];
