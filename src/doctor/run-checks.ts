@@ -12,6 +12,7 @@ import { type Check, type Subject, subject } from "./check.ts";
 import { claudeChecks } from "./claude.ts";
 import { blockingSettingsChecks } from "./claude-settings.ts";
 import { databaseChecks } from "./database.ts";
+import { fleetChecks } from "./fleet.ts";
 import { listeningChecks } from "./listening.ts";
 import { lostLoginChecks } from "./lost-login.ts";
 import { memoryCheck } from "./memory.ts";
@@ -43,6 +44,7 @@ export async function runChecks(
     if (!(error instanceof ConfigError)) return [unexpectedError(configuration, error)];
     return [configuration.failed("invalid", error.message, "Correct it. All other checks need a valid configuration.")];
   }
+  const { database } = config;
   const source = existsSync(paths.configFile) ? paths.configFile : "defaults and environment";
   const groups = [
     [configuration.ok(source)],
@@ -56,7 +58,9 @@ export async function runChecks(
     await guarded(subject("listening", "other machines"), () => listeningChecks(config)),
     await guarded(subject("usage_limit", "usage limit"), () => rejectionChecks(paths)),
     await guarded(subject("plan", "limits of the plan"), () => planChecks(paths, config)),
-    await guarded(subject("database"), () => databaseChecks(paths, config)),
+    database === undefined
+      ? await guarded(subject("database"), () => databaseChecks(paths, config))
+      : await guarded(subject("fleet"), () => fleetChecks(paths, config, database)),
     notificationChecks(config),
     await guarded(subject("service"), () => serviceChecks(paths, env)),
     await guarded(subject("openclaw", "OpenClaw"), () => openClawChecks(paths, config, env)),

@@ -22,6 +22,8 @@ export interface TestPostgres extends AsyncDisposable {
   createDatabase(name: string): Promise<string>;
   /** Runs SQL with psql. @returns the rows, one a line, with `|` between the columns */
   query(sql: string, database?: string): Promise<string>;
+  /** Changes settings of the running server (ALTER SYSTEM), but none that it was started with. */
+  configure(settings: Record<string, string>): Promise<void>;
   /** Ends the server. `start` brings it back on the same port with the same data. */
   stop(end?: End): Promise<void>;
   start(): Promise<void>;
@@ -42,7 +44,36 @@ function postgresFolders(): string[] {
 
 /** @param settings of postgresql.conf, which override those of the tests */
 export async function startPostgres(settings: Record<string, string> = {}): Promise<TestPostgres> {
-  const folders = postgresFolders();
+  return start(settings, (data) => [
+    program("initdb"),
+    ...["-D", data, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"],
+  ]);
+}
+
+export interface TestStandby extends TestPostgres {
+  /** Takes the place of the primary, which must have ended. */
+  promote(): Promise<void>;
+}
+
+/** A standby that replicates from another Postgres; asynchronously, unless that one names it. */
+export async function startStandby(primary: TestPostgres): Promise<TestStandby> {
+  const standby = await start({}, (data) => [
+    program("pg_basebackup"),
+    ...["-D", data, "--dbname", primary.socketUrl(), "--write-recovery-conf", "--checkpoint=fast", "--no-sync"],
+  ]);
+  const isStreaming = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
+  while ((await primary.query(isStreaming)) === "0\n") await Bun.sleep(20);
+  return Object.assign(standby, {
+    promote: async () => {
+      await standby.query("SELECT pg_promote()");
+    },
+  });
+}
+
+const program = (name: string) => findProgram(name, postgresFolders());
+
+/** @param create the command that makes the data folder */
+async function start(settings: Record<string, string>, create: (data: string) => string[]): Promise<TestPostgres> {
   const folder = daemonFolder("postgres");
   const data = join(folder.path, "data");
   const port = await freePort();
@@ -61,34 +92,21 @@ export async function startPostgres(settings: Record<string, string> = {}): Prom
   let daemon: Daemon;
   let log = "";
 
-  const start = async () => {
-    daemon = await startDaemon([findProgram("postgres", folders), "-D", data, ...options], READY);
+  const run = async () => {
+    daemon = await startDaemon([program("postgres"), "-D", data, ...options], READY);
   };
   const stop = async (end: End = "fast") => {
     await daemon.stop(end === "fast" ? "SIGINT" : "SIGQUIT");
     log += daemon.output();
   };
-  const query = (sql: string, database = "postgres") => {
-    const psql = [findProgram("psql", folders), "--no-psqlrc", "--quiet", "--tuples-only", "--no-align"];
-    return runOnce([...psql, "--set=ON_ERROR_STOP=1", `--dbname=${socketUrl(database)}`, `--command=${sql}`]);
-  };
   const url = (database = "postgres") => `postgres://postgres@127.0.0.1:${port}/${database}`;
   const socketUrl = (database = "postgres") =>
     `postgres://postgres@localhost:${port}/${database}?host=${encodeURIComponent(folder.path)}`;
+  const query = (sql: string, database?: string) => psql(socketUrl(database), sql);
 
   try {
-    const initdb = findProgram("initdb", folders);
-    await runOnce([
-      initdb,
-      "-D",
-      data,
-      "--username=postgres",
-      "--auth=trust",
-      "--encoding=UTF8",
-      "--no-sync",
-      "--locale=C",
-    ]);
-    await start();
+    await runOnce(create(data));
+    await run();
   } catch (error) {
     folder.remove();
     throw error;
@@ -106,11 +124,20 @@ export async function startPostgres(settings: Record<string, string> = {}): Prom
       return url(name);
     },
     query,
+    configure: async (changed) => {
+      const wanted = Object.entries(changed);
+      // Not in one command, because ALTER SYSTEM refuses to run in a transaction.
+      for (const [name, value] of wanted) await query(`ALTER SYSTEM SET ${name} = '${value}'`);
+      await query("SELECT pg_reload_conf()");
+      for (const [name, value] of wanted) {
+        while ((await query(`SHOW ${name}`)) !== `${value}\n`) await Bun.sleep(20);
+      }
+    },
     stop,
-    start,
+    start: run,
     restart: async (end) => {
       await stop(end);
-      await start();
+      await run();
     },
     freeze: () => daemon.freeze(),
     thaw: () => daemon.thaw(),
@@ -123,3 +150,10 @@ export async function startPostgres(settings: Record<string, string> = {}): Prom
     },
   };
 }
+
+const psql = (url: string, sql: string): Promise<string> =>
+  runOnce([
+    program("psql"),
+    ...["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"],
+    ...[`--dbname=${url}`, `--command=${sql}`],
+  ]);
