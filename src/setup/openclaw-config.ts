@@ -13,6 +13,7 @@ export const MODEL_REF = `${PROVIDER}/${DEFAULT_MODEL}`;
 const provider = z.looseObject({
   baseUrl: z.unknown().optional(),
   apiKey: z.unknown().optional(),
+  api: z.unknown().optional(),
   timeoutSeconds: z.unknown().optional(),
   models: z.array(z.looseObject({ id: z.unknown() })).optional(),
 });

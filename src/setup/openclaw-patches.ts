@@ -13,6 +13,11 @@ import {
 
 /** By default OpenClaw gives up after 300 s without an event, and Claude may work for longer without writing. */
 const TIMEOUT_SECONDS = 3600;
+/**
+ * OpenClaw's default. Where it is left out, OpenClaw does not take the model from its configuration: with each message
+ * it asks its plugins for the model, and starts a process that reads its stored logins.
+ */
+const API = "openai-completions";
 
 const model = {
   id: DEFAULT_MODEL,
@@ -30,6 +35,7 @@ function wantedProvider(config: OpenClawConfig, baseUrl: string, key: string) {
   const own = models.find(({ id }) => id === DEFAULT_MODEL);
   const wanted = { ...model, ...own, compat: { ...compat, ...asObject(own?.compat) } };
   return {
+    api: API,
     timeoutSeconds: TIMEOUT_SECONDS,
     ...current,
     baseUrl,
@@ -69,8 +75,8 @@ export function patchesToAdd(
     else {
       if (current.baseUrl !== wanted.baseUrl) lines.push(`~ ${where}.baseUrl: ${current.baseUrl} → ${wanted.baseUrl}`);
       if (current.apiKey !== wanted.apiKey) lines.push(`~ ${where}.apiKey: the key in ${keySource}`);
-      if (current.timeoutSeconds !== wanted.timeoutSeconds) {
-        lines.push(`+ ${where}.timeoutSeconds: ${wanted.timeoutSeconds}`);
+      for (const name of ["api", "timeoutSeconds"] as const) {
+        if (current[name] !== wanted[name]) lines.push(`+ ${where}.${name}: ${wanted[name]}`);
       }
       if (!isDeepStrictEqual(current.models, wanted.models)) {
         lines.push(`~ ${where}.models: missing fields of ${DEFAULT_MODEL}`);

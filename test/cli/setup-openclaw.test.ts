@@ -119,6 +119,7 @@ describe("with an OpenClaw that its user has configured", () => {
           synthesis: {
             baseUrl: "http://127.0.0.1:9/v1",
             apiKey: KEY,
+            api: "openai-completions",
             timeoutSeconds: 3600,
             models: [
               {
@@ -235,6 +236,7 @@ describe("the provider", () => {
       ...models.providers.synthesis,
       baseUrl: "http://127.0.0.1:1/v1",
       apiKey: "sk-of-another-folder",
+      api: "openai-responses",
       timeoutSeconds: 60,
       headers: { "x-mine": "1" },
       models: [
@@ -249,6 +251,7 @@ describe("the provider", () => {
     expect(provider()).toMatchObject({
       baseUrl: "http://127.0.0.1:9/v1",
       apiKey: KEY,
+      api: "openai-responses",
       timeoutSeconds: 60,
       headers: { "x-mine": "1" },
       models: [

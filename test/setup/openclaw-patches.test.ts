@@ -1,6 +1,6 @@
 /** The patches for OpenClaw's configuration. */
 import { describe, expect, test } from "bun:test";
-import { MODEL_REF, type ModelChoice, type OpenClawConfig } from "../../src/setup/openclaw-config.ts";
+import { MODEL_REF, type ModelChoice, type OpenClawConfig, ourProvider } from "../../src/setup/openclaw-config.ts";
 import { patchesToAdd, patchesToRemove } from "../../src/setup/openclaw-patches.ts";
 
 const add = (config: OpenClawConfig, asDefault = false) =>
@@ -13,6 +13,7 @@ const add = (config: OpenClawConfig, asDefault = false) =>
 
 /** The configuration after the patches of a first setup, without anything else. */
 const afterSetup = (): OpenClawConfig => add({}).patches[0] as OpenClawConfig;
+const ourModels = () => ourProvider(afterSetup())?.models;
 
 const withModel = (model: ModelChoice, allow?: string[]): OpenClawConfig => ({
   ...afterSetup(),
@@ -41,6 +42,18 @@ describe("patchesToAdd", () => {
     });
     expect(add(config).patches).toEqual([
       { models: { providers: { synthesis: { baseUrl: "http://127.0.0.1:9/v1" } } } },
+    ]);
+  });
+
+  test("adds the API and the time limit to a provider of an earlier version, and shows both", () => {
+    const synthesis = { baseUrl: "http://127.0.0.1:9/v1", apiKey: "sk-synthesis-0123456789", models: ourModels() };
+    const { patches, lines } = add({ models: { providers: { synthesis } } });
+    expect(patches).toEqual([
+      { models: { providers: { synthesis: { api: "openai-completions", timeoutSeconds: 3600 } } } },
+    ]);
+    expect(lines).toEqual([
+      "+ models.providers.synthesis.api: openai-completions",
+      "+ models.providers.synthesis.timeoutSeconds: 3600",
     ]);
   });
 

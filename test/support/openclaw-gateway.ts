@@ -174,6 +174,7 @@ export async function createOpenClaw(
 export const provider = (url: string, apiKey: string) => ({
   baseUrl: `${url}/v1`,
   apiKey,
+  api: "openai-completions",
   timeoutSeconds: 3600,
   models: [
     {
