@@ -4,8 +4,9 @@
  * - `hook`: a hook of Claude Code
  * - `frame_in`, `frame_out`: a frame from a plugin, and one to a plugin
  * - `stream_line`: a line of stream-json from Claude Code
+ * - `forwarded`: a request that was sent on to another node, by its outcome
  */
-export type MessageChannel = "hook" | "frame_in" | "frame_out" | "stream_line";
+export type MessageChannel = "hook" | "frame_in" | "frame_out" | "stream_line" | "forwarded";
 
 export class MessageCounts {
   readonly #counts: Record<MessageChannel, Map<string, number>> = {
@@ -13,6 +14,7 @@ export class MessageCounts {
     frame_in: new Map(),
     frame_out: new Map(),
     stream_line: new Map(),
+    forwarded: new Map(),
   };
 
   /** Counts one message. @param type one of the types that the schema of the channel knows */

@@ -3,6 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { RequestError } from "../core/errors.ts";
+import type { MessageCounts } from "../core/message-counts.ts";
 import type { NodeTrust } from "../fleet/trust.ts";
 import type { Env } from "./env.ts";
 import { FORWARDED_HEADER } from "./guard.ts";
@@ -31,10 +32,12 @@ interface ForwardDeps {
   readonly trust: NodeTrust;
   /** All nodes have the same. */
   readonly controlKey: string;
+  /** Counts the requests by their outcome. */
+  readonly messages?: Pick<MessageCounts, "note">;
   readonly clock?: Clock;
 }
 
-export function createForward({ trust, controlKey, clock = systemClock }: ForwardDeps): Forward {
+export function createForward({ trust, controlKey, messages, clock = systemClock }: ForwardDeps): Forward {
   const send = (url: string, init: RequestInit) =>
     fetch(url, {
       ...init,
@@ -70,6 +73,7 @@ export function createForward({ trust, controlKey, clock = systemClock }: Forwar
     try {
       const response = await send(targetUrl(raw.url, to.url), { method: raw.method, headers, body, signal });
       watch.heard();
+      messages?.note("forwarded", "answered");
       const { status } = response;
       const answer = { status, headers: withoutHopByHop(response.headers) };
       if (response.body && !response.headers.has("content-length")) {
@@ -84,6 +88,7 @@ export function createForward({ trust, controlKey, clock = systemClock }: Forwar
       if (raw.signal.aborted || page?.ended.aborted) {
         throw new RequestError("turn_interrupted", "The client has disconnected.");
       }
+      messages?.note("forwarded", "unavailable");
       throw unavailable(error, to);
     }
   };

@@ -33,6 +33,17 @@ export interface SnapshotDeps {
   readonly sessions: Pick<SessionStore, "latest">;
   readonly turns: Pick<TurnStore, "changes">;
   readonly usage: Pick<UsageSums, "query">;
+  /** Absent for a server that is no node of a fleet. */
+  readonly fleet?: { readonly nodes: readonly ShownNode[] } | undefined;
+}
+
+interface ShownNode {
+  readonly name: string;
+  readonly isDraining: boolean;
+  readonly places: number;
+  readonly used: number;
+  readonly waiting: number;
+  readonly version: string;
 }
 
 export class Snapshot {
@@ -47,7 +58,7 @@ export class Snapshot {
   }
 
   overview(role: PageRole): LiveOverview {
-    const { config, pool, login, limits, engines, conversations } = this.#deps;
+    const { config, pool, login, limits, engines, conversations, fleet } = this.#deps;
     const { processes } = pool;
     const measured = processes.flatMap(({ memory }) => memory ?? []);
     const usedBytes = measured.length === 0 ? null : measured.reduce((sum, bytes) => sum + bytes);
@@ -66,6 +77,11 @@ export class Snapshot {
       login: login.state,
       plan: limitsBody(limits),
       engines: engines.configured().map(({ agent, engine, why }) => ({ agent, engine, reason: why })),
+      nodes: (fleet?.nodes ?? [])
+        .map(({ name, isDraining: draining, used: running, places: limit, waiting, version }) => {
+          return { name, draining, running, limit, waiting, version };
+        })
+        .toSorted((one, other) => one.name.localeCompare(other.name)),
       warnings: currentWarnings(this.#deps),
     };
   }

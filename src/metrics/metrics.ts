@@ -8,6 +8,7 @@ import { systemClock } from "../core/clock.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { MessageCounts } from "../core/message-counts.ts";
 import { addAccountMetrics } from "./account.ts";
+import { addFleetMetrics, type MeasuredFleet } from "./fleet.ts";
 import { addProcessMetrics } from "./processes.ts";
 import { addServerMetrics } from "./server.ts";
 import { addTurnMetrics } from "./turns.ts";
@@ -25,9 +26,14 @@ export interface Metrics {
 export function createMetrics(
   deps: Parameters<typeof addTurnMetrics>[1] &
     Omit<Parameters<typeof addProcessMetrics>[1], "clock"> &
-    Parameters<typeof addAccountMetrics>[1] & { readonly messages: MessageCounts; readonly clock?: Clock },
+    Parameters<typeof addAccountMetrics>[1] & {
+      readonly messages: MessageCounts;
+      /** Absent for a server that is no node of a fleet. */
+      readonly fleet?: MeasuredFleet | undefined;
+      readonly clock?: Clock;
+    },
 ): Metrics {
-  const { messages, clock = systemClock } = deps;
+  const { messages, fleet, clock = systemClock } = deps;
   const registry = new Registry();
   let claudeVersion: string | null = null;
 
@@ -35,6 +41,7 @@ export function createMetrics(
   addProcessMetrics(registry, { ...deps, clock });
   addAccountMetrics(registry, deps);
   addServerMetrics(registry, messages, () => claudeVersion);
+  if (fleet) addFleetMetrics(registry, fleet, messages);
   const errors = new Counter({
     name: "synthesis_errors_total",
     help: "Errors that clients have received, by code",

@@ -4,6 +4,7 @@ import { now } from "./clock.ts";
 import { ConversationList } from "./conversation-list.tsx";
 import { count, duration, megabytes, windowName } from "./format.ts";
 import { latest, overview, permissions } from "./live.ts";
+import { Nodes } from "./nodes.tsx";
 import { Empty, Figure, Meter, Prose } from "./parts.tsx";
 
 const LOGINS = { ok: "logged in", expired: "login expired", unknown: "not checked yet" } as const;
@@ -39,6 +40,7 @@ export function Overview() {
         <Plan plan={seen.plan} />
         <Machine seen={seen} />
       </div>
+      <Nodes nodes={seen.nodes} />
       <section aria-labelledby="conversations">
         <h2 id="conversations">{active.length > 0 ? "Active conversations" : "Latest conversations"}</h2>
         <ConversationList conversations={shown} />

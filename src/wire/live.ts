@@ -43,6 +43,20 @@ const liveOverview = z.object({
   engines: z.array(
     z.object({ agent: z.string().nullable(), engine: z.enum(["interactive", "stream"]), reason: z.string() }),
   ),
+  /** The nodes of the fleet whose leases hold, this server among them; empty for a server that is alone. */
+  nodes: z.array(
+    z.object({
+      name: z.string(),
+      /** It takes no more conversations. */
+      draining: z.boolean(),
+      /** Its processes, and how many may run. */
+      running: z.number(),
+      limit: z.number(),
+      /** Messages that wait there. */
+      waiting: z.number(),
+      version: z.string(),
+    }),
+  ),
   warnings: z.array(warning),
 });
 export type LiveOverview = z.infer<typeof liveOverview>;

@@ -23,7 +23,7 @@ const dashboard = z.object({
   panels: z.array(z.object({ title: z.string(), targets: z.array(z.object({ expr: z.string() })).optional() })),
 });
 const rules = z.object({
-  groups: z.array(z.object({ rules: z.array(z.object({ alert: z.string(), expr: z.string() })) })),
+  groups: z.array(z.object({ name: z.string(), rules: z.array(z.object({ alert: z.string(), expr: z.string() })) })),
 });
 const answer = z.object({
   status: z.literal("success"),
@@ -119,12 +119,13 @@ test.each(queries)("the panel %s has data: %s", async (_title, expr) => {
 });
 
 const { groups } = rules.parse(Bun.YAML.parse(readFileSync(join(DEPLOY, "prometheus-alerts.yml"), "utf8")));
-const alerts = groups.flatMap((group) => group.rules);
+const alerts = groups.flatMap((group) => group.rules.map((rule) => ({ ...rule, group: group.name })));
 
-test.each(alerts)("the alert $alert is about data that exist", async ({ alert, expr }) => {
-  const [, measured = ""] = /^([\s\S]+) (?:==|>) [\d.]+$/.exec(expr.trim()) ?? [];
+test.each(alerts)("the alert $alert is about data that exist", async ({ alert, expr, group }) => {
+  const [, measured = ""] = /^([\s\S]+) (?:==|[<>]) [\d.]+$/.exec(expr.trim()) ?? [];
   expect(measured).not.toBe("");
-  if (ONLY_WHEN_WRONG.includes(alert)) await values(measured);
+  // The server here is no node of a fleet, so that only the form of the query is checked.
+  if (ONLY_WHEN_WRONG.includes(alert) || group === "synthesis-fleet") await values(measured);
   else await untilData(measured);
 });
 

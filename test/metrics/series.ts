@@ -1,9 +1,11 @@
 /** The metrics without a server: what they are made of does nothing until the test says so. */
 import type { ConversationRegistry, EndedTurn } from "../../src/conversation/registry.ts";
 import { MessageCounts } from "../../src/core/message-counts.ts";
+import type { MeasuredFleet } from "../../src/metrics/fleet.ts";
 import { createMetrics, type Metrics } from "../../src/metrics/metrics.ts";
 
-export function quietMetrics(): Metrics & { readonly endTurn: (turn: EndedTurn) => void } {
+/** @param fleet makes them those of a node */
+export function quietMetrics(fleet?: MeasuredFleet): Metrics & { readonly endTurn: (turn: EndedTurn) => void } {
   let endTurn: (turn: EndedTurn) => void = () => {};
   const conversations: Pick<ConversationRegistry, "load" | "onTurnEnd"> = {
     load: { running: 0, parked: 0, waiting: 0 },
@@ -22,6 +24,7 @@ export function quietMetrics(): Metrics & { readonly endTurn: (turn: EndedTurn) 
     rejections: { current: () => [] },
     permissions: { pending: [], onPrompt: () => {} },
     messages: new MessageCounts(),
+    fleet,
   });
   return { ...metrics, endTurn };
 }
