@@ -7,7 +7,7 @@ export default postgres
   ? defineConfig({
       dialect: "postgresql",
       schema: "./src/store/postgres/tables.ts",
-      out: "./src/store/postgres/migrations",
+      out: "./src/store/postgres/fleet-migrations",
       dbCredentials: { url: postgres },
     })
   : defineConfig({
