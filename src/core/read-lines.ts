@@ -1,5 +1,8 @@
-/** Reads a byte stream line by line. */
-export async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: string) => void): Promise<void> {
+/**
+ * Reads a byte stream line by line.
+ * @param onLine is called with each line. If it returns a promise, the next line waits for that
+ */
+export async function readLines(stream: ReadableStream<Uint8Array>, onLine: (line: string) => unknown): Promise<void> {
   const decoder = new TextDecoder();
   let rest = "";
   for await (const bytes of stream) {
@@ -7,9 +10,10 @@ export async function readLines(stream: ReadableStream<Uint8Array>, onLine: (lin
     // Only the new bytes are split: a line may be megabytes long, and splitting it again would take quadratic time.
     rest += first;
     for (const next of lines) {
-      if (rest !== "") onLine(rest);
+      const pause = rest === "" ? undefined : onLine(rest);
       rest = next;
+      if (pause instanceof Promise) await pause;
     }
   }
-  if (rest !== "") onLine(rest);
+  if (rest !== "") await onLine(rest);
 }

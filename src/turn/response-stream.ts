@@ -92,7 +92,8 @@ export class ResponseStream {
     let due = Number.NEGATIVE_INFINITY;
     for (;;) {
       await this.#more.promise;
-      await this.#waitUntil(due);
+      const wait = this.#waitUntil(due);
+      if (wait) await wait;
       // The usage follows the end of the answer at once if it is known.
       if (this.wantsUsage && this.end !== null && !this.#closed) await setImmediate();
       const parts = this.#parts;
@@ -106,15 +107,14 @@ export class ResponseStream {
     }
   }
 
-  /** Waits until `due`, in ms of the clock, and no longer than until the end of the answer. */
-  async #waitUntil(due: number): Promise<void> {
+  /** Waits until `due`, in ms of the clock, and no longer than until the end of the answer. Undefined for no wait. */
+  #waitUntil(due: number): Promise<void> | undefined {
     const ms = due - this.#clock.now();
-    if (ms <= 0 || this.#closed || !this.#parts.every(isFrequent)) return;
+    if (ms <= 0 || this.#closed || !this.#parts.every(isFrequent)) return undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#hurry = resolve;
     const cancel = this.#clock.after(ms, resolve);
-    await promise;
-    cancel();
+    return promise.then(cancel);
   }
 
   /** Aborted when the client has disconnected. */

@@ -3,6 +3,7 @@
  * new state needs. It ends the turn once, stores how it ended, and closes its response.
  */
 
+import { setImmediate } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import type { RequestError } from "../core/errors.ts";
 import { clientCallId, type ToolCall } from "../core/tools.ts";
@@ -220,6 +221,8 @@ export class TurnLoop {
 
   async #completeFromTranscript(path: string | null): Promise<void> {
     const { process } = this.#turn;
+    // The client gets the end of its answer first. Its usage would be a part of that.
+    if (!this.#parts.answers.response.wantsUsage) await setImmediate();
     const record = await this.#parts.transcript.readTurn(path);
     process.stopHooks = record?.stopHooks ?? process.stopHooks;
     const usage = record && this.#parts.usage.endTurn(record.calls);

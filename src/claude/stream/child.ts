@@ -28,9 +28,9 @@ export class StreamChild {
   /**
    * Starts the process.
    * @param workspace the working directory: a real path, as it was when the workspace was allowed
-   * @param onLine receives each line of its output
+   * @param onLine receives each line of its output, as for `readLines`
    */
-  constructor(argv: string[], env: Record<string, string>, workspace: string, onLine: (line: string) => void) {
+  constructor(argv: string[], env: Record<string, string>, workspace: string, onLine: Parameters<typeof readLines>[1]) {
     this.#child = withOpenFolder(workspace, (cwd) =>
       // `detached` makes a process group, so that everything that the process starts can be killed with it.
       Bun.spawn(argv, { cwd, env, stdin: "pipe", stdout: "pipe", stderr: "pipe", detached: true }),

@@ -3,6 +3,7 @@
  * plugin, and it reports text token by token.
  */
 import { rmSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -324,13 +325,13 @@ export class StreamProcess implements AgentProcess {
     if (this.state !== "exited") this.#child.kill("SIGKILL");
   }
 
-  #handleLine(text: string): void {
+  #handleLine(text: string): Promise<void> | undefined {
     // A program that Claude has started may have the pipe still.
-    if (this.state === "exited") return;
+    if (this.state === "exited") return undefined;
     this.#activity.noteUse();
     this.#activity.noteOutput();
     const line = parseLine(text);
-    if (!line) return;
+    if (!line) return undefined;
     this.#context.messages?.note("stream_line", line.type);
     if (line.type === "refused_request") this.#requests.refuse(line);
     else if (line.type === "control_request") void this.#requests.handle(line);
@@ -346,6 +347,8 @@ export class StreamProcess implements AgentProcess {
         this.#emit(event);
       }
     }
+    // The client gets the end of its answer before the server works on the lines that follow.
+    return line.type === "result" ? setImmediate() : undefined;
   }
 
   #noteReady(claudePid: number | undefined): void {
