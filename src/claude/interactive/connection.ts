@@ -17,6 +17,7 @@ import {
   type ToolsFrame,
   writeFrame,
 } from "../../wire/frames.ts";
+import type { Pings } from "./pings.ts";
 
 const log = getLogger(["synthesis", "bridge"]);
 
@@ -51,25 +52,28 @@ export class Connection {
   /** Claude Code's process id, as the plugin sees it; 0 before the hello. It may run below a wrapper. */
   pid = 0;
 
-  readonly #pings: Timer;
+  readonly #pings: Pings;
   #greeted = false;
   #unansweredPings = 0;
 
   /**
-   * @param pingMs time between pings, in ms; a plugin that is silent for two of them is disconnected
+   * @param pings pings it while it is open; a plugin that is silent for two pings is disconnected at the third
    * @param messages counts the frames
    */
-  constructor(socket: Socket, owner: ConnectionOwner, pingMs: number, messages?: MessageCounts) {
+  constructor(socket: Socket, owner: ConnectionOwner, pings: Pings, messages?: MessageCounts) {
     this.#socket = socket;
     this.#messages = messages;
     this.#owner = owner;
-    this.#pings = setInterval(() => {
-      this.#unansweredPings += 1;
-      if (this.#unansweredPings > 2) {
-        log.warning("plugin silent, connection closed", { pid: owner.pid });
-        this.#socket.terminate();
-      } else this.#send({ type: "ping" });
-    }, pingMs);
+    this.#pings = pings;
+    pings.add(this);
+  }
+
+  ping(): void {
+    this.#unansweredPings += 1;
+    if (this.#unansweredPings > 2) {
+      log.warning("plugin silent, connection closed", { pid: this.#owner.pid });
+      this.#socket.terminate();
+    } else this.#send({ type: "ping" });
   }
 
   /** Receives one message from the socket. */
@@ -125,7 +129,7 @@ export class Connection {
 
   /** Either end has closed the socket. */
   closed(): void {
-    clearInterval(this.#pings);
+    this.#pings.remove(this);
     if (this.#greeted) this.#owner.detach(this);
   }
 

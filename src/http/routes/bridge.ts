@@ -2,6 +2,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Server, ServerWebSocket, WebSocketHandler } from "bun";
 import { Connection } from "../../claude/interactive/connection.ts";
+import { Pings } from "../../claude/interactive/pings.ts";
 import type { InteractiveProcess } from "../../claude/interactive/process.ts";
 import type { ProcessTokens } from "../../claude/interactive/process-tokens.ts";
 import { RequestError } from "../../core/errors.ts";
@@ -29,6 +30,7 @@ export function upgradeBridge(request: Request, server: Server<BridgeData>, toke
 
 /** Bun's handlers for the WebSockets of `/bridge`. */
 export function bridgeHandlers(pingMs: number, messages: MessageCounts): WebSocketHandler<BridgeData> {
+  const pings = new Pings(pingMs);
   return {
     // Above our own limit, so that a frame above that is closed with our own close code.
     maxPayloadLength: 4 * MAX_FRAME_BYTES,
@@ -37,7 +39,7 @@ export function bridgeHandlers(pingMs: number, messages: MessageCounts): WebSock
     open(socket) {
       const { process } = socket.data;
       // Rejected only now: a WebSocket client sees close codes, but not the status of a failed upgrade.
-      if (process) socket.data.connection = new Connection(socket, process.bridge, pingMs, messages);
+      if (process) socket.data.connection = new Connection(socket, process.bridge, pings, messages);
       else socket.close(CLOSE.NOT_AUTHORIZED, "not authorized");
     },
     message: (socket, message) => closeOnError(socket, () => socket.data.connection?.receive(message)),

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 import { Connection, type ConnectionOwner } from "../../../src/claude/interactive/connection.ts";
+import { Pings } from "../../../src/claude/interactive/pings.ts";
 import { CLOSE, MAX_FRAME_BYTES, PROTOCOL } from "../../../src/wire/frames.ts";
 
 const PING_MS = 20_000;
@@ -10,7 +11,7 @@ afterEach(() => {
 });
 
 /** A connection with a fake socket. */
-function connect(pingMs = 60_000) {
+function connect(pings = new Pings(60_000)) {
   const sent: { type: string }[] = [];
   const events: string[] = [];
   const socket = {
@@ -28,7 +29,7 @@ function connect(pingMs = 60_000) {
     attach: () => events.push("attach"),
     detach: () => events.push("detach"),
   };
-  const connection = new Connection(socket, owner, pingMs);
+  const connection = new Connection(socket, owner, pings);
   connections.push(connection);
   const receive = (frame: object) => connection.receive(JSON.stringify(frame));
   return { connection, receive, sent, events };
@@ -112,7 +113,7 @@ describe("with a clock that the test moves", () => {
   afterEach(() => void jest.useRealTimers());
 
   test("a plugin that is silent for two pings is disconnected at the third", () => {
-    const { events, sent } = connect(PING_MS);
+    const { events, sent } = connect(new Pings(PING_MS));
     jest.advanceTimersByTime(2 * PING_MS);
     expect([sent, events]).toEqual([[{ type: "ping" }, { type: "ping" }] as never, []]);
 
@@ -120,8 +121,22 @@ describe("with a clock that the test moves", () => {
     expect(events).toEqual(["terminate"]);
   });
 
+  test("all plugins are pinged at the same time, so that the server wakes up once for all", () => {
+    const pings = new Pings(PING_MS);
+    const first = connect(pings);
+    jest.advanceTimersByTime(PING_MS / 2);
+    const second = connect(pings);
+    expect(jest.getTimerCount()).toBe(1);
+    jest.advanceTimersByTime(PING_MS / 2);
+    expect([first.sent, second.sent]).toEqual([[{ type: "ping" }], [{ type: "ping" }]]);
+
+    first.connection.closed();
+    second.connection.closed();
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
   test("a plugin that answers pings stays connected", () => {
-    const { events, receive } = connect(PING_MS);
+    const { events, receive } = connect(new Pings(PING_MS));
     receive(hello);
     for (let ping = 0; ping < 6; ping += 1) {
       jest.advanceTimersByTime(PING_MS);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Connection } from "../../../src/claude/interactive/connection.ts";
+import { Pings } from "../../../src/claude/interactive/pings.ts";
 import { PluginBridge } from "../../../src/claude/interactive/plugin-bridge.ts";
 import { OfferedTools } from "../../../src/claude/offered-tools.ts";
 import { CLOSE, PROTOCOL } from "../../../src/wire/frames.ts";
@@ -38,7 +39,7 @@ function createBridge() {
       close: (code: number) => void closed.push(code),
       terminate: () => {},
     };
-    const connection = new Connection(socket, bridge, PING_MS);
+    const connection = new Connection(socket, bridge, new Pings(PING_MS));
     const receive = (frame: object) => connection.receive(JSON.stringify(frame));
     receive({
       type: "hello",

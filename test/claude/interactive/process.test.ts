@@ -16,6 +16,7 @@ import { NO_OWNER, type ProcessOwner } from "../../../src/claude/agent-process.t
 import { BootFailure } from "../../../src/claude/boot-failure.ts";
 import { createEngines } from "../../../src/claude/engines.ts";
 import { Connection } from "../../../src/claude/interactive/connection.ts";
+import { Pings } from "../../../src/claude/interactive/pings.ts";
 import type { InteractiveProcess } from "../../../src/claude/interactive/process.ts";
 import type { PtyOptions, SpawnPty } from "../../../src/claude/interactive/pty.ts";
 import type { LaunchSpec } from "../../../src/claude/launch-spec.ts";
@@ -114,7 +115,7 @@ function startProcess({ spec = {}, settings = {}, env = {}, owner = NO_OWNER, sp
   const log = (line: string) => appendFileSync(logFile, `2026-11-26T22:46:59.290Z [DEBUG] ${line}\n`);
   const connect = () => {
     const socket = { send: () => 1, close: () => {}, terminate: () => {} };
-    const connection = new Connection(socket, process.bridge, 60 * 60_000);
+    const connection = new Connection(socket, process.bridge, new Pings(60 * 60_000));
     open.push(() => connection.closed());
     const hello = { type: "hello", protocol: PROTOCOL, pid: PID, openclaw_session: "x", claude_session: "y" };
     connection.receive(JSON.stringify({ ...hello, plugin_version: "test" }));
