@@ -21,12 +21,13 @@ import type { Config } from "../config/schema.ts";
 import { prepareStateFolder, prepareWorkspace } from "../config/state-folder.ts";
 import { createAttachmentStore } from "../conversation/attachment-store.ts";
 import { likelyLaunches } from "../conversation/launch-choice.ts";
-import { createConversationRegistry } from "../conversation/registry.ts";
+import { type ConversationRegistry, createConversationRegistry } from "../conversation/registry.ts";
 import { startRetention } from "../conversation/retention.ts";
 import { SessionCosts } from "../conversation/session-costs.ts";
 import { startUsageRecovery } from "../conversation/usage-recovery.ts";
 import { systemClock } from "../core/clock.ts";
 import { MessageCounts } from "../core/message-counts.ts";
+import { recordedTurns } from "../fleet/recorded-turns.ts";
 import { Callers } from "../http/callers.ts";
 import { listen } from "../http/listen.ts";
 import { SchemaChecker } from "../json-schema/checker.ts";
@@ -42,7 +43,7 @@ import { createOneShotQueue } from "../one-shot/queue.ts";
 import { PageAccess } from "../page-access/page-access.ts";
 import { createPermissionBroker } from "../permissions/broker.ts";
 import { PLUGIN_NAME } from "../plugin/manifest.ts";
-import { openStore } from "../store/database.ts";
+import { openMemoryStore, openStore } from "../store/database.ts";
 import { createFiguresStore } from "../store/figures.ts";
 import { createPermissionLog } from "../store/permissions.ts";
 import { createRetention } from "../store/retention.ts";
@@ -79,7 +80,8 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   };
   const running = createRunningConfig(load(), load);
   const { config } = running;
-  const callers = new Callers(config, config.apiKey ?? loadChatKey(paths.chatKey), paths.keys);
+  const chatKey = config.apiKey ?? loadChatKey(paths.chatKey);
+  const callers = new Callers(config, chatKey, paths.keys);
   const controlKey = loadControlKey(paths.controlKey);
   const metricsKey = config.metricsKey ?? loadMetricsKey(paths.metricsKey);
   prepareWorkspace(config.workspace);
@@ -91,8 +93,10 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   process.on("exit", lock.release);
   killOrphans(paths.run);
 
-  // Database.
-  const { store, quarantined } = openStore(paths.database);
+  // Database. What a node of a fleet has is in Postgres.
+  const { store, quarantined } = config.database
+    ? { store: openMemoryStore(), quarantined: null }
+    : openStore(paths.database);
   if (quarantined) {
     getLogger(["synthesis", "store"]).error("the database was damaged and was moved to {quarantined}", { quarantined });
   }
@@ -115,11 +119,30 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   const permissions = createPermissionBroker({ config, permissionLog, env });
   const checker = new SchemaChecker();
   const costs = new SessionCosts();
-  const conversations = createConversationRegistry({
+  // Loaded only for a node of a fleet, and with it the driver of Postgres.
+  const node = config.database
+    ? await (await import("./node.ts")).startNode({
+        config,
+        paths,
+        chatKey,
+        controlKey,
+        store,
+        sessions,
+        turns,
+        figures,
+        pool,
+        conversations: () => conversations,
+        messages,
+        env,
+        sweep: [...program, "sweep", "--home", paths.home, "--at-once"],
+      })
+    : undefined;
+  const conversations: ConversationRegistry = createConversationRegistry({
     config,
     pool,
     sessions,
-    turns,
+    turns: node ? recordedTurns(turns, sessions, node.fleet) : turns,
+    records: node?.fleet,
     figures,
     costs,
     attachments,
@@ -142,6 +165,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     rejections,
     permissions,
     messages,
+    fleet: node?.fleet,
   });
 
   // HTTP: clients, hooks and plugins, all on one port.
@@ -160,6 +184,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     sessions,
     turns,
     usage,
+    fleet: node?.fleet,
   });
   const live = new LiveFeed({ snapshot, permissions, errors, turns, clock: systemClock });
   const server = await openPort(config.bridgePort, () =>
@@ -191,6 +216,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       errors,
       live,
       emptyFolder,
+      node,
     }),
   );
   lock.announce(server.port);
@@ -227,6 +253,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       store,
       lock,
       watchdog,
+      node,
     },
     runner,
   );

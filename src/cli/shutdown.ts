@@ -3,6 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Pool } from "../claude/pool/pool.ts";
 import type { Watchdog } from "../claude/pool/watchdog.ts";
 import type { ConversationRegistry } from "../conversation/registry.ts";
+import type { NodeParts } from "../http/app.ts";
 import type { Listener } from "../http/listen.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { Notifications } from "../notify/notifications.ts";
@@ -39,6 +40,8 @@ interface RunningParts {
   readonly store: Store;
   readonly lock: Lock;
   readonly watchdog: Watchdog;
+  /** Of a node of a fleet. */
+  readonly node: Pick<NodeParts, "fleet" | "close"> | undefined;
 }
 
 /**
@@ -73,6 +76,8 @@ async function shutDown(parts: RunningParts): Promise<void> {
   parts.stopRetention();
   parts.stopUsageRecovery();
   log.info("shutting down");
+  // Before its end, other nodes take the conversations that rest.
+  await parts.node?.fleet.drain().catch((error) => log.warning("the fleet was not told: {error}", { error }));
   await Promise.all([conversations.drain(drainMs), oneShots.drain(drainMs)]);
   await Promise.all([pool.stopAll(), parts.stopInstallationWatch(), parts.notifications.close()]);
   parts.checker.close();
@@ -80,6 +85,7 @@ async function shutDown(parts: RunningParts): Promise<void> {
   await Promise.race([server.stop(), Bun.sleep(LAST_READ_MS)]);
   parts.turns.flush();
   parts.figures.flush();
+  await parts.node?.close();
   parts.store.close();
   parts.lock.release();
   parts.watchdog.dismiss();

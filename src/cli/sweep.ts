@@ -1,6 +1,6 @@
 /** `synthesis sweep`: kills the orphans of a killed server. Its watchdog runs this command; users need not. */
 import { Command } from "commander";
-import { killOrphans, waitForOrphans } from "../claude/pool/orphans.ts";
+import { killOrphans, killProcesses, waitForOrphans } from "../claude/pool/orphans.ts";
 import { pathsFor } from "../config/paths.ts";
 import { acquireLock } from "../store/lock.ts";
 
@@ -11,8 +11,13 @@ export const sweepCommand = () =>
   new Command("sweep")
     .description("kill the agent processes of a killed server (started automatically)")
     .option("--home <folder>", "state folder")
-    .action(async ({ home }: { home?: string }) => {
+    .option("--at-once", "although the server runs: its lease has ended")
+    .action(async ({ home, atOnce }: { home?: string; atOnce?: boolean }) => {
       const paths = pathsFor(home);
+      if (atOnce) {
+        killProcesses(paths.run);
+        return;
+      }
       await waitForOrphans(paths.run, EXIT_TIMEOUT_MS);
       const result = acquireLock(paths.lock, true);
       // Another server has started, and has killed the orphans.

@@ -31,6 +31,8 @@ export interface Paths {
   readonly channelRecord: string;
   /** What the receiver has been notified of, so that a restarted server does not repeat it. */
   readonly notificationRecord: string;
+  /** Until when the processes of a node may run, for its watchdog. */
+  readonly lease: string;
   /** Locked by the one server that uses this state folder. */
   readonly lock: string;
   /** The folder from which OpenClaw loads our plugin. */
@@ -63,6 +65,7 @@ export function pathsFor(home: string | undefined): Paths {
     attachments: join(root, "images"),
     channelRecord: join(root, "channel.json"),
     notificationRecord: join(root, "notified.json"),
+    lease: join(root, "lease"),
     lock: join(root, "server.lock"),
     openClawPlugin: join(root, "openclaw-plugin"),
     openClawRecord: join(root, "openclaw-setup.json"),

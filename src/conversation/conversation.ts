@@ -294,6 +294,22 @@ export class Conversation {
     return promise;
   }
 
+  /**
+   * Waits until all events of a turn have arrived, unless it is parked.
+   * @returns the transcript that has its answer; null when it is parked, or there is none
+   */
+  async transcriptOf(turn: string): Promise<string | null> {
+    if (this.#running?.runner.id === turn && this.isParked) return null;
+    await this.#turns.finishedTurn(turn);
+    return this.#record.transcript();
+  }
+
+  /** Ends everything at once, without a change of the store: another node has the conversation. */
+  abandon(error: RequestError): Promise<void> {
+    this.process?.kill();
+    return this.end(error, async (record) => record.forget());
+  }
+
   /** Resolves when no turn runs and all changes have been made. */
   async idle(): Promise<void> {
     while (this.#running) {

@@ -176,7 +176,7 @@ export class ConversationRecord {
     const next = { ...last, claudeSession: crypto.randomUUID(), createdAt: this.#clock.wallTime(), turns: 0 };
     this.#deps.sessions.replaceClaudeSession(last, next);
     this.#deps.attachments.remove(last.claudeSession);
-    this.#forget();
+    this.forget();
     this.#row = next;
     return next;
   }
@@ -206,7 +206,7 @@ export class ConversationRecord {
       this.#deps.attachments.remove(claudeSession);
       if (transcripts) await removeTranscript(claudeSession, this.#deps.env);
     }
-    this.#forget();
+    this.forget();
   }
 
   /**
@@ -214,9 +214,9 @@ export class ConversationRecord {
    * @param named the path that a hook gave; it is ignored unless it can be a transcript's path
    */
   async transcript(named: string | null = null): Promise<string | null> {
-    if (this.#identity.source === "unnamed") return null;
+    if (this.#identity.source === "unnamed" || !this.#row) return null;
     if (named !== null && isTranscriptPath(named, projectsFolder(this.#deps.env))) return named;
-    const { claudeSession } = this.#row as SessionRow;
+    const { claudeSession } = this.#row;
     if (!this.#transcript || !existsSync(this.#transcript)) {
       this.#transcript = await findTranscript(claudeSession, this.#deps.env);
     }
@@ -229,7 +229,8 @@ export class ConversationRecord {
     return path === null ? 0 : (statSync(path, { throwIfNoEntry: false })?.size ?? 0);
   }
 
-  #forget(): void {
+  /** Forgets what the store has of the conversation. */
+  forget(): void {
     this.#row = null;
     this.#delivered = new DeliveredTurns();
     this.#transcript = null;

@@ -10,7 +10,7 @@ import { unnamedConfig } from "../config/unnamed.ts";
 import { systemClock } from "../core/clock.ts";
 import { RequestError, shuttingDown } from "../core/errors.ts";
 import { TypicalDuration } from "../core/typical-duration.ts";
-import { type Identity, isEphemeral, isUnnamed, ownerOf, recordedIdentity } from "../intake/identity.ts";
+import { type Identity, isEphemeral, isUnnamed, ownerOf, recordedIdentity, rootOf } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { TurnRequest } from "../intake/turn-request.ts";
 import { wireChain } from "../intake/wire-chain.ts";
@@ -91,14 +91,33 @@ export interface ConversationRegistry {
   /** Resets a conversation and removes it from the store. @param transcripts also removes Claude's transcripts of it */
   remove(session: SessionRow, transcripts: boolean): Promise<void>;
   readonly load: TurnLoad;
+  /** How long a turn usually takes, in ms. */
+  readonly typicalTurnMs: number;
   /** Calls the listener with each turn that has ended. */
   onTurnEnd(listener: (turn: EndedTurn) => void): void;
+  /** Whether a conversation, or a branch of it, has a process or serves a request. */
+  isInMemory(root: string): boolean;
+  /** Ends a conversation and its branches at once, without a change of the store: another node has it. */
+  abandon(root: string, error: RequestError): Promise<void>;
   /** Refuses requests from now on, fails those that wait, and gives the turns that run `drainMs` to end. */
   drain(drainMs: number): Promise<void>;
 }
 
+/** What a node of a fleet does for its conversations. */
+interface NodeRecords {
+  /**
+   * Resolves when an answer is recorded so that it outlives this node.
+   * @param transcript that has the answer; null when it has not all of it yet
+   */
+  recordAnswer(root: string, transcript: string | null): Promise<void>;
+  /** A conversation, with its branches, has no process and no request. */
+  noteRest(root: string): void;
+}
+
 interface RegistryDeps extends ConversationDeps {
   readonly login: Login;
+  /** Absent for a server that is no node of a fleet. */
+  readonly records?: NodeRecords | undefined;
 }
 
 export function createConversationRegistry(deps: RegistryDeps): ConversationRegistry {
@@ -142,6 +161,7 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
         conversations.delete(identity.key);
         unnamed.forget(identity.key);
         responses.forget(identity.key);
+        if (!isEphemeral(identity.source)) deps.records?.noteRest(rootOf(identity));
       },
     });
 
@@ -214,11 +234,24 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
     const error = refusal(conversation, request);
     if (error) response.fail(error);
     else {
+      recordBeforeEnd(conversation, response);
       conversations.set(identity.key, conversation);
       conversation.submit({ request, response });
     }
     return response;
   }
+
+  /** In a fleet the client has the end of an answer only when another node could go on from it. */
+  function recordBeforeEnd(conversation: Conversation, response: ResponseStream): void {
+    const { records } = deps;
+    const { identity } = conversation;
+    if (!records || isEphemeral(identity.source)) return;
+    response.beforeEnd = async () => {
+      await records.recordAnswer(rootOf(identity), await conversation.transcriptOf(response.turn.id));
+    };
+  }
+
+  const inMemory = (root: string) => [...conversations.values()].filter(({ identity }) => rootOf(identity) === root);
 
   function submitResponse(parsed: ParsedRequest, named: Identity, request: TurnRequest): ResponseSubmission {
     const chain = wireChain(parsed, request.owner);
@@ -279,8 +312,15 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
         waiting: countWaiting(),
       };
     },
+    get typicalTurnMs() {
+      return turnDuration.estimate;
+    },
     onTurnEnd: (listener) => {
       listeners.add(listener);
+    },
+    isInMemory: (root) => inMemory(root).length > 0,
+    abandon: async (root, error) => {
+      await Promise.all(inMemory(root).map((conversation) => conversation.abandon(error)));
     },
     drain: async (drainMs) => {
       draining = true;

@@ -238,6 +238,11 @@ export class ConversationTurns {
     else this.#deps.turns.addCost(this.#newest, cost);
   }
 
+  /** Resolves when all events of a turn have arrived, at once for a turn that has ended. */
+  async finishedTurn(id: string): Promise<void> {
+    await [...this.#unfinished].find((runner) => runner.id === id)?.finished;
+  }
+
   /** Resolves when all events of all turns have arrived. */
   async finished(): Promise<void> {
     await Promise.all([...this.#unfinished].map(({ finished }) => finished));

@@ -35,6 +35,8 @@ export type ErrorCode =
   | "shutting_down"
   | "database_unavailable"
   | "node_unavailable"
+  | "conversation_moved"
+  | "not_owner"
   // Claude Code
   | "claude_not_found"
   | "claude_not_ready"

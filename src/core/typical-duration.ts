@@ -14,6 +14,11 @@ export class TypicalDuration {
     this.#ms = initialMs;
   }
 
+  /** In ms. */
+  get estimate(): number {
+    return this.#ms;
+  }
+
   add(ms: number): void {
     this.#ms += (ms - this.#ms) * WEIGHT;
   }

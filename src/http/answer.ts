@@ -5,7 +5,7 @@ import type { AnswerWriter } from "../api/answer-writer.ts";
 import { readFormat } from "../api/openai-chat/response-format.ts";
 import { failoverResponse, letsFailOver } from "../api/openclaw/failover.ts";
 import type { Config } from "../config/schema.ts";
-import type { Identity } from "../intake/identity.ts";
+import { type Identity, rootOf } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { RecentErrors } from "../live/recent-errors.ts";
@@ -15,12 +15,14 @@ import type { ResponseStream } from "../turn/response-stream.ts";
 import type { Env } from "./env.ts";
 import { errorsAsText } from "./errors-as-text.ts";
 import { disableIdleTimeout } from "./idle-timeout.ts";
+import type { OwnerNode } from "./owner-node.ts";
 import { streamAnswer, wholeAnswer } from "./send-answer.ts";
 import { createSubmit, type SubmitDeps } from "./submit.ts";
 
 const log = getLogger(["synthesis", "chat"]);
 
 export interface AnswerDeps extends SubmitDeps {
+  readonly ownerNode: Pick<OwnerNode, "at">;
   readonly config: Pick<Config, "sseHeartbeatMs">;
   /** Checks answers that must fit a JSON Schema. */
   readonly checker: SchemaChecker;
@@ -45,7 +47,12 @@ export function createAnswer(deps: AnswerDeps): Answer {
   const { config, checker, metrics, errors } = deps;
   const submit = createSubmit(deps);
 
-  return async (c, request, named, writerFor) => {
+  return (c, request, named, writerFor) => {
+    const serve = () => answerHere(c, request, named, writerFor);
+    return named ? deps.ownerNode.at(c, rootOf(named), serve) : serve();
+  };
+
+  async function answerHere(...[c, request, named, writerFor]: Parameters<Answer>): Promise<Response> {
     const release = c.var.caller.begin();
     let isStreaming = false;
     try {
@@ -83,7 +90,7 @@ export function createAnswer(deps: AnswerDeps): Answer {
     } finally {
       if (!isStreaming) release();
     }
-  };
+  }
 
   /**
    * Waits until a response can begin.

@@ -15,6 +15,8 @@ import type { Config } from "../config/schema.ts";
 import type { ConversationRegistry } from "../conversation/registry.ts";
 import { RequestError, unexpected } from "../core/errors.ts";
 import type { MessageCounts } from "../core/message-counts.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import type { NodeTrust } from "../fleet/trust.ts";
 import { createIdentify } from "../intake/identity.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { AccountLimits } from "../limits/account.ts";
@@ -47,7 +49,9 @@ import type { Callers } from "./callers.ts";
 import { allowPages } from "./cors.ts";
 import { inflateBody } from "./encodings.ts";
 import type { Env } from "./env.ts";
+import type { Forward } from "./forward.ts";
 import { restoreIdleTimeout } from "./idle-timeout.ts";
+import { createOwnerNode, onlyNode } from "./owner-node.ts";
 import { chatRoutes } from "./routes/chat.ts";
 import { configRoutes } from "./routes/config.ts";
 import { healthRoutes, readinessRoutes } from "./routes/health.ts";
@@ -97,6 +101,17 @@ export interface AppDeps {
   readonly limitsHistory: LimitsHistory;
   readonly errors: RecentErrors;
   readonly live: LiveFeed;
+  /** What a node of a fleet has more; absent for any other server. */
+  readonly node?: NodeParts | undefined;
+}
+
+export interface NodeParts {
+  readonly fleet: Fleet;
+  /** Gives all conversations back, and ends the lease. */
+  close(): Promise<void>;
+  readonly forward: Forward;
+  readonly trust: NodeTrust;
+  readonly listen: { readonly host: string; readonly port: number };
 }
 
 /** @param pageAddresses base URLs at which the page can be opened */
@@ -108,8 +123,11 @@ export function createApp(deps: AppDeps, pageAddresses: () => readonly string[] 
   const controlKeyOrPage = every(requireControlKeyOrPage(deps.controlKey, pages), requireRoutes("control"));
   const ownControlKey = every(requireDirect, controlKey);
   const ownPages = every(requireDirect, requireRoutes("control"));
-  const identify = createIdentify(deps);
-  const answer = createAnswer(deps);
+  const { node } = deps;
+  const ownerNode = node ? createOwnerNode(node.fleet, node.forward) : onlyNode;
+  const { keepBody } = ownerNode;
+  const identify = createIdentify({ ...deps, findAlias: node?.fleet.keyWithAffinity });
+  const answer = createAnswer({ ...deps, ownerNode });
   const chat = chatRoutes(identify, answer);
   const app = new Hono<Env>({ getPath: (request) => canonicalPath(getPath(request)) });
   const notFound = notFoundIn(app, deps.metrics);
@@ -118,7 +136,7 @@ export function createApp(deps: AppDeps, pageAddresses: () => readonly string[] 
     app
       .use(restoringIdleTimeout, allowPages(config.allowedOrigins))
       .route("/health", withoutKey(healthRoutes(deps), notFound))
-      .route("/ready", withoutKey(readinessRoutes(conversations), notFound))
+      .route("/ready", withoutKey(readinessRoutes(conversations, node?.fleet), notFound))
       .route(
         "/openapi.json",
         withoutKey(
@@ -126,15 +144,26 @@ export function createApp(deps: AppDeps, pageAddresses: () => readonly string[] 
           notFound,
         ),
       )
-      .route("/v1/chat/completions", withKey(chatKey, chat, notFound))
-      .route("/chat/completions", withKey(chatKey, chat, notFound))
-      .route("/v1/responses", withKey(chatKey, responsesRoutes(deps, identify, answer), notFound))
-      .route("/v1/messages", withKey(chatKey, messagesRoutes(identify, answer), notFound))
+      .route("/v1/chat/completions", withKey(chatKey, chat, notFound, keepBody))
+      .route("/chat/completions", withKey(chatKey, chat, notFound, keepBody))
+      .route(
+        "/v1/responses",
+        withKey(chatKey, responsesRoutes({ ...deps, ownerNode }, identify, answer), notFound, keepBody),
+      )
+      .route("/v1/messages", withKey(chatKey, messagesRoutes(identify, answer), notFound, keepBody))
       .route("/v1/models", withKey(chatKey, modelRoutes, notFound))
       .route("/v1/limits", withKey(chatKey, limitsRoutes(deps.limits), notFound))
       .route("/metrics", withKey(metricsKey, metricsRoutes(deps.metrics), notFound))
-      .route("/v1/sessions", withKey(controlKeyOrPage, sessionRoutes(deps), notFound))
-      .route("/v1/permissions", withKey(controlKeyOrPage, permissionRoutes(deps), notFound))
+      .route(
+        "/v1/sessions",
+        withKey(
+          controlKeyOrPage,
+          sessionRoutes({ ...deps, ownerNode, resting: node?.fleet.resting }),
+          notFound,
+          keepBody,
+        ),
+      )
+      .route("/v1/permissions", withKey(controlKeyOrPage, permissionRoutes({ ...deps, ownerNode }), notFound, keepBody))
       .route("/v1/usage", withKey(controlKeyOrPage, usageRoutes(deps), notFound))
       .route("/v1/live", withKey(controlKeyOrPage, liveRoutes(deps.live), notFound))
       .route("/v1/config", withKey(controlKey, configRoutes(deps.running), notFound))
@@ -169,8 +198,13 @@ const withoutKey = (
  * Routes behind a key. Without it a request gets a 401, whatever its method and the rest of its path, and its body is
  * not read.
  */
-const withKey = (key: MiddlewareHandler, routes: Hono<Env>, notFound: Handler<Env>): Hono<Env> =>
-  new Hono<Env>().use(key, rejectLargeBody, inflateBody(BODY_LIMIT)).route("/", routes).all("*", notFound);
+const withKey = (
+  key: MiddlewareHandler,
+  routes: Hono<Env>,
+  notFound: Handler<Env>,
+  before: MiddlewareHandler<Env> = (_c, next) => next(),
+): Hono<Env> =>
+  new Hono<Env>().use(key, rejectLargeBody, inflateBody(BODY_LIMIT), before).route("/", routes).all("*", notFound);
 
 const rejectLargeBody: MiddlewareHandler = (c, next) => {
   if (Number(c.req.header("content-length")) > BODY_LIMIT.maxBytes) throw BODY_LIMIT.tooLarge();

@@ -12,7 +12,7 @@ import { watchNode } from "./node-watch.ts";
 
 const log = getLogger(["synthesis", "http"]);
 
-export interface ForwardTarget {
+interface ForwardTarget {
   /** The base URL of the node. */
   readonly url: string;
   /** How much is left of the node's lease, as far as this node knows now. It grows whenever a renewal is read. */

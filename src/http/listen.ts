@@ -6,6 +6,7 @@ import { type AppDeps, createApp } from "./app.ts";
 import { openAddresses } from "./configured-addresses.ts";
 import type { Env } from "./env.ts";
 import { loopbackGuard } from "./guard.ts";
+import { openNodeListener } from "./node-listener.ts";
 import type { BridgeData } from "./routes/bridge.ts";
 import { serve, tcp } from "./serve.ts";
 
@@ -33,13 +34,14 @@ export async function listen(deps: AppDeps): Promise<Listener> {
   const app = createApp(deps, () => pageAddresses);
   const { port, servers } = openLoopback(deps, app);
   const configured = await openAddresses(deps, app);
+  const node = deps.node && openNodeListener(deps, app, deps.node.listen, deps.node.trust);
   pageAddresses.push(`http://127.0.0.1:${port}`, ...configured.flatMap((address) => address.pageAddresses));
   return {
     port,
     origin: `http://127.0.0.1:${port}`,
     addresses: configured.map(({ text }) => text),
     stop: async () => {
-      await Promise.all([...servers, ...configured].map((server) => server.stop()));
+      await Promise.all([...servers, ...configured, ...(node ? [node] : [])].map((server) => server.stop()));
     },
   };
 }

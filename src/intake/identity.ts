@@ -131,23 +131,23 @@ export type Identify = (
   request: NamedRequest,
   owner: IdentityOptions["owner"],
   conversation?: string | null,
-) => Identity | null;
+) => Identity | null | Promise<Identity | null>;
 
 /** `identify` with the server's own options. */
 export const createIdentify =
   (deps: {
     readonly config: Pick<IdentityOptions, "identityHeader" | "identityFallback">;
     readonly sessions: Pick<SessionStore, "keyWithAffinity">;
+    /** Finds what `aliasOf` does not, in a fleet. */
+    readonly findAlias?: ((affinityId: string) => Promise<string | undefined>) | undefined;
   }): Identify =>
   (request, owner = null, conversation) => {
     const { identityHeader, identityFallback } = deps.config;
-    return identify(request, {
-      identityHeader,
-      identityFallback,
-      owner,
-      conversation,
-      aliasOf: deps.sessions.keyWithAffinity,
-    });
+    const aliasOf = deps.sessions.keyWithAffinity;
+    const identity = identify(request, { identityHeader, identityFallback, owner, conversation, aliasOf });
+    const { findAlias } = deps;
+    if (!findAlias || identity?.source !== "affinity" || !identity.affinity) return identity;
+    return findAlias(identity.affinity.id).then((alias) => (alias ? { ...identity, key: alias } : identity));
   };
 
 /** The identity of a recorded conversation. */
@@ -159,6 +159,9 @@ export const recordedIdentity = ({ key, source, agent, chat, branchOf }: Session
   affinity: null,
   ...(branchOf === null ? {} : { branchOf }),
 });
+
+/** The key of the conversation without its branches, which share its node in a fleet. */
+export const rootOf = ({ key, branchOf }: Pick<Identity, "key" | "branchOf">): string => branchOf ?? key;
 
 /** Whether a conversation is deleted when it ends: no later request can name it. */
 export const isEphemeral = (source: string): boolean => source === "side" || isUnnamed(source);

@@ -53,6 +53,9 @@ export function openStore(file: string): OpenedStore {
   }
 }
 
+/** Opens a database in memory, for a node of a fleet: what it has is in Postgres. */
+export const openMemoryStore = (): Store => migrated(new Database(":memory:", { strict: true }));
+
 function reopened(file: string): OpenedStore {
   const quarantined = quarantine(file);
   return { store: openFile(file), quarantined };
@@ -62,7 +65,10 @@ function openFile(file: string): Store {
   // SQLite would create the file readable for all users. Its side files get the mode of this file.
   closeSync(openSync(file, "a", 0o600));
   for (const suffix of ["", ...SIDE_FILES]) restrictToOwner(file + suffix);
-  const client = new Database(file, { strict: true });
+  return migrated(new Database(file, { strict: true }));
+}
+
+function migrated(client: Database): Store {
   try {
     client.run("PRAGMA journal_mode = WAL");
     client.run("PRAGMA synchronous = NORMAL");

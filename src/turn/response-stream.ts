@@ -54,6 +54,8 @@ export class ResponseStream {
   text = "";
   /** The client disconnected before the end, so it may have less than `text`. */
   isTruncated = false;
+  /** Is awaited before the end of the answer is sent; if it fails, its error takes the place of that end. */
+  beforeEnd: (() => Promise<void>) | null = null;
   /** The parts of the client's JSON Schema that the answer was not checked against, each with its JSON pointer. */
   unchecked: readonly string[] = [];
 
@@ -101,9 +103,28 @@ export class ResponseStream {
       this.#parts = [];
       if (!closed) this.#more = Promise.withResolvers();
       due = this.#clock.now() + BATCH_MS;
+      const end = this.beforeEnd === null ? -1 : parts.findIndex(({ type }) => type === "finish" || type === "calls");
+      if (end >= 0) {
+        if (end > 0) yield parts.splice(0, end);
+        const error = await this.#failureBeforeEnd();
+        if (error) {
+          yield [{ type: "error", error }];
+          return;
+        }
+      }
       if (parts.length > 0) yield parts;
       // It was closed before these parts were taken, so they are the last.
       if (closed) return;
+    }
+  }
+
+  /** The error because of which the answer must not end as it has; null when it may. */
+  async #failureBeforeEnd(): Promise<RequestError | null> {
+    try {
+      await this.beforeEnd?.();
+      return null;
+    } catch (error) {
+      return error instanceof RequestError ? error : (storeError(error) ?? unexpected());
     }
   }
 

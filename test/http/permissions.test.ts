@@ -1,6 +1,7 @@
 /** `/v1/permissions` with a broker of its own: the bodies have the shape that the command line reads. */
 import { expect, test } from "bun:test";
 import { RequestError } from "../../src/core/errors.ts";
+import { onlyNode } from "../../src/http/owner-node.ts";
 import { permissionRoutes } from "../../src/http/routes/permissions.ts";
 import type { PendingPrompt, PermissionBroker } from "../../src/permissions/broker.ts";
 import type { PermissionLog } from "../../src/store/permissions.ts";
@@ -35,7 +36,7 @@ function routes() {
   const permissionLog = {
     latest: () => [{ session: "user:me", turn: null, tool: "Bash", sender: null, askedAt: 1, ...decided }],
   } as unknown as PermissionLog;
-  const app = permissionRoutes({ permissions, permissionLog }).onError((error, c) =>
+  const app = permissionRoutes({ ownerNode: onlyNode, permissions, permissionLog }).onError((error, c) =>
     c.json({ code: error instanceof RequestError ? error.code : "unexpected" }, 400),
   );
   const env = { server: { timeout: () => {} } };

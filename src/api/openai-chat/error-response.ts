@@ -15,7 +15,7 @@ import type { ErrorEvent } from "./extensions.ts";
  */
 type EndedBy = "waiting" | "a person" | "either";
 
-type Status = 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429 | 500 | 502 | 503 | 504;
+type Status = 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 421 | 429 | 500 | 502 | 503 | 504;
 
 type Kind =
   | readonly [status: Exclude<Status, 503>, type: string]
@@ -63,6 +63,9 @@ const kinds: Record<ErrorCode, Kind> = {
   message_not_received: [503, "server_error", "waiting"],
   database_unavailable: [503, "server_error", "either"],
   node_unavailable: [503, "server_error", "waiting"],
+  conversation_moved: [503, "server_error", "waiting"],
+  // Only another node gets it, and looks for the owner again.
+  not_owner: [421, "server_error"],
   turn_timeout: [504, "server_error"],
 };
 

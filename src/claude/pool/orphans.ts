@@ -17,6 +17,11 @@ export async function waitForOrphans(runFolder: string, timeoutMs: number): Prom
   }
 }
 
+/** Kills all processes that have a process folder. The folders stay, since their server may run. */
+export function killProcesses(runFolder: string): void {
+  for (const folder of markedFolders(runFolder)) killMarked(markOf(folder));
+}
+
 /** Kills the orphans and removes their process folders. Only the holder of the state folder's lock may call this. */
 export function killOrphans(runFolder: string): void {
   for (const folder of markedFolders(runFolder)) {

@@ -12,10 +12,10 @@ import { validJson } from "../validation.ts";
 
 export const chatRoutes = (identify: Identify, answer: Answer): Hono<Env> =>
   // `checkSize` limits a request, so that reading it here does not block other requests for long.
-  new Hono<Env>().post("/", validJson(chatRequest, checkSize), (c) => {
+  new Hono<Env>().post("/", validJson(chatRequest, checkSize), async (c) => {
     const request = parseRequest(c.req.valid("json"), c.req.raw.headers);
     const { model, stream_options } = request.body;
-    return answer(c, request, identify(request, c.var.caller.name), () => {
+    return answer(c, request, await identify(request, c.var.caller.name), () => {
       const created = Math.floor(Date.now() / 1000);
       return completion(created, model || DEFAULT_MODEL, stream_options?.include_usage === true, request.usesFunctions);
     });

@@ -9,6 +9,7 @@ import type { Engines } from "../../claude/engines.ts";
 import type { Login } from "../../claude/login.ts";
 import type { Pool } from "../../claude/pool/pool.ts";
 import type { ConversationRegistry } from "../../conversation/registry.ts";
+import type { Fleet } from "../../fleet/fleet.ts";
 import type { Rejections } from "../../limits/rejections.ts";
 import { UsageLimitError } from "../../limits/usage-limit-error.ts";
 import type { Env } from "../env.ts";
@@ -34,9 +35,13 @@ export const healthRoutes = ({ pool, login, engines, rejections }: HealthDeps): 
     }),
   );
 
-export const readinessRoutes = (conversations: ConversationRegistry): Hono<Env> =>
+/** @param fleet absent for a server that is no node of a fleet */
+export const readinessRoutes = (
+  conversations: Pick<ConversationRegistry, "unavailability">,
+  fleet?: Pick<Fleet, "unavailability">,
+): Hono<Env> =>
   new Hono<Env>().get("/", (c) => {
-    const unavailable = conversations.unavailability();
+    const unavailable = fleet?.unavailability() ?? conversations.unavailability();
     if (!unavailable) return c.json({ ready: true });
     const { code: reason } = unavailable;
     const limit =

@@ -22,7 +22,7 @@ export const messagesRoutes = (identify: Identify, answer: Answer): Hono<Env> =>
       const expectsThinking = sent.thinking != null && sent.thinking.type !== "disabled";
       try {
         const request = parseRequest(body, c.req.raw.headers);
-        const response = await answer(c, request, identify(request, c.var.caller.name), () =>
+        const response = await answer(c, request, await identify(request, c.var.caller.name), () =>
           messageWriter(sent.model || DEFAULT_MODEL, expectsThinking),
         );
         // Anthropic's libraries read the id under this name.

@@ -1,43 +1,68 @@
 /** `/v1/permissions`: the permission prompts of all conversations, and verdicts through the control API. */
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { RequestError } from "../../core/errors.ts";
 import type { PermissionBroker } from "../../permissions/broker.ts";
 import { promptBody, promptDetails } from "../../permissions/prompt-body.ts";
 import type { PermissionLog } from "../../store/permissions.ts";
 import type { PermissionRow } from "../../store/schema.ts";
-import { type PermissionList, type PermissionRecord, permissionVerdict } from "../../wire/permissions.ts";
+import {
+  type PermissionList,
+  type PermissionRecord,
+  permissionList,
+  permissionVerdict,
+} from "../../wire/permissions.ts";
 import type { Env } from "../env.ts";
+import type { OwnerNode } from "../owner-node.ts";
 import { validJson } from "../validation.ts";
 
 /** The list shows this many prompts of the log. */
 const LATEST_COUNT = 50;
 
 interface PermissionsDeps {
+  readonly ownerNode: Pick<OwnerNode, "others">;
   readonly permissions: PermissionBroker;
   readonly permissionLog: PermissionLog;
 }
 
-export const permissionRoutes = ({ permissions, permissionLog }: PermissionsDeps): Hono<Env> =>
-  new Hono<Env>()
-    .get("/", (c) =>
-      c.json({
+export function permissionRoutes({ ownerNode, permissions, permissionLog }: PermissionsDeps): Hono<Env> {
+  /** The answer of the node on which the prompt waits. @throws RequestError when it waits on none */
+  const elsewhere = async (c: Context<Env>, id: string): Promise<Response> => {
+    const answers = await ownerNode.others(c);
+    const answer = answers.find(({ ok }) => ok);
+    await Promise.all(answers.map((one) => one !== answer && one.body?.cancel()));
+    if (answer) return answer;
+    throw notPending(id);
+  };
+
+  return new Hono<Env>()
+    .get("/", async (c) => {
+      const others = await Promise.all((await ownerNode.others(c)).map(readList));
+      const latest = [...permissionLog.latest(LATEST_COUNT).map(recordBody), ...others.flatMap((one) => one.latest)];
+      return c.json({
         object: "list",
-        data: permissions.pending.map(promptBody),
-        latest: permissionLog.latest(LATEST_COUNT).map(recordBody),
-      } satisfies PermissionList),
-    )
-    .get("/:id", (c) => {
+        data: [...permissions.pending.map(promptBody), ...others.flatMap(({ data }) => data)],
+        latest: latest.sort((one, other) => other.asked_at - one.asked_at).slice(0, LATEST_COUNT),
+      } satisfies PermissionList);
+    })
+    .get("/:id", async (c) => {
       const id = c.req.param("id");
       const prompt = permissions.pending.find((pending) => pending.id === id);
-      if (!prompt) throw notPending(id);
-      return c.json(promptDetails(prompt));
+      return prompt ? c.json(promptDetails(prompt)) : elsewhere(c, id);
     })
-    .post("/:id", validJson(permissionVerdict), (c) => {
+    .post("/:id", validJson(permissionVerdict), async (c) => {
       const { behavior, rule } = c.req.valid("json");
       const id = c.req.param("id");
-      if (!permissions.answer(id, { behavior, rule, way: "control", by: null })) throw notPending(id);
-      return c.json({ id, behavior });
+      const isAnswered = permissions.answer(id, { behavior, rule, way: "control", by: null });
+      return isAnswered ? c.json({ id, behavior }) : elsewhere(c, id);
     });
+}
+
+/** The prompts of another node; none if it did not answer with a list. */
+async function readList(response: Response): Promise<Pick<PermissionList, "data" | "latest">> {
+  if (response.ok) return permissionList.parse(await response.json());
+  await response.body?.cancel();
+  return { data: [], latest: [] };
+}
 
 const notPending = (id: string) =>
   new RequestError(

@@ -13,9 +13,17 @@ import type { FiguresStore } from "../../store/figures.ts";
 import type { PastSessionRow, SessionRow, TurnRow } from "../../store/schema.ts";
 import type { SessionStore } from "../../store/sessions.ts";
 import type { TurnStore } from "../../store/turns.ts";
-import type { PastSession, Session, SessionDetails, SessionList, SessionTurn } from "../../wire/sessions.ts";
+import {
+  type PastSession,
+  type Session,
+  type SessionDetails,
+  type SessionList,
+  type SessionTurn,
+  sessionList,
+} from "../../wire/sessions.ts";
 import type { Env } from "../env.ts";
 import { disableIdleTimeout, restoreIdleTimeout } from "../idle-timeout.ts";
+import type { OwnerNode } from "../owner-node.ts";
 import { screenRows } from "../screen-rows.ts";
 import { screenStream } from "../screen-stream.ts";
 import { valid } from "../validation.ts";
@@ -28,13 +36,23 @@ const LATEST_TURNS = 20;
 const removal = z.object({ transcript: z.enum(["0", "1"]).default("0") });
 
 interface SessionsDeps {
+  readonly ownerNode: OwnerNode;
+  /** The conversations that no node has, in a fleet. */
+  readonly resting?: (() => Promise<readonly SessionRow[]>) | undefined;
   readonly conversations: ConversationRegistry;
   readonly sessions: SessionStore;
   readonly turns: TurnStore;
   readonly figures: Pick<FiguresStore, "ofSession">;
 }
 
-export function sessionRoutes({ conversations, sessions, turns, figures }: SessionsDeps): Hono<Env> {
+export function sessionRoutes({
+  ownerNode,
+  resting,
+  conversations,
+  sessions,
+  turns,
+  figures,
+}: SessionsDeps): Hono<Env> {
   /** @throws RequestError if the key is unknown */
   const find = (key: string): SessionRow => {
     // The session's row counts its turns, and the store writes that count a little later.
@@ -75,10 +93,20 @@ export function sessionRoutes({ conversations, sessions, turns, figures }: Sessi
   };
 
   return new Hono<Env>()
-    .get("/", (c) => {
+    .get("/", async (c) => {
       turns.flush();
-      return c.json({ object: "list", data: sessions.all().map(sessionBody) } satisfies SessionList);
+      const here = sessions.all().map(sessionBody);
+      const elsewhere = await Promise.all((await ownerNode.others(c)).map(readList));
+      const unclaimed = c.env.access.isForwarded ? [] : ((await resting?.()) ?? []);
+      const data = [...here, ...elsewhere.flat(), ...unclaimed.map(sessionBody)];
+      return c.json({ object: "list", data } satisfies SessionList);
     })
+    .use("/:key/*", async (c, next) =>
+      ownerNode.ofKey(c, c.req.param("key"), async () => {
+        await next();
+        return c.res;
+      }),
+    )
     .get("/:key", (c) => {
       const row = find(c.req.param("key"));
       const total = turns.totalUsage(row.key);
@@ -130,6 +158,13 @@ export function sessionRoutes({ conversations, sessions, turns, figures }: Sessi
       disableIdleTimeout(c);
       return screenRows(c, process, c.var.page?.ended ?? null);
     });
+}
+
+/** The conversations of another node; empty if it did not answer with a list. */
+async function readList(response: Response): Promise<readonly Session[]> {
+  if (response.ok) return sessionList.parse(await response.json()).data;
+  await response.body?.cancel();
+  return [];
 }
 
 const figuresBody = (figures: SessionFigures | null): SessionDetails["figures"] => ({

@@ -80,7 +80,7 @@ function connectionOptions(url: string): SQL.Options {
 const isAnswer = (error: unknown): boolean => postgresError(error)?.code === "ERR_POSTGRES_SERVER_ERROR";
 
 /** What went wrong, without the query: Drizzle's message holds its values, which may be a user's text. */
-export const reasonOf = (error: unknown): string =>
+const reasonOf = (error: unknown): string =>
   (error instanceof DrizzleQueryError ? error.cause?.message : (error as Error).message) ?? "unknown error";
 
 function postgresError(error: unknown): SQL.PostgresError | null {

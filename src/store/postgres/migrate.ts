@@ -5,7 +5,7 @@ import { readMigrationFiles } from "drizzle-orm/migrator";
 import type { Postgres } from "./connect.ts";
 
 /** The name differs from that of SQLite's: the compiled program has both folders side by side. */
-export const FLEET_MIGRATIONS = join(import.meta.dir, "fleet-migrations");
+const FLEET_MIGRATIONS = join(import.meta.dir, "fleet-migrations");
 
 /** Any number that is ours: nodes take the lock with it. */
 const MIGRATION_LOCK = 5_990_318;

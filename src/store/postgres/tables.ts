@@ -96,6 +96,7 @@ export const sessions = pgTable(
     key: text().primaryKey(),
     affinity: text(),
     branchOf: text("branch_of"),
+    lastActiveAt: bigint("last_active_at", { mode: "number" }).notNull(),
   },
   (table) => [index("sessions_affinity").on(table.affinity), index("sessions_branch_of").on(table.branchOf)],
 );
@@ -110,6 +111,7 @@ export const turns = pgTable(
   "turns",
   {
     ...columnsLike(sqlite.turns),
+    id: text().primaryKey(),
     session: text()
       .notNull()
       .references(() => sessions.key, { onDelete: "cascade" }),

@@ -1,0 +1,100 @@
+/** Makes this server a node of a fleet. Only a server with SYNTHESIS_DATABASE loads this file, and with it Postgres. */
+import { hostname } from "node:os";
+import { version } from "../../package.json";
+import type { Pool } from "../claude/pool/pool.ts";
+import { ConfigError } from "../config/config-error.ts";
+import { addressText } from "../config/listen-address.ts";
+import type { Paths } from "../config/paths.ts";
+import type { Config } from "../config/schema.ts";
+import type { ConversationRegistry } from "../conversation/registry.ts";
+import { systemClock } from "../core/clock.ts";
+import { RequestError } from "../core/errors.ts";
+import type { MessageCounts } from "../core/message-counts.ts";
+import { joinFleet } from "../fleet/fleet.ts";
+import { certificatesOf, keysDigest, readMembers } from "../fleet/members.ts";
+import { NodeTrust } from "../fleet/trust.ts";
+import { startLeaseWatchdog } from "../fleet/watchdog.ts";
+import type { NodeParts } from "../http/app.ts";
+import { createForward } from "../http/forward.ts";
+import type { Store } from "../store/database.ts";
+import type { FiguresStore } from "../store/figures.ts";
+import { connect } from "../store/postgres/connect.ts";
+import { migrateFleet } from "../store/postgres/migrate.ts";
+import type { SessionStore } from "../store/sessions.ts";
+import type { TurnStore } from "../store/turns.ts";
+
+interface NodeDeps {
+  readonly config: Config;
+  readonly paths: Paths;
+  readonly chatKey: string;
+  readonly controlKey: string;
+  readonly store: Store;
+  readonly sessions: SessionStore;
+  readonly turns: TurnStore;
+  readonly figures: FiguresStore;
+  readonly pool: Pool;
+  readonly conversations: () => ConversationRegistry;
+  readonly messages: MessageCounts;
+  readonly env: Record<string, string | undefined>;
+  /** The command that kills this node's processes. */
+  readonly sweep: readonly string[];
+}
+
+/** @throws ConfigError when the database cannot be used, or this machine is no member of the fleet */
+export async function startNode(deps: NodeDeps): Promise<NodeParts> {
+  const { config, paths, controlKey, pool, conversations } = deps;
+  const { database = "", nodeListen, leaseMs } = config;
+  if (!nodeListen || "unix" in nodeListen) throw new Error("a node listens on a port");
+  const url = config.nodeUrl ?? `https://${addressText(nodeListen)}`;
+  const name = config.nodeName ?? hostname();
+  const postgres = connect(database);
+  try {
+    await migrateFleet(postgres);
+    const members = await readMembers(postgres);
+    const member = members.find((one) => one.name === name);
+    if (!member)
+      throw new ConfigError(`${name} is no member of the fleet. Run \`synthesis nodes join\` on this machine.`);
+    if (member.keys !== keysDigest(deps.chatKey, controlKey)) throw new ConfigError(OTHER_KEYS);
+    const trust = new NodeTrust(paths, url, certificatesOf(members));
+    const watchdog = startLeaseWatchdog(paths.lease, deps.sweep);
+    const fleet = await joinFleet({
+      ...deps,
+      postgres,
+      attachments: paths.attachments,
+      name,
+      url,
+      version,
+      leaseMs,
+      places: config.maxProcesses,
+      load: () => ({
+        used: pool.size,
+        waiting: conversations().load.waiting,
+        typicalTurnMs: Math.round(conversations().typicalTurnMs),
+      }),
+      hasRoom: () => pool.hasRoom,
+      isInMemory: (root) => conversations().isInMemory(root),
+      abandon: (root, error) => conversations().abandon(root, error),
+      killAll: () => pool.killAll(),
+      stopIdle: () => {
+        for (const process of pool.processes) {
+          if (process.state === "ready" && !process.owner.isBusy()) void process.stop();
+        }
+      },
+      onRenewed: (until) => watchdog.renew(until - systemClock.now()),
+      readMembers: async () => trust.update(certificatesOf(await readMembers(postgres))),
+    });
+    const close = async () => {
+      await fleet.close();
+      watchdog.stop();
+    };
+    return { fleet, close, trust, forward: createForward({ ...deps, trust }), listen: nodeListen };
+  } catch (error) {
+    await postgres.close();
+    if (!(error instanceof RequestError)) throw error;
+    throw new ConfigError(`${error.message} SYNTHESIS_DATABASE names it; its user must be able to create tables.`);
+  }
+}
+
+const OTHER_KEYS =
+  "This machine has other keys than the rest of the fleet. Copy chat.key, keys.json and control.key from the state folder " +
+  "of another node, and set SYNTHESIS_API_KEY to the same value if it is set there.";

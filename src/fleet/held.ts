@@ -1,0 +1,270 @@
+/**
+ * The conversations that this node has. It claims one before its first request, loads what Postgres has of it, commits
+ * its changes, and gives it back when it rests.
+ */
+import { getLogger } from "@logtape/logtape";
+import { type Clock, systemClock } from "../core/clock.ts";
+import { RequestError } from "../core/errors.ts";
+import type { Store } from "../store/database.ts";
+import type { Postgres } from "../store/postgres/connect.ts";
+import { closeUnfinished } from "../store/recovery.ts";
+import type { SessionStore } from "../store/sessions.ts";
+import { type Changes, trackChanges } from "./changes.ts";
+import { type Claim, claim, type Owner, release } from "./claims.ts";
+import type { Lease } from "./lease.ts";
+import { commit, type FileChanges, loadPieces, loadRows } from "./ledger.ts";
+import type { SessionFiles } from "./session-files.ts";
+
+const log = getLogger(["synthesis", "fleet"]);
+
+/** A commit that fails is tried again after this time, in ms, while the lease is good. */
+const RETRY_MS = 250;
+const NO_FILES: FileChanges = { pieces: [], rewritten: [] };
+
+/** A stay of a request, or of an operator's command, in a conversation of this node. */
+export interface Visit {
+  /** The conversation may be given back when it rests. */
+  leave(): void;
+}
+
+interface Held {
+  readonly root: string;
+  claim: Claim;
+  visits: number;
+  /** It is claimed and loaded, and is not being given back. */
+  isOpen: boolean;
+  /** Resolves when its present step is over: a claim, a commit, or that it is given back. */
+  step: Promise<unknown>;
+  /** The Claude sessions that Postgres has files of. */
+  claudeSessions: Set<string>;
+}
+
+export interface HeldDeps {
+  readonly postgres: Postgres;
+  readonly store: Pick<Store, "database">;
+  readonly sessions: SessionStore;
+  readonly files: SessionFiles;
+  readonly lease: () => Pick<Lease, "id" | "isGood" | "isDraining">;
+  /** Writes what stores have collected into the node's own database. */
+  readonly flush: () => void;
+  /** Whether the conversation, or a branch of it, has a process or serves a request. */
+  readonly isInMemory: (root: string) => boolean;
+  /** Ends all of a conversation at once: another node has it, or may have it. */
+  readonly abandon: (root: string, error: RequestError) => Promise<void>;
+  readonly clock?: Clock;
+}
+
+export interface HeldConversations {
+  /**
+   * Claims a conversation, unless this node has it already.
+   * @returns the node that has it, if that is another one
+   * @throws RequestError (`database_unavailable`)
+   */
+  enter(root: string): Promise<Visit | Owner>;
+  has(root: string): boolean;
+  readonly count: number;
+  /** Gives a conversation back if it rests. */
+  noteRest(root: string): void;
+  /** Commits the rows that have changed, of a conversation that may be a branch. @throws RequestError when the claim no longer holds, or Postgres is away */
+  commitRows(root: string): Promise<void>;
+  /** Commits everything, the files too. It waits for Postgres as long as the lease is good. @throws RequestError as above */
+  commitAll(root: string): Promise<void>;
+  /** Commits what has changed outside of turns, and gives back what rests. */
+  sweep(): Promise<void>;
+  /** Ends all conversations at once. */
+  abandonAll(error: RequestError): void;
+  /** How many commits were refused, since another node had the conversation. */
+  readonly refusals: number;
+}
+
+const moved = () =>
+  new RequestError("conversation_moved", "This conversation has moved to another node. Send the message again.", {
+    retryAfter: 1,
+  });
+
+export function createHeldConversations(deps: HeldDeps): HeldConversations {
+  const { postgres, store, sessions, files, lease, clock = systemClock } = deps;
+  const changes: Changes = trackChanges(store);
+  const all = new Map<string, Held>();
+  let refusals = 0;
+
+  const keysOf = (root: string): string[] => [root, ...sessions.branches(root).map(({ key }) => key)];
+
+  const claudeSessionsOf = (keys: readonly string[]) =>
+    keys.flatMap((key) => {
+      const current = sessions.find(key)?.claudeSession;
+      return { current, past: sessions.pastSessions(key).map(({ claudeSession }) => claudeSession) };
+    });
+
+  /** Runs steps of one conversation one after the other. */
+  function inOrder<T>(held: Held, step: () => Promise<T>): Promise<T> {
+    const result = held.step.then(step, step);
+    held.step = result.catch(() => {});
+    return result;
+  }
+
+  async function open(held: Held): Promise<Owner | null> {
+    const result = await claim(postgres, held.root, lease().id);
+    if ("owner" in result) return result.owner;
+    held.claim = result.claim;
+    const rows = await loadRows(postgres, held.root);
+    const keys = [held.root, ...(rows.sessions ?? []).map(({ key }) => String(key))];
+    changes.load([...new Set(keys)], rows);
+    // Turns that an earlier owner did not finish.
+    closeUnfinished(store.database, clock.wallTime(), keys);
+    const current = claudeSessionsOf(keysOf(held.root)).flatMap((one) => one.current ?? []);
+    for (const claudeSession of current) {
+      const pieces = await loadPieces(postgres, claudeSession);
+      if (pieces.length > 0) await files.restore(claudeSession, pieces);
+    }
+    held.claudeSessions = new Set(
+      claudeSessionsOf(keysOf(held.root)).flatMap(({ current, past }) => [current ?? [], past].flat()),
+    );
+    log.info("conversation claimed", { session: held.root, epoch: held.claim.epoch });
+    return null;
+  }
+
+  async function write(held: Held, withFiles: boolean): Promise<void> {
+    if (all.get(held.root) !== held) throw moved();
+    deps.flush();
+    const keys = keysOf(held.root);
+    const set = changes.of(keys);
+    const known = claudeSessionsOf(keys);
+    const current = known.flatMap((one) => one.current ?? []);
+    const fileChanges = withFiles ? await files.changes(current) : null;
+    const left = new Set(known.flatMap((one) => [one.current ?? [], one.past].flat()));
+    const removed = [...held.claudeSessions].filter((claudeSession) => !left.has(claudeSession));
+    if (set.isEmpty && !fileChanges?.pieces.length && removed.length === 0) return;
+    if (!(await commit(postgres, held.claim, set, fileChanges ?? NO_FILES, removed))) {
+      refusals += 1;
+      log.error("commit refused: another node has the conversation", { session: held.root });
+      abandon(held, moved());
+      throw moved();
+    }
+    changes.forget(keys, set);
+    if (fileChanges) files.noteStored(fileChanges);
+    for (const claudeSession of removed) files.forget(claudeSession);
+    held.claudeSessions = left;
+  }
+
+  /** Nothing of it is committed any more. */
+  function abandon(held: Held, error: RequestError): void {
+    if (all.get(held.root) !== held) return;
+    all.delete(held.root);
+    const keys = keysOf(held.root);
+    const claudeSessions = [...held.claudeSessions];
+    void deps.abandon(held.root, error).then(() => {
+      // It may have been claimed again.
+      if (all.has(held.root)) return;
+      changes.load(keys, {});
+      for (const claudeSession of claudeSessions) files.forget(claudeSession);
+    });
+  }
+
+  const rests = (held: Held): boolean => held.visits === 0 && !deps.isInMemory(held.root);
+
+  async function giveBack(held: Held): Promise<void> {
+    if (!rests(held) || all.get(held.root) !== held) return;
+    held.isOpen = false;
+    try {
+      await write(held, true);
+      await release(postgres, held.claim);
+      all.delete(held.root);
+      changes.load(keysOf(held.root), {});
+      for (const claudeSession of held.claudeSessions) files.forget(claudeSession);
+      log.info("conversation given back", { session: held.root });
+    } catch (error) {
+      // The next sweep tries again.
+      log.warning("conversation not given back: {error}", { session: held.root, error });
+    } finally {
+      held.isOpen = true;
+    }
+  }
+
+  const find = (root: string): Held => {
+    const held = all.get(root);
+    if (!held) throw moved();
+    return held;
+  };
+
+  return {
+    enter: async (root) => {
+      for (;;) {
+        const known = all.get(root);
+        if (known?.isOpen) {
+          known.visits += 1;
+          let isHere = true;
+          return {
+            leave: () => {
+              if (isHere) known.visits -= 1;
+              isHere = false;
+              if (rests(known)) void inOrder(known, () => giveBack(known));
+            },
+          };
+        }
+        if (known) {
+          await known.step;
+          continue;
+        }
+        const held: Held = {
+          root,
+          claim: { key: root, node: "", epoch: 0, seq: 0 },
+          visits: 0,
+          isOpen: false,
+          step: Promise.resolve(),
+          claudeSessions: new Set(),
+        };
+        all.set(root, held);
+        let isOpened = false;
+        try {
+          const owner = await inOrder(held, () => open(held));
+          if (owner) return owner;
+          // The lease may have ended meanwhile.
+          if (all.get(root) !== held) throw moved();
+          isOpened = true;
+          held.isOpen = true;
+        } finally {
+          if (!isOpened && all.get(root) === held) all.delete(root);
+        }
+      }
+    },
+    has: (root) => all.get(root)?.isOpen === true,
+    get count() {
+      return all.size;
+    },
+    noteRest: (root) => {
+      const held = all.get(root);
+      if (held && rests(held)) void inOrder(held, () => giveBack(held));
+    },
+    commitRows: (root) => inOrder(find(root), () => write(find(root), false)),
+    commitAll: async (root) => {
+      const held = find(root);
+      for (;;) {
+        try {
+          return await inOrder(held, () => write(held, true));
+        } catch (error) {
+          const isAway = error instanceof RequestError && error.code === "database_unavailable";
+          if (!isAway || !lease().isGood || all.get(root) !== held) throw error;
+          await new Promise<void>((resolve) => clock.after(RETRY_MS, resolve));
+        }
+      }
+    },
+    sweep: async () => {
+      deps.flush();
+      const changed = new Set(changes.keys);
+      await Promise.all(
+        [...all.values()].map(async (held) => {
+          if (!held.isOpen) return;
+          if (rests(held)) await inOrder(held, () => giveBack(held));
+          else if (keysOf(held.root).some((key) => changed.has(key))) await inOrder(held, () => write(held, true));
+        }),
+      );
+    },
+    abandonAll: (error) => {
+      for (const held of [...all.values()]) abandon(held, error);
+    },
+    get refusals() {
+      return refusals;
+    },
+  };
+}

@@ -1,0 +1,204 @@
+/**
+ * The files of Claude sessions on this node's disk: transcripts, records of subagents, and attachments. Their new bytes
+ * go to Postgres with the rows of a turn, and a new owner writes them to its own disk before Claude resumes the session.
+ */
+import { existsSync } from "node:fs";
+import { mkdir, open, readdir, rm, stat } from "node:fs/promises";
+import { dirname, join, relative, sep } from "node:path";
+import { findTranscript, sessionFolderOf } from "../claude/transcript/location.ts";
+
+/** A file, and the place of a piece in it. */
+export interface PieceKey {
+  readonly claudeSession: string;
+  /** `transcript/…` below Claude Code's projects folder, or `attachment/…` below the folder of attachments. */
+  readonly path: string;
+  readonly seq: number;
+}
+
+export interface FilePiece extends PieceKey {
+  /** Compressed with zstd. */
+  readonly bytes: Uint8Array;
+}
+
+/** What Postgres has of a file. */
+interface StoredFile {
+  readonly inode: number;
+  /** In bytes. */
+  readonly size: number;
+  /** A hash of the last bytes before that. */
+  readonly tail: number | bigint;
+  readonly nextSeq: number;
+}
+
+interface SessionFileChanges {
+  readonly pieces: readonly FilePiece[];
+  /** Files that were written anew, with the first piece that counts. */
+  readonly rewritten: readonly PieceKey[];
+  /** What Postgres has after they are stored, for `noteStored`. */
+  readonly stored: ReadonlyMap<string, StoredFile>;
+}
+
+export interface SessionFiles {
+  /** What Postgres does not have yet of the files of these Claude sessions. */
+  changes(claudeSessions: readonly string[]): Promise<SessionFileChanges>;
+  noteStored(changes: Pick<SessionFileChanges, "stored">): void;
+  /** Replaces the files of a Claude session by those in Postgres. @param pieces in order */
+  restore(claudeSession: string, pieces: readonly FilePiece[]): Promise<void>;
+  /** Forgets what Postgres has. The files stay. */
+  forget(claudeSession: string): void;
+}
+
+/** Before compression. */
+const PIECE_BYTES = 1024 * 1024;
+/** Claude Code appends to a transcript. A file whose last bytes are others than before was written anew. */
+const TAIL_BYTES = 4096;
+/** A file in more pieces is stored anew, so that restoring it stays fast. */
+const MAX_PIECES = 2_000;
+
+/** @param folders Claude Code's projects folder, and that of the attachments */
+export function createSessionFiles(
+  folders: { readonly projects: string; readonly attachments: string },
+  env: Record<string, string | undefined>,
+): SessionFiles {
+  /** By `nameOf`. */
+  const known = new Map<string, StoredFile>();
+  const roots = { transcript: folders.projects, attachment: folders.attachments };
+
+  async function filesOf(claudeSession: string): Promise<{ path: string; file: string }[]> {
+    const transcript = await findTranscript(claudeSession, env);
+    const records = transcript ? await filesBelow(sessionFolderOf(transcript)) : [];
+    const attachments = await filesBelow(join(folders.attachments, claudeSession));
+    const named = (kind: keyof typeof roots) => (file: string) => ({
+      path: `${kind}/${relative(roots[kind], file).split(sep).join("/")}`,
+      file,
+    });
+    return [
+      ...(transcript ? [transcript, ...records] : []).map(named("transcript")),
+      ...attachments.map(named("attachment")),
+    ];
+  }
+
+  /** @throws Error for a path that would lead out of its folder */
+  function fileOf(path: string): string {
+    const [kind = "", ...rest] = path.split("/");
+    const root = roots[kind as keyof typeof roots];
+    if (!root || rest.length === 0 || rest.some((part) => ["", ".", ".."].includes(part))) {
+      throw new Error("a file in the database has an invalid path");
+    }
+    return join(root, ...rest);
+  }
+
+  return {
+    changes: async (claudeSessions) => {
+      const pieces: FilePiece[] = [];
+      const rewritten: PieceKey[] = [];
+      const stored = new Map<string, StoredFile>();
+      for (const claudeSession of claudeSessions) {
+        for (const { path, file } of await filesOf(claudeSession)) {
+          const name = nameOf({ claudeSession, path });
+          const before = known.get(name);
+          const read = await readNew(file, before);
+          if (!read) continue;
+          const firstSeq = before?.nextSeq ?? 0;
+          if (before && read.isWhole) rewritten.push({ claudeSession, path, seq: firstSeq });
+          const compressed = await Promise.all(read.chunks.map((chunk) => Bun.zstdCompress(chunk)));
+          for (const [at, bytes] of compressed.entries()) {
+            pieces.push({ claudeSession, path, seq: firstSeq + at, bytes });
+          }
+          stored.set(name, { ...read.state, nextSeq: firstSeq + compressed.length });
+        }
+      }
+      return { pieces, rewritten, stored };
+    },
+    noteStored: ({ stored }) => {
+      for (const [name, file] of stored) known.set(name, file);
+    },
+    restore: async (claudeSession, pieces) => {
+      for (const [path, ofFile] of Map.groupBy(pieces, (piece) => piece.path)) {
+        const file = fileOf(path);
+        await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+        // A new file, so that an old `claude` that still has the last one open cannot write into this one.
+        await rm(file, { force: true });
+        const handle = await open(file, "wx", 0o600);
+        try {
+          for (const { bytes } of ofFile)
+            await handle.write(await Bun.zstdDecompress(bytes as Uint8Array<ArrayBuffer>));
+          const { size, ino } = await handle.stat();
+          const nextSeq = (ofFile.at(-1)?.seq ?? -1) + 1;
+          known.set(nameOf({ claudeSession, path }), { inode: ino, size, tail: await tailOf(file, size), nextSeq });
+        } finally {
+          await handle.close();
+        }
+      }
+    },
+    forget: (claudeSession) => {
+      for (const name of known.keys()) if (name.startsWith(`${claudeSession}\0`)) known.delete(name);
+    },
+  };
+}
+
+const nameOf = ({ claudeSession, path }: Omit<PieceKey, "seq">): string => `${claudeSession}\0${path}`;
+
+async function filesBelow(folder: string): Promise<string[]> {
+  if (!existsSync(folder)) return [];
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
+  return entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
+}
+
+interface NewBytes {
+  readonly chunks: readonly Uint8Array<ArrayBuffer>[];
+  /** They begin at the start of the file. */
+  readonly isWhole: boolean;
+  readonly state: Omit<StoredFile, "nextSeq">;
+}
+
+/** What a file has beyond what was stored; null when there is nothing new. */
+async function readNew(file: string, before: StoredFile | undefined): Promise<NewBytes | null> {
+  const { size, ino } = await stat(file);
+  const isAppended =
+    before !== undefined &&
+    before.inode === ino &&
+    before.size <= size &&
+    before.nextSeq < MAX_PIECES &&
+    before.tail === (await tailOf(file, before.size));
+  if (isAppended && before.size === size) return null;
+  const from = isAppended ? before.size : 0;
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  for (let at = from; at < size; at += PIECE_BYTES) {
+    chunks.push(
+      await Bun.file(file)
+        .slice(at, Math.min(size, at + PIECE_BYTES))
+        .bytes(),
+    );
+  }
+  const until = await endOfLastRow(file, chunks, size);
+  if (until <= from) return null;
+  return { chunks, isWhole: !isAppended, state: { inode: ino, size: until, tail: await tailOf(file, until) } };
+}
+
+/**
+ * Cuts the last chunk after its last whole row: Claude may be writing the next one.
+ * @returns the size of the file until there
+ */
+async function endOfLastRow(file: string, chunks: Uint8Array<ArrayBuffer>[], size: number): Promise<number> {
+  if (!file.endsWith(".jsonl")) return size;
+  let end = size;
+  for (let last = chunks.pop(); last; last = chunks.pop()) {
+    const newline = last.lastIndexOf(NEWLINE);
+    if (newline >= 0) {
+      chunks.push(last.subarray(0, newline + 1));
+      return end - last.length + newline + 1;
+    }
+    end -= last.length;
+  }
+  return end;
+}
+
+const NEWLINE = 10;
+
+const tailOf = async (file: string, size: number): Promise<number | bigint> =>
+  Bun.hash(
+    await Bun.file(file)
+      .slice(Math.max(0, size - TAIL_BYTES), size)
+      .bytes(),
+  );

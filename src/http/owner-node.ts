@@ -1,0 +1,89 @@
+/** Serves a request on the node that has its conversation. A server that is no node of a fleet has all of them. */
+import type { Context, MiddlewareHandler } from "hono";
+import { RequestError } from "../core/errors.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import { BODY_LIMIT, readBytes } from "./body.ts";
+import type { Env } from "./env.ts";
+import type { Forward } from "./forward.ts";
+
+/** The owner may change between two looks at Postgres, but not often. */
+const ATTEMPTS = 3;
+
+export interface OwnerNode {
+  /** Keeps the body of a request, so that it can be sent on after it was read. */
+  readonly keepBody: MiddlewareHandler<Env>;
+  /**
+   * Serves a request about a conversation here, or sends it to the node that has the conversation.
+   * @param root the key of the conversation, without its branches
+   */
+  at(c: Context<Env>, root: string, serve: () => Response | Promise<Response>): Promise<Response>;
+  /** The same for a request that names a conversation, or a branch, by its key. It is served here if the key is unknown. */
+  ofKey(c: Context<Env>, key: string, serve: () => Response | Promise<Response>): Promise<Response>;
+  /** The same for a request that names a turn. It is served here if the turn is unknown. */
+  ofTurn(c: Context<Env>, turn: string | null, serve: () => Response | Promise<Response>): Promise<Response>;
+  /** The answers of all other nodes to the same request; those of nodes that do not answer are left out. */
+  others(c: Context<Env>): Promise<readonly Response[]>;
+}
+
+export function createOwnerNode(fleet: Fleet, forward: Forward): OwnerNode {
+  const body = async (c: Context<Env>): Promise<Uint8Array | null> =>
+    ((await c.req.bodyCache.arrayBuffer) as Uint8Array | undefined) ?? null;
+
+  const at: OwnerNode["at"] = async (c, root, serve) => {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+      const place = await fleet.place(root, c.env.access.isForwarded);
+      if ("leave" in place) {
+        try {
+          return await serve();
+        } finally {
+          place.leave();
+        }
+      }
+      const response = await forward(c, await body(c), place);
+      if (response.status !== 421) return response;
+      await response.body?.cancel();
+    }
+    throw new RequestError(
+      "conversation_moved",
+      "This conversation changes its node just now. Send the message again.",
+      {
+        retryAfter: 1,
+      },
+    );
+  };
+
+  return {
+    keepBody: async (c, next) => {
+      if (c.req.raw.body && !c.req.bodyCache.arrayBuffer) {
+        // Hono stores promises here, which its type does not say.
+        const bytes = Promise.resolve(await readBytes(c.req.raw, BODY_LIMIT));
+        c.req.bodyCache = { arrayBuffer: bytes as unknown as ArrayBuffer };
+      }
+      return next();
+    },
+    at,
+    ofKey: async (c, key, serve) => {
+      const root = await fleet.rootOf(key);
+      return root === undefined ? serve() : at(c, root, serve);
+    },
+    ofTurn: async (c, turn, serve) => {
+      const root = turn === null ? undefined : await fleet.rootOfTurn(turn);
+      return root === undefined ? serve() : at(c, root, serve);
+    },
+    others: async (c) => {
+      if (c.env.access.isForwarded) return [];
+      const sent = await body(c);
+      const answers = await Promise.allSettled((await fleet.others()).map((node) => forward(c, sent, node)));
+      return answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+    },
+  };
+}
+
+/** A server that is no node of a fleet. */
+export const onlyNode: OwnerNode = {
+  keepBody: (_c, next) => next(),
+  at: async (_c, _root, serve) => serve(),
+  ofKey: async (_c, _key, serve) => serve(),
+  ofTurn: async (_c, _turn, serve) => serve(),
+  others: async () => [],
+};
