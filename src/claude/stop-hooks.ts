@@ -2,7 +2,7 @@
  * Whether other Stop hooks than ours may keep Claude working at the end of a turn. Claude Code runs all Stop hooks at
  * the same time, so the others have not decided yet when ours is called.
  */
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parse } from "jsonc-parser";
 import { z } from "zod";
@@ -42,7 +42,9 @@ export function mayBlockStop(
 
 /** The settings of the folder and of all folders above it: Claude Code may use any of them as the project's. */
 function projectFiles(folder: string): string[] {
-  const own = ["settings.json", "settings.local.json"].map((name) => join(folder, ".claude", name));
+  const settings = join(folder, ".claude");
+  // Most folders above a workspace have no settings.
+  const own = existsSync(settings) ? [join(settings, "settings.json"), join(settings, "settings.local.json")] : [];
   return dirname(folder) === folder ? own : [...own, ...projectFiles(dirname(folder))];
 }
 

@@ -23,12 +23,18 @@ export interface OpenOptions {
  * @returns a descriptor, which the caller closes
  * @throws an error with a `code`: ENOENT if it is absent, ELOOP for a symbolic link, EINVAL if it is not a regular file
  */
-export function openRegularFile(path: string, { mode = "r", followsLink = false }: OpenOptions = {}): number {
+export const openRegularFile = (path: string, options?: OpenOptions): number => openWithSize(path, options).file;
+
+function openWithSize(
+  path: string,
+  { mode = "r", followsLink = false }: OpenOptions = {},
+): { readonly file: number; readonly size: number } {
   const { O_RDONLY, O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
   // Without O_NONBLOCK, opening a FIFO would block the whole server until the FIFO has a writer.
   const access = mode === "r" ? O_RDONLY : mode === "r+" ? O_RDWR : O_RDWR | O_CREAT;
   const file = openSync(path, access | O_NONBLOCK | (followsLink ? 0 : O_NOFOLLOW), 0o600);
-  if (fstatSync(file).isFile()) return file;
+  const stats = fstatSync(file);
+  if (stats.isFile()) return { file, size: stats.size };
   closeSync(file);
   throw Object.assign(new Error(`${path} is not a regular file.`), { code: "EINVAL", path });
 }
@@ -39,9 +45,9 @@ export function openRegularFile(path: string, { mode = "r", followsLink = false 
  */
 export function readSmallFile(path: string, options: OpenOptions = {}): string {
   const { maxBytes = MAX_SMALL_BYTES } = options;
-  const file = openRegularFile(path, options);
+  const { file, size } = openWithSize(path, options);
   try {
-    const bytes = Buffer.allocUnsafe(Math.min(fstatSync(file).size, maxBytes + 1));
+    const bytes = Buffer.allocUnsafe(Math.min(size, maxBytes + 1));
     const length = readSync(file, bytes, 0, bytes.length, 0);
     if (length <= maxBytes) return bytes.toString("utf8", 0, length);
     throw Object.assign(new Error(`${path} is larger than ${maxBytes} bytes.`), { code: "EFBIG" });

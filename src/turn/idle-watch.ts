@@ -86,11 +86,14 @@ export class IdleWatch {
 
   /** Reads Claude's status, and ends the turn when Claude is done with it. */
   check(): void {
-    // The status is read once: it may change between two reads, and every decision here must be about the same one.
-    const { status } = this.#turn.process;
     const { phase, pendingStop } = this.#turn.state();
-    if (phase === "running" && this.#mayBeRefused(status)) void this.#findRefusal();
-    else if (this.#turn.config.reply === "tool" || pendingStop) this.#endIfDone(status);
+    const mayEnd = this.#turn.config.reply === "tool" || pendingStop !== null;
+    const mayBeRefused = phase === "running" && this.#awaitsText;
+    // The status is read once: it may change between two reads, and every decision here must be about the same one. It is
+    // in a file, so it is not read if nothing depends on it.
+    const status = mayEnd || mayBeRefused ? this.#turn.process.status : null;
+    if (mayBeRefused && this.#isIdleSince(this.#sent, status)) void this.#findRefusal();
+    else if (mayEnd) this.#endIfDone(status);
     else {
       this.close();
       this.#cancel = this.#turn.clock.after(LOST_STOP_MS, () => this.#endIfDone());
@@ -102,14 +105,14 @@ export class IdleWatch {
    * @returns whether it has
    */
   async findRefusal(): Promise<boolean> {
-    return this.#mayBeRefused(this.#turn.process.status) && this.#findRefusal();
+    return this.#awaitsText && this.#isIdleSince(this.#sent, this.#turn.process.status) && this.#findRefusal();
   }
 
-  /** Claude has become idle since the message was sent, and has written nothing. */
-  #mayBeRefused(status: SessionStatus | null): boolean {
+  /** Claude has written nothing. If it becomes idle now, a hook may have refused the message. */
+  get #awaitsText(): boolean {
     const { phase, promptId, hasSentText, pendingStop } = this.#turn.state();
     const isWaiting = phase === "sent" || (phase === "running" && promptId !== null);
-    return isWaiting && !hasSentText && !pendingStop && this.#isIdleSince(this.#sent, status);
+    return isWaiting && !hasSentText && !pendingStop;
   }
 
   #endIfDone(status = this.#turn.process.status): void {

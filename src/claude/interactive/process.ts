@@ -274,7 +274,7 @@ export class InteractiveProcess implements AgentProcess {
 
   get mayContinueAfterStop(): boolean {
     // Without a status, nothing would tell when Claude has really finished.
-    return this.status !== null && mayBlockStop(this.spec.choice.workspace, this.stopHooks, this.#context.env);
+    return mayBlockStop(this.spec.choice.workspace, this.stopHooks, this.#context.env) && this.status !== null;
   }
 
   send(
