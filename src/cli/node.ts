@@ -74,7 +74,7 @@ export async function startNode(deps: NodeDeps): Promise<NodeParts> {
       hasRoom: () => pool.hasRoom,
       isInMemory: (root) => conversations().isInMemory(root),
       abandon: (root, error) => conversations().abandon(root, error),
-      killAll: () => pool.killAll(),
+      killAll: () => pool.killProcesses(),
       stopIdle: () => {
         for (const process of pool.processes) {
           if (process.state === "ready" && !process.owner.isBusy()) void process.stop();

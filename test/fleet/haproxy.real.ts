@@ -1,14 +1,11 @@
 /** The configuration of HAProxy in deploy/, before services that stand for nodes: where it sends requests, and when. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { digest } from "../../src/core/tokens.ts";
 import { errorBody } from "../../src/wire/errors.ts";
-import { daemonFolder, freePort } from "../support/daemon.ts";
-import { checkHaproxy, startHaproxy, type TestHaproxy } from "../support/haproxy.ts";
-
-const deploy = join(import.meta.dir, "../../deploy");
-const shipped = readFileSync(join(deploy, "haproxy.cfg"), "utf8");
+import { daemonFolder } from "../support/daemon.ts";
+import { checkHaproxy } from "../support/haproxy.ts";
+import { type Balancer, DEPLOY, shippedConfig, startBalancer } from "./balancer.ts";
 
 interface Node {
   readonly name: string;
@@ -40,30 +37,14 @@ function startNode(name: string): Node {
 
 let nodes: Node[];
 let tenantNode: Node;
-let haproxy: TestHaproxy;
+let balancer: Balancer;
 let url: string;
 
-/** The shipped file with a second cell, as docs/fleet.md says to add one. */
 async function start(): Promise<void> {
-  const port = await freePort();
-  const own = (text: string) =>
-    ["node-a", "node-b", "node-c"].reduce(
-      (all, name, at) => all.replaceAll(`${name}:8080`, `127.0.0.1:${nodes[at]?.port}`),
-      text,
-    );
-  const backends = shipped.slice(shipped.indexOf("backend main\n"));
-  const second = backends
-    .replaceAll(/^backend main/gm, "backend acme")
-    .replaceAll(/^ {2}server node-[bc].*\n/gm, "")
-    .replaceAll("node-a:8080", `127.0.0.1:${tenantNode.port}`);
-  const config = own(`${shipped}\n${second}`)
-    .replaceAll("/etc/haproxy/", "<folder>/")
-    // A request that has just ended still counts, so that the next one would go elsewhere now and then.
-    .replaceAll(/^ {2}hash-balance-factor .*\n/gm, "")
-    .replace("bind :8080", `bind 127.0.0.1:${port}`)
-    .replaceAll("inter 2s fastinter 500ms", "inter 50ms fastinter 50ms");
-  haproxy = await startHaproxy(config, { "cells.map": `${digest("a-key-of-acme")} acme\n` });
-  url = `http://127.0.0.1:${port}/v1/chat/completions`;
+  const cells = { main: { nodes }, acme: { nodes: [tenantNode], keys: ["a-key-of-acme"] } };
+  // A request that has just ended still counts for the balance, so that the next one would go elsewhere now and then.
+  balancer = await startBalancer(cells, (config) => config.replaceAll(/^ {2}hash-balance-factor .*\n/gm, ""));
+  url = `${balancer.url}/v1/chat/completions`;
 }
 
 beforeAll(async () => {
@@ -72,7 +53,7 @@ beforeAll(async () => {
   await start();
 });
 afterAll(async () => {
-  await haproxy?.[Symbol.asyncDispose]();
+  await balancer?.[Symbol.asyncDispose]();
   await Promise.all([...nodes, tenantNode].map(({ server }) => server.stop(true)));
 });
 beforeEach(async () => {
@@ -120,7 +101,7 @@ const keys = Array.from({ length: 60 }, (_, index) => `agent:main:chat-${index}`
 test("HAProxy accepts the file", async () => {
   using folder = daemonFolder("haproxy-check");
   const path = join(folder.path, "haproxy.cfg");
-  writeFileSync(path, shipped.replaceAll("/etc/haproxy/", `${deploy}/`));
+  writeFileSync(path, shippedConfig.replaceAll("/etc/haproxy/", `${DEPLOY}/`));
   const { code, output } = await checkHaproxy(path);
   // The names of the nodes lead nowhere here.
   const warnings = output.match(/^\[(?:WARNING|ALERT)\].*/gm) ?? [];
@@ -209,7 +190,7 @@ test("a message that a node has received is not sent to another one", async () =
   const replacement = startNode("a");
   nodes[0] = replacement;
   replacement.answer = () => new Response("a");
-  await haproxy[Symbol.asyncDispose]();
+  await balancer[Symbol.asyncDispose]();
   await start();
 });
 

@@ -21,6 +21,8 @@ export interface TestNode {
   readonly name: string;
   readonly home: ClaudeHome;
   readonly env: Record<string, string>;
+  /** Where a balancer reaches it, on 127.0.0.1; it stays the same after a restart. */
+  readonly port: number;
   /** The newest server of the node; it may have exited. */
   server: TestServer;
   /** Starts a server after the one before has exited. */
@@ -43,14 +45,18 @@ export interface FleetOptions {
   /** The address of the database for a node, by default that of Postgres itself. */
   readonly database?: (url: string, node: number) => Promise<string> | string;
   readonly env?: Record<string, string>;
+  readonly chatKey?: string;
+  /** A running Postgres and the address of a database in it, instead of one of its own. */
+  readonly shared?: { readonly postgres: TestPostgres; readonly url: string };
 }
 
 export async function createFleet(options: FleetOptions = {}): Promise<FleetWorld> {
   const { nodes: count = 2, engine = "stream", standIn = false, leaseMs = 6_000, env = {} } = options;
-  const postgres = await startPostgres();
+  const { chatKey = CHAT_KEY, shared: given } = options;
+  const postgres = given?.postgres ?? (await startPostgres());
   const mock = startMockAnthropic();
   const shared = createClaudeHome({ api: mock.url });
-  const url = postgres.url();
+  const url = given?.url ?? postgres.url();
   const database = connect(url);
   await migrateFleet(database);
   const nodes: TestNode[] = [];
@@ -64,19 +70,21 @@ export async function createFleet(options: FleetOptions = {}): Promise<FleetWorl
     const address = `127.0.0.1:${await freePort()}`;
     const identity = await createIdentity(name, `https://${address}`);
     writeIdentity(paths, identity);
-    const keys = keysDigest(CHAT_KEY, CONTROL_KEY);
+    const keys = keysDigest(chatKey, CONTROL_KEY);
     const member = { name, url: `https://${address}`, certificate: identity.certificate, keys, joinedAt: Date.now() };
     await addMember(database, member);
+    const port = await freePort();
     const nodeEnv = {
       ...home.env,
       SYNTHESIS_HOME: state,
       SYNTHESIS_WORKSPACE: shared.workspace,
       SYNTHESIS_ENGINE: engine,
       SYNTHESIS_CLAUDE_BIN: standIn ? standInClaude(home.base) : REAL_CLAUDE,
-      SYNTHESIS_API_KEY: CHAT_KEY,
+      SYNTHESIS_API_KEY: chatKey,
       SYNTHESIS_DATABASE: (await options.database?.(url, at)) ?? url,
       SYNTHESIS_NODE_NAME: name,
       SYNTHESIS_NODE_LISTEN: address,
+      SYNTHESIS_LISTEN: `127.0.0.1:${port}`,
       SYNTHESIS_LEASE_MS: `${leaseMs}`,
       ...env,
     };
@@ -84,6 +92,7 @@ export async function createFleet(options: FleetOptions = {}): Promise<FleetWorl
       name,
       home,
       env: nodeEnv,
+      port,
       server: undefined as unknown as TestServer,
       async restart() {
         this.server = await startServer(nodeEnv);
@@ -100,7 +109,7 @@ export async function createFleet(options: FleetOptions = {}): Promise<FleetWorl
     [Symbol.asyncDispose]: async () => {
       await Promise.all(nodes.map(({ server }) => server?.stop()));
       await mock.stop();
-      await postgres[Symbol.asyncDispose]();
+      if (!given) await postgres[Symbol.asyncDispose]();
       for (const { home } of nodes) home.remove();
       shared.remove();
     },

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { daemonFolder, findProgram, freePort, giveToDaemon, startDaemon } from "./daemon.ts";
 
 export interface TestPgBouncer extends AsyncDisposable {
+  readonly port: number;
   /** `postgres://…` of a database behind it. */
   url(database?: string): string;
   freeze(): void;
@@ -31,12 +32,15 @@ auth_file = ${users}
 pool_mode = transaction
 # Few connections, so that the transactions of one client do run on different ones.
 default_pool_size = 4
+# It waits 15 s by default after a connection to Postgres that failed.
+server_login_retry = 1
 `,
   );
   for (const file of [users, config]) giveToDaemon(file);
   try {
     const daemon = await startDaemon([findProgram("pgbouncer"), config], /process up/);
     return {
+      port,
       url: (database = "postgres") => `postgres://postgres@127.0.0.1:${port}/${database}`,
       freeze: daemon.freeze,
       thaw: daemon.thaw,

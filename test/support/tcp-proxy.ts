@@ -14,9 +14,12 @@ export interface TcpProxy extends AsyncDisposable {
   stall(): void;
   /** Lets everything through again. What was held by `stall` arrives now, in its order. */
   resume(): void;
+  /** Connects to another target from now on. */
+  retarget(target: Target): void;
 }
 
-export async function startTcpProxy(target: Target): Promise<TcpProxy> {
+export async function startTcpProxy(first: Target): Promise<TcpProxy> {
+  let target = first;
   let state: "open" | "cut" | "stalled" = "open";
   const clients = new Set<Socket>();
   const sockets = new Set<Socket>();
@@ -62,6 +65,9 @@ export async function startTcpProxy(target: Target): Promise<TcpProxy> {
     cut: () => {
       state = "cut";
       reset();
+    },
+    retarget: (next) => {
+      target = next;
     },
     stall: () => {
       state = "stalled";

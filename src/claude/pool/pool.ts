@@ -49,7 +49,9 @@ export interface Pool {
   readonly connections: number;
   /** Stops all processes. Resolves when they have exited. */
   stopAll(): Promise<void>;
-  /** Kills all processes at once. */
+  /** Kills all processes at once. New ones can be started. */
+  killProcesses(): void;
+  /** The same at the end of the server: no process can be started any more. */
   killAll(): void;
 }
 
@@ -192,6 +194,10 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
     }
   }
 
+  const killProcesses = () => {
+    for (const process of processes) process.kill();
+  };
+
   return {
     async start(spec, owner, signal) {
       await slots.acquire(signal);
@@ -245,10 +251,11 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
       cancelTimers();
       await Promise.all([launcher.close(), ...[...processes].map((process) => process.stop())]);
     },
+    killProcesses,
     killAll: () => {
       cancelTimers();
       void launcher.close();
-      for (const process of processes) process.kill();
+      killProcesses();
     },
   };
 }
