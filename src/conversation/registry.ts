@@ -153,7 +153,7 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
         if (ms !== null) turnDuration.add(ms);
         if (error?.code === "claude_not_logged_in") login.noteRejection(workspace);
         else if (hasModelAnswer) login.noteAnswer(workspace);
-        limitFirstResponses();
+        if (identity.source === "response") limitFirstResponses();
         collectWhenQuiet();
       },
       keeps: () => unnamed.keeps(identity.key),

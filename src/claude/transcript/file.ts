@@ -40,20 +40,24 @@ export const readRows = (path: string, offset: number): Promise<string | null> =
 export const readPrompts = (path: string): Promise<string | null> =>
   withTranscriptFile(path, dirname(dirname(path)), (file) => rowsIn(file, 0, mayBePrompt));
 
+/** How much of the end of a file is searched for that row, and then how much more of it. */
+const COST_ROW_WITHIN_BYTES = [CHUNK_BYTES, 12 * CHUNK_BYTES];
 const COST_ROW = '{"type":"cost-state"';
 
 /**
- * The newest row with what the session has used, as JSON; empty when there is none, null while there is no such file. A
- * process writes it when it exits, so it is near the end of the file, and more is read only where it is not.
+ * The newest row with what the session has used, as JSON; null while there is no such file. A process writes it when it
+ * exits, so it is near the end of the file. Empty when it is not: a process that was killed writes none, and looking for
+ * an older one in a long file would delay the next turn.
  */
 export const readCostRow = (path: string): Promise<string | null> =>
   withTranscriptFile(path, dirname(dirname(path)), async (file) => {
     const { size } = fstatSync(file);
     const isCost = (row: Buffer) => row.subarray(0, COST_ROW.length).equals(Buffer.from(COST_ROW));
-    for (let bytes = CHUNK_BYTES; ; bytes *= 8) {
+    for (const bytes of COST_ROW_WITHIN_BYTES) {
       const rows = await rowsIn(file, Math.max(0, size - bytes), isCost);
-      if (rows !== "" || bytes >= size) return rows.trim().split("\n").at(-1) ?? "";
+      if (rows !== "") return rows.trim().split("\n").at(-1) ?? "";
     }
+    return "";
   });
 
 /**
