@@ -1,5 +1,6 @@
 /** Makes this server a node of a fleet. Only a server with SYNTHESIS_DATABASE loads this file, and with it Postgres. */
 import { hostname } from "node:os";
+import { getLogger } from "@logtape/logtape";
 import { version } from "../../package.json";
 import type { Pool } from "../claude/pool/pool.ts";
 import { ConfigError } from "../config/config-error.ts";
@@ -22,6 +23,8 @@ import { connect } from "../store/postgres/connect.ts";
 import { migrateFleet } from "../store/postgres/migrate.ts";
 import type { SessionStore } from "../store/sessions.ts";
 import type { TurnStore } from "../store/turns.ts";
+
+const log = getLogger(["synthesis", "fleet"]);
 
 interface NodeDeps {
   readonly config: Config;
@@ -55,6 +58,7 @@ export async function startNode(deps: NodeDeps): Promise<NodeParts> {
     if (!member)
       throw new ConfigError(`${name} is no member of the fleet. Run \`synthesis nodes join\` on this machine.`);
     if (member.keys !== keysDigest(deps.chatKey, controlKey)) throw new ConfigError(OTHER_KEYS);
+    const endOnce = endsThisServer(name);
     const trust = new NodeTrust(paths, url, certificatesOf(members));
     const watchdog = startLeaseWatchdog(paths.lease, deps.sweep);
     const fleet = await joinFleet({
@@ -81,7 +85,13 @@ export async function startNode(deps: NodeDeps): Promise<NodeParts> {
         }
       },
       onRenewed: (until) => watchdog.renew(until - systemClock.now()),
-      readMembers: async () => trust.update(certificatesOf(await readMembers(postgres))),
+      readMembers: async () => {
+        const current = await readMembers(postgres);
+        trust.update(certificatesOf(current));
+        if (current.some((one) => one.name === name)) return;
+        // `nodes evict --forget` has removed it: no other node would answer it, or send it anything.
+        endOnce();
+      },
     });
     const close = async () => {
       await fleet.close();
@@ -93,6 +103,17 @@ export async function startNode(deps: NodeDeps): Promise<NodeParts> {
     if (!(error instanceof RequestError)) throw error;
     throw new ConfigError(`${error.message} SYNTHESIS_DATABASE names it; its user must be able to create tables.`);
   }
+}
+
+/** @returns ends the server as SIGTERM does; a second signal would not let its turns finish, so later calls do nothing */
+function endsThisServer(name: string): () => void {
+  let hasEnded = false;
+  return () => {
+    if (hasEnded) return;
+    hasEnded = true;
+    log.error("{name} is no member of the fleet any more, so this server ends", { name });
+    process.kill(process.pid, "SIGTERM");
+  };
 }
 
 const OTHER_KEYS =

@@ -1,0 +1,135 @@
+/** An operator's view of nodes that run: the page, the metrics, and `synthesis nodes` on them. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Browser } from "playwright-core";
+import { launchBrowser } from "../support/browser.ts";
+import { seriesValue } from "../support/metrics.ts";
+import { PROGRAM } from "../support/server.ts";
+import { ask, texts } from "../support/sse.ts";
+import { createFleet, type FleetWorld, type TestNode } from "./world.ts";
+
+let fleet: FleetWorld;
+let [a, b]: TestNode[] = [];
+let browser: Browser;
+
+beforeAll(async () => {
+  browser = await launchBrowser();
+  fleet = await createFleet({ standIn: true, leaseMs: 3_000 });
+  [a, b] = fleet.nodes as [TestNode, TestNode];
+}, 60_000);
+afterAll(async () => {
+  await browser?.close();
+  await fleet?.[Symbol.asyncDispose]();
+});
+
+/** Runs `synthesis nodes` on the machine of a node. @returns what it printed */
+async function nodes({ env }: TestNode, words: string): Promise<string> {
+  const child = Bun.spawn([...PROGRAM, "nodes", ...words.split(" ")], { env, stdout: "pipe", stderr: "pipe" });
+  const [code, out, err] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()]);
+  if (code !== 0) throw new Error(err);
+  return out;
+}
+
+/** Says something, at a node, in a conversation. @returns the answer */
+async function say({ server }: TestNode, content: string, user: string): Promise<string> {
+  const response = await server.post(ask(content, { user }));
+  if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+  return (await Array.fromAsync(texts(response))).join("").trim();
+}
+
+/** The metrics of a node, once `isThere` says so. */
+async function metricsUntil(node: TestNode, isThere: (text: string) => boolean): Promise<string> {
+  for (;;) {
+    const text = await (await fleet.control(node, "/metrics")).text();
+    if (isThere(text)) return text;
+    await Bun.sleep(100);
+  }
+}
+
+async function openPage({ server }: TestNode) {
+  const node = [a, b].find((one) => one?.server === server) as TestNode;
+  const response = await fleet.control(node, "/v1/page/codes", {
+    method: "POST",
+    body: JSON.stringify({ role: "look" }),
+    headers: { "content-type": "application/json" },
+  });
+  const { code } = (await response.json()) as { code: string };
+  const page = await browser.newPage();
+  await page.goto(`${server.url}/page#code=${code}`);
+  return page;
+}
+
+test("metrics and page show all nodes, what they have and what they send each other", async () => {
+  await say(a as TestNode, "hello", "one");
+  expect(await say(b as TestNode, "again", "one")).toBe("You said: again");
+  const text = await metricsUntil(
+    a as TestNode,
+    (all) => seriesValue(all, 'synthesis_fleet_nodes{state="live"}') === 2,
+  );
+  expect(seriesValue(text, "synthesis_fleet_conversations")).toBe(1);
+  expect(seriesValue(text, "synthesis_fleet_lease_seconds")).toBeGreaterThan(0);
+  const other = await metricsUntil(b as TestNode, () => true);
+  expect(seriesValue(other, 'synthesis_fleet_forwarded_total{outcome="answered"}')).toBe(1);
+  expect(seriesValue(other, "synthesis_fleet_refused_commits_total")).toBe(0);
+
+  const page = await openPage(b as TestNode);
+  const rows = page.getByRole("region", { name: "Nodes" }).getByRole("row");
+  await rows.getByText("node-b").waitFor();
+  await rows
+    .filter({ hasText: "node-a" })
+    .getByText(/^1 of \d+$/)
+    .waitFor();
+  await page.close();
+});
+
+test("a certificate is replaced without a failed request between nodes", async () => {
+  const certificate = () => readFileSync(join((a as TestNode).home.base, "state/node.crt"), "utf8");
+  const before = certificate();
+  let isRotating = true;
+  const answers: string[] = [];
+  await say(a as TestNode, "hello", "on-a");
+  await say(b as TestNode, "hello", "on-b");
+  const talking = [
+    [b, "on-a"],
+    [a, "on-b"],
+  ].map(async ([node, user]) => {
+    while (isRotating) answers.push(await say(node as TestNode, "more", user as string));
+  });
+  await nodes(a as TestNode, "join --rotate");
+  isRotating = false;
+  await Promise.all(talking);
+  expect(certificate()).not.toBe(before);
+  expect(new Set(answers)).toEqual(new Set(["You said: more"]));
+  expect(answers.length).toBeGreaterThan(4);
+  // Now only the new one is trusted, and it works.
+  expect(await say(b as TestNode, "last", "on-a")).toBe("You said: last");
+  expect(await say(a as TestNode, "last", "on-b")).toBe("You said: last");
+});
+
+test("a node is drained and takes conversations again", async () => {
+  const ready = async () => (await fetch(`${(b as TestNode).server.url}/ready`)).status;
+  await nodes(a as TestNode, "drain node-b");
+  while ((await ready()) !== 503) await Bun.sleep(50);
+  expect(await nodes(a as TestNode, "list")).toMatch(/node-b +draining/);
+  const page = await openPage(a as TestNode);
+  await page
+    .getByRole("region", { name: "Nodes" })
+    .getByRole("row")
+    .filter({ hasText: "node-b" })
+    .getByText("draining")
+    .waitFor();
+  await page.close();
+  expect(await say(b as TestNode, "hello", "later")).toBe("You said: hello");
+  await nodes(a as TestNode, "drain node-b --undo");
+  while ((await ready()) !== 200) await Bun.sleep(50);
+  expect(await nodes(a as TestNode, "list")).toMatch(/node-b +live/);
+});
+
+test("a node that is evicted and forgotten ends its server, and its conversations go on elsewhere", async () => {
+  await say(b as TestNode, "hello", "moves");
+  await nodes(a as TestNode, "evict node-b --forget --yes");
+  expect(await (b as TestNode).server.exited).toBe(0);
+  expect(await say(a as TestNode, "more", "moves")).toBe("You said: more");
+  expect(await nodes(a as TestNode, "list")).not.toContain("node-b");
+});
