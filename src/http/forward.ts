@@ -1,4 +1,5 @@
 /** Sends a request on to the node that has its conversation, and streams the answer back. A request is forwarded once. */
+import { setTimeout } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
 import { type Clock, systemClock } from "../core/clock.ts";
@@ -37,6 +38,10 @@ interface ForwardDeps {
   readonly clock?: Clock;
 }
 
+/** Between two attempts to send a request on, in ms. */
+const PAUSES_MS = [20, 200];
+const CONNECTION_FAILURES = ["ECONNREFUSED", "ECONNRESET"];
+
 export function createForward({ trust, controlKey, messages, clock = systemClock }: ForwardDeps): Forward {
   const send = (url: string, init: RequestInit) =>
     fetch(url, {
@@ -50,12 +55,29 @@ export function createForward({ trust, controlKey, messages, clock = systemClock
       decompress: false,
     });
 
+  /**
+   * Repeats a request whose connection failed: a node opens its listener again when members change. The node serves a
+   * request once, since it knows it by its header.
+   */
+  const sendAgain = async (url: string, init: RequestInit & { readonly signal: AbortSignal }): Promise<Response> => {
+    for (const pauseMs of PAUSES_MS) {
+      try {
+        return await send(url, init);
+      } catch (error) {
+        if (init.signal.aborted || !CONNECTION_FAILURES.includes((error as NodeJS.ErrnoException).code ?? ""))
+          throw error;
+      }
+      await setTimeout(pauseMs, undefined, { signal: init.signal });
+    }
+    return send(url, init);
+  };
+
   return async (c, body, to) => {
     const { raw } = c.req;
     const page = c.var.page;
     const probe = async (signal: AbortSignal) => {
       const health = `${new URL(to.url).origin}/health`;
-      const response = await send(health, { headers: { [FORWARDED_HEADER]: "1" }, signal });
+      const response = await send(health, { headers: { [FORWARDED_HEADER]: crypto.randomUUID() }, signal });
       await response.body?.cancel();
     };
     const watch = watchNode(to.leaseLeftMs, probe, clock);
@@ -71,7 +93,7 @@ export function createForward({ trust, controlKey, messages, clock = systemClock
     // The token of a page is known to this node alone, which has checked it.
     if (page) headers.set("authorization", `Bearer ${controlKey}`);
     try {
-      const response = await send(targetUrl(raw.url, to.url), { method: raw.method, headers, body, signal });
+      const response = await sendAgain(targetUrl(raw.url, to.url), { method: raw.method, headers, body, signal });
       watch.heard();
       messages?.note("forwarded", "answered");
       const { status } = response;
@@ -172,6 +194,6 @@ function withoutHopByHop(all: Headers): Headers {
 function forwardedHeaders(all: Headers): Headers {
   const headers = withoutHopByHop(all);
   for (const name of DEALT_WITH) headers.delete(name);
-  headers.set(FORWARDED_HEADER, "1");
+  headers.set(FORWARDED_HEADER, crypto.randomUUID());
   return headers;
 }

@@ -66,22 +66,37 @@ export function addressGuard(
   });
 }
 
-/** Marks a request that a node sends on to the node that has the conversation. */
+/** Marks a request that a node sends on to the node that has the conversation. Its value is new for each request. */
 export const FORWARDED_HEADER = "x-synthesis-forwarded";
+/** A node repeats a request within a second. */
+const REMEMBERED = 10_000;
 
 /**
  * For the listener that only the other nodes can reach, since it asks for their certificate. A node that forwards a
- * request has checked its `Host` and `Origin`.
+ * request has checked its `Host` and `Origin`. It repeats one whose connection broke off, which must not be served twice.
  */
-export const nodeGuard: Guard = (headers) => {
-  if (headers.has(FORWARDED_HEADER)) {
+export function createNodeGuard(): Guard {
+  const arrived = new Set<string>();
+  return (headers) => {
+    const id = headers.get(FORWARDED_HEADER);
+    if (id === null) {
+      throw new RequestError(
+        "unknown_url",
+        "This address is for the other nodes of the fleet. SYNTHESIS_LISTEN names the addresses for clients.",
+      );
+    }
+    if (arrived.has(id)) {
+      throw new RequestError(
+        "node_unavailable",
+        "The connection to the node that has this conversation broke off. Send the message again.",
+        { retryAfter: 1 },
+      );
+    }
+    arrived.add(id);
+    if (arrived.size > REMEMBERED) arrived.delete(arrived.keys().next().value as string);
     return { routes: ["chat", "control"], isInternal: false, isFromPage: false, isForwarded: true };
-  }
-  throw new RequestError(
-    "unknown_url",
-    "This address is for the other nodes of the fleet. SYNTHESIS_LISTEN names the addresses for clients.",
-  );
-};
+  };
+}
 
 interface Door {
   readonly isOwnHost: (host: string) => boolean;

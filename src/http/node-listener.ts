@@ -10,7 +10,7 @@ import { ConfigError } from "../config/config-error.ts";
 import { addressText } from "../config/listen-address.ts";
 import type { NodeTrust } from "../fleet/trust.ts";
 import type { Env } from "./env.ts";
-import { nodeGuard } from "./guard.ts";
+import { createNodeGuard } from "./guard.ts";
 import type { BridgeData } from "./routes/bridge.ts";
 import { type ServeDeps, serve, tcp } from "./serve.ts";
 
@@ -29,13 +29,14 @@ export function openNodeListener(
   address: { readonly host: string; readonly port: number },
   trust: NodeTrust,
 ): NodeListener {
+  const guard = createNodeGuard();
   const open = (port: number): Server<BridgeData> => {
     const { certificate: cert, key } = trust.identity;
     const ca = [...trust.trusted];
     // Without a certificate to trust, Bun would trust those of the public authorities.
     if (ca.length === 0) ca.push(cert);
     const tls = { cert, key, ca, requestCert: true, rejectUnauthorized: true };
-    return serve(deps, app, tcp(address.host, port, tls), () => nodeGuard);
+    return serve(deps, app, tcp(address.host, port, tls), () => guard);
   };
   const settings = () => JSON.stringify([trust.identity, trust.trusted]);
 

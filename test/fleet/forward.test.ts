@@ -87,6 +87,9 @@ function openSender({ trust, to, leaseLeftMs = () => 60 * SECOND, clock, page }:
   return `http://127.0.0.1:${server.port}`;
 }
 
+/** As a node marks a request. */
+const forwardedHeader = () => ({ "x-synthesis-forwarded": crypto.randomUUID() });
+
 /** Waits until only so many timers are left: no probe is under way then. */
 async function idle(clock: ManualClock, timers: number): Promise<void> {
   while (clock.timers !== timers) await setImmediate();
@@ -112,7 +115,7 @@ describe("a forwarded request", () => {
     expect(await response.json()).toMatchObject({
       method: "DELETE",
       url: `${url}/v1/sessions/a%2Fb%20c?transcript=1&x=%C3%A4`,
-      headers: { "content-type": "application/json", "x-synthesis-forwarded": "1" },
+      headers: { "content-type": "application/json", "x-synthesis-forwarded": expect.any(String) },
       body: '{"a":"ä"}',
       access: { routes: ["chat", "control"], isInternal: false, isForwarded: true },
     });
@@ -140,7 +143,7 @@ describe("a forwarded request", () => {
     expect(headers).toMatchObject({
       host: new URL(url).host,
       authorization: "Bearer sk-1",
-      "x-synthesis-forwarded": "1",
+      "x-synthesis-forwarded": expect.not.stringMatching("^0$"),
     });
     for (const name of ["x-private", "te", "proxy-authorization", "origin", "content-encoding"]) {
       expect([name, headers[name]]).toEqual([name, undefined]);
@@ -264,8 +267,37 @@ describe("a streamed answer", () => {
 async function proxyTo(url: string) {
   const proxy = await startTcpProxy({ host: "127.0.0.1", port: Number(new URL(url).port) });
   closing.unshift(() => proxy[Symbol.asyncDispose]());
-  return { ...proxy, url: `https://127.0.0.1:${proxy.port}` };
+  return Object.assign(proxy, { url: `https://127.0.0.1:${proxy.port}` });
 }
+
+describe("a connection that breaks off", () => {
+  test("is made again when the request has not arrived", async () => {
+    const proxy = await proxyTo(openOwner(members()).url);
+    proxy.stall();
+    const answer = fetch(openSender({ trust: trusting(first, second), to: proxy.url }));
+    while (proxy.connections === 0) await setImmediate();
+    proxy.cut();
+    proxy.resume();
+    expect((await answer).status).toBe(200);
+  });
+
+  test("costs a 503 when the request has arrived, which is served once", async () => {
+    let served = 0;
+    const arrived = Promise.withResolvers<void>();
+    const app = new Hono<Env>().all("*", () => {
+      served += 1;
+      arrived.resolve();
+      return new Promise<Response>(() => {});
+    });
+    const proxy = await proxyTo(openOwner(members(), app).url);
+    const answer = fetch(openSender({ trust: trusting(first, second), to: proxy.url }));
+    await arrived.promise;
+    proxy.cut();
+    proxy.resume();
+    expect(await failure(await answer)).toEqual([503, "node_unavailable"]);
+    expect(served).toBe(1);
+  });
+});
 
 describe("a node that does not answer", () => {
   test("costs a 503 as soon as it refuses the connection, with what is left of its lease", async () => {
@@ -393,9 +425,8 @@ describe("trust", () => {
   test("a machine without a certificate, or with one that a member has signed, opens nothing", async () => {
     const { url } = openOwner(members());
     const ca = (first as NodeIdentity).certificate;
-    const headers = { "x-synthesis-forwarded": "1" };
     const status = (tls: object) =>
-      fetch(url, { headers, tls: { ca, ...tls } }).then(
+      fetch(url, { headers: forwardedHeader(), tls: { ca, ...tls } }).then(
         (response) => response.status,
         () => "refused",
       );
@@ -410,7 +441,7 @@ describe("trust", () => {
     const { certificate: cert, key } = second as NodeIdentity;
     const kept = () =>
       fetch(url, {
-        headers: { "x-synthesis-forwarded": "1" },
+        headers: forwardedHeader(),
         tls: { cert, key, ca: (first as NodeIdentity).certificate },
       }).then(
         (response) => response.status,
@@ -462,7 +493,7 @@ describe("trust", () => {
       method: "POST",
       body: "{}",
       tls,
-      headers: { "x-synthesis-forwarded": "1" },
+      headers: forwardedHeader(),
     });
     // The app of this test has answered, and not the handler of hooks.
     expect(await hook.json()).toMatchObject({ access: { isInternal: false } });
