@@ -19,6 +19,9 @@ if (process.argv[2] === "channel") {
 } else if (process.argv[2] === "sweep") {
   const { sweepCommand } = await import("./cli/sweep.ts");
   program.addCommand(sweepCommand());
+} else if (startsServer(process.argv.slice(2))) {
+  // The server runs for months. The code of the other commands takes three megabytes.
+  program.addCommand((await import("./cli/serve.ts")).serveCommand(), { isDefault: true });
 } else {
   const { doctorCommand } = await import("./cli/doctor.ts");
   program.addCommand(doctorCommand());
@@ -53,6 +56,13 @@ try {
   console.error(visibleText(problem ? `${problem.what} ${problem.advice}` : (error as Error).message));
   // Setting `process.exitCode` would not be enough: open files and timers would keep the process running.
   process.exit(error instanceof Failure ? 1 : 2);
+}
+
+/** Whether the arguments are those of `serve`, with or without its name, and do not ask for the list of commands. */
+function startsServer([first, ...others]: readonly string[]): boolean {
+  const asks = new Set(["-h", "--help", "-V", "--version"]);
+  if (first === "serve") return true;
+  return first === undefined || (first.startsWith("-") && ![first, ...others].some((one) => asks.has(one)));
 }
 
 /** Commander would report an unknown command as one argument too many for `serve`. */

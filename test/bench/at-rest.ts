@@ -69,7 +69,7 @@ export async function letServersRest(): Promise<() => Promise<void>> {
     console.log(`| CPU at rest, % of a core | ${shares} | < 0.05 |`);
     for (const [when, ...figures] of memory) {
       const target = when === "at rest" ? "≤ 70" : "";
-      console.log(`| memory ${when}, resident / proportional MB | ${figures.join(" | ")} | ${target} |`);
+      console.log(`| memory ${when}, resident / proportional / own MB | ${figures.join(" | ")} | ${target} |`);
     }
     for (const server of servers) await server.stop();
     rmSync(base, { recursive: true, force: true });

@@ -85,7 +85,7 @@ export async function measureInTerminal(mock: MockAnthropic): Promise<void> {
   );
   printUsage("the real claude", plain, withUsage);
   printUsage("a stand-in", ...(await turnsOfStandIn(turn)));
-  console.log(`\nEach plugin takes ${plugins[0] ?? "-"} MB (resident / proportional).`);
+  console.log(`\nEach plugin takes ${plugins[0] ?? "-"} MB (resident / proportional / own).`);
 }
 
 /** Turns without and with the figures of their use, taking turns. */

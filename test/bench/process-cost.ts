@@ -24,23 +24,25 @@ export function cpuMs(pid: number): number {
 interface Memory {
   /** Resident, in MB. Pages that are shared with other processes count in full. */
   readonly rss: number;
-  /** Resident, in MB. Shared pages count in part. NaN where the system does not say. */
+  /** Resident, in MB. Shared pages count in part. NaN where the system does not say, as for the next one. */
   readonly pss: number;
+  /** What the process itself has written, in MB: without the program's file, which the system can drop at any time. */
+  readonly own: number;
 }
 
 /** The memory of a process. On every system. */
 function memoryOf(pid: number): Memory {
   const file = `/proc/${pid}/smaps_rollup`;
   const rollup = existsSync(file) ? readFileSync(file, "utf8") : "";
-  const pss = /^Pss:\s+(\d+)/m.exec(rollup)?.[1];
+  const kilobytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(rollup)?.[1]);
   const rss = Bun.spawnSync(["ps", "-o", "rss=", "-p", `${pid}`]).stdout.toString();
-  return { rss: Number(rss) / 1024, pss: Number(pss) / 1024 };
+  return { rss: Number(rss) / 1024, pss: kilobytes("Pss") / 1024, own: kilobytes("Anonymous") / 1024 };
 }
 
-/** As "resident / proportional", in MB. */
+/** As "resident / proportional / own", in MB. */
 export function memoryText(pid: number): string {
-  const { rss, pss } = memoryOf(pid);
-  return `${rss.toFixed(0)} / ${Number.isNaN(pss) ? "-" : pss.toFixed(0)}`;
+  const { rss, pss, own } = memoryOf(pid);
+  return [rss, pss, own].map((one) => (Number.isNaN(one) ? "-" : one.toFixed(0))).join(" / ");
 }
 
 export interface SystemCalls {

@@ -66,7 +66,7 @@ async function cost(server: TestServer, turn: (at: number) => Promise<unknown>, 
 }
 
 function printHead(what: string): void {
-  console.log(`\n| ${what} | engine | CPU ms/turn | kB read/turn | server MB (resident / proportional) |`);
+  console.log(`\n| ${what} | engine | CPU ms/turn | kB read/turn | server MB (resident / proportional / own) |`);
   console.log("|---|---|---|---|---|");
 }
 

@@ -13,7 +13,7 @@ export async function measureStartTimes(): Promise<void> {
   const home = createClaudeHome({ api: "http://127.0.0.1:9" });
   const claude = standInClaude(home.base);
   const binary = join(import.meta.dir, "../../dist/synthesis");
-  console.log("\n| start to the first accepted request | ms | MB (resident / proportional) |\n|---|---|---|");
+  console.log("\n| start to the first accepted request | ms | MB (resident / proportional / own) |\n|---|---|---|");
   for (const [name, program] of [
     ["from source", PROGRAM],
     ...(existsSync(binary) ? [["the binary", [binary]] as const] : []),
