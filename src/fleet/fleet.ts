@@ -146,7 +146,6 @@ export async function joinFleet(deps: FleetDeps): Promise<Fleet> {
     sweeping ??= (async () => {
       try {
         if (lease.isDraining) deps.stopIdle();
-        await deps.readMembers();
         await held.sweep();
         if (clock.now() < watchUntil) await readNodes();
       } catch (error) {
@@ -157,6 +156,10 @@ export async function joinFleet(deps: FleetDeps): Promise<Fleet> {
     })();
     return sweeping;
   }
+
+  /** A sweep may take long, and a member that rotates its certificate waits for the renewals of all nodes. */
+  const readMembers = () =>
+    deps.readMembers().catch((error) => log.warning("the members could not be read: {error}", { error }));
 
   const otherNode = ({ id, name, url, leaseLeftMs }: Owner | LiveNode): OtherNode => {
     const knownAt = clock.now();
@@ -184,7 +187,10 @@ export async function joinFleet(deps: FleetDeps): Promise<Fleet> {
   const lease = await startLease({
     ...deps,
     clock,
-    afterRenewal: () => void sweep(),
+    afterRenewal: () => {
+      void readMembers();
+      void sweep();
+    },
     onLate: deps.killAll,
     onEvicted: () => {
       deps.killAll();
