@@ -47,16 +47,19 @@ async function metricsUntil(node: TestNode, isThere: (text: string) => boolean):
   }
 }
 
-async function openPage({ server }: TestNode) {
-  const node = [a, b].find((one) => one?.server === server) as TestNode;
+/** A one-time code for the page of a node. */
+async function pageCode(node: TestNode): Promise<string> {
   const response = await fleet.control(node, "/v1/page/codes", {
     method: "POST",
     body: JSON.stringify({ role: "look" }),
     headers: { "content-type": "application/json" },
   });
-  const { code } = (await response.json()) as { code: string };
+  return ((await response.json()) as { code: string }).code;
+}
+
+async function openPage(node: TestNode) {
   const page = await browser.newPage();
-  await page.goto(`${server.url}/page#code=${code}`);
+  await page.goto(`${node.server.url}/page#code=${await pageCode(node)}`);
   return page;
 }
 
@@ -81,6 +84,29 @@ test("metrics and page show all nodes, what they have and what they send each ot
     .getByText(/^1 of \d+$/)
     .waitFor();
   await page.close();
+});
+
+test("a page sees a conversation of another node, and its token works at its own node only", async () => {
+  await say(a as TestNode, "hello", "seen");
+  const tokens = await fetch(`${(b as TestNode).server.url}/v1/page/tokens`, {
+    method: "POST",
+    body: JSON.stringify({ code: await pageCode(b as TestNode) }),
+    headers: { "content-type": "application/json" },
+  });
+  const { token } = (await tokens.json()) as { token: string };
+  const look = (node: TestNode, path = "", method = "GET") =>
+    fetch(`${node.server.url}/v1/sessions/user%3Aseen${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}` },
+    });
+  const seen = await look(b as TestNode);
+  // Only the node that has the conversation knows its process.
+  expect([seen.status, await seen.json()]).toEqual([
+    200,
+    expect.objectContaining({ pid: expect.any(Number), turns: 1 }),
+  ]);
+  expect((await look(b as TestNode, "/reset", "POST")).status).toBe(403);
+  expect((await look(a as TestNode)).status).toBe(401);
 });
 
 test("a certificate is replaced without a failed request between nodes", async () => {
