@@ -126,7 +126,10 @@ const METRICS = /<!-- metrics -->\n[\s\S]*?<!-- end of metrics -->/;
 /** The page with its table of metrics made anew. @throws Error when it has none */
 export function withMetricsTable(page: string): string {
   if (!METRICS.test(page)) throw new Error("docs/http-api.md has no table of metrics.");
-  const rows = quietMetrics({ nodes: [], leaseLeftMs: 0, counts: { held: 0, refused: 0 } })
+  const rows = quietMetrics({
+    fleet: { nodes: [], leaseLeftMs: 0, counts: { held: 0, refused: 0 } },
+    trust: { certificateEnd: 0 },
+  })
     .registry.getMetricsAsArray()
     .map((metric) => {
       // The library's types leave the labels out.

@@ -165,7 +165,7 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
     rejections,
     permissions,
     messages,
-    fleet: node?.fleet,
+    node,
   });
 
   // HTTP: clients, hooks and plugins, all on one port.

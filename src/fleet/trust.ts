@@ -1,4 +1,5 @@
 /** Whom this node trusts, and how it proves who it is. Both change while the server runs: members join, leave and rotate. */
+import { X509Certificate } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
 import { ConfigError } from "../config/config-error.ts";
 import type { Paths } from "../config/paths.ts";
@@ -27,6 +28,11 @@ export class NodeTrust {
 
   get identity(): NodeIdentity {
     return this.#identity;
+  }
+
+  /** When this node's certificate ends, as Unix time in ms. */
+  get certificateEnd(): number {
+    return new X509Certificate(this.#identity.certificate).validToDate.getTime();
   }
 
   /** The certificates of all members, as PEM. */

@@ -2,6 +2,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Server } from "bun";
 import type { Hono } from "hono";
+import { addressText, type ListenAddress } from "../config/listen-address.ts";
 import { type AppDeps, createApp } from "./app.ts";
 import { openAddresses } from "./configured-addresses.ts";
 import type { Env } from "./env.ts";
@@ -39,12 +40,14 @@ export async function listen(deps: AppDeps): Promise<Listener> {
   return {
     port,
     origin: `http://127.0.0.1:${port}`,
-    addresses: configured.map(({ text }) => text),
+    addresses: [...configured.map(({ text }) => text), ...(deps.node ? [nodeAddress(deps.node.listen)] : [])],
     stop: async () => {
       await Promise.all([...servers, ...configured, ...(node ? [node] : [])].map((server) => server.stop()));
     },
   };
 }
+
+const nodeAddress = (address: ListenAddress): string => `https://${addressText(address)} (other nodes)`;
 
 function openLoopback(deps: AppDeps, app: Hono<Env>): { port: number; servers: readonly Server<BridgeData>[] } {
   const configuredPort = deps.config.bridgePort;

@@ -2,7 +2,7 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { MessageCounts } from "../core/message-counts.ts";
 
-export interface MeasuredFleet {
+interface MeasuredFleet {
   /** The nodes whose leases hold, as they were last read. */
   readonly nodes: readonly { readonly isDraining: boolean }[];
   /** What is left of this node's own lease, in ms; negative when it has ended. */
@@ -15,7 +15,13 @@ export interface MeasuredFleet {
   };
 }
 
-export function addFleetMetrics(registry: Registry, fleet: MeasuredFleet, messages: MessageCounts): void {
+export interface MeasuredNode {
+  readonly fleet: MeasuredFleet;
+  /** When the node's certificate ends, as Unix time in ms. */
+  readonly trust: { readonly certificateEnd: number };
+}
+
+export function addFleetMetrics(registry: Registry, { fleet, trust }: MeasuredNode, messages: MessageCounts): void {
   const registers = [registry];
 
   new Gauge({
@@ -43,6 +49,14 @@ export function addFleetMetrics(registry: Registry, fleet: MeasuredFleet, messag
     registers,
     collect() {
       this.set(fleet.counts.held);
+    },
+  });
+  new Gauge({
+    name: "synthesis_fleet_certificate_end_timestamp_seconds",
+    help: "When the certificate of this node ends, in Unix time",
+    registers,
+    collect() {
+      this.set(trust.certificateEnd / 1_000);
     },
   });
   new Counter({

@@ -8,7 +8,7 @@ import { systemClock } from "../core/clock.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { MessageCounts } from "../core/message-counts.ts";
 import { addAccountMetrics } from "./account.ts";
-import { addFleetMetrics, type MeasuredFleet } from "./fleet.ts";
+import { addFleetMetrics, type MeasuredNode } from "./fleet.ts";
 import { addProcessMetrics } from "./processes.ts";
 import { addServerMetrics } from "./server.ts";
 import { addTurnMetrics } from "./turns.ts";
@@ -29,11 +29,11 @@ export function createMetrics(
     Parameters<typeof addAccountMetrics>[1] & {
       readonly messages: MessageCounts;
       /** Absent for a server that is no node of a fleet. */
-      readonly fleet?: MeasuredFleet | undefined;
+      readonly node?: MeasuredNode | undefined;
       readonly clock?: Clock;
     },
 ): Metrics {
-  const { messages, fleet, clock = systemClock } = deps;
+  const { messages, node, clock = systemClock } = deps;
   const registry = new Registry();
   let claudeVersion: string | null = null;
 
@@ -41,7 +41,7 @@ export function createMetrics(
   addProcessMetrics(registry, { ...deps, clock });
   addAccountMetrics(registry, deps);
   addServerMetrics(registry, messages, () => claudeVersion);
-  if (fleet) addFleetMetrics(registry, fleet, messages);
+  if (node) addFleetMetrics(registry, node, messages);
   const errors = new Counter({
     name: "synthesis_errors_total",
     help: "Errors that clients have received, by code",

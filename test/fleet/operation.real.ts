@@ -63,6 +63,11 @@ async function openPage(node: TestNode) {
   return page;
 }
 
+test("a node says where it listens for the others", async () => {
+  const { SYNTHESIS_NODE_LISTEN: address } = (a as TestNode).env;
+  await (a as TestNode).server.printed(new RegExp(`also listens on https://${address} \\(other nodes\\)`));
+});
+
 test("metrics and page show all nodes, what they have and what they send each other", async () => {
   await say(a as TestNode, "hello", "one");
   expect(await say(b as TestNode, "again", "one")).toBe("You said: again");
@@ -72,6 +77,7 @@ test("metrics and page show all nodes, what they have and what they send each ot
   );
   expect(seriesValue(text, "synthesis_fleet_conversations")).toBe(1);
   expect(seriesValue(text, "synthesis_fleet_lease_seconds")).toBeGreaterThan(0);
+  expect(seriesValue(text, "synthesis_fleet_certificate_end_timestamp_seconds")).toBeGreaterThan(Date.now() / 1000);
   const other = await metricsUntil(b as TestNode, () => true);
   expect(seriesValue(other, 'synthesis_fleet_forwarded_total{outcome="answered"}')).toBe(1);
   expect(seriesValue(other, "synthesis_fleet_refused_commits_total")).toBe(0);

@@ -14,7 +14,7 @@ test("a node says how it and its fleet are", async () => {
     leaseLeftMs: 55_500,
     counts: { held: 7, refused: 2 },
   };
-  addFleetMetrics(registry, fleet, messages);
+  addFleetMetrics(registry, { fleet, trust: { certificateEnd: 2_000 } }, messages);
   messages.note("forwarded", "answered");
   messages.note("forwarded", "answered");
   messages.note("forwarded", "unavailable");
@@ -27,6 +27,7 @@ test("a node says how it and its fleet are", async () => {
   expect(value('nodes{state="draining"}')).toBe(1);
   expect(value("lease_seconds")).toBe(55.5);
   expect(value("conversations")).toBe(7);
+  expect(value("certificate_end_timestamp_seconds")).toBe(2);
   expect(value("refused_commits_total")).toBe(2);
   expect(value('forwarded_total{outcome="answered"}')).toBe(2);
   expect(value('forwarded_total{outcome="unavailable"}')).toBe(1);

@@ -1,11 +1,11 @@
 /** The metrics without a server: what they are made of does nothing until the test says so. */
 import type { ConversationRegistry, EndedTurn } from "../../src/conversation/registry.ts";
 import { MessageCounts } from "../../src/core/message-counts.ts";
-import type { MeasuredFleet } from "../../src/metrics/fleet.ts";
+import type { MeasuredNode } from "../../src/metrics/fleet.ts";
 import { createMetrics, type Metrics } from "../../src/metrics/metrics.ts";
 
-/** @param fleet makes them those of a node */
-export function quietMetrics(fleet?: MeasuredFleet): Metrics & { readonly endTurn: (turn: EndedTurn) => void } {
+/** @param node makes them those of a node */
+export function quietMetrics(node?: MeasuredNode): Metrics & { readonly endTurn: (turn: EndedTurn) => void } {
   let endTurn: (turn: EndedTurn) => void = () => {};
   const conversations: Pick<ConversationRegistry, "load" | "onTurnEnd"> = {
     load: { running: 0, parked: 0, waiting: 0 },
@@ -24,7 +24,7 @@ export function quietMetrics(fleet?: MeasuredFleet): Metrics & { readonly endTur
     rejections: { current: () => [] },
     permissions: { pending: [], onPrompt: () => {} },
     messages: new MessageCounts(),
-    fleet,
+    node,
   });
   return { ...metrics, endTurn };
 }
