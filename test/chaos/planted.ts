@@ -45,8 +45,8 @@ export const PLANTED: readonly Fault[] = [
   [
     "a turn that a killed server left unfinished stays open",
     "store/recovery.ts",
-    '.where(inArray(turns.state, ["sent", "running"]))',
-    ".where(inArray(turns.state, []))",
+    'and(inArray(turns.state, ["sent", "running"]), keys',
+    "and(inArray(turns.state, []), keys",
   ],
   [
     "the transcript of a dead claude is not searched for the message",

@@ -18,6 +18,8 @@
  * - `stay` survives SIGTERM. `stay ended` also sends the SessionEnd hook.
  * - `grow <n>` takes n MB of memory.
  *
+ * With STAND_IN_ACTS it notes in that file, again and again, that it works on a message that hangs.
+ *
  * Like claude it redraws its screen when the terminal changes its size. With STAND_IN_ORDERS it gets its orders from
  * that address instead, and its plugin reconnects after its socket dropped.
  */
@@ -55,6 +57,11 @@ const status = (status: "busy" | "idle") =>
       statusUpdatedAt: Date.now(),
     }),
   );
+/** With STAND_IN_ACTS, writes into that file that this process works on its session now. */
+const act = () => {
+  const acts = process.env.STAND_IN_ACTS;
+  if (acts) appendFileSync(acts, `${session} ${process.pid} ${Date.now()}\n`);
+};
 const end = (code: number) => {
   rmSync(sessionFile, { force: true });
   process.exit(code);
@@ -138,7 +145,9 @@ async function turn({ id, content, prompt, again }: Message): Promise<void> {
   const hang = /^(?:begin|hang ?(\d*))/.exec(command);
   if (hang) {
     const limit = hang[1] ? [Bun.sleep(Number(hang[1])).then(() => "over")] : [];
+    const acting = setInterval(act, 50);
     const outcome = await Promise.race([pressed, ...limit]);
+    clearInterval(acting);
     if (outcome === undefined) return interrupted("[Request interrupted by user]");
   }
   stays = /^stay( ended)?$/.exec(command)?.[0] ?? null;
