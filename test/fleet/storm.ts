@@ -25,6 +25,7 @@ interface Conversation {
   /** The turns whose answers they received to the end, in order. */
   readonly acknowledged: string[];
   sent: number;
+  lastRefusal: string;
 }
 
 export interface StormResult {
@@ -74,6 +75,7 @@ export async function runStorm(seed: number): Promise<StormResult> {
     user: `c${at}`,
     acknowledged: [],
     sent: 0,
+    lastRefusal: "",
   }));
   const down = new Set<TestNode>();
   const strikes: string[] = [];
@@ -96,7 +98,7 @@ export async function runStorm(seed: number): Promise<StormResult> {
       const response = await node.server.post(ask(content, { user: conversation.user }), {}, signal);
       if (response.status !== 200) {
         refused += 1;
-        await response.body?.cancel();
+        conversation.lastRefusal = `${node.name}: ${response.status} ${await response.text()}`;
         if (![429, 502, 503].includes(response.status)) {
           throw new StormFailure(`a message was answered with ${response.status}`);
         }
@@ -104,7 +106,8 @@ export async function runStorm(seed: number): Promise<StormResult> {
       }
       const text = await answerText(response);
       // After an answer that broke off, Claude is told so before the message.
-      if (!(text.startsWith("You said: ") && text.endsWith(content))) throw new StormFailure(`the answer to ${content} is ${text}`);
+      if (!(text.startsWith("You said: ") && text.endsWith(content)))
+        throw new StormFailure(`the answer to ${content} is ${text}`);
       conversation.acknowledged.push(response.headers.get("x-request-id") ?? "");
       return true;
     } catch (error) {
@@ -184,12 +187,15 @@ export async function runStorm(seed: number): Promise<StormResult> {
     conversations.map(async (conversation) => {
       const at = performance.now();
       while (!(await send(conversation, pick(fleet.nodes), null, 0))) {
-        if (performance.now() - at > PATIENCE_MS) throw new StormFailure(`${conversation.user} did not recover`);
+        if (performance.now() - at > PATIENCE_MS) {
+          throw new StormFailure(`${conversation.user} did not recover: ${conversation.lastRefusal}`);
+        }
         await Bun.sleep(200);
       }
       return performance.now() - healedAt;
     }),
   );
+
   await checkRecords(fleet, conversations);
   const staleActs = checkActs(acts, hadFreeze);
   await checkProcesses(fleet);

@@ -1,9 +1,9 @@
-/** `bun run test:fleet` runs storms over a fleet of three nodes: five, or those that the options name. */
+/** `bun run test:storms` lets storms pass over a fleet of three nodes: two hundred, or those that the options name. */
 import { parseArgs } from "node:util";
 import { runStorm, StormFailure } from "./storm.ts";
 
 const { values } = parseArgs({
-  options: { seed: { type: "string" }, seeds: { type: "string", default: "5" }, first: { type: "boolean" } },
+  options: { seed: { type: "string" }, seeds: { type: "string", default: "200" }, first: { type: "boolean" } },
 });
 const [, from = "1", to] =
   /^(?:(\d+)-)?(\d+)$/.exec(values.seed ? `${values.seed}-${values.seed}` : values.seeds) ?? [];
@@ -21,7 +21,7 @@ for (let seed = Number(from); seed <= Number(to); seed += 1) {
   } catch (error) {
     if (!(error instanceof StormFailure)) throw error;
     failures += 1;
-    console.log(`seed ${seed} failed: ${error.message}\nrepeat it: bun run test:fleet --seed ${seed}`);
+    console.log(`seed ${seed} failed: ${error.message}\nrepeat it: bun run test:storms --seed ${seed}`);
     if (values.first) break;
   }
 }
