@@ -48,11 +48,14 @@ export function createAnswer(deps: AnswerDeps): Answer {
   const submit = createSubmit(deps);
 
   return (c, request, named, writerFor) => {
-    const serve = () => answerHere(c, request, named, writerFor);
-    return named ? deps.ownerNode.at(c, rootOf(named), serve) : serve();
+    const serve = (keep: () => () => void) => answerHere(keep, c, request, named, writerFor);
+    return named ? deps.ownerNode.at(c, rootOf(named), serve) : serve(() => () => {});
   };
 
-  async function answerHere(...[c, request, named, writerFor]: Parameters<Answer>): Promise<Response> {
+  async function answerHere(
+    keep: () => () => void,
+    ...[c, request, named, writerFor]: Parameters<Answer>
+  ): Promise<Response> {
     const release = c.var.caller.begin();
     let isStreaming = false;
     try {
@@ -80,10 +83,15 @@ export function createAnswer(deps: AnswerDeps): Answer {
       const parts = openclaw || prefill === null ? all : withoutPrefillEcho(all, prefill);
       if (!isStreamed) return withUnchecked(await wholeAnswer(c, parts, writer), response.unchecked);
       const known = response.unchecked.length > 0 ? response.unchecked : ((await schemaCheck)?.leftOut ?? []);
+      // The end of the answer is sent after it is recorded, for which the conversation must still be here.
+      const leave = keep();
       const streamed = streamAnswer(c, parts, writer, {
         heartbeatMs: config.sseHeartbeatMs,
         onDisconnect: () => response.disconnect(),
-        onEnd: release,
+        onEnd: () => {
+          release();
+          leave();
+        },
       });
       isStreaming = true;
       return withUnchecked(streamed, known);

@@ -15,8 +15,9 @@ export interface OwnerNode {
   /**
    * Serves a request about a conversation here, or sends it to the node that has the conversation.
    * @param root the key of the conversation, without its branches
+   * @param serve may keep the conversation here for longer than until it returns: `keep` returns what ends that
    */
-  at(c: Context<Env>, root: string, serve: () => Response | Promise<Response>): Promise<Response>;
+  at(c: Context<Env>, root: string, serve: (keep: () => () => void) => Response | Promise<Response>): Promise<Response>;
   /** The same for a request that names a conversation, or a branch, by its key. It is served here if the key is unknown. */
   ofKey(c: Context<Env>, key: string, serve: () => Response | Promise<Response>): Promise<Response>;
   /** The same for a request that names a turn. It is served here if the turn is unknown. */
@@ -33,10 +34,15 @@ export function createOwnerNode(fleet: Fleet, forward: Forward): OwnerNode {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const place = await fleet.place(root, c.env.access.isForwarded);
       if ("leave" in place) {
+        let isKept = false;
+        const keep = () => {
+          isKept = true;
+          return place.leave;
+        };
         try {
-          return await serve();
+          return await serve(keep);
         } finally {
-          place.leave();
+          if (!isKept) place.leave();
         }
       }
       const response = await forward(c, await body(c), place);
@@ -82,7 +88,7 @@ export function createOwnerNode(fleet: Fleet, forward: Forward): OwnerNode {
 /** A server that is no node of a fleet. */
 export const onlyNode: OwnerNode = {
   keepBody: (_c, next) => next(),
-  at: async (_c, _root, serve) => serve(),
+  at: async (_c, _root, serve) => serve(() => () => {}),
   ofKey: async (_c, _key, serve) => serve(),
   ofTurn: async (_c, _turn, serve) => serve(),
   others: async () => [],

@@ -47,6 +47,9 @@ export function atFullSpeed(
   });
 }
 
+/** More operations are not started at the same time: Postgres then falls behind, which the measured rate shows. */
+const MAX_RUNNING = 64;
+
 /** Starts operations at their rates for this long. @param rates the operations, with how many of each a second */
 export function atRates(
   pid: number,
@@ -56,14 +59,21 @@ export function atRates(
   return measure(pid, async (run) => {
     const from = performance.now();
     const started = rates.map(() => 0);
-    const running: Promise<void>[] = [];
+    const running = new Set<Promise<void>>();
+    let failure: unknown = null;
     for (let passed = 0; passed < seconds; passed = (performance.now() - from) / 1_000) {
       for (const [at, { perSecond, operation }] of rates.entries()) {
-        for (let number = started[at] ?? 0; number < passed * perSecond; number += 1) {
-          running.push(run(() => operation(number)));
+        for (let number = started[at] ?? 0; number < passed * perSecond && running.size < MAX_RUNNING; number += 1) {
+          const one = run(() => operation(number))
+            .catch((error) => {
+              failure ??= error;
+            })
+            .finally(() => running.delete(one));
+          running.add(one);
           started[at] = number + 1;
         }
       }
+      if (failure !== null) throw failure;
       await Bun.sleep(5);
     }
     await Promise.all(running);
