@@ -11,6 +11,8 @@ export class NodeTrust {
   readonly #paths: Paths;
   readonly #url: string;
   #identity: NodeIdentity;
+  /** The certificates as the members have published them. */
+  #read: readonly string[];
   #trusted: readonly string[];
   readonly #listeners = new Set<() => void>();
 
@@ -23,7 +25,8 @@ export class NodeTrust {
     this.#paths = paths;
     this.#url = url;
     this.#identity = readIdentity(paths, url);
-    this.#trusted = [...trusted].sort();
+    this.#read = trusted;
+    this.#trusted = usable(trusted);
   }
 
   get identity(): NodeIdentity {
@@ -35,9 +38,9 @@ export class NodeTrust {
     return new X509Certificate(this.#identity.certificate).validToDate.getTime();
   }
 
-  /** The certificates of all members, as PEM. */
+  /** The certificates of all members, as PEM. They are never none: Bun would trust the public authorities instead. */
   get trusted(): readonly string[] {
-    return this.#trusted;
+    return this.#trusted.length > 0 ? this.#trusted : [this.#identity.certificate];
   }
 
   /**
@@ -45,7 +48,10 @@ export class NodeTrust {
    * are read.
    */
   update(trusted: readonly string[]): void {
-    this.#trusted = [...trusted].sort();
+    if (trusted.join() !== this.#read.join()) {
+      this.#read = trusted;
+      this.#trusted = usable(trusted);
+    }
     try {
       this.#identity = readIdentity(this.#paths, this.#url);
     } catch (error) {
@@ -61,4 +67,17 @@ export class NodeTrust {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
+}
+
+/** Without those that are damaged: with one of them, no connection at all could be made. */
+function usable(certificates: readonly string[]): readonly string[] {
+  const kept = certificates.filter((certificate) => {
+    try {
+      return new X509Certificate(certificate);
+    } catch {
+      log.warning("a certificate in the table of the members is damaged, and not trusted");
+      return false;
+    }
+  });
+  return kept.sort();
 }

@@ -32,10 +32,7 @@ export function openNodeListener(
   const guard = createNodeGuard();
   const open = (port: number): Server<BridgeData> => {
     const { certificate: cert, key } = trust.identity;
-    const ca = [...trust.trusted];
-    // Without a certificate to trust, Bun would trust those of the public authorities.
-    if (ca.length === 0) ca.push(cert);
-    const tls = { cert, key, ca, requestCert: true, rejectUnauthorized: true };
+    const tls = { cert, key, ca: [...trust.trusted], requestCert: true, rejectUnauthorized: true };
     return serve(deps, app, tcp(address.host, port, tls), () => guard);
   };
   const settings = () => JSON.stringify([trust.identity, trust.trusted]);

@@ -95,3 +95,14 @@ test("a running node takes over a new certificate, and keeps its own while the f
   trust.update([next.certificate]);
   expect([updates, trust.trusted]).toEqual([1, [next.certificate]]);
 });
+
+test("without members a node trusts itself only, and a damaged certificate of one member harms no other", () => {
+  const own = folders.trust("one", []).identity;
+  const trust = folders.trust("one", []);
+  // An empty list would stand for the public authorities.
+  expect(trust.trusted).toEqual([own.certificate]);
+  trust.update(["damaged", identity.certificate]);
+  expect(trust.trusted).toEqual([identity.certificate]);
+  trust.update([]);
+  expect(trust.trusted).toEqual([own.certificate]);
+});
