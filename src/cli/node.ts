@@ -20,9 +20,11 @@ import { createForward } from "../http/forward.ts";
 import type { Store } from "../store/database.ts";
 import type { FiguresStore } from "../store/figures.ts";
 import { connect } from "../store/postgres/connect.ts";
+import { commitRisks } from "../store/postgres/durability.ts";
 import { migrateFleet } from "../store/postgres/migrate.ts";
 import type { SessionStore } from "../store/sessions.ts";
 import type { TurnStore } from "../store/turns.ts";
+import { Failure } from "./failure.ts";
 
 const log = getLogger(["synthesis", "fleet"]);
 
@@ -43,7 +45,10 @@ interface NodeDeps {
   readonly sweep: readonly string[];
 }
 
-/** @throws ConfigError when the database cannot be used, or this machine is no member of the fleet */
+/**
+ * @throws ConfigError when this machine is no member of the fleet
+ * @throws Failure when the database cannot be used
+ */
 export async function startNode(deps: NodeDeps): Promise<NodeParts> {
   const { config, paths, controlKey, pool, conversations } = deps;
   const { database = "", nodeListen, leaseMs } = config;
@@ -53,6 +58,13 @@ export async function startNode(deps: NodeDeps): Promise<NodeParts> {
   const postgres = connect(database);
   try {
     await migrateFleet(postgres);
+    const risks = await commitRisks(postgres);
+    if (risks.length > 0) {
+      log.warning(
+        "Postgres may take back what it has acknowledged, and then two nodes can have one conversation: {risks}. See docs/fleet.md",
+        { risks: risks.join(", ") },
+      );
+    }
     const members = await readMembers(postgres);
     const member = members.find((one) => one.name === name);
     if (!member)
@@ -101,7 +113,8 @@ export async function startNode(deps: NodeDeps): Promise<NodeParts> {
   } catch (error) {
     await postgres.close();
     if (!(error instanceof RequestError)) throw error;
-    throw new ConfigError(`${error.message} SYNTHESIS_DATABASE names it; its user must be able to create tables.`);
+    // Unlike a wrong setting, this may end by itself, and a service then starts the server again.
+    throw new Failure(`${error.message} SYNTHESIS_DATABASE names it; its user must be able to create tables.`);
   }
 }
 
