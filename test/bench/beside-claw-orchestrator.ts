@@ -8,13 +8,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startServer } from "../support/server.ts";
 import { standInClaude } from "../support/world.ts";
-import { endWithBench, type Figures, medians, startConversations, type Target, turnsFor } from "./load.ts";
+import { endWithBench, type Figures, fixedTurns, medians, startConversations, type Target, turnsFor } from "./load.ts";
+import { type SystemCalls, systemCalls } from "./process-cost.ts";
 
 const PACKAGE = "@enderfga/claw-orchestrator";
 const VERSION = "7.5.2";
 const CLIENTS = [8, 16];
 const ROUNDS = 3;
 const MEASURE_MS = 1_000;
+/** Turns whose system calls are counted: by so many clients, so many each. */
+const COUNTED = { clients: 16, each: 20 };
 
 export async function measureBesideClawOrchestrator(): Promise<void> {
   const base = mkdtempSync(join(tmpdir(), "synthesis-bench-"));
@@ -42,6 +45,21 @@ export async function measureBesideClawOrchestrator(): Promise<void> {
         `| turns | ${clients} | ${other.perSecond.toFixed(0)} | ${ours.perSecond.toFixed(0)} | ${(ours.perSecond / other.perSecond).toFixed(2)} | ≥ 2 | ${other.p50.toFixed(2)} | ${ours.p50.toFixed(2)} | ${other.cpu.toFixed(2)} | ${ours.cpu.toFixed(2)} |`,
       );
     }
+    const calls: (SystemCalls | null)[] = [];
+    for (const target of pair) {
+      calls.push(await systemCalls(target.pid, () => fixedTurns(target, COUNTED.clients, COUNTED.each)));
+    }
+    const perTurn = (count: number) => (count / (COUNTED.clients * COUNTED.each)).toFixed(1);
+    const text = (one: SystemCalls | null | undefined) =>
+      one
+        ? `${perTurn(one.total)} (${one.byName
+            .slice(0, 6)
+            .map(([name, count]) => `${name} ${perTurn(count)}`)
+            .join(", ")})`
+        : "-";
+    console.log(
+      `\nSystem calls of a turn, ${COUNTED.clients} clients: claw-orchestrator ${text(calls[0])}, synthesis ${text(calls[1])}.`,
+    );
     for (const target of pair) await target.stop();
   } finally {
     rmSync(base, { recursive: true, force: true });
