@@ -115,7 +115,10 @@ const queries = panels.flatMap(({ title, targets = [] }) => targets.map(({ expr 
 test("the dashboard has queries", () => expect(queries.length).toBeGreaterThan(30));
 
 test.each(queries)("the panel %s has data: %s", async (_title, expr) => {
-  await untilData(expr.replaceAll("$job", "synthesis").replaceAll("$__rate_interval", "5m"));
+  const query = expr.replaceAll("$job", "synthesis").replaceAll("$__rate_interval", "5m");
+  // The server here is no node of a fleet, so that only the form of the query is checked.
+  if (query.includes("synthesis_fleet_")) await values(query);
+  else await untilData(query);
 });
 
 const { groups } = rules.parse(Bun.YAML.parse(readFileSync(join(DEPLOY, "prometheus-alerts.yml"), "utf8")));
@@ -124,7 +127,6 @@ const alerts = groups.flatMap((group) => group.rules.map((rule) => ({ ...rule, g
 test.each(alerts)("the alert $alert is about data that exist", async ({ alert, expr, group }) => {
   const [, measured = ""] = /^([\s\S]+) (?:==|[<>]) [\d.]+$/.exec(expr.trim()) ?? [];
   expect(measured).not.toBe("");
-  // The server here is no node of a fleet, so that only the form of the query is checked.
   if (ONLY_WHEN_WRONG.includes(alert) || group === "synthesis-fleet") await values(measured);
   else await untilData(measured);
 });
