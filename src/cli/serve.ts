@@ -224,7 +224,16 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
   // Background work.
   pool.expect(likelyLaunches(sessions, config));
   const retention = createRetention(store);
-  const stopRetention = startRetention({ config, retention, usage, sessions, conversations, attachments, env });
+  const stopRetention = startRetention({
+    config,
+    retention,
+    usage,
+    sessions,
+    conversations,
+    attachments,
+    env,
+    deleteShared: node?.fleet.deleteExpired,
+  });
   const stopUsageRecovery = startUsageRecovery(turns, env);
   const notifications = startNotifications({ config, paths, login, limits, engines, permissions });
   const noteVersion = (version: string) => {

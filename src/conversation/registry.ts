@@ -110,6 +110,8 @@ interface NodeRecords {
    * @param transcript that has the answer; null when it has not all of it yet
    */
   recordAnswer(root: string, transcript: string | null): Promise<void>;
+  /** Records that calls of a client's tools wait here for their results, which may come to any node. */
+  recordCalls(ids: readonly string[]): Promise<void>;
   /** A conversation, with its branches, has no process and no request. */
   noteRest(root: string): void;
 }
@@ -245,8 +247,14 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
   function recordBeforeEnd(conversation: Conversation, response: ResponseStream): void {
     const { records } = deps;
     const { identity } = conversation;
-    if (!records || isEphemeral(identity.source)) return;
+    if (!records) return;
     response.beforeEnd = async () => {
+      // The request with the results may not name the conversation.
+      const isUnfindable = isEphemeral(identity.source) || identity.source === "response";
+      if (isUnfindable && response.end?.type === "calls") {
+        await records.recordCalls(response.end.calls.map(({ id }) => id));
+      }
+      if (isEphemeral(identity.source)) return;
       await records.recordAnswer(rootOf(identity), await conversation.transcriptOf(response.turn.id));
     };
   }

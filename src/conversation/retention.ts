@@ -25,6 +25,8 @@ interface RetentionDeps {
   readonly conversations: ConversationRegistry;
   readonly attachments: AttachmentStore;
   readonly env: Record<string, string | undefined>;
+  /** Deletes what has expired in the database of a fleet. @returns how many conversations */
+  readonly deleteShared?: ((before: number) => Promise<number>) | undefined;
 }
 
 /** Deletes expired data now and once a day. @returns stops it; nothing is deleted afterwards */
@@ -62,6 +64,7 @@ export function startRetention(deps: RetentionDeps): () => void {
       await Bun.sleep(PAUSE_MS);
       if (stopped) return;
     }
+    removed += (await deps.deleteShared?.(before)) ?? 0;
     if (rows + removed > 0) log.info("expired data deleted", { rows, conversations: removed });
   }
 

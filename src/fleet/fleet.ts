@@ -11,7 +11,9 @@ import type { Postgres } from "../store/postgres/connect.ts";
 import type { SessionRow } from "../store/schema.ts";
 import type { SessionStore } from "../store/sessions.ts";
 import type { TurnStore } from "../store/turns.ts";
+import { nodeOfCalls, recordCalls } from "./calls.ts";
 import { findOwner, type Owner } from "./claims.ts";
+import { deleteExpired } from "./expired.ts";
 import { createHeldConversations, type Visit } from "./held.ts";
 import { type NodeLoad, startLease } from "./lease.ts";
 import { keyOfTurn, keyWithAffinity, restingSessions, rootOf } from "./lookup.ts";
@@ -45,8 +47,17 @@ export interface Fleet {
   rootOfTurn(turn: string): Promise<string | undefined>;
   /** The conversation to which a branch belongs, or the key itself; undefined for a key that is unknown. */
   rootOf(key: string): Promise<string | undefined>;
+  /** The other node on which one of these calls of a client's tools waits for its result; null if none does. */
+  nodeOfCalls(ids: readonly string[]): Promise<OtherNode | null>;
+  /** Records that calls of a client's tools wait on this node. @throws RequestError (`database_unavailable`) */
+  recordCalls(ids: readonly string[]): Promise<void>;
   /** The conversations that no node has. */
   resting(): Promise<readonly SessionRow[]>;
+  /**
+   * Deletes conversations that no node has, without a message since `before`, in Unix ms, and records that ended before.
+   * @returns how many conversations
+   */
+  deleteExpired(before: number): Promise<number>;
   /** The other nodes whose leases hold. */
   others(): Promise<readonly OtherNode[]>;
   /** All nodes, as they were when they were last read. */
@@ -237,7 +248,13 @@ export async function joinFleet(deps: FleetDeps): Promise<Fleet> {
       const branch = sessions.find(key);
       return branch ? Promise.resolve(branch.branchOf ?? key) : rootOf(postgres, key);
     },
+    nodeOfCalls: async (ids) => {
+      const node = await nodeOfCalls(postgres, ids);
+      return node === null || node.id === lease.id ? null : otherNode(node);
+    },
+    recordCalls: (ids) => recordCalls(postgres, lease.id, ids),
     resting: () => restingSessions(postgres),
+    deleteExpired: (before) => deleteExpired(postgres, before),
     others: async () => (await readNodes()).filter(({ id }) => id !== lease.id).map(otherNode),
     get nodes() {
       watchUntil = clock.now() + leaseMs * 2;

@@ -5,6 +5,7 @@ import type { AnswerWriter } from "../api/answer-writer.ts";
 import { readFormat } from "../api/openai-chat/response-format.ts";
 import { failoverResponse, letsFailOver } from "../api/openclaw/failover.ts";
 import type { Config } from "../config/schema.ts";
+import { plainId } from "../core/tools.ts";
 import { type Identity, rootOf } from "../intake/identity.ts";
 import type { ParsedRequest } from "../intake/parsed-request.ts";
 import type { SchemaChecker } from "../json-schema/checker.ts";
@@ -22,7 +23,7 @@ import { createSubmit, type SubmitDeps } from "./submit.ts";
 const log = getLogger(["synthesis", "chat"]);
 
 export interface AnswerDeps extends SubmitDeps {
-  readonly ownerNode: Pick<OwnerNode, "at">;
+  readonly ownerNode: Pick<OwnerNode, "at" | "ofCalls">;
   readonly config: Pick<Config, "sseHeartbeatMs">;
   /** Checks answers that must fit a JSON Schema. */
   readonly checker: SchemaChecker;
@@ -49,7 +50,12 @@ export function createAnswer(deps: AnswerDeps): Answer {
 
   return (c, request, named, writerFor) => {
     const serve = (keep: () => () => void) => answerHere(keep, c, request, named, writerFor);
-    return named ? deps.ownerNode.at(c, rootOf(named), serve) : serve(() => () => {});
+    const { ownerNode } = deps;
+    const atOwner = () => (named ? ownerNode.at(c, rootOf(named), serve) : serve(() => () => {}));
+    // Other names find the conversation wherever it is.
+    return named === null || named.source === "response"
+      ? ownerNode.ofCalls(c, lastCalls(request), atOwner)
+      : atOwner();
   };
 
   async function answerHere(
@@ -126,6 +132,13 @@ export function createAnswer(deps: AnswerDeps): Answer {
     }
     return null;
   }
+}
+
+/** The ids of the calls whose results end a request. */
+function lastCalls({ messages }: ParsedRequest): string[] {
+  const before = messages.findLastIndex(({ role }) => role === "assistant");
+  const results = messages.slice(before + 1).filter(({ role }) => role === "tool");
+  return results.map(({ message }) => plainId(message.tool_call_id ?? ""));
 }
 
 /** The length of the header in characters. A schema can have any number of parts that are not checked. */

@@ -22,6 +22,8 @@ export interface OwnerNode {
   ofKey(c: Context<Env>, key: string, serve: () => Response | Promise<Response>): Promise<Response>;
   /** The same for a request that names a turn. It is served here if the turn is unknown. */
   ofTurn(c: Context<Env>, turn: string | null, serve: () => Response | Promise<Response>): Promise<Response>;
+  /** The same for a request with results of calls, by their ids. It is served here if no other node waits for them. */
+  ofCalls(c: Context<Env>, ids: readonly string[], serve: () => Promise<Response>): Promise<Response>;
   /** The answers of all other nodes to the same request; those of nodes that do not answer are left out. */
   others(c: Context<Env>): Promise<readonly Response[]>;
 }
@@ -76,6 +78,10 @@ export function createOwnerNode(fleet: Fleet, forward: Forward): OwnerNode {
       const root = turn === null ? undefined : await fleet.rootOfTurn(turn);
       return root === undefined ? serve() : at(c, root, serve);
     },
+    ofCalls: async (c, ids, serve) => {
+      const node = c.env.access.isForwarded ? null : await fleet.nodeOfCalls(ids);
+      return node === null ? serve() : forward(c, await body(c), node);
+    },
     others: async (c) => {
       if (c.env.access.isForwarded) return [];
       const sent = await body(c);
@@ -91,5 +97,6 @@ export const onlyNode: OwnerNode = {
   at: async (_c, _root, serve) => serve(() => () => {}),
   ofKey: async (_c, _key, serve) => serve(),
   ofTurn: async (_c, _turn, serve) => serve(),
+  ofCalls: (_c, _ids, serve) => serve(),
   others: async () => [],
 };

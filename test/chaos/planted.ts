@@ -12,7 +12,7 @@ const root = join(import.meta.dir, "../..");
 const SEEDS = 100;
 
 /** Without `only` it is a fault on both engines. */
-type Fault = readonly [what: string, file: string, code: string, instead: string, only?: Engine];
+export type Fault = readonly [what: string, file: string, code: string, instead: string, only?: Engine];
 
 export const PLANTED: readonly Fault[] = [
   [

@@ -1,10 +1,17 @@
 /** `bun run test:storms` lets storms pass over a fleet of three nodes: two hundred, or those that the options name. */
 import { parseArgs } from "node:util";
+import { plantAll } from "./planted.ts";
 import { runStorm, StormFailure } from "./storm.ts";
 
 const { values } = parseArgs({
-  options: { seed: { type: "string" }, seeds: { type: "string", default: "200" }, first: { type: "boolean" } },
+  options: {
+    seed: { type: "string" },
+    seeds: { type: "string", default: "200" },
+    first: { type: "boolean" },
+    planted: { type: "boolean" },
+  },
 });
+if (values.planted) process.exit((await plantAll()) > 0 ? 1 : 0);
 const [, from = "1", to] =
   /^(?:(\d+)-)?(\d+)$/.exec(values.seed ? `${values.seed}-${values.seed}` : values.seeds) ?? [];
 if (to === undefined) throw new Error("Use --seed N, --seeds N or --seeds A-B.");

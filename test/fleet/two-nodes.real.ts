@@ -1,5 +1,7 @@
 /** Two nodes with the real claude: a conversation is on one of them, found from both, and outlives the loss of its node. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type OpenAI from "openai";
+import { text, toolUse } from "../support/mock-anthropic.ts";
 import { answerText, ask } from "../support/sse.ts";
 import { createFleet, type FleetWorld, type TestNode } from "./world.ts";
 
@@ -63,5 +65,25 @@ describe("two nodes", () => {
     expect(told()).toContain("You said: three");
     expect(await rows("SELECT state FROM turns ORDER BY position")).toEqual(["done", "done", "done", "done"]);
     await second.restart();
+  });
+
+  test("the result of a call finds its node, also in a chat that names no conversation", async () => {
+    fleet.mock.on(/look it up/, function* ({ toolResults }) {
+      if (toolResults.length > 0) yield text(`It was ${toolResults[0]?.content}.`);
+      else yield toolUse("mcp__plugin_synthesis_chat__lookup", {});
+    });
+    const tools = [
+      { type: "function" as const, function: { name: "lookup", parameters: { type: "object", properties: {} } } },
+    ];
+    const question = { role: "user" as const, content: "look it up" };
+    const asked = await first.server.openai.chat.completions.create({ model: "", messages: [question], tools });
+    const message = asked.choices[0]?.message as OpenAI.ChatCompletionAssistantMessageParam;
+    const result = { role: "tool" as const, tool_call_id: message.tool_calls?.[0]?.id ?? "", content: "found" };
+    const before = second.server.log();
+    const messages = [question, message, result];
+    const answered = await second.server.openai.chat.completions.create({ model: "", messages, tools });
+    expect(answered.choices[0]?.message.content).toBe("It was found.");
+    expect(second.server.log().slice(before.length)).not.toContain("claude started");
+    expect(await rows("SELECT count(*) FROM parked")).toEqual(["0"]);
   });
 });

@@ -1,0 +1,44 @@
+/** Deletes what has expired from the database of a fleet: only what no node has, a little at a time. */
+import { sql } from "drizzle-orm";
+import type { Postgres } from "../store/postgres/connect.ts";
+
+/** So many conversations are deleted with one statement. */
+const BATCH = 100;
+
+/**
+ * @param before in Unix ms
+ * @returns how many conversations were deleted
+ * @throws RequestError (`database_unavailable`)
+ */
+export async function deleteExpired(postgres: Postgres, before: number): Promise<number> {
+  let conversations = 0;
+  for (;;) {
+    const deleted = await postgres.run((database) => database.execute(expiredConversations(before)));
+    conversations += deleted.length;
+    if (deleted.length < BATCH) break;
+  }
+  // Those that are held are deleted by their nodes.
+  await postgres.run((database) =>
+    database.execute(sql`
+      DELETE FROM turns USING sessions s JOIN claims ON claims.key = coalesce(s.branch_of, s.key)
+      WHERE s.key = turns.session AND claims.node IS NULL AND turns.ended_at < ${before}`),
+  );
+  return conversations;
+}
+
+/** The claim is locked, so that no node can take the conversation meanwhile; one that is being taken is left out. */
+const expiredConversations = (before: number) => sql`
+  WITH expired AS (
+    SELECT claims.key FROM claims JOIN sessions USING (key)
+    WHERE node IS NULL AND last_active_at < ${before} LIMIT ${BATCH} FOR UPDATE OF claims SKIP LOCKED
+  ),
+  removed AS (
+    DELETE FROM sessions USING expired WHERE sessions.key = expired.key OR branch_of = expired.key
+    RETURNING sessions.key, claude_session
+  ),
+  past AS (DELETE FROM past_sessions USING removed WHERE past_sessions.key = removed.key RETURNING past_sessions.claude_session),
+  bytes AS (
+    DELETE FROM files WHERE claude_session IN (SELECT claude_session FROM removed UNION ALL SELECT claude_session FROM past)
+  ),
+  prompts AS (DELETE FROM permissions USING removed WHERE permissions.session = removed.key)
+  DELETE FROM claims USING expired WHERE claims.key = expired.key RETURNING claims.key`;
