@@ -1,7 +1,7 @@
 /**
  * `bun run bench:openclaw` measures chats through the real OpenClaw in one run, which take turns: over synthesis with
- * both of its engines, and over OpenClaw's own claude-cli backend. All use one gateway, one claude and one mock of the
- * API. It prints tables and asserts nothing.
+ * both of its engines, over OpenClaw's own claude-cli backend, and over a provider without Claude that answers at once.
+ * All use one gateway, one claude and one mock of the API. It prints tables and asserts nothing.
  *
  * How to read it: OpenClaw itself takes a part of every figure, and its two ways to a model do not cost it the same. The
  * CPU time of its gateway shows that (Linux only). CPU times do not depend on what else the machine does; the other
@@ -16,16 +16,19 @@ import { installOpenClaw } from "../support/openclaw-install.ts";
 import { descendants, waitForExit, withCommand } from "../support/processes.ts";
 import { REAL_CLAUDE, startServer } from "../support/server.ts";
 import { texts } from "../support/sse.ts";
+import { startInstantProvider } from "./instant-provider.ts";
 import { median } from "./median.ts";
 
 const rounds = Number(process.argv[2] ?? 10);
 if (!(rounds > 0)) {
   console.log(
-    "Usage: bun run bench:openclaw [rounds]\n\nOne round is a new conversation, four warm turns and a resumed one, three ways.",
+    "Usage: bun run bench:openclaw [rounds]\n\nOne round is a new conversation, four warm turns and a resumed one, each way.\nWith OPENCLAW_TRAJECTORY=0 in its environment OpenClaw records no trajectories.",
   );
   process.exit(1);
 }
 const WARM_TURNS = 4;
+/** How long OpenClaw and Claude Code work on after an answer, in ms. The next turn should not pay for it. */
+const SETTLE_MS = 300;
 const MODEL = "claude-sonnet-5";
 
 const { folder } = await installOpenClaw();
@@ -36,11 +39,15 @@ const mock = startMockAnthropic();
 all.defer(() => mock.stop());
 /** When the newest model request of a chat arrived. */
 let modelAt = 0;
-mock.on(/bench message/, function* () {
+const DELTAS = ["Hello ", "there.\n"];
+const noteRequest = () => {
   modelAt = performance.now();
-  yield text("Hello ");
-  yield text("there.\n");
+};
+mock.on(/bench message/, function* () {
+  noteRequest();
+  yield* DELTAS.map(text);
 });
+const instant = all.use(startInstantProvider(DELTAS, noteRequest));
 const home = createClaudeHome({ api: mock.url });
 all.defer(() => home.remove());
 mkdirSync(join(home.home, ".claude"));
@@ -50,6 +57,7 @@ interface Way {
   readonly name: string;
   /** The model of OpenClaw that is this way. */
   readonly model: string;
+  readonly hasClaude: boolean;
   /** The process id of synthesis, if the turn goes through it. */
   readonly server?: number;
 }
@@ -80,27 +88,37 @@ writeFileSync(
 const openclaw = await createOpenClaw(
   {
     models: {
-      providers: Object.fromEntries(
-        servers.map(({ engine, server }) => [`synthesis-${engine}`, provider(server.url, server.key)]),
-      ),
+      providers: {
+        ...Object.fromEntries(
+          servers.map(({ engine, server }) => [`synthesis-${engine}`, provider(server.url, server.key)]),
+        ),
+        instant: provider(instant.url, "a-key"),
+      },
     },
     // One agent for all. With every change of the agent OpenClaw opens a database again, in a new thread, and lets another
     // process check it. That takes longer than the turn.
     agents: { defaults: { model: `claude-cli/${MODEL}`, workspace: home.workspace } },
   },
   // Otherwise OpenClaw looks into /usr/bin first.
-  { PATH: `${bin}:${dirname(process.execPath)}:${process.env.PATH}`, HOME: home.home, OPENCLAW_PATH_BOOTSTRAPPED: "1" },
+  {
+    PATH: `${bin}:${dirname(process.execPath)}:${process.env.PATH}`,
+    HOME: home.home,
+    OPENCLAW_PATH_BOOTSTRAPPED: "1",
+    OPENCLAW_TRAJECTORY: process.env.OPENCLAW_TRAJECTORY ?? "1",
+  },
 );
 all.use(openclaw);
 await openclaw.startGateway();
 
 const ways: readonly Way[] = [
-  { name: "claude-cli backend", model: `claude-cli/${MODEL}` },
+  { name: "claude-cli backend", model: `claude-cli/${MODEL}`, hasClaude: true },
   ...servers.map(({ engine, server }) => ({
     name: `synthesis, ${engine}`,
     model: `synthesis-${engine}/synthesis-claude-bridge`,
+    hasClaude: true,
     server: server.pid,
   })),
+  { name: "no Claude", model: "instant/synthesis-claude-bridge", hasClaude: false },
 ];
 
 /** The times from the start of a turn to the model request, the first text and the end, and CPU times, in ms. */
@@ -138,7 +156,7 @@ async function turn({ name, model, server }: Way, chat: string): Promise<Timing>
     answer += part;
   }
   const end = performance.now() - start;
-  if (answer.trim() !== "Hello there.") throw new Error(`${name} answered: ${answer}`);
+  if (answer.trim() !== DELTAS.join("").trim()) throw new Error(`${name} answered: ${answer}`);
   return {
     request: modelAt - start,
     first: first - start,
@@ -162,13 +180,14 @@ const timings = new Map(ways.map((way) => [way, { new: [], warm: [], resumed: []
 
 for (let round = 0; round <= rounds; round += 1) {
   const measure = async (kind: Kind, way: Way) => {
+    await Bun.sleep(SETTLE_MS);
     const timing = await turn(way, `${way.model.split("/")[0]}-${round}`);
     // The first round compiles the code of all programs and is not counted.
     if (round > 0) timings.get(way)?.[kind].push(timing);
   };
   for (const way of ways) await measure("new", way);
   for (let index = 0; index < WARM_TURNS; index += 1) for (const way of ways) await measure("warm", way);
-  for (const way of ways) {
+  for (const way of ways.filter(({ hasClaude }) => hasClaude)) {
     await endProcesses(way);
     await measure("resumed", way);
     await endProcesses(way);
@@ -184,6 +203,7 @@ for (const kind of KINDS) {
   const of = (way: Way | undefined, figure: keyof Timing) =>
     median((way && timings.get(way)?.[kind].map((timing) => timing[figure])) ?? []);
   for (const way of ways) {
+    if (timings.get(way)?.[kind].length === 0) continue;
     const cells = (["request", "first", "end"] as const).map(
       (figure) => `${of(way, figure).toFixed(0)} | ${(of(way, figure) / of(ways[0], figure)).toFixed(2)}`,
     );
