@@ -15,7 +15,7 @@ import {
 const TIMEOUT_SECONDS = 3600;
 /**
  * OpenClaw's default. Where it is left out, OpenClaw does not take the model from its configuration: with each message
- * it asks its plugins for the model, and starts a process that reads its stored logins.
+ * it asks its plugins for the model, and lets another process read its stored logins.
  */
 const API = "openai-completions";
 
