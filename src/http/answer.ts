@@ -100,7 +100,7 @@ export function createAnswer(deps: AnswerDeps): Answer {
         },
       });
       isStreaming = true;
-      return withUnchecked(streamed, known);
+      return withUnchecked(await streamed, known);
     } finally {
       if (!isStreaming) release();
     }

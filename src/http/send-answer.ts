@@ -1,4 +1,5 @@
 /** Sends an answer to the client: as server-sent events while Claude writes it, or as one JSON body. */
+import { setImmediate } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
 import type { AnswerWriter } from "../api/answer-writer.ts";
@@ -20,12 +21,12 @@ interface StreamOptions {
 }
 
 /** Streams the parts as the writer's events. A heartbeat is sent whenever `heartbeatMs` pass without an event. */
-export function streamAnswer(
+export async function streamAnswer(
   c: Context<Env>,
   parts: Parts,
   writer: AnswerWriter,
   { heartbeatMs, onDisconnect, onEnd }: StreamOptions,
-): Response {
+): Promise<Response> {
   const body = new EventBody(onDisconnect);
   let start = writer.start();
   let lastWriteAt = performance.now();
@@ -36,6 +37,13 @@ export function streamAnswer(
     if (all === "") return undefined;
     lastWriteAt = performance.now();
     return body.write(all);
+  };
+  // Written and closed at the same time, so that both are one packet.
+  const end = (events: string) => {
+    // It has no effect once the response is sent.
+    restoreIdleTimeout(c);
+    void write(events + writer.end());
+    body.close();
   };
   const heartbeat = setInterval(() => {
     if (performance.now() - lastWriteAt < heartbeatMs) return;
@@ -48,36 +56,43 @@ export function streamAnswer(
   const send = async () => {
     try {
       for await (const batch of parts) {
-        const end = batch.findIndex(isEnd);
-        const isComplete = end >= 0;
-        const sent = isComplete ? batch.slice(0, end + 1) : batch;
+        const last = batch.findIndex(isEnd);
+        const isComplete = last >= 0;
+        const sent = isComplete ? batch.slice(0, last + 1) : batch;
         const events = sent.map((part) => writer.part(part)).join("");
-        await write(isComplete ? events + writer.end() : events);
-        if (isComplete) return;
+        if (isComplete) return end(events);
+        await write(events);
       }
-      await write(writer.end());
+      end("");
     } finally {
       clearInterval(heartbeat);
       body.close();
-      restoreIdleTimeout(c);
       onEnd();
     }
   };
   send().catch((error) => log.error("answer could not be sent: {error}", { error }));
+  // Most answers have begun, and their first events are one packet with the headers.
+  await Promise.race([body.begun, setImmediate()]);
   return c.body(body.readable, 200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
 }
 
 /** The body of a streamed response. Hono's `streamSSE` costs twice as much, because its text passes three streams. */
 class EventBody {
   readonly readable: ReadableStream<Uint8Array>;
+  /** Resolves with the first write, and at the end. */
+  readonly begun: Promise<void>;
   /** A write waits for the client to read. */
   isWriting = false;
   readonly #encoder = new TextEncoder();
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #resume = () => {};
+  readonly #begin: () => void;
 
   /** @param onDisconnect called when the client disconnects before the end */
   constructor(onDisconnect: () => void) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.begun = promise;
+    this.#begin = resolve;
     this.readable = new ReadableStream({
       start: (controller) => {
         this.#controller = controller;
@@ -95,6 +110,7 @@ class EventBody {
   write(events: string): Promise<void> | undefined {
     const controller = this.#controller;
     controller?.enqueue(this.#encoder.encode(events));
+    this.#begin();
     if (!controller || (controller.desiredSize ?? 0) > 0) return undefined;
     this.isWriting = true;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -109,6 +125,7 @@ class EventBody {
   close(): void {
     this.#controller?.close();
     this.#controller = null;
+    this.#begin();
   }
 }
 
