@@ -34,7 +34,7 @@ interface ForwardDeps {
   /** All nodes have the same. */
   readonly controlKey: string;
   /** Counts the requests by their outcome. */
-  readonly messages?: Pick<MessageCounts, "note">;
+  readonly messages: Pick<MessageCounts, "note">;
   readonly clock?: Clock;
 }
 
@@ -95,7 +95,7 @@ export function createForward({ trust, controlKey, messages, clock = systemClock
     try {
       const response = await sendAgain(targetUrl(raw.url, to.url), { method: raw.method, headers, body, signal });
       watch.heard();
-      messages?.note("forwarded", "answered");
+      messages.note("forwarded", "answered");
       const { status } = response;
       const answer = { status, headers: withoutHopByHop(response.headers) };
       if (response.body && !response.headers.has("content-length")) {
@@ -110,7 +110,7 @@ export function createForward({ trust, controlKey, messages, clock = systemClock
       if (raw.signal.aborted || page?.ended.aborted) {
         throw new RequestError("turn_interrupted", "The client has disconnected.");
       }
-      messages?.note("forwarded", "unavailable");
+      messages.note("forwarded", "unavailable");
       throw unavailable(error, to);
     }
   };

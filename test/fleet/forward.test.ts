@@ -66,7 +66,12 @@ interface SenderOptions {
 
 /** The node that a client has reached. It forwards everything. */
 function openSender({ trust, to, leaseLeftMs = () => 60 * SECOND, clock, page }: SenderOptions): string {
-  const forward = createForward({ trust, controlKey: CONTROL_KEY, ...(clock && { clock }) });
+  const forward = createForward({
+    trust,
+    controlKey: CONTROL_KEY,
+    messages: { note: () => {} },
+    ...(clock && { clock }),
+  });
   const app = new Hono<Env>()
     .all("*", async (c) => {
       if (page) c.set("page", { role: "decide", ended: page });
