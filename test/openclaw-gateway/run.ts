@@ -9,6 +9,7 @@ import { installOpenClaw } from "../support/openclaw-install.ts";
 /** Tests that are left out on an engine, and why. */
 const LEFT_OUT: Record<string, readonly [test: string, why: string][]> = {
   interactive: [
+    ["outlives the node that had it", "the nodes of a fleet find a conversation before an engine takes part"],
     ["without our plugin", "the conversation of a request is found before an engine takes part: one engine shows it"],
   ],
   stream: [
