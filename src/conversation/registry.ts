@@ -114,6 +114,8 @@ interface NodeRecords {
   recordCalls(ids: readonly string[]): Promise<void>;
   /** A conversation, with its branches, has no process and no request. */
   noteRest(root: string): void;
+  /** How long a message would wait on the node that is free first, in s; null if that is unknown. */
+  readonly shortestWait: number | null;
 }
 
 interface RegistryDeps extends ConversationDeps {
@@ -202,10 +204,11 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
   function fullQueue(): RequestError | null {
     const waiting = countWaiting();
     if (waiting < config.maxQueue) return null;
+    const own = turnDuration.retryAfter(waiting + 1, config.maxProcesses);
     return new RequestError(
       "queue_full",
       `All Claude Code processes are busy and ${waiting} messages are waiting. Try again later, or raise SYNTHESIS_MAX_PROCESSES.`,
-      { retryAfter: turnDuration.retryAfter(waiting + 1, config.maxProcesses) },
+      { retryAfter: Math.min(own, deps.records?.shortestWait ?? own) },
     );
   }
 

@@ -72,6 +72,8 @@ export interface Fleet {
   recordSending(root: string): Promise<void>;
   /** Notes that a conversation has no process and no request. */
   noteRest(root: string): void;
+  /** How long a message would wait on the node that is free first, in s, as it was when the nodes were read; null before. */
+  readonly shortestWait: number | null;
   /** Why this node takes no new conversation; null when it does. */
   unavailability(): RequestError | null;
   /** How many conversations it has, and how many commits were refused because another node had the conversation. */
@@ -266,6 +268,12 @@ export async function joinFleet(deps: FleetDeps): Promise<Fleet> {
     },
     recordSending: (root) => held.commitRows(root),
     noteRest: held.noteRest,
+    get shortestWait() {
+      const waits = nodes
+        .filter(({ isDraining }) => !isDraining)
+        .map(({ waiting, typicalTurnMs, places }) => ((waiting + 1) * typicalTurnMs) / places / 1_000);
+      return waits.length === 0 ? null : Math.max(1, Math.ceil(Math.min(...waits)));
+    },
     unavailability: () => (lease.isDraining ? shuttingDown() : lease.isGood ? null : cutOff()),
     get counts() {
       return { held: held.count, refused: held.refusals };

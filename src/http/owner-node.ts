@@ -26,6 +26,8 @@ export interface OwnerNode {
   ofCalls(c: Context<Env>, ids: readonly string[], serve: () => Promise<Response>): Promise<Response>;
   /** The answers of all other nodes to the same request; those of nodes that do not answer are left out. */
   others(c: Context<Env>): Promise<readonly Response[]>;
+  /** The answer of the one other node that can serve the request; null when none can. */
+  elsewhere(c: Context<Env>): Promise<Response | null>;
 }
 
 export function createOwnerNode(fleet: Fleet, forward: Forward): OwnerNode {
@@ -60,6 +62,13 @@ export function createOwnerNode(fleet: Fleet, forward: Forward): OwnerNode {
     );
   };
 
+  const others: OwnerNode["others"] = async (c) => {
+    if (c.env.access.isForwarded) return [];
+    const sent = await body(c);
+    const answers = await Promise.allSettled((await fleet.others()).map((node) => forward(c, sent, node)));
+    return answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+  };
+
   return {
     keepBody: async (c, next) => {
       if (c.req.raw.body && !c.req.bodyCache.arrayBuffer) {
@@ -82,11 +91,12 @@ export function createOwnerNode(fleet: Fleet, forward: Forward): OwnerNode {
       const node = c.env.access.isForwarded ? null : await fleet.nodeOfCalls(ids);
       return node === null ? serve() : forward(c, await body(c), node);
     },
-    others: async (c) => {
-      if (c.env.access.isForwarded) return [];
-      const sent = await body(c);
-      const answers = await Promise.allSettled((await fleet.others()).map((node) => forward(c, sent, node)));
-      return answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+    others,
+    elsewhere: async (c) => {
+      const answers = await others(c);
+      const answer = answers.find(({ ok }) => ok) ?? null;
+      await Promise.all(answers.map((one) => one !== answer && one.body?.cancel()));
+      return answer;
     },
   };
 }
@@ -99,4 +109,5 @@ export const onlyNode: OwnerNode = {
   ofTurn: async (_c, _turn, serve) => serve(),
   ofCalls: (_c, _ids, serve) => serve(),
   others: async () => [],
+  elsewhere: async () => null,
 };

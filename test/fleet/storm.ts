@@ -13,7 +13,7 @@ import { createFleet, type FleetWorld, type TestNode } from "./world.ts";
 const LEASE_MS = 3_000;
 const NODES = 3;
 const CONVERSATIONS = 6;
-const STRIKES = 6;
+const STRIKES = 5;
 /** For everything that must happen after the storm. It is far above what it takes. */
 const PATIENCE_MS = 60_000;
 /** The watchdog looks once a second, and the machine may be busy. */
@@ -120,8 +120,8 @@ export async function runStorm(seed: number): Promise<StormResult> {
 
   async function talk(conversation: Conversation): Promise<void> {
     while (!isOver) {
-      const longMs = chance() < 0.4 ? between(1_000, LEASE_MS * 1.6) : 0;
-      const leaveMs = chance() < 0.25 ? between(200, 2_500) : null;
+      const longMs = chance() < 0.5 ? between(1_000, LEASE_MS * 2.5) : 0;
+      const leaveMs = chance() < 0.35 ? between(200, 2_500) : null;
       const isAnswered = await send(conversation, pick(fleet.nodes), leaveMs, longMs);
       await Bun.sleep(isAnswered ? between(0, 300) : between(100, 600));
     }
@@ -158,7 +158,7 @@ export async function runStorm(seed: number): Promise<StormResult> {
     } else if (kind === "freeze") {
       hadFreeze = true;
       process.kill(node.server.pid, "SIGSTOP");
-      await Bun.sleep(ms);
+      await Bun.sleep(between(LEASE_MS, LEASE_MS * 3));
       process.kill(node.server.pid, "SIGCONT");
     } else if (kind === "cut" || kind === "stall") {
       proxies[at]?.[kind]();

@@ -19,7 +19,7 @@ import { validJson } from "../validation.ts";
 const LATEST_COUNT = 50;
 
 interface PermissionsDeps {
-  readonly ownerNode: Pick<OwnerNode, "others">;
+  readonly ownerNode: Pick<OwnerNode, "others" | "elsewhere">;
   readonly permissions: PermissionBroker;
   readonly permissionLog: PermissionLog;
 }
@@ -27,9 +27,7 @@ interface PermissionsDeps {
 export function permissionRoutes({ ownerNode, permissions, permissionLog }: PermissionsDeps): Hono<Env> {
   /** The answer of the node on which the prompt waits. @throws RequestError when it waits on none */
   const elsewhere = async (c: Context<Env>, id: string): Promise<Response> => {
-    const answers = await ownerNode.others(c);
-    const answer = answers.find(({ ok }) => ok);
-    await Promise.all(answers.map((one) => one !== answer && one.body?.cancel()));
+    const answer = await ownerNode.elsewhere(c);
     if (answer) return answer;
     throw notPending(id);
   };

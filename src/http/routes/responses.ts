@@ -100,7 +100,7 @@ export function responsesRoutes(deps: ResponsesDeps, identify: Identify, answer:
     return c.json({ id: c.req.param("id"), object: "response", deleted: true });
   }
 
-  function cancel(c: Context<Env>): Response {
+  async function cancel(c: Context<Env>): Promise<Response> {
     const id = c.req.param("id") ?? "";
     const error = new RequestError(
       "turn_interrupted",
@@ -110,6 +110,9 @@ export function responsesRoutes(deps: ResponsesDeps, identify: Identify, answer:
     // A request that waits has no record yet.
     const cancelled = deps.conversations.interruptTurn(turnOf(id) ?? "", owner, error);
     if (cancelled === null) {
+      // One that waits on another node has no record, by which its node would be found.
+      const elsewhere = findResponse(deps, id, owner) ? null : await ownerNode.elsewhere(c);
+      if (elsewhere) return elsewhere;
       find(c);
       throw new RequestError("invalid_request", "This response has ended, so there is nothing to cancel.");
     }
