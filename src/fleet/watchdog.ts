@@ -2,7 +2,7 @@
  * Kills the claude processes of a node whose lease is nearly over, also when the server stands still and cannot do it: a
  * shell looks once a second. It takes about a megabyte of memory.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 
 export interface LeaseWatchdog {
   /** The processes may run so much longer, in ms. */
@@ -14,13 +14,16 @@ export interface LeaseWatchdog {
 const isLinux = process.platform === "linux";
 const NOW = isLinux ? "read -r now rest < /proc/uptime" : "now=$(date +%s)";
 
-/** It ends with the server, whose other watchdog then kills what is left. */
+/**
+ * It outlives a server that is killed: what that server started must have ended before its lease has. It exits then, or
+ * when the next server of the state folder, which has killed the rest, writes the file.
+ */
 const SCRIPT = `trap "" HUP INT TERM
 server=$1 lease=$2; shift 2
 while sleep 1; do
-  kill -0 "$server" 2>/dev/null || exit 0
-  ${NOW}; read -r until < "$lease" || continue
-  if [ "\${now%%.*}" -ge "$until" ]; then "$@"; fi
+  ${NOW}; read -r until owner < "$lease" || exit 0
+  [ "$owner" = "$server" ] || exit 0
+  if [ "\${now%%.*}" -ge "$until" ]; then "$@"; kill -0 "$server" 2>/dev/null || exit 0; fi
 done`;
 
 /**
@@ -29,7 +32,9 @@ done`;
  */
 export function startLeaseWatchdog(file: string, kill: readonly string[]): LeaseWatchdog {
   const renew = (leftMs: number) => {
-    writeFileSync(file, `${Math.floor(secondsNow() + leftMs / 1000)}\n`, { mode: 0o600 });
+    // Renamed, so that the script never reads a file that is being written.
+    writeFileSync(`${file}.new`, `${Math.floor(secondsNow() + leftMs / 1000)} ${process.pid}\n`, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
   };
   // What an earlier server has left counts for its own processes only.
   renew(60_000);

@@ -9,7 +9,7 @@ const root = join(import.meta.dir, "../..");
 const SEEDS = 25;
 
 export const PLANTED: readonly Fault[] = [
-  ["no watchdog ends the claudes of a server that stands still", "fleet/watchdog.ts", 'then "$@"; fi', "then :; fi"],
+  ["no watchdog ends the claudes of a server that stands still", "fleet/watchdog.ts", 'then "$@"; kill', "then kill"],
   [
     "a commit that is refused is taken for one that succeeded",
     "fleet/held.ts",
