@@ -1,15 +1,12 @@
 /** Sends an answer to the client: as server-sent events while Claude writes it, or as one JSON body. */
-import { setImmediate } from "node:timers/promises";
-import { getLogger } from "@logtape/logtape";
 import type { Context } from "hono";
+import { streamSSE } from "hono/streaming";
 import type { AnswerWriter } from "../api/answer-writer.ts";
 import type { CutOff, ResponsePart } from "../core/response-part.ts";
 import type { ToolCall } from "../core/tools.ts";
 import type { Usage } from "../core/usage.ts";
 import type { Env } from "./env.ts";
 import { restoreIdleTimeout } from "./idle-timeout.ts";
-
-const log = getLogger(["synthesis", "http"]);
 
 type Parts = AsyncIterable<readonly ResponsePart[]>;
 
@@ -21,112 +18,52 @@ interface StreamOptions {
 }
 
 /** Streams the parts as the writer's events. A heartbeat is sent whenever `heartbeatMs` pass without an event. */
-export async function streamAnswer(
+export function streamAnswer(
   c: Context<Env>,
   parts: Parts,
   writer: AnswerWriter,
   { heartbeatMs, onDisconnect, onEnd }: StreamOptions,
-): Promise<Response> {
-  const body = new EventBody(onDisconnect);
-  let start = writer.start();
-  let lastWriteAt = performance.now();
-  // The start is sent with the first events. It takes as long as they do.
-  const write = (events: string): Promise<void> | undefined => {
-    const all = start + events;
-    start = "";
-    if (all === "") return undefined;
-    lastWriteAt = performance.now();
-    return body.write(all);
-  };
-  // Written and closed at the same time, so that both are one packet.
-  const end = (events: string) => {
-    // It has no effect once the response is sent.
-    restoreIdleTimeout(c);
-    void write(events + writer.end());
-    body.close();
-  };
-  const heartbeat = setInterval(() => {
-    if (performance.now() - lastWriteAt < heartbeatMs) return;
-    if (!body.isWriting) void write(writer.heartbeat());
-    // The client has stopped reading, since the last write is still waiting. Let Bun close the connection.
-    else c.env.server.timeout(c.req.raw, 1);
-  }, heartbeatMs / 3);
-  const isEnd = ({ type }: ResponsePart) =>
-    type === "error" || (!writer.hasUsage && (type === "finish" || type === "calls"));
-  const send = async () => {
+): Response {
+  return streamSSE(c, async (stream) => {
+    stream.onAbort(onDisconnect);
+    let isWriting = false;
+    let lastWriteAt = performance.now();
+    // It is sent with the first events, since a write of its own costs as much as they do.
+    let start = writer.start();
+    // One write for several events: Hono's writeSSE takes one event and costs as much for each.
+    const write = async (events: string) => {
+      const all = start + events;
+      start = "";
+      if (all === "") return;
+      isWriting = true;
+      await stream.write(all);
+      isWriting = false;
+      lastWriteAt = performance.now();
+    };
+    const heartbeat = setInterval(() => {
+      if (performance.now() - lastWriteAt < heartbeatMs) return;
+      if (!isWriting) void write(writer.heartbeat());
+      // The client has stopped reading, since the last write is still waiting. Let Bun close the connection.
+      else c.env.server.timeout(c.req.raw, 1);
+    }, heartbeatMs / 3);
+    const isEnd = ({ type }: ResponsePart) =>
+      type === "error" || (!writer.hasUsage && (type === "finish" || type === "calls"));
     try {
       for await (const batch of parts) {
-        const last = batch.findIndex(isEnd);
-        const isComplete = last >= 0;
-        const sent = isComplete ? batch.slice(0, last + 1) : batch;
+        const end = batch.findIndex(isEnd);
+        const isComplete = end >= 0;
+        const sent = isComplete ? batch.slice(0, end + 1) : batch;
         const events = sent.map((part) => writer.part(part)).join("");
-        if (isComplete) return end(events);
-        await write(events);
+        await write(isComplete ? events + writer.end() : events);
+        if (isComplete) return;
       }
-      end("");
+      await write(writer.end());
     } finally {
       clearInterval(heartbeat);
-      body.close();
+      restoreIdleTimeout(c);
       onEnd();
     }
-  };
-  send().catch((error) => log.error("answer could not be sent: {error}", { error }));
-  // Most answers have begun, and their first events are one packet with the headers.
-  await Promise.race([body.begun, setImmediate()]);
-  return c.body(body.readable, 200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
-}
-
-/** The body of a streamed response. Hono's `streamSSE` costs twice as much, because its text passes three streams. */
-class EventBody {
-  readonly readable: ReadableStream<Uint8Array>;
-  /** Resolves with the first write, and at the end. */
-  readonly begun: Promise<void>;
-  /** A write waits for the client to read. */
-  isWriting = false;
-  readonly #encoder = new TextEncoder();
-  #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
-  #resume = () => {};
-  readonly #begin: () => void;
-
-  /** @param onDisconnect called when the client disconnects before the end */
-  constructor(onDisconnect: () => void) {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.begun = promise;
-    this.#begin = resolve;
-    this.readable = new ReadableStream({
-      start: (controller) => {
-        this.#controller = controller;
-      },
-      pull: () => this.#resume(),
-      cancel: () => {
-        this.#controller = null;
-        this.#resume();
-        onDisconnect();
-      },
-    });
-  }
-
-  /** Writes events. @returns resolves when the client has room for more; undefined when it has room now */
-  write(events: string): Promise<void> | undefined {
-    const controller = this.#controller;
-    controller?.enqueue(this.#encoder.encode(events));
-    this.#begin();
-    if (!controller || (controller.desiredSize ?? 0) > 0) return undefined;
-    this.isWriting = true;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#resume = () => {
-      this.isWriting = false;
-      resolve();
-    };
-    return promise;
-  }
-
-  /** Ends the response after what was written. */
-  close(): void {
-    this.#controller?.close();
-    this.#controller = null;
-    this.#begin();
-  }
+  });
 }
 
 /** Waits for all parts and sends them as one body. @throws RequestError when the answer ends with an error */
