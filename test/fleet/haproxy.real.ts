@@ -128,6 +128,22 @@ test("requests without a name, and bodies that are too large to be searched, are
   expect(new Set(answers)).toEqual(new Set(["a", "b", "c"]));
 });
 
+test("a body that comes slowly is waited for", async () => {
+  const body = new ReadableStream({
+    async start(controller) {
+      controller.enqueue('{"messages": [');
+      for (let count = 0; count < 5; count += 1) {
+        await Bun.sleep(600);
+        controller.enqueue(" ");
+      }
+      controller.enqueue('], "user": "one"}');
+      controller.close();
+    },
+  });
+  const response = await fetch(url, { method: "POST", body });
+  expect(await response.text()).toBe(await nodeOf({ body: { user: "one" } }));
+});
+
 test("an error that a node sends before it has read a large request reaches the client", async () => {
   for (const node of nodes) node.answer = () => new Response("", { status: 401 });
   for (let count = 0; count < 20; count += 1) {
