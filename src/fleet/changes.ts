@@ -26,7 +26,6 @@ export interface Changes {
   forget(keys: readonly string[], set: Pick<ChangeSet, "last">): void;
   /** Replaces all rows of these conversations by those of Postgres, which is no change. */
   load(keys: readonly string[], rows: Readonly<Record<string, readonly StoredRow[]>>): void;
-  /** Calls the listener with each commit that changes something. It must not change anything itself. */
 }
 
 export function trackChanges({ database }: Pick<Store, "database">): Changes {

@@ -90,11 +90,12 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
 
   const keysOf = (root: string): string[] => [root, ...sessions.branches(root).map(({ key }) => key)];
 
-  const claudeSessionsOf = (keys: readonly string[]) =>
-    keys.flatMap((key) => {
-      const current = sessions.find(key)?.claudeSession;
-      return { current, past: sessions.pastSessions(key).map(({ claudeSession }) => claudeSession) };
-    });
+  /** The Claude sessions of a conversation and its branches, and all that they ever had. */
+  const claudeSessionsOf = (keys: readonly string[]) => {
+    const current = keys.flatMap((key) => sessions.find(key)?.claudeSession ?? []);
+    const past = keys.flatMap((key) => sessions.pastSessions(key).map(({ claudeSession }) => claudeSession));
+    return { current, all: new Set([...current, ...past]) };
+  };
 
   /** Runs steps of one conversation one after the other. */
   function inOrder<T>(held: Held, step: () => Promise<T>): Promise<T> {
@@ -112,14 +113,12 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
     changes.load([...new Set(keys)], rows);
     // Turns that an earlier owner did not finish.
     closeUnfinished(store.database, clock.wallTime(), keys);
-    const current = claudeSessionsOf(keysOf(held.root)).flatMap((one) => one.current ?? []);
-    for (const claudeSession of current) {
+    const known = claudeSessionsOf(keysOf(held.root));
+    for (const claudeSession of known.current) {
       const pieces = await loadPieces(postgres, claudeSession);
       if (pieces.length > 0) await files.restore(claudeSession, pieces);
     }
-    held.claudeSessions = new Set(
-      claudeSessionsOf(keysOf(held.root)).flatMap(({ current, past }) => [current ?? [], past].flat()),
-    );
+    held.claudeSessions = known.all;
     log.info("conversation claimed", { session: held.root, epoch: held.claim.epoch });
     return null;
   }
@@ -129,10 +128,8 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
     deps.flush();
     const keys = keysOf(held.root);
     const set = changes.of(keys);
-    const known = claudeSessionsOf(keys);
-    const current = known.flatMap((one) => one.current ?? []);
+    const { current, all: left } = claudeSessionsOf(keys);
     const fileChanges = withFiles ? await files.changes(current) : null;
-    const left = new Set(known.flatMap((one) => [one.current ?? [], one.past].flat()));
     const removed = [...held.claudeSessions].filter((claudeSession) => !left.has(claudeSession));
     if (set.isEmpty && !fileChanges?.pieces.length && removed.length === 0) return;
     if (!(await commit(postgres, held.claim, set, fileChanges ?? NO_FILES, removed))) {
