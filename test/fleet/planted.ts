@@ -11,12 +11,6 @@ const SEEDS = 25;
 export const PLANTED: readonly Fault[] = [
   ["no watchdog ends the claudes of a server that stands still", "fleet/watchdog.ts", 'then "$@"; kill', "then kill"],
   [
-    "a commit that is refused is taken for one that succeeded",
-    "fleet/held.ts",
-    "if (!(await commit(postgres, held.claim, set, fileChanges ?? NO_FILES, removed))) {",
-    "await commit(postgres, held.claim, set, fileChanges ?? NO_FILES, removed);\n    if (refusals < 0) {",
-  ],
-  [
     "a conversation is claimed although the lease of its node holds",
     "fleet/claims.ts",
     "WHERE claims.node IS NULL OR claims.node = excluded.node",
