@@ -16,7 +16,14 @@ import { findOwner, type Owner } from "./claims.ts";
 import { deleteExpired } from "./expired.ts";
 import { createHeldConversations, type Visit } from "./held.ts";
 import { type NodeLoad, startLease } from "./lease.ts";
-import { keyOfTurn, keyWithAffinity, restingSessions, rootOf } from "./lookup.ts";
+import {
+  keyOfTurn,
+  keyWithAffinity,
+  type OtherConversation,
+  otherConversations,
+  restingSessions,
+  rootOf,
+} from "./lookup.ts";
 import { type LiveNode, liveNodes } from "./nodes.ts";
 import { createSessionFiles } from "./session-files.ts";
 import { whenAnswerIsWritten } from "./transcript-end.ts";
@@ -62,6 +69,8 @@ export interface Fleet {
   others(): Promise<readonly OtherNode[]>;
   /** All nodes, as they were when they were last read. */
   readonly nodes: readonly LiveNode[];
+  /** The latest conversations of other nodes, and those of none, as they were when they were last read. */
+  readonly otherConversations: readonly OtherConversation[];
   /**
    * Resolves when an answer is recorded in Postgres with all that belongs to it, so that it outlives this node.
    * @param transcript of the Claude session; null if the answer is not complete yet
@@ -118,6 +127,8 @@ export interface FleetDeps {
   readonly clock?: Clock;
 }
 
+/** A page shows this many conversations. */
+const SHOWN = 500;
 /** The nodes are read again at the latest after this part of the lease, while anything needs them. */
 const NODES_AGE = 1 / 6;
 
@@ -143,6 +154,9 @@ export async function joinFleet(deps: FleetDeps): Promise<Fleet> {
   let nodesAt = Number.NEGATIVE_INFINITY;
   /** Until when the leases of other nodes are watched, since requests are there. */
   let watchUntil = Number.NEGATIVE_INFINITY;
+  let others: readonly OtherConversation[] = [];
+  /** Until when a page shows the conversations of other nodes. */
+  let shownUntil = Number.NEGATIVE_INFINITY;
   let sweeping: Promise<void> | null = null;
 
   async function readNodes(): Promise<readonly LiveNode[]> {
@@ -161,6 +175,7 @@ export async function joinFleet(deps: FleetDeps): Promise<Fleet> {
         if (lease.isDraining) deps.stopIdle();
         await held.sweep();
         if (clock.now() < watchUntil) await readNodes();
+        if (clock.now() < shownUntil) others = await otherConversations(postgres, lease.id, SHOWN);
       } catch (error) {
         log.warning("the fleet could not be swept: {error}", { error });
       } finally {
@@ -261,6 +276,10 @@ export async function joinFleet(deps: FleetDeps): Promise<Fleet> {
     get nodes() {
       watchUntil = clock.now() + leaseMs * 2;
       return nodes;
+    },
+    get otherConversations() {
+      shownUntil = clock.now() + leaseMs * 2;
+      return others;
     },
     recordAnswer: async (root, transcript) => {
       await whenAnswerIsWritten(transcript, clock);

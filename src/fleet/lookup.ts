@@ -5,6 +5,8 @@ import { claims, sessions, turns } from "../store/postgres/tables.ts";
 import type { SessionRow } from "../store/schema.ts";
 import { fromPostgres, type StoredRow, TRACKED, type TrackedTable } from "./tracked-tables.ts";
 
+const [SESSIONS] = TRACKED as [TrackedTable];
+
 /** The conversation that last used an affinity id, such as OpenClaw's session id. */
 export async function keyWithAffinity(postgres: Postgres, id: string): Promise<string | undefined> {
   const [row] = await postgres.run((database) =>
@@ -27,8 +29,37 @@ export async function restingSessions(postgres: Postgres): Promise<SessionRow[]>
         LEFT JOIN nodes ON nodes.id = claims.node AND lease_until > now()
       WHERE nodes.id IS NULL`),
   );
-  const [sessionsTable] = TRACKED;
-  return (row?.rows ?? []).map((one: StoredRow) => fromPostgres(sessionsTable as TrackedTable, one) as SessionRow);
+  return (row?.rows ?? []).map((one: StoredRow) => fromPostgres(SESSIONS, one) as SessionRow);
+}
+
+/** A conversation that another node has, or none. */
+export interface OtherConversation {
+  readonly row: SessionRow;
+  readonly state: "running" | "idle" | "cold";
+}
+
+/** The `count` conversations that were used last of those that a node does not have, the latest first. */
+export async function otherConversations(
+  postgres: Postgres,
+  node: string,
+  count: number,
+): Promise<OtherConversation[]> {
+  type Found = { row: StoredRow; turn: string | null; held: boolean };
+  const [found] = await postgres.run((database) =>
+    database.execute<{ rows: Found[] | null }>(sql`
+      SELECT json_agg(one) AS rows FROM (
+        SELECT to_json(s) AS row, nodes.id IS NOT NULL AS held,
+          (SELECT state FROM turns WHERE session = s.key ORDER BY position DESC LIMIT 1) AS turn
+        FROM sessions s
+          LEFT JOIN claims ON claims.key = coalesce(s.branch_of, s.key)
+          LEFT JOIN nodes ON nodes.id = claims.node AND lease_until > now()
+        WHERE nodes.id IS DISTINCT FROM ${node} ORDER BY last_active_at DESC LIMIT ${count}) one`),
+  );
+  const isRunning = (turn: string | null) => turn === "sent" || turn === "running";
+  return (found?.rows ?? []).map(({ row, turn, held }: Found) => ({
+    row: fromPostgres(SESSIONS, row) as SessionRow,
+    state: !held ? "cold" : isRunning(turn) ? "running" : "idle",
+  }));
 }
 
 /** The conversation, or the branch, that a turn belongs to. */

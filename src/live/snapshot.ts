@@ -11,6 +11,7 @@ import type { AccountLimits } from "../limits/account.ts";
 import { limitsBody } from "../limits/plan-limits.ts";
 import type { Rejections } from "../limits/rejections.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
+import type { SessionRow } from "../store/schema.ts";
 import type { SessionStore } from "../store/sessions.ts";
 import type { TurnStore } from "../store/turns.ts";
 import { startOfDay, type UsageSums } from "../store/usage.ts";
@@ -34,7 +35,15 @@ export interface SnapshotDeps {
   readonly turns: Pick<TurnStore, "changes">;
   readonly usage: Pick<UsageSums, "query">;
   /** Absent for a server that is no node of a fleet. */
-  readonly fleet?: { readonly nodes: readonly ShownNode[] } | undefined;
+  readonly fleet?:
+    | { readonly nodes: readonly ShownNode[]; readonly otherConversations: readonly OtherConversation[] }
+    | undefined;
+}
+
+/** A conversation that this node of a fleet does not have. */
+interface OtherConversation {
+  readonly row: SessionRow;
+  readonly state: LiveConversation["state"];
 }
 
 interface ShownNode {
@@ -89,7 +98,7 @@ export class Snapshot {
   /** The latest conversation first. */
   conversations(): LiveConversation[] {
     const asking = new Set(this.#deps.permissions.pending.map(({ session }) => session));
-    return this.#stored().map((row) => {
+    const here = this.#stored().map((row): LiveConversation => {
       const conversation = this.#deps.conversations.find(row.key);
       const state = conversation?.state ?? "cold";
       return {
@@ -98,6 +107,8 @@ export class Snapshot {
         waiting: conversation?.waiting ?? 0,
       };
     });
+    const { fleet } = this.#deps;
+    return fleet ? withOthers(here, fleet.otherConversations) : here;
   }
 
   /** What the database says of them, read again only when it has changed, or a new day has begun. */
@@ -111,18 +122,29 @@ export class Snapshot {
         .query("conversation", today)
         .map(({ key, input, cacheRead, cacheWrite, output }) => [`${key}`, input + cacheRead + cacheWrite + output]),
     );
-    this.#rows = sessions.latest(SHOWN).map((row) => ({
-      key: row.key,
-      source: row.source,
-      agent: row.agent,
-      chat: row.chat,
-      model: row.model,
-      workspace: row.workspace,
-      turns: row.turns,
-      last_active_at: row.lastActiveAt,
-      tokens_today: used.get(row.key) ?? 0,
-    }));
+    this.#rows = sessions.latest(SHOWN).map((row) => ({ ...rowBody(row), tokens_today: used.get(row.key) ?? 0 }));
     this.#readAt = now;
     return this.#rows;
   }
+}
+
+const rowBody = (row: SessionRow) => ({
+  key: row.key,
+  source: row.source,
+  agent: row.agent,
+  chat: row.chat,
+  model: row.model,
+  workspace: row.workspace,
+  turns: row.turns,
+  last_active_at: row.lastActiveAt,
+});
+
+/** Adds those of other nodes. What they have used, and what waits there, only those nodes know. */
+function withOthers(here: readonly LiveConversation[], others: readonly OtherConversation[]): LiveConversation[] {
+  const keys = new Set(here.map(({ key }) => key));
+  const more = others
+    .filter(({ row }) => !keys.has(row.key))
+    .map(({ row, state }) => ({ ...rowBody(row), state, waiting: 0, tokens_today: 0 }));
+  const all = [...here, ...more].toSorted((one, other) => other.last_active_at - one.last_active_at);
+  return all.slice(0, SHOWN);
 }

@@ -12,7 +12,8 @@ import { ask, texts } from "../support/sse.ts";
 import { startBareClaude } from "./bare-claude.ts";
 import { median } from "./median.ts";
 
-const WARM_TURNS = 40;
+/** The first turns of a server take longer, until its code is compiled. */
+const WARM_TURNS = 80;
 const CONVERSATIONS = 8;
 const TURNS_EACH = 10;
 const ROUNDS = 3;

@@ -89,6 +89,8 @@ test("metrics and page show all nodes, what they have and what they send each ot
     .filter({ hasText: "node-a" })
     .getByText(/^1 of \d+$/)
     .waitFor();
+  // The conversation is on the other node.
+  await page.getByRole("link", { name: /one/ }).first().waitFor();
   await page.close();
 });
 
