@@ -1,6 +1,7 @@
 /**
  * The tables of a fleet, in Postgres. Those that SQLite has too are made from its schema, so that their columns agree.
- * drizzle-kit generates the migrations from this file. Times are Unix milliseconds, as in SQLite; only a lease is a time
+ * drizzle-kit generates the migrations from this file (`SYNTHESIS_DATABASE=postgres://x bun run migration`). It writes
+ * `"public".` before tables that are referenced: remove that, since the tables of a cell are in a schema of its own. Times are Unix milliseconds, as in SQLite; only a lease is a time
  * of Postgres, whose clock decides when it ends.
  */
 import { getTableColumns } from "drizzle-orm";
