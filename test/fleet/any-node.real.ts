@@ -1,0 +1,85 @@
+/** What an operator does with a conversation reaches its node from any other one. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { permissionList } from "../../src/wire/permissions.ts";
+import { answerText, ask } from "../support/sse.ts";
+import { createFleet, type FleetWorld, type TestNode } from "./world.ts";
+
+let fleet: FleetWorld;
+let [owner, other]: TestNode[] = [];
+
+beforeAll(async () => {
+  fleet = await createFleet({ standIn: true, env: { SYNTHESIS_PERMISSIONS: "ask" } });
+  [owner, other] = fleet.nodes as [TestNode, TestNode];
+}, 60_000);
+afterAll(() => fleet?.[Symbol.asyncDispose]());
+
+const post = (content: string, user: string) => (owner as TestNode).server.post(ask(content, { user }));
+const rows = async (sql: string) => (await fleet.postgres.query(sql)).trim().split("\n").filter(Boolean);
+/** Sends a request with the control key to the node that does not have the conversation. */
+const control = (path: string, init: RequestInit = {}) => fleet.control(other as TestNode, path, init);
+const session = (user: string, path = "") => `/v1/sessions/${encodeURIComponent(`user:${user}`)}${path}`;
+
+/** Asks until the answer is there. The test's timeout ends the wait. */
+async function until<T>(read: () => Promise<T | null | undefined>): Promise<T> {
+  for (;;) {
+    const value = await read();
+    if (value != null) return value;
+    await Bun.sleep(20);
+  }
+}
+
+test("a permission is seen and allowed", async () => {
+  const response = post("permit ls", "asks");
+  const pending = await until(async () => {
+    const { data } = permissionList.parse(await (await control("/v1/permissions")).json());
+    return data[0];
+  });
+  expect(pending.session).toBe("user:asks");
+  expect((await control(`/v1/permissions/${pending.id}`)).status).toBe(200);
+  const verdict = await control(`/v1/permissions/${pending.id}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ behavior: "allow" }),
+  });
+  expect([verdict.status, await verdict.json()]).toEqual([200, { id: pending.id, behavior: "allow" }]);
+  expect(await answerText(await response)).toEndWith("You said: permit ls");
+  expect((await control(`/v1/permissions/${pending.id}`)).status).toBe(404);
+});
+
+test("its screen is shown", async () => {
+  await (await post("hello", "seen")).text();
+  const leaving = new AbortController();
+  const screen = await control(session("seen", "/screen"), { signal: leaving.signal });
+  expect(screen.status).toBe(200);
+  const { value } = await (screen.body as ReadableStream<Uint8Array>).getReader().read();
+  expect(value?.length).toBeGreaterThan(0);
+  leaving.abort();
+});
+
+test("a turn is interrupted", async () => {
+  const response = post("hang", "hangs");
+  await until(async () => ((await rows("SELECT 1 FROM turns WHERE session = 'user:hangs'")).length > 0 ? true : null));
+  await until(async () => {
+    const { status } = await control(session("hangs", "/interrupt"), { method: "POST" });
+    return status === 200 ? true : null;
+  });
+  expect((await response).status).toBe(400);
+});
+
+test("a conversation is reset, and then deleted with all that Postgres has of it", async () => {
+  await (await post("hello", "ends")).text();
+  const claudeSession = () => rows("SELECT claude_session FROM sessions WHERE key = 'user:ends'");
+  const [before = ""] = await claudeSession();
+  expect((await control(session("ends", "/reset"), { method: "POST" })).status).toBe(200);
+  await until(async () => ((await claudeSession())[0] === before ? null : true));
+  expect(await answerText(await post("again", "ends"))).toBe("You said: again");
+  expect((await control(session("ends"), { method: "DELETE" })).status).toBe(200);
+  await until(async () => ((await claudeSession()).length === 0 ? true : null));
+  expect(await rows(`SELECT path FROM files WHERE claude_session = '${before}'`)).toEqual([]);
+  expect((await control(session("ends"))).status).toBe(404);
+});
+
+test("one that is unknown is unknown on every node", async () => {
+  expect((await control(session("nobody"))).status).toBe(404);
+  expect(await rows("SELECT key FROM claims WHERE key = 'user:nobody'")).toEqual([]);
+});
