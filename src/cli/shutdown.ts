@@ -77,7 +77,9 @@ async function shutDown(parts: RunningParts): Promise<void> {
   parts.stopUsageRecovery();
   log.info("shutting down");
   // Before its end, other nodes take the conversations that rest.
-  await parts.node?.fleet.drain().catch((error) => log.warning("the fleet was not told: {error}", { error }));
+  await parts.node?.fleet
+    .drain()
+    .catch((error) => log.warning("the node is not marked as draining: {error}", { error }));
   await Promise.all([conversations.drain(drainMs), oneShots.drain(drainMs)]);
   await Promise.all([pool.stopAll(), parts.stopInstallationWatch(), parts.notifications.close()]);
   parts.checker.close();

@@ -122,7 +122,7 @@ export interface FleetDeps {
   readonly killAll: () => void;
   /** Reads which machines are members of the fleet. */
   readonly readMembers: () => Promise<void>;
-  /** Is told until when the processes may run, in ms of the clock. */
+  /** Gets the time until which the processes may run, in ms of the clock. */
   readonly onRenewed: (until: number) => void;
   readonly clock?: Clock;
 }

@@ -65,7 +65,7 @@ export interface HeldConversations {
   readonly count: number;
   /** Gives a conversation back if it rests. */
   noteRest(root: string): void;
-  /** Commits the rows that have changed, of a conversation that may be a branch. @throws RequestError when the claim no longer holds, or Postgres is away */
+  /** Commits the rows that have changed. @throws RequestError when the claim no longer holds, or Postgres is away */
   commitRows(root: string): Promise<void>;
   /** Commits everything, the files too. It waits for Postgres as long as the lease is good. @throws RequestError as above */
   commitAll(root: string): Promise<void>;

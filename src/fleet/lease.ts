@@ -10,7 +10,7 @@ import { nodes } from "../store/postgres/tables.ts";
 
 const log = getLogger(["synthesis", "fleet"]);
 
-/** What other nodes are told about this one. */
+/** What a node reports to the others about itself. */
 export interface NodeLoad {
   readonly used: number;
   readonly waiting: number;

@@ -10,7 +10,7 @@ export interface LeaseWatchdog {
   stop(): void;
 }
 
-/** Time that goes on while the machine is suspended is in no file on macOS. There the watchdog reads the wall clock. */
+/** No file on macOS has a clock that also counts while the machine is suspended. There the watchdog reads the wall clock. */
 const isLinux = process.platform === "linux";
 const NOW = isLinux ? "read -r now rest < /proc/uptime" : "now=$(date +%s)";
 

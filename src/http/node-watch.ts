@@ -35,7 +35,7 @@ export function watchNode(
   const ask = () => {
     const deadline = new AbortController();
     const cancel = clock.after(PROBE_MS, () => deadline.abort());
-    // Without an answer the silence goes on, which is all that matters here.
+    // Without an answer the silence continues, which is all that matters here.
     void probe(AbortSignal.any([deadline.signal, lost.signal]))
       .then(heard, () => {})
       .finally(cancel);

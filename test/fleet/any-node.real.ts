@@ -80,6 +80,6 @@ test("a conversation is reset, and then deleted with all that Postgres has of it
 });
 
 test("one that is unknown is unknown on every node", async () => {
-  expect((await control(session("nobody"))).status).toBe(404);
-  expect(await rows("SELECT key FROM claims WHERE key = 'user:nobody'")).toEqual([]);
+  expect((await control(session("unknown"))).status).toBe(404);
+  expect(await rows("SELECT key FROM claims WHERE key = 'user:unknown'")).toEqual([]);
 });

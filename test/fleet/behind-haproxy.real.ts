@@ -87,7 +87,7 @@ test("two cells behind one address know nothing of each other's conversations", 
   ).toContain("permission denied");
 });
 
-test("a conversation goes on when its node is killed, and the client sees nothing but a time to try again", async () => {
+test("a conversation continues when its node is killed, and the client sees nothing but a time to try again", async () => {
   expect(await say("lost", "one")).toBe("You said: one");
   const owner = main.nodes.find(({ server }) => /conversation claimed.*"user:lost"/.test(server.log())) as TestNode;
   const running = post("lost", "hang");

@@ -54,11 +54,11 @@ test("both files can be read by their owner only, and also again after someone h
   expect(modes()).toEqual([0o600, 0o600]);
 });
 
-test("a machine without a certificate is told to join", () => {
+test("a machine without a certificate is asked to join", () => {
   expect(problem("nowhere")).toContain("`synthesis nodes join`");
 });
 
-test("a certificate for another host, of another key, damaged or expired is told to be replaced", async () => {
+test("a certificate for another host, of another key, damaged or expired must be replaced", async () => {
   expect(problem("one", "https://10.0.0.1:7443")).toContain("--rotate");
   expect(problem("one", "https://10.0.0.1:7443")).toContain("IP Address:127.0.0.1");
   const other = await folders.join("other");

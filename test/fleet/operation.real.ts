@@ -160,7 +160,7 @@ test("a node is drained and takes conversations again", async () => {
   expect(await nodes(a as TestNode, "list")).toMatch(/node-b +live/);
 });
 
-test("a node that is evicted and forgotten ends its server, and its conversations go on elsewhere", async () => {
+test("a node that is evicted and forgotten ends its server, and its conversations continue elsewhere", async () => {
   await say(b as TestNode, "hello", "moves");
   await nodes(a as TestNode, "evict node-b --forget --yes");
   expect(await (b as TestNode).server.exited).toBe(0);

@@ -45,7 +45,7 @@ test.each(TRACKED.map(({ name }) => name))("%s has the same columns in both data
   }
 });
 
-test("conversations that nobody used are deleted with all that belongs to them, unless a node has them", async () => {
+test("conversations that were not used are deleted with all that belongs to them, unless a node has them", async () => {
   const node = "00000000-0000-4000-8000-000000000001";
   await server.query(`
     INSERT INTO nodes VALUES ('${node}', 'a', 'https://a', now(), false, 1, 0, 0, 0, '1');

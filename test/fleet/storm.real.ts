@@ -6,7 +6,7 @@ import { PLANTED } from "./planted.ts";
 import { runStorm } from "./storm.ts";
 
 test.each([1, 2, 3, 4, 5])(
-  "storm %i: what the clients were told is true",
+  "storm %i: what the clients have received is true",
   async (seed) => {
     const { acknowledged } = await runStorm(seed);
     expect(acknowledged).toBeGreaterThan(0);

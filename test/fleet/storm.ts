@@ -1,6 +1,6 @@
 /**
  * A storm: clients talk with conversations of three nodes while nodes are killed, frozen and cut off, and Postgres ends.
- * Then everything is well again, and what the clients were told must be true.
+ * Then everything is well again, and what the clients have received must be true.
  */
 import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -105,7 +105,7 @@ export async function runStorm(seed: number): Promise<StormResult> {
         return false;
       }
       const text = await answerText(response);
-      // After an answer that broke off, Claude is told so before the message.
+      // After an answer that broke off, Claude reads so before the message.
       if (!(text.startsWith("You said: ") && text.endsWith(content)))
         throw new StormFailure(`the answer to ${content} is ${text}`);
       conversation.acknowledged.push(response.headers.get("x-request-id") ?? "");

@@ -28,7 +28,7 @@ async function say(node: TestNode, content: string, user: string): Promise<strin
 }
 
 /** What the model was sent in the newest request: who spoke, and what the test's messages were. */
-function told(): string {
+function sentToModel(): string {
   return JSON.stringify(fleet.mock.requests.at(-1)?.body.messages);
 }
 
@@ -38,7 +38,7 @@ describe("two nodes", () => {
   test("the conversation stays on the node that began it, whichever node is asked", async () => {
     expect(await say(first, "one", "ann")).toBe("You said: one");
     expect(await say(second, "two", "ann")).toBe("You said: two");
-    expect(told()).toContain("You said: one");
+    expect(sentToModel()).toContain("You said: one");
     expect(await rows("SELECT epoch FROM claims WHERE key = 'user:ann'")).toEqual(["1"]);
     expect(first.server.log()).toContain("conversation claimed");
     expect(second.server.log()).not.toContain("conversation claimed");
@@ -54,15 +54,15 @@ describe("two nodes", () => {
   test("a node that is stopped gives it to the other one, which knows all of it", async () => {
     expect(await first.server.stop()).toBe(0);
     expect(await say(second, "three", "ann")).toBe("You said: three");
-    expect(told()).toContain("You said: one");
-    expect(told()).toContain("You said: two");
+    expect(sentToModel()).toContain("You said: one");
+    expect(sentToModel()).toContain("You said: two");
     await first.restart();
   });
 
   test("it outlives a node that is killed", async () => {
     await second.server.stop("SIGKILL");
     expect(await say(first, "four", "ann")).toBe("You said: four");
-    expect(told()).toContain("You said: three");
+    expect(sentToModel()).toContain("You said: three");
     expect(await rows("SELECT state FROM turns ORDER BY position")).toEqual(["done", "done", "done", "done"]);
     await second.restart();
   });
