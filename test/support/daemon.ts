@@ -140,13 +140,21 @@ const deadline = (): Promise<void> =>
     setTimeout(resolve, DEADLINE_MS).unref();
   });
 
-/** A port of 127.0.0.1 that was free a moment ago. */
+/** Below the ports that systems give to outgoing connections: one of those could take the port before it is opened. */
+const PORTS = { from: 20_000, to: 32_000 };
+
+/** A port of 127.0.0.1 that is free, and stays so while a program that has it is restarted. */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, "127.0.0.1", resolve);
-  await promise;
-  const { port } = server.address() as { port: number };
-  await new Promise((closed) => server.close(closed));
-  return port;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  server.once("error", () => resolve(false));
+  server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  return promise;
 }
