@@ -142,11 +142,15 @@ const deadline = (): Promise<void> =>
 
 /** Below the ports that systems give to outgoing connections: one of those could take the port before it is opened. */
 const PORTS = { from: 20_000, to: 32_000 };
+/** Those that this process was given, which may not be open yet. */
+const given = new Set<number>();
 
 /** A port of 127.0.0.1 that is free, and stays so while a program that has it is restarted. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
+    if (given.has(port)) continue;
+    given.add(port);
     if (await isFree(port)) return port;
   }
 }
