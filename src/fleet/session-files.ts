@@ -2,10 +2,15 @@
  * The files of Claude sessions on this node's disk: transcripts, records of subagents, and attachments. Their new bytes
  * go to Postgres with the rows of a turn, and a new owner writes them to its own disk before Claude resumes the session.
  */
-import { existsSync } from "node:fs";
-import { mkdir, open, readdir, rm, stat } from "node:fs/promises";
+import { existsSync, fstatSync, readSync } from "node:fs";
+import { mkdir, open, readdir, rm } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { getLogger } from "@logtape/logtape";
+import { withTranscriptFile } from "../claude/transcript/file.ts";
 import { findTranscript, sessionFolderOf } from "../claude/transcript/location.ts";
+
+const log = getLogger(["synthesis", "fleet"]);
 
 /** A file, and the place of a piece in it. */
 export interface PieceKey {
@@ -62,15 +67,26 @@ export function createSessionFiles(
 ): SessionFiles {
   /** By `nameOf`. */
   const known = new Map<string, StoredFile>();
+  /** The paths of transcripts, by Claude session: to find one, all projects are searched. */
+  const transcripts = new Map<string, string>();
   const roots = { transcript: folders.projects, attachment: folders.attachments };
 
-  async function filesOf(claudeSession: string): Promise<{ path: string; file: string }[]> {
+  async function transcriptOf(claudeSession: string): Promise<string | null> {
+    const found = transcripts.get(claudeSession);
+    if (found !== undefined && existsSync(found)) return found;
     const transcript = await findTranscript(claudeSession, env);
+    if (transcript) transcripts.set(claudeSession, transcript);
+    return transcript;
+  }
+
+  async function filesOf(claudeSession: string): Promise<{ path: string; file: string; root: string }[]> {
+    const transcript = await transcriptOf(claudeSession);
     const records = transcript ? await filesBelow(sessionFolderOf(transcript)) : [];
     const attachments = await filesBelow(join(folders.attachments, claudeSession));
     const named = (kind: keyof typeof roots) => (file: string) => ({
       path: `${kind}/${relative(roots[kind], file).split(sep).join("/")}`,
       file,
+      root: roots[kind],
     });
     return [
       ...(transcript ? [transcript, ...records] : []).map(named("transcript")),
@@ -94,10 +110,10 @@ export function createSessionFiles(
       const rewritten: PieceKey[] = [];
       const stored = new Map<string, StoredFile>();
       for (const claudeSession of claudeSessions) {
-        for (const { path, file } of await filesOf(claudeSession)) {
+        for (const { path, file, root } of await filesOf(claudeSession)) {
           const name = nameOf({ claudeSession, path });
           const before = known.get(name);
-          const read = await readNew(file, before);
+          const read = await tryReadNew(file, root, before);
           if (!read) continue;
           const firstSeq = before?.nextSeq ?? 0;
           if (before && read.isWhole) rewritten.push({ claudeSession, path, seq: firstSeq });
@@ -119,13 +135,13 @@ export function createSessionFiles(
         await mkdir(dirname(file), { recursive: true, mode: 0o700 });
         // A new file, so that an old `claude` that still has the last one open cannot write into this one.
         await rm(file, { force: true });
-        const handle = await open(file, "wx", 0o600);
+        const handle = await open(file, "wx+", 0o600);
         try {
           for (const { bytes } of ofFile)
             await handle.write(await Bun.zstdDecompress(bytes as Uint8Array<ArrayBuffer>));
           const { size, ino } = await handle.stat();
           const nextSeq = (ofFile.at(-1)?.seq ?? -1) + 1;
-          known.set(nameOf({ claudeSession, path }), { inode: ino, size, tail: await tailOf(file, size), nextSeq });
+          known.set(nameOf({ claudeSession, path }), { inode: ino, size, tail: tailOf(handle.fd, size), nextSeq });
         } finally {
           await handle.close();
         }
@@ -133,6 +149,7 @@ export function createSessionFiles(
     },
     forget: (claudeSession) => {
       for (const name of known.keys()) if (name.startsWith(`${claudeSession}\0`)) known.delete(name);
+      transcripts.delete(claudeSession);
     },
   };
 }
@@ -152,36 +169,45 @@ interface NewBytes {
   readonly state: Omit<StoredFile, "nextSeq">;
 }
 
-/** What a file has beyond what was stored; null when there is nothing new. */
-async function readNew(file: string, before: StoredFile | undefined): Promise<NewBytes | null> {
-  const { size, ino } = await stat(file);
+/**
+ * What a file has beyond what was stored; null when there is nothing new. A file that Claude has replaced by a link, or by
+ * another thing that is no file of the session, is left out: the next node would show its content to Claude.
+ */
+async function tryReadNew(file: string, root: string, before: StoredFile | undefined): Promise<NewBytes | null> {
+  try {
+    return await withTranscriptFile(file, root, (descriptor) => readNew(descriptor, file.endsWith(".jsonl"), before));
+  } catch (error) {
+    log.warning("a file of a session is not recorded: {error}", { error });
+    return null;
+  }
+}
+
+/** @param hasRows an incomplete row at its end is left for the next time */
+async function readNew(file: number, hasRows: boolean, before: StoredFile | undefined): Promise<NewBytes | null> {
+  const { size, ino } = fstatSync(file);
   const isAppended =
     before !== undefined &&
     before.inode === ino &&
     before.size <= size &&
     before.nextSeq < MAX_PIECES &&
-    before.tail === (await tailOf(file, before.size));
+    before.tail === tailOf(file, before.size);
   if (isAppended && before.size === size) return null;
   const from = isAppended ? before.size : 0;
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   for (let at = from; at < size; at += PIECE_BYTES) {
-    chunks.push(
-      await Bun.file(file)
-        .slice(at, Math.min(size, at + PIECE_BYTES))
-        .bytes(),
-    );
+    if (chunks.length > 0) await setImmediate();
+    chunks.push(bytesAt(file, at, Math.min(PIECE_BYTES, size - at)));
   }
-  const until = await endOfLastRow(file, chunks, size);
+  const until = hasRows ? endOfLastRow(chunks, size) : size;
   if (until <= from) return null;
-  return { chunks, isWhole: !isAppended, state: { inode: ino, size: until, tail: await tailOf(file, until) } };
+  return { chunks, isWhole: !isAppended, state: { inode: ino, size: until, tail: tailOf(file, until) } };
 }
 
 /**
  * Cuts the last chunk after its last whole row: Claude may be writing the next one.
  * @returns the size of the file until there
  */
-async function endOfLastRow(file: string, chunks: Uint8Array<ArrayBuffer>[], size: number): Promise<number> {
-  if (!file.endsWith(".jsonl")) return size;
+function endOfLastRow(chunks: Uint8Array<ArrayBuffer>[], size: number): number {
   let end = size;
   for (let last = chunks.pop(); last; last = chunks.pop()) {
     const newline = last.lastIndexOf(NEWLINE);
@@ -196,9 +222,13 @@ async function endOfLastRow(file: string, chunks: Uint8Array<ArrayBuffer>[], siz
 
 const NEWLINE = 10;
 
-const tailOf = async (file: string, size: number): Promise<number | bigint> =>
-  Bun.hash(
-    await Bun.file(file)
-      .slice(Math.max(0, size - TAIL_BYTES), size)
-      .bytes(),
-  );
+/** Fewer than `length` bytes if the file has become shorter. */
+function bytesAt(file: number, at: number, length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  return bytes.subarray(0, readSync(file, bytes, 0, length, at));
+}
+
+function tailOf(file: number, size: number): number | bigint {
+  const length = Math.min(TAIL_BYTES, size);
+  return Bun.hash(bytesAt(file, size - length, length));
+}

@@ -76,7 +76,14 @@ export const readSubagentRows = (file: string, transcript: string, promptMark: s
 const tellsAboutTurns = (row: Buffer): boolean =>
   row.length <= SHORT_ROW_BYTES || row.includes(ASSISTANT_ROW) || mayBePrompt(row);
 
-async function withTranscriptFile<T>(
+/**
+ * Opens a file that Claude can replace, and reads it.
+ * @param root the folder below which it must be
+ * @param read gets its descriptor, which is closed afterwards
+ * @returns null while there is no such file
+ * @throws when it is not a regular file below that folder
+ */
+export async function withTranscriptFile<T>(
   path: string,
   root: string,
   read: (file: number) => Promise<T>,
