@@ -1,17 +1,16 @@
 /** Makes this server a node of a fleet. Only a server with SYNTHESIS_DATABASE loads this file, and with it Postgres. */
-import { hostname } from "node:os";
 import { getLogger } from "@logtape/logtape";
 import { version } from "../../package.json";
 import type { Pool } from "../claude/pool/pool.ts";
 import { ConfigError } from "../config/config-error.ts";
-import { addressText } from "../config/listen-address.ts";
+import { nodeListen, nodeName, nodeUrl } from "../config/node-address.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import type { ConversationRegistry } from "../conversation/registry.ts";
 import { systemClock } from "../core/clock.ts";
 import { RequestError } from "../core/errors.ts";
 import type { MessageCounts } from "../core/message-counts.ts";
-import { joinFleet } from "../fleet/fleet.ts";
+import { startFleet } from "../fleet/fleet.ts";
 import { certificatesOf, keysDigest, readMembers } from "../fleet/members.ts";
 import { NodeTrust } from "../fleet/trust.ts";
 import { startLeaseWatchdog } from "../fleet/watchdog.ts";
@@ -51,10 +50,10 @@ interface NodeDeps {
  */
 export async function startNode(deps: NodeDeps): Promise<NodeParts> {
   const { config, paths, controlKey, pool, conversations } = deps;
-  const { database = "", nodeListen, leaseMs } = config;
-  if (!nodeListen || "unix" in nodeListen) throw new Error("a node listens on a port");
-  const url = config.nodeUrl ?? `https://${addressText(nodeListen)}`;
-  const name = config.nodeName ?? hostname();
+  const { database = "", leaseMs } = config;
+  const listen = nodeListen(config);
+  const url = nodeUrl(config);
+  const name = nodeName(config);
   const postgres = connect(database);
   try {
     await migrateFleet(postgres);
@@ -73,7 +72,7 @@ export async function startNode(deps: NodeDeps): Promise<NodeParts> {
     const endOnce = endsThisServer(name);
     const trust = new NodeTrust(paths, url, certificatesOf(members));
     const watchdog = startLeaseWatchdog(paths.lease, deps.sweep);
-    const fleet = await joinFleet({
+    const fleet = await startFleet({
       ...deps,
       postgres,
       attachments: paths.attachments,
@@ -91,11 +90,7 @@ export async function startNode(deps: NodeDeps): Promise<NodeParts> {
       isInMemory: (root) => conversations().isInMemory(root),
       abandon: (root, error) => conversations().abandon(root, error),
       killAll: () => pool.killProcesses(),
-      stopIdle: () => {
-        for (const process of pool.processes) {
-          if (process.state === "ready" && !process.owner.isBusy()) void process.stop();
-        }
-      },
+      stopIdle: () => pool.stopIdle(),
       onRenewed: (until) => watchdog.renew(until - systemClock.now()),
       readMembers: async () => {
         const current = await readMembers(postgres);
@@ -109,7 +104,7 @@ export async function startNode(deps: NodeDeps): Promise<NodeParts> {
       await fleet.close();
       watchdog.stop();
     };
-    return { fleet, close, trust, forward: createForward({ ...deps, trust }), listen: nodeListen };
+    return { fleet, close, trust, forward: createForward({ ...deps, trust }), listen };
   } catch (error) {
     await postgres.close();
     if (!(error instanceof RequestError)) throw error;

@@ -1,12 +1,11 @@
 /** `synthesis nodes`: makes this machine a node of a fleet, lists the nodes, drains and evicts them. */
 import { existsSync } from "node:fs";
-import { hostname } from "node:os";
 import { basename } from "node:path";
 import { Command } from "commander";
 import { closest, distance } from "fastest-levenshtein";
 import { loadChatKey, loadControlKey } from "../config/keys.ts";
-import { addressText } from "../config/listen-address.ts";
 import { loadConfig } from "../config/load.ts";
+import { nodeName, nodeUrl } from "../config/node-address.ts";
 import { type Paths, pathsFor } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { prepareStateFolder } from "../config/state-folder.ts";
@@ -95,8 +94,8 @@ async function join(options: Options): Promise<void> {
   await inFleet(options, async ({ postgres, config, paths }) => {
     const { readMembers, keysDigest } = await import("../fleet/members.ts");
     const { joinFleet, rotateCertificate, certificateEnd } = await import("../fleet/join.ts");
-    const name = config.nodeName ?? hostname();
-    const url = urlOf(config);
+    const name = nodeName(config);
+    const url = nodeUrl(config);
     const other = (await readMembers(postgres)).find((member) => member.name !== name);
     if (other) requireKeys(paths, config, other.name);
     prepareStateFolder(paths);
@@ -110,20 +109,6 @@ async function join(options: Options): Promise<void> {
       print(`Set SYNTHESIS_NODE_URL=${url} for \`synthesis serve\`, too.`);
     }
   });
-}
-
-/** How other nodes reach this one. @throws Failure when they cannot */
-function urlOf({ nodeUrl, nodeListen }: Config): string {
-  if (nodeUrl !== undefined) return nodeUrl;
-  if (nodeListen === undefined || "unix" in nodeListen) throw new Failure("Set SYNTHESIS_NODE_LISTEN.");
-  const { host, port } = nodeListen;
-  if (host === "0.0.0.0" || host === "::" || port === 0) {
-    throw new Failure(
-      `Other nodes cannot connect to ${addressText(nodeListen)}. Name the address at which they reach this machine with ` +
-        "--url or SYNTHESIS_NODE_URL, such as https://10.0.0.5:18991.",
-    );
-  }
-  return `https://${addressText(nodeListen)}`;
 }
 
 /** A new key would not be the fleet's. @throws Failure when this machine has none yet */

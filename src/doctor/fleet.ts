@@ -1,8 +1,8 @@
 /** Checks what a node of a fleet needs: its database, its membership, the keys of the fleet and its certificate. */
 import { existsSync } from "node:fs";
-import { hostname } from "node:os";
 import { sql } from "drizzle-orm";
 import { loadChatKey, loadControlKey } from "../config/keys.ts";
+import { nodeName } from "../config/node-address.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Config } from "../config/schema.ts";
 import { RequestError } from "../core/errors.ts";
@@ -41,7 +41,7 @@ async function checksIn(postgres: Postgres, paths: Paths, config: Config): Promi
 async function membershipCheck(postgres: Postgres, paths: Paths, config: Config): Promise<Check> {
   const { readMembers, keysDigest } = await import("../fleet/members.ts");
   const { certificateEnd } = await import("../fleet/join.ts");
-  const name = config.nodeName ?? hostname();
+  const name = nodeName(config);
   const [table] = await postgres.run((database) =>
     database.execute<{ exists: boolean }>(sql`SELECT to_regclass('members') IS NOT NULL AS exists`),
   );

@@ -2,10 +2,11 @@
  * Calls of a client's tools that wait for their results. A request with results may name no conversation, and then the
  * ids of the calls are all by which its node is found.
  */
-import { inArray, sql } from "drizzle-orm";
+import { and, eq, inArray } from "drizzle-orm";
 import type { Postgres } from "../store/postgres/connect.ts";
-import { parked } from "../store/postgres/tables.ts";
-import type { Owner } from "./claims.ts";
+import { nodes, parked } from "../store/postgres/tables.ts";
+import { OWNER, type Owner } from "./claims.ts";
+import { isLive } from "./nodes.ts";
 
 /** @throws RequestError (`database_unavailable`) */
 export async function recordCalls(postgres: Postgres, node: string, ids: readonly string[]): Promise<void> {
@@ -23,11 +24,17 @@ export async function recordCalls(postgres: Postgres, node: string, ids: readonl
  */
 export async function nodeOfCalls(postgres: Postgres, ids: readonly string[]): Promise<Owner | null> {
   if (ids.length === 0) return null;
-  const [found] = await postgres.run((database) =>
-    database.execute<{ id: string; name: string; url: string; left: string }>(sql`
-      WITH calls AS (DELETE FROM parked WHERE ${inArray(parked.id, [...ids])} RETURNING node)
-      SELECT nodes.id, name, url, extract(epoch FROM lease_until - now()) * 1000 AS left
-      FROM calls JOIN nodes ON nodes.id = calls.node WHERE lease_until > now() LIMIT 1`),
-  );
-  return found ? { id: found.id, name: found.name, url: found.url, leaseLeftMs: Number(found.left) } : null;
+  const [owner] = await postgres.run(async (database) => {
+    const [call] = await database
+      .delete(parked)
+      .where(inArray(parked.id, [...ids]))
+      .returning({ node: parked.node });
+    return call
+      ? database
+          .select(OWNER)
+          .from(nodes)
+          .where(and(eq(nodes.id, call.node), isLive))
+      : [];
+  });
+  return owner ?? null;
 }

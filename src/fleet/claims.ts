@@ -1,7 +1,9 @@
 /** Which node has a conversation. A claim is one row; only its owner, under the same epoch, may write what belongs to it. */
-import { sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { RequestError } from "../core/errors.ts";
 import type { Postgres, PostgresDatabase } from "../store/postgres/connect.ts";
+import { claims, nodes } from "../store/postgres/tables.ts";
+import { type LiveNode, leaseLeftMs } from "./nodes.ts";
 
 /** A conversation that this node has. */
 export interface Claim {
@@ -14,14 +16,9 @@ export interface Claim {
 }
 
 /** Another node that has a conversation, as it was when Postgres was asked. */
-export interface Owner {
-  /** Of the node's lease. */
-  readonly id: string;
-  readonly name: string;
-  readonly url: string;
-  /** How long its lease lasts without a renewal, in ms. */
-  readonly leaseLeftMs: number;
-}
+export type Owner = Pick<LiveNode, "id" | "name" | "url" | "leaseLeftMs">;
+
+export const OWNER = { id: nodes.id, name: nodes.name, url: nodes.url, leaseLeftMs };
 
 export type ClaimResult = { readonly claim: Claim } | { readonly owner: Owner };
 
@@ -52,25 +49,27 @@ async function tryClaim(database: PostgresDatabase, key: string, node: string): 
       WHERE claims.node IS NULL OR claims.node = excluded.node
     RETURNING epoch, seq`);
   if (mine) return { claim: { key, node, epoch: Number(mine.epoch), seq: Number(mine.seq) } };
-  const [held] = await database.execute<{ id: string; name: string; url: string; left: string }>(sql`
-    SELECT nodes.id, name, url, extract(epoch FROM lease_until - now()) * 1000 AS left
-    FROM claims JOIN nodes ON nodes.id = claims.node WHERE key = ${key}`);
-  if (!held) return null;
-  if (Number(held.left) > 0)
-    return { owner: { id: held.id, name: held.name, url: held.url, leaseLeftMs: Number(held.left) } };
+  const owner = await readOwner(database, key);
+  if (!owner || owner.leaseLeftMs > 0) return owner && { owner };
   // The row's lock decides between this and a late renewal. The claims of the node become free with its row.
-  await database.execute(sql`DELETE FROM nodes WHERE id = ${held.id} AND lease_until < now()`);
+  await database.execute(sql`DELETE FROM nodes WHERE id = ${owner.id} AND lease_until < now()`);
   return null;
+}
+
+/** The node of a claim, although its lease may have ended. */
+async function readOwner(database: PostgresDatabase, key: string): Promise<Owner | null> {
+  const [owner] = await database
+    .select(OWNER)
+    .from(claims)
+    .innerJoin(nodes, eq(nodes.id, claims.node))
+    .where(eq(claims.key, key));
+  return owner ?? null;
 }
 
 /** The node that has a conversation; null when none has it, or the lease of the node has ended. */
 export async function findOwner(postgres: Postgres, key: string): Promise<Owner | null> {
-  const [held] = await postgres.run((database) =>
-    database.execute<{ id: string; name: string; url: string; left: string }>(sql`
-      SELECT nodes.id, name, url, extract(epoch FROM lease_until - now()) * 1000 AS left
-      FROM claims JOIN nodes ON nodes.id = claims.node WHERE key = ${key} AND lease_until > now()`),
-  );
-  return held ? { id: held.id, name: held.name, url: held.url, leaseLeftMs: Number(held.left) } : null;
+  const owner = await postgres.run((database) => readOwner(database, key));
+  return owner && owner.leaseLeftMs > 0 ? owner : null;
 }
 
 /** Gives a conversation back. It does nothing when another node has it already. */

@@ -7,7 +7,6 @@ import { projectsFolder } from "../claude/config-folder.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { RequestError, shuttingDown } from "../core/errors.ts";
 import type { Store } from "../store/database.ts";
-import type { Postgres } from "../store/postgres/connect.ts";
 import type { SessionRow } from "../store/schema.ts";
 import type { SessionStore } from "../store/sessions.ts";
 import type { TurnStore } from "../store/turns.ts";
@@ -15,7 +14,7 @@ import { nodeOfCalls, recordCalls } from "./calls.ts";
 import { findOwner, type Owner } from "./claims.ts";
 import { deleteExpired } from "./expired.ts";
 import { createHeldConversations, type Visit } from "./held.ts";
-import { type NodeLoad, startLease } from "./lease.ts";
+import { type LeaseOptions, startLease } from "./lease.ts";
 import {
   keyOfTurn,
   keyWithAffinity,
@@ -89,27 +88,20 @@ export interface Fleet {
   readonly counts: { readonly held: number; readonly refused: number };
   /** What is left of its lease, in ms. */
   readonly leaseLeftMs: number;
-  readonly isDraining: boolean;
   /** Takes no more conversations. */
   drain(): Promise<void>;
   /** Gives everything back and ends the lease. */
   close(): Promise<void>;
 }
 
-export interface FleetDeps {
-  readonly postgres: Postgres;
+interface FleetDeps
+  extends Pick<LeaseOptions, "postgres" | "name" | "url" | "version" | "leaseMs" | "places" | "load" | "onRenewed"> {
   readonly store: Pick<Store, "database">;
   readonly sessions: SessionStore;
   readonly turns: Pick<TurnStore, "flush">;
   readonly figures: { flush(): void };
   readonly attachments: string;
   readonly env: Record<string, string | undefined>;
-  readonly name: string;
-  readonly url: string;
-  readonly version: string;
-  readonly leaseMs: number;
-  readonly places: number;
-  readonly load: () => NodeLoad;
   /** Whether a conversation that has no process here would get one. */
   readonly hasRoom: () => boolean;
   /** Whether a conversation, or a branch of it, has a process or serves a request. */
@@ -122,8 +114,6 @@ export interface FleetDeps {
   readonly killAll: () => void;
   /** Reads which machines are members of the fleet. */
   readonly readMembers: () => Promise<void>;
-  /** Gets the time until which the processes may run, in ms of the clock. */
-  readonly onRenewed: (until: number) => void;
   readonly clock?: Clock;
 }
 
@@ -133,7 +123,7 @@ const SHOWN = 500;
 const NODES_AGE = 1 / 6;
 
 /** @throws RequestError (`database_unavailable`) */
-export async function joinFleet(deps: FleetDeps): Promise<Fleet> {
+export async function startFleet(deps: FleetDeps): Promise<Fleet> {
   const { postgres, store, sessions, env, leaseMs, clock = systemClock } = deps;
   const files = createSessionFiles({ projects: projectsFolder(env), attachments: deps.attachments }, env);
   const held = createHeldConversations({
@@ -299,9 +289,6 @@ export async function joinFleet(deps: FleetDeps): Promise<Fleet> {
     },
     get leaseLeftMs() {
       return lease.leftMs;
-    },
-    get isDraining() {
-      return lease.isDraining;
     },
     drain: async () => {
       await lease.drain();

@@ -44,7 +44,7 @@ export interface HeldDeps {
   readonly store: Pick<Store, "database">;
   readonly sessions: SessionStore;
   readonly files: SessionFiles;
-  readonly lease: () => Pick<Lease, "id" | "isGood" | "isDraining">;
+  readonly lease: () => Pick<Lease, "id" | "isGood">;
   /** Writes what stores have collected into the node's own database. */
   readonly flush: () => void;
   /** Whether the conversation, or a branch of it, has a process or serves a request. */

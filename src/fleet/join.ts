@@ -1,7 +1,7 @@
 /** How a machine becomes a member of the fleet, and replaces its certificate while the fleet runs. */
 import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { gt, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import { ConfigError } from "../config/config-error.ts";
 import type { Paths } from "../config/paths.ts";
 import type { Clock } from "../core/clock.ts";
@@ -9,6 +9,7 @@ import type { Postgres } from "../store/postgres/connect.ts";
 import { nodes } from "../store/postgres/tables.ts";
 import { createIdentity, readIdentity, writeIdentity } from "./certificate.ts";
 import { addMember, changeMember, type Member, readMembers } from "./members.ts";
+import { isLive } from "./nodes.ts";
 
 export interface Joining {
   readonly postgres: Postgres;
@@ -155,7 +156,7 @@ async function readLeases(postgres: Postgres): Promise<Map<string, { readonly na
     database
       .select({ id: nodes.id, name: nodes.name, until: sql<string>`${nodes.leaseUntil}::text` })
       .from(nodes)
-      .where(gt(nodes.leaseUntil, sql`now()`)),
+      .where(isLive),
   );
   return new Map(rows.map(({ id, ...lease }) => [id, lease]));
 }

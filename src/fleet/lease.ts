@@ -17,7 +17,7 @@ export interface NodeLoad {
   readonly typicalTurnMs: number;
 }
 
-interface LeaseOptions {
+export interface LeaseOptions {
   readonly postgres: Postgres;
   readonly clock: Clock;
   readonly name: string;

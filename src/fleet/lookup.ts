@@ -14,20 +14,22 @@ export async function keyWithAffinity(postgres: Postgres, id: string): Promise<s
       .select({ key: sessions.key })
       .from(sessions)
       .where(eq(sessions.affinity, id))
-      .orderBy(desc(sessions.lastActiveAt as never))
+      .orderBy(desc(sessions.lastActiveAt))
       .limit(1),
   );
   return row?.key;
 }
 
+/** All conversations and branches, each with the node that has it, if one does. */
+const SESSIONS_WITH_NODES = sql`sessions s
+  LEFT JOIN claims ON claims.key = coalesce(s.branch_of, s.key)
+  LEFT JOIN nodes ON nodes.id = claims.node AND lease_until > now()`;
+
 /** The conversations, and branches of them, that no node has, the most recently used first. */
 export async function restingSessions(postgres: Postgres): Promise<SessionRow[]> {
   const [row] = await postgres.run((database) =>
     database.execute<{ rows: StoredRow[] | null }>(sql`
-      SELECT json_agg(s ORDER BY last_active_at DESC) AS rows FROM sessions s
-        LEFT JOIN claims ON claims.key = coalesce(s.branch_of, s.key)
-        LEFT JOIN nodes ON nodes.id = claims.node AND lease_until > now()
-      WHERE nodes.id IS NULL`),
+      SELECT json_agg(s ORDER BY last_active_at DESC) AS rows FROM ${SESSIONS_WITH_NODES} WHERE nodes.id IS NULL`),
   );
   return (row?.rows ?? []).map((one: StoredRow) => fromPostgres(SESSIONS, one) as SessionRow);
 }
@@ -50,9 +52,7 @@ export async function otherConversations(
       SELECT json_agg(one) AS rows FROM (
         SELECT to_json(s) AS row, nodes.id IS NOT NULL AS held,
           (SELECT state FROM turns WHERE session = s.key ORDER BY position DESC LIMIT 1) AS turn
-        FROM sessions s
-          LEFT JOIN claims ON claims.key = coalesce(s.branch_of, s.key)
-          LEFT JOIN nodes ON nodes.id = claims.node AND lease_until > now()
+        FROM ${SESSIONS_WITH_NODES}
         WHERE nodes.id IS DISTINCT FROM ${node} ORDER BY last_active_at DESC LIMIT ${count}) one`),
   );
   const isRunning = (turn: string | null) => turn === "sent" || turn === "running";
@@ -65,11 +65,7 @@ export async function otherConversations(
 /** The conversation, or the branch, that a turn belongs to. */
 export async function keyOfTurn(postgres: Postgres, turn: string): Promise<string | undefined> {
   const [row] = await postgres.run((database) =>
-    database
-      .select({ key: turns.session })
-      .from(turns)
-      .where(eq(turns.id as never, turn))
-      .limit(1),
+    database.select({ key: turns.session }).from(turns).where(eq(turns.id, turn)).limit(1),
   );
   return row?.key;
 }

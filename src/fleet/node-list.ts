@@ -1,7 +1,8 @@
 /** What an operator sees of the nodes, and does to them from any machine of the fleet: drain and evict. */
-import { and, count, eq, gt, isNotNull, sql } from "drizzle-orm";
+import { and, count, eq, isNotNull } from "drizzle-orm";
 import type { Postgres } from "../store/postgres/connect.ts";
 import { claims, members, nodes } from "../store/postgres/tables.ts";
+import { isLive, leaseLeftMs } from "./nodes.ts";
 
 export interface ListedNode {
   readonly name: string;
@@ -22,10 +23,9 @@ export interface ListedNode {
 
 /** All nodes and members, by their names. @throws RequestError (`database_unavailable`) */
 export async function listNodes(postgres: Postgres): Promise<readonly ListedNode[]> {
-  const left = sql<string>`extract(epoch FROM ${nodes.leaseUntil} - now()) * 1000`;
   const [running, held, all] = await postgres.run((database) =>
     Promise.all([
-      database.select({ node: nodes, left }).from(nodes).orderBy(nodes.leaseUntil),
+      database.select({ node: nodes, left: leaseLeftMs }).from(nodes).orderBy(nodes.leaseUntil),
       database
         .select({ node: claims.node, count: count() })
         .from(claims)
@@ -39,14 +39,14 @@ export async function listNodes(postgres: Postgres): Promise<readonly ListedNode
   const runningNames = new Set(running.map(({ node }) => node.name));
   const listed = running.map(({ node, left }): ListedNode => {
     const { name, url, draining, places, used, waiting, version } = node;
-    const leaseLeftMs = Math.max(0, Math.round(Number(left)));
-    const state = leaseLeftMs === 0 ? "expired" : draining ? "draining" : "live";
+    const leftMs = Math.max(0, Math.round(left));
+    const state = leftMs === 0 ? "expired" : draining ? "draining" : "live";
     const isMember = memberNames.has(name);
     return {
       name,
       url,
       state,
-      leaseLeftMs,
+      leaseLeftMs: leftMs,
       places,
       used,
       waiting,
@@ -74,7 +74,7 @@ export async function setDraining(postgres: Postgres, name: string, draining: bo
     database
       .update(nodes)
       .set({ draining })
-      .where(and(eq(nodes.name, name), gt(nodes.leaseUntil, sql`now()`)))
+      .where(and(eq(nodes.name, name), isLive))
       .returning({ id: nodes.id }),
   );
   return changed.length > 0;

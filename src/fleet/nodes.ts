@@ -1,6 +1,7 @@
 /** The nodes of the fleet whose lease holds. */
-import { sql } from "drizzle-orm";
+import { asc, gt, sql } from "drizzle-orm";
 import type { Postgres } from "../store/postgres/connect.ts";
+import { nodes } from "../store/postgres/tables.ts";
 
 export interface LiveNode {
   /** Of its lease: new with each start. */
@@ -18,27 +19,29 @@ export interface LiveNode {
   readonly version: string;
 }
 
-type Row = Record<"id" | "name" | "url" | "left" | "version", string> &
-  Record<"places" | "used" | "waiting" | "typical", number> & { draining: boolean };
+/** What is left of a lease, in ms, by the clock of Postgres; negative when it has ended. */
+export const leaseLeftMs = sql`extract(epoch FROM ${nodes.leaseUntil} - now()) * 1000`.mapWith(Number);
+
+/** The lease of the node has not ended. */
+export const isLive = gt(nodes.leaseUntil, sql`now()`);
 
 /** The least used first. */
-export async function liveNodes(postgres: Postgres): Promise<LiveNode[]> {
-  const rows = await postgres.run((database) =>
-    database.execute<Row>(sql`
-      SELECT id, name, url, extract(epoch FROM lease_until - now()) * 1000 AS left, draining, places, used, waiting,
-        typical_turn_ms AS typical, version
-      FROM nodes WHERE lease_until > now() ORDER BY used::float / places, waiting, name`),
+export const liveNodes = (postgres: Postgres): Promise<LiveNode[]> =>
+  postgres.run((database) =>
+    database
+      .select({
+        id: nodes.id,
+        name: nodes.name,
+        url: nodes.url,
+        leaseLeftMs,
+        isDraining: nodes.draining,
+        places: nodes.places,
+        used: nodes.used,
+        waiting: nodes.waiting,
+        typicalTurnMs: nodes.typicalTurnMs,
+        version: nodes.version,
+      })
+      .from(nodes)
+      .where(isLive)
+      .orderBy(sql`${nodes.used}::float / ${nodes.places}`, asc(nodes.waiting), asc(nodes.name)),
   );
-  return rows.map(({ left, draining, typical, ...row }) => ({
-    id: row.id,
-    name: row.name,
-    url: row.url,
-    places: row.places,
-    used: row.used,
-    waiting: row.waiting,
-    version: row.version,
-    leaseLeftMs: Number(left),
-    isDraining: draining,
-    typicalTurnMs: typical,
-  }));
-}

@@ -49,6 +49,8 @@ export interface Pool {
   readonly connections: number;
   /** Stops all processes. Resolves when they have exited. */
   stopAll(): Promise<void>;
+  /** Stops the idle processes of conversations. */
+  stopIdle(): void;
   /** Kills all processes at once. New ones can be started. */
   killProcesses(): void;
   /** The same at the end of the server: no process can be started any more. */
@@ -250,6 +252,9 @@ export function createPool({ config, launcher, clock = systemClock, measure = me
     async stopAll() {
       cancelTimers();
       await Promise.all([launcher.close(), ...[...processes].map((process) => process.stop())]);
+    },
+    stopIdle: () => {
+      for (const process of evictable()) if (!prewarmed.has(process)) stopIdle(process, "since the node drains");
     },
     killProcesses,
     killAll: () => {

@@ -1,8 +1,9 @@
 /**
  * The tables of a fleet, in Postgres. Those that SQLite has too are made from its schema, so that their columns agree.
  * drizzle-kit generates the migrations from this file (`SYNTHESIS_DATABASE=postgres://x bun run migration`). It writes
- * `"public".` before tables that are referenced: remove that, since the tables of a cell are in a schema of its own. Times are Unix milliseconds, as in SQLite; only a lease is a time
- * of Postgres, whose clock decides when it ends.
+ * `"public".` before tables that are referenced: remove that, since the tables of a cell are in a schema of its own.
+ *
+ * Times are Unix milliseconds, as in SQLite; only a lease is a time of Postgres, whose clock decides when it ends.
  */
 import { getTableColumns } from "drizzle-orm";
 import {
@@ -156,7 +157,7 @@ export const files = pgTable(
   (table) => [primaryKey({ columns: [table.claudeSession, table.path, table.seq] })],
 );
 
-/** Calls of a client's tools, and permissions, that wait for an answer in a conversation that no request names. */
+/** Calls of a client's tools that wait for a result, in a conversation that the request with the result may not name. */
 export const parked = pgTable("parked", {
   id: text().primaryKey(),
   node: uuid()
