@@ -11,7 +11,7 @@ import { nodes } from "../store/postgres/tables.ts";
 const log = getLogger(["synthesis", "fleet"]);
 
 /** What a node reports to the others about itself. */
-export interface NodeLoad {
+interface NodeLoad {
   readonly used: number;
   readonly waiting: number;
   readonly typicalTurnMs: number;

@@ -4,34 +4,24 @@ import { sql } from "drizzle-orm";
 import { deleteExpired } from "../../src/fleet/expired.ts";
 import { TRACKED } from "../../src/fleet/tracked-tables.ts";
 import { openMemoryStore } from "../../src/store/database.ts";
-import { connect, type Postgres } from "../../src/store/postgres/connect.ts";
-import { migrateFleet } from "../../src/store/postgres/migrate.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { createDatabase, type FleetDatabase } from "./database.ts";
 
-let server: TestPostgres;
-let postgres: Postgres;
+let database: FleetDatabase;
 
 beforeAll(async () => {
-  server = await startPostgres();
-  postgres = connect(server.url());
-  await migrateFleet(postgres);
+  database = await createDatabase();
 }, 60_000);
 
-afterAll(async () => {
-  await postgres.close();
-  await server[Symbol.asyncDispose]();
-});
-
-const rows = async (query: string) => (await server.query(query)).trim().split("\n").filter(Boolean);
+afterAll(() => database?.[Symbol.asyncDispose]());
 
 /** Columns that only Postgres has. */
 const OWN: Record<string, readonly string[]> = { turns: ["position", "epoch"] };
 const KINDS: Record<string, string> = { INTEGER: "bigint|boolean", TEXT: "text", REAL: "double precision" };
 
 test.each(TRACKED.map(({ name }) => name))("%s has the same columns in both databases", async (name) => {
-  const { database } = openMemoryStore();
-  const here = database.all<{ name: string; type: string; notnull: number }>(sql.raw(`PRAGMA table_info(${name})`));
-  const there = await rows(
+  const { database: memory } = openMemoryStore();
+  const here = memory.all<{ name: string; type: string; notnull: number }>(sql.raw(`PRAGMA table_info(${name})`));
+  const there = await database.rows(
     `SELECT column_name, data_type, is_nullable FROM information_schema.columns WHERE table_name = '${name}'`,
   );
   const shared = there.map((row) => row.split("|")).filter(([column]) => !OWN[name]?.includes(column ?? ""));
@@ -47,7 +37,7 @@ test.each(TRACKED.map(({ name }) => name))("%s has the same columns in both data
 
 test("conversations that were not used are deleted with all that belongs to them, unless a node has them", async () => {
   const node = "00000000-0000-4000-8000-000000000001";
-  await server.query(`
+  await database.rows(`
     INSERT INTO nodes VALUES ('${node}', 'a', 'https://a', now(), false, 1, 0, 0, 0, '1');
     INSERT INTO claims SELECT key, owner, 1, 0 FROM (VALUES ('old', null::uuid), ('held', '${node}'), ('new', null)) c(key, owner);
     INSERT INTO sessions (key, source, claude_session, workspace, launch_hash, created_at, last_active_at, turns, branch_of)
@@ -58,9 +48,9 @@ test("conversations that were not used are deleted with all that belongs to them
         (VALUES ('old', 1), ('held', 1), ('new', 1), ('new', 99)) t(key, at);
     INSERT INTO files SELECT 'claude-' || key, 'transcript/x', 0, 1, '' FROM (VALUES ('old'), ('held'), ('new')) f(key);
   `);
-  expect(await deleteExpired(postgres, 50)).toBe(1);
-  expect(await rows("SELECT key FROM sessions ORDER BY key")).toEqual(["held", "new"]);
-  expect(await rows("SELECT key FROM claims ORDER BY key")).toEqual(["held", "new"]);
-  expect(await rows("SELECT claude_session FROM files ORDER BY 1")).toEqual(["claude-held", "claude-new"]);
-  expect(await rows("SELECT id FROM turns ORDER BY id")).toEqual(["turn-held1", "turn-new99"]);
+  expect(await deleteExpired(database.postgres, 50)).toBe(1);
+  expect(await database.rows("SELECT key FROM sessions ORDER BY key")).toEqual(["held", "new"]);
+  expect(await database.rows("SELECT key FROM claims ORDER BY key")).toEqual(["held", "new"]);
+  expect(await database.rows("SELECT claude_session FROM files ORDER BY 1")).toEqual(["claude-held", "claude-new"]);
+  expect(await database.rows("SELECT id FROM turns ORDER BY id")).toEqual(["turn-held1", "turn-new99"]);
 });
