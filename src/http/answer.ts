@@ -100,7 +100,7 @@ export function createAnswer(deps: AnswerDeps): Answer {
         },
       });
       isStreaming = true;
-      return withUnchecked(await streamed, known);
+      return withUnchecked(streamed, known);
     } finally {
       if (!isStreaming) release();
     }

@@ -51,15 +51,20 @@ export function findReference(
   return id && findContinuable(stores, id, owner) ? { id, at } : null;
 }
 
+/** The id of the last item of an input that an answer of ours had; null when there is none. */
+export function lastOwnItem(input: ResponsesRequest["input"]): string | null {
+  if (typeof input === "string") return null;
+  return input?.findLast(({ id }) => id && turnOf(id) !== null)?.id ?? null;
+}
+
 /** The conversation of the last item of an input that an answer of ours had; null when it is unknown. */
 export function findConversation(
   stores: ResponseStores,
   input: ResponsesRequest["input"],
   owner: string | null,
 ): Identity | null {
-  if (typeof input === "string") return null;
-  const item = input?.findLast(({ id }) => id && turnOf(id) !== null);
-  const found = item?.id ? findContinuable(stores, item.id, owner) : null;
+  const id = lastOwnItem(input);
+  const found = id === null ? null : findContinuable(stores, id, owner);
   return found && recordedIdentity(found.session);
 }
 

@@ -23,6 +23,7 @@ import {
   findConversation,
   findReference,
   findResponse,
+  lastOwnItem,
   type StoredResponse,
 } from "../stored-responses.ts";
 import { validJson } from "../validation.ts";
@@ -126,7 +127,6 @@ export function responsesRoutes(deps: ResponsesDeps, identify: Identify, answer:
 
 /** The turn of the response, or of the last item of one, that a request continues; null when it names none. */
 function namedTurn({ previous_response_id: previous, input }: ResponsesRequest): string | null {
-  if (previous) return turnOf(previous);
-  const item = typeof input === "string" ? null : input?.findLast(({ id }) => id && turnOf(id) !== null);
-  return item?.id ? turnOf(item.id) : null;
+  const id = previous ?? lastOwnItem(input);
+  return id ? turnOf(id) : null;
 }
