@@ -15,6 +15,8 @@ const opus = { model: "opus", reasoning_effort: "high" };
 const requestWith = (world: World, content: string) =>
   world.mock.requests.findLast(({ asked }) => asked.includes(`\n${content}\n`)) as ModelRequest;
 const optionsOf = ({ body: { model, output_config } }: ModelRequest) => [model, output_config?.effort];
+const offeredTools = ({ body: { tools } }: ModelRequest) =>
+  tools?.flatMap(({ name }) => (name.startsWith("mcp__") ? [name.split("__").at(-1)] : []));
 
 test("model and effort change in the running process, and back to the user's default, also after a restart", async () => {
   await using world = await createWorld({
@@ -76,13 +78,19 @@ test("a spare takes the prompt, the tools, the model and the effort of any conve
     tools: [{ type: "function", function: { name: tool, parameters: { type: "object", properties: {} } } }],
   });
   await say(world.server, "", conversation("a", "Be brief.", "first"));
-  await world.server.logged(/claude ready.*"spare:/);
+  const ready = await world.server.logged(/claude ready.*"spare:/);
   expect(await say(world.server, "", conversation("b", "Be kind.", "second", opus))).toMatchObject({ origin: "spare" });
   const request = requestWith(world, "hello from b");
   expect(optionsOf(request)).toEqual([expect.stringContaining("opus"), "high"]);
   expect(request.shown).toContain("Be kind.");
   expect(request.shown).not.toContain("Be brief.");
-  const tools = request.body.tools?.flatMap(({ name }) => (name.startsWith("mcp__") ? [name.split("__").at(-1)] : []));
-  expect(tools).toEqual(["second"]);
+  expect(offeredTools(request)).toEqual(["second"]);
   expect((await say(world.server, "more", { user: "b", ...opus })).origin).toBe("warm");
+  // The message follows the prompt at once when no option differs.
+  const [first] = /spare:[\w-]+/.exec(ready) ?? [];
+  await world.server.logged(new RegExp(`claude ready.*"(?!${first})spare:`));
+  expect(await say(world.server, "", conversation("c", "Be calm.", "third", opus))).toMatchObject({ origin: "spare" });
+  const next = requestWith(world, "hello from c");
+  expect(next.shown).toContain("Be calm.");
+  expect(offeredTools(next)).toEqual(["third"]);
 });

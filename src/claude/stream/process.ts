@@ -133,8 +133,11 @@ export class StreamProcess implements AgentProcess {
       isSpare: () => this.#isSpare,
       notes,
       writePast: () => this.#past.write(),
-      onReady: (claudePid) => this.#noteReady(claudePid),
+      onInitialized: (claudePid) => this.#noteInitialized(claudePid ?? this.pid),
+      onReady: () => this.#noteReady(),
       onFailure: () => void this.stop(),
+      // At the end of its input it would still answer the message, and run tools for it.
+      onUnprepared: () => this.kill(),
     });
 
     // Everything that can fail comes before the spawn, so that no process runs without an owner.
@@ -351,14 +354,15 @@ export class StreamProcess implements AgentProcess {
     return line.type === "result" ? setImmediate() : undefined;
   }
 
-  #noteReady(claudePid: number | undefined): void {
+  #noteInitialized(claudePid: number): void {
+    if (this.state === "exited") return;
+    this.#child.isWrapper = claudePid !== this.pid;
+    this.#session.begin(claudePid, this.spec.claudeSession);
+  }
+
+  #noteReady(): void {
     this.state = "ready";
     log.info("claude ready", this.#logFields());
-    if (!this.#isSpare) {
-      const claude = claudePid ?? this.pid;
-      this.#child.isWrapper = claude !== this.pid;
-      this.#session.begin(claude, this.spec.claudeSession);
-    }
     this.#emit({ type: "connection", open: true });
   }
 

@@ -8,7 +8,6 @@ import type { Exit } from "../agent-process.ts";
 import { deniedToolsNote, findBlockingSettings } from "../blocking-settings.ts";
 import { BootFailure } from "../boot-failure.ts";
 import type { LaunchSpec } from "../launch-spec.ts";
-import type { ControlAnswer } from "./control-requests.ts";
 import type { StreamOptions } from "./options.ts";
 
 interface StreamStartDeps {
@@ -25,8 +24,11 @@ interface StreamStartDeps {
   /** Gives Claude Code what was said before the process was started. Resolves when it has read that. */
   readonly writePast: () => Promise<void>;
   /** @param claudePid Claude Code's own process id, if it has reported it */
-  readonly onReady: (claudePid: number | undefined) => void;
+  readonly onInitialized: (claudePid: number | undefined) => void;
+  readonly onReady: () => void;
   readonly onFailure: () => void;
+  /** Claude Code has not taken the prompt and the tools, and may have the first message already. */
+  readonly onUnprepared: () => void;
 }
 
 export class StreamStart {
@@ -63,10 +65,12 @@ export class StreamStart {
       return;
     }
     // A conversation may have adopted the process meanwhile.
-    if (!isSpare()) await this.#finish(initialized ?? this.#initialize());
-    else {
+    if (!isSpare()) {
+      if (!initialized) void this.#initialize();
+      await this.#finish();
+    } else {
       options.warmUp();
-      this.#succeed(undefined);
+      this.#succeed();
     }
   }
 
@@ -89,7 +93,8 @@ export class StreamStart {
     if (this.#isPending) return;
     this.#isPending = true;
     this.#whenReady = newReady();
-    void this.#finish(this.#initialize());
+    void this.#initialize();
+    void this.#finish();
   }
 
   /** The process is stopped, or has exited. @param failure why it did not become ready; ignored if it did */
@@ -99,32 +104,36 @@ export class StreamStart {
     this.#whenReady.reject(failure);
   }
 
-  /** Gives Claude Code the prompt and the tools of its conversation. */
-  #initialize(): Promise<ControlAnswer> {
-    const { options, config, env } = this.#deps;
+  /** Gives Claude Code the prompt and the tools of its conversation. Resolves when it has taken them, and never rejects. */
+  async #initialize(): Promise<void> {
+    const { options, config, env, onInitialized, onUnprepared } = this.#deps;
     const spec = this.#deps.spec();
     const deniedTools = deniedToolsNote(findBlockingSettings(spec.choice.workspace, env), spec, config);
     if (deniedTools !== null) this.#notes.push(deniedTools);
-    return options.initialize(spec.choice, spec.tools.size > 0);
+    const { content, refusal } = await options.initialize(spec.choice, spec.tools.size > 0);
+    if (refusal === null) onInitialized(content?.pid);
+    else if (this.#isPending) this.#fail(refused(refusal));
+    else onUnprepared();
   }
 
-  async #finish(initialized: Promise<ControlAnswer>): Promise<void> {
-    const { options, spec } = this.#deps;
-    const [{ content, refusal }, isChanged] = await Promise.all([initialized, options.change(spec().choice)]);
-    // Without it Claude would not be offered any tools of ours.
-    if (refusal !== null) this.#fail(refused(refusal));
-    else if (!isChanged) this.#fail(refused("it refused the model or the effort"));
+  /**
+   * Becomes ready without waiting for the response to `initialize`, which takes Claude Code 10 to 20 ms: it takes the
+   * prompt and the tools before it reads the next line, so a message that follows at once is answered with them.
+   */
+  async #finish(): Promise<void> {
+    const { options, spec, writePast } = this.#deps;
+    if (!(await options.change(spec().choice))) this.#fail(refused("it refused the model or the effort"));
     else {
-      await this.#deps.writePast();
-      this.#succeed(content?.pid);
+      await writePast();
+      this.#succeed();
     }
   }
 
-  #succeed(claudePid: number | undefined): void {
+  #succeed(): void {
     if (!this.#isPending) return;
     this.#isPending = false;
     this.#cancelTimeout();
-    this.#deps.onReady(claudePid);
+    this.#deps.onReady();
     this.#whenReady.resolve();
   }
 

@@ -20,9 +20,11 @@ afterEach(() => {
 });
 
 class ListedFolder extends SessionFolder {
-  readonly listeners: SessionListener[] = [];
-  override watch(listener: SessionListener): () => void {
-    this.listeners.push(listener);
+  readonly #watched = Promise.withResolvers<number>();
+  /** The process id that is watched first. */
+  readonly watched = this.#watched.promise;
+  override watch({ pid }: SessionListener): () => void {
+    this.#watched.resolve(pid);
     return () => {};
   }
 }
@@ -187,7 +189,7 @@ test("notes that settings deny Claude the client's tools", async () => {
 test("Claude Code below a wrapper is not taken for another claude that has the session open", async () => {
   const { process, sessionFolder } = start("read -r line");
   await process.ready;
-  expect(sessionFolder.listeners.map(({ pid }) => pid)).toEqual([77]);
+  expect(await sessionFolder.watched).toBe(77);
   await process.stop();
 });
 
@@ -209,22 +211,21 @@ test("Claude Code below a wrapper that passes no signal on is stopped in order",
 test.each([
   ["when it is ready", true],
   ["while it starts", false],
-])("a spare that is adopted %s is ready again once it has its prompt", async (_when, isReady) => {
+])("a spare that is adopted %s is ready again for its conversation", async (_when, isReady) => {
   const { process, sessionFolder } = start("read -r line", { spare: responseLine("ID", { pid: 78 }) });
   if (isReady) await process.ready;
   process.assignTo({ ...process.spec, sessionKey: "user:new" }, { ...NO_OWNER });
   expect(process.state).toBe("starting");
   await process.ready;
   expect(process.state).toBe("ready");
-  expect(sessionFolder.listeners.map(({ pid }) => pid)).toEqual([78]);
+  expect(await sessionFolder.watched).toBe(78);
   await process.stop();
 });
 
-test("a spare that Claude Code refuses to give its prompt is not ready again", async () => {
+test("a spare that does not take its prompt is killed, because it may have a message already", async () => {
   const response = { subtype: "error", request_id: "ID", error: "no" };
-  const { process } = start("read -r line", { spare: JSON.stringify({ type: "control_response", response }) });
+  const { process } = start("sleep 30", { spare: JSON.stringify({ type: "control_response", response }) });
   await process.ready;
   process.assignTo(process.spec, { ...NO_OWNER });
-  await expect(process.ready).rejects.toMatchObject({ code: "claude_not_ready" });
-  await process.exited;
+  expect((await process.exited).signal).toBe("SIGKILL");
 });
