@@ -24,8 +24,6 @@ import { UnnamedChats } from "./unnamed.ts";
 
 /** How many requests may wait in one conversation. */
 const MAX_WAITING = 16;
-/** The heap is collected when no turn has run for this long, in ms. */
-const QUIET_MS = 1_000;
 /** The estimate of how long a turn takes before the first one has ended, in ms. */
 const INITIAL_ESTIMATE_MS = 10_000;
 
@@ -132,7 +130,6 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
   const turnDuration = new TypicalDuration(INITIAL_ESTIMATE_MS);
   const listeners = new Set<(turn: EndedTurn) => void>();
   let draining = false;
-  let quietTimer: Timer | undefined;
 
   const unnamed = new UnnamedChats(config, deps.clock ?? systemClock, {
     ownerOfCalls: (request) => findOwner(request, isUnnamed)?.key ?? null,
@@ -158,7 +155,6 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
         if (error?.code === "claude_not_logged_in") login.noteRejection(workspace);
         else if (hasModelAnswer) login.noteAnswer(workspace);
         if (identity.source === "response") limitFirstResponses();
-        collectWhenQuiet();
       },
       keeps: () => unnamed.keeps(identity.key),
       onRest: () => {
@@ -173,14 +169,6 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
   function findOwner(request: TurnRequest, isOwner: (source: string) => boolean): Identity | null {
     const mayBe = ({ identity }: Conversation) => isOwner(identity.source) && ownerOf(identity) === request.owner;
     return [...conversations.values()].find((one) => mayBe(one) && one.hasResultFor(request))?.identity ?? null;
-  }
-
-  /** Frees memory after busy times: the heap has grown then, and the engine does not shrink it while it is idle. */
-  function collectWhenQuiet(): void {
-    clearTimeout(quietTimer);
-    quietTimer = setTimeout(() => {
-      if (![...conversations.values()].some(({ isBusy }) => isBusy)) Bun.gc(true);
-    }, QUIET_MS);
   }
 
   /** Why a request is refused; null when it is accepted. */
@@ -335,7 +323,6 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
     },
     drain: async (drainMs) => {
       draining = true;
-      clearTimeout(quietTimer);
       const all = [...conversations.values()];
       for (const conversation of all) conversation.refuse(shuttingDown());
       const timer = setTimeout(() => {
