@@ -32,7 +32,7 @@ export function trackChanges({ database }: Pick<Store, "database">): Changes {
   database.run(
     sql.raw(`CREATE TABLE changed (
       at INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, id TEXT NOT NULL, conversation TEXT NOT NULL,
-      UNIQUE (name, id) ON CONFLICT REPLACE)`),
+      UNIQUE (name, id))`),
   );
   for (const table of TRACKED) for (const event of ["INSERT", "UPDATE", "DELETE"]) database.run(trigger(table, event));
 
@@ -65,8 +65,10 @@ export function trackChanges({ database }: Pick<Store, "database">): Changes {
             absent.map(({ id }) => id),
           );
       }
-      const last = database.get<{ last: number | null }>(sql`SELECT max(at) AS last FROM changed`)?.last ?? 0;
-      return { rows, deleted, last, isEmpty: rows.size === 0 && deleted.size === 0 };
+      const [{ last } = { last: null }] = database.all<{ last: number | null }>(
+        sql`SELECT max(at) AS last FROM changed`,
+      );
+      return { rows, deleted, last: last ?? 0, isEmpty: rows.size === 0 && deleted.size === 0 };
     },
     forget: (keys, { last }) => {
       database.run(sql`DELETE FROM changed WHERE at <= ${last} AND conversation IN ${inKeys(keys)}`);
@@ -87,12 +89,16 @@ export function trackChanges({ database }: Pick<Store, "database">): Changes {
   };
 }
 
-/** A trigger that notes each row that an event changes. */
+/**
+ * A trigger that notes each row that an event changes. It deletes the row's earlier note, because in a trigger the
+ * conflict clause of the statement that fired it counts, and that of an upsert is ABORT.
+ */
 function trigger({ name, id, conversation }: TrackedTable, event: string) {
   const row = event === "DELETE" ? "OLD" : "NEW";
   const key = conversation.replaceAll("row.", `${row}.`);
   return sql.raw(
     `CREATE TRIGGER changed_${name}_${event.toLowerCase()} AFTER ${event} ON ${name} BEGIN
+      DELETE FROM changed WHERE name = '${name}' AND id = ${row}.${id};
       INSERT INTO changed (name, id, conversation) VALUES ('${name}', ${row}.${id}, ${key}); END`,
   );
 }
