@@ -26,6 +26,7 @@ import {
 import { type LiveNode, liveNodes } from "./nodes.ts";
 import { createSessionFiles } from "./session-files.ts";
 import { whenAnswerIsWritten } from "./transcript-end.ts";
+import { createFleetUsage, type FleetUsage } from "./usage.ts";
 
 const log = getLogger(["synthesis", "fleet"]);
 
@@ -66,6 +67,7 @@ export interface Fleet {
   deleteExpired(before: number): Promise<number>;
   /** The other nodes whose leases hold. */
   others(): Promise<readonly OtherNode[]>;
+  readonly usageOfOthers: FleetUsage["ofOthers"];
   /** All nodes, as they were when they were last read. */
   readonly nodes: readonly LiveNode[];
   /** The latest conversations of other nodes, and those of none, as they were when they were last read. */
@@ -140,6 +142,7 @@ export async function startFleet(deps: FleetDeps): Promise<Fleet> {
     abandon: deps.abandon,
     clock,
   });
+  const usage = createFleetUsage(store, postgres, () => lease.id);
   let nodes: readonly LiveNode[] = [];
   let nodesAt = Number.NEGATIVE_INFINITY;
   /** Until when the leases of other nodes are watched, since requests are there. */
@@ -158,12 +161,18 @@ export async function startFleet(deps: FleetDeps): Promise<Fleet> {
     return nodes;
   }
 
+  function flushUsage(): Promise<void> {
+    deps.turns.flush();
+    return usage.flush();
+  }
+
   /** Runs after each renewal. */
   function sweep(): Promise<void> {
     sweeping ??= (async () => {
       try {
         if (lease.isDraining) deps.stopIdle();
         await held.sweep();
+        await flushUsage();
         if (clock.now() < watchUntil) await readNodes();
         if (clock.now() < shownUntil) others = await otherConversations(postgres, lease.id, SHOWN);
       } catch (error) {
@@ -262,6 +271,7 @@ export async function startFleet(deps: FleetDeps): Promise<Fleet> {
     recordCalls: (ids) => recordCalls(postgres, lease.id, ids),
     resting: () => restingSessions(postgres),
     deleteExpired: (before) => deleteExpired(postgres, before),
+    usageOfOthers: usage.ofOthers,
     others: async () => (await readNodes()).filter(({ id }) => id !== lease.id).map(otherNode),
     get nodes() {
       watchUntil = clock.now() + leaseMs * 2;
@@ -298,6 +308,7 @@ export async function startFleet(deps: FleetDeps): Promise<Fleet> {
       try {
         await sweeping;
         await held.sweep();
+        await flushUsage();
         await lease.end();
       } catch (error) {
         // The other nodes take what is left when the lease ends.

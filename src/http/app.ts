@@ -164,7 +164,10 @@ export function createApp(deps: AppDeps, pageAddresses: () => readonly string[] 
         ),
       )
       .route("/v1/permissions", withKey(controlKeyOrPage, permissionRoutes({ ...deps, ownerNode }), notFound, keepBody))
-      .route("/v1/usage", withKey(controlKeyOrPage, usageRoutes(deps), notFound))
+      .route(
+        "/v1/usage",
+        withKey(controlKeyOrPage, usageRoutes({ ...deps, usageOfOthers: node?.fleet.usageOfOthers }), notFound),
+      )
       .route("/v1/live", withKey(controlKeyOrPage, liveRoutes(deps.live), notFound))
       .route("/v1/config", withKey(controlKey, configRoutes(deps.running), notFound))
       .route("/v1/page/codes", withKey(ownControlKey, pageCodeRoutes(pages, pageAddresses), notFound))

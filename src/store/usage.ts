@@ -32,6 +32,14 @@ type Key = Pick<UsageRow, (typeof KEY)[number]>;
 /** The figures of a row of the table, without its key. */
 export type UsageFigures = Omit<UsageRow, keyof Key>;
 
+/** Figures that a database has added up. */
+export interface SummedFigures extends Omit<UsageFigures, "firstTexts"> {
+  /** As for `UsageGroup`, but any time within its hour or day. */
+  readonly key: string | number;
+  /** A JSON array of the `firstTexts` of the rows. */
+  readonly firstTexts: string;
+}
+
 /** A row by what its figures were asked for. */
 export interface UsageGroup extends UsageFigures {
   /** The session key, the agent or the model; empty for none. Of a time, its beginning in ms. */
@@ -51,8 +59,11 @@ export interface UsageSums {
   turn(id: string): CountedTurn | null;
   /** Counts `now` instead of `before`. The caller has a transaction. @param before null for a turn that is new */
   replace(before: CountedTurn | null, now: CountedTurn): void;
-  /** The sums since this time by one property, times in order, others with the most output tokens first. */
-  query(by: UsageBy, since: number): UsageGroup[];
+  /**
+   * The sums since this time by one property, times in order, others with the most output tokens first.
+   * @param others figures of other servers for the same question
+   */
+  query(by: UsageBy, since: number, others?: readonly SummedFigures[]): UsageGroup[];
   /** The times from a message to its first text since then, by how the request got its process, of the turns in the table. */
   firstTextByOrigin(since: number): readonly FirstTextOfOrigin[];
   /** Makes days of the hours of one day that ended before this time. @returns false when there are none */
@@ -110,16 +121,16 @@ export function createUsageSums({ database }: { readonly database: BunSQLiteData
       for (const part of partsOf(now)) collect(part, 1);
       for (const { key, figures } of changes.values()) if (!isEmpty(figures)) add(key, figures);
     },
-    query: (by, since) => {
-      const column = by === "day" || by === "hour" ? usageSums.startsAt : usageSums[by];
-      const rows = database
+    query: (by, since, others = []) => {
+      const column = usageSums[columnFor(by)];
+      const rows: readonly SummedFigures[] = database
         .select({ key: column, ...SUMS, firstTexts: sql<string>`json_group_array(json(${usageSums.firstTexts}))` })
         .from(usageSums)
         .where(gte(usageSums.startsAt, since))
         .groupBy(column)
         .all();
       const groups = new Map<string | number, UsageFigures>();
-      for (const { key: exact, firstTexts, ...row } of rows) {
+      for (const { key: exact, firstTexts, ...row } of [...rows, ...others]) {
         const key = by === "day" ? startOfDay(Number(exact)) : exact;
         const counts = JSON.parse(firstTexts) as Record<string, number>[];
         const figures = { ...row, firstTexts: counts.reduce((sum, one) => addedCounts(sum, one, 1), {}) };
@@ -161,7 +172,10 @@ export function createUsageSums({ database }: { readonly database: BunSQLiteData
   };
 }
 
-const COUNTS = [
+/** The column of the table that the figures are grouped by. */
+export const columnFor = (by: UsageBy) => (by === "day" || by === "hour" ? "startsAt" : by);
+
+export const COUNTS = [
   "done",
   "failed",
   "interrupted",

@@ -10,6 +10,7 @@ import {
   added,
   firstTextWithin,
   NO_FIGURES,
+  type SummedFigures,
   startOfDay,
   type UsageFigures,
   type UsageGroup,
@@ -33,14 +34,17 @@ interface UsageDeps {
   readonly figures: Pick<FiguresStore, "ofSessions">;
   readonly limits: Pick<AccountLimits, "windows">;
   readonly limitsHistory: Pick<LimitsHistory, "all">;
+  /** What the other servers of a fleet have counted. Absent for a server that is no node of a fleet. */
+  readonly usageOfOthers?: ((by: UsageBy, since: number) => Promise<readonly SummedFigures[]>) | undefined;
 }
 
-export const usageRoutes = ({ turns, usage, figures, limits, limitsHistory }: UsageDeps): Hono<Env> =>
-  new Hono<Env>().get("/", valid("query", usageQuery), (c) => {
+export const usageRoutes = ({ turns, usage, figures, limits, limitsHistory, usageOfOthers }: UsageDeps): Hono<Env> =>
+  new Hono<Env>().get("/", valid("query", usageQuery), async (c) => {
     const { by, days = DEFAULT_DAYS, since: day } = c.req.valid("query");
     const since = day === undefined ? daysAgo(days - 1) : new Date(`${day}T00:00`).getTime();
+    const others = await usageOfOthers?.(by, since);
     turns.flush();
-    const groups = usage.query(by, since);
+    const groups = usage.query(by, since, others);
     const sessions = by === "conversation" ? figures.ofSessions() : new Map<string, SessionFigures>();
     const contextOf = ({ key }: UsageGroup) => sessions.get(`${key}`)?.contextUsedPercent ?? null;
     return c.json({

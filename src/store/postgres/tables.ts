@@ -142,6 +142,24 @@ export const sessionFigures = pgTable("session_figures", {
     .references(() => sessions.key, { onDelete: "cascade" }),
 });
 
+/** What each server has counted. Those of the fleet are the sums over all servers, also of those that have ended. */
+export const usageSums = pgTable(
+  "usage_sums",
+  {
+    ...columnsLike(sqlite.usageSums),
+    /** The id of the server in `nodes`. */
+    node: uuid().notNull(),
+    startsAt: bigint("starts_at", { mode: "number" }).notNull(),
+    span: text().notNull(),
+    conversation: text().notNull(),
+    agent: text().notNull(),
+    model: text().notNull(),
+  },
+  ({ startsAt, span, conversation, agent, model, node }) => [
+    primaryKey({ columns: [startsAt, span, conversation, agent, model, node] }),
+  ],
+);
+
 /** The transcripts of Claude sessions, and what belongs to them, in pieces that follow each other. */
 export const files = pgTable(
   "files",

@@ -1,0 +1,21 @@
+CREATE TABLE "usage_sums" (
+	"starts_at" bigint NOT NULL,
+	"span" text NOT NULL,
+	"conversation" text NOT NULL,
+	"agent" text NOT NULL,
+	"model" text NOT NULL,
+	"done" bigint NOT NULL,
+	"failed" bigint NOT NULL,
+	"interrupted" bigint NOT NULL,
+	"lost" bigint NOT NULL,
+	"calls" bigint NOT NULL,
+	"input" bigint NOT NULL,
+	"cache_read" bigint NOT NULL,
+	"cache_write" bigint NOT NULL,
+	"output" bigint NOT NULL,
+	"cost" double precision NOT NULL,
+	"unpriced" bigint NOT NULL,
+	"first_texts" text NOT NULL,
+	"node" uuid NOT NULL,
+	CONSTRAINT "usage_sums_starts_at_span_conversation_agent_model_node_pk" PRIMARY KEY("starts_at","span","conversation","agent","model","node")
+);
