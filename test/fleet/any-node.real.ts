@@ -1,5 +1,5 @@
-/** What an operator does with a conversation reaches its node from any other one. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+/** What an operator does with a conversation, and what a user answers in it, reaches its node from any other one. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { permissionList } from "../../src/wire/permissions.ts";
 import { answerText, ask } from "../support/sse.ts";
 import { createFleet, type FleetWorld, type TestNode } from "./world.ts";
@@ -82,4 +82,36 @@ test("a conversation is reset, and then deleted with all that Postgres has of it
 test("one that is unknown is unknown on every node", async () => {
   expect((await control(session("unknown"))).status).toBe(404);
   expect(await rows("SELECT key FROM claims WHERE key = 'user:unknown'")).toEqual([]);
+});
+
+describe("a permission prompt in the chat", () => {
+  let chats: FleetWorld;
+  let [asking, answering]: TestNode[] = [];
+  beforeAll(async () => {
+    const url = await fleet.postgres.createDatabase("chats");
+    chats = await createFleet({ standIn: true, shared: { postgres: fleet.postgres, url } });
+    [asking, answering] = chats.nodes as [TestNode, TestNode];
+  }, 60_000);
+  afterAll(() => chats?.[Symbol.asyncDispose]());
+
+  test.each([
+    ["yes", "allow"],
+    ["no", "deny"],
+  ])("is answered by a %p that reaches another node", async (word, verdict) => {
+    const key = `agent:main:telegram:direct:${word}`;
+    const say = async (node: TestNode | undefined, content: string) => {
+      const headers = { "x-openclaw-session-key": key, "x-openclaw-sender-id": "ann" };
+      return answerText(await (node as TestNode).server.post(ask(content), headers));
+    };
+    const recorded = async (sql: string) => (await chats.postgres.query(sql, "chats")).trim();
+    expect(await say(asking, "permit ls")).toStartWith("May I do this? `Bash: ls`\n");
+    expect(await recorded(`SELECT verdict IS NULL FROM permissions WHERE session = '${key}'`)).toBe("t");
+    // A node that took the verdict for a message would answer "You said: yes".
+    expect(await say(answering, word)).toBe("You said: permit ls");
+    expect(await recorded(`SELECT state FROM turns WHERE session = '${key}'`)).toBe("done");
+    expect(await recorded(`SELECT verdict, way, decided_by FROM permissions WHERE session = '${key}'`)).toBe(
+      `${verdict}|chat|ann`,
+    );
+    expect(answering?.server.log()).not.toContain("claude started");
+  });
 });
