@@ -22,6 +22,10 @@ export interface TestPostgres extends AsyncDisposable {
   createDatabase(name: string): Promise<string>;
   /** Runs SQL with psql. @returns the rows, one a line, with `|` between the columns */
   query(sql: string, database?: string): Promise<string>;
+  /** Backs up a database, which may be in use, with pg_dump. @returns the file */
+  backUp(database: string): Promise<string>;
+  /** Replaces the database of a back-up, which nothing may use, with pg_restore. */
+  restore(backup: string): Promise<void>;
   /** Changes settings of the running server (ALTER SYSTEM), but none that it was started with. */
   configure(settings: Record<string, string>): Promise<void>;
   /** Ends the server. `start` brings it back on the same port with the same data. */
@@ -124,6 +128,15 @@ async function start(settings: Record<string, string>, create: (data: string) =>
       return url(name);
     },
     query,
+    backUp: async (database) => {
+      const file = join(folder.path, `${database}.dump`);
+      await runOnce([program("pg_dump"), "--format=custom", `--file=${file}`, `--dbname=${socketUrl(database)}`]);
+      return file;
+    },
+    restore: async (backup) => {
+      const options = ["--clean", "--create", "--exit-on-error", `--dbname=${socketUrl()}`];
+      await runOnce([program("pg_restore"), ...options, backup]);
+    },
     configure: async (changed) => {
       const wanted = Object.entries(changed);
       // Not in one command, because ALTER SYSTEM refuses to run in a transaction.
