@@ -12,7 +12,6 @@ export interface ChangeSet {
   readonly rows: ReadonlyMap<TrackedTable, readonly StoredRow[]>;
   /** The ids of rows that no longer exist. */
   readonly deleted: ReadonlyMap<TrackedTable, readonly string[]>;
-  readonly isEmpty: boolean;
   /** The last change among them. */
   readonly last: number;
 }
@@ -68,7 +67,7 @@ export function trackChanges({ database }: Pick<Store, "database">): Changes {
       const [{ last } = { last: null }] = database.all<{ last: number | null }>(
         sql`SELECT max(at) AS last FROM changed`,
       );
-      return { rows, deleted, last: last ?? 0, isEmpty: rows.size === 0 && deleted.size === 0 };
+      return { rows, deleted, last: last ?? 0 };
     },
     forget: (keys, { last }) => {
       database.run(sql`DELETE FROM changed WHERE at <= ${last} AND conversation IN ${inKeys(keys)}`);

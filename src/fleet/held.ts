@@ -131,7 +131,7 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
     const { current, all: left } = claudeSessionsOf(keys);
     const fileChanges = withFiles ? await files.changes(current) : null;
     const removed = [...held.claudeSessions].filter((claudeSession) => !left.has(claudeSession));
-    if (set.isEmpty && !fileChanges?.pieces.length && removed.length === 0) return;
+    // Also when nothing has changed, because it proves that the claim holds.
     if (!(await commit(postgres, held.claim, set, fileChanges ?? NO_FILES, removed))) {
       refusals += 1;
       log.error("commit refused: another node has the conversation", { session: held.root });

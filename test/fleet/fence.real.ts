@@ -78,6 +78,16 @@ test("neither does one that gave the conversation back, also when it has it agai
   expect(await findOwner(database.postgres, KEY)).toMatchObject({ id: A });
 });
 
+test("a commit of nothing shows whether the claim holds", async () => {
+  const nothing = trackChanges(openMemoryStore()).of([KEY]);
+  const prove = (by: Claim) => commit(database.postgres, by, nothing, { pieces: [], rewritten: [] }, []);
+  const first = await claimed(A);
+  expect(await prove(first)).toBe(true);
+  await endLease(A);
+  await claimed(B);
+  expect(await prove(first)).toBe(false);
+});
+
 test("of many nodes that want a conversation at the same time, one gets it", async () => {
   await endLease(A);
   await claim(database.postgres, KEY, A);
