@@ -37,7 +37,8 @@ export async function restingSessions(postgres: Postgres): Promise<SessionRow[]>
 /** A conversation that another node has, or none. */
 export interface OtherConversation {
   readonly row: SessionRow;
-  readonly state: "running" | "idle" | "cold";
+  /** `needs_you`: a permission prompt of it waits for a verdict. `cold`: no node has it. */
+  readonly state: "needs_you" | "running" | "idle" | "cold";
 }
 
 /** The `count` conversations that were used last of those that a node does not have, the latest first. */
@@ -46,19 +47,20 @@ export async function otherConversations(
   node: string,
   count: number,
 ): Promise<OtherConversation[]> {
-  type Found = { row: StoredRow; turn: string | null; held: boolean };
+  type Found = { row: StoredRow; turn: string | null; held: boolean; asks: boolean };
   const [found] = await postgres.run((database) =>
     database.execute<{ rows: Found[] | null }>(sql`
       SELECT json_agg(one) AS rows FROM (
         SELECT to_json(s) AS row, nodes.id IS NOT NULL AS held,
+          EXISTS (SELECT 1 FROM permissions WHERE session = s.key AND verdict IS NULL) AS asks,
           (SELECT state FROM turns WHERE session = s.key ORDER BY position DESC LIMIT 1) AS turn
         FROM ${SESSIONS_WITH_NODES}
         WHERE nodes.id IS DISTINCT FROM ${node} ORDER BY last_active_at DESC LIMIT ${count}) one`),
   );
   const isRunning = (turn: string | null) => turn === "sent" || turn === "running";
-  return (found?.rows ?? []).map(({ row, turn, held }: Found) => ({
+  return (found?.rows ?? []).map(({ row, turn, held, asks }: Found) => ({
     row: fromPostgres(SESSIONS, row) as SessionRow,
-    state: !held ? "cold" : isRunning(turn) ? "running" : "idle",
+    state: !held ? "cold" : asks ? "needs_you" : isRunning(turn) ? "running" : "idle",
   }));
 }
 

@@ -4,10 +4,14 @@ import type { LiveConversation, LiveData, LiveError, LiveEventName, LiveOverview
 import type { PermissionPromptDetails } from "../wire/permissions.ts";
 import { access, leave, Refused, role } from "./access.ts";
 import { readEvents } from "./events.ts";
+import { followOtherPrompts, otherPrompts } from "./other-prompts.ts";
 
 export const overview = signal<LiveOverview | null>(null);
 export const conversations = signal<ReadonlyMap<string, LiveConversation>>(new Map());
-export const permissions = signal<readonly PermissionPromptDetails[]>([]);
+/** The permission prompts of this server. */
+const ownPrompts = signal<readonly PermissionPromptDetails[]>([]);
+/** All permission prompts that wait, those on other nodes of a fleet last. */
+export const permissions = computed(() => [...ownPrompts.value, ...otherPrompts.value]);
 export const errors = signal<readonly LiveError[]>([]);
 /** How often the turns of each conversation have changed since the page was opened. */
 export const changes = signal<ReadonlyMap<string, number>>(new Map());
@@ -18,6 +22,13 @@ export const latest = computed(() =>
   [...conversations.value.values()].sort((one, other) => other.last_active_at - one.last_active_at),
 );
 
+/** A conversation needs a verdict, and no prompt of this server is its. */
+const isAskedElsewhere = computed(() =>
+  latest.value.some(
+    ({ key, state }) => state === "needs_you" && !ownPrompts.value.some(({ session }) => session === key),
+  ),
+);
+
 /** Between two attempts to connect, in ms: at first, and at most. */
 const RETRY_MS = 500;
 const MAX_RETRY_MS = 10_000;
@@ -26,6 +37,7 @@ const SILENCE_MS = 40_000;
 
 /** Follows the server as long as the page is signed in. */
 export function followServer(): void {
+  followOtherPrompts(isAskedElsewhere, ownPrompts);
   effect(() => {
     if (access.value.state !== "in") return;
     const ended = new AbortController();
@@ -34,7 +46,7 @@ export function followServer(): void {
       ended.abort();
       overview.value = null;
       conversations.value = new Map();
-      permissions.value = [];
+      ownPrompts.value = [];
       errors.value = [];
     };
   });
@@ -96,7 +108,7 @@ const handlers: Handlers = {
     conversations.value = next;
   },
   permissions: ({ data }) => {
-    permissions.value = data;
+    ownPrompts.value = data;
   },
   errors: ({ data }) => {
     errors.value = data;

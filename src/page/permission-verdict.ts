@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import type { PermissionPromptDetails, PermissionVerdict } from "../wire/permissions.ts";
 import { post } from "./access.ts";
+import { otherPrompts } from "./other-prompts.ts";
 
 export interface Decided {
   readonly id: string;
@@ -23,6 +24,8 @@ export async function decide(
   verdict: PermissionVerdict,
 ): Promise<void> {
   await post(`/v1/permissions/${encodeURIComponent(id)}`, verdict);
+  // The server's live events take those of its own away.
+  otherPrompts.value = otherPrompts.value.filter((prompt) => prompt.id !== id);
   const what =
     verdict.behavior === "deny" ? "Denied" : verdict.rule ? `Allowed with ${verdict.rule}:` : "Allowed once:";
   decided.value = [{ id, session, tool, verdict: what }, ...decided.value].slice(0, KEPT);

@@ -15,7 +15,7 @@ let browser: Browser;
 
 beforeAll(async () => {
   browser = await launchBrowser();
-  fleet = await createFleet({ standIn: true, leaseMs: 3_000 });
+  fleet = await createFleet({ standIn: true, leaseMs: 3_000, env: { SYNTHESIS_PERMISSIONS: "ask" } });
   [a, b] = fleet.nodes as [TestNode, TestNode];
 }, 60_000);
 afterAll(async () => {
@@ -48,18 +48,18 @@ async function metricsUntil(node: TestNode, isThere: (text: string) => boolean):
 }
 
 /** A one-time code for the page of a node. */
-async function pageCode(node: TestNode): Promise<string> {
+async function pageCode(node: TestNode, role: "look" | "decide" = "look"): Promise<string> {
   const response = await fleet.control(node, "/v1/page/codes", {
     method: "POST",
-    body: JSON.stringify({ role: "look" }),
+    body: JSON.stringify({ role }),
     headers: { "content-type": "application/json" },
   });
   return ((await response.json()) as { code: string }).code;
 }
 
-async function openPage(node: TestNode) {
+async function openPage(node: TestNode, role: "look" | "decide" = "look") {
   const page = await browser.newPage();
-  await page.goto(`${node.server.url}/page#code=${await pageCode(node)}`);
+  await page.goto(`${node.server.url}/page#code=${await pageCode(node, role)}`);
   return page;
 }
 
@@ -115,6 +115,18 @@ test("a page sees a conversation of another node, and its token works at its own
   ]);
   expect((await look(b as TestNode, "/reset", "POST")).status).toBe(403);
   expect((await look(a as TestNode)).status).toBe(401);
+});
+
+test("a permission prompt of another node is decided on the page of any node", async () => {
+  const answer = say(a as TestNode, "permit ls", "asks");
+  const page = await openPage(b as TestNode, "decide");
+  await page.getByRole("link", { name: /Claude waits for your permission/ }).click();
+  await page.getByText("May Claude use Bash?").waitFor();
+  await page.getByRole("button", { name: "Allow once" }).click();
+  await page.locator(".decided").getByText("Allowed once: Bash").waitFor();
+  await page.getByText("No question waits for you.").waitFor();
+  expect(await answer).toEndWith("You said: permit ls");
+  await page.close();
 });
 
 test("a certificate is replaced without a failed request between nodes", async () => {
