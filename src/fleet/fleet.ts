@@ -142,7 +142,7 @@ export async function startFleet(deps: FleetDeps): Promise<Fleet> {
     abandon: deps.abandon,
     clock,
   });
-  const usage = createFleetUsage(store, postgres, () => lease.id);
+  const usage = createFleetUsage(store, postgres);
   let nodes: readonly LiveNode[] = [];
   let nodesAt = Number.NEGATIVE_INFINITY;
   /** Until when the leases of other nodes are watched, since requests are there. */

@@ -1,5 +1,5 @@
 /**
- * The usage of a fleet. Each server counts its own turns, and writes its sums to Postgres under its own id, so servers do
+ * The usage of a fleet. Each server counts its own turns, and writes its sums to Postgres under an id of its own, so servers do
  * not overwrite each other, and the sums of one that has ended stay. The figures of the fleet are the sums over all.
  */
 import { type SQL, sql } from "drizzle-orm";
@@ -25,12 +25,9 @@ export interface FleetUsage {
   ofOthers(by: UsageBy, since: number): Promise<readonly SummedFigures[]>;
 }
 
-/** @param node the id of this server */
-export function createFleetUsage(
-  { database }: Pick<Store, "database">,
-  postgres: Postgres,
-  node: () => string,
-): FleetUsage {
+export function createFleetUsage({ database }: Pick<Store, "database">, postgres: Postgres): FleetUsage {
+  // Not that of the lease, which is another one after an eviction: the sums in memory go on.
+  const server = crypto.randomUUID();
   database.run(
     sql.raw(`CREATE TABLE changed_usage (at INTEGER PRIMARY KEY AUTOINCREMENT, ${list(KEY)}, UNIQUE (${list(KEY)}))`),
   );
@@ -47,7 +44,7 @@ export function createFleetUsage(
       const absent = database.all<StoredRow>(
         sql`SELECT ${sql.raw(list(KEY))} FROM changed_usage WHERE ${isKey} NOT IN (SELECT ${sql.raw(list(KEY))} FROM usage_sums)`,
       );
-      await postgres.run((connection) => connection.execute(replaceRows(node(), present, absent)));
+      await postgres.run((connection) => connection.execute(replaceRows(server, present, absent)));
       database.run(sql`DELETE FROM changed_usage WHERE at <= ${last}`);
     },
     ofOthers: async (by, since) => {
@@ -57,7 +54,7 @@ export function createFleetUsage(
         connection.execute(sql`
           SELECT ${sql.identifier(usageSums[column].name)} AS key, ${sql.raw(sums.join(", "))},
             json_agg(first_texts::json)::text AS "firstTexts"
-          FROM usage_sums WHERE starts_at >= ${since} AND node <> ${node()} GROUP BY 1`),
+          FROM usage_sums WHERE starts_at >= ${since} AND server <> ${server} GROUP BY 1`),
       );
       // Postgres gives a bigint as text.
       const keyOf = ({ key }: { key?: unknown }) => (column === "startsAt" ? Number(key) : key);
@@ -79,16 +76,16 @@ function trigger(event: string): SQL {
 }
 
 /** Deletes rows of this server that no longer exist, and writes the others, in one statement. */
-function replaceRows(node: string, present: readonly StoredRow[], absent: readonly StoredRow[]): SQL {
+function replaceRows(server: string, present: readonly StoredRow[], absent: readonly StoredRow[]): SQL {
   const rows = (all: readonly StoredRow[]) =>
     sql`json_populate_recordset(null::usage_sums, ${JSON.stringify(all)}::json) r`;
   const updates = FIGURES.map((name) => `"${name}" = excluded."${name}"`).join(", ");
   return sql`
     WITH deleted AS (
       DELETE FROM usage_sums USING ${rows(absent)}
-      WHERE usage_sums.node = ${node} AND ${sql.raw(KEY.map((name) => `usage_sums."${name}" = r."${name}"`).join(" AND "))}
+      WHERE usage_sums.server = ${server} AND ${sql.raw(KEY.map((name) => `usage_sums."${name}" = r."${name}"`).join(" AND "))}
     )
-    INSERT INTO usage_sums (node, ${sql.raw(list([...KEY, ...FIGURES]))})
-    SELECT ${node}::uuid, ${sql.raw(list([...KEY, ...FIGURES], "r."))} FROM ${rows(present)}
-    ON CONFLICT (${sql.raw(list(KEY))}, node) DO UPDATE SET ${sql.raw(updates)}`;
+    INSERT INTO usage_sums (server, ${sql.raw(list([...KEY, ...FIGURES]))})
+    SELECT ${server}::uuid, ${sql.raw(list([...KEY, ...FIGURES], "r."))} FROM ${rows(present)}
+    ON CONFLICT (${sql.raw(list(KEY))}, server) DO UPDATE SET ${sql.raw(updates)}`;
 }

@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => database?.[Symbol.asyncDispose]());
 
 /** Columns that only Postgres has. */
-const OWN: Record<string, readonly string[]> = { turns: ["position", "epoch"], usage_sums: ["node"] };
+const OWN: Record<string, readonly string[]> = { turns: ["position", "epoch"], usage_sums: ["server"] };
 const KINDS: Record<string, string> = { INTEGER: "bigint|boolean", TEXT: "text", REAL: "double precision" };
 
 test.each([...TRACKED.map(({ name }) => name), "usage_sums"])(

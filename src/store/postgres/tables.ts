@@ -147,16 +147,16 @@ export const usageSums = pgTable(
   "usage_sums",
   {
     ...columnsLike(sqlite.usageSums),
-    /** The id of the server in `nodes`. */
-    node: uuid().notNull(),
+    /** New with each start of a server. */
+    server: uuid().notNull(),
     startsAt: bigint("starts_at", { mode: "number" }).notNull(),
     span: text().notNull(),
     conversation: text().notNull(),
     agent: text().notNull(),
     model: text().notNull(),
   },
-  ({ startsAt, span, conversation, agent, model, node }) => [
-    primaryKey({ columns: [startsAt, span, conversation, agent, model, node] }),
+  ({ startsAt, span, conversation, agent, model, server }) => [
+    primaryKey({ columns: [startsAt, span, conversation, agent, model, server] }),
   ],
 );
 

@@ -16,6 +16,6 @@ CREATE TABLE "usage_sums" (
 	"cost" double precision NOT NULL,
 	"unpriced" bigint NOT NULL,
 	"first_texts" text NOT NULL,
-	"node" uuid NOT NULL,
-	CONSTRAINT "usage_sums_starts_at_span_conversation_agent_model_node_pk" PRIMARY KEY("starts_at","span","conversation","agent","model","node")
+	"server" uuid NOT NULL,
+	CONSTRAINT "usage_sums_starts_at_span_conversation_agent_model_server_pk" PRIMARY KEY("starts_at","span","conversation","agent","model","server")
 );
