@@ -23,14 +23,26 @@ export async function deleteExpired(postgres: Postgres, before: number): Promise
       DELETE FROM turns USING sessions s JOIN claims ON claims.key = coalesce(s.branch_of, s.key)
       WHERE s.key = turns.session AND claims.node IS NULL AND turns.ended_at < ${before}`),
   );
+  for (const leftover of leftovers(before)) await postgres.run((database) => database.execute(leftover));
   return conversations;
 }
+
+/** What conversations have left that were deleted, and permission prompts of those that no node has. */
+const leftovers = (before: number) => [
+  sql`DELETE FROM permissions p WHERE asked_at < ${before} AND NOT EXISTS (
+    SELECT 1 FROM sessions s JOIN claims ON claims.key = coalesce(s.branch_of, s.key)
+    WHERE s.key = p.session AND claims.node IS NOT NULL)`,
+  sql`DELETE FROM past_sessions p WHERE ended_at < ${before} AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.key = p.key)`,
+  sql`DELETE FROM claims WHERE node IS NULL AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.key = claims.key)`,
+];
 
 /** The claim is locked, so that no node can take the conversation meanwhile; one that is being taken is left out. */
 const expiredConversations = (before: number) => sql`
   WITH expired AS (
     SELECT claims.key FROM claims JOIN sessions USING (key)
-    WHERE node IS NULL AND last_active_at < ${before} LIMIT ${BATCH} FOR UPDATE OF claims SKIP LOCKED
+    WHERE node IS NULL AND last_active_at < ${before}
+      AND NOT EXISTS (SELECT 1 FROM sessions branch WHERE branch.branch_of = claims.key AND branch.last_active_at >= ${before})
+    LIMIT ${BATCH} FOR UPDATE OF claims SKIP LOCKED
   ),
   removed AS (
     DELETE FROM sessions USING expired WHERE sessions.key = expired.key OR branch_of = expired.key

@@ -57,3 +57,19 @@ test("conversations that were not used are deleted with all that belongs to them
   expect(await database.rows("SELECT claude_session FROM files ORDER BY 1")).toEqual(["claude-held", "claude-new"]);
   expect(await database.rows("SELECT id FROM turns ORDER BY id")).toEqual(["turn-held1", "turn-new99"]);
 });
+
+test("a conversation stays with a branch that is used, and nothing stays of one that was deleted", async () => {
+  await database.rows(`
+    TRUNCATE nodes, claims, sessions, past_sessions, permissions, files CASCADE;
+    INSERT INTO claims VALUES ('root', null, 1, 0), ('gone', null, 1, 0);
+    INSERT INTO sessions (key, source, claude_session, workspace, launch_hash, created_at, last_active_at, turns, branch_of)
+      VALUES ('root', 'user', 'c1', '/', '', 1, 1, 1, null), ('root model:x:y', 'user', 'c2', '/', '', 1, 99, 1, 'root');
+    INSERT INTO past_sessions (claude_session, key, workspace, created_at, ended_at) VALUES ('c0', 'gone', '/', 1, 1);
+    INSERT INTO permissions (id, session, tool, input, asked_at) VALUES ('p1', 'gone', 'Bash', '{}', 1);
+  `);
+  expect(await deleteExpired(database.postgres, 50)).toBe(0);
+  expect(await database.rows("SELECT key FROM sessions ORDER BY key")).toEqual(["root", "root model:x:y"]);
+  expect(await database.rows("SELECT key FROM claims")).toEqual(["root"]);
+  expect(await database.rows("SELECT key FROM past_sessions")).toEqual([]);
+  expect(await database.rows("SELECT id FROM permissions")).toEqual([]);
+});
