@@ -12,6 +12,8 @@ import { type StoredRow, TRACKED, type TrackedTable } from "./tracked-tables.ts"
 
 /** As many of a conversation's turns are loaded. A delivery plan looks back as far in each branch. */
 const MAX_TURNS = 2_000;
+/** A transaction whose node sends no next statement for this long is rolled back, in ms. */
+const IDLE_MS = 5_000;
 /** So many bytes of pieces are written with one statement. */
 const STATEMENT_BYTES = 4 * 1024 * 1024;
 
@@ -65,6 +67,8 @@ export async function commit(
   if (rest.length === 0) return postgres.run(async (database) => (await database.execute(statement)).length > 0);
   return postgres.run((database) =>
     database.transaction(async (transaction) => {
+      // A node that is lost in between would keep the claim locked, and so all claims of the node.
+      await transaction.execute(sql`SET LOCAL idle_in_transaction_session_timeout = ${sql.raw(`${IDLE_MS}`)}`);
       // It locks the claim, so that no other node can take it before the end.
       const isHeld = (await transaction.execute(statement)).length > 0;
       if (isHeld)
@@ -109,19 +113,18 @@ function upsertRows({ name, id, columns }: TrackedTable, rows: readonly StoredRo
   return sql`${sql.raw(
     `INSERT INTO ${name} (${list("")}${withEpoch ? ", epoch" : ""}) SELECT ${list("r.")}${withEpoch ? ", held.epoch" : ""}
       FROM held, json_populate_recordset(null::${name}, `,
-  )}${json(rows.map((row) => withBooleans(columns, row)))}${sql.raw(
+  )}${json(rows.map((row) => asInPostgres(columns, row)))}${sql.raw(
     `) r ON CONFLICT (${id}) DO UPDATE SET ${updates.join(", ")}`,
   )}`;
 }
 
-/** SQLite stores a boolean as 0 or 1. */
-function withBooleans(columns: TrackedTable["columns"], row: StoredRow): StoredRow {
-  return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [
-      name,
-      columns.get(name)?.column.columnType === "SQLiteBoolean" && value !== null ? Boolean(value) : value,
-    ]),
-  );
+/** SQLite stores a boolean as 0 or 1, and text with NUL characters, which Postgres refuses. */
+function asInPostgres(columns: TrackedTable["columns"], row: StoredRow): StoredRow {
+  const convert = (name: string, value: StoredRow[string]) => {
+    if (typeof value === "string") return value.replaceAll("\0", "\ufffd");
+    return columns.get(name)?.column.columnType === "SQLiteBoolean" && value !== null ? Boolean(value) : value;
+  };
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, convert(name, value ?? null)]));
 }
 
 const deleteFiles = (claudeSessions: readonly string[]): SQL =>
