@@ -32,6 +32,8 @@ interface StoredFile {
   readonly size: number;
   /** A hash of the last bytes before that. */
   readonly tail: number | bigint;
+  /** Its first piece that counts, and the one after its last. */
+  readonly firstSeq: number;
   readonly nextSeq: number;
 }
 
@@ -115,13 +117,14 @@ export function createSessionFiles(
           const before = known.get(name);
           const read = await tryReadNew(file, root, before);
           if (!read) continue;
-          const firstSeq = before?.nextSeq ?? 0;
-          if (before && read.isWhole) rewritten.push({ claudeSession, path, seq: firstSeq });
+          const nextSeq = before?.nextSeq ?? 0;
+          if (before && read.isWhole) rewritten.push({ claudeSession, path, seq: nextSeq });
           const compressed = await Promise.all(read.chunks.map((chunk) => Bun.zstdCompress(chunk)));
           for (const [at, bytes] of compressed.entries()) {
-            pieces.push({ claudeSession, path, seq: firstSeq + at, bytes });
+            pieces.push({ claudeSession, path, seq: nextSeq + at, bytes });
           }
-          stored.set(name, { ...read.state, nextSeq: firstSeq + compressed.length });
+          const firstSeq = before && !read.isWhole ? before.firstSeq : nextSeq;
+          stored.set(name, { ...read.state, firstSeq, nextSeq: nextSeq + compressed.length });
         }
       }
       return { pieces, rewritten, stored };
@@ -140,8 +143,9 @@ export function createSessionFiles(
           for (const { bytes } of ofFile)
             await handle.write(await Bun.zstdDecompress(bytes as Uint8Array<ArrayBuffer>));
           const { size, ino } = await handle.stat();
-          const nextSeq = (ofFile.at(-1)?.seq ?? -1) + 1;
-          known.set(nameOf({ claudeSession, path }), { inode: ino, size, tail: tailOf(handle.fd, size), nextSeq });
+          const [firstSeq, nextSeq] = [ofFile[0]?.seq ?? 0, (ofFile.at(-1)?.seq ?? -1) + 1];
+          const tail = tailOf(handle.fd, size);
+          known.set(nameOf({ claudeSession, path }), { inode: ino, size, tail, firstSeq, nextSeq });
         } finally {
           await handle.close();
         }
@@ -166,7 +170,7 @@ interface NewBytes {
   readonly chunks: readonly Uint8Array<ArrayBuffer>[];
   /** They begin at the start of the file. */
   readonly isWhole: boolean;
-  readonly state: Omit<StoredFile, "nextSeq">;
+  readonly state: Omit<StoredFile, "firstSeq" | "nextSeq">;
 }
 
 /**
@@ -189,7 +193,7 @@ async function readNew(file: number, hasRows: boolean, before: StoredFile | unde
     before !== undefined &&
     before.inode === ino &&
     before.size <= size &&
-    before.nextSeq < MAX_PIECES &&
+    before.nextSeq - before.firstSeq < MAX_PIECES &&
     before.tail === tailOf(file, before.size);
   if (isAppended && before.size === size) return null;
   const from = isAppended ? before.size : 0;

@@ -110,3 +110,14 @@ test.each(["transcript/../../x", "transcript//x", "other/x", "transcript", "atta
     await expect(files.restore(SESSION, [piece])).rejects.toThrow("invalid path");
   },
 );
+
+test("a file in many pieces is taken whole once, and then in pieces again", async () => {
+  writeFileSync(transcript, "row\n");
+  await take();
+  let whole = 0;
+  for (let row = 0; row < 2_010; row += 1) {
+    appendFileSync(transcript, "row\n");
+    whole += (await take()).rewritten.length;
+  }
+  expect(whole).toBe(1);
+});
