@@ -1,5 +1,5 @@
 /** Finds the conversation of a request in Postgres, when this node does not have it. */
-import { desc, eq, or, sql } from "drizzle-orm";
+import { desc, eq, sql } from "drizzle-orm";
 import type { Postgres } from "../store/postgres/connect.ts";
 import { claims, sessions, turns } from "../store/postgres/tables.ts";
 import type { SessionRow } from "../store/schema.ts";
@@ -77,12 +77,13 @@ export async function keyOfTurn(postgres: Postgres, turn: string): Promise<strin
  * @returns undefined for a key that is unknown
  */
 export async function rootOf(postgres: Postgres, key: string): Promise<string | undefined> {
+  // Each part uses an index, which a join of both tables would not.
   const [row] = await postgres.run((database) =>
     database
       .select({ branchOf: sessions.branchOf })
-      .from(claims)
-      .fullJoin(sessions, eq(sessions.key, claims.key))
-      .where(or(eq(sessions.key, key), eq(claims.key, key))),
+      .from(sessions)
+      .where(eq(sessions.key, key))
+      .unionAll(database.select({ branchOf: sql<string | null>`null` }).from(claims).where(eq(claims.key, key))),
   );
   return row && (row.branchOf ?? key);
 }
