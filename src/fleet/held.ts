@@ -29,6 +29,8 @@ export interface Visit {
 
 interface Held {
   readonly root: string;
+  /** Its key and those of its branches, also of branches that no longer exist: their deletion must be committed too. */
+  readonly keys: Set<string>;
   claim: Claim;
   visits: number;
   /** It is claimed and loaded, and is not being given back. */
@@ -88,7 +90,10 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
   const all = new Map<string, Held>();
   let refusals = 0;
 
-  const keysOf = (root: string): string[] => [root, ...sessions.branches(root).map(({ key }) => key)];
+  function keysOf({ root, keys }: Held): string[] {
+    for (const { key } of sessions.branches(root)) keys.add(key);
+    return [...keys];
+  }
 
   /** The Claude sessions of a conversation and its branches, and all that they ever had. */
   const claudeSessionsOf = (keys: readonly string[]) => {
@@ -108,25 +113,38 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
     const result = await claim(postgres, held.root, lease().id);
     if ("owner" in result) return result.owner;
     held.claim = result.claim;
+    try {
+      await load(held);
+    } catch (error) {
+      // Another node may have more luck. If Postgres is away, the lease that ends frees the claim.
+      changes.load([...held.keys], {});
+      await release(postgres, held.claim).catch(() => {});
+      throw error;
+    }
+    log.info("conversation claimed", { session: held.root, epoch: held.claim.epoch });
+    return null;
+  }
+
+  /** Reads what Postgres has of a conversation that was claimed. */
+  async function load(held: Held): Promise<void> {
     const rows = await loadRows(postgres, held.root);
-    const keys = [held.root, ...(rows.sessions ?? []).map(({ key }) => String(key))];
-    changes.load([...new Set(keys)], rows);
+    for (const { key } of rows.sessions ?? []) held.keys.add(String(key));
+    const keys = [...held.keys];
+    changes.load(keys, rows);
     // Turns that an earlier owner did not finish.
     closeUnfinished(store.database, clock.wallTime(), keys);
-    const known = claudeSessionsOf(keysOf(held.root));
+    const known = claudeSessionsOf(keysOf(held));
     for (const claudeSession of known.current) {
       const pieces = await loadPieces(postgres, claudeSession);
       if (pieces.length > 0) await files.restore(claudeSession, pieces);
     }
     held.claudeSessions = known.all;
-    log.info("conversation claimed", { session: held.root, epoch: held.claim.epoch });
-    return null;
   }
 
   async function write(held: Held, withFiles: boolean): Promise<void> {
     if (all.get(held.root) !== held) throw moved();
     deps.flush();
-    const keys = keysOf(held.root);
+    const keys = keysOf(held);
     const set = changes.of(keys);
     const { current, all: left } = claudeSessionsOf(keys);
     const fileChanges = withFiles ? await files.changes(current) : null;
@@ -148,7 +166,7 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
   function abandon(held: Held, error: RequestError): void {
     if (all.get(held.root) !== held) return;
     all.delete(held.root);
-    const keys = keysOf(held.root);
+    const keys = keysOf(held);
     const claudeSessions = [...held.claudeSessions];
     void deps.abandon(held.root, error).then(() => {
       // It may have been claimed again.
@@ -167,7 +185,7 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
       await write(held, true);
       await release(postgres, held.claim);
       all.delete(held.root);
-      changes.load(keysOf(held.root), {});
+      changes.load(keysOf(held), {});
       for (const claudeSession of held.claudeSessions) files.forget(claudeSession);
       log.info("conversation given back", { session: held.root });
     } catch (error) {
@@ -205,6 +223,7 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
         }
         const held: Held = {
           root,
+          keys: new Set([root]),
           claim: { key: root, node: "", epoch: 0, seq: 0 },
           visits: 0,
           isOpen: false,
@@ -249,11 +268,21 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
     sweep: async () => {
       deps.flush();
       const changed = new Set(changes.keys);
+      const mine = new Set([...all.values()].flatMap(keysOf));
+      // Those of chats that are on no other node ever, such as single requests.
+      changes.forget(
+        [...changed].filter((key) => !mine.has(key)),
+        { last: Number.MAX_SAFE_INTEGER },
+      );
       await Promise.all(
         [...all.values()].map(async (held) => {
           if (!held.isOpen) return;
           if (rests(held)) await inOrder(held, () => giveBack(held));
-          else if (keysOf(held.root).some((key) => changed.has(key))) await inOrder(held, () => write(held, true));
+          else if (keysOf(held).some((key) => changed.has(key))) {
+            await inOrder(held, () => write(held, true)).catch((error) =>
+              log.warning("conversation not committed: {error}", { session: held.root, error }),
+            );
+          }
         }),
       );
     },

@@ -1,0 +1,114 @@
+/** What a node has of its conversations, with a real Postgres and without a server. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
+import { createHeldConversations, type Visit } from "../../src/fleet/held.ts";
+import type { SessionFiles } from "../../src/fleet/session-files.ts";
+import { openMemoryStore } from "../../src/store/database.ts";
+import { createPermissionLog } from "../../src/store/permissions.ts";
+import { createSessionStore } from "../../src/store/sessions.ts";
+import { session } from "../store/rows.ts";
+import { createDatabase, type FleetDatabase } from "./database.ts";
+
+let database: FleetDatabase;
+
+beforeAll(async () => {
+  database = await createDatabase();
+}, 60_000);
+afterAll(() => database?.[Symbol.asyncDispose]());
+
+const NO_FILES: SessionFiles = {
+  changes: async () => ({ pieces: [], rewritten: [], stored: new Map() }),
+  noteStored: () => {},
+  restore: async () => {},
+  forget: () => {},
+};
+
+/** A node whose lease holds. */
+async function createNode(files: Partial<SessionFiles> = {}) {
+  const id = crypto.randomUUID();
+  await database.rows(
+    `INSERT INTO nodes VALUES ('${id}', '${id}', 'https://x', now() + '1 minute', false, 1, 0, 0, 0, '1')`,
+  );
+  const store = openMemoryStore();
+  const sessions = createSessionStore(store);
+  const held = createHeldConversations({
+    postgres: database.postgres,
+    store,
+    sessions,
+    files: { ...NO_FILES, ...files },
+    lease: () => ({ id, isGood: true }),
+    flush: () => {},
+    isInMemory: () => false,
+    abandon: async () => {},
+  });
+  /** The conversation, which must be this node's. */
+  const enter = async (key: string): Promise<Visit> => {
+    const entered = await held.enter(key);
+    if ("leave" in entered) return entered;
+    throw new Error(`${entered.name} has it`);
+  };
+  const noted = () => store.database.all<{ conversation: string }>(sql`SELECT DISTINCT conversation FROM changed`);
+  return { id, store, sessions, held, enter, noted, permissions: createPermissionLog(store) };
+}
+
+const prompt = (key: string) => ({
+  id: crypto.randomUUID(),
+  session: key,
+  turn: null,
+  tool: "Bash",
+  input: "{}",
+  sender: null,
+  askedAt: 1,
+});
+
+test("text with a NUL character is committed", async () => {
+  const { held, enter, sessions } = await createNode();
+  await enter("nul");
+  sessions.save(session("nul", { systemPrompt: "a\0b" }));
+  await held.commitAll("nul");
+  expect(await database.rows("SELECT system_prompt FROM sessions WHERE key = 'nul'")).toEqual(["a\ufffdb"]);
+});
+
+test("the deletion of a conversation with a branch is committed, that of the branch too", async () => {
+  const { held, enter, sessions, permissions, noted } = await createNode();
+  const visit = await enter("root");
+  sessions.save(session("root"));
+  const branch = { ...session("branch", { branchOf: "root" }), turns: 0 };
+  sessions.save(branch);
+  sessions.replaceClaudeSession(branch, { ...branch, claudeSession: "next" });
+  permissions.insertPrompt(prompt("branch"));
+  await held.commitAll("root");
+  expect(await database.rows("SELECT key FROM past_sessions")).toEqual(["branch"]);
+  sessions.remove("branch");
+  sessions.remove("root");
+  visit.leave();
+  await held.sweep();
+  expect(await database.rows("SELECT key FROM sessions WHERE key IN ('root', 'branch')")).toEqual([]);
+  expect(await database.rows("SELECT key FROM past_sessions")).toEqual([]);
+  expect(noted()).toEqual([]);
+});
+
+test("what belongs to no conversation of a fleet is not noted for ever", async () => {
+  const { held, enter, sessions, noted } = await createNode();
+  await enter("kept");
+  sessions.save(session("single request", { source: "one-shot" }));
+  expect(noted()).toEqual([{ conversation: "single request" }]);
+  await held.sweep();
+  expect(noted()).toEqual([]);
+});
+
+test("a conversation that could not be loaded may be claimed by another node", async () => {
+  const first = await createNode();
+  const visit = await first.enter("full");
+  first.sessions.save(session("full"));
+  await first.held.commitAll("full");
+  const { claudeSession } = session("full");
+  await database.rows(`INSERT INTO files VALUES ('${claudeSession}', 'transcript/x', 0, 1, '')`);
+  visit.leave();
+  await first.held.sweep();
+  const restore = () => Promise.reject(new Error("no space left on device"));
+  const second = await createNode({ restore });
+  await expect(second.enter("full")).rejects.toThrow("no space left");
+  expect([second.held.count, second.sessions.find("full")]).toEqual([0, undefined]);
+  await first.enter("full");
+});
