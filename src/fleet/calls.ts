@@ -18,23 +18,21 @@ export async function recordCalls(postgres: Postgres, node: string, ids: readonl
   );
 }
 
-/**
- * The node on which one of these calls waits. They are forgotten with that, as their results are on the way.
- * @returns null if none is known, or the lease of the node has ended
- */
+/** The node on which one of these calls waits; null if none is known, or the lease of the node has ended. */
 export async function nodeOfCalls(postgres: Postgres, ids: readonly string[]): Promise<Owner | null> {
   if (ids.length === 0) return null;
-  const [owner] = await postgres.run(async (database) => {
-    const [call] = await database
-      .delete(parked)
-      .where(inArray(parked.id, [...ids]))
-      .returning({ node: parked.node });
-    return call
-      ? database
-          .select(OWNER)
-          .from(nodes)
-          .where(and(eq(nodes.id, call.node), isLive))
-      : [];
-  });
+  const [owner] = await postgres.run((database) =>
+    database
+      .select(OWNER)
+      .from(parked)
+      .innerJoin(nodes, eq(nodes.id, parked.node))
+      .where(and(inArray(parked.id, [...ids]), isLive))
+      .limit(1),
+  );
   return owner ?? null;
+}
+
+/** The results of these calls have reached their node. */
+export async function forgetCalls(postgres: Postgres, ids: readonly string[]): Promise<void> {
+  await postgres.run((database) => database.delete(parked).where(inArray(parked.id, [...ids])));
 }

@@ -10,7 +10,7 @@ import type { Store } from "../store/database.ts";
 import type { SessionRow } from "../store/schema.ts";
 import type { SessionStore } from "../store/sessions.ts";
 import type { TurnStore } from "../store/turns.ts";
-import { nodeOfCalls, recordCalls } from "./calls.ts";
+import { forgetCalls, nodeOfCalls, recordCalls } from "./calls.ts";
 import { findOwner, type Owner } from "./claims.ts";
 import { deleteExpired } from "./expired.ts";
 import { createHeldConversations, type Visit } from "./held.ts";
@@ -56,6 +56,8 @@ export interface Fleet {
   rootOf(key: string): Promise<string | undefined>;
   /** The other node on which one of these calls of a client's tools waits for its result; null if none does. */
   nodeOfCalls(ids: readonly string[]): Promise<OtherNode | null>;
+  /** The other node has taken the results of these calls. Never rejects. */
+  forgetCalls(ids: readonly string[]): Promise<void>;
   /** Records that calls of a client's tools wait on this node. @throws RequestError (`database_unavailable`) */
   recordCalls(ids: readonly string[]): Promise<void>;
   /** The conversations that no node has. */
@@ -266,8 +268,11 @@ export async function startFleet(deps: FleetDeps): Promise<Fleet> {
     },
     nodeOfCalls: async (ids) => {
       const node = await nodeOfCalls(postgres, ids);
+      if (node?.id === lease.id) await forgetCalls(postgres, ids);
       return node === null || node.id === lease.id ? null : otherNode(node);
     },
+    forgetCalls: (ids) =>
+      forgetCalls(postgres, ids).catch((error) => log.warning("calls were not forgotten: {error}", { error })),
     recordCalls: (ids) => recordCalls(postgres, lease.id, ids),
     resting: () => restingSessions(postgres),
     deleteExpired: (before) => deleteExpired(postgres, before),

@@ -89,7 +89,11 @@ export function createOwnerNode(fleet: Fleet, forward: Forward): OwnerNode {
     },
     ofCalls: async (c, ids, serve) => {
       const node = c.env.access.isForwarded ? null : await fleet.nodeOfCalls(ids);
-      return node === null ? serve() : forward(c, await body(c), node);
+      if (node === null) return serve();
+      const response = await forward(c, await body(c), node);
+      // After a refusal the client sends the results again.
+      if (response.ok) await fleet.forgetCalls(ids);
+      return response;
     },
     others,
     elsewhere: async (c) => {
