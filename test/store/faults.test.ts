@@ -118,6 +118,8 @@ describe("the server moves a damaged database away and starts with a new one", (
     await using world = await createWorld({ standIn: true });
     await say(world.server, "one");
     using other = new Database(databaseOf(world));
+    // The turn is recorded after its answer has ended.
+    while (!other.query("SELECT 1 FROM turns WHERE state = 'done'").get()) await Bun.sleep(10);
     // All rows are in the main file now, so the server has to read the overwritten pages.
     other.query("PRAGMA wal_checkpoint(TRUNCATE)").get();
     garble(databaseOf(world));
