@@ -232,7 +232,7 @@ async function transcriptMessages(postgres: FleetWorld["postgres"], user: string
     .trim()
     .split("\n")
     .map((piece) => Bun.zstdDecompressSync(Buffer.from(piece, "base64")).toString());
-  const rows = texts.join("").trim().split("\n");
+  const rows = texts.join("").split("\n").filter(Boolean);
   return rows.flatMap((row) => {
     const { type, message } = JSON.parse(row);
     return type === "user" && typeof message.content === "string"
