@@ -11,7 +11,10 @@ export const conversations = signal<ReadonlyMap<string, LiveConversation>>(new M
 /** The permission prompts of this server. */
 const ownPrompts = signal<readonly PermissionPromptDetails[]>([]);
 /** All permission prompts that wait, those on other nodes of a fleet last. */
-export const permissions = computed(() => [...ownPrompts.value, ...otherPrompts.value]);
+export const permissions = computed(() => {
+  const own = ownPrompts.value;
+  return [...own, ...otherPrompts.value.filter((other) => !own.some(({ id }) => id === other.id))];
+});
 export const errors = signal<readonly LiveError[]>([]);
 /** How often the turns of each conversation have changed since the page was opened. */
 export const changes = signal<ReadonlyMap<string, number>>(new Map());
@@ -22,12 +25,12 @@ export const latest = computed(() =>
   [...conversations.value.values()].sort((one, other) => other.last_active_at - one.last_active_at),
 );
 
-/** A conversation needs a verdict, and no prompt of this server is its. */
-const isAskedElsewhere = computed(() =>
-  latest.value.some(
-    ({ key, state }) => state === "needs_you" && !ownPrompts.value.some(({ session }) => session === key),
-  ),
-);
+/** A conversation of a fleet needs a verdict, and no prompt of this server is its. */
+const isAskedElsewhere = computed(() => {
+  const isFleet = (overview.value?.nodes.length ?? 0) > 0;
+  const isAskedHere = (key: string) => ownPrompts.value.some(({ session }) => session === key);
+  return isFleet && latest.value.some(({ key, state }) => state === "needs_you" && !isAskedHere(key));
+});
 
 /** Between two attempts to connect, in ms: at first, and at most. */
 const RETRY_MS = 500;
@@ -37,7 +40,7 @@ const SILENCE_MS = 40_000;
 
 /** Follows the server as long as the page is signed in. */
 export function followServer(): void {
-  followOtherPrompts(isAskedElsewhere, ownPrompts);
+  followOtherPrompts(isAskedElsewhere);
   effect(() => {
     if (access.value.state !== "in") return;
     const ended = new AbortController();

@@ -14,12 +14,8 @@ export const otherPrompts = signal<readonly PermissionPromptDetails[]>([]);
 /**
  * Asks as long as prompts wait elsewhere.
  * @param isAskedElsewhere a prompt waits on another node
- * @param own the prompts of the page's own server
  */
-export function followOtherPrompts(
-  isAskedElsewhere: ReadonlySignal<boolean>,
-  own: ReadonlySignal<readonly PermissionPromptDetails[]>,
-): void {
+export function followOtherPrompts(isAskedElsewhere: ReadonlySignal<boolean>): void {
   effect(() => {
     if (access.value.state !== "in" || !isAskedElsewhere.value) {
       otherPrompts.value = [];
@@ -27,7 +23,7 @@ export function followOtherPrompts(
     }
     const ended = new AbortController();
     const read = () =>
-      readOthers(own.peek(), ended.signal).then(
+      readPrompts(ended.signal).then(
         (prompts) => {
           otherPrompts.value = prompts;
         },
@@ -43,14 +39,11 @@ export function followOtherPrompts(
   });
 }
 
-async function readOthers(
-  own: readonly PermissionPromptDetails[],
-  signal: AbortSignal,
-): Promise<PermissionPromptDetails[]> {
+/** The prompts of all nodes, with the text that does not fit on one line. */
+async function readPrompts(signal: AbortSignal): Promise<PermissionPromptDetails[]> {
   const { data } = await get<PermissionList>("/v1/permissions", signal);
-  const ids = data.map(({ id }) => id).filter((id) => !own.some((prompt) => prompt.id === id));
   const details = await Promise.allSettled(
-    ids.map((id) => get<PermissionPromptDetails>(`/v1/permissions/${encodeURIComponent(id)}`, signal)),
+    data.map(({ id }) => get<PermissionPromptDetails>(`/v1/permissions/${encodeURIComponent(id)}`, signal)),
   );
   // One that was answered meanwhile is no longer there.
   return details.flatMap((one) => (one.status === "fulfilled" ? one.value : []));
