@@ -1,5 +1,5 @@
 /** Deletes what has expired from the database of a fleet: only what no node has, a little at a time. */
-import { sql } from "drizzle-orm";
+import { type SQL, sql } from "drizzle-orm";
 import type { Postgres } from "../store/postgres/connect.ts";
 
 /** So many conversations are deleted with one statement. */
@@ -27,12 +27,21 @@ export async function deleteExpired(postgres: Postgres, before: number): Promise
   return conversations;
 }
 
-/** What conversations have left that were deleted, and permission prompts of those that no node has. */
+/** No node has the conversation, or the branch, with this key. */
+const isFree = (key: SQL) => sql`NOT EXISTS (
+  SELECT 1 FROM sessions s JOIN claims ON claims.key = coalesce(s.branch_of, s.key)
+  WHERE s.key = ${key} AND claims.node IS NOT NULL)`;
+
+/** Permission prompts, past sessions and claims, as far as no conversation needs them. */
 const leftovers = (before: number) => [
-  sql`DELETE FROM permissions p WHERE asked_at < ${before} AND NOT EXISTS (
-    SELECT 1 FROM sessions s JOIN claims ON claims.key = coalesce(s.branch_of, s.key)
-    WHERE s.key = p.session AND claims.node IS NOT NULL)`,
-  sql`DELETE FROM past_sessions p WHERE ended_at < ${before} AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.key = p.key)`,
+  // The rule of a prompt is needed until its conversation is deleted.
+  sql`DELETE FROM permissions p WHERE asked_at < ${before} AND ${isFree(sql`p.session`)}
+    AND (rule IS NULL OR NOT EXISTS (SELECT 1 FROM sessions s WHERE s.key = p.session))`,
+  sql`WITH past AS (
+      DELETE FROM past_sessions p WHERE ended_at < ${before} AND ${isFree(sql`p.key`)} RETURNING claude_session
+    )
+    DELETE FROM files USING past WHERE files.claude_session = past.claude_session
+      AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.claude_session = past.claude_session)`,
   sql`DELETE FROM claims WHERE node IS NULL AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.key = claims.key)`,
 ];
 

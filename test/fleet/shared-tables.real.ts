@@ -65,11 +65,16 @@ test("a conversation stays with a branch that is used, and nothing stays of one 
     INSERT INTO sessions (key, source, claude_session, workspace, launch_hash, created_at, last_active_at, turns, branch_of)
       VALUES ('root', 'user', 'c1', '/', '', 1, 1, 1, null), ('root model:x:y', 'user', 'c2', '/', '', 1, 99, 1, 'root');
     INSERT INTO past_sessions (claude_session, key, workspace, created_at, ended_at) VALUES ('c0', 'gone', '/', 1, 1);
-    INSERT INTO permissions (id, session, tool, input, asked_at) VALUES ('p1', 'gone', 'Bash', '{}', 1);
+    INSERT INTO past_sessions (claude_session, key, workspace, created_at, ended_at) VALUES ('c3', 'root', '/', 1, 1);
+    INSERT INTO files SELECT id, 'transcript/x', 0, 1, '' FROM (VALUES ('c0'), ('c1'), ('c3')) f(id);
+    INSERT INTO permissions (id, session, tool, input, asked_at, rule) VALUES ('p1', 'gone', 'Bash', '{}', 1, 'Bash(ls)'),
+      ('p2', 'root', 'Bash', '{}', 1, null), ('p3', 'root', 'Bash', '{}', 1, 'Bash(ls)'), ('p4', 'root', 'Bash', '{}', 99, null);
   `);
   expect(await deleteExpired(database.postgres, 50)).toBe(0);
   expect(await database.rows("SELECT key FROM sessions ORDER BY key")).toEqual(["root", "root model:x:y"]);
   expect(await database.rows("SELECT key FROM claims")).toEqual(["root"]);
   expect(await database.rows("SELECT key FROM past_sessions")).toEqual([]);
-  expect(await database.rows("SELECT id FROM permissions")).toEqual([]);
+  expect(await database.rows("SELECT claude_session FROM files")).toEqual(["c1"]);
+  // The rule of a prompt is needed as long as its conversation.
+  expect(await database.rows("SELECT id FROM permissions ORDER BY id")).toEqual(["p3", "p4"]);
 });
