@@ -117,7 +117,7 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
       await load(held);
     } catch (error) {
       // Another node may have more luck. If Postgres is away, the lease that ends frees the claim.
-      changes.load([...held.keys], {});
+      unload(held);
       await release(postgres, held.claim).catch(() => {});
       throw error;
     }
@@ -133,12 +133,18 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
     changes.load(keys, rows);
     // Turns that an earlier owner did not finish.
     closeUnfinished(store.database, clock.wallTime(), keys);
-    const known = claudeSessionsOf(keysOf(held));
-    for (const claudeSession of known.current) {
+    const { current, all: known } = claudeSessionsOf(keysOf(held));
+    held.claudeSessions = known;
+    for (const claudeSession of current) {
       const pieces = await loadPieces(postgres, claudeSession);
       if (pieces.length > 0) await files.restore(claudeSession, pieces);
     }
-    held.claudeSessions = known.all;
+  }
+
+  /** Forgets what this node has of a conversation. Its files stay. */
+  function unload(held: Held): void {
+    changes.load(keysOf(held), {});
+    for (const claudeSession of held.claudeSessions) files.forget(claudeSession);
   }
 
   async function write(held: Held, withFiles: boolean): Promise<void> {
@@ -166,13 +172,9 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
   function abandon(held: Held, error: RequestError): void {
     if (all.get(held.root) !== held) return;
     all.delete(held.root);
-    const keys = keysOf(held);
-    const claudeSessions = [...held.claudeSessions];
     void deps.abandon(held.root, error).then(() => {
       // It may have been claimed again.
-      if (all.has(held.root)) return;
-      changes.load(keys, {});
-      for (const claudeSession of claudeSessions) files.forget(claudeSession);
+      if (!all.has(held.root)) unload(held);
     });
   }
 
@@ -185,8 +187,7 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
       await write(held, true);
       await release(postgres, held.claim);
       all.delete(held.root);
-      changes.load(keysOf(held), {});
-      for (const claudeSession of held.claudeSessions) files.forget(claudeSession);
+      unload(held);
       log.info("conversation given back", { session: held.root });
     } catch (error) {
       // The next sweep tries again.
@@ -269,7 +270,7 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
       deps.flush();
       const changed = new Set(changes.keys);
       const mine = new Set([...all.values()].flatMap(keysOf));
-      // Those of chats that are on no other node ever, such as single requests.
+      // The others are of chats that no other node ever has, such as single requests.
       changes.forget(
         [...changed].filter((key) => !mine.has(key)),
         { last: Number.MAX_SAFE_INTEGER },

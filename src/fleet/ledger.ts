@@ -68,7 +68,7 @@ export async function commit(
   return postgres.run((database) =>
     database.transaction(async (transaction) => {
       // A node that is lost in between would keep the claim locked, and so all claims of the node.
-      await transaction.execute(sql`SET LOCAL idle_in_transaction_session_timeout = ${sql.raw(`${IDLE_MS}`)}`);
+      await transaction.execute(sql.raw(`SET LOCAL idle_in_transaction_session_timeout = ${IDLE_MS}`));
       // It locks the claim, so that no other node can take it before the end.
       const isHeld = (await transaction.execute(statement)).length > 0;
       if (isHeld)

@@ -78,12 +78,12 @@ export async function keyOfTurn(postgres: Postgres, turn: string): Promise<strin
  */
 export async function rootOf(postgres: Postgres, key: string): Promise<string | undefined> {
   // Each part uses an index, which a join of both tables would not.
-  const [row] = await postgres.run((database) =>
+  const rows = await postgres.run((database) =>
     database
       .select({ branchOf: sessions.branchOf })
       .from(sessions)
       .where(eq(sessions.key, key))
       .unionAll(database.select({ branchOf: sql<string | null>`null` }).from(claims).where(eq(claims.key, key))),
   );
-  return row && (row.branchOf ?? key);
+  return rows.length === 0 ? undefined : (rows.find(({ branchOf }) => branchOf !== null)?.branchOf ?? key);
 }

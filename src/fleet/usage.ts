@@ -1,6 +1,6 @@
 /**
- * The usage of a fleet. Each server counts its own turns, and writes its sums to Postgres under an id of its own, so servers do
- * not overwrite each other, and the sums of one that has ended stay. The figures of the fleet are the sums over all.
+ * The usage of a fleet. Each server counts its own turns, and writes its sums to Postgres under an id of its own. So
+ * servers do not overwrite each other, and the sums of one that has ended stay.
  */
 import { type SQL, sql } from "drizzle-orm";
 import type { Store } from "../store/database.ts";

@@ -92,7 +92,7 @@ export function createOwnerNode(fleet: Fleet, forward: Forward): OwnerNode {
       if (node === null) return serve();
       const response = await forward(c, await body(c), node);
       // After a refusal the client sends the results again.
-      if (response.ok) await fleet.forgetCalls(ids);
+      if (response.ok) void fleet.forgetCalls(ids);
       return response;
     },
     others,
