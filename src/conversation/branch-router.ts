@@ -12,8 +12,6 @@ type LiveConversation = Pick<Conversation, "newestModel" | "pendingFingerprints"
 export interface BranchRouter {
   /** The identity of the conversation itself, or of another model's branch. */
   route(identity: Identity, request: TurnRequest): Identity;
-  /** The conversation and its branches were removed. */
-  forget(key: string): void;
 }
 
 /** @param live the conversation with this key, if it is in memory */
@@ -22,9 +20,6 @@ export function createBranchRouter(
   turns: TurnStore,
   live: (key: string) => LiveConversation | undefined,
 ): BranchRouter {
-  /** The keys of the conversations that have branches. */
-  const branched = new Set(sessions.keysWithBranches());
-
   /** The model of a conversation's newest request; undefined when there is no such conversation. */
   function modelOf(key: string): string | null | undefined {
     const newest = live(key)?.newestModel;
@@ -47,15 +42,15 @@ export function createBranchRouter(
       // A conversation of responses is one line of messages, whatever the model.
       if (request.fromOpenClaw || isEphemeral(source) || source === "response") return identity;
       const model = modelOf(key);
-      if (model === undefined || (model === request.model && !branched.has(key))) return identity;
-      const branches = [asBranch(sessions.find(key) ?? { key }), ...sessions.branches(key).map(asBranch)];
+      if (model === undefined) return identity;
+      const others = sessions.branches(key);
+      if (model === request.model && others.length === 0) return identity;
+      const branches = [asBranch(sessions.find(key) ?? { key }), ...others.map(asBranch)];
       const waiting = branches.find((branch) => live(branch.key)?.awaits(request));
       const chosen = waiting ?? chooseBranch(branches, request);
       if (chosen?.key === key) return identity;
-      branched.add(key);
       // A request that names OpenClaw's own session id belongs to the conversation itself, not to a branch.
       return { ...identity, key: chosen?.key ?? branchKey(key, request.model), affinity: null, branchOf: key };
     },
-    forget: (key) => void branched.delete(key),
   };
 }

@@ -297,7 +297,6 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
       await endAll(session, "This session was deleted. Send the message again to begin a new one.", (record) =>
         record.remove(transcripts),
       );
-      branches.forget(session.key);
     },
     submit,
     submitResponse,

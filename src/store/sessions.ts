@@ -1,5 +1,5 @@
 /** The conversations, by session key. */
-import { desc, eq, isNotNull, sql } from "drizzle-orm";
+import { desc, eq, sql } from "drizzle-orm";
 import type { Store } from "./database.ts";
 import { type PastSessionRow, pastSessions, type SessionRow, sessions } from "./schema.ts";
 
@@ -13,8 +13,6 @@ export interface SessionStore {
   pastSessions(key: string): PastSessionRow[];
   /** The branches of a conversation for other models, the most recently used first. */
   branches(key: string): SessionRow[];
-  /** The keys of all conversations that have branches. */
-  keysWithBranches(): string[];
   /** The key of the conversation that last used an affinity id, such as OpenClaw's session id. */
   keyWithAffinity(id: string): string | undefined;
   /** Inserts or updates a conversation. */
@@ -31,6 +29,12 @@ export function createSessionStore({ database }: Store): SessionStore {
     .from(sessions)
     .where(eq(sessions.key, sql.placeholder("key")))
     .prepare();
+  const branches = database
+    .select()
+    .from(sessions)
+    .where(eq(sessions.branchOf, sql.placeholder("key")))
+    .orderBy(desc(sessions.lastActiveAt))
+    .prepare();
   const withAffinity = database
     .select({ key: sessions.key })
     .from(sessions)
@@ -44,15 +48,7 @@ export function createSessionStore({ database }: Store): SessionStore {
     latest: (count) => database.select().from(sessions).orderBy(desc(sessions.lastActiveAt)).limit(count).all(),
     pastSessions: (key) =>
       database.select().from(pastSessions).where(eq(pastSessions.key, key)).orderBy(pastSessions.createdAt).all(),
-    branches: (key) =>
-      database.select().from(sessions).where(eq(sessions.branchOf, key)).orderBy(desc(sessions.lastActiveAt)).all(),
-    keysWithBranches: () =>
-      database
-        .selectDistinct({ key: sessions.branchOf })
-        .from(sessions)
-        .where(isNotNull(sessions.branchOf))
-        .all()
-        .flatMap(({ key }) => key ?? []),
+    branches: (key) => branches.all({ key }),
     keyWithAffinity: (id) => withAffinity.get({ id })?.key,
     save: (session) => {
       database.insert(sessions).values(session).onConflictDoUpdate({ target: sessions.key, set: session }).run();

@@ -30,7 +30,6 @@ function create(rows: SessionRow[], live: Record<string, Partial<Live>> = {}) {
   const sessions = {
     find: (key: string) => rows.find((one) => one.key === key),
     branches: (key: string) => rows.filter(({ branchOf }) => branchOf === key),
-    keysWithBranches: () => rows.flatMap(({ branchOf }) => branchOf ?? []),
   } as Partial<SessionStore> as SessionStore;
   const turns = { delivered: () => [] } as Partial<TurnStore> as TurnStore;
   return createBranchRouter(sessions, turns, (key) =>
@@ -67,6 +66,13 @@ describe("a request goes to a branch", () => {
 
   test("of its model that exists already", () => {
     expect(create([row(KEY, null), row(BRANCH, "opus", KEY)]).route(identity, request("opus"))).toMatchObject(branch);
+  });
+
+  test("which a node of a fleet has loaded since it started", () => {
+    const rows: SessionRow[] = [];
+    const router = create(rows, { [BRANCH]: { awaits: () => true } });
+    rows.push(row(KEY, null), row(BRANCH, "opus", KEY));
+    expect(router.route(identity, request(null))).toMatchObject(branch);
   });
 
   test("whose turn waits for it, whatever its model is", () => {

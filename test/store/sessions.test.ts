@@ -43,7 +43,6 @@ test("finds the branches of a conversation", () => {
   const sessions = createSessionStore(database.store);
   sessions.save(session("model:x:a", { branchOf: "a" }));
   expect(sessions.branches("a").map(({ key }) => key)).toEqual(["model:x:a"]);
-  expect(sessions.keysWithBranches()).toEqual(["a"]);
 });
 
 test("keeps past Claude sessions, and deletes everything of a conversation", async () => {
