@@ -65,8 +65,13 @@ export async function startLease(options: LeaseOptions): Promise<Lease> {
   const deadlineMs = Math.max(500, leaseMs * RENEWAL * 2);
   let id = crypto.randomUUID();
   let processesUntil = Number.NEGATIVE_INFINITY;
-  let isDraining = false;
+  /** As the last renewal read it: an operator drains a node, and lets it take conversations again. */
+  let isDrained = false;
+  /** The node itself has asked for it, for good. */
+  let isLeaving = false;
   let isEnding = false;
+  /** Never rejects. */
+  let renewing: Promise<void> = Promise.resolve();
   let cancelRenewal = () => {};
   let cancelLate = () => {};
 
@@ -83,7 +88,16 @@ export async function startLease(options: LeaseOptions): Promise<Lease> {
   async function register(): Promise<void> {
     const askedAt = clock.now();
     const none = { used: 0, waiting: 0, typicalTurnMs: 0 };
-    const row = { id, name, url, version, draining: isDraining, leaseUntil: until, places: options.places, ...none };
+    const row = {
+      id,
+      name,
+      url,
+      version,
+      draining: isDrained || isLeaving,
+      leaseUntil: until,
+      places: options.places,
+      ...none,
+    };
     // Nothing runs yet that must end in time.
     await postgres.run((database) => database.insert(nodes).values(row));
     noteRenewal(askedAt);
@@ -102,11 +116,12 @@ export async function startLease(options: LeaseOptions): Promise<Lease> {
     );
     const [row] = renewed;
     if (row) {
-      isDraining = row.draining;
+      isDrained = row.draining;
       noteRenewal(askedAt);
       options.afterRenewal();
       return;
     }
+    if (isEnding) return;
     log.error("another node has ended the lease of this one");
     onEvicted();
     id = crypto.randomUUID();
@@ -116,7 +131,7 @@ export async function startLease(options: LeaseOptions): Promise<Lease> {
   const renewLater = () => {
     if (isEnding) return;
     cancelRenewal = clock.after(leaseMs * RENEWAL, () => {
-      renew()
+      renewing = renew()
         .catch((error) => log.warning("lease not renewed: {error}", { error }))
         .finally(renewLater);
     });
@@ -138,15 +153,17 @@ export async function startLease(options: LeaseOptions): Promise<Lease> {
       return Math.max(0, processesUntil + leaseMs * (1 - PROCESSES) - clock.now());
     },
     get isDraining() {
-      return isDraining || isEnding;
+      return isDrained || isLeaving || isEnding;
     },
     drain: async () => {
-      isDraining = true;
+      isLeaving = true;
       await postgres.run((database) => database.update(nodes).set({ draining: true }).where(eq(nodes.id, id)));
     },
     end: async () => {
       isEnding = true;
       cancelRenewal();
+      // A renewal that is under way could begin another lease after this one has ended.
+      await renewing;
       cancelLate();
       await postgres.run((database) => database.delete(nodes).where(eq(nodes.id, id)));
     },
