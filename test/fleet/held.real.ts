@@ -69,6 +69,17 @@ test("text with a NUL character is committed", async () => {
   expect(await database.rows("SELECT system_prompt FROM sessions WHERE key = 'nul'")).toEqual(["a\ufffdb"]);
 });
 
+test("a commit that Postgres refuses for its content fails at once, and works when the fault is mended", async () => {
+  const { held, enter, sessions } = await createNode();
+  await enter("refused");
+  sessions.save(session("refused", { systemPrompt: "wrong" }));
+  await database.rows("ALTER TABLE sessions ADD CONSTRAINT right_prompt CHECK (system_prompt <> 'wrong')");
+  await expect(held.commitAll("refused")).rejects.toMatchObject({ code: "internal_error" });
+  await database.rows("ALTER TABLE sessions DROP CONSTRAINT right_prompt");
+  await held.commitAll("refused");
+  expect(await database.rows("SELECT system_prompt FROM sessions WHERE key = 'refused'")).toEqual(["wrong"]);
+});
+
 test("the deletion of a conversation with a branch is committed, that of the branch too", async () => {
   const { held, enter, sessions, permissions, noted } = await createNode();
   const visit = await enter("root");
