@@ -24,10 +24,16 @@ interface ForwardTarget {
  * Sends a request on. It is aborted when its client disconnects, when the node's lease ends, and when the node is out of
  * reach: until then a node that is silent may still be working on the answer.
  * @param body the request's body, already inflated; null if it has none
+ * @param deadline aborts the request as well
  * @returns the node's answer, whatever its status
  * @throws RequestError (`node_unavailable`) when the node does not answer
  */
-export type Forward = (c: Context<Env>, body: Uint8Array | null, to: ForwardTarget) => Promise<Response>;
+export type Forward = (
+  c: Context<Env>,
+  body: Uint8Array | null,
+  to: ForwardTarget,
+  deadline?: AbortSignal,
+) => Promise<Response>;
 
 interface ForwardDeps {
   readonly trust: NodeTrust;
@@ -72,7 +78,7 @@ export function createForward({ trust, controlKey, messages, clock = systemClock
     return send(url, init);
   };
 
-  return async (c, body, to) => {
+  return async (c, body, to, deadline) => {
     const { raw } = c.req;
     const page = c.var.page;
     const probe = async (signal: AbortSignal) => {
@@ -81,7 +87,8 @@ export function createForward({ trust, controlKey, messages, clock = systemClock
       await response.body?.cancel();
     };
     const watch = watchNode(to.leaseLeftMs, probe, clock);
-    const signal = AbortSignal.any([raw.signal, watch.signal, ...(page ? [page.ended] : [])]);
+    const ends = [raw.signal, watch.signal, page?.ended, deadline];
+    const signal = AbortSignal.any(ends.filter((end) => end !== undefined));
     // The node takes its time for an answer.
     disableIdleTimeout(c);
     const end = () => {
@@ -122,7 +129,7 @@ function unavailable(error: unknown, to: ForwardTarget): RequestError {
   const seconds = Math.max(1, Math.ceil(to.leaseLeftMs() / 1000));
   return new RequestError(
     "node_unavailable",
-    "The node that has this conversation does not answer. Send the message again; when the node's lease has ended, another node takes the conversation over.",
+    "The node that has this conversation does not answer. Send the request again; when the node's lease has ended, another node takes the conversation over.",
     { retryAfter: seconds },
   );
 }

@@ -1,10 +1,17 @@
 /** Serves a request on the node that has its conversation. A server that is no node of a fleet has all of them. */
 import type { Context, MiddlewareHandler } from "hono";
+import { type Clock, systemClock } from "../core/clock.ts";
 import { RequestError } from "../core/errors.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { BODY_LIMIT, readBytes } from "./body.ts";
 import type { Env } from "./env.ts";
 import type { Forward } from "./forward.ts";
+
+/**
+ * How long a node that is asked together with the others may take to begin its answer, in ms. One that stands still must
+ * not delay what the others know.
+ */
+const TOGETHER_MS = 5_000;
 
 /** The owner may change between two looks at Postgres, but not often. */
 const ATTEMPTS = 3;
@@ -26,11 +33,15 @@ export interface OwnerNode {
   ofCalls(c: Context<Env>, ids: readonly string[], serve: () => Promise<Response>): Promise<Response>;
   /** The answers of all other nodes to the same request; those of nodes that do not answer are left out. */
   others(c: Context<Env>): Promise<readonly Response[]>;
-  /** The answer of the one other node that can serve the request; null when none can. */
+  /**
+   * The answer of the one other node that can serve the request, as soon as it is there.
+   * @returns null when all others have refused it
+   * @throws RequestError (`node_unavailable`) when the others have refused it, and one did not answer
+   */
   elsewhere(c: Context<Env>): Promise<Response | null>;
 }
 
-export function createOwnerNode(fleet: Fleet, forward: Forward): OwnerNode {
+export function createOwnerNode(fleet: Fleet, forward: Forward, clock: Clock = systemClock): OwnerNode {
   const body = async (c: Context<Env>): Promise<Uint8Array | null> =>
     ((await c.req.bodyCache.arrayBuffer) as Uint8Array | undefined) ?? null;
 
@@ -62,11 +73,15 @@ export function createOwnerNode(fleet: Fleet, forward: Forward): OwnerNode {
     );
   };
 
-  const others: OwnerNode["others"] = async (c) => {
+  /** Sends the request to all other nodes. The answers of nodes that do not answer in time reject. */
+  const askOthers = async (c: Context<Env>): Promise<Promise<Response>[]> => {
     if (c.env.access.isForwarded) return [];
     const sent = await body(c);
-    const answers = await Promise.allSettled((await fleet.others()).map((node) => forward(c, sent, node)));
-    return answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+    return (await fleet.others()).map((node) => {
+      const deadline = new AbortController();
+      const cancel = clock.after(TOGETHER_MS, () => deadline.abort());
+      return forward(c, sent, node, deadline.signal).finally(cancel);
+    });
   };
 
   return {
@@ -95,12 +110,25 @@ export function createOwnerNode(fleet: Fleet, forward: Forward): OwnerNode {
       if (response.ok) void fleet.forgetCalls(ids);
       return response;
     },
-    others,
+    others: async (c) => {
+      const answers = await Promise.allSettled(await askOthers(c));
+      return answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+    },
     elsewhere: async (c) => {
-      const answers = await others(c);
-      const answer = answers.find(({ ok }) => ok) ?? null;
-      await Promise.all(answers.map((one) => one !== answer && one.body?.cancel()));
-      return answer;
+      const accepted = (await askOthers(c)).map(async (asked) => {
+        const answer = await asked;
+        if (answer.ok) return answer;
+        await answer.body?.cancel();
+        throw new Error(`a node has refused the request with ${answer.status}`);
+      });
+      try {
+        return await Promise.any(accepted);
+      } catch (error) {
+        // A node that did not answer may be the one.
+        const unavailable = (error as AggregateError).errors.find((one) => one instanceof RequestError);
+        if (unavailable) throw unavailable;
+        return null;
+      }
     },
   };
 }
