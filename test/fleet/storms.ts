@@ -48,9 +48,10 @@ async function runNext(): Promise<void> {
         `seed ${seed}: ${result.acknowledged} answers, ${result.refused} refused: ${result.strikes.join(", ")}`,
       );
     } catch (error) {
-      if (!(error instanceof StormFailure)) throw error;
+      // A fault of the check itself fails the seed too: ending here would leave the servers of the other storms behind.
       failures += 1;
-      console.log(`seed ${seed} failed: ${error.message}\nrepeat it: bun run test:storms --seed ${seed}`);
+      const why = error instanceof StormFailure ? `failed: ${error.message}` : `ended the check: ${Bun.inspect(error)}`;
+      console.log(`seed ${seed} ${why}\nrepeat it: bun run test:storms --seed ${seed}`);
     }
   }
 }
