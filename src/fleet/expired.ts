@@ -4,6 +4,8 @@ import type { Postgres } from "../store/postgres/connect.ts";
 
 /** So many conversations are deleted with one statement. */
 const BATCH = 100;
+/** The turns of so many conversations are looked at with one statement. */
+const TURNS_BATCH = 1_000;
 
 /**
  * @param before in Unix ms
@@ -17,15 +19,28 @@ export async function deleteExpired(postgres: Postgres, before: number): Promise
     conversations += deleted.length;
     if (deleted.length < BATCH) break;
   }
-  // Those that are held are deleted by their nodes.
-  await postgres.run((database) =>
-    database.execute(sql`
-      DELETE FROM turns USING sessions s JOIN claims ON claims.key = coalesce(s.branch_of, s.key)
-      WHERE s.key = turns.session AND claims.node IS NULL AND turns.ended_at < ${before}`),
-  );
+  let after: string | null = "";
+  while (after !== null) {
+    const [looked] = await postgres.run((database) =>
+      database.execute<{ last: string | null; conversations: number }>(expiredTurns(before, after)),
+    );
+    after = looked?.conversations === TURNS_BATCH ? looked.last : null;
+  }
   for (const leftover of leftovers(before)) await postgres.run((database) => database.execute(leftover));
   return conversations;
 }
+
+/**
+ * Turns of the conversations that no node has, which come after a key; those of the others are deleted by their nodes.
+ * The time of a turn has no index, since each turn would have to pay for it.
+ */
+const expiredTurns = (before: number, after: string | null) => sql`
+  WITH free AS (
+    SELECT s.key FROM sessions s JOIN claims ON claims.key = coalesce(s.branch_of, s.key)
+    WHERE s.key > ${after} AND node IS NULL ORDER BY s.key LIMIT ${TURNS_BATCH}
+  ),
+  removed AS (DELETE FROM turns USING free WHERE turns.session = free.key AND turns.ended_at < ${before})
+  SELECT max(key) AS last, count(*)::int AS conversations FROM free`;
 
 /** No node has the conversation, or the branch, with this key. */
 const isFree = (key: SQL) => sql`NOT EXISTS (

@@ -58,6 +58,19 @@ test("conversations that were not used are deleted with all that belongs to them
   expect(await database.rows("SELECT id FROM turns ORDER BY id")).toEqual(["turn-held1", "turn-new99"]);
 });
 
+test("old turns of conversations that are in use are deleted, however many they are", async () => {
+  await database.rows(`
+    TRUNCATE nodes, claims, sessions CASCADE;
+    INSERT INTO claims SELECT n, null, 1, 0 FROM generate_series(1, 2500) n;
+    INSERT INTO sessions (key, source, claude_session, workspace, launch_hash, created_at, last_active_at, turns)
+      SELECT n, 'user', n, '/', '', 1, 99, 2 FROM generate_series(1, 2500) n;
+    INSERT INTO turns (id, session, claude_session, state, prints, past_prints, dropped, sent_at, ended_at, usage_open, response_deleted)
+      SELECT n || '-' || at, n, '', 'done', '[]', '[]', 0, at, at, false, false FROM generate_series(1, 2500) n, (VALUES (1), (99)) t(at);
+  `);
+  expect(await deleteExpired(database.postgres, 50)).toBe(0);
+  expect(await database.rows("SELECT ended_at, count(*) FROM turns GROUP BY 1")).toEqual(["99|2500"]);
+});
+
 test("a conversation stays with a branch that is used, and nothing stays of one that was deleted", async () => {
   await database.rows(`
     TRUNCATE nodes, claims, sessions, past_sessions, permissions, files CASCADE;

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { type Claim, claim, release } from "../../src/fleet/claims.ts";
+import { deleteExpired } from "../../src/fleet/expired.ts";
 import { connect } from "../../src/store/postgres/connect.ts";
 import { migrateFleet } from "../../src/store/postgres/migrate.ts";
 import { startPostgres } from "../support/postgres.ts";
@@ -66,6 +67,10 @@ report(
   "on the disk: claims; conversations; one turn of each",
   (await Promise.all(["claims", "sessions", "turns"].map(size))).join("; "),
 );
+
+const looking = performance.now();
+await deleteExpired(postgres, 1);
+report("look through all of them for what has expired", `${round((performance.now() - looking) / 1_000, 1)} s`);
 
 const node = (number: number) => nodes[number % NODES] as SimulatedNode;
 /** A conversation that no node has, another one each time. */
