@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { PLANTED } from "./planted.ts";
 import { runStorm } from "./storm.ts";
 
-test.each([1, 2, 3, 4, 5])(
+test.concurrent.each([1, 2, 3, 4, 5])(
   "storm %i: what the clients have received is true",
   async (seed) => {
     const { acknowledged } = await runStorm(seed);
