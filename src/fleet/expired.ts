@@ -19,12 +19,12 @@ export async function deleteExpired(postgres: Postgres, before: number): Promise
     conversations += deleted.length;
     if (deleted.length < BATCH) break;
   }
-  let after: string | null = "";
-  while (after !== null) {
+  for (let after = ""; ; ) {
     const [looked] = await postgres.run((database) =>
       database.execute<{ last: string | null; conversations: number }>(expiredTurns(before, after)),
     );
-    after = looked?.conversations === TURNS_BATCH ? looked.last : null;
+    if (!looked?.last || looked.conversations < TURNS_BATCH) break;
+    after = looked.last;
   }
   for (const leftover of leftovers(before)) await postgres.run((database) => database.execute(leftover));
   return conversations;
@@ -34,7 +34,7 @@ export async function deleteExpired(postgres: Postgres, before: number): Promise
  * Turns of the conversations that no node has, which come after a key; those of the others are deleted by their nodes.
  * The time of a turn has no index, since each turn would have to pay for it.
  */
-const expiredTurns = (before: number, after: string | null) => sql`
+const expiredTurns = (before: number, after: string) => sql`
   WITH free AS (
     SELECT s.key FROM sessions s JOIN claims ON claims.key = coalesce(s.branch_of, s.key)
     WHERE s.key > ${after} AND node IS NULL ORDER BY s.key LIMIT ${TURNS_BATCH}

@@ -38,7 +38,7 @@ test.each([
   ],
   ["a column that is not null", sql`INSERT INTO claims VALUES ('a', null, null, 1)`],
   ["a table that does not exist", sql`SELECT * FROM nowhere`],
-])("what Postgres refuses for its content is no reason to wait: %s", async (_what, query) => {
+])("what Postgres would refuse again is an internal error: %s", async (_what, query) => {
   const refused = postgres.run((connection) => connection.execute(query));
   await expect(refused).rejects.toMatchObject({
     code: "internal_error",
@@ -49,7 +49,7 @@ test.each([
 test.each([
   ["a node that has lost its lease", sql`INSERT INTO parked VALUES ('a', gen_random_uuid())`],
   ["a transaction that Postgres ends", sql`SELECT pg_terminate_backend(pg_backend_pid())`],
-])("what passes is a reason to wait: %s", async (_what, query) => {
+])("what Postgres may accept later is a reason to try again: %s", async (_what, query) => {
   const refused = postgres.run((connection) => connection.execute(query));
   await expect(refused).rejects.toMatchObject({ code: "database_unavailable", retryAfter: 1 });
 });

@@ -62,7 +62,7 @@ test("a node that leaves stays draining, although a renewal that is under way ha
   await lease.end();
 });
 
-test("a node that an operator drains and lets go on takes conversations again", async () => {
+test("a node takes conversations again when an operator has undone its drain", async () => {
   const { lease, renewSlowly } = await begin("drained");
   const draining = async (isDraining: boolean) => {
     await database.rows(`UPDATE nodes SET draining = ${isDraining} WHERE name = 'drained'`);

@@ -113,6 +113,17 @@ test("a Postgres that does not answer is given up, and no message is sent twice"
   await Promise.all([untilReady(first), untilReady(second)]);
 });
 
+test("an answer ends with an error when Postgres refuses its record, which follows when Postgres accepts it", async () => {
+  expect(await say(first, "refused", "one")).toBe("You said: one");
+  await primary.query("ALTER TABLE turns ADD CONSTRAINT fault CHECK (state <> 'done') NOT VALID");
+  const events = await (await post(first, "refused", "two")).text();
+  await primary.query("ALTER TABLE turns DROP CONSTRAINT fault");
+  expect(events).toContain('"internal_error"');
+  expect(events).not.toContain('"finish_reason":"stop"');
+  expect(await say(first, "refused", "three")).toEndWith("three");
+  await untilDone("refused", 3);
+});
+
 test("a node that is cut off from Postgres stops its turns, and another node has the conversation", async () => {
   const response = await post(first, "cut", "begin");
   const text = answerText(response).then(

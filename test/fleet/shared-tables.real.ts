@@ -58,7 +58,7 @@ test("conversations that were not used are deleted with all that belongs to them
   expect(await database.rows("SELECT id FROM turns ORDER BY id")).toEqual(["turn-held1", "turn-new99"]);
 });
 
-test("old turns of conversations that are in use are deleted, however many they are", async () => {
+test("old turns of conversations that stay are deleted, from more of them than one statement looks at", async () => {
   await database.rows(`
     TRUNCATE nodes, claims, sessions CASCADE;
     INSERT INTO claims SELECT n, null, 1, 0 FROM generate_series(1, 2500) n;
