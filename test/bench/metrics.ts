@@ -4,8 +4,8 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { createClaudeHome } from "../support/claude-home.ts";
-import { PROGRAM, startServer, type TestServer } from "../support/server.ts";
+import { type ClaudeHome, createClaudeHome } from "../support/claude-home.ts";
+import { preloaded, startServer, type TestServer } from "../support/server.ts";
 import { ask } from "../support/sse.ts";
 import { standInClaude } from "../support/world.ts";
 import { median } from "./median.ts";
@@ -14,9 +14,6 @@ const CLIENTS = 16;
 const ROUNDS = 12;
 const ROUND_MS = 2_000;
 
-const root = join(import.meta.dir, "../..");
-const [bun = "", ...args] = PROGRAM;
-const without = [bun, "--preload", join(import.meta.dir, "without-metrics.ts"), ...args];
 const homes = [createClaudeHome({ api: "http://127.0.0.1:9" }), createClaudeHome({ api: "http://127.0.0.1:9" })];
 const servers = await Promise.all(
   homes.map((home, at) =>
@@ -30,7 +27,7 @@ const servers = await Promise.all(
         SYNTHESIS_MAX_PROCESSES: "64",
         SYNTHESIS_LOG_LEVEL: "warning",
       },
-      at === 0 ? PROGRAM : without,
+      at === 0 ? preloaded() : preloaded("../bench/without-metrics.ts"),
     ),
   ),
 );
@@ -62,7 +59,7 @@ async function round(server: TestServer, base: string): Promise<number> {
 const costs: [number[], number[]] = [[], []];
 for (let at = 0; at < ROUNDS + 2; at += 1) {
   for (const side of [0, 1] as const) {
-    const cost = await round(servers[side] as TestServer, homes[side]?.base ?? root);
+    const cost = await round(servers[side] as TestServer, (homes[side] as ClaudeHome).base);
     // The first rounds run code that is not compiled yet.
     if (at >= 2) costs[side].push(cost);
   }

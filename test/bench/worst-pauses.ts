@@ -1,8 +1,8 @@
 /** The longest time for which the event loop of a server stands still, for the worst bodies that are accepted. */
 import { join } from "node:path";
 import { createClaudeHome } from "../support/claude-home.ts";
-import { createPauseFile, RECORD_PAUSES } from "../support/pauses.ts";
-import { PROGRAM, startServer } from "../support/server.ts";
+import { createPauseFile } from "../support/pauses.ts";
+import { preloaded, startServer } from "../support/server.ts";
 import { standInClaude } from "../support/world.ts";
 import { worstBodies } from "../support/worst-bodies.ts";
 import { ask, endWithBench } from "./load.ts";
@@ -17,7 +17,7 @@ export async function measureWorstPauses(): Promise<void> {
     SYNTHESIS_CLAUDE_BIN: standInClaude(home.base),
     SYNTHESIS_ENGINE: "interactive",
   };
-  const server = endWithBench(await startServer(env, [process.execPath, ...RECORD_PAUSES, ...PROGRAM.slice(1)]));
+  const server = endWithBench(await startServer(env, preloaded("record-pauses.ts")));
   const longestPause = async (): Promise<number> => {
     for (let request = 0; request < 2; request += 1) await fetch(`${server.url}/health`);
     return pauseFile.longest();

@@ -6,13 +6,11 @@ import { findMarked } from "../../src/claude/process-mark.ts";
 import { findTranscript } from "../../src/claude/transcript/location.ts";
 import { createClock } from "../support/clock.ts";
 import { descriptors } from "../support/processes.ts";
-import { startServer, type TestServer } from "../support/server.ts";
+import { preloaded, startServer, type TestServer } from "../support/server.ts";
 import { type Claudes, realClaudes, standIns } from "./claudes.ts";
 import { MESSAGE_IDS } from "./orders.ts";
 import { type OrdersServer, startOrdersServer } from "./orders-server.ts";
 import type { Schedule } from "./schedule.ts";
-
-const root = join(import.meta.dir, "../..");
 
 /** The program did something other than the schedule requires. */
 export class Violation extends Error {}
@@ -72,8 +70,7 @@ export async function createChaosWorld(schedule: Schedule, who: ClaudeKind): Pro
     SYNTHESIS_IDLE_KILL_MS: schedule.shortIdleKill ? "3000" : "2000000000",
     SYNTHESIS_SPARES: `${schedule.spares}`,
   };
-  const preloads = ["count-timers", "clock"].flatMap((name) => ["--preload", join(root, `test/support/${name}.ts`)]);
-  const server = [process.execPath, ...preloads, join(root, "src/main.ts")];
+  const server = preloaded("count-timers.ts", "clock.ts");
   // SIGXFSZ would kill a process that writes beyond its file size limit.
   const program = ["/bin/sh", "-c", 'trap "" XFSZ; exec "$@"', "sh", ...server];
   const within = waitWithin(claudes.patience);

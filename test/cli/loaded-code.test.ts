@@ -2,15 +2,15 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { preloaded } from "../support/server.ts";
 import { createWorld } from "../support/world.ts";
 
 test("a server without a database of a fleet loads no code of Postgres, and none of other commands", async () => {
   const root = join(import.meta.dir, "../..");
-  const preload = join(root, "test/support/list-modules.ts");
   let list = "";
   await using world = await createWorld({
     standIn: true,
-    program: [process.execPath, "--preload", preload, join(root, "src/main.ts")],
+    program: preloaded("list-modules.ts"),
     prepare: ({ base, env }) => {
       list = join(base, "modules");
       env.LOADED_MODULES = list;

@@ -1,7 +1,7 @@
 /** The server releases everything that a conversation used: timers, descriptors and memory. */
 import { expect, test } from "bun:test";
-import { join } from "node:path";
 import { descriptors } from "../support/processes.ts";
+import { preloaded } from "../support/server.ts";
 import { answerText, ask, postUntilSent } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
@@ -13,11 +13,10 @@ const SPARE_OBJECTS = 10;
 const RELEASE_MS = 30_000;
 
 test("80 conversations, half of them with a client that disconnects, leave no timer, descriptor or object", async () => {
-  const root = join(import.meta.dir, "../..");
   await using world = await createWorld({
     standIn: true,
     env: { SYNTHESIS_MAX_PROCESSES: "4", SYNTHESIS_IDLE_KILL_MS: "500" },
-    program: [process.execPath, "--preload", join(root, "test/support/count-timers.ts"), join(root, "src/main.ts")],
+    program: preloaded("count-timers.ts"),
   });
   const { server } = world;
   const converse = async (from: number, to: number) => {

@@ -1,9 +1,9 @@
 /** The server under attack, with a stand-in claude, and what the checks measure of it. */
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createPauseFile, type PauseFile, RECORD_PAUSES } from "../support/pauses.ts";
+import { createPauseFile, type PauseFile } from "../support/pauses.ts";
 import { descendants, descriptors, withCommand } from "../support/processes.ts";
-import { PROGRAM, startServer, type TestServer } from "../support/server.ts";
+import { preloaded, startServer, type TestServer } from "../support/server.ts";
 import { ask } from "../support/sse.ts";
 import { createWorld, standInClaude } from "../support/world.ts";
 import { Breach, must, within } from "./check.ts";
@@ -56,15 +56,13 @@ export interface Target extends AsyncDisposable {
 }
 
 export async function openTarget(env: Record<string, string> = {}): Promise<Target> {
-  const root = join(import.meta.dir, "../..");
-  const [bun = "", ...program] = PROGRAM;
-  const command = [bun, ...RECORD_PAUSES, "--preload", join(root, "test/support/count-timers.ts"), ...program];
+  const program = preloaded("record-pauses.ts", "count-timers.ts");
   let pauses: PauseFile | undefined;
   let standIns = "";
   let oneShotScript = "";
   const world = await createWorld({
     standIn: true,
-    program: command,
+    program,
     prepare: (claude) => {
       pauses = createPauseFile(join(claude.base, "pauses"));
       standIns = join(claude.base, "stand-ins");
@@ -122,7 +120,7 @@ export async function openTarget(env: Record<string, string> = {}): Promise<Targ
     // After a kill the watchdog holds the lock of the state folder for some seconds, while it cleans up.
     for (let tries = 0; ; tries += 1) {
       try {
-        server = await startServer(world.serverEnv, command);
+        server = await startServer(world.serverEnv, program);
         break;
       } catch (error) {
         if (tries === RESTARTS) throw error;

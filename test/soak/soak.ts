@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { descendants, descriptors, withCommand } from "../support/processes.ts";
-import { PROGRAM } from "../support/server.ts";
+import { preloaded } from "../support/server.ts";
 import { ask, texts } from "../support/sse.ts";
 import { createWorld } from "../support/world.ts";
 
@@ -25,12 +25,10 @@ const TURNS_PER_VISIT = 10;
 const CONCURRENT_VISITS = 8;
 const SAMPLES = 24;
 
-const root = join(import.meta.dir, "../..");
-const [bun = "", ...program] = PROGRAM;
 await using world = await createWorld({
   standIn: true,
   env: { SYNTHESIS_MAX_PROCESSES: `${PROCESSES}`, SYNTHESIS_LOG_LEVEL: "warning" },
-  program: [bun, "--preload", join(root, "test/support/count-timers.ts"), ...program],
+  program: preloaded("count-timers.ts"),
 });
 const { server, claude } = world;
 

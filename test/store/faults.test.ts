@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { storeFault } from "../../src/store/faults.ts";
-import { PROGRAM, startServer, type TestServer } from "../support/server.ts";
+import { PROGRAM, preloaded, startServer, type TestServer } from "../support/server.ts";
 import { ask } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -206,10 +206,9 @@ describe("the server leaves the database as it is and does not start", () => {
 });
 
 test("on a full disk requests get a 503, and they work again when there is room", async () => {
-  const root = join(import.meta.dir, "../..");
   await using world = await createWorld({
     standIn: true,
-    program: [process.execPath, "--preload", join(root, "test/support/full-disk.ts"), join(root, "src/main.ts")],
+    program: preloaded("full-disk.ts"),
   });
   const { server } = world;
   let turns = 1;

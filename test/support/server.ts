@@ -3,16 +3,28 @@
  * environment, the address from its output.
  */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import OpenAI from "openai";
 
 const root = join(import.meta.dir, "../..");
 /** The real claude: a pinned development dependency, or the other version that `bun run test:claude` names. */
 export const REAL_CLAUDE = process.env.SYNTHESIS_TEST_CLAUDE ?? join(root, "node_modules/.bin/claude");
-/** The command that runs the program: from source, or the binary in SYNTHESIS_TEST_PROGRAM. */
+/**
+ * The command that runs the program: from source, or the binary in SYNTHESIS_TEST_PROGRAM, which starts in a third of
+ * the time. Relative paths start at the root of the project.
+ */
 export const PROGRAM: readonly string[] = process.env.SYNTHESIS_TEST_PROGRAM
-  ? [process.env.SYNTHESIS_TEST_PROGRAM]
-  : [process.execPath, join(root, "src/main.ts")];
+  ? [resolve(root, process.env.SYNTHESIS_TEST_PROGRAM)]
+  : preloaded();
+
+/**
+ * The command that runs the program from source.
+ * @param modules that look into its process: paths from this folder
+ */
+export function preloaded(...modules: readonly string[]): readonly string[] {
+  const preloads = modules.flatMap((module) => ["--preload", join(import.meta.dir, module)]);
+  return [process.execPath, ...preloads, join(root, "src/main.ts")];
+}
 
 export interface TestServer {
   /** `http://127.0.0.1:<port>` */

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { appendFileSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { descendants, waitForExit, withCommand } from "../support/processes.ts";
+import { descendants, withCommand } from "../support/processes.ts";
 import { say } from "../support/sse.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -42,7 +42,7 @@ for (const engine of ["interactive", "stream"]) {
     const claudes = withCommand(descendants(server.pid), /stand-in-claude/);
     expect(claudes).toHaveLength(1);
     for (const pid of claudes) process.kill(pid, "SIGKILL");
-    await waitForExit(claudes);
+    await server.logged(/claude exited/);
     const ended = bytesRead(server.pid);
     expect(await say(server, "again", use)).toEqual({ answer: "You said: again", origin: "resumed" });
     expect(bytesRead(server.pid) - ended).toBeLessThan((TRANSCRIPT_MB / 2) * MEGABYTE);
