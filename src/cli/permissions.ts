@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { visibleLine } from "../core/visible-text.ts";
 import type { PermissionList, PermissionPromptDetails } from "../wire/permissions.ts";
 import { table, time } from "./format.ts";
+import { warnOfMissingNodes } from "./missing-nodes.ts";
 import { homeOption } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { runningServer } from "./running-server.ts";
@@ -22,6 +23,7 @@ export function permissionsCommand(): Command {
     .option("--json", "print JSON")
     .action(async ({ home, json }: Options) => {
       const found = await runningServer(home).permissions();
+      warnOfMissingNodes(found.missing_nodes);
       if (json) printJson(found);
       else print(tables(found));
     });

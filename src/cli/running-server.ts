@@ -12,7 +12,7 @@ import {
   permissionList,
   permissionPromptDetails,
 } from "../wire/permissions.ts";
-import { type Session, type SessionDetails, sessionDetails, sessionList } from "../wire/sessions.ts";
+import { type SessionDetails, type SessionList, sessionDetails, sessionList } from "../wire/sessions.ts";
 import { type UsageQuery, type UsageReport, usageReport } from "../wire/usage.ts";
 import { Failure } from "./failure.ts";
 
@@ -21,7 +21,7 @@ export interface RunningServer {
   configDifference(): Promise<ConfigDifference>;
   /** Changes the folders below which clients may choose their workspace, until the server stops. */
   changeRoots(change: RootsChange): Promise<void>;
-  sessions(): Promise<readonly Session[]>;
+  sessions(): Promise<Omit<SessionList, "object">>;
   /**
    * Finds a session key by the key itself, its beginning or its end.
    * @throws Failure if no session matches, or more than one does
@@ -71,7 +71,7 @@ export function runningServer(home: string | undefined): RunningServer {
     throw new Failure(body.success ? body.data.error.message : `The server answered with status ${response.status}.`);
   };
   const at = (key: string) => `/sessions/${encodeURIComponent(key)}`;
-  const sessions = async () => sessionList.parse(await (await call("/sessions")).json()).data;
+  const sessions = async () => sessionList.parse(await (await call("/sessions")).json());
 
   return {
     configDifference: async () => configDifference.parse(await (await call("/config")).json()),
@@ -80,12 +80,15 @@ export function runningServer(home: string | undefined): RunningServer {
     },
     sessions,
     keyOf: async (name) => {
-      const keys = (await sessions()).map(({ key }) => key);
+      const { data, missing_nodes } = await sessions();
+      const keys = data.map(({ key }) => key);
       if (keys.includes(name)) return name;
       const found = keys.filter((key) => key.startsWith(name) || key.endsWith(name));
       if (found.length === 1) return found[0] as string;
       if (found.length === 0)
-        throw new Failure(`There is no session ${name}. \`synthesis sessions list\` shows all sessions.`);
+        throw new Failure(
+          `There is no session ${name}${missing_nodes ? " on the nodes that answer" : ""}. \`synthesis sessions list\` shows all sessions.`,
+        );
       throw new Failure(
         `More than one session matches ${name}. Give more of its key:\n${found.map((key) => `  ${key}`).join("\n")}`,
       );
@@ -97,8 +100,8 @@ export function runningServer(home: string | undefined): RunningServer {
     },
     screen: (key, signal) => call(`${at(key)}/screen`, { signal }),
     permissions: async () => {
-      const { data, latest } = permissionList.parse(await (await call("/permissions")).json());
-      return { data, latest };
+      const { object: _object, ...list } = permissionList.parse(await (await call("/permissions")).json());
+      return list;
     },
     permission: async (id) =>
       permissionPromptDetails.parse(await (await call(`/permissions/${encodeURIComponent(id)}`)).json()),

@@ -4,6 +4,7 @@ import { visibleLine } from "../core/visible-text.ts";
 import type { Session, SessionDetails } from "../wire/sessions.ts";
 import { seconds, table, time } from "./format.ts";
 import { bar } from "./limits.ts";
+import { warnOfMissingNodes } from "./missing-nodes.ts";
 import { homeOption, sessionArgument } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { runningServer } from "./running-server.ts";
@@ -24,9 +25,10 @@ export function sessionsCommand(): Command {
   add("list", "list all sessions, the one used last first")
     .option("--json", "print JSON")
     .action(async ({ home, json }: Options) => {
-      const sessions = await runningServer(home).sessions();
-      if (json) printJson(sessions);
-      else print(listTable(sessions));
+      const { data, missing_nodes } = await runningServer(home).sessions();
+      warnOfMissingNodes(missing_nodes);
+      if (json) printJson(data);
+      else print(listTable(data));
     });
   add("show", "show a session, its last turns and its past Claude sessions")
     .addArgument(sessionArgument())

@@ -1,11 +1,15 @@
 /** Serves a request on the node that has its conversation. A server that is no node of a fleet has all of them. */
+import { getLogger } from "@logtape/logtape";
 import type { Context, MiddlewareHandler } from "hono";
+import type { ZodType } from "zod";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { RequestError } from "../core/errors.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import { BODY_LIMIT, readBytes } from "./body.ts";
 import type { Env } from "./env.ts";
 import type { Forward } from "./forward.ts";
+
+const log = getLogger(["synthesis", "fleet"]);
 
 /**
  * How long a node that is asked together with the others may take to begin its answer, in ms. One that stands still must
@@ -15,6 +19,11 @@ const TOGETHER_MS = 5_000;
 
 /** The owner may change between two looks at Postgres, but not often. */
 const ATTEMPTS = 3;
+
+interface OthersAnswers<Body> {
+  readonly answers: Body[];
+  readonly missing?: string[];
+}
 
 export interface OwnerNode {
   /** Keeps the body of a request, so that it can be sent on after it was read. */
@@ -31,8 +40,12 @@ export interface OwnerNode {
   ofTurn(c: Context<Env>, turn: string | null, serve: () => Response | Promise<Response>): Promise<Response>;
   /** The same for a request with results of calls, by their ids. It is served here if no other node waits for them. */
   ofCalls(c: Context<Env>, ids: readonly string[], serve: () => Promise<Response>): Promise<Response>;
-  /** The answers of all other nodes to the same request; those of nodes that do not answer are left out. */
-  others(c: Context<Env>): Promise<readonly Response[]>;
+  /**
+   * Asks all other nodes the same.
+   * @param body what a good answer has
+   * @returns the bodies of the answers, and the names of the nodes that gave no good answer in time, if there are any
+   */
+  others<Body>(c: Context<Env>, body: ZodType<Body>): Promise<OthersAnswers<Body>>;
   /**
    * The answer of the one other node that can serve the request, as soon as it is there.
    * @returns null when all others have refused it
@@ -74,13 +87,13 @@ export function createOwnerNode(fleet: Fleet, forward: Forward, clock: Clock = s
   };
 
   /** Sends the request to all other nodes. The answers of nodes that do not answer in time reject. */
-  const askOthers = async (c: Context<Env>): Promise<Promise<Response>[]> => {
+  const askOthers = async (c: Context<Env>): Promise<{ name: string; response: Promise<Response> }[]> => {
     if (c.env.access.isForwarded) return [];
     const sent = await body(c);
     return (await fleet.others()).map((node) => {
       const deadline = new AbortController();
       const cancel = clock.after(TOGETHER_MS, () => deadline.abort());
-      return forward(c, sent, node, deadline.signal).finally(cancel);
+      return { name: node.name, response: forward(c, sent, node, deadline.signal).finally(cancel) };
     });
   };
 
@@ -110,19 +123,24 @@ export function createOwnerNode(fleet: Fleet, forward: Forward, clock: Clock = s
       if (response.ok) void fleet.forgetCalls(ids);
       return response;
     },
-    others: async (c) => {
-      const answers = await Promise.allSettled(await askOthers(c));
-      return answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+    others: async <Body>(c: Context<Env>, body: ZodType<Body>) => {
+      const answers: Body[] = [];
+      const missing: string[] = [];
+      const read = async (name: string, response: Promise<Response>) => {
+        try {
+          answers.push(body.parse(await (await accepted(await response)).json()));
+        } catch (error) {
+          log.warning("node {name} did not answer: {error}", { name, error });
+          missing.push(name);
+        }
+      };
+      await Promise.all((await askOthers(c)).map(({ name, response }) => read(name, response)));
+      return missing.length === 0 ? { answers } : { answers, missing };
     },
     elsewhere: async (c) => {
-      const accepted = (await askOthers(c)).map(async (asked) => {
-        const answer = await asked;
-        if (answer.ok) return answer;
-        await answer.body?.cancel();
-        throw new Error(`a node has refused the request with ${answer.status}`);
-      });
+      const asked = await askOthers(c);
       try {
-        return await Promise.any(accepted);
+        return await Promise.any(asked.map(async ({ response }) => accepted(await response)));
       } catch (error) {
         // A node that did not answer may be the one.
         const unavailable = (error as AggregateError).errors.find((one) => one instanceof RequestError);
@@ -133,6 +151,13 @@ export function createOwnerNode(fleet: Fleet, forward: Forward, clock: Clock = s
   };
 }
 
+/** @throws Error when the node has refused the request */
+async function accepted(answer: Response): Promise<Response> {
+  if (answer.ok) return answer;
+  await answer.body?.cancel();
+  throw new Error(`the node has refused the request with ${answer.status}`);
+}
+
 /** A server that is no node of a fleet. */
 export const onlyNode: OwnerNode = {
   keepBody: (_c, next) => next(),
@@ -140,6 +165,6 @@ export const onlyNode: OwnerNode = {
   ofKey: async (_c, _key, serve) => serve(),
   ofTurn: async (_c, _turn, serve) => serve(),
   ofCalls: (_c, _ids, serve) => serve(),
-  others: async () => [],
+  others: async () => ({ answers: [] }),
   elsewhere: async () => null,
 };

@@ -1,5 +1,6 @@
 /** The bodies of `/v1/permissions`, as the server and the command line exchange them. Times are Unix milliseconds. */
 import { z } from "zod";
+import { missingNodes } from "./missing-nodes.ts";
 
 /** A permission prompt that waits for its verdict. */
 const permissionPrompt = z.object({
@@ -45,6 +46,7 @@ export const permissionList = z.object({
   data: z.array(permissionPrompt),
   /** The latest prompts, including those with a verdict, newest first. */
   latest: z.array(permissionRecord),
+  missing_nodes: missingNodes,
 });
 export type PermissionList = z.infer<typeof permissionList>;
 

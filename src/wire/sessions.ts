@@ -1,5 +1,6 @@
 /** The bodies of `/v1/sessions`, as the server sends them and the command line reads them. Times are Unix milliseconds. */
 import { z } from "zod";
+import { missingNodes } from "./missing-nodes.ts";
 
 /** One conversation. */
 export const session = z.object({
@@ -82,5 +83,9 @@ export const sessionDetails = session.extend({
 });
 export type SessionDetails = z.infer<typeof sessionDetails>;
 
-export const sessionList = z.object({ object: z.literal("list"), data: z.array(session) });
+export const sessionList = z.object({
+  object: z.literal("list"),
+  data: z.array(session),
+  missing_nodes: missingNodes,
+});
 export type SessionList = z.infer<typeof sessionList>;

@@ -1,6 +1,7 @@
 /** Requests that a node of a fleet sends to all others, because only one of them can know the answer. */
 import { expect, test } from "bun:test";
 import type { Context } from "hono";
+import { z } from "zod";
 import { RequestError } from "../../src/core/errors.ts";
 import type { Fleet } from "../../src/fleet/fleet.ts";
 import type { Env } from "../../src/http/env.ts";
@@ -17,7 +18,9 @@ const SILENT = "silent";
 /** @param answers of the other nodes: a status, or SILENT */
 function createNode(...answers: (number | typeof SILENT)[]) {
   const clock = new ManualClock();
-  const fleet = { others: async () => answers.map((_answer, at) => ({ url: `${at}` })) } as unknown as Fleet;
+  const fleet = {
+    others: async () => answers.map((_answer, at) => ({ name: `node ${at}`, url: `${at}` })),
+  } as unknown as Fleet;
   const forward: Forward = (_c, _body, { url }, deadline) => {
     const answer = answers[Number(url)];
     if (typeof answer === "number") return Promise.resolve(new Response(url, { status: answer }));
@@ -28,12 +31,21 @@ function createNode(...answers: (number | typeof SILENT)[]) {
   return { clock, node: createOwnerNode(fleet, forward, clock) };
 }
 
-test("a list has what the nodes know that answer in time", async () => {
-  const { clock, node } = createNode(200, SILENT, 503);
-  const asked = node.others(context);
+test("a list has what the nodes know that answer in time, and names the others", async () => {
+  const { clock, node } = createNode(200, SILENT, 503, 200);
+  const asked = node.others(context, z.number());
   await clock.pass(5_000);
-  expect((await asked).map(({ status }) => status)).toEqual([200, 503]);
+  const { answers, missing } = await asked;
+  expect([answers.sort(), missing?.sort()]).toEqual([
+    [0, 3],
+    ["node 1", "node 2"],
+  ]);
   expect(clock.timers).toBe(0);
+});
+
+test("a node whose answer has another form is missing in a list", async () => {
+  const { node } = createNode(200);
+  expect(await node.others(context, z.string())).toEqual({ answers: [], missing: ["node 0"] });
 });
 
 test("a node that accepts the request ends the wait for the others", async () => {

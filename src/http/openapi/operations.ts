@@ -176,7 +176,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "GET /v1/sessions": {
     key: "control key or page",
-    does: "Lists all conversations, also the chats without a name that still have a process (`unnamed:…`).",
+    does:
+      "Lists all conversations, also the chats without a name that still have a process (`unnamed:…`). In a fleet, " +
+      "`missing_nodes` names the nodes that did not answer, so that their conversations are missing.",
     answer: sessionList,
     errors: [],
   },
@@ -220,7 +222,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "GET /v1/permissions": {
     key: "control key or page",
-    does: "Lists the permission prompts that wait, and the latest 50 that were decided.",
+    does: "Lists the permission prompts that wait, and the latest 50 that were decided. It has `missing_nodes`, too.",
     answer: permissionList,
     errors: [],
   },

@@ -34,12 +34,13 @@ export function permissionRoutes({ ownerNode, permissions, permissionLog }: Perm
 
   return new Hono<Env>()
     .get("/", async (c) => {
-      const others = await Promise.all((await ownerNode.others(c)).map(readList));
-      const latest = [...permissionLog.latest(LATEST_COUNT).map(recordBody), ...others.flatMap((one) => one.latest)];
+      const { answers, missing } = await ownerNode.others(c, permissionList);
+      const latest = [...permissionLog.latest(LATEST_COUNT).map(recordBody), ...answers.flatMap((one) => one.latest)];
       return c.json({
         object: "list",
-        data: [...permissions.pending.map(promptBody), ...others.flatMap(({ data }) => data)],
+        data: [...permissions.pending.map(promptBody), ...answers.flatMap(({ data }) => data)],
         latest: latest.sort((one, other) => other.asked_at - one.asked_at).slice(0, LATEST_COUNT),
+        missing_nodes: missing,
       } satisfies PermissionList);
     })
     .get("/:id", async (c) => {
@@ -53,13 +54,6 @@ export function permissionRoutes({ ownerNode, permissions, permissionLog }: Perm
       const isAnswered = permissions.answer(id, { behavior, rule, way: "control", by: null });
       return isAnswered ? c.json({ id, behavior }) : elsewhere(c, id);
     });
-}
-
-/** The prompts of another node; none if it did not answer with a list. */
-async function readList(response: Response): Promise<Pick<PermissionList, "data" | "latest">> {
-  if (response.ok) return permissionList.parse(await response.json());
-  await response.body?.cancel();
-  return { data: [], latest: [] };
 }
 
 const notPending = (id: string) =>

@@ -96,10 +96,10 @@ export function sessionRoutes({
     .get("/", async (c) => {
       turns.flush();
       const here = sessions.all().map(sessionBody);
-      const elsewhere = await Promise.all((await ownerNode.others(c)).map(readList));
+      const { answers, missing } = await ownerNode.others(c, sessionList);
       const unclaimed = c.env.access.isForwarded ? [] : ((await resting?.()) ?? []);
-      const data = [...here, ...elsewhere.flat(), ...unclaimed.map(sessionBody)];
-      return c.json({ object: "list", data } satisfies SessionList);
+      const data = [...here, ...answers.flatMap((other) => other.data), ...unclaimed.map(sessionBody)];
+      return c.json({ object: "list", data, missing_nodes: missing } satisfies SessionList);
     })
     .use("/:key/*", async (c, next) =>
       ownerNode.ofKey(c, c.req.param("key"), async () => {
@@ -158,13 +158,6 @@ export function sessionRoutes({
       disableIdleTimeout(c);
       return screenRows(c, process, c.var.page?.ended ?? null);
     });
-}
-
-/** The conversations of another node; empty if it did not answer with a list. */
-async function readList(response: Response): Promise<readonly Session[]> {
-  if (response.ok) return sessionList.parse(await response.json()).data;
-  await response.body?.cancel();
-  return [];
 }
 
 const figuresBody = (figures: SessionFigures | null): SessionDetails["figures"] => ({
