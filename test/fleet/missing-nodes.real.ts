@@ -25,12 +25,11 @@ test("a list names the nodes that do not answer, whether they have ended or stan
     const warnings = [killed, frozen].map(
       ({ name }) => `The node ${name} does not answer, so what it has is missing here.`,
     );
-    const sessions = await list("sessions", "list");
+    const [sessions, prompts] = await Promise.all([list("sessions", "list"), list("permissions", "list")]);
     expect([sessions.out.map(({ key }: { key: string }) => key), sessions.warnings]).toEqual([
       ["user:node-a"],
       warnings,
     ]);
-    const prompts = await list("permissions", "list");
     expect(prompts.out.missing_nodes.sort()).toEqual([killed.name, frozen.name]);
     expect(prompts.warnings).toEqual(warnings);
   } finally {
