@@ -15,7 +15,7 @@ let browser: Browser;
 
 beforeAll(async () => {
   browser = await launchBrowser();
-  fleet = await createFleet({ standIn: true, leaseMs: 3_000, env: { SYNTHESIS_PERMISSIONS: "ask" } });
+  fleet = await createFleet({ standIn: true, env: { SYNTHESIS_PERMISSIONS: "ask" } });
   [a, b] = fleet.nodes as [TestNode, TestNode];
 }, 60_000);
 afterAll(async () => {
