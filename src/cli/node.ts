@@ -99,6 +99,9 @@ export async function startNode(deps: NodeDeps): Promise<NodeParts> {
         // `nodes evict --forget` has removed it: no other node would answer it, or send it anything.
         endOnce();
       },
+    }).catch((error) => {
+      watchdog.stop();
+      throw error;
     });
     const close = async () => {
       await fleet.close();

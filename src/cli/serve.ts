@@ -218,7 +218,11 @@ async function serve({ home, ...flags }: { home?: string }): Promise<void> {
       emptyFolder,
       node,
     }),
-  );
+  ).catch(async (error) => {
+    // The others would send it conversations until its lease ends.
+    await node?.close();
+    throw error;
+  });
   lock.announce(server.port);
 
   // Background work.

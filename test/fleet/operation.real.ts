@@ -172,6 +172,24 @@ test("a node is drained and takes conversations again", async () => {
   expect(await nodes(a as TestNode, "list")).toMatch(/node-b +live/);
 });
 
+test("a server whose port is taken leaves neither its lease nor a process behind", async () => {
+  const { server, env } = b as TestNode;
+  await server.stop();
+  const taken = new URL((a as TestNode).server.url).port;
+  const failing = Bun.spawn([...PROGRAM, "serve"], {
+    env: { ...env, SYNTHESIS_BRIDGE_PORT: taken },
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  const [code, problem] = await Promise.all([failing.exited, failing.stderr.text()]);
+  expect(code).not.toBe(0);
+  expect(problem).toContain(taken);
+  expect(await nodes(a as TestNode, "list")).toMatch(/node-b +down/);
+  const { stdout } = Bun.spawnSync(["ps", "-A", "-ww", "-o", "args="]);
+  expect(stdout.toString()).not.toContain(env.SYNTHESIS_HOME as string);
+  await (b as TestNode).restart();
+});
+
 test("a node that is evicted and forgotten ends its server, and its conversations continue elsewhere", async () => {
   await say(b as TestNode, "hello", "moves");
   await nodes(a as TestNode, "evict node-b --forget --yes");
