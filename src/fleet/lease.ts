@@ -76,13 +76,15 @@ export async function startLease(options: LeaseOptions): Promise<Lease> {
   let cancelLate = () => {};
 
   const noteRenewal = (askedAt: number) => {
-    processesUntil = askedAt + leaseMs * PROCESSES;
+    const until = askedAt + leaseMs * PROCESSES;
+    // First, since it may fail, for example on a full disk: then the processes end although the lease was renewed.
+    onRenewed(until);
+    processesUntil = until;
     cancelLate();
     cancelLate = clock.after(processesUntil - clock.now(), () => {
       log.error("the lease is nearly over, so all claude processes end");
       onLate();
     });
-    onRenewed(processesUntil);
   };
 
   async function register(): Promise<void> {

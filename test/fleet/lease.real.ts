@@ -1,5 +1,6 @@
 /** What a node asks for while a renewal of its lease is under way, with a real Postgres. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { setImmediate } from "node:timers/promises";
 import { startLease } from "../../src/fleet/lease.ts";
 import type { Postgres } from "../../src/store/postgres/connect.ts";
 import { ManualClock } from "../support/manual-clock.ts";
@@ -16,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => database?.[Symbol.asyncDispose]());
 
 /** The lease of a node with this name, and a way to let the answer of Postgres to its next query arrive late. */
-async function begin(name: string) {
+async function begin(name: string, onRenewed = () => {}) {
   const clock = new ManualClock();
   let delay: { readonly answered: PromiseWithResolvers<void>; readonly arrives: PromiseWithResolvers<void> } | null =
     null;
@@ -36,7 +37,7 @@ async function begin(name: string) {
   const lease = await startLease({
     ...{ postgres, clock, name, url: "https://127.0.0.1:1", version: "1", leaseMs: LEASE_MS, places: 1 },
     load: () => ({ used: 0, waiting: 0, typicalTurnMs: 0 }),
-    ...{ onRenewed: nothing, afterRenewal: () => renewed.resolve(), onLate: nothing, onEvicted: nothing },
+    ...{ onRenewed, afterRenewal: () => renewed.resolve(), onLate: nothing, onEvicted: nothing },
   });
   /** Begins a renewal, whose answer is on its way. @returns lets it arrive, and resolves when the lease is renewed */
   const renewSlowly = async () => {
@@ -50,7 +51,7 @@ async function begin(name: string) {
       return renewed.promise;
     };
   };
-  return { lease, renewSlowly };
+  return { lease, clock, renewSlowly };
 }
 
 test("a node that leaves stays draining, although a renewal that is under way has read otherwise", async () => {
@@ -71,6 +72,24 @@ test("a node takes conversations again when an operator has undone its drain", a
     return lease.isDraining;
   };
   expect([await draining(true), await draining(false)]).toEqual([true, false]);
+  await lease.end();
+});
+
+test("a node that cannot tell its watchdog of a renewal stops serving, as its processes end", async () => {
+  let isFull = false;
+  let renewal = Promise.withResolvers<void>();
+  const { lease, clock } = await begin("full", () => {
+    renewal.resolve();
+    if (isFull) throw new Error("no space left on device");
+  });
+  isFull = true;
+  for (let passed = 0; passed < LEASE_MS; passed += RENEWAL_MS) {
+    renewal = Promise.withResolvers<void>();
+    await clock.pass(RENEWAL_MS);
+    await renewal.promise;
+    await setImmediate();
+  }
+  expect(lease.isGood).toBe(false);
   await lease.end();
 });
 
