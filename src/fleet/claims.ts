@@ -1,5 +1,5 @@
 /** Which node has a conversation. A claim is one row; only its owner, under the same epoch, may write what belongs to it. */
-import { eq, sql } from "drizzle-orm";
+import { and, eq, sql } from "drizzle-orm";
 import { RequestError } from "../core/errors.ts";
 import type { Postgres, PostgresDatabase } from "../store/postgres/connect.ts";
 import { claims, nodes } from "../store/postgres/tables.ts";
@@ -11,7 +11,7 @@ export interface Claim {
   readonly node: string;
   /** Grows with each claim. */
   readonly epoch: number;
-  /** The number of commits before it. */
+  /** The number of commits so far, under this claim and earlier ones. */
   readonly seq: number;
 }
 
@@ -70,6 +70,17 @@ async function readOwner(database: PostgresDatabase, key: string): Promise<Owner
 export async function findOwner(postgres: Postgres, key: string): Promise<Owner | null> {
   const owner = await postgres.run((database) => readOwner(database, key));
   return owner && owner.leaseLeftMs > 0 ? owner : null;
+}
+
+/** A claim of this node as Postgres has it; null when it no longer holds. @throws RequestError (`database_unavailable`) */
+export async function findClaim(postgres: Postgres, { key, node, epoch }: Claim): Promise<Claim | null> {
+  const [row] = await postgres.run((database) =>
+    database
+      .select({ seq: claims.seq })
+      .from(claims)
+      .where(and(eq(claims.key, key), eq(claims.node, node), eq(claims.epoch, epoch))),
+  );
+  return row ? { key, node, epoch, seq: row.seq } : null;
 }
 
 /** Gives a conversation back. It does nothing when another node has it already. */

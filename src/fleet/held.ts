@@ -9,8 +9,8 @@ import type { Store } from "../store/database.ts";
 import type { Postgres } from "../store/postgres/connect.ts";
 import { closeUnfinished } from "../store/recovery.ts";
 import type { SessionStore } from "../store/sessions.ts";
-import { type Changes, trackChanges } from "./changes.ts";
-import { type Claim, claim, type Owner, release } from "./claims.ts";
+import { type ChangeSet, type Changes, trackChanges } from "./changes.ts";
+import { type Claim, claim, findClaim, type Owner, release } from "./claims.ts";
 import type { Lease } from "./lease.ts";
 import { commit, type FileChanges, loadPieces, loadRows } from "./ledger.ts";
 import type { SessionFiles } from "./session-files.ts";
@@ -88,6 +88,8 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
   const { postgres, store, sessions, files, lease, clock = systemClock } = deps;
   const changes: Changes = trackChanges(store);
   const all = new Map<string, Held>();
+  /** Conversations that this node may have claimed without knowing it: the answer of Postgres did not arrive. */
+  const unsure = new Set<string>();
   let refusals = 0;
 
   function keysOf({ root, keys }: Held): string[] {
@@ -110,15 +112,19 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
   }
 
   async function open(held: Held): Promise<Owner | null> {
-    const result = await claim(postgres, held.root, lease().id);
+    const result = await claim(postgres, held.root, lease().id).catch((error) => {
+      unsure.add(held.root);
+      throw error;
+    });
+    unsure.delete(held.root);
     if ("owner" in result) return result.owner;
     held.claim = result.claim;
     try {
       await load(held);
     } catch (error) {
-      // Another node may have more luck. If Postgres is away, the lease that ends frees the claim.
+      // Another node may have more luck.
       unload(held);
-      await release(postgres, held.claim).catch(() => {});
+      await release(postgres, held.claim).catch(() => unsure.add(held.root));
       throw error;
     }
     log.info("conversation claimed", { session: held.root, epoch: held.claim.epoch });
@@ -156,7 +162,7 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
     const fileChanges = withFiles ? await files.changes(current) : null;
     const removed = [...held.claudeSessions].filter((claudeSession) => !left.has(claudeSession));
     // Also when nothing has changed, because it proves that the claim holds.
-    if (!(await commit(postgres, held.claim, set, fileChanges ?? NO_FILES, removed))) {
+    if (!(await commitUnder(held, set, fileChanges ?? NO_FILES, removed))) {
       refusals += 1;
       log.error("commit refused: another node has the conversation", { session: held.root });
       abandon(held, moved());
@@ -166,6 +172,19 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
     if (fileChanges) files.noteStored(fileChanges);
     for (const claudeSession of removed) files.forget(claudeSession);
     held.claudeSessions = left;
+  }
+
+  /** @returns false when the claim no longer holds */
+  async function commitUnder(held: Held, set: ChangeSet, files: FileChanges, removed: readonly string[]) {
+    for (;;) {
+      const known = held.claim;
+      const next = await commit(postgres, known, set, files, removed);
+      const current = next ?? (await findClaim(postgres, known));
+      if (current === null || (next === null && current.seq === known.seq)) return false;
+      held.claim = current;
+      if (next) return true;
+      // An earlier commit has arrived although its answer did not. This one has all of it.
+    }
   }
 
   /** Nothing of it is committed any more. */
@@ -203,48 +222,61 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
     return held;
   };
 
-  return {
-    enter: async (root) => {
-      for (;;) {
-        const known = all.get(root);
-        if (known?.isOpen) {
-          known.visits += 1;
-          let isHere = true;
-          return {
-            leave: () => {
-              if (isHere) known.visits -= 1;
-              isHere = false;
-              if (rests(known)) void inOrder(known, () => giveBack(known));
-            },
-          };
-        }
-        if (known) {
-          await known.step;
-          continue;
-        }
-        const held: Held = {
-          root,
-          keys: new Set([root]),
-          claim: { key: root, node: "", epoch: 0, seq: 0 },
-          visits: 0,
-          isOpen: false,
-          step: Promise.resolve(),
-          claudeSessions: new Set(),
+  async function enter(root: string): Promise<Visit | Owner> {
+    for (;;) {
+      const known = all.get(root);
+      if (known?.isOpen) {
+        known.visits += 1;
+        let isHere = true;
+        return {
+          leave: () => {
+            if (isHere) known.visits -= 1;
+            isHere = false;
+            if (rests(known)) void inOrder(known, () => giveBack(known));
+          },
         };
-        all.set(root, held);
-        let isOpened = false;
-        try {
-          const owner = await inOrder(held, () => open(held));
-          if (owner) return owner;
-          // The lease may have ended meanwhile.
-          if (all.get(root) !== held) throw moved();
-          isOpened = true;
-          held.isOpen = true;
-        } finally {
-          if (!isOpened && all.get(root) === held) all.delete(root);
-        }
       }
-    },
+      if (known) {
+        await known.step;
+        continue;
+      }
+      const held: Held = {
+        root,
+        keys: new Set([root]),
+        claim: { key: root, node: "", epoch: 0, seq: 0 },
+        visits: 0,
+        isOpen: false,
+        step: Promise.resolve(),
+        claudeSessions: new Set(),
+      };
+      all.set(root, held);
+      let isOpened = false;
+      try {
+        const owner = await inOrder(held, () => open(held));
+        if (owner) return owner;
+        // The lease may have ended meanwhile.
+        if (all.get(root) !== held) throw moved();
+        isOpened = true;
+        held.isOpen = true;
+      } finally {
+        if (!isOpened && all.get(root) === held) all.delete(root);
+      }
+    }
+  }
+
+  /** Finds out whether this node has claimed a conversation, and gives it back. */
+  async function settle(root: string): Promise<void> {
+    try {
+      const entered = await enter(root);
+      if ("leave" in entered) entered.leave();
+    } catch (error) {
+      // The next sweep tries again.
+      log.warning("it is not known which node has a conversation: {error}", { session: root, error });
+    }
+  }
+
+  return {
+    enter,
     has: (root) => all.get(root)?.isOpen === true,
     get count() {
       return all.size;
@@ -267,6 +299,7 @@ export function createHeldConversations(deps: HeldDeps): HeldConversations {
       }
     },
     sweep: async () => {
+      for (const root of [...unsure]) await settle(root);
       deps.flush();
       const changed = new Set(changes.keys);
       const mine = new Set([...all.values()].flatMap(keysOf));

@@ -3,7 +3,7 @@
  * still holds. A statement of an earlier owner changes nothing.
  */
 import { eq, type SQL, sql } from "drizzle-orm";
-import type { Postgres } from "../store/postgres/connect.ts";
+import { DEADLINE_MS, type Postgres } from "../store/postgres/connect.ts";
 import { files } from "../store/postgres/tables.ts";
 import type { ChangeSet } from "./changes.ts";
 import type { Claim } from "./claims.ts";
@@ -14,6 +14,8 @@ import { type StoredRow, TRACKED, type TrackedTable } from "./tracked-tables.ts"
 const MAX_TURNS = 2_000;
 /** A transaction whose node sends no next statement for this long is rolled back, in ms. */
 const IDLE_MS = 5_000;
+/** How long each statement of a transaction after the first one may take, in ms. Much of it is the way of its bytes. */
+const STATEMENT_MS = 2_000;
 /** So many bytes of pieces are written with one statement. */
 const STATEMENT_BYTES = 4 * 1024 * 1024;
 
@@ -50,9 +52,11 @@ export const loadPieces = (postgres: Postgres, claudeSession: string): Promise<F
   );
 
 /**
- * Writes what has changed, if the claim still holds.
+ * Writes what has changed, if the claim still holds and is as this node knows it. A commit whose answer did not arrive in
+ * time may still reach Postgres, and must not undo a later one.
  * @param removed Claude sessions that no longer exist, whose files are deleted
- * @returns false when it does not: another node has, or may have, the conversation
+ * @returns the claim after the commit; null when nothing was written, because another node has, or may have, the
+ *   conversation, or because an earlier commit has arrived after all
  * @throws RequestError (`database_unavailable`)
  */
 export async function commit(
@@ -61,26 +65,35 @@ export async function commit(
   changes: ChangeSet,
   files: FileChanges,
   removed: readonly string[],
-): Promise<boolean> {
+): Promise<Claim | null> {
   const [first = [], ...rest] = batches(files.pieces);
   const statement = commitStatement(claim, changes, { ...files, pieces: first }, removed);
-  if (rest.length === 0) return postgres.run(async (database) => (await database.execute(statement)).length > 0);
-  return postgres.run((database) =>
-    database.transaction(async (transaction) => {
-      // A node that is lost in between would keep the claim locked, and so all claims of the node.
-      await transaction.execute(sql.raw(`SET LOCAL idle_in_transaction_session_timeout = ${IDLE_MS}`));
-      // It locks the claim, so that no other node can take it before the end.
-      const isHeld = (await transaction.execute(statement)).length > 0;
-      if (isHeld)
-        for (const pieces of rest) await transaction.execute(sql`WITH ${held(claim)} ${insertPieces(pieces)}`);
-      return isHeld;
-    }),
+  const next = { ...claim, seq: claim.seq + 1 };
+  if (rest.length === 0) {
+    return postgres.run(async (database) => ((await database.execute(statement)).length > 0 ? next : null));
+  }
+  return postgres.run(
+    (database) =>
+      database.transaction(async (transaction) => {
+        // A node that is lost in between would keep the claim locked, and so all claims of the node.
+        await transaction.execute(sql.raw(`SET LOCAL idle_in_transaction_session_timeout = ${IDLE_MS}`));
+        // It locks the claim, so that no other node can take it before the end.
+        if ((await transaction.execute(statement)).length === 0) return null;
+        for (const pieces of rest) await transaction.execute(sql`WITH ${locked(claim)} ${insertPieces(pieces)}`);
+        return next;
+      }),
+    DEADLINE_MS + rest.length * STATEMENT_MS,
   );
 }
 
 /** The claim, locked until the end of the transaction. */
-const held = ({ key, node, epoch }: Claim): SQL =>
-  sql`held AS (UPDATE claims SET seq = seq + 1 WHERE key = ${key} AND node = ${node} AND epoch = ${epoch} RETURNING epoch)`;
+const held = ({ key, node, epoch, seq }: Claim): SQL =>
+  sql`held AS (UPDATE claims SET seq = seq + 1
+    WHERE key = ${key} AND node = ${node} AND epoch = ${epoch} AND seq = ${seq} RETURNING epoch)`;
+
+/** The claim that an earlier statement of the transaction has locked. */
+const locked = ({ key, epoch }: Claim): SQL =>
+  sql`held AS (SELECT epoch FROM claims WHERE key = ${key} AND epoch = ${epoch})`;
 
 function commitStatement(
   claim: Claim,

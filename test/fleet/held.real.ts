@@ -51,6 +51,9 @@ async function createNode(files: Partial<SessionFiles> = {}) {
   return { id, store, sessions, held, enter, noted, permissions: createPermissionLog(store) };
 }
 
+const running = (backends: readonly string[]) =>
+  `SELECT pid FROM pg_stat_activity WHERE pid IN (${backends.join(", ")})`;
+
 const prompt = (key: string) => ({
   id: crypto.randomUUID(),
   session: key,
@@ -67,6 +70,60 @@ test("text with a NUL character is committed", async () => {
   sessions.save(session("nul", { systemPrompt: "a\0b" }));
   await held.commitAll("nul");
   expect(await database.rows("SELECT system_prompt FROM sessions WHERE key = 'nul'")).toEqual(["a\ufffdb"]);
+});
+
+test("a commit that arrives late undoes nothing, and the next one counts", async () => {
+  const { held, enter, sessions } = await createNode();
+  await enter("late");
+  const prompt = (text: string) => sessions.save(session("late", { systemPrompt: text }));
+  const recorded = () => database.rows("SELECT system_prompt FROM sessions WHERE key = 'late'");
+  prompt("first");
+  await held.commitAll("late");
+  const backends = await database.rows(
+    "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+  );
+  for (const pid of backends) process.kill(Number(pid), "SIGSTOP");
+  prompt("second");
+  // The first attempt is with a backend that stands still, and the second one is not.
+  await held.commitAll("late");
+  prompt("third");
+  await held.commitAll("late");
+  for (const pid of backends) process.kill(Number(pid), "SIGCONT");
+  // They do what they have received, and end, since their connections are closed.
+  while ((await database.rows(running(backends))).length > 0) await Bun.sleep(20);
+  expect(await recorded()).toEqual(["third"]);
+  prompt("fourth");
+  await held.commitAll("late");
+  expect(await recorded()).toEqual(["fourth"]);
+});
+
+test("a commit whose answer was lost does not end the conversation", async () => {
+  const { id, held, enter, sessions } = await createNode();
+  await enter("unheard");
+  sessions.save(session("unheard"));
+  await held.commitAll("unheard");
+  // As a commit does that arrives after its node has given it up.
+  await database.rows(`UPDATE claims SET seq = seq + 1 WHERE node = '${id}' RETURNING seq`);
+  sessions.save(session("unheard", { systemPrompt: "newer" }));
+  await held.commitAll("unheard");
+  expect(await database.rows("SELECT system_prompt FROM sessions WHERE key = 'unheard'")).toEqual(["newer"]);
+  expect(held.refusals).toBe(0);
+});
+
+test("a claim whose answer was lost is given back with the next sweep", async () => {
+  const first = await createNode();
+  (await first.enter("lost")).leave();
+  const owner = () => database.rows("SELECT node FROM claims WHERE key = 'lost' AND node IS NOT NULL");
+  while ((await owner()).length > 0) await Bun.sleep(20);
+  const { id, held, enter } = await createNode();
+  const lock = database.rows("BEGIN; SELECT 1 FROM claims WHERE key = 'lost' FOR UPDATE; SELECT pg_sleep(6); COMMIT");
+  while ((await database.rows("SELECT 1 FROM pg_locks WHERE mode = 'RowShareLock'")).length === 0) await Bun.sleep(20);
+  await expect(enter("lost")).rejects.toMatchObject({ code: "database_unavailable" });
+  await lock;
+  while ((await owner())[0] !== id) await Bun.sleep(20);
+  await held.sweep();
+  while ((await owner()).length > 0) await Bun.sleep(20);
+  expect(held.has("lost")).toBe(false);
 });
 
 test("a commit that Postgres refuses for its content fails at once, and works when the fault is mended", async () => {

@@ -81,7 +81,12 @@ const heldKey = (number: number) => keyOf((number * 7_919) % (NODES * HELD_BY_NO
 const full = { seconds: SECONDS, atOnce: AT_ONCE };
 const renew = (number: number) => node(number).renew();
 const claimOnce = (number: number) => claimAndRelease(postgres, restingKey(number), node(number));
-const turn = (number: number) => runTurn(postgres, heldBy(heldKey(number)), number);
+/** Claims that have changed with a turn. */
+const changed = new Map<string, Claim>();
+const turn = async (number: number) => {
+  const key = heldKey(number);
+  changed.set(key, await runTurn(postgres, changed.get(key) ?? heldBy(key), number));
+};
 
 reportRate("renewals of leases, at full speed", await atFullSpeed(server.pid, full, renew));
 reportRate("claim and release, at full speed", await atFullSpeed(server.pid, full, claimOnce));

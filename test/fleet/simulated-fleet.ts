@@ -127,7 +127,7 @@ const piece = Bun.zstdCompressSync(
 );
 
 /** Starts a turn and ends it, as a node does: one commit before the message is sent, one with the transcript at the end. */
-export async function runTurn(postgres: Postgres, held: Claim, seq: number): Promise<void> {
+export async function runTurn(postgres: Postgres, held: Claim, seq: number): Promise<Claim> {
   const now = Date.now();
   const claudeSession = crypto.randomUUID();
   const session = {
@@ -173,13 +173,13 @@ export async function runTurn(postgres: Postgres, held: Claim, seq: number): Pro
   };
   const figuresRow = { session: held.key, claude_session: claudeSession, figures: JSON.stringify({ costUsd: 0.02 }) };
   const pieces = [{ claudeSession, path: `transcript/-srv/${claudeSession}.jsonl`, seq: 0, bytes: piece }];
-  await write(postgres, held, [
+  const sending = await write(postgres, held, [
     [sessions, session],
     [turns, started],
   ]);
-  await write(
+  return write(
     postgres,
-    held,
+    sending,
     [
       [sessions, session],
       [turns, ended],
@@ -197,13 +197,14 @@ async function write(
   held: Claim,
   rows: readonly (readonly [TrackedTable, StoredRow])[],
   pieces: Parameters<typeof commit>[3]["pieces"] = [],
-): Promise<void> {
+): Promise<Claim> {
   const changes = {
     rows: new Map(rows.map(([of, row]) => [of, [row]])),
     deleted: new Map(),
     isEmpty: false,
     last: 0,
   };
-  const isHeld = await commit(postgres, held, changes, { pieces, rewritten: [] }, []);
-  if (!isHeld) throw new Error(`${held.key} is no longer held`);
+  const next = await commit(postgres, held, changes, { pieces, rewritten: [] }, []);
+  if (!next) throw new Error(`${held.key} is no longer held`);
+  return next;
 }

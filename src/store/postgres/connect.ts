@@ -10,7 +10,7 @@ const log = getLogger(["synthesis", "fleet"]);
 export type PostgresDatabase = BunSQLDatabase<Record<string, never>>;
 
 /** How long one query, or one transaction, may take, in ms. A local one takes less than one. */
-const DEADLINE_MS = 5_000;
+export const DEADLINE_MS = 5_000;
 const MAX_CONNECTIONS = 8;
 const CONNECT_TIMEOUT_S = 5;
 
