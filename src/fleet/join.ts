@@ -34,7 +34,8 @@ export async function joinFleet(joining: Joining): Promise<void> {
   const { postgres, paths, name, url, keys } = joining;
   const member = await findOwnMember(joining);
   if (!member) {
-    if (!existsSync(paths.nodeKey)) writeIdentity(paths, await createIdentity(name, url));
+    const hasIdentity = existsSync(paths.nodeKey) && existsSync(paths.nodeCertificate);
+    if (!hasIdentity) writeIdentity(paths, await createIdentity(name, url));
     const { certificate } = readIdentity(paths, url);
     return addMember(postgres, { name, url, certificate, keys, joinedAt: Date.now() });
   }
