@@ -57,7 +57,7 @@ export function runningServer(home: string | undefined): RunningServer {
   }
   const address = `http://127.0.0.1:${holder.port}/v1`;
   const authorization = `Bearer ${readFileSync(paths.controlKey, "utf8").trim()}`;
-  const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
+  const call = async (path: string, init: BunFetchRequestInit = {}): Promise<Response> => {
     let response: Response;
     try {
       const headers = { authorization, "content-type": "application/json" };
@@ -98,7 +98,8 @@ export function runningServer(home: string | undefined): RunningServer {
       // The response may begin before the change is complete: Claude Code takes a while to exit.
       await (await call(`${at(key)}${path}`, { method })).text();
     },
-    screen: (key, signal) => call(`${at(key)}/screen`, { signal }),
+    // By default Bun would end it when nothing changes on the screen for five minutes.
+    screen: (key, signal) => call(`${at(key)}/screen`, { signal, timeout: false }),
     permissions: async () => {
       const { object: _object, ...list } = permissionList.parse(await (await call("/permissions")).json());
       return list;

@@ -88,6 +88,12 @@ export interface ConversationRegistry {
   reset(session: SessionRow): Promise<void>;
   /** Resets a conversation and removes it from the store. @param transcripts also removes Claude's transcripts of it */
   remove(session: SessionRow, transcripts: boolean): Promise<void>;
+  /**
+   * Resolves when a change of a conversation is recorded so that it outlives this node, if it is one of a fleet. `reset`
+   * and `remove` wait for that themselves.
+   * @throws RequestError (`conversation_moved`, `database_unavailable`)
+   */
+  record(session: SessionRow): Promise<void>;
   readonly load: TurnLoad;
   /** How long a turn usually takes, in ms. */
   readonly typicalTurnMs: number;
@@ -108,6 +114,8 @@ interface NodeRecords {
    * @param transcript that has the answer; null when it has not all of it yet
    */
   recordAnswer(root: string, transcript: string | null): Promise<void>;
+  /** Records what has changed in a conversation. @throws RequestError as the fleet does */
+  recordChanges(root: string): Promise<void>;
   /** Records that calls of a client's tools wait here for their results, which may come to any node. */
   recordCalls(ids: readonly string[]): Promise<void>;
   /** A conversation, with its branches, has no process and no request. */
@@ -211,9 +219,14 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
     await conversation.end(new RequestError("turn_interrupted", message), change);
   }
 
+  async function record(session: SessionRow): Promise<void> {
+    if (!isEphemeral(session.source)) await deps.records?.recordChanges(rootOf(recordedIdentity(session)));
+  }
+
   /** Ends a conversation and all its branches. */
   async function endAll(session: SessionRow, message: string, change: (record: ConversationRecord) => Promise<void>) {
     await Promise.all([session, ...sessions.branches(session.key)].map((row) => end(row, message, change)));
+    await record(session);
   }
 
   function submit(named: Identity, requested: TurnRequest): ResponseStream {
@@ -298,6 +311,7 @@ export function createConversationRegistry(deps: RegistryDeps): ConversationRegi
         record.remove(transcripts),
       );
     },
+    record,
     submit,
     submitResponse,
     submitUnnamed: (parsed, request, mayLinger) => unnamed.submit(parsed, request, mayLinger),

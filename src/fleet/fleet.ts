@@ -80,8 +80,8 @@ export interface Fleet {
    * @throws RequestError when another node has the conversation, or Postgres stays away until the lease ends
    */
   recordAnswer(root: string, transcript: string | null): Promise<void>;
-  /** Commits rows that must be in Postgres before a message is sent. @throws RequestError as above */
-  recordSending(root: string): Promise<void>;
+  /** Commits what has changed, such as the turn of a message that is about to be sent. @throws RequestError as above */
+  recordChanges(root: string): Promise<void>;
   /** Notes that a conversation has no process and no request. */
   noteRest(root: string): void;
   /** How long a message would wait on the node that is free first, in s, as it was when the nodes were read; null before. */
@@ -290,7 +290,7 @@ export async function startFleet(deps: FleetDeps): Promise<Fleet> {
       await whenAnswerIsWritten(transcript, clock);
       await held.commitAll(root);
     },
-    recordSending: (root) => held.commitRows(root),
+    recordChanges: (root) => held.commitRows(root),
     noteRest: held.noteRest,
     get shortestWait() {
       const waits = nodes

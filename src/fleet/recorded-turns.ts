@@ -9,7 +9,7 @@ import type { Fleet } from "./fleet.ts";
 export function recordedTurns(
   turns: TurnStore,
   sessions: Pick<SessionStore, "find">,
-  fleet: Pick<Fleet, "recordSending">,
+  fleet: Pick<Fleet, "recordChanges">,
 ): TurnStore {
   const insertSent: TurnStore["insertSent"] = async (turn) => {
     await turns.insertSent(turn);
@@ -17,7 +17,7 @@ export function recordedTurns(
     // No other node could continue it.
     if (!session || isEphemeral(session.source)) return;
     try {
-      await fleet.recordSending(rootOf({ key: session.key, ...(session.branchOf && { branchOf: session.branchOf }) }));
+      await fleet.recordChanges(rootOf({ key: session.key, ...(session.branchOf && { branchOf: session.branchOf }) }));
     } catch (error) {
       const errorCode = error instanceof RequestError ? error.code : "internal_error";
       turns.markEnded(turn.id, { state: "failed", at: Date.now(), firstTextAt: null, errorCode, exchanges: null });

@@ -57,6 +57,9 @@ export function createForward({ trust, controlKey, messages, clock = systemClock
       keepalive: false,
       // By default Bun would send the request to the proxy in HTTPS_PROXY.
       proxy: false,
+      // By default Bun would end a connection that is silent for five minutes. How long this one may be silent is decided
+      // by `watchNode`.
+      timeout: false,
       redirect: "manual",
       decompress: false,
     });

@@ -32,7 +32,7 @@ const log = getLogger(["synthesis", "chat"]);
 
 export interface ResponsesDeps {
   readonly ownerNode: OwnerNode;
-  readonly conversations: Pick<ConversationRegistry, "interruptTurn" | "remove">;
+  readonly conversations: Pick<ConversationRegistry, "interruptTurn" | "record" | "remove">;
   readonly sessions: SessionStore;
   readonly turns: TurnStore;
 }
@@ -97,6 +97,7 @@ export function responsesRoutes(deps: ResponsesDeps, identify: Identify, answer:
     const hasOthers = deps.turns.deleteResponse(turn);
     // Nothing else could name the conversation, so its text goes with its last response.
     if (session.source === "response" && !hasOthers) await deps.conversations.remove(session, true);
+    else await deps.conversations.record(session);
     log.info("response deleted by its client", { session: session.key });
     return c.json({ id: c.req.param("id"), object: "response", deleted: true });
   }
