@@ -49,6 +49,18 @@ test("shows the live screen in colour until the exit key is pressed, and passes 
   expect(response.headers.get("x-synthesis-process")).toBe("warm");
 });
 
+test("stays when nothing changes on the screen for longer than Bun allows by default", async () => {
+  // Bun looks every few seconds whether a request has been silent for so long, in s. By default it takes five minutes.
+  world.claude.env.BUN_CONFIG_HTTP_IDLE_TIMEOUT = "1";
+  const terminal = openTerminal(world, ["attach", "user:me"]);
+  await terminal.shows(/120 columns/);
+  await Bun.sleep(9_000);
+  await say("draw 3");
+  await terminal.shows(/drawn 2/);
+  terminal.type(EXIT_KEY);
+  await expectRestored(terminal);
+});
+
 test("shows the lower left part of the screen in a small terminal", async () => {
   const terminal = openTerminal(world, ["attach", "me"], 40, 10);
   await terminal.shows(/120 columns/);
