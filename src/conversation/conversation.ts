@@ -16,6 +16,7 @@ import type { SchemaChecker } from "../json-schema/checker.ts";
 import type { Rejections } from "../limits/rejections.ts";
 import type { PermissionBroker } from "../permissions/broker.ts";
 import type { FiguresStore } from "../store/figures.ts";
+import type { SessionRow } from "../store/schema.ts";
 import type { ResponseStream } from "../turn/response-stream.ts";
 import type { TurnRunner } from "../turn/runner.ts";
 import { findAnsweredTurn } from "./delivery-plan.ts";
@@ -25,7 +26,7 @@ import { replayAnswer } from "./replay.ts";
 import type { RunningTurn } from "./running-turn.ts";
 import type { SessionCosts } from "./session-costs.ts";
 import { type QueuedTurn, TurnQueue } from "./turn-queue.ts";
-import { ConversationTurns } from "./turns.ts";
+import { ConversationTurns, NotSent } from "./turns.ts";
 
 const log = getLogger(["synthesis", "conversation"]);
 
@@ -388,6 +389,18 @@ export class Conversation {
     if (answered !== null && (await replayAnswer(answered, this.#record, response, session.key))) return null;
     const refused = this.#deps.rejections.admit(session.model, response.begun);
     if (refused) throw refused;
+    try {
+      return await this.#send(turn, session);
+    } catch (error) {
+      if (!(error instanceof NotSent) || error.isStored) throw error;
+      log.info("claude has lost its connection, another one gets the message", { session: session.key });
+      return this.#send(turn, await this.#record.sessionFor(request));
+    }
+  }
+
+  /** Sends the message of a request to a process that is free. @returns the turn; null when none began @throws NotSent */
+  async #send(turn: QueuedTurn, session: SessionRow): Promise<TurnRunner | null> {
+    const { request, response } = turn;
     const leased = await this.#lease.acquire(request, session, response.disconnected);
     if (!leased) return null;
     response.processOrigin = leased.origin;

@@ -51,6 +51,18 @@ interface TurnsDeps {
   readonly onLate: (turn: QueuedTurn) => void;
 }
 
+/** The process has lost its connection before the message was sent. */
+export class NotSent extends RequestError {
+  /** @param isStored the store has the turn already, as one that failed */
+  constructor(readonly isStored: boolean) {
+    super(
+      "message_not_received",
+      "The connection to Claude Code was lost before the message was sent. Send the message again.",
+      { retryAfter: 1 },
+    );
+  }
+}
+
 export class ConversationTurns {
   readonly #deps: TurnsDeps;
   readonly #prompts: PermissionPrompts;
@@ -78,6 +90,7 @@ export class ConversationTurns {
    * Sends Claude the message of a request, and waits until Claude is free for the next one. An answer that must be JSON
    * and is not valid is repeated in a second turn.
    * @param onSent called when the message was sent
+   * @throws NotSent
    * @returns the turn, the second one of two; null when the client has disconnected before it began
    */
   async run(turn: QueuedTurn, leased: LeasedProcess, onSent: () => void): Promise<TurnRunner | null> {
@@ -105,8 +118,8 @@ export class ConversationTurns {
   ): Promise<RunningTurn | null> {
     const { config, turns, permissions, clock, record, rejections, sessionKey, onParked, onLate } = this.#deps;
     const transcriptAt = await record.transcriptSize();
-    // The plugin's connection may have dropped. It reconnects, and no message has been sent yet.
-    await process.isConnected();
+    // The plugin's connection may have dropped. Nothing is stored of the turn yet.
+    if (!(await process.isConnected())) throw new NotSent(false);
     const runner = new TurnRunner({
       config,
       turns,
@@ -128,11 +141,7 @@ export class ConversationTurns {
     if (response.disconnected.aborted) return null;
     if (!(await runner.start())) {
       await process.stop();
-      throw new RequestError(
-        "message_not_received",
-        "The connection to Claude Code was lost before the message was sent. Send the message again.",
-        { retryAfter: 1 },
-      );
+      throw new NotSent(true);
     }
     const running = new RunningTurn({
       runner,

@@ -293,6 +293,23 @@ describe("requests", () => {
     expect(await next.ended).toBe("4");
   });
 
+  test("go to another process when the connection drops before anything is stored of the turn", async () => {
+    const one = submit("one");
+    await settle();
+    process().answer("1");
+    await one.ended;
+    await settle();
+    const first = process();
+    const answers = [true, false];
+    first.isConnected = async () => answers.shift() ?? false;
+    const two = submit("two");
+    await settle();
+    expect(process()).not.toBe(first);
+    expect(first.state).toBe("exited");
+    process().answer("2");
+    expect(await two.ended).toEndWith("2");
+  });
+
   test("fail when the connection drops before the message is sent, and the process is stopped", async () => {
     const one = submit("one");
     await settle();
