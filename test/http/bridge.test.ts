@@ -64,7 +64,7 @@ describe("with a valid token", () => {
 });
 
 test("a plugin that answers neither of two pings is disconnected", async () => {
-  await using quick = await createHttpWorld({ env: { SYNTHESIS_BRIDGE_PING_MS: "20" } });
+  await using quick = await createHttpWorld({ env: { SYNTHESIS_BRIDGE_PING_MS: "500" } });
   const { SYNTHESIS_BRIDGE_TOKEN: token = "" } = await quick.startConversation("silent");
   const peer = quick.connectBridge(token);
   await peer.opened;
