@@ -218,6 +218,16 @@ async function settle() {
 const process = () => started.at(-1) as FakeProcess;
 const sentTexts = () => process().sent.map(({ text }) => text);
 
+/** The process of the conversation after its first turn. */
+async function idleProcess(): Promise<FakeProcess> {
+  const { ended } = submit("one");
+  await settle();
+  process().answer("1");
+  await ended;
+  await settle();
+  return process();
+}
+
 describe("requests", () => {
   test("are served one after the other", async () => {
     const one = submit("one");
@@ -294,12 +304,7 @@ describe("requests", () => {
   });
 
   test("go to another process when the connection drops before anything is stored of the turn", async () => {
-    const one = submit("one");
-    await settle();
-    process().answer("1");
-    await one.ended;
-    await settle();
-    const first = process();
+    const first = await idleProcess();
     const answers = [true, false];
     first.isConnected = async () => answers.shift() ?? false;
     const two = submit("two");
@@ -311,12 +316,7 @@ describe("requests", () => {
   });
 
   test("fail when the connection drops before the message is sent, and the process is stopped", async () => {
-    const one = submit("one");
-    await settle();
-    process().answer("1");
-    await one.ended;
-    await settle();
-    const first = process();
+    const first = await idleProcess();
     first.isConnected = async () => true;
     first.send = () => false;
     expect(await submit("two").ended).toBe("✗message_not_received");

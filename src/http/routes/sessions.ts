@@ -99,7 +99,7 @@ export function sessionRoutes({
       const { answers, missing } = await ownerNode.others(c, sessionList);
       const unclaimed = c.env.access.isForwarded ? [] : ((await resting?.()) ?? []);
       const data = [...here, ...answers.flatMap((other) => other.data), ...unclaimed.map(sessionBody)];
-      if (answers.length + unclaimed.length > 0) data.sort((one, other) => other.last_active_at - one.last_active_at);
+      data.sort((one, other) => other.last_active_at - one.last_active_at);
       return c.json({ object: "list", data, missing_nodes: missing } satisfies SessionList);
     })
     .use("/:key/*", async (c, next) =>
